@@ -40,7 +40,7 @@ func sum(params []Param, prefixes ...string) int {
 // paths are built on their own.
 func TestParameterCounts(t *testing.T) {
 	tests := []struct {
-		profile            string
+		profile          string
 		pv, fpn, det, ff int
 	}{
 		{"nano", 636_483, 100_032, 672_949, 98_694},
