@@ -1,7 +1,8 @@
 // Command asm writes the amd64 assembly of package kernel and the Go declarations that go with it.
 //
 // Each file of the package covers one step of the pipeline that package kernel describes: panels (pack.go), micro-kernels (gemm.go),
-// moments (moments.go), depthwise convolution (depthwise.go) and elementwise functions (elementwise.go). A generator is written once
+// moments (moments.go), depthwise convolution (depthwise.go) and elementwise functions (elementwise.go, loops.go). A last one, peak.go, is
+// for package peak. A generator is written once
 // and run for each vector width.
 package main
 
@@ -21,16 +22,17 @@ func main() {
 	out := flags.String("out", ".", "folder to write to")
 	_ = flags.Parse(os.Args[1:])
 	for _, f := range []struct {
-		name     string
-		generate func(*build.Context)
+		pkg, folder, name string
+		generate          func(*build.Context)
 	}{
-		{"gemm", gemm},
-		{"pack", pack},
-		{"depthwise", depthwise},
-		{"moments", moments},
-		{"elementwise", elementwise},
+		{"kernel", ".", "gemm", gemm},
+		{"kernel", ".", "pack", pack},
+		{"kernel", ".", "depthwise", depthwise},
+		{"kernel", ".", "moments", moments},
+		{"kernel", ".", "elementwise", elementwise},
+		{"peak", "peak", "loop", peak},
 	} {
-		if err := write(*out, f.name, f.generate); err != nil {
+		if err := write(filepath.Join(*out, f.folder), f.pkg, f.name, f.generate); err != nil {
 			fmt.Fprintln(os.Stderr, "asm:", err)
 			os.Exit(1)
 		}
@@ -38,7 +40,7 @@ func main() {
 }
 
 // write generates <name>_amd64.s and <name>_amd64.go.
-func write(dir, name string, generate func(*build.Context)) error {
+func write(dir, pkg, name string, generate func(*build.Context)) error {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("amd64,!purego")
 	generate(ctx)
@@ -49,7 +51,7 @@ func write(dir, name string, generate func(*build.Context)) error {
 	if err := pass.Compile.Execute(file); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	cfg := printer.Config{Name: "asm", Argv: []string{"go", "run", ".", "-out", "../"}, Pkg: "kernel"}
+	cfg := printer.Config{Name: "asm", Argv: []string{"go", "run", ".", "-out", "../"}, Pkg: pkg}
 	for ext, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
 		text, err := p.Print(file)
 		if err != nil {
