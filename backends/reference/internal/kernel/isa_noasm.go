@@ -1,0 +1,3 @@
+package kernel
+
+func detect() ISA { return Portable }
