@@ -289,7 +289,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("got %+v, %v", c.Model, err)
 	}
 	for path, want := range map[string]string{
-		bad:                       bad + ":\nmodel.profile: found 1, want one of",
+		bad:                       bad + ": model.profile: found 1, want one of",
 		filepath.Join(dir, "no"):  "no such file",
 		dir:                       "read configuration",
 		filepath.Join(good, "no"): "not a directory",
@@ -306,7 +306,7 @@ func TestValidateNamesEverything(t *testing.T) {
 	c.Model.OrderMode = "lr" // an alias: only Parse resolves it
 	c.Data.ScaleMin = 2
 	err := c.Validate()
-	const want = `model.tile_size_l0: found 0, want an integer in [1,32768]
+	const want = `model.tile_size_l0: found 0, want an integer in [1,16384]
 model.order_mode: found "lr", want one of hilbert, multi_direction, l2r, r2l, u2d, d2u
 data.scale_max: found 1.2, want at least data.scale_min (2)`
 	if err == nil || err.Error() != want {
