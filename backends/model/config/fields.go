@@ -15,11 +15,13 @@ type field struct {
 
 // Bounds without a counterpart in the specification: far beyond any use, they keep a wrong number from exhausting memory.
 const (
-	maxChannels = 8192
-	maxClasses  = 65535
+	maxChannels = 1024
 	maxTiles    = 1 << 20
-	maxPixels   = 32768 // of one side of the input
+	maxPixels   = 16384 // of one side of the input
 )
+
+// MaxClasses is the largest model.num_classes, far beyond any use, too.
+const MaxClasses = 65535
 
 // fields lists every key, one rule per row (spec/model.md sections 1.2 to 1.6, and DESIGN section 3 for the model keys from
 // num_classes on).
@@ -43,7 +45,7 @@ var fields = []field{
 	{key: "model.disable_ssm", at: func(c *Config) any { return &c.Model.DisableSSM }, rule: boolean},
 	{key: "model.input_height", at: func(c *Config) any { return &c.Model.InputHeight }, rule: between(1, maxPixels)},
 	{key: "model.input_width", at: func(c *Config) any { return &c.Model.InputWidth }, rule: between(1, maxPixels)},
-	{key: "model.num_classes", at: func(c *Config) any { return &c.Model.NumClasses }, rule: between(1, maxClasses)},
+	{key: "model.num_classes", at: func(c *Config) any { return &c.Model.NumClasses }, rule: between(1, MaxClasses)},
 	{key: "model.mask_stride", at: func(c *Config) any { return &c.Model.MaskStride }, rule: between(1, maxPixels)},
 	{key: "model.router_backend", at: func(c *Config) any { return &c.Model.RouterBackend }, rule: oneOf("tiny_mlp", "kan", "identity")},
 	{key: "model.order_mode", at: func(c *Config) any { return &c.Model.OrderMode }, alias: orderAliases,

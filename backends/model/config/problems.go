@@ -56,6 +56,8 @@ func (r *report) unknown(key string) {
 	if len(r.list) < maxProblems { // the search is not free, and a dropped message is not read
 		if guess := nearest(key); guess != "" {
 			message += "; did you mean " + guess + "?"
+		} else if !strings.Contains(key, ".") {
+			message += ", want section.key"
 		}
 	}
 	r.add(key, message)

@@ -27,10 +27,14 @@ func Load(path string, overrides []string) (Config, error) {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	c, err := Parse(source, overrides)
-	if err != nil {
-		return Config{}, fmt.Errorf("configuration %s:\n%w", path, err)
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	separator := " "
+	if strings.Contains(err.Error(), "\n") {
+		separator = "\n"
+	}
+	return Config{}, fmt.Errorf("configuration %s:%s%w", path, separator, err)
 }
 
 // Parse reads YAML (nil or empty for the defaults), applies overrides of the form section.key=value over it in their order,

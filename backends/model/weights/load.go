@@ -25,7 +25,7 @@ const maxExtra = 500
 // Error is one line with the counts, then one line per parameter.
 func (e *MismatchError) Error() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "weights do not fit the configuration: %d missing, %d extra, %d bad", len(e.Missing), len(e.Extra), len(e.Bad))
+	fmt.Fprintf(&out, "the parameters do not fit the configuration: %d missing, %d extra, %d bad", len(e.Missing), len(e.Extra), len(e.Bad))
 	if e.Hint != "" {
 		out.WriteString("; " + e.Hint)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,20 +71,27 @@ func ParseMetadata(entries map[string]string) (Metadata, error) {
 		}
 		m.Profile = profile
 	}
-	for key, at := range map[string]*int{"num_classes": &m.NumClasses, "steps": &m.Steps} {
-		text, ok := entries[key]
+	for _, number := range []struct {
+		key       string
+		at        *int
+		low, high int
+	}{
+		{"num_classes", &m.NumClasses, 1, config.MaxClasses},
+		{"steps", &m.Steps, 0, math.MaxInt32},
+	} {
+		text, ok := entries[number.key]
 		if !ok {
 			continue
 		}
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 || n == 0 && key == "num_classes" {
-			return Metadata{}, badEntry(key, text, "a positive integer")
+		if err != nil || n < number.low || n > number.high {
+			return Metadata{}, badEntry(number.key, text, fmt.Sprintf("an integer in [%d,%d]", number.low, number.high))
 		}
-		*at = n
+		*number.at = n
 	}
 	if text, ok := entries["classes"]; ok {
-		if err := json.Unmarshal([]byte(text), &m.Classes); err != nil || len(m.Classes) == 0 {
-			return Metadata{}, badEntry("classes", text, "a JSON list of names")
+		if err := json.Unmarshal([]byte(text), &m.Classes); err != nil || len(m.Classes) == 0 || len(m.Classes) > config.MaxClasses {
+			return Metadata{}, badEntry("classes", text, fmt.Sprintf("a JSON list of 1 to %d names", config.MaxClasses))
 		}
 		if m.NumClasses == 0 {
 			m.NumClasses = len(m.Classes)

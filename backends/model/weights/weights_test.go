@@ -232,7 +232,7 @@ func TestMismatchGolden(t *testing.T) {
 		}
 		return append(tensors, safetensors.FromFloat32("teacher.\nfpn", []int{2}, make([]float32, 2)))
 	})
-	const want = `weights do not fit the configuration: 1 missing, 1 extra, 4 bad; the file is of profile small, the configuration of nano; the file has 80 classes, the configuration 8
+	const want = `the parameters do not fit the configuration: 1 missing, 1 extra, 4 bad; the file is of profile small, the configuration of nano; the file has 80 classes, the configuration 8
 missing fpn.ff_lateral.weight [96 64 1 1]
 extra "teacher.\nfpn" [2]
 bad router.head_u.bias: tensor "router.head_u.bias": its type is F64, want F32, F16 or BF16
@@ -308,9 +308,10 @@ func TestMetadata(t *testing.T) {
 		{map[string]string{"profile": "huge"}, nil, `metadata profile: found "huge", want one of nano, small, base, large`},
 		{map[string]string{"profile": "nano\nruntime.backend=cuda"}, nil, "metadata profile"},
 		{map[string]string{"num_classes": "0"}, nil, `metadata num_classes: found "0"`},
+		{map[string]string{"num_classes": "65536"}, nil, `metadata num_classes: found "65536", want an integer in [1,65535]`},
 		{map[string]string{"num_classes": "many"}, nil, `metadata num_classes: found "many"`},
 		{map[string]string{"steps": "-1"}, nil, `metadata steps: found "-1"`},
-		{map[string]string{"classes": `disk`}, nil, `metadata classes: found "disk", want a JSON list of names`},
+		{map[string]string{"classes": `disk`}, nil, `metadata classes: found "disk", want a JSON list of 1 to 65535 names`},
 		{map[string]string{"classes": `null`}, nil, "metadata classes"},
 		{map[string]string{"num_classes": "3", "classes": `["disk", "ring"]`}, nil, "want 3 names, as num_classes says"},
 	}
