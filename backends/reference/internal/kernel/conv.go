@@ -1,5 +1,7 @@
 package kernel
 
+import "slices"
+
 // Conv is a convolution whose weights are packed for one instruction set. It may be used by several pools at once.
 type Conv[T Float] struct {
 	product[T]
@@ -12,6 +14,10 @@ type Conv[T Float] struct {
 	groupLen    int // elements of weight per group
 	groupBias   []T // [group][padded rows], or empty
 	pixelBlocks int
+
+	spread               int      // distance of neighbouring lanes in the input for vector copies, or 0 if there are none
+	masks                tapMasks // if spread > 0
+	flatWeight, flatBias []T      // for a depthwise convolution with vector code: [channel][tap] and [channel]
 }
 
 // NewConv packs a convolution's weight [OutC, InC/Groups, KH, KW] and bias [OutC] (or nil) for the given instruction set, or for the
@@ -28,6 +34,13 @@ func NewConv[T Float](s ConvShape, weight, bias []T, isa ISA) (*Conv[T], error) 
 	depth := c.inC * c.taps
 	c.blockC = ceilDiv(c.inC, max(1, min(c.inC, ceilDiv(depth, c.blockDepth))))
 	c.pack(weight, bias)
+	if c.spread = c.vectorPanels(); c.spread > 0 {
+		c.masks = newTapMasks(s, c.spread)
+	}
+	if c.depthwiseVector() {
+		c.flatWeight, c.flatBias = slices.Clone(weight), make([]T, s.OutC)
+		copy(c.flatBias, bias)
+	}
 	return c, nil
 }
 
@@ -63,6 +76,10 @@ func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.panelLen(c.bl
 func (c *Conv[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
 	s := &c.shape
 	x, y, scratch = x[:s.Batch*s.InC*s.InH*s.InW], y[:s.Batch*s.OutC*c.outH*c.outW], scratch[:c.ScratchLen(p.threads)]
+	if c.flatWeight != nil {
+		c.runDepthwise(p, x, y, stats)
+		return
+	}
 	j := take[convJob[T]](p)
 	*j = convJob[T]{Conv: c, x: x, y: y, scratch: scratch, stats: stats}
 	j.parts, j.partBlocks = splitRows(s.Batch*s.Groups*c.pixelBlocks, c.plan.blocks(), p.threads)

@@ -3,7 +3,7 @@ package kernel
 import "math"
 
 // Exp computes y = e^x. This and the other functions below work elementwise; x and y have one length and may be the same slice. For
-// float64 they use package math. For float32 they are within 2 units in the last place of the true value, subnormal results
+// float64 they use package math. For float32 they are within 2.5 units in the last place of the true value, subnormal results
 // included, and follow the limits of the function at ±Inf; NaN stays NaN.
 func Exp[T Float](p *Pool, x, y []T, isa ISA) { elementwise(p, x, y, fnExp, isa) }
 

@@ -3,6 +3,10 @@ package kernel
 // packPanel writes the panel [c0..c1, taps][lanes] of the output pixels p to p+valid of a sample: panel[(c, ky, kx)][l] is the input of
 // channel c that tap (ky, kx) of pixel p+l reads, or 0 in the padding and in lanes that are not valid.
 func (c *Conv[T]) packPanel(panel, x []T, c0, c1, p, valid int) {
+	if c.spread > 0 {
+		c.packVector(panel, x, c0, c1, p, valid)
+		return
+	}
 	tap := 0
 	for ky := range c.shape.KH {
 		for kx := range c.shape.KW {

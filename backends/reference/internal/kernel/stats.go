@@ -79,6 +79,9 @@ func fill[T Float](st *Stats, b, c, blk int, pixels []T) {
 
 // moments returns the mean of x and Σ(x - mean)², in two passes.
 func moments[T Float](x []T) (mean, m2 float64) {
+	if mean, m2, ok := moments32(x); ok {
+		return mean, m2
+	}
 	sum := 0.0
 	for _, v := range x {
 		sum += float64(v)
