@@ -18,8 +18,10 @@ func tileSSMScan(b *builder, o graph.TileSSMScan, in []graph.Type) *Function {
 	drive := b.do("Add", b.do("Mul", inputGain, x), bias)
 	state := b.do("Mul", b.do("Sub", b.float(1), d), drive)
 	for n := 1; n < steps; n *= 2 {
+		if n > 1 {
+			d = b.do("Mul", d, d)
+		}
 		state = b.do("Add", state, b.do("Mul", d, shift(b, state, n, o.Backward)))
-		d = b.do("Mul", d, d)
 	}
 	last := steps - 1
 	if o.Backward {
