@@ -1,0 +1,54 @@
+package backends
+
+import "fmt"
+
+// Reason is a stable code for why something cannot run here. The set is closed: scripts match on the codes, and what was
+// found (paths, versions, messages of libraries) travels in a separate detail text.
+type Reason string
+
+// The catalog. The cuda and fp8 codes are the original's (spec/runtime.md 2.6); the others are this project's.
+const (
+	CudaUnavailable           Reason = "cuda_unavailable"
+	CudaDeviceNotFound        Reason = "cuda_device_not_found"
+	CudaDeviceOutOfRange      Reason = "cuda_device_index_out_of_range"
+	CudaQueryFailed           Reason = "cuda_query_failed"
+	FP8RequiresCuda           Reason = "fp8_requires_cuda"
+	CudaCapabilityUnknown     Reason = "cuda_compute_capability_unknown"
+	CapabilityBelowSM90       Reason = "compute_capability_below_sm90"
+	LibraryNotFound           Reason = "library_not_found"
+	LibraryLoadFailed         Reason = "library_load_failed"
+	LibraryVersionUnsupported Reason = "library_version_unsupported"
+	LibraryWrongArchitecture  Reason = "library_wrong_architecture"
+	LibrarySymbolMissing      Reason = "library_symbol_missing"
+	ProviderUnavailable       Reason = "provider_unavailable"
+	PrecisionUnsupported      Reason = "precision_unsupported"
+	OperatorUnsupported       Reason = "operator_unsupported"
+	BuiltWithoutCgo           Reason = "built_without_cgo"
+	WorkerNotFound            Reason = "worker_not_found"
+	WorkerStartFailed         Reason = "worker_start_failed"
+	WorkerVersionMismatch     Reason = "worker_version_mismatch"
+	FunctionBody              Reason = "function_body" // executed through its ONNX function body
+)
+
+// Reasons lists the catalog in a fixed order.
+var Reasons = []Reason{
+	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
+	CapabilityBelowSM90, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
+	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
+	WorkerStartFailed, WorkerVersionMismatch, FunctionBody,
+}
+
+// Unavailable is the error for a backend, precision or option that cannot be had here. Commands exit with 5 on it.
+type Unavailable struct {
+	Backend string
+	Reason  Reason
+	Detail  string
+}
+
+// Error names the backend, the reason code and what was found.
+func (u *Unavailable) Error() string {
+	if u.Detail == "" {
+		return fmt.Sprintf("backend %s is unavailable: %s", u.Backend, u.Reason)
+	}
+	return fmt.Sprintf("backend %s is unavailable: %s: %s", u.Backend, u.Reason, u.Detail)
+}
