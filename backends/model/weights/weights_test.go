@@ -264,7 +264,7 @@ func TestMismatchGolden(t *testing.T) {
 	const want = `the parameters do not fit the configuration: 1 missing, 1 extra, 4 bad; the file is of profile small, the configuration of nano; the file has 80 classes, the configuration 8
 missing fpn.ff_lateral.weight [96 64 1 1]
 extra "teacher.\nfpn" [2]
-bad router.head_u.bias: tensor "router.head_u.bias": its type is F64, want F32, F16 or BF16
+bad router.head_u.bias: found type F64, want F32, F16 or BF16
 bad det_head.cls_pred.bias: element 3 is NaN, want a finite number
 bad sem_head.trunk.1.bias: element 95 is -Inf, want a finite number
 bad track_head.embedding_mlp.2.bias: found shape [8 8], want [64]`
