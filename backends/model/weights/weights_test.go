@@ -190,6 +190,35 @@ func TestFromFileInvertsWriting(t *testing.T) {
 	}
 }
 
+// Half-precision files are read too; a bfloat16 is the upper half of a float32.
+func TestFromFileReadsBFloat16(t *testing.T) {
+	cfg := parse(t, "model.profile=nano")
+	set := Hashed(cfg, 1)
+	short := file(t, set, nil, func(tensors []safetensors.Tensor) []safetensors.Tensor {
+		for i := range tensors {
+			var upper []byte
+			for j := 0; j < len(tensors[i].Data); j += 4 {
+				upper = append(upper, tensors[i].Data[j+2], tensors[i].Data[j+3])
+			}
+			tensors[i].DType, tensors[i].Data = safetensors.BFloat16, upper
+		}
+		return tensors
+	})
+	got, err := FromFile(short, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range set.Names() {
+		full, _ := set.Get(name)
+		rounded, _ := got.Get(name)
+		for i, v := range full.Data {
+			if want := math.Float32frombits(math.Float32bits(v) &^ 0xffff); rounded.Data[i] != want {
+				t.Fatalf("%s[%d] is %v, want %v", name, i, rounded.Data[i], want)
+			}
+		}
+	}
+}
+
 func TestOptionalParameters(t *testing.T) {
 	full := parse(t, "model.profile=nano")
 	flat := parse(t, "model.profile=nano", "model.disable_nesting=true")
