@@ -99,6 +99,7 @@ func (b *builder) selectL2(sel *selection, f pvFeatures, maps value) {
 	}
 	x := b.aggregate("router.l1.x", maps, f.p3, b.cfg.Model.TileSizeL1)
 	_, s := b.route(x, ".l1")
+	b.Tap("router.l1.split_utilities", s)
 	children := b.Add1("ff.split_l1", graph.SplitSelect{Count: sel.splits1, GridHeight: 2 * sel.gridH, GridWidth: 2 * sel.gridW}, s, sel.l1)
 	sel.l2 = b.order("ff.select_l2", children, 4*sel.gridH, 4*sel.gridW, "hilbert")
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -248,4 +249,18 @@ func decodeOf(meta map[string]string, d model.Decode) (model.Decode, error) {
 	err := errors.Join(float("score_threshold", &d.ScoreThreshold), float("iou_threshold", &d.IoUThreshold),
 		integer("pre_nms_topk", &d.PreNMSTopK), integer("max_detections", &d.MaxDetections))
 	return d, err
+}
+
+// BuiltinOverrides are the budgets of the built-in cases. They buy half of a 512×512 picture's tiles, so that the choice
+// of tiles matters; under the default budgets every tile of a small picture is chosen.
+var BuiltinOverrides = []string{"routing.budget_total=16", "routing.budget_b1=6.4", "routing.budget_b2=4"}
+
+// PictureCase makes a case of an encoded picture that the program carries.
+func (m *Model) PictureCase(name string, encoded []byte, d model.Decode) (Case, error) {
+	p, err := picture.Decode(bytes.NewReader(encoded))
+	if err != nil {
+		return Case{}, fmt.Errorf("case %s: %w", name, err)
+	}
+	in, err := m.PictureInput(name, p)
+	return Case{Input: in, Model: m, Decode: d}, err
 }
