@@ -182,8 +182,8 @@ func specialCases() []Case {
 		Case{"special GreedySelect", graph.GreedySelect{Count: 9}, in(scores), 1},
 		Case{"special SplitSelect", graph.SplitSelect{Count: 6, GridHeight: 3, GridWidth: 3}, in(scores, tensor.Must(tensor.Of([]int64{8, 0, 3, 5, 2, 6}, 1, 6))), 1})
 	tokens := tensor.Must(floats(nan, 2, inf, -inf, 2e4, -2e4).Reshaped(1, 3, 2))
-	p := floats(0.5, 2)
-	all = append(all, Case{"special TileSSMScan", graph.TileSSMScan{Clamp: 1e4}, []Operand{{tokens, false}, {p, true}, {p, true}, {p, true}, {p, true}}, 1})
+	p := floats(0.5, 0.9)
+	all = append(all, Case{"special TileSSMScan", graph.TileSSMScan{Clamp: 1e4}, []Operand{{tokens, false}, {p, true}, {p, true}, {p, true}, {p, true}}, 4})
 	cls := tensor.Must(floats(nan, 3, 2, inf).Reshaped(1, 1, 2, 2))
 	box := tensor.New(tensor.Float32, 1, 4, 2, 2)
 	tensor.Data[float32](box)[2] = float32(nan)
