@@ -68,7 +68,9 @@ func (c *Conv[T]) pack(weight, bias []T) {
 func (c *Conv[T]) Shape() ConvShape { return c.shape }
 
 // ScratchLen returns the number of elements of scratch that Run needs on a pool of the given number of threads.
-func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.panelLen(c.blockC*c.taps) }
+func (c *Conv[T]) ScratchLen(threads int) int {
+	return threads * c.panelLen(stripPanels*c.blockC*c.taps)
+}
 
 // Run computes y = conv(x) + bias. x is [Batch, InC, InH, InW], y is [Batch, OutC, OutH, OutW] and must not overlap x or scratch;
 // scratch has at least ScratchLen(p.Threads()) elements. A padded input is zero and is multiplied like any other. If stats is not nil,
@@ -116,7 +118,7 @@ func (j *convJob[T]) do(worker, i int) {
 	p0, p1 := pixelBlock*statBlock, min((pixelBlock+1)*statBlock, size)
 	x := j.x[(b*s.InC+g*j.inC)*s.InH*s.InW:][:j.inC*s.InH*s.InW]
 	y := j.y[(b*s.OutC+g*j.outC)*size:][:j.outC*size]
-	j.pixels(g, blk0, blk1, p0, p1, x, y, j.scratch[worker*j.panelLen(j.blockC*j.taps):])
+	j.pixels(g, blk0, blk1, p0, p1, x, y, j.scratch[worker*j.panelLen(stripPanels*j.blockC*j.taps):])
 
 	if j.stats == nil {
 		return
@@ -134,14 +136,17 @@ func (j *convJob[T]) pixels(g, blk0, blk1, p0, p1 int, x, y, scratch []T) {
 		m.bias = j.groupBias[g*padded:][:padded]
 	}
 	weight := j.weight[g*j.groupLen:]
+	panels, edge := scratch[:stripPanels*j.blockC*j.taps*j.lanes], scratch[stripPanels*j.blockC*j.taps*j.lanes:]
 	for c0 := 0; c0 < j.inC; c0 += j.blockC {
 		c1 := min(c0+j.blockC, j.inC)
 		k := (c1 - c0) * j.taps
-		panel, edge := scratch[:k*j.lanes], scratch[j.blockC*j.taps*j.lanes:]
-		for p := p0; p < p1; p += j.lanes {
-			valid := min(j.lanes, p1-p)
-			j.packPanel(panel, x, c0, c1, p, valid)
-			m.multiply(blk0, blk1, k, weight, panel, y[p:], size, valid, c0 == 0, c1 == j.inC, edge)
+		for strip := p0; strip < p1; strip += stripPanels * j.lanes {
+			end := min(strip+stripPanels*j.lanes, p1)
+			j.packPanels(panels, x, c0, c1, strip, end)
+			for p := strip; p < end; p += j.lanes {
+				panel := panels[(p-strip)*k:][:k*j.lanes]
+				m.multiply(blk0, blk1, k, weight, panel, y[p:], size, min(j.lanes, end-p), c0 == 0, c1 == j.inC, edge)
+			}
 		}
 		weight = weight[padded*k:]
 	}
