@@ -9,10 +9,12 @@ import (
 	"github.com/apex-x/apexx/backends/reference"
 )
 
-func TestReference(t *testing.T) {
-	backendtest.Run(t, reference.New(), backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP64}})
-}
+var both = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP64}}
 
-func TestORT(t *testing.T) {
-	backendtest.Run(t, ort.New(), backendtest.Options{})
-}
+func TestReference(t *testing.T) { backendtest.Run(t, reference.New(), both) }
+
+func TestReferenceModules(t *testing.T) { backendtest.RunModules(t, reference.New(), both) }
+
+func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), backendtest.Options{}) }
+
+func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), backendtest.Options{}) }
