@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func packStride1AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packStride1AVX2(SB), $0-56
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
@@ -25,6 +25,7 @@ entry:
 	MOVQ         (AX), CX
 	MOVQ         8(AX), DX
 	ADDQ         SI, CX
+	PREFETCHT0   (CX)(R9*1)
 	VPBROADCASTD 16(AX), Y8
 	VPAND        Y12, Y8, Y4
 	VPCMPEQD     Y12, Y4, Y4
@@ -65,7 +66,7 @@ DATA laneBits1<>+28(SB)/4, $0x00008000
 GLOBL laneBits1<>(SB), RODATA|NOPTR, $32
 
 // func packStride2AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packStride2AVX2(SB), $0-56
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
@@ -87,6 +88,8 @@ entry:
 	MOVQ         (AX), CX
 	MOVQ         8(AX), DX
 	ADDQ         SI, CX
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
 	VPBROADCASTD 16(AX), Y8
 	VPAND        Y12, Y8, Y4
 	VPCMPEQD     Y12, Y4, Y4
@@ -137,7 +140,7 @@ DATA laneBits3<>+28(SB)/4, $0x80000000
 GLOBL laneBits3<>(SB), RODATA|NOPTR, $32
 
 // func packStride1AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·packStride1AVX512(SB), $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -152,27 +155,29 @@ channel:
 	MOVQ R12, BX
 
 entry:
-	MOVQ      (AX), CX
-	MOVQ      8(AX), DX
-	ADDQ      SI, CX
-	KMOVW     16(AX), K1
-	VMOVUPS.Z (CX), K1, Z0
-	KMOVW     18(AX), K1
-	VMOVUPS.Z 64(CX), K1, Z1
-	VMOVUPS   Z0, (DI)(DX*1)
-	VMOVUPS   Z1, 64(DI)(DX*1)
-	ADDQ      $+24, AX
-	DECQ      BX
-	JNZ       entry
-	ADDQ      R9, SI
-	ADDQ      R10, DI
-	DECQ      R8
-	JNZ       channel
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	ADDQ       SI, CX
+	PREFETCHT0 (CX)(R9*1)
+	PREFETCHT0 64(CX)(R9*1)
+	KMOVW      16(AX), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	KMOVW      18(AX), K1
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    Z0, (DI)(DX*1)
+	VMOVUPS    Z1, 64(DI)(DX*1)
+	ADDQ       $+24, AX
+	DECQ       BX
+	JNZ        entry
+	ADDQ       R9, SI
+	ADDQ       R10, DI
+	DECQ       R8
+	JNZ        channel
 	VZEROUPPER
 	RET
 
 // func packStride2AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·packStride2AVX512(SB), $0-56
 	MOVQ      dst+0(FP), DI
 	MOVQ      src+8(FP), SI
@@ -188,28 +193,32 @@ channel:
 	MOVQ R12, BX
 
 entry:
-	MOVQ      (AX), CX
-	MOVQ      8(AX), DX
-	ADDQ      SI, CX
-	KMOVW     16(AX), K1
-	VMOVUPS.Z (CX), K1, Z0
-	KMOVW     18(AX), K1
-	VMOVUPS.Z 64(CX), K1, Z1
-	KMOVW     20(AX), K1
-	VMOVUPS.Z 128(CX), K1, Z2
-	KMOVW     22(AX), K1
-	VMOVUPS.Z 192(CX), K1, Z3
-	VPERMT2PS Z1, Z31, Z0
-	VPERMT2PS Z3, Z31, Z2
-	VMOVUPS   Z0, (DI)(DX*1)
-	VMOVUPS   Z2, 64(DI)(DX*1)
-	ADDQ      $+24, AX
-	DECQ      BX
-	JNZ       entry
-	ADDQ      R9, SI
-	ADDQ      R10, DI
-	DECQ      R8
-	JNZ       channel
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	ADDQ       SI, CX
+	PREFETCHT0 (CX)(R9*1)
+	PREFETCHT0 64(CX)(R9*1)
+	PREFETCHT0 128(CX)(R9*1)
+	PREFETCHT0 192(CX)(R9*1)
+	KMOVW      16(AX), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	KMOVW      18(AX), K1
+	VMOVUPS.Z  64(CX), K1, Z1
+	KMOVW      20(AX), K1
+	VMOVUPS.Z  128(CX), K1, Z2
+	KMOVW      22(AX), K1
+	VMOVUPS.Z  192(CX), K1, Z3
+	VPERMT2PS  Z1, Z31, Z0
+	VPERMT2PS  Z3, Z31, Z2
+	VMOVUPS    Z0, (DI)(DX*1)
+	VMOVUPS    Z2, 64(DI)(DX*1)
+	ADDQ       $+24, AX
+	DECQ       BX
+	JNZ        entry
+	ADDQ       R9, SI
+	ADDQ       R10, DI
+	DECQ       R8
+	JNZ        channel
 	VZEROUPPER
 	RET
 

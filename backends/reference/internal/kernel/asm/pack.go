@@ -106,6 +106,9 @@ func (p *panelCopy) generate() {
 	p.MOVQ(operand.Mem{Base: entry, Disp: copyFrom}, from)
 	p.MOVQ(operand.Mem{Base: entry, Disp: copyTo}, to)
 	p.ADDQ(src, from)
+	for line := range p.stride * p.bytes / 32 {
+		p.PREFETCHT0(operand.Mem{Base: from, Index: plane, Scale: 1, Disp: 64 * line}) // the next channel, on another page
+	}
 	lo, hi := p.load(from, entry)
 	p.VMOVUPS(lo, operand.Mem{Base: dst, Index: to, Scale: 1})
 	p.VMOVUPS(hi, operand.Mem{Base: dst, Index: to, Scale: 1, Disp: p.bytes})
