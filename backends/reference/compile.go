@@ -87,7 +87,13 @@ func (c *compiler) finish() error {
 		if err := lower(c, s); err != nil {
 			return s.wrap(err)
 		}
-		if s.bind != nil && !empty(n.out) {
+		switch {
+		case s.bind == nil: // the outputs are views
+		case empty(n.out):
+			for _, v := range n.out {
+				v.data = tensor.New(v.dtype, v.shape...)
+			}
+		default:
 			c.steps = append(c.steps, s)
 		}
 	}
@@ -95,6 +101,9 @@ func (c *compiler) finish() error {
 	for _, s := range c.steps {
 		s.run = s.bind()
 		s.bind = nil
+	}
+	for _, s := range c.steps { // a step keeps slices alone, so that weights that were packed can be freed
+		s.node.in, s.node.out, s.scratch, s.inPlace = nil, nil, nil, nil
 	}
 	return nil
 }
@@ -108,7 +117,7 @@ func empty(out []*value) bool {
 	return true
 }
 
-// scratch asks for n elements that live during the step alone.
+// addScratch asks for n elements that live during the step alone.
 func (s *step) addScratch(dtype tensor.DType, n int) *value {
 	v := &value{name: s.node.name + " scratch", dtype: dtype, shape: []int{n}}
 	s.scratch = append(s.scratch, v)

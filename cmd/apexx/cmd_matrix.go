@@ -80,7 +80,7 @@ func runMatrix(c *cli.Context) error {
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	for i := range cases {
 		runner.Cases[cases[i].Name] = &cases[i]
-		spec.Cases = append(spec.Cases, parityCase(&cases[i]))
+		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))
 	}
 	return matrixReport(c, m, cases, spec)
 }
@@ -171,16 +171,6 @@ func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, 
 		return nil, err
 	}
 	return cases, add("scene-", fixtures.BuiltinScenes())
-}
-
-// parityCase tells the comparer what it must know of the model.
-func parityCase(c *source.Case) parity.Case {
-	s, cfg := c.Image.Shape(), c.Model.Config.Model
-	side := model.SideMultiple(c.Model.Config)
-	return parity.Case{Name: c.Name, Golden: c.Expected, Setting: parity.Setting{
-		GridHeight: s[2] / side, GridWidth: s[3] / side, ImageHeight: s[2], ImageWidth: s[3], FeatureStride: cfg.FFPrimaryStride,
-		ScoreThreshold: float64(c.Decode.ScoreThreshold), IoUThreshold: float64(c.Decode.IoUThreshold),
-	}}
 }
 
 // progress tells a terminal how far a matrix is.

@@ -8,10 +8,28 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 )
+
+// levelOneScores is the tap that ranks the parents of level 2.
+const levelOneScores = "router.l1.split_utilities"
+
+// ParityCase tells the comparer what it must know of a case.
+func ParityCase(c *source.Case) parity.Case {
+	s, cfg := c.Image.Shape(), c.Model.Config
+	side := model.SideMultiple(cfg)
+	p := parity.Case{Name: c.Name, Golden: c.Expected, Setting: parity.Setting{
+		GridHeight: s[2] / side, GridWidth: s[3] / side, ImageHeight: s[2], ImageWidth: s[3], FeatureStride: cfg.Model.FFPrimaryStride,
+		ScoreThreshold: float64(c.Decode.ScoreThreshold), IoUThreshold: float64(c.Decode.IoUThreshold),
+	}}
+	if cfg.EffectiveDepth() == 2 {
+		p.Setting.LevelOneScores = "tap." + levelOneScores
+	}
+	return p
+}
 
 // MatrixRunner executes the cells of a matrix, each in a fresh worker process, so that a crash, a hang or an out-of-memory
 // costs the one execution.
@@ -49,8 +67,11 @@ func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string,
 		return parity.Execution{}, err
 	}
 	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name]}
-	if r.Taps {
+	switch _, ranked := g.Tap(levelOneScores); {
+	case r.Taps:
 		opts.Taps = []string{"all"}
+	case ranked:
+		opts.Taps = []string{levelOneScores}
 	}
 	session, err := b.Compile(ctx, g, opts)
 	if err != nil {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -36,7 +35,9 @@ func (f field) set(c *Config, node *yaml.Node) bool {
 		*at = new(float64)
 		return scalar(node, *at, "!!float", "!!int")
 	case *string:
-		return scalar(node, at, "!!str") && f.canonical(at)
+		ok := scalar(node, at, "!!str")
+		*at = f.canonical(*at)
+		return ok
 	case *[]int:
 		return sequence(node, at, "!!int")
 	case *[]string:
@@ -73,15 +74,16 @@ func sequence[T any](node *yaml.Node, at *[]T, tag string) bool {
 	return true
 }
 
-// canonical replaces an enumerated value's spelling by the one that the rest of the program compares with.
-func (f field) canonical(at *string) bool {
-	if f.rule.enum {
-		*at = strings.ToLower(strings.TrimSpace(*at))
-		if name, ok := f.alias[*at]; ok {
-			*at = name
-		}
+// canonical gives an enumerated value the spelling that the rest of the program compares with; other text stays as it is.
+func (f field) canonical(value string) string {
+	if !f.rule.enum {
+		return value
 	}
-	return true
+	value = strings.ToLower(strings.TrimSpace(value))
+	if name, ok := f.alias[value]; ok {
+		return name
+	}
+	return value
 }
 
 // found describes a node for a message.
@@ -157,6 +159,3 @@ func format(value any) string {
 	}
 	return fmt.Sprint(value)
 }
-
-// isWhole reports whether v would be written without a fraction or exponent.
-func isWhole(v float64) bool { return v == math.Trunc(v) && math.Abs(v) < 1e15 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -43,6 +44,9 @@ func (f field) node(c *Config) *yaml.Node {
 	}
 	return value
 }
+
+// isWhole reports whether v is short to write without a fraction or exponent.
+func isWhole(v float64) bool { return v == math.Trunc(v) && math.Abs(v) < 1e15 }
 
 // node is a value as YAML. Floats keep a point, so that a reader sees their type.
 func node(value any) *yaml.Node {

@@ -103,6 +103,11 @@ func read(t safetensors.Tensor, shape []int) (values []float32, problem string) 
 	if !slices.Equal(t.Shape, shape) {
 		return nil, fmt.Sprintf("found shape %v, want %v", t.Shape, shape)
 	}
+	switch t.DType {
+	case safetensors.Float32, safetensors.Float16, safetensors.BFloat16:
+	default:
+		return nil, fmt.Sprintf("found type %s, want F32, F16 or BF16", t.DType)
+	}
 	values, err := t.Float32s()
 	if err != nil {
 		return nil, err.Error()
