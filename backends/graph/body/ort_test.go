@@ -232,7 +232,8 @@ func TestRoiMeanPool(t *testing.T) {
 func TestBoxMask(t *testing.T) {
 	logits := make([]float32, 64)
 	logits[16+10] = 40 // one of the four cells of the second box
-	logits[48] = nan   // inside the last box: its score is NaN, the others are not
+	logits[16] = nan   // outside that box
+	logits[48] = nan   // inside the last box, whose score is NaN
 	out := execute(t, graph.BoxMask{ImageHeight: 8, ImageWidth: 4, Fill: -20}, of(dims(1, 4, 4, 4), logits...), double(squares))
 	want := make([]float32, 64)
 	for i := range want {
@@ -291,6 +292,14 @@ func TestDecodeNMS(t *testing.T) {
 	out = execute(t, op, cls, box, quality)
 	check(t, out[2], int64(1), 0, 1, -1, -1)
 	check(t, out[3], int64(3))
+
+	// A score that underflows to 0 is a candidate still.
+	for i := range tensor.Data[float32](cls) {
+		tensor.Data[float32](cls)[i] = -200
+	}
+	out = execute(t, op, cls, zeros(4), zeros(1))
+	check(t, out[1], float32(0), 0, 0, 0, 0)
+	check(t, out[2], int64(0), 1, 0, 1, 0)
 
 	op.MaxDetections = 0
 	out = execute(t, op, zeros(2), zeros(4), zeros(1))
