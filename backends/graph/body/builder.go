@@ -117,6 +117,11 @@ func (b *builder) gatherElements(x, indices value, axis int) value {
 	return b.with("GatherElements", []Attr{{"axis", int64(axis)}}, x, indices)
 }
 
+// gatherRows picks rows of every sample: x [B,R,...], indices [B,n,1] → [B,n,...].
+func (b *builder) gatherRows(x, indices value) value {
+	return b.with("GatherND", []Attr{{"batch_dims", int64(1)}}, x, indices)
+}
+
 // reduce applies a reduction over the axes and keeps them with size 1.
 func (b *builder) reduce(op string, x value, axes ...int) value {
 	return b.do(op, x, b.ints(axes...))

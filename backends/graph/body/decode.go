@@ -17,8 +17,9 @@ func decodeNMS(b *builder, o graph.DecodeNMS, in []graph.Type) *Function {
 	if o.MaxDetections == 0 {
 		return noDetections(b, p.batch)
 	}
-	scores, anchors, classes := p.candidates(b, o.ScoreThreshold, o.PreNMSTopK)
-	boxes := p.boxes(b, anchors)
+	boxLogits := p.joined(b, 1, 4)
+	scores, anchors, classes := p.candidates(b, boxLogits, o.ScoreThreshold, o.PreNMSTopK)
+	boxes := p.boxes(b, boxLogits, anchors)
 	kept := suppress(b, boxes, scores, classes, p, o)
 	return b.finish(detections(b, boxes, kept, classes, p, o.MaxDetections)...)
 }
@@ -65,11 +66,16 @@ func (p pyramid) joined(b *builder, kind, channels int) value {
 }
 
 // candidates returns the score (or rejected), anchor and class of the best pairs of every level, levels in order: [B,P] each.
-func (p pyramid) candidates(b *builder, threshold float32, topK int) (scores, anchors, classes value) {
-	score := b.do("Mul", b.do("Sigmoid", p.joined(b, 0, p.classes)), b.do("Sigmoid", p.joined(b, 2, 1)))
+func (p pyramid) candidates(b *builder, boxLogits value, threshold float32, topK int) (scores, anchors, classes value) {
+	// σ(cls)·σ(quality) as one quotient. Sigmoid of ONNX Runtime is off by 5e-8 and 0 below -18, which would reorder small
+	// scores; and it rewrites (1/u)·(1/v) as (1/v)/u, which is not symmetric: equal scores would cease to be equal.
+	one := b.float(1)
+	inverse := func(x value) value { return b.do("Add", one, b.do("Exp", b.do("Neg", x))) } // 1/σ(x)
+	score := b.do("Div", one, b.do("Mul", inverse(p.joined(b, 0, p.classes)), inverse(p.joined(b, 2, 1))))
+
 	// No comparison holds for NaN, so a NaN score is rejected here; a NaN in the box of an anchor rejects its pairs.
 	passes := b.do("GreaterOrEqual", score, b.float(float64(threshold)))
-	broken := b.reduce("ReduceMax", b.cast(b.do("IsNaN", p.joined(b, 1, 4)), onnxFloat), 1)
+	broken := b.reduce("ReduceMax", b.cast(b.do("IsNaN", boxLogits), onnxFloat), 1)
 	passes = b.do("And", passes, b.do("Less", broken, b.float(0.5)))
 	score = b.transpose(b.do("Where", passes, score, b.float(rejected)), 0, 2, 1) // [B,A,C]: anchor-major
 
@@ -87,9 +93,8 @@ func (p pyramid) candidates(b *builder, threshold float32, topK int) (scores, an
 
 // boxes decodes the boxes of the given anchors [B,P] → [B,P,4]: the centre moved by softplus(clamp(logit))·stride to the
 // left, up, right and down, then clamped to the image.
-func (p pyramid) boxes(b *builder, anchors value) value {
-	logits := b.transpose(p.joined(b, 1, 4), 0, 2, 1)
-	logits = b.with("GatherND", []Attr{{"batch_dims", int64(1)}}, logits, b.reshape(anchors, p.batch, p.kept, 1))
+func (p pyramid) boxes(b *builder, boxLogits, anchors value) value {
+	logits := b.gatherRows(b.transpose(boxLogits, 0, 2, 1), b.reshape(anchors, p.batch, p.kept, 1))
 	centre := b.gather(constant(b, p.centres, p.anchors, 4), anchors, 0)
 	stride := b.gather(constant(b, p.strides, p.anchors, 1), anchors, 0)
 
@@ -127,7 +132,7 @@ func detections(b *builder, boxes, kept, classes value, p pyramid, rows int) []v
 	n := min(rows, p.kept)
 	score, best := b.top(kept, n, true)
 	valid := b.do("Greater", score, b.float(dropped))
-	box := b.with("GatherND", []Attr{{"batch_dims", int64(1)}}, boxes, b.reshape(best, p.batch, n, 1))
+	box := b.gatherRows(boxes, b.reshape(best, p.batch, n, 1))
 	out := []value{
 		b.do("Where", b.reshape(valid, p.batch, n, 1), box, b.float(0)),
 		b.do("Where", valid, score, b.float(0)),

@@ -1,0 +1,290 @@
+package parity
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// TensorReport holds every number of one compared pair of tensors, whether it passed or not. The JSON keys up to passed are
+// those of spec/runtime.md 6.8. Statistics are over pairs of finite values, errors are candidate minus reference, relative
+// errors are over max(|reference|, 1e-12).
+type TensorReport struct {
+	Name           string `json:"name"`
+	ReferenceDType string `json:"reference_dtype"`
+	CandidateDType string `json:"candidate_dtype"`
+	Shape          []int  `json:"shape"` // of the reference
+	Atol           Number `json:"atol"`  // 0 for integers and booleans, which must be equal
+	Rtol           Number `json:"rtol"`
+	MaxAbsErr      Number `json:"max_abs_err"`
+	MeanAbsErr     Number `json:"mean_abs_err"`
+	MaxRelErr      Number `json:"max_rel_err"`
+	MeanRelErr     Number `json:"mean_rel_err"`
+	MismatchCount  int    `json:"mismatch_count"`
+	TotalCount     int    `json:"total_count"` // compared elements
+	MismatchRatio  Number `json:"mismatch_ratio"`
+	Passed         bool   `json:"passed"`
+
+	MaxULPErr           uint64         `json:"max_ulp_err"` // in the candidate's type; 0 for integers
+	RMSErr              Number         `json:"rms_err"`     // √(Σd²/n)
+	NMSE                Number         `json:"nmse"`        // Σd²/Σref²; infinite when only the reference is all zeros
+	Bias                Number         `json:"bias"`        // Σd/n
+	Cosine              Number         `json:"cosine"`      // Σref·cand/√(Σref²·Σcand²); 1 for two zero vectors, 0 for one
+	Histogram           Histogram      `json:"histogram"`   // of absolute errors
+	Worst               *Worst         `json:"worst"`       // the element farthest beyond its tolerance; null when all are equal
+	Smallest            *SmallestRule  `json:"smallest_passing"`
+	NonFiniteMismatches int            `json:"nonfinite_mismatch_count"`
+	SignedZeros         int            `json:"signed_zero_count"` // pairs of -0 and +0, which are equal
+	Tolerance           string         `json:"tolerance"`         // the whole rule, for people
+	Class               string         `json:"tolerance_class,omitempty"`
+	Judgement           JudgementBasis `json:"judged_by"`
+	Problem             string         `json:"problem,omitempty"` // why the tensors could not be compared element by element
+	Note                string         `json:"note,omitempty"`    // what was left out, or compared in another order
+
+	maxMagnitude Number
+}
+
+// JudgementBasis says what decides whether an output passed.
+type JudgementBasis string
+
+// The bases. Decided outputs are indices, ids and counts: their numbers are recorded, and the decisions judge them.
+const (
+	ByTolerance JudgementBasis = "tolerance"
+	ByEquality  JudgementBasis = "equality"
+	ByDecisions JudgementBasis = "decisions"
+)
+
+// Worst is one element. Index counts along each axis of the reference, Flat in row-major order.
+type Worst struct {
+	Flat      int    `json:"flat_index"`
+	Index     []int  `json:"index"`
+	Reference Number `json:"reference"`
+	Candidate Number `json:"candidate"`
+}
+
+// SmallestRule holds the smallest tolerances under which a float tensor would pass with its mismatch ratio: an absolute one
+// with a relative of 0, or a relative one with an absolute of 0. Infinite means that no tolerance would.
+type SmallestRule struct {
+	Abs Number `json:"abs"`
+	Rel Number `json:"rel"`
+}
+
+// String renders the rule as "abs=1.2e-06 or rel=3.4e-05".
+func (s SmallestRule) String() string {
+	if math.IsInf(float64(s.Abs), 1) {
+		return "no tolerance"
+	}
+	if math.IsInf(float64(s.Rel), 1) {
+		return fmt.Sprintf("abs=%.3g", float64(s.Abs))
+	}
+	return fmt.Sprintf("abs=%.3g or rel=%.3g", float64(s.Abs), float64(s.Rel))
+}
+
+// Compare measures a candidate against a reference. Floating-point tensors of either width are compared in float64 under
+// tol; integers of either width and booleans must be equal. A NaN equals a NaN and an infinity itself; beside anything else
+// they mismatch under every tolerance, and no mismatch ratio forgives them. -0 equals +0. Tensors of different shapes, or of kinds that do not compare (float,
+// integer, boolean), give a failed report whose Problem says so.
+func Compare(ref, cand *tensor.Tensor, tol Tolerance) TensorReport {
+	r := TensorReport{
+		ReferenceDType: ref.DType().String(), CandidateDType: cand.DType().String(), Shape: slices.Clone(ref.Shape()),
+		Judgement: ByEquality, Tolerance: "equal",
+	}
+	switch {
+	case !slices.Equal(ref.Shape(), cand.Shape()):
+		r.Problem = fmt.Sprintf("the reference has shape %v, the candidate %v", ref.Shape(), cand.Shape())
+	case kindOf(ref.DType()) != kindOf(cand.DType()):
+		r.Problem = fmt.Sprintf("the reference holds %v, the candidate %v", ref.DType(), cand.DType())
+	case ref.DType().IsFloat():
+		r.Judgement, r.Tolerance = ByTolerance, tol.String()
+		r.Atol, r.Rtol = Number(tol.Abs), Number(tol.Rel)
+		r.fill(compareFloats(ref, cand, tol), ref, cand)
+	default:
+		r.fill(compareExact(ref, cand), ref, cand)
+		r.Smallest = nil
+	}
+	return r
+}
+
+type kind uint8
+
+const (
+	floats kind = iota
+	integers
+	booleans
+)
+
+func kindOf(d tensor.DType) kind {
+	switch {
+	case d.IsFloat():
+		return floats
+	case d == tensor.Bool:
+		return booleans
+	default:
+		return integers
+	}
+}
+
+func compareFloats(ref, cand *tensor.Tensor, tol Tolerance) *measure {
+	m := newMeasure(tol, ref.Len())
+	switch wide, wideCand := ref.DType() == tensor.Float64, cand.DType() == tensor.Float64; {
+	case wide && wideCand:
+		scanFloats(m, tensor.Data[float64](ref), tensor.Data[float64](cand))
+	case wide:
+		scanFloats(m, tensor.Data[float64](ref), tensor.Data[float32](cand))
+	case wideCand:
+		scanFloats(m, tensor.Data[float32](ref), tensor.Data[float64](cand))
+	default:
+		scanFloats(m, tensor.Data[float32](ref), tensor.Data[float32](cand))
+	}
+	return m
+}
+
+// scanFloats rounds the reference to the candidate's type for the distance in ULP alone.
+func scanFloats[R, C tensor.Float](m *measure, ref []R, cand []C) {
+	for i, c := range cand {
+		r := ref[i]
+		if r-r != 0 || c-c != 0 { // NaN or infinite
+			m.addNonFinite(i, float64(r), float64(c))
+			continue
+		}
+		var ulp uint64
+		if narrow := C(r); narrow != c {
+			ulp = math.MaxUint64
+			if narrow-narrow == 0 { // a float64 beyond the float32 range rounds to an infinity
+				ulp = ulpDistance(narrow, c)
+			}
+		}
+		m.add(i, float64(r), float64(c), ulp)
+	}
+}
+
+func compareExact(ref, cand *tensor.Tensor) *measure {
+	m := newMeasure(Tolerance{}, ref.Len())
+	r, c := integersOf(ref), integersOf(cand)
+	for i := range r {
+		if r[i] == c[i] {
+			m.add(i, float64(r[i]), float64(c[i]), 0)
+			continue
+		}
+		m.add(i, float64(r[i]), float64(c[i]), 0)
+		if float64(r[i]) == float64(c[i]) { // beyond 2^53 neighbours round to one float64
+			m.mismatches++
+			m.hist.Zero--
+			m.hist.add(1)
+			m.maxAbs = max(m.maxAbs, 1)
+			m.rank(i, 1, math.Inf(1))
+		}
+	}
+	return m
+}
+
+// integersOf widens the elements of an integer or boolean tensor.
+func integersOf(t *tensor.Tensor) []int64 {
+	switch t.DType() {
+	case tensor.Int64:
+		return tensor.Data[int64](t)
+	case tensor.Int32:
+		out := make([]int64, t.Len())
+		for i, v := range tensor.Data[int32](t) {
+			out[i] = int64(v)
+		}
+		return out
+	default:
+		out := make([]int64, t.Len())
+		for i, v := range tensor.Data[bool](t) {
+			if v {
+				out[i] = 1
+			}
+		}
+		return out
+	}
+}
+
+// fill turns what was measured into the report's numbers and verdict.
+func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
+	total := ref.Len()
+	n := float64(max(m.finite, 1))
+	r.MaxAbsErr, r.MaxRelErr, r.MaxULPErr = Number(m.maxAbs), Number(m.maxRel), m.maxULP
+	r.MeanAbsErr, r.MeanRelErr, r.Bias = Number(m.sumAbs/n), Number(m.sumRel/n), Number(m.sumErr/n)
+	r.RMSErr = Number(math.Sqrt(m.sumSq / n))
+	r.NMSE, r.Cosine = Number(ratio(m.sumSq, m.sumRef)), Number(cosine(m.dot, m.sumRef, m.sumCand))
+	r.MismatchCount, r.NonFiniteMismatches, r.SignedZeros = m.mismatches, m.nonFinite, m.signedZeros
+	r.TotalCount = total
+	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(total, 1)))
+	r.Histogram = m.hist
+	r.Passed = m.nonFinite == 0 && float64(r.MismatchRatio) <= m.tol.limit(total)
+	r.maxMagnitude = Number(m.maxMagnitude)
+	r.Smallest = &SmallestRule{Number(math.Inf(1)), Number(math.Inf(1))}
+	if m.nonFinite == 0 {
+		skip := m.tol.budget(total)
+		r.Smallest = &SmallestRule{Number(m.abs.ranked(skip)), Number(m.rel.ranked(skip))}
+	}
+	if m.worst >= 0 {
+		r.Worst = &Worst{Flat: m.worst, Index: unravel(m.worst, ref.Shape()),
+			Reference: Number(element(ref, m.worst)), Candidate: Number(element(cand, m.worst))}
+	}
+}
+
+// ratio returns a/b with 0/0 = 0.
+func ratio(a, b float64) float64 {
+	if a == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// cosine divides in two steps, which keeps the product of two large norms from overflowing.
+func cosine(dot, refSq, candSq float64) float64 {
+	switch {
+	case refSq == 0 && candSq == 0:
+		return 1
+	case refSq == 0 || candSq == 0:
+		return 0
+	}
+	return max(-1, min(1, dot/math.Sqrt(refSq)/math.Sqrt(candSq)))
+}
+
+func unravel(flat int, shape []int) []int {
+	index := make([]int, len(shape))
+	for axis := len(shape) - 1; axis >= 0; axis-- {
+		index[axis] = flat % shape[axis]
+		flat /= shape[axis]
+	}
+	return index
+}
+
+func element(t *tensor.Tensor, i int) float64 {
+	switch t.DType() {
+	case tensor.Float64:
+		return tensor.Data[float64](t)[i]
+	case tensor.Float32:
+		return float64(tensor.Data[float32](t)[i])
+	case tensor.Int64:
+		return float64(tensor.Data[int64](t)[i])
+	case tensor.Int32:
+		return float64(tensor.Data[int32](t)[i])
+	default:
+		if tensor.Data[bool](t)[i] {
+			return 1
+		}
+		return 0
+	}
+}
+
+// failure says in one clause why the report did not pass, "" when it did.
+func (r *TensorReport) failure() string {
+	switch {
+	case r.Problem != "":
+		return r.Problem
+	case r.Passed:
+		return ""
+	case r.Judgement == ByDecisions:
+		return "a decision is a bug"
+	case r.NonFiniteMismatches > 0:
+		return fmt.Sprintf("%d of %d elements are non-finite on one side", r.NonFiniteMismatches, r.TotalCount)
+	default:
+		return fmt.Sprintf("%d of %d elements differ by more than %s", r.MismatchCount, r.TotalCount, r.Tolerance)
+	}
+}

@@ -1,0 +1,215 @@
+package parity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Column is one way of executing a case. The backend GoldenBackend stands for the expectations stored with a case.
+type Column struct {
+	Backend   string
+	Precision backends.Precision
+}
+
+// GoldenBackend is the backend name of the column of stored expectations; its precision is "".
+const GoldenBackend = "golden"
+
+var golden = Column{Backend: GoldenBackend}
+
+// String returns "backend/precision", or "golden".
+func (c Column) String() string {
+	if c == golden {
+		return GoldenBackend
+	}
+	return c.Backend + "/" + string(c.Precision)
+}
+
+// MarshalText implements encoding.TextMarshaler with String.
+func (c Column) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// Case is one input. The Runner knows it by its name, which is unique in a matrix.
+type Case struct {
+	Name    string
+	Setting Setting
+	Golden  tensor.List // expected outputs, nil for none; a subset of the outputs is enough
+	Seed    int64       // recorded in the reports
+}
+
+// Pair is a comparison that a matrix makes for every case.
+type Pair struct {
+	Reference Column `json:"reference"`
+	Candidate Column `json:"candidate"`
+}
+
+// String returns "candidate vs reference".
+func (p Pair) String() string { return p.Candidate.String() + " vs " + p.Reference.String() }
+
+// Execution is what came of running one case in one column. State is Pass for a run that finished; Outputs are then set and
+// owned by the execution. Otherwise State is Unsupported with a Reason, Crashed with a Signal, Hung or NotRun.
+type Execution struct {
+	State   State
+	Reason  string // a code of backends.Reason, or another word where there is no code
+	Signal  string // "SIGSEGV", "panic", "exit status 3"
+	Detail  string // for people
+	Outputs tensor.List
+	Timing  backends.Timing    // the backend's own clock
+	Wall    time.Duration      // as the runner saw it, compilation and transport included
+	Memory  backends.MemoryUse // what the session held
+	Peak    int64              // bytes of peak resident memory during the run, 0 where unknown
+}
+
+// Runner executes cases. Run calls it from as many goroutines as it has jobs, once for each case and column. A runner answers
+// every failure with a state; a panic becomes Crashed.
+type Runner interface {
+	Execute(ctx context.Context, c *Case, backend string, precision backends.Precision) Execution
+}
+
+// MatrixSpec describes a matrix. Cases, Columns and Runner are required.
+type MatrixSpec struct {
+	Name    string
+	Cases   []Case
+	Columns []Column
+	Runner  Runner
+	Pairs   []Pair // nil means DefaultPairs
+	Policy  Policy // zero means balanced, end to end; pairs with golden expectations use GoldenPolicy
+	Jobs    int    // executions at a time; 0 means 1
+
+	// OnExecution, when set, is told of every execution as it ends: for progress, and for pictures of the outputs, which are
+	// released once the case is compared. Calls do not overlap; their order depends on the runner.
+	OnExecution func(c *Case, col Column, e *Execution)
+}
+
+// Cell is the comparison of one pair for one case. It always has a state.
+type Cell struct {
+	Case   string  `json:"case"`
+	Pair   Pair    `json:"pair"`
+	State  State   `json:"state"`
+	Reason string  `json:"reason,omitempty"`
+	Signal string  `json:"signal,omitempty"`
+	Detail string  `json:"detail,omitempty"`
+	Report *Report `json:"report,omitempty"` // nil unless both sides ran
+}
+
+// ExecutionRecord is an Execution as it is reported, without its outputs.
+type ExecutionRecord struct {
+	Case      string        `json:"case"`
+	Column    Column        `json:"column"`
+	State     State         `json:"state"`
+	Reason    string        `json:"reason,omitempty"`
+	Signal    string        `json:"signal,omitempty"`
+	Detail    string        `json:"detail,omitempty"`
+	Upload    time.Duration `json:"upload_ns"`
+	Execute   time.Duration `json:"execute_ns"`
+	Download  time.Duration `json:"download_ns"`
+	Wall      time.Duration `json:"wall_ns"`
+	HostBytes int64         `json:"host_bytes"`
+	DevBytes  int64         `json:"device_bytes"`
+	Peak      int64         `json:"peak_bytes"`
+}
+
+// Matrix is the result of Run: cells in the order of cases and then pairs, executions in the order of cases and then columns,
+// whatever the number of jobs.
+type Matrix struct {
+	Name       string
+	Policy     string
+	Cases      []string
+	Columns    []Column
+	Pairs      []Pair
+	Cells      []Cell
+	Executions []ExecutionRecord
+}
+
+// DefaultPairs compares every column with the oracle, which is reference/fp64 or else the first column, then the remaining
+// columns with each other in their order, and with expected set every column with the golden one first.
+func DefaultPairs(columns []Column, expected bool) []Pair {
+	if len(columns) == 0 {
+		return nil
+	}
+	oracle := columns[0]
+	if best := (Column{"reference", backends.FP64}); slices.Contains(columns, best) {
+		oracle = best
+	}
+	var pairs []Pair
+	rest := slices.DeleteFunc(slices.Clone(columns), func(c Column) bool { return c == oracle })
+	if expected {
+		for _, c := range columns {
+			pairs = append(pairs, Pair{golden, c})
+		}
+	}
+	for _, c := range rest {
+		pairs = append(pairs, Pair{oracle, c})
+	}
+	for i, a := range rest {
+		for _, b := range rest[i+1:] {
+			pairs = append(pairs, Pair{a, b})
+		}
+	}
+	return pairs
+}
+
+// check refuses a specification that could not give every cell a meaning.
+func (s *MatrixSpec) check() error {
+	if len(s.Cases) == 0 || len(s.Columns) == 0 || s.Runner == nil {
+		return fmt.Errorf("a matrix needs cases, columns and a runner; got %d, %d and runner=%t", len(s.Cases), len(s.Columns), s.Runner != nil)
+	}
+	names := map[string]bool{}
+	for _, c := range s.Cases {
+		if c.Name == "" || names[c.Name] {
+			return fmt.Errorf("the case name %q is empty or used twice", c.Name)
+		}
+		names[c.Name] = true
+	}
+	for i, c := range s.Columns {
+		if slices.Contains(s.Columns[:i], c) || c.Backend == "" || c.Backend == GoldenBackend {
+			return fmt.Errorf("the column %q is empty, repeated or reserved", c)
+		}
+	}
+	for _, p := range s.Pairs {
+		for _, c := range []Column{p.Reference, p.Candidate} {
+			if c != golden && !slices.Contains(s.Columns, c) {
+				return fmt.Errorf("the pair %q names %s, which is not a column of the matrix", p, c)
+			}
+		}
+		if p.Reference == p.Candidate || p.Candidate == golden {
+			return fmt.Errorf("the pair %q needs two different columns, golden only as the reference", p)
+		}
+	}
+	if s.Jobs < 0 {
+		return fmt.Errorf("%d jobs; want at least 1, or 0 for 1", s.Jobs)
+	}
+	return nil
+}
+
+// Count returns how many cells ended in the state.
+func (m *Matrix) Count(state State) int {
+	n := 0
+	for i := range m.Cells {
+		if m.Cells[i].State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// Passed reports whether the exit code is 0.
+func (m *Matrix) Passed() bool { return m.ExitCode() == 0 }
+
+// ExitCode applies the rule for matrices: 1 with a failing cell, else 6 with a crashed or hung one, else 5 without any cell
+// that could be compared, else 0. Explained differences pass.
+func (m *Matrix) ExitCode() int {
+	switch {
+	case m.Count(Fail) > 0:
+		return 1
+	case m.Count(Crashed)+m.Count(Hung) > 0:
+		return 6
+	case m.Count(Pass)+m.Count(Different) == 0:
+		return 5
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,194 @@
+package parity
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// State is how a comparison, or a cell of a matrix, ended.
+type State string
+
+// The states. A comparison passes, is explained or fails; the others say why a cell has no comparison.
+const (
+	Pass        State = "pass"
+	Different   State = "explained" // discrete differences, every one tied or explained by how far the scores moved
+	Fail        State = "fail"
+	Unsupported State = "unsupported" // a reason code of the backend
+	Crashed     State = "crashed"     // a signal or panic
+	Hung        State = "hung"        // past its deadline
+	NotRun      State = "not-run"     // a reason
+)
+
+// States lists every state in the order of reports.
+var States = []State{Pass, Different, Fail, Unsupported, Crashed, Hung, NotRun}
+
+// Report compares all outputs of one candidate with one reference. The keys up to outputs are those of spec/runtime.md 6.8.
+// Unlike the original's, MeanAbsErr weights every output by its elements, and a difference in structure fails the report
+// instead of aborting the sweep.
+type Report struct {
+	CaseName           string         `json:"case_name"`
+	ReferenceBackend   string         `json:"reference_backend"`
+	CandidateBackend   string         `json:"candidate_backend"`
+	Seed               int64          `json:"seed"`
+	Deterministic      bool           `json:"deterministic"`
+	MismatchRatioLimit Number         `json:"mismatch_ratio_limit"`
+	Passed             bool           `json:"passed"` // explained differences pass
+	MaxAbsErr          Number         `json:"max_abs_err"`
+	MeanAbsErr         Number         `json:"mean_abs_err"`
+	MaxRelErr          Number         `json:"max_rel_err"`
+	MismatchCount      int            `json:"mismatch_count"` // of the outputs judged by tolerance or equality
+	TotalCount         int            `json:"total_count"`
+	MismatchRatio      Number         `json:"mismatch_ratio"`
+	Outputs            []TensorReport `json:"outputs"`
+
+	State             State      `json:"state"`
+	Policy            string     `json:"policy"`
+	Problems          []string   `json:"problems,omitempty"` // differences in structure
+	DecisionsCompared int        `json:"decisions_compared"`
+	Decisions         []Decision `json:"decisions"` // what was decided differently
+}
+
+// Options of CompareOutputs. The zero value is the balanced profile end to end, the default class, and no knowledge of the
+// model.
+type Options struct {
+	Policy  Policy
+	Class   Class
+	Setting Setting
+}
+
+// CompareOutputs compares two sets of outputs, which should have the same names in the same order. Decisions are settled
+// first. Outputs of detections are then compared row by matched row, and images for which other tiles were computed are left
+// out of everything that follows the selection; the note of an output says so.
+func CompareOutputs(ref, cand tensor.List, opt Options) *Report {
+	policy := opt.Policy.orDefault()
+	r := &Report{Policy: policy.Name, Outputs: []TensorReport{}, Decisions: []Decision{}, Deterministic: true}
+	r.checkStructure(ref, cand)
+	s := settle(ref, cand, policy.For("boxes", opt.Class), opt.Setting)
+	for _, o := range ref {
+		other := cand.Get(o.Name)
+		if other == nil {
+			continue
+		}
+		tol := policy.For(o.Name, opt.Class)
+		r.MismatchRatioLimit = max(r.MismatchRatioLimit, Number(tol.MismatchRatio))
+		t := s.compare(o.Name, o.Tensor, other, tol)
+		t.Name, t.Class = o.Name, opt.Class.String()
+		r.Outputs = append(r.Outputs, t)
+	}
+	r.Decisions = append(r.Decisions, s.decisions...)
+	r.DecisionsCompared = s.compared
+	r.conclude()
+	return r
+}
+
+// checkStructure records differences in the names of the outputs and their order.
+func (r *Report) checkStructure(ref, cand tensor.List) {
+	names := func(l tensor.List) []string {
+		out := make([]string, len(l))
+		for i, n := range l {
+			out[i] = n.Name
+		}
+		return out
+	}
+	want, got := names(ref), names(cand)
+	before := len(r.Problems)
+	for _, name := range want {
+		if !slices.Contains(got, name) {
+			r.Problems = append(r.Problems, fmt.Sprintf("the candidate has no output %q", name))
+		}
+	}
+	for _, name := range got {
+		if !slices.Contains(want, name) {
+			r.Problems = append(r.Problems, fmt.Sprintf("the candidate has an output %q that the reference lacks", name))
+		}
+	}
+	if len(r.Problems) == before && !slices.Equal(want, got) {
+		r.Problems = append(r.Problems, fmt.Sprintf("the outputs are ordered %v in the reference and %v in the candidate", want, got))
+	}
+}
+
+// settle compares the decisions of both executions as far as their outputs record them. Detections are the same where their
+// boxes agree within the tolerance boxes.
+func settle(ref, cand tensor.List, boxes Tolerance, set Setting) *settled {
+	s := &settled{decided: map[string]bool{}, rows: map[string]alignment{}}
+	batch := 0
+	for _, name := range []string{"valid_counts", "valid_l0"} {
+		if comparableCounts(ref, cand, name) {
+			batch = ref.Get(name).Len()
+			break
+		}
+	}
+	s.rerouted = make([]bool, batch)
+	s.compareTiles(ref, cand, set)
+	s.compareDetections(ref, cand, boxes, set)
+	return s
+}
+
+// compare measures one output on the rows that both sides decided alike.
+func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance) TensorReport {
+	rows, aligned := s.rows[name]
+	if !aligned {
+		rows, aligned = s.judgedImages(name)
+	}
+	comparable := ref.Rank() >= max(rows.axes, 1) && slices.Equal(ref.Shape(), cand.Shape()) && ref.Shape()[0] == len(s.rerouted)
+	if !aligned || !comparable || s.decided[name] && name != "class_ids" {
+		t := Compare(ref, cand, tol)
+		s.passDecided(name, &t)
+		return t
+	}
+	r, c := rows.gather(ref, cand)
+	t := Compare(r, c, tol)
+	t.Shape, t.Note = slices.Clone(ref.Shape()), rows.note
+	if t.Worst != nil {
+		rows.place(t.Worst, ref)
+	}
+	s.passDecided(name, &t)
+	return t
+}
+
+// passDecided lets the decisions judge an output that holds what was decided: it passes unless one of them is a bug.
+func (s *settled) passDecided(name string, t *TensorReport) {
+	if !s.decided[name] || t.Problem != "" {
+		return
+	}
+	t.Judgement, t.Tolerance = ByDecisions, "decisions"
+	t.Passed = !slices.ContainsFunc(s.decisions, func(d Decision) bool { return d.Verdict == Bug && d.concerns(name) })
+}
+
+// concerns reports whether the decision is about what an output holds. Missing detections are named after their scores, and
+// show in the classes and counts as well.
+func (d *Decision) concerns(output string) bool {
+	return d.Output == output || d.Kind == Missing && (output == "class_ids" || output == "valid_counts")
+}
+
+// conclude sums up the outputs and decides the state.
+func (r *Report) conclude() {
+	r.State = Pass
+	if len(r.Decisions) > 0 {
+		r.State = Different
+	}
+	var sum float64
+	var finite int
+	for _, o := range r.Outputs {
+		if !o.Passed {
+			r.State = Fail
+		}
+		if o.Judgement == ByDecisions {
+			continue
+		}
+		n := o.TotalCount - o.NonFiniteMismatches
+		sum += float64(o.MeanAbsErr) * float64(n)
+		finite += n
+		r.MaxAbsErr, r.MaxRelErr = max(r.MaxAbsErr, o.MaxAbsErr), max(r.MaxRelErr, o.MaxRelErr)
+		r.MismatchCount += o.MismatchCount
+		r.TotalCount += o.TotalCount
+	}
+	r.MeanAbsErr = Number(sum / float64(max(finite, 1)))
+	r.MismatchRatio = Number(float64(r.MismatchCount) / float64(max(r.TotalCount, 1)))
+	if len(r.Problems) > 0 || slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug }) {
+		r.State = Fail
+	}
+	r.Passed = r.State != Fail
+}
