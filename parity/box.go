@@ -42,15 +42,6 @@ func (b box) move(to box) float64 {
 	return most
 }
 
-// similarity ranks how likely two boxes are the same detection: 1 for boxes that coincide, even without an area, otherwise
-// their overlap.
-func similarity(a, b box) float64 {
-	if a == b || a.move(b) <= 1e-3 {
-		return 1
-	}
-	return iou(a, b)
-}
-
 // cells returns the half-open range of cells that a side from low to high covers on an axis of size cells over extent pixels:
 // floor and ceiling of the scaled coordinates, clamped to the axis (spec/model.md 3.19).
 func cells(low, high float64, size, extent int) [2]int {

@@ -74,7 +74,7 @@ type SmallestRule struct {
 // String renders the rule as "abs=1.2e-06 or rel=3.4e-05".
 func (s SmallestRule) String() string {
 	if math.IsInf(float64(s.Abs), 1) {
-		return "none"
+		return "no tolerance"
 	}
 	if math.IsInf(float64(s.Rel), 1) {
 		return fmt.Sprintf("abs=%.3g", float64(s.Abs))
@@ -84,7 +84,7 @@ func (s SmallestRule) String() string {
 
 // Compare measures a candidate against a reference. Floating-point tensors of either width are compared in float64 under
 // tol; integers of either width and booleans must be equal. A NaN equals a NaN and an infinity itself; beside anything else
-// they mismatch under every tolerance. -0 equals +0. Tensors of different shapes, or of kinds that do not compare (float,
+// they mismatch under every tolerance, and no mismatch ratio forgives them. -0 equals +0. Tensors of different shapes, or of kinds that do not compare (float,
 // integer, boolean), give a failed report whose Problem says so.
 func Compare(ref, cand *tensor.Tensor, tol Tolerance) TensorReport {
 	r := TensorReport{
@@ -214,12 +214,12 @@ func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
 	r.TotalCount = total
 	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(total, 1)))
 	r.Histogram = m.hist
-	r.Passed = float64(r.MismatchRatio) <= m.tol.limit(total)
+	r.Passed = m.nonFinite == 0 && float64(r.MismatchRatio) <= m.tol.limit(total)
 	r.maxMagnitude = Number(m.maxMagnitude)
-	if skip := m.tol.budget(total) - m.nonFinite; skip >= 0 {
+	r.Smallest = &SmallestRule{Number(math.Inf(1)), Number(math.Inf(1))}
+	if m.nonFinite == 0 {
+		skip := m.tol.budget(total)
 		r.Smallest = &SmallestRule{Number(m.abs.ranked(skip)), Number(m.rel.ranked(skip))}
-	} else {
-		r.Smallest = &SmallestRule{Number(math.Inf(1)), Number(math.Inf(1))}
 	}
 	if m.worst >= 0 {
 		r.Worst = &Worst{Flat: m.worst, Index: unravel(m.worst, ref.Shape()),
@@ -280,6 +280,8 @@ func (r *TensorReport) failure() string {
 		return r.Problem
 	case r.Passed:
 		return ""
+	case r.Judgement == ByDecisions:
+		return "a decision is a bug"
 	case r.NonFiniteMismatches > 0:
 		return fmt.Sprintf("%d of %d elements are non-finite on one side", r.NonFiniteMismatches, r.TotalCount)
 	default:

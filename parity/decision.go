@@ -87,14 +87,28 @@ type Setting struct {
 	LevelOneScores          string  // name of the output [B, 4·tiles] that ranks the parents of level 2; "" where not recorded
 }
 
-// judge classifies a gap between two scores given the largest move and the level of rounding.
-func judge(gap, moved, rounding float64) Verdict {
+// motion says how far scores moved between both executions at most, and below which difference all is rounding.
+type motion struct{ moved, rounding float64 }
+
+// most is the move that explanations may count with.
+func (m motion) most() float64 { return max(m.moved, m.rounding) }
+
+// judge classifies a gap between two scores: each of both moved by at most m.most.
+func (m motion) judge(gap float64) Verdict {
 	switch {
-	case gap <= rounding:
+	case gap <= m.rounding:
 		return Tied
-	case gap <= 2*moved:
+	case gap <= 2*m.most():
 		return Explained
 	default: // a NaN gap included
 		return Bug
 	}
+}
+
+// judgeOne classifies the gap between one score and a constant.
+func (m motion) judgeOne(gap float64) Verdict {
+	if m.judge(gap) == Explained && gap > m.most() {
+		return Bug
+	}
+	return m.judge(gap)
 }

@@ -1,10 +1,10 @@
 package parity
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -17,6 +17,12 @@ type detection struct {
 	class int64
 }
 
+// finite reports whether the box and the score are numbers; the decoder drops everything else.
+func (d detection) finite() bool {
+	sum := d.score + d.box[0] + d.box[1] + d.box[2] + d.box[3]
+	return sum-sum == 0
+}
+
 // detections are the valid rows of one image in both executions, with the rows that were matched.
 type detections struct {
 	image             int
@@ -24,14 +30,12 @@ type detections struct {
 	refRows, candRows int   // rows of the outputs, padding included
 	partnerOfRef      []int // place in cand, -1 for none
 	partnerOfCand     []int
-	scoreMoved        float64 // largest move of a matched score, at least its rounding
-	scoreRounding     float64
-	boxMoved          float64 // largest move of a matched coordinate, at least its rounding
+	scores, boxes     motion // of the detections that certainly match
 }
 
 // compareDetections settles the detections of every image and records which rows correspond, so that arithmetic is compared
 // detection by detection. Images that were computed from other tiles are left out: their detections differ honestly.
-func (s *settled) compareDetections(ref, cand tensor.List, set Setting) {
+func (s *settled) compareDetections(ref, cand tensor.List, boxes Tolerance, set Setting) {
 	if !detectionOutputs(ref, cand) {
 		return
 	}
@@ -48,9 +52,9 @@ func (s *settled) compareDetections(ref, cand tensor.List, set Setting) {
 			continue
 		}
 		s.compared++
-		d.match()
-		s.settleOrder(d)
+		d.matchNear(boxes)
 		s.settleMissing(d, set)
+		s.settleOrder(d)
 		edges := s.settleEdges(d, ref, set)
 		plan.include(d, edges)
 	}
@@ -67,7 +71,8 @@ func detectionOutputs(ref, cand tensor.List) bool {
 		ref.Get("scores").DType().IsFloat() && kindOf(ref.Get("class_ids").DType()) == integers
 }
 
-// readDetections reads the rows of one image and checks that the rows beyond the count are padding: box and score 0, class -1.
+// readDetections reads the rows of one image and checks that they are finite, and that the rows beyond the count are padding:
+// box and score 0, class -1.
 func (s *settled) readDetections(outputs tensor.List, image int, side string) ([]detection, bool) {
 	shape := outputs.Get("scores").Shape()
 	rows := shape[1]
@@ -86,6 +91,10 @@ func (s *settled) readDetections(outputs tensor.List, image int, side string) ([
 			d.box[i] = element(boxes, 4*at+i)
 		}
 		if row < int(valid) {
+			if !d.finite() {
+				s.inconsistent("scores", image, "the %s holds a detection that is not finite in row %d: box %v, score %v", side, row, d.box, d.score)
+				return nil, false
+			}
 			out = append(out, d)
 		} else if d.score != 0 || d.class != -1 || d.box != (box{}) {
 			s.inconsistent("valid_counts", image, "the %s counts %d detections, and row %d is not padding", side, valid, row)
@@ -95,49 +104,62 @@ func (s *settled) readDetections(outputs tensor.List, image int, side string) ([
 	return out, true
 }
 
-// match pairs detections of one class, the most similar boxes first, ties by the nearer score and then the nearer row. Boxes
-// that overlap by less than half are different detections.
-func (d *detections) match() {
-	type pair struct {
-		ref, cand        int
-		similarity, step float64
-	}
-	var pairs []pair
+// candidatePair is a possible match; less distant ones are tried first.
+type candidatePair struct {
+	ref, cand             int
+	distance, scoreChange float64
+}
+
+// matchNear pairs detections of one class whose boxes agree within the tolerance of their coordinates, or within nearBox.
+// These certainly match, and give the moves of scores and boxes.
+func (d *detections) matchNear(tol Tolerance) {
+	d.partnerOfRef, d.partnerOfCand = unmatched(len(d.ref)), unmatched(len(d.cand))
+	d.pairUp(func(r, c detection) (float64, bool) {
+		for i, v := range r.box {
+			if !(math.Abs(c.box[i]-v) <= max(tol.allowed(v), nearBox)) {
+				return 0, false
+			}
+		}
+		return r.box.move(c.box), true
+	})
+	d.measure()
+}
+
+// matchFar pairs the remaining detections of one class that overlap by half or more: the same detection with a wrong box, which
+// the arithmetic then shows. Those for which skip is true in either execution stay alone.
+func (d *detections) matchFar(skipRef, skipCand []bool) {
+	d.pairUp(func(r, c detection) (float64, bool) {
+		overlap := iou(r.box, c.box)
+		return 1 - overlap, overlap >= 0.5 && !skipRef[r.row] && !skipCand[c.row]
+	})
+}
+
+// nearBox is a distance in pixels below which boxes of one class are the same whatever the tolerance.
+const nearBox = 0.05
+
+// pairUp matches unmatched detections of one class that near accepts: the least distant first, ties by the smaller change of
+// score and then of place.
+func (d *detections) pairUp(near func(r, c detection) (distance float64, ok bool)) {
+	var pairs []candidatePair
 	for i, r := range d.ref {
 		for j, c := range d.cand {
-			if r.class != c.class {
+			if r.class != c.class || d.partnerOfRef[i] >= 0 || d.partnerOfCand[j] >= 0 {
 				continue
 			}
-			if like := similarity(r.box, c.box); like >= 0.5 {
-				pairs = append(pairs, pair{i, j, like, scoreStep(r.score, c.score)})
+			if distance, ok := near(r, c); ok {
+				pairs = append(pairs, candidatePair{i, j, distance, finiteOr0(c.score - r.score)})
 			}
 		}
 	}
-	sort.SliceStable(pairs, func(a, b int) bool {
-		p, q := pairs[a], pairs[b]
-		if p.similarity != q.similarity {
-			return p.similarity > q.similarity
-		}
-		if p.step != q.step {
-			return p.step < q.step
-		}
-		return abs(p.ref-p.cand) < abs(q.ref-q.cand)
+	slices.SortStableFunc(pairs, func(p, q candidatePair) int {
+		return cmp.Or(cmp.Compare(p.distance, q.distance), cmp.Compare(p.scoreChange, q.scoreChange),
+			cmp.Compare(abs(p.ref-p.cand), abs(q.ref-q.cand)))
 	})
-	d.partnerOfRef, d.partnerOfCand = unmatched(len(d.ref)), unmatched(len(d.cand))
 	for _, p := range pairs {
 		if d.partnerOfRef[p.ref] < 0 && d.partnerOfCand[p.cand] < 0 {
 			d.partnerOfRef[p.ref], d.partnerOfCand[p.cand] = p.cand, p.ref
 		}
 	}
-	d.measureMoves()
-}
-
-// scoreStep is a sortable distance of two scores.
-func scoreStep(a, b float64) float64 {
-	if d := math.Abs(a - b); !math.IsNaN(d) {
-		return d
-	}
-	return math.Inf(1)
 }
 
 func unmatched(n int) []int {
@@ -150,22 +172,18 @@ func unmatched(n int) []int {
 
 func abs(n int) int { return max(n, -n) }
 
-// measureMoves sets how far matched scores and boxes moved, and the levels of rounding.
-func (d *detections) measureMoves() {
-	var score, extent float64
+// measure sets how far matched scores and boxes moved, and the levels of rounding.
+func (d *detections) measure() {
 	for i, r := range d.ref {
-		score = max(score, finiteOr0(r.score))
+		d.scores.rounding = max(d.scores.rounding, finiteOr0(r.score)*roundingFloor)
 		for _, v := range r.box {
-			extent = max(extent, finiteOr0(v))
+			d.boxes.rounding = max(d.boxes.rounding, finiteOr0(v)*roundingFloor)
 		}
 		if j := d.partnerOfRef[i]; j >= 0 {
-			d.scoreMoved = max(d.scoreMoved, finiteOr0(d.cand[j].score-r.score))
-			d.boxMoved = max(d.boxMoved, finiteOr0(r.box.move(d.cand[j].box)))
+			d.scores.moved = max(d.scores.moved, finiteOr0(d.cand[j].score-r.score))
+			d.boxes.moved = max(d.boxes.moved, finiteOr0(r.box.move(d.cand[j].box)))
 		}
 	}
-	d.scoreRounding = score * roundingFloor
-	d.scoreMoved = max(d.scoreMoved, d.scoreRounding)
-	d.boxMoved = max(d.boxMoved, extent*roundingFloor)
 }
 
 // finiteOr0 returns the magnitude of a finite number: a non-finite one is a failure of arithmetic, not a move.
@@ -209,7 +227,7 @@ func (s *settled) settleEdges(d *detections, ref tensor.List, set Setting) edgeF
 		stride = 8
 	}
 	for i, j := range d.partnerOfRef {
-		if j < 0 {
+		if j < 0 || !(d.ref[i].box.move(d.cand[j].box) <= d.boxes.most()) { // a wrong box is a matter of arithmetic
 			continue
 		}
 		if s.edge(d, i, j, "feature", set.ImageHeight/stride, set.ImageWidth/stride, set) {
@@ -237,10 +255,10 @@ func (s *settled) edge(d *detections, i, j int, grid string, height, width int, 
 		}
 		found = true
 		gap := max(math.Abs(r[axis]-c[axis]), math.Abs(r[axis+2]-c[axis+2]))
-		s.add(Decision{Kind: EdgeRounding, Output: "boxes", Image: d.image, Verdict: judge(gap, d.boxMoved, d.boxMoved),
+		s.add(Decision{Kind: EdgeRounding, Output: "boxes", Image: d.image, Verdict: d.boxes.judgeOne(gap),
 			Items:   fmt.Sprintf("detection %d", d.ref[i].row),
 			Where:   fmt.Sprintf("covers %s %d to %d of the %s grid in the reference, %d to %d in the candidate", side.name, was[0], was[1], grid, is[0], is[1]),
-			Measure: "coordinates", Gap: Number(gap), Moved: Number(d.boxMoved)})
+			Measure: "coordinates", Gap: Number(gap), Moved: Number(d.boxes.moved)})
 	}
 	return found
 }

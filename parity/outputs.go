@@ -65,7 +65,7 @@ func CompareOutputs(ref, cand tensor.List, opt Options) *Report {
 	policy := opt.Policy.orDefault()
 	r := &Report{Policy: policy.Name, Outputs: []TensorReport{}, Decisions: []Decision{}, Deterministic: true}
 	r.checkStructure(ref, cand)
-	s := settle(ref, cand, opt.Setting)
+	s := settle(ref, cand, policy.For("boxes", opt.Class), opt.Setting)
 	for _, o := range ref {
 		other := cand.Get(o.Name)
 		if other == nil {
@@ -109,8 +109,9 @@ func (r *Report) checkStructure(ref, cand tensor.List) {
 	}
 }
 
-// settle compares the decisions of both executions as far as their outputs record them.
-func settle(ref, cand tensor.List, set Setting) *settled {
+// settle compares the decisions of both executions as far as their outputs record them. Detections are the same where their
+// boxes agree within the tolerance boxes.
+func settle(ref, cand tensor.List, boxes Tolerance, set Setting) *settled {
 	s := &settled{decided: map[string]bool{}, rows: map[string]alignment{}}
 	batch := 0
 	for _, name := range []string{"valid_counts", "valid_l0"} {
@@ -121,7 +122,7 @@ func settle(ref, cand tensor.List, set Setting) *settled {
 	}
 	s.rerouted = make([]bool, batch)
 	s.compareTiles(ref, cand, set)
-	s.compareDetections(ref, cand, set)
+	s.compareDetections(ref, cand, boxes, set)
 	return s
 }
 
@@ -153,18 +154,13 @@ func (s *settled) passDecided(name string, t *TensorReport) {
 		return
 	}
 	t.Judgement, t.Tolerance = ByDecisions, "decisions"
-	t.Passed = !slices.ContainsFunc(s.decisions, func(d Decision) bool { return d.Verdict == Bug && concerns(d.Output, name) })
+	t.Passed = !slices.ContainsFunc(s.decisions, func(d Decision) bool { return d.Verdict == Bug && d.concerns(name) })
 }
 
-// concerns maps the output named by a decision to the outputs that hold it.
-func concerns(decided, output string) bool {
-	switch output {
-	case "class_ids", "valid_counts":
-		return decided == "scores" || decided == output
-	case "valid_l0", "valid_l1", "valid_l2":
-		return decided == output || decided == "tiles_"+output[len("valid_"):]
-	}
-	return decided == output
+// concerns reports whether the decision is about what an output holds. Missing detections are named after their scores, and
+// show in the classes and counts as well.
+func (d *Decision) concerns(output string) bool {
+	return d.Output == output || d.Kind == Missing && (output == "class_ids" || output == "valid_counts")
 }
 
 // conclude sums up the outputs and decides the state.

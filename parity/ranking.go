@@ -13,27 +13,15 @@ type ranking struct {
 	ref, cand             []float64 // score of every item, by id, in each execution
 }
 
-// moved returns the largest move of any score, at least the rounding floor. A score that is finite on one side alone is
-// judged by the arithmetic, and moves nothing here.
-func (r ranking) moved() float64 {
-	most := r.rounding()
-	for id := range r.ref {
-		if d := math.Abs(r.cand[id] - r.ref[id]); d-d == 0 {
-			most = max(most, d)
-		}
+// motion returns the largest move of any score, and 4 float32 ULP of the largest score as the level of rounding. A score that
+// is finite on one side alone is judged by the arithmetic, and moves nothing here.
+func (r ranking) motion() motion {
+	var m motion
+	for id, v := range r.ref {
+		m.moved = max(m.moved, finiteOr0(r.cand[id]-v))
+		m.rounding = max(m.rounding, finiteOr0(v)*roundingFloor)
 	}
-	return most
-}
-
-// rounding returns 4 float32 ULP of the largest finite score.
-func (r ranking) rounding() float64 {
-	var most float64
-	for _, v := range r.ref {
-		if v-v == 0 {
-			most = max(most, math.Abs(v))
-		}
-	}
-	return most * roundingFloor
+	return m
 }
 
 // gap returns how far item a leads item b in the reference; NaN ranks as -Inf, equal scores have no gap.
@@ -61,7 +49,7 @@ func (r ranking) order(ref, cand []int) []Decision {
 		place[id] = i
 	}
 	var out []Decision
-	moved, rounding := r.moved(), r.rounding()
+	m := r.motion()
 	for start := 0; start < len(cand); {
 		end, reach := start, place[cand[start]]
 		for end < reach {
@@ -71,7 +59,7 @@ func (r ranking) order(ref, cand []int) []Decision {
 		if end > start {
 			gap := r.largestInversion(cand[start:end+1], place)
 			d := Decision{Kind: OrderFlip, Output: r.output, Image: r.image, Measure: r.measure,
-				Gap: Number(gap), Moved: Number(moved), Verdict: judge(gap, moved, rounding)}
+				Gap: Number(gap), Moved: Number(m.moved), Verdict: m.judge(gap)}
 			d.Items, d.Where = r.describe(ref[start:end+1], cand[start:end+1], start)
 			out = append(out, d)
 		}
@@ -136,9 +124,9 @@ func (r ranking) membership(dropped, added []int) []Decision {
 			gap = max(gap, r.gap(a, b))
 		}
 	}
-	moved := r.moved()
+	m := r.motion()
 	gap = max(gap, 0)
-	d.Gap, d.Moved, d.Measure, d.Verdict = Number(gap), Number(moved), r.measure, judge(gap, moved, r.rounding())
+	d.Gap, d.Moved, d.Measure, d.Verdict = Number(gap), Number(m.moved), r.measure, m.judge(gap)
 	d.Items = fmt.Sprintf("%s %s", r.noun, joined(dropped))
 	d.Where = fmt.Sprintf("gives way to %s", joined(added))
 	if len(dropped) > 1 {

@@ -29,7 +29,7 @@ func writeTensor(s *strings.Builder, t *TensorReport) {
 		t.Name, t.ReferenceDType, t.CandidateDType, t.Shape, t.Passed, t.MismatchCount, t.TotalCount, float64(t.MaxAbsErr),
 		float64(t.MeanAbsErr), float64(t.MaxRelErr), float64(t.MeanRelErr), t.MaxULPErr, float64(t.Atol), float64(t.Rtol))
 	if t.Smallest != nil {
-		fmt.Fprintf(s, " would pass with %s", t.Smallest)
+		fmt.Fprintf(s, " would_pass=%q", t.Smallest.String())
 	}
 	if t.Worst != nil {
 		fmt.Fprintf(s, " worst=%v (%g against %g)", t.Worst.Index, float64(t.Worst.Candidate), float64(t.Worst.Reference))

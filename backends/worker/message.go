@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 )
 
 // Version numbers a protocol. Ends with different majors do not talk; between minors, an end ignores fields that it does not
@@ -135,6 +134,9 @@ func (r supportsReply) support() (backends.Support, error) {
 	return backends.Support{}, fmt.Errorf("unknown support level %q", r.Level)
 }
 
+// formatONNX is the graph_format of an ONNX model without function bodies. Its metadata declare the taps.
+const formatONNX = "onnx"
+
 // compileRequest names three files of one folder: the graph, which the worker reads before it answers, and the mapped
 // inputs and outputs, which it keeps open.
 type compileRequest struct {
@@ -144,25 +146,10 @@ type compileRequest struct {
 	Inputs      string            `json:"inputs"`
 	Outputs     string            `json:"outputs"`
 	Layout      []place           `json:"layout"` // of the inputs
-	Ports       []wirePort        `json:"ports,omitempty"`
 	Precision   string            `json:"precision,omitempty"`
 	Threads     int               `json:"threads,omitempty"`
 	Taps        []string          `json:"taps,omitempty"`
 	Extra       map[string]string `json:"extra,omitempty"`
-}
-
-// wirePort declares a tap: a name and the value of the graph that it stands for.
-type wirePort struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-func toPorts(taps []graph.Port) []wirePort {
-	var out []wirePort
-	for _, t := range taps {
-		out = append(out, wirePort{t.Name, t.Value.Name})
-	}
-	return out
 }
 
 type compileReply struct {

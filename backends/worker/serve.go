@@ -25,27 +25,9 @@ const maxQueue = 16
 // Serve returns as soon as in ends, even while the backend computes: the parent is gone or wants the worker gone. The
 // computation goes on in its goroutine, so the caller has to end the process then.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, backend backends.Backend) error {
-	return serve(ctx, in, out, backend, onnxCodec)
-}
-
-// ServeStdio is Serve on standard input and output, for the main function of a worker. What anything else in the process
-// prints on standard output goes to standard error from here on (on Linux).
-func ServeStdio(ctx context.Context, backend backends.Backend) error {
-	return serveStdio(ctx, backend, onnxCodec)
-}
-
-func serveStdio(ctx context.Context, backend backends.Backend, c *codec) error {
-	out, err := claimStdout()
-	if err != nil {
-		return err
-	}
-	return serve(ctx, os.Stdin, out, backend, c)
-}
-
-func serve(ctx context.Context, in io.Reader, out io.Writer, backend backends.Backend, c *codec) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{backend: backend, codec: c, out: out, sessions: map[int]*hosted{}, folders: map[string]bool{}}
+	s := &server{backend: backend, out: out, limit: limitProcess, sessions: map[int]*hosted{}, folders: map[string]bool{}}
 	defer s.removeFolders()
 	queue := make(chan message, maxQueue)
 	go func() { cancel(receive(in, queue)) }()
@@ -55,6 +37,16 @@ func serve(ctx context.Context, in io.Reader, out io.Writer, backend backends.Ba
 		return fmt.Errorf("worker of backend %s: %w", backend.Name(), err)
 	}
 	return nil
+}
+
+// ServeStdio is Serve on standard input and output, for the main function of a worker. What anything else in the process
+// prints on standard output goes to standard error from here on (on Linux).
+func ServeStdio(ctx context.Context, backend backends.Backend) error {
+	out, err := claimStdout()
+	if err != nil {
+		return err
+	}
+	return Serve(ctx, os.Stdin, out, backend)
 }
 
 var errShutdown = errors.New("asked to shut down")
@@ -82,8 +74,8 @@ func receive(in io.Reader, queue chan<- message) error {
 // server is the state behind one conversation. Requests are answered one after the other by one goroutine.
 type server struct {
 	backend  backends.Backend
-	codec    *codec
 	out      io.Writer
+	limit    func(helloRequest) error
 	greeted  bool
 	lastID   int
 	sessions map[int]*hosted
@@ -178,7 +170,7 @@ func (s *server) hello(r helloRequest) (any, error) {
 	if r.Protocol.Major != Protocol.Major {
 		return h, nil // the client sees the mismatch and ends the conversation
 	}
-	if err := limitProcess(r); err != nil {
+	if err := s.limit(r); err != nil {
 		return nil, err
 	}
 	s.greeted = true

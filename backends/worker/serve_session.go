@@ -9,6 +9,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -32,7 +33,7 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 			s.release(h)
 		}
 	}()
-	if h.graph, err = s.readGraph(r); err != nil {
+	if h.graph, err = readGraph(r); err != nil {
 		return nil, err
 	}
 	if h.inputs, err = openRegion(r.Inputs, true); err != nil {
@@ -53,29 +54,18 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory())}, nil
 }
 
-// readGraph decodes the graph and declares its taps, which the file does not carry.
-func (s *server) readGraph(r compileRequest) (*graph.Graph, error) {
-	if r.GraphFormat != s.codec.format {
-		return nil, badMessage("graph format %q is unknown (known: %s)", r.GraphFormat, s.codec.format)
+func readGraph(r compileRequest) (*graph.Graph, error) {
+	if r.GraphFormat != formatONNX {
+		return nil, badMessage("graph format %q is unknown (known: %s)", r.GraphFormat, formatONNX)
 	}
 	encoded, err := os.ReadFile(r.Graph)
 	if err != nil {
 		return nil, badMessage("graph: %v", err)
 	}
-	g, err := s.codec.decode(encoded)
+	g, err := onnx.Read(encoded)
 	if err != nil {
 		return nil, badInput(fmt.Errorf("graph: %w", err))
 	}
-	var taps []graph.Port
-	g.Taps = nil // so that Tap below finds values alone
-	for _, p := range r.Ports {
-		v, ok := g.Tap(p.Value)
-		if !ok {
-			return nil, badMessage("tap %q stands for %q, which the graph does not have", p.Name, p.Value)
-		}
-		taps = append(taps, graph.Port{Name: p.Name, Value: v})
-	}
-	g.Taps = taps
 	return g, nil
 }
 

@@ -1,13 +1,16 @@
 package worker
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -45,11 +48,6 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 			return nil, badInput(err)
 		}
 	}
-	codec := w.spec.graphCodec()
-	encoded, err := codec.encode(g)
-	if err != nil {
-		return nil, fmt.Errorf("encoding graph %s for the worker of backend %s: %w", g.Name, w.spec.Name, err)
-	}
 	defer func() {
 		if err != nil || removeEarly {
 			s.removeFolder()
@@ -58,16 +56,13 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 			s.unmap()
 		}
 	}()
-	if err := s.makeFiles(encoded); err != nil {
+	if err := s.makeFiles(g); err != nil {
 		return nil, err
 	}
 	req := compileRequest{
-		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: codec.format, Inputs: s.inputs.file.Name(),
+		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Inputs: s.inputs.file.Name(),
 		Outputs: s.outputs.file.Name(), Layout: s.layout.places, Precision: string(opts.Precision), Threads: opts.Threads,
 		Taps: opts.Taps, Extra: opts.Extra,
-	}
-	if len(opts.Taps) > 0 {
-		req.Ports = toPorts(g.Taps)
 	}
 	var r compileReply
 	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
@@ -78,15 +73,18 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 }
 
 // makeFiles makes the folder, with room for the outputs that the first run adds, and the files that the worker opens.
-func (s *session) makeFiles(encoded []byte) (err error) {
-	need := int64(len(encoded)) + s.layout.size
+func (s *session) makeFiles(g *graph.Graph) (err error) {
+	need := s.layout.size
+	for _, v := range g.Constants() {
+		need += int64(v.Len()) * int64(v.DType.Size())
+	}
 	for _, p := range s.graph.Outputs {
 		need += int64(p.Value.Len()) * 8 // a float64 session widens what the graph declares as float32
 	}
 	if s.folder, err = newFolder(need); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.folder.file("graph"), encoded, 0o600); err != nil {
+	if err := writeGraph(s.folder.file("graph"), g); err != nil {
 		return fmt.Errorf("graph for the worker of backend %s: %w", s.worker.spec.Name, err)
 	}
 	if s.inputs, err = createRegion(s.folder.file("inputs"), s.layout.size); err != nil {
@@ -94,6 +92,15 @@ func (s *session) makeFiles(encoded []byte) (err error) {
 	}
 	s.outputs, err = createRegion(s.folder.file("outputs"), 0)
 	return err
+}
+
+func writeGraph(path string, g *graph.Graph) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
 }
 
 // Run copies the inputs into the shared file, lets the worker compute and returns views of its outputs.

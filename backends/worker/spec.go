@@ -28,8 +28,6 @@ type Spec struct {
 	// program reserves more than it uses, so an absolute bound would say little). Values from 1 to MinMemoryLimit count as
 	// MinMemoryLimit, 0 as no bound. Only Linux enforces it. Not for workers that use CUDA, which reserves far more than it uses.
 	MemoryLimit int64
-
-	codec *codec // nil: ONNX
 }
 
 // MinMemoryLimit is the smallest memory limit: a Go heap grows by 64 MiB of address space at a time, a thread takes up to 72.
@@ -61,13 +59,6 @@ func (s Spec) memoryLimit() int64 {
 		return 0
 	}
 	return max(s.MemoryLimit, MinMemoryLimit)
-}
-
-func (s Spec) graphCodec() *codec {
-	if s.codec != nil {
-		return s.codec
-	}
-	return onnxCodec
 }
 
 // command returns the argument vector with the executable's path resolved.

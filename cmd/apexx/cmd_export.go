@@ -25,7 +25,7 @@ const (
 
 func exportCommand() *cli.Command {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "out", Usage: "folder `DIR` for " + modelFile + " and " + manifestFile, Required: true},
+		&cli.StringFlag{Name: "out", Usage: "folder `DIR` for " + modelFile + " and " + manifestFile},
 		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
 		&cli.BoolFlag{Name: "taps", Usage: "make every intermediate an output too, as tap.NAME"},
 	}
@@ -41,6 +41,10 @@ func exportCommand() *cli.Command {
 }
 
 func exportModel(c *cli.Context) error {
+	dir := c.String("out")
+	if dir == "" {
+		return usagef("--out DIR is missing")
+	}
 	decode, err := decodeOf(c)
 	if err != nil {
 		return err
@@ -67,7 +71,6 @@ func exportModel(c *cli.Context) error {
 			return err
 		}
 	}
-	dir := c.String("out")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return exit.With(exit.Usage, err)
 	}

@@ -12,7 +12,7 @@ func workerCommand() *cli.Command {
 		Name:   execute.WorkerCommand,
 		Usage:  "serve a backend to a parent process on standard input and output",
 		Hidden: true,
-		Flags:  []cli.Flag{&cli.StringFlag{Name: "backend", Required: true}},
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "backend"}},
 		Action: func(c *cli.Context) error { return execute.Serve(c.Context, c.String("backend")) },
 	}
 }

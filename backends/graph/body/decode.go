@@ -17,9 +17,9 @@ func decodeNMS(b *builder, o graph.DecodeNMS, in []graph.Type) *Function {
 	if o.MaxDetections == 0 {
 		return noDetections(b, p.batch)
 	}
-	distances := p.joined(b, 1, 4)
-	scores, anchors, classes := p.candidates(b, distances, o.ScoreThreshold, o.PreNMSTopK)
-	boxes := p.boxes(b, distances, anchors)
+	boxLogits := p.joined(b, 1, 4)
+	scores, anchors, classes := p.candidates(b, boxLogits, o.ScoreThreshold, o.PreNMSTopK)
+	boxes := p.boxes(b, boxLogits, anchors)
 	kept := suppress(b, boxes, scores, classes, p, o)
 	return b.finish(detections(b, boxes, kept, classes, p, o.MaxDetections)...)
 }
@@ -66,7 +66,7 @@ func (p pyramid) joined(b *builder, kind, channels int) value {
 }
 
 // candidates returns the score (or rejected), anchor and class of the best pairs of every level, levels in order: [B,P] each.
-func (p pyramid) candidates(b *builder, distances value, threshold float32, topK int) (scores, anchors, classes value) {
+func (p pyramid) candidates(b *builder, boxLogits value, threshold float32, topK int) (scores, anchors, classes value) {
 	// σ(cls)·σ(quality) as one quotient. Sigmoid of ONNX Runtime is off by 5e-8 and 0 below -18, which would reorder small
 	// scores; and it rewrites (1/u)·(1/v) as (1/v)/u, which is not symmetric: equal scores would cease to be equal.
 	one := b.float(1)
@@ -75,7 +75,7 @@ func (p pyramid) candidates(b *builder, distances value, threshold float32, topK
 
 	// No comparison holds for NaN, so a NaN score is rejected here; a NaN in the box of an anchor rejects its pairs.
 	passes := b.do("GreaterOrEqual", score, b.float(float64(threshold)))
-	broken := b.reduce("ReduceMax", b.cast(b.do("IsNaN", distances), onnxFloat), 1)
+	broken := b.reduce("ReduceMax", b.cast(b.do("IsNaN", boxLogits), onnxFloat), 1)
 	passes = b.do("And", passes, b.do("Less", broken, b.float(0.5)))
 	score = b.transpose(b.do("Where", passes, score, b.float(rejected)), 0, 2, 1) // [B,A,C]: anchor-major
 
@@ -93,8 +93,8 @@ func (p pyramid) candidates(b *builder, distances value, threshold float32, topK
 
 // boxes decodes the boxes of the given anchors [B,P] → [B,P,4]: the centre moved by softplus(clamp(logit))·stride to the
 // left, up, right and down, then clamped to the image.
-func (p pyramid) boxes(b *builder, distances, anchors value) value {
-	logits := b.gatherRows(b.transpose(distances, 0, 2, 1), b.reshape(anchors, p.batch, p.kept, 1))
+func (p pyramid) boxes(b *builder, boxLogits, anchors value) value {
+	logits := b.gatherRows(b.transpose(boxLogits, 0, 2, 1), b.reshape(anchors, p.batch, p.kept, 1))
 	centre := b.gather(constant(b, p.centres, p.anchors, 4), anchors, 0)
 	stride := b.gather(constant(b, p.strides, p.anchors, 1), anchors, 0)
 

@@ -6,7 +6,7 @@ import "github.com/apex-x/apexx/backends/graph"
 //
 //	S_2n(k) = S_n(k) + dⁿ·S_n(k-n)
 //
-// S_n(k) holds the last n terms of s_k = Σ dʲ·v_(k-j), so that log2(K) steps give every state. A step is four nodes on the
+// S_n(k) holds the last n terms of s_k = Σ dʲ·v_(k-j), so that log2(K) steps give every state. A step is a few nodes on the
 // whole sequence, where an ONNX Scan would run its body K times. Rounding is that of a balanced tree.
 func tileSSMScan(b *builder, o graph.TileSSMScan, in []graph.Type) *Function {
 	batch, steps, channels := in[0].Shape[0], in[0].Shape[1], in[0].Shape[2]
@@ -21,7 +21,7 @@ func tileSSMScan(b *builder, o graph.TileSSMScan, in []graph.Type) *Function {
 		if n > 1 {
 			d = b.do("Mul", d, d)
 		}
-		state = b.do("Add", state, b.do("Mul", d, shift(b, state, n, o.Backward)))
+		state = b.do("Add", state, b.do("Mul", d, shift(b, state, steps, n, o.Backward)))
 	}
 	last := steps - 1
 	if o.Backward {
@@ -31,10 +31,14 @@ func tileSSMScan(b *builder, o graph.TileSSMScan, in []graph.Type) *Function {
 	return b.finish(b.do("Mul", outputGain, state), final)
 }
 
-// shift moves a sequence [B,K,C] n places towards its end, or its start when backward, and fills with zeros.
-func shift(b *builder, x value, n int, backward bool) value {
+// shift moves a sequence [B,K,C] of the given length n places towards its end, or its start when backward, and fills with
+// zeros.
+func shift(b *builder, x value, length, n int, backward bool) value {
+	axis := b.ints(1)
 	if backward {
-		n = -n
+		kept := b.do("Slice", x, b.ints(n), b.ints(length), axis)
+		return b.do("Pad", kept, b.ints(0, n), "", axis)
 	}
-	return b.do("Pad", x, b.ints(n, -n), "", b.ints(1)) // negative padding crops
+	kept := b.do("Slice", x, b.ints(0), b.ints(length-n), axis)
+	return b.do("Pad", kept, b.ints(n, 0), "", axis)
 }

@@ -5,8 +5,8 @@
 //   - table.go maps each operator of package graph to its ONNX node, attributes and constant inputs alike, in one description
 //     that is used in both directions (mapping.go, node_write.go, node_read.go).
 //   - write.go lays out the model; function.go adds the bodies of our own operators as model-local functions.
-//   - read.go rebuilds a graph; it reads the files of Write and any other model that keeps to the operators of package graph.
-//   - proto.go, tensor.go and decode.go are the wire format.
+//   - read.go and reader.go rebuild a graph, from a file of Write or any other model that keeps to the operators of package graph.
+//   - proto.go and tensor.go encode the wire format, decode.go, decode_node.go and decode_tensor.go decode it.
 //
 // A body depends on the static shapes and parameters of its operator, so there is one function for each distinct use, told
 // apart by the field "overload" (IR version 10), a readable signature such as

@@ -22,8 +22,9 @@ func TestGates(t *testing.T) {
 	if g := must(HardGates([]float32{nan, inf, -inf, 7, -7}, 0))(t); !slices.Equal(g, []float32{1, 1, 1, 1, 1}) {
 		t.Errorf("gates at threshold 0: %v", g)
 	}
-	if g := must(HardGates([]float32{nan, inf, -inf, .1}, .1))(t); !slices.Equal(g, []float32{0, 1, 0, 1}) {
-		t.Errorf("gates at threshold 0.1: %v; the threshold must be compared in float32", g)
+	// float32(0.7) is below 0.7, so a comparison in float64 would close the last gate.
+	if g := must(HardGates([]float32{nan, inf, -inf, .7}, .7))(t); !slices.Equal(g, []float32{0, 1, 0, 1}) {
+		t.Errorf("gates at threshold 0.7: %v; the threshold must be compared in float32", g)
 	}
 	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1)} {
 		_, err := SigmoidProbabilities(p, bad)

@@ -221,6 +221,10 @@ func TestScatter(t *testing.T) {
 		_, err = Scatter(base, tiles(1, 9), at, ScatterOptions{Levels: &levels})
 		wantErr(t, err, "int32")
 	}
+	// A single tile per sample still takes one key bit for its position.
+	levels = ints([]int{0, 1 << 30}, 2, 1)
+	_, err = Scatter(filled(0, 2, 1, 8, 8), filled(1, 2, 1, 1, 4, 4), ints([]int{0, 0, 0, 0}, 2, 1, 2), ScatterOptions{Levels: &levels})
+	wantErr(t, err, "int32")
 	levels = ints([]int{1}, 1, 1)
 	_, err = Scatter(base, tiles(1, 9), at, ScatterOptions{Levels: &levels})
 	wantErr(t, err, "want [1 2]")

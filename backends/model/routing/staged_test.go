@@ -96,6 +96,11 @@ func TestTwoStageShortCircuit(t *testing.T) {
 	if got := must(TwoStage(p))(t).L1.Parents; !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("a tiny B2 splits free tiles %v, want [0 1]", got)
 	}
+	p = caseA() // 0.1+0.1+0.1 passes 0.3 by a rounding, which the slack allows
+	p.KMaxL0, p.B1, p.KMaxL1, p.SplitOverheads, p.B2 = 3, 3, 16, repeat(.1, 4), .3
+	if got := must(TwoStage(p))(t).L1.Parents; !slices.Equal(got, []int{0, 1, 2}) {
+		t.Errorf("B2 of 0.3 splits %v, want [0 1 2]", got)
+	}
 	p = caseA()
 	p.SplitUtilities = []float64{1, 1, math.NaN(), 1} // tile 2 is not selected
 	if _, err := TwoStage(p); err != nil {

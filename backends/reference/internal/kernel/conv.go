@@ -15,6 +15,10 @@ type Conv[T Float] struct {
 	groupBias   []T // [group][padded rows], or empty
 	pixelBlocks int
 
+	// gathered says that a task collects its output in scratch and copies it in runs of statBlock pixels. Tiles that are written straight
+	// into distant rows cost a page and a cache set for each row.
+	gathered bool
+
 	spread               int      // distance of neighbouring lanes in the input for vector copies, or 0 if there are none
 	masks                tapMasks // if spread > 0
 	flatWeight, flatBias []T      // for a depthwise convolution with vector code: [channel][tap] and [channel]
@@ -33,6 +37,7 @@ func NewConv[T Float](s ConvShape, weight, bias []T, isa ISA) (*Conv[T], error) 
 	c.pixelBlocks = ceilDiv(c.outH*c.outW, statBlock)
 	depth := c.inC * c.taps
 	c.blockC = ceilDiv(c.inC, max(1, min(c.inC, ceilDiv(depth, c.blockDepth))))
+	c.gathered = c.pixelBlocks > 2
 	c.pack(weight, bias)
 	if c.spread = c.vectorPanels(); c.spread > 0 {
 		c.masks = newTapMasks(s, c.spread)
@@ -68,7 +73,16 @@ func (c *Conv[T]) pack(weight, bias []T) {
 func (c *Conv[T]) Shape() ConvShape { return c.shape }
 
 // ScratchLen returns the number of elements of scratch that Run needs on a pool of the given number of threads.
-func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.panelLen(c.blockC*c.taps) }
+func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.workerLen() }
+
+// workerLen is the number of elements of scratch of one worker: a strip of panels, a tile, and perhaps the output of a task.
+func (c *Conv[T]) workerLen() int {
+	n := c.panelLen(stripPanels * c.blockC * c.taps)
+	if c.gathered {
+		n += c.outC * statBlock
+	}
+	return n
+}
 
 // Run computes y = conv(x) + bias. x is [Batch, InC, InH, InW], y is [Batch, OutC, OutH, OutW] and must not overlap x or scratch;
 // scratch has at least ScratchLen(p.Threads()) elements. A padded input is zero and is multiplied like any other. If stats is not nil,
@@ -116,32 +130,44 @@ func (j *convJob[T]) do(worker, i int) {
 	p0, p1 := pixelBlock*statBlock, min((pixelBlock+1)*statBlock, size)
 	x := j.x[(b*s.InC+g*j.inC)*s.InH*s.InW:][:j.inC*s.InH*s.InW]
 	y := j.y[(b*s.OutC+g*j.outC)*size:][:j.outC*size]
-	j.pixels(g, blk0, blk1, p0, p1, x, y, j.scratch[worker*j.panelLen(j.blockC*j.taps):])
-
-	if j.stats == nil {
-		return
+	scratch := j.scratch[worker*j.workerLen():][:j.workerLen()]
+	out, pitch := y[p0:], size
+	if j.gathered {
+		out, pitch = scratch[j.workerLen()-j.outC*statBlock:], statBlock
 	}
+	j.pixels(g, blk0, blk1, p0, p1, x, out, pitch, scratch)
+
 	for row := j.plan.start(blk0); row < min(j.plan.start(blk1), j.outC); row++ {
-		fill(j.stats, b, g*j.outC+row, pixelBlock, y[row*size+p0:row*size+p1])
+		pixels := out[row*pitch:][:p1-p0]
+		if j.gathered {
+			copy(y[row*size+p0:], pixels)
+		}
+		if j.stats != nil {
+			fill(j.stats, b, g*j.outC+row, pixelBlock, pixels)
+		}
 	}
 }
 
-// pixels computes the row blocks [blk0, blk1) of group g for the output pixels [p0, p1) of one sample.
-func (j *convJob[T]) pixels(g, blk0, blk1, p0, p1 int, x, y, scratch []T) {
-	size, padded := j.outH*j.outW, j.plan.padded()
+// pixels computes the row blocks [blk0, blk1) of group g for the output pixels [p0, p1) of one sample. The output of row 0 and pixel p0
+// is out[0], and rows are pitch apart.
+func (j *convJob[T]) pixels(g, blk0, blk1, p0, p1 int, x, out []T, pitch int, scratch []T) {
+	padded := j.plan.padded()
 	m := product[T]{engine: j.engine, plan: j.plan}
 	if len(j.groupBias) > 0 {
 		m.bias = j.groupBias[g*padded:][:padded]
 	}
 	weight := j.weight[g*j.groupLen:]
+	panels, edge := scratch[:stripPanels*j.blockC*j.taps*j.lanes], scratch[stripPanels*j.blockC*j.taps*j.lanes:]
 	for c0 := 0; c0 < j.inC; c0 += j.blockC {
 		c1 := min(c0+j.blockC, j.inC)
 		k := (c1 - c0) * j.taps
-		panel, edge := scratch[:k*j.lanes], scratch[j.blockC*j.taps*j.lanes:]
-		for p := p0; p < p1; p += j.lanes {
-			valid := min(j.lanes, p1-p)
-			j.packPanel(panel, x, c0, c1, p, valid)
-			m.multiply(blk0, blk1, k, weight, panel, y[p:], size, valid, c0 == 0, c1 == j.inC, edge)
+		for strip := p0; strip < p1; strip += stripPanels * j.lanes {
+			end := min(strip+stripPanels*j.lanes, p1)
+			j.packPanels(panels, x, c0, c1, strip, end)
+			for p := strip; p < end; p += j.lanes {
+				panel := panels[(p-strip)*k:][:k*j.lanes]
+				m.multiply(blk0, blk1, k, weight, panel, out[p-p0:], pitch, min(j.lanes, end-p), c0 == 0, c1 == j.inC, edge)
+			}
 		}
 		weight = weight[padded*k:]
 	}

@@ -7,9 +7,9 @@ package kernel
 // depthwiseAVX2 computes up to 16 pixels of consecutive channels.
 //
 //go:noescape
-func depthwiseAVX2(dst *float32, src *float32, channels int, plane int, outPlane int, taps int, offset *int64, mask *uint64, weight *float32, bias *float32)
+func depthwiseAVX2(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
 
 // depthwiseAVX512 computes up to 32 pixels of consecutive channels.
 //
 //go:noescape
-func depthwiseAVX512(dst *float32, src *float32, channels int, plane int, outPlane int, taps int, offset *int64, mask *uint64, weight *float32, bias *float32)
+func depthwiseAVX512(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)

@@ -4,92 +4,81 @@
 
 #include "textflag.h"
 
-// func depthwiseAVX2(dst *float32, src *float32, channels int, plane int, outPlane int, taps int, offset *int64, mask *uint64, weight *float32, bias *float32)
+// func depthwiseAVX2(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·depthwiseAVX2(SB), $576-80
-	MOVQ src+8(FP), SI
-	MOVQ offset+48(FP), R8
-	MOVQ mask+56(FP), R9
-	MOVQ plane+24(FP), R10
-	MOVQ taps+40(FP), R11
-	MOVQ channels+16(FP), R12
-	XORQ AX, AX
-	LEAQ (SP), BX
-
-expand:
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits0<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, (BX)
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits1<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, 32(BX)
-	ADDQ         $+64, BX
-	INCQ         AX
-	CMPQ         AX, R11
-	JL           expand
-	MOVQ         dst+0(FP), DI
-	MOVQ         weight+64(FP), R13
-	MOVQ         bias+72(FP), R14
-	MOVQ         outPlane+32(FP), BX
+TEXT ·depthwiseAVX2(SB), $0-80
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    channels+16(FP), R8
+	MOVQ    plane+24(FP), R9
+	MOVQ    outPlane+32(FP), R10
+	MOVQ    list+40(FP), R11
+	MOVQ    taps+48(FP), R12
+	MOVQ    weight+56(FP), R13
+	MOVQ    bias+64(FP), BX
+	MOVQ    store+72(FP), R14
+	VMOVDQU laneBits0<>+0(SB), Y12
+	VMOVDQU laneBits1<>+0(SB), Y13
 
 channel:
-	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	XORQ   CX, CX
-	LEAQ   (SP), DX
+	VXORPS Y10, Y10, Y10
+	MOVQ   R11, AX
+	MOVQ   R12, DX
 
 tap:
-	MOVQ         (R8)(CX*8), AX
-	ADDQ         SI, AX
-	VMOVUPS      (DX), Y4
-	VMASKMOVPS   (AX), Y4, Y0
-	VMOVUPS      32(DX), Y5
-	VMASKMOVPS   32(AX), Y5, Y1
-	VBROADCASTSS (R13), Y10
-	VFMADD231PS  Y0, Y10, Y8
-	VFMADD231PS  Y1, Y10, Y9
+	MOVQ         (AX), CX
+	ADDQ         SI, CX
+	VPBROADCASTD 16(AX), Y8
+	VPAND        Y12, Y8, Y4
+	VPCMPEQD     Y12, Y4, Y4
+	VMASKMOVPS   (CX), Y4, Y0
+	VPAND        Y13, Y8, Y5
+	VPCMPEQD     Y13, Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y1
+	VBROADCASTSS (R13), Y11
+	VFMADD231PS  Y0, Y11, Y9
+	VFMADD231PS  Y1, Y11, Y10
 	ADDQ         $+4, R13
-	ADDQ         $+64, DX
-	INCQ         CX
-	CMPQ         CX, R11
-	JL           tap
-	VBROADCASTSS (R14), Y10
-	ADDQ         $+4, R14
-	VADDPS       Y10, Y8, Y8
-	CMPB         (R9)(R11*8), $0xff
+	ADDQ         $+24, AX
+	DECQ         DX
+	JNZ          tap
+	VBROADCASTSS (BX), Y11
+	ADDQ         $+4, BX
+	VADDPS       Y11, Y9, Y9
+	MOVQ         R14, R15
+	CMPB         R15, $0xff
 	JNE          some0
-	VMOVUPS      Y8, (DI)
+	VMOVUPS      Y9, (DI)
 	JMP          done0
 
 some0:
-	VPBROADCASTB (R9)(R11*8), Y11
-	VMOVDQU      laneBits0<>+0(SB), Y12
-	VPAND        Y12, Y11, Y11
-	VPCMPEQD     Y12, Y11, Y11
-	VMASKMOVPS   Y8, Y11, (DI)
+	VMOVD        R15, X0
+	VPBROADCASTD X0, Y0
+	VPAND        Y12, Y0, Y0
+	VPCMPEQD     Y12, Y0, Y0
+	VMASKMOVPS   Y9, Y0, (DI)
 
 done0:
-	VADDPS  Y10, Y9, Y9
-	CMPB    1(R9)(R11*8), $0xff
+	VADDPS  Y11, Y10, Y10
+	MOVQ    R14, R15
+	SHRQ    $0x08, R15
+	CMPB    R15, $0xff
 	JNE     some1
-	VMOVUPS Y9, 32(DI)
+	VMOVUPS Y10, 32(DI)
 	JMP     done1
 
 some1:
-	VPBROADCASTB 1(R9)(R11*8), Y11
-	VMOVDQU      laneBits0<>+0(SB), Y12
-	VPAND        Y12, Y11, Y11
-	VPCMPEQD     Y12, Y11, Y11
-	VMASKMOVPS   Y9, Y11, 32(DI)
+	VMOVD        R15, X0
+	VPBROADCASTD X0, Y0
+	VPAND        Y12, Y0, Y0
+	VPCMPEQD     Y12, Y0, Y0
+	VMASKMOVPS   Y10, Y0, 32(DI)
 
 done1:
-	ADDQ BX, DI
-	ADDQ R10, SI
-	DECQ R12
+	ADDQ R9, SI
+	ADDQ R10, DI
+	DECQ R8
 	JNZ  channel
 	VZEROUPPER
 	RET
@@ -114,50 +103,54 @@ DATA laneBits1<>+24(SB)/4, $0x00004000
 DATA laneBits1<>+28(SB)/4, $0x00008000
 GLOBL laneBits1<>(SB), RODATA|NOPTR, $32
 
-// func depthwiseAVX512(dst *float32, src *float32, channels int, plane int, outPlane int, taps int, offset *int64, mask *uint64, weight *float32, bias *float32)
+// func depthwiseAVX512(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseAVX512(SB), $0-80
-	MOVQ src+8(FP), SI
-	MOVQ offset+48(FP), R8
-	MOVQ mask+56(FP), R9
-	MOVQ plane+24(FP), R10
-	MOVQ taps+40(FP), R11
-	MOVQ channels+16(FP), R12
 	MOVQ dst+0(FP), DI
-	MOVQ weight+64(FP), R13
-	MOVQ bias+72(FP), R14
-	MOVQ outPlane+32(FP), BX
+	MOVQ src+8(FP), SI
+	MOVQ channels+16(FP), R8
+	MOVQ plane+24(FP), R9
+	MOVQ outPlane+32(FP), R10
+	MOVQ list+40(FP), R11
+	MOVQ taps+48(FP), R12
+	MOVQ weight+56(FP), R13
+	MOVQ bias+64(FP), BX
+	MOVQ store+72(FP), R14
 
 channel:
-	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	XORQ   CX, CX
+	VXORPS Z10, Z10, Z10
+	MOVQ   R11, AX
+	MOVQ   R12, DX
 
 tap:
-	MOVQ         (R8)(CX*8), AX
-	ADDQ         SI, AX
-	KMOVW        (R9)(CX*8), K1
-	VMOVUPS.Z    (AX), K1, Z0
-	KMOVW        2(R9)(CX*8), K1
-	VMOVUPS.Z    64(AX), K1, Z1
-	VBROADCASTSS (R13), Z10
-	VFMADD231PS  Z0, Z10, Z8
-	VFMADD231PS  Z1, Z10, Z9
+	MOVQ         (AX), CX
+	ADDQ         SI, CX
+	KMOVW        16(AX), K1
+	VMOVUPS.Z    (CX), K1, Z0
+	KMOVW        18(AX), K1
+	VMOVUPS.Z    64(CX), K1, Z1
+	VBROADCASTSS (R13), Z11
+	VFMADD231PS  Z0, Z11, Z9
+	VFMADD231PS  Z1, Z11, Z10
 	ADDQ         $+4, R13
-	INCQ         CX
-	CMPQ         CX, R11
-	JL           tap
-	VBROADCASTSS (R14), Z10
-	ADDQ         $+4, R14
-	VADDPS       Z10, Z8, Z8
-	KMOVW        (R9)(R11*8), K1
-	VMOVUPS      Z8, K1, (DI)
-	VADDPS       Z10, Z9, Z9
-	KMOVW        2(R9)(R11*8), K1
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         BX, DI
-	ADDQ         R10, SI
-	DECQ         R12
+	ADDQ         $+24, AX
+	DECQ         DX
+	JNZ          tap
+	VBROADCASTSS (BX), Z11
+	ADDQ         $+4, BX
+	VADDPS       Z11, Z9, Z9
+	MOVQ         R14, R15
+	KMOVW        R15, K1
+	VMOVUPS      Z9, K1, (DI)
+	VADDPS       Z11, Z10, Z10
+	MOVQ         R14, R15
+	SHRQ         $0x10, R15
+	KMOVW        R15, K1
+	VMOVUPS      Z10, K1, 64(DI)
+	ADDQ         R9, SI
+	ADDQ         R10, DI
+	DECQ         R8
 	JNZ          channel
 	VZEROUPPER
 	RET

@@ -3,10 +3,18 @@ package kernel
 // maxTaps is the largest number of kernel taps that the vector copies of input values take (see asm/pack.go).
 const maxTaps = 9
 
+// tapCopy says where the lanes of one tap in one panel come from and go to: byte offsets from the start of a channel in the input and in
+// the panels, and a mask with bit l·spread set if lane l reads the input. The assembly knows the layout.
+type tapCopy struct {
+	from, to int64
+	mask     uint64
+}
+
 // tapMasks says which lanes of a panel each tap reads from the input and which from the padding, for convolutions whose input
 // addresses advance evenly with the lanes.
 type tapMasks struct {
 	kh, kw, outW, spread int
+	rowStep              int           // input elements from one output row to the next
 	rows, cols           [maxTaps]span // output rows and columns for which row ky or column kx of the kernel reads the input
 	offset               [maxTaps]int  // input elements from the first tap position of a pixel to the tap
 }
@@ -15,7 +23,7 @@ type span struct{ lo, hi int }
 
 // newTapMasks prepares the masks of a shape with at most maxTaps taps; spread is the distance of neighbouring lanes in the input.
 func newTapMasks(s ConvShape, spread int) tapMasks {
-	m := tapMasks{kh: s.KH, kw: s.KW, outW: s.OutW(), spread: spread}
+	m := tapMasks{kh: s.KH, kw: s.KW, outW: s.OutW(), spread: spread, rowStep: s.StrideH * s.InW}
 	for ky := range s.KH {
 		m.rows[ky] = insideSpan(s.InH, s.OutH(), s.StrideH, s.PadT-ky)
 		for kx := range s.KW {
@@ -33,12 +41,15 @@ func insideSpan(in, out, stride, pad int) span {
 	return span{min(out, ceilDiv(max(0, pad), stride)), min(out, ceilDiv(max(0, in+pad), stride))}
 }
 
-// at computes the masks of the pixels p to p+valid: bit l·spread of mask[tap] is set if lane l reads the input. Bits between two set ones
-// are set, too. It also returns the row and the column of pixel p.
-func (m *tapMasks) at(mask *[maxTaps + 1]uint64, p, valid int) (oy, ox int) {
-	clear(mask[:])
-	oy, ox = p/m.outW, p%m.outW
-	row, col := oy, ox
+// at describes the taps of the pixels p to p+valid in list[:taps]. Mask bits between two set ones are set, too. Panel positions start at
+// `to` and are lanes elements apart.
+func (m *tapMasks) at(list []tapCopy, p, valid, to, lanes int) {
+	row, col := p/m.outW, p%m.outW
+	first := row*m.rowStep + col*m.spread
+	list = list[:m.kh*m.kw]
+	for t := range list {
+		list[t] = tapCopy{from: int64(4 * (first + m.offset[t])), to: int64(4 * (to + t*lanes))}
+	}
 	for lane := 0; lane < valid; row, col = row+1, 0 {
 		n := min(valid-lane, m.outW-col)
 		for ky := range m.kh {
@@ -48,13 +59,12 @@ func (m *tapMasks) at(mask *[maxTaps + 1]uint64, p, valid int) (oy, ox int) {
 			for kx := range m.kw {
 				lo, hi := max(col, m.cols[kx].lo), min(col+n, m.cols[kx].hi)
 				if lo < hi {
-					mask[ky*m.kw+kx] |= bitSpan((lane+lo-col)*m.spread, (lane+hi-col-1)*m.spread+1)
+					list[ky*m.kw+kx].mask |= bitSpan((lane+lo-col)*m.spread, (lane+hi-col-1)*m.spread+1)
 				}
 			}
 		}
 		lane += n
 	}
-	return oy, ox
 }
 
 // bitSpan has the bits lo to hi-1 set.

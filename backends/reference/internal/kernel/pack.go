@@ -1,12 +1,23 @@
 package kernel
 
-// packPanel writes the panel [c0..c1, taps][lanes] of the output pixels p to p+valid of a sample: panel[(c, ky, kx)][l] is the input of
-// channel c that tap (ky, kx) of pixel p+l reads, or 0 in the padding and in lanes that are not valid.
-func (c *Conv[T]) packPanel(panel, x []T, c0, c1, p, valid int) {
+// stripPanels is the number of panels that are packed together. Their input rows are then read in long runs, while the panels stay in
+// the L2 cache.
+const stripPanels = 8
+
+// packPanels writes the panels [c0..c1, taps][lanes] of the output pixels p0 to p1 of a sample, one panel after the other.
+func (c *Conv[T]) packPanels(panels, x []T, c0, c1, p0, p1 int) {
 	if c.spread > 0 {
-		c.packVector(panel, x, c0, c1, p, valid)
+		c.packVector(panels, x, c0, c1, p0, p1)
 		return
 	}
+	for p := p0; p < p1; p += c.lanes {
+		c.packPanel(panels[(p-p0)*(c1-c0)*c.taps:], x, c0, c1, p, min(c.lanes, p1-p))
+	}
+}
+
+// packPanel writes the panel of the pixels p to p+valid: panel[(c, ky, kx)][l] is the input of channel c that tap (ky, kx) of pixel p+l
+// reads, or 0 in the padding and in lanes that are not valid.
+func (c *Conv[T]) packPanel(panel, x []T, c0, c1, p, valid int) {
 	tap := 0
 	for ky := range c.shape.KH {
 		for kx := range c.shape.KW {

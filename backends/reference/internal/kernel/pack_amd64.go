@@ -4,22 +4,22 @@
 
 package kernel
 
-// packStride1AVX2 copies the taps of consecutive channels into a panel of 16 lanes.
+// packStride1AVX2 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
 //
 //go:noescape
-func packStride1AVX2(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
+func packStride1AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 
-// packStride2AVX2 copies the taps of consecutive channels into a panel of 16 lanes.
+// packStride2AVX2 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
 //
 //go:noescape
-func packStride2AVX2(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
+func packStride2AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 
-// packStride1AVX512 copies the taps of consecutive channels into a panel of 32 lanes.
+// packStride1AVX512 copies consecutive channels, plane bytes apart, into panels of 32 lanes, step bytes apart.
 //
 //go:noescape
-func packStride1AVX512(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
+func packStride1AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 
-// packStride2AVX512 copies the taps of consecutive channels into a panel of 32 lanes.
+// packStride2AVX512 copies consecutive channels, plane bytes apart, into panels of 32 lanes, step bytes apart.
 //
 //go:noescape
-func packStride2AVX512(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
+func packStride2AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)

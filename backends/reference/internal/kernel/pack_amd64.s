@@ -4,56 +4,44 @@
 
 #include "textflag.h"
 
-// func packStride1AVX2(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
-// Requires: AVX, AVX2
-TEXT ·packStride1AVX2(SB), $576-56
-	MOVQ src+8(FP), SI
-	MOVQ offset+40(FP), R8
-	MOVQ mask+48(FP), R9
-	MOVQ plane+24(FP), R10
-	MOVQ taps+32(FP), R11
-	MOVQ channels+16(FP), R12
-	XORQ AX, AX
-	LEAQ (SP), BX
-
-expand:
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits0<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, (BX)
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits1<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, 32(BX)
-	ADDQ         $+64, BX
-	INCQ         AX
-	CMPQ         AX, R11
-	JL           expand
-	MOVQ         dst+0(FP), DI
+// func packStride1AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packStride1AVX2(SB), $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    channels+16(FP), R8
+	MOVQ    plane+24(FP), R9
+	MOVQ    step+32(FP), R10
+	MOVQ    list+40(FP), R11
+	MOVQ    entries+48(FP), R12
+	VMOVDQU laneBits0<>+0(SB), Y12
+	VMOVDQU laneBits1<>+0(SB), Y13
 
 channel:
-	XORQ CX, CX
-	LEAQ (SP), DX
+	MOVQ R11, AX
+	MOVQ R12, BX
 
-tap:
-	MOVQ       (R8)(CX*8), AX
-	ADDQ       SI, AX
-	VMOVUPS    (DX), Y4
-	VMASKMOVPS (AX), Y4, Y0
-	VMOVUPS    32(DX), Y5
-	VMASKMOVPS 32(AX), Y5, Y1
-	VMOVUPS    Y0, (DI)
-	VMOVUPS    Y1, 32(DI)
-	ADDQ       $+64, DI
-	ADDQ       $+64, DX
-	INCQ       CX
-	CMPQ       CX, R11
-	JL         tap
-	ADDQ       R10, SI
-	DECQ       R12
-	JNZ        channel
+entry:
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	ADDQ         SI, CX
+	PREFETCHT0   (CX)(R9*1)
+	VPBROADCASTD 16(AX), Y8
+	VPAND        Y12, Y8, Y4
+	VPCMPEQD     Y12, Y4, Y4
+	VMASKMOVPS   (CX), Y4, Y0
+	VPAND        Y13, Y8, Y5
+	VPCMPEQD     Y13, Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y1
+	VMOVUPS      Y0, (DI)(DX*1)
+	VMOVUPS      Y1, 32(DI)(DX*1)
+	ADDQ         $+24, AX
+	DECQ         BX
+	JNZ          entry
+	ADDQ         R9, SI
+	ADDQ         R10, DI
+	DECQ         R8
+	JNZ          channel
 	VZEROUPPER
 	RET
 
@@ -77,74 +65,57 @@ DATA laneBits1<>+24(SB)/4, $0x00004000
 DATA laneBits1<>+28(SB)/4, $0x00008000
 GLOBL laneBits1<>(SB), RODATA|NOPTR, $32
 
-// func packStride2AVX2(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
-// Requires: AVX, AVX2
-TEXT ·packStride2AVX2(SB), $1152-56
-	MOVQ src+8(FP), SI
-	MOVQ offset+40(FP), R8
-	MOVQ mask+48(FP), R9
-	MOVQ plane+24(FP), R10
-	MOVQ taps+32(FP), R11
-	MOVQ channels+16(FP), R12
-	XORQ AX, AX
-	LEAQ (SP), BX
-
-expand:
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits0<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, (BX)
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits1<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, 32(BX)
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits2<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, 64(BX)
-	VPBROADCASTD (R9)(AX*8), Y0
-	VMOVDQU      laneBits3<>+0(SB), Y1
-	VPAND        Y1, Y0, Y0
-	VPCMPEQD     Y1, Y0, Y0
-	VMOVDQU      Y0, 96(BX)
-	ADDQ         $+128, BX
-	INCQ         AX
-	CMPQ         AX, R11
-	JL           expand
-	MOVQ         dst+0(FP), DI
+// func packStride2AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packStride2AVX2(SB), $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    channels+16(FP), R8
+	MOVQ    plane+24(FP), R9
+	MOVQ    step+32(FP), R10
+	MOVQ    list+40(FP), R11
+	MOVQ    entries+48(FP), R12
+	VMOVDQU laneBits0<>+0(SB), Y12
+	VMOVDQU laneBits1<>+0(SB), Y13
+	VMOVDQU laneBits2<>+0(SB), Y14
+	VMOVDQU laneBits3<>+0(SB), Y15
 
 channel:
-	XORQ CX, CX
-	LEAQ (SP), DX
+	MOVQ R11, AX
+	MOVQ R12, BX
 
-tap:
-	MOVQ       (R8)(CX*8), AX
-	ADDQ       SI, AX
-	VMOVUPS    (DX), Y4
-	VMASKMOVPS (AX), Y4, Y0
-	VMOVUPS    32(DX), Y5
-	VMASKMOVPS 32(AX), Y5, Y1
-	VMOVUPS    64(DX), Y6
-	VMASKMOVPS 64(AX), Y6, Y2
-	VMOVUPS    96(DX), Y7
-	VMASKMOVPS 96(AX), Y7, Y3
-	VSHUFPS    $0x88, Y1, Y0, Y0
-	VPERMPD    $0xd8, Y0, Y0
-	VSHUFPS    $0x88, Y3, Y2, Y2
-	VPERMPD    $0xd8, Y2, Y2
-	VMOVUPS    Y0, (DI)
-	VMOVUPS    Y2, 32(DI)
-	ADDQ       $+64, DI
-	ADDQ       $+128, DX
-	INCQ       CX
-	CMPQ       CX, R11
-	JL         tap
-	ADDQ       R10, SI
-	DECQ       R12
-	JNZ        channel
+entry:
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	ADDQ         SI, CX
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
+	VPBROADCASTD 16(AX), Y8
+	VPAND        Y12, Y8, Y4
+	VPCMPEQD     Y12, Y4, Y4
+	VMASKMOVPS   (CX), Y4, Y0
+	VPAND        Y13, Y8, Y5
+	VPCMPEQD     Y13, Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y1
+	VPAND        Y14, Y8, Y6
+	VPCMPEQD     Y14, Y6, Y6
+	VMASKMOVPS   64(CX), Y6, Y2
+	VPAND        Y15, Y8, Y7
+	VPCMPEQD     Y15, Y7, Y7
+	VMASKMOVPS   96(CX), Y7, Y3
+	VSHUFPS      $0x88, Y1, Y0, Y0
+	VPERMPD      $0xd8, Y0, Y0
+	VSHUFPS      $0x88, Y3, Y2, Y2
+	VPERMPD      $0xd8, Y2, Y2
+	VMOVUPS      Y0, (DI)(DX*1)
+	VMOVUPS      Y2, 32(DI)(DX*1)
+	ADDQ         $+24, AX
+	DECQ         BX
+	JNZ          entry
+	ADDQ         R9, SI
+	ADDQ         R10, DI
+	DECQ         R8
+	JNZ          channel
 	VZEROUPPER
 	RET
 
@@ -168,76 +139,86 @@ DATA laneBits3<>+24(SB)/4, $0x40000000
 DATA laneBits3<>+28(SB)/4, $0x80000000
 GLOBL laneBits3<>(SB), RODATA|NOPTR, $32
 
-// func packStride1AVX512(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
-// Requires: AVX, AVX512F
+// func packStride1AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·packStride1AVX512(SB), $0-56
-	MOVQ src+8(FP), SI
-	MOVQ offset+40(FP), R8
-	MOVQ mask+48(FP), R9
-	MOVQ plane+24(FP), R10
-	MOVQ taps+32(FP), R11
-	MOVQ channels+16(FP), R12
 	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ channels+16(FP), R8
+	MOVQ plane+24(FP), R9
+	MOVQ step+32(FP), R10
+	MOVQ list+40(FP), R11
+	MOVQ entries+48(FP), R12
 
 channel:
-	XORQ CX, CX
+	MOVQ R11, AX
+	MOVQ R12, BX
 
-tap:
-	MOVQ      (R8)(CX*8), AX
-	ADDQ      SI, AX
-	KMOVW     (R9)(CX*8), K1
-	VMOVUPS.Z (AX), K1, Z0
-	KMOVW     2(R9)(CX*8), K1
-	VMOVUPS.Z 64(AX), K1, Z1
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, 64(DI)
-	ADDQ      $+128, DI
-	INCQ      CX
-	CMPQ      CX, R11
-	JL        tap
-	ADDQ      R10, SI
-	DECQ      R12
-	JNZ       channel
+entry:
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	ADDQ       SI, CX
+	PREFETCHT0 (CX)(R9*1)
+	PREFETCHT0 64(CX)(R9*1)
+	KMOVW      16(AX), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	KMOVW      18(AX), K1
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    Z0, (DI)(DX*1)
+	VMOVUPS    Z1, 64(DI)(DX*1)
+	ADDQ       $+24, AX
+	DECQ       BX
+	JNZ        entry
+	ADDQ       R9, SI
+	ADDQ       R10, DI
+	DECQ       R8
+	JNZ        channel
 	VZEROUPPER
 	RET
 
-// func packStride2AVX512(dst *float32, src *float32, channels int, plane int, taps int, offset *int64, mask *uint64)
-// Requires: AVX, AVX512F
+// func packStride2AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·packStride2AVX512(SB), $0-56
-	MOVQ      src+8(FP), SI
-	MOVQ      offset+40(FP), R8
-	MOVQ      mask+48(FP), R9
-	MOVQ      plane+24(FP), R10
-	MOVQ      taps+32(FP), R11
-	MOVQ      channels+16(FP), R12
-	VMOVDQU32 evenLanes<>+0(SB), Z31
 	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      channels+16(FP), R8
+	MOVQ      plane+24(FP), R9
+	MOVQ      step+32(FP), R10
+	MOVQ      list+40(FP), R11
+	MOVQ      entries+48(FP), R12
+	VMOVDQU32 evenLanes<>+0(SB), Z31
 
 channel:
-	XORQ CX, CX
+	MOVQ R11, AX
+	MOVQ R12, BX
 
-tap:
-	MOVQ      (R8)(CX*8), AX
-	ADDQ      SI, AX
-	KMOVW     (R9)(CX*8), K1
-	VMOVUPS.Z (AX), K1, Z0
-	KMOVW     2(R9)(CX*8), K1
-	VMOVUPS.Z 64(AX), K1, Z1
-	KMOVW     4(R9)(CX*8), K1
-	VMOVUPS.Z 128(AX), K1, Z2
-	KMOVW     6(R9)(CX*8), K1
-	VMOVUPS.Z 192(AX), K1, Z3
-	VPERMT2PS Z1, Z31, Z0
-	VPERMT2PS Z3, Z31, Z2
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z2, 64(DI)
-	ADDQ      $+128, DI
-	INCQ      CX
-	CMPQ      CX, R11
-	JL        tap
-	ADDQ      R10, SI
-	DECQ      R12
-	JNZ       channel
+entry:
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	ADDQ       SI, CX
+	PREFETCHT0 (CX)(R9*1)
+	PREFETCHT0 64(CX)(R9*1)
+	PREFETCHT0 128(CX)(R9*1)
+	PREFETCHT0 192(CX)(R9*1)
+	KMOVW      16(AX), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	KMOVW      18(AX), K1
+	VMOVUPS.Z  64(CX), K1, Z1
+	KMOVW      20(AX), K1
+	VMOVUPS.Z  128(CX), K1, Z2
+	KMOVW      22(AX), K1
+	VMOVUPS.Z  192(CX), K1, Z3
+	VPERMT2PS  Z1, Z31, Z0
+	VPERMT2PS  Z3, Z31, Z2
+	VMOVUPS    Z0, (DI)(DX*1)
+	VMOVUPS    Z2, 64(DI)(DX*1)
+	ADDQ       $+24, AX
+	DECQ       BX
+	JNZ        entry
+	ADDQ       R9, SI
+	ADDQ       R10, DI
+	DECQ       R8
+	JNZ        channel
 	VZEROUPPER
 	RET
 

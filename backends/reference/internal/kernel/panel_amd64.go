@@ -19,34 +19,26 @@ func (c *Conv[T]) vectorPanels() int {
 	return 0
 }
 
-// packVector is packPanel with vector copies.
-func (c *Conv[T]) packVector(panel, input []T, c0, c1, p, valid int) {
-	var mask [maxTaps + 1]uint64
-	var offset [maxTaps]int64
-	plane := c.addresses(&mask, &offset, p, valid)
-	dst, x := any(panel).([]float32), any(input).([]float32)
-	src := &x[c0*c.shape.InH*c.shape.InW]
+// packVector is packPanels with vector copies.
+func (c *Conv[T]) packVector(panels, input []T, c0, c1, p0, p1 int) {
+	var list [stripPanels * maxTaps]tapCopy
+	n, step := 0, c.taps*c.lanes
+	for p := p0; p < p1; p += c.lanes {
+		c.masks.at(list[n:], p, min(c.lanes, p1-p), (p-p0)*(c1-c0)*c.taps, c.lanes)
+		n += c.taps
+	}
+	plane := c.shape.InH * c.shape.InW
+	dst, src := any(panels).([]float32), any(input).([]float32)[c0*plane:]
 	switch {
 	case c.spread == 1 && c.isa == AVX512:
-		packStride1AVX512(&dst[0], src, c1-c0, plane, c.taps, &offset[0], &mask[0])
+		packStride1AVX512(&dst[0], &src[0], c1-c0, 4*plane, 4*step, &list[0].from, n)
 	case c.spread == 1:
-		packStride1AVX2(&dst[0], src, c1-c0, plane, c.taps, &offset[0], &mask[0])
+		packStride1AVX2(&dst[0], &src[0], c1-c0, 4*plane, 4*step, &list[0].from, n)
 	case c.isa == AVX512:
-		packStride2AVX512(&dst[0], src, c1-c0, plane, c.taps, &offset[0], &mask[0])
+		packStride2AVX512(&dst[0], &src[0], c1-c0, 4*plane, 4*step, &list[0].from, n)
 	default:
-		packStride2AVX2(&dst[0], src, c1-c0, plane, c.taps, &offset[0], &mask[0])
+		packStride2AVX2(&dst[0], &src[0], c1-c0, 4*plane, 4*step, &list[0].from, n)
 	}
-}
-
-// addresses computes the masks of a panel, the offset of each tap of its first pixel from the start of an input plane, and the size of
-// a plane, in bytes.
-func (c *Conv[T]) addresses(mask *[maxTaps + 1]uint64, offset *[maxTaps]int64, p, valid int) (plane int) {
-	oy, ox := c.masks.at(mask, p, valid)
-	first := oy*c.shape.StrideH*c.shape.InW + ox*c.shape.StrideW
-	for t := range c.taps {
-		offset[t] = int64(4 * (first + c.masks.offset[t]))
-	}
-	return 4 * c.shape.InH * c.shape.InW
 }
 
 // depthwiseVector reports whether the vector code for depthwise convolutions suits the shape.
@@ -56,16 +48,14 @@ func (c *Conv[T]) depthwiseVector() bool {
 
 // depthwisePixels computes the pixels p to p+valid of the channels [c0, c1) of one sample.
 func (c *Conv[T]) depthwisePixels(y, x []T, c0, c1, p, valid int) {
-	var mask [maxTaps + 1]uint64
-	var offset [maxTaps]int64
-	plane := c.addresses(&mask, &offset, p, valid)
-	mask[c.taps] = bitSpan(0, valid)
-	size := c.outH * c.outW
-	dst, src := any(y[c0*size+p:]).([]float32), any(x[c0*c.shape.InH*c.shape.InW:]).([]float32)
-	weight, bias := any(c.flatWeight[c0*c.taps:]).([]float32), any(c.flatBias[c0:]).([]float32)
+	var list [maxTaps]tapCopy
+	c.masks.at(list[:], p, valid, 0, 0)
+	size, plane := c.outH*c.outW, c.shape.InH*c.shape.InW
+	dst, src := any(y).([]float32)[c0*size+p:], any(x).([]float32)[c0*plane:]
+	weight, bias := any(c.flatWeight).([]float32)[c0*c.taps:], any(c.flatBias).([]float32)[c0:]
 	if c.isa == AVX512 {
-		depthwiseAVX512(&dst[0], &src[0], c1-c0, plane, 4*size, c.taps, &offset[0], &mask[0], &weight[0], &bias[0])
+		depthwiseAVX512(&dst[0], &src[0], c1-c0, 4*plane, 4*size, &list[0].from, c.taps, &weight[0], &bias[0], bitSpan(0, valid))
 		return
 	}
-	depthwiseAVX2(&dst[0], &src[0], c1-c0, plane, 4*size, c.taps, &offset[0], &mask[0], &weight[0], &bias[0])
+	depthwiseAVX2(&dst[0], &src[0], c1-c0, 4*plane, 4*size, &list[0].from, c.taps, &weight[0], &bias[0], bitSpan(0, valid))
 }

@@ -8,86 +8,67 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// maxTaps is the largest number of kernel taps that the panel copies take: their masks live in the stack frame.
-const maxTaps = 9
+// The layout of kernel.tapCopy, in bytes.
+const (
+	copyFrom = 0  // int64: where lane 0 is read, from the start of the channel
+	copyTo   = 8  // int64: where lane 0 is written, from the start of the channel's place in the panel
+	copyMask = 16 // uint64: which lanes are read
+	copySize = 24
+)
 
-// pack writes the copies of float32 input values into a panel of two vectors. Tap t of channel c comes from
-// src + c·plane + offset[t] (bytes); lane l is read from the l-th element there, or with stride 2 from the 2l-th, and only if bit l
-// (or 2l) of mask[t] is set; other lanes are zero and their memory is not touched.
+// pack writes the copies of float32 input values into panels of two vectors. For each channel and each entry of a list, lane l is the
+// l-th element from the entry's address, or with stride 2 the 2l-th, if bit l (or 2l) of the entry's mask is set; other lanes are
+// zero and their memory is not touched.
 func pack(c *build.Context) {
 	for _, w := range []width{avx2, avx512} {
 		for _, stride := range []int{1, 2} {
-			(&panelCopy{tapLoop: tapLoop{Context: c, width: w, stride: stride}}).generate()
+			(&panelCopy{lanesLoad{Context: c, width: w, stride: stride}}).generate()
 		}
 	}
 }
 
-// A tapLoop walks over channels and taps and loads two vectors of input values for each.
-type tapLoop struct {
+// lanesLoad loads two vectors of lanes under the mask of a list entry.
+type lanesLoad struct {
 	*build.Context
 	width
 	stride int
-
-	src, offsets, masks, plane, taps, channels reg.GPPhysical
-	maskFrame                                  operand.Mem
-	frameStep                                  int
-	even                                       reg.VecPhysical
 }
 
-// vectors is the number of vectors that are loaded for two vectors of lanes.
-func (l *tapLoop) vectors() int { return 2 * l.stride }
+// vectors is the number of vectors that hold the elements of two vectors of lanes.
+func (l *lanesLoad) vectors() int { return 2 * l.stride }
 
-// prepare loads the parameters and, for AVX2, expands each mask into vectors on the stack.
-func (l *tapLoop) prepare() {
-	l.src, l.offsets, l.masks, l.plane, l.taps, l.channels = reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11, reg.R12
-	arguments(l.Context, argument{"src", l.src}, argument{"offset", l.offsets}, argument{"mask", l.masks},
-		argument{"plane", l.plane}, argument{"taps", l.taps}, argument{"channels", l.channels})
+// bit is the register that holds the mask bits of the lanes of the v-th vector (AVX2).
+func (l *lanesLoad) bit(v int) reg.VecPhysical { return l.regs[12+v] }
+
+func (l *lanesLoad) prepare() {
 	if l.bytes == 64 {
 		if l.stride == 2 {
-			l.even = reg.Z31
-			l.VMOVDQU32(evenLanes(l.Context), l.even)
+			l.VMOVDQU32(evenLanes(l.Context), reg.Z31)
 		}
 		return
 	}
-	l.frameStep = l.vectors() * l.bytes
-	l.maskFrame = l.AllocLocal(maxTaps * l.frameStep)
-	l.expandMasks()
-}
-
-// expandMasks turns bit i of a mask into lane i of the vectors at the tap's place in the frame.
-func (l *tapLoop) expandMasks() {
-	t, at := reg.RAX, reg.RBX
-	l.XORQ(t, t)
-	l.LEAQ(l.maskFrame, at)
-	l.Label("expand")
 	for v := range l.vectors() {
-		bits, lane := reg.Y0, reg.Y1
-		l.VPBROADCASTD(operand.Mem{Base: l.masks, Index: t, Scale: 8}, bits)
-		l.VMOVDQU(laneBits(l.Context, v), lane)
-		l.VPAND(lane, bits, bits)
-		l.VPCMPEQD(lane, bits, bits)
-		l.VMOVDQU(bits, operand.Mem{Base: at, Disp: v * l.bytes})
+		l.VMOVDQU(laneBits(l.Context, v), l.bit(v))
 	}
-	l.ADDQ(operand.I32(l.frameStep), at)
-	l.INCQ(t)
-	l.CMPQ(t, l.taps)
-	l.JL(operand.LabelRef("expand"))
 }
 
-// load reads the lanes of tap t of the current channel into two registers. It uses the registers 0 to 3 of the width, and RAX and RBX:
-// t is in RCX, the frame position of its masks in RDX.
-func (l *tapLoop) load() (lo, hi reg.VecPhysical) {
-	at := reg.RAX
-	l.MOVQ(operand.Mem{Base: l.offsets, Index: reg.RCX, Scale: 8}, at)
-	l.ADDQ(l.src, at)
+// load reads the lanes of an entry at base, using the registers 0 to 7 of the width.
+func (l *lanesLoad) load(base, entry reg.GPPhysical) (lo, hi reg.VecPhysical) {
+	mask := operand.Mem{Base: entry, Disp: copyMask}
+	all := l.regs[8]
+	if l.bytes == 32 {
+		l.VPBROADCASTD(mask, all)
+	}
 	for v := range l.vectors() {
-		from := operand.Mem{Base: at, Disp: v * l.bytes}
+		from := operand.Mem{Base: base, Disp: v * l.bytes}
 		if l.bytes == 64 {
-			l.KMOVW(operand.Mem{Base: l.masks, Index: reg.RCX, Scale: 8, Disp: 2 * v}, reg.K1)
+			mask.Disp = copyMask + 2*v
+			l.KMOVW(mask, reg.K1)
 			l.VMOVUPS_Z(from, reg.K1, l.regs[v])
 			continue
 		}
-		l.VMOVUPS(operand.Mem{Base: reg.RDX, Disp: v * l.bytes}, l.regs[4+v])
+		l.VPAND(l.bit(v), all, l.regs[4+v])
+		l.VPCMPEQD(l.bit(v), l.regs[4+v], l.regs[4+v])
 		l.VMASKMOVPS(from, l.regs[4+v], l.regs[v])
 	}
 	if l.stride == 1 {
@@ -99,53 +80,45 @@ func (l *tapLoop) load() (lo, hi reg.VecPhysical) {
 }
 
 // deinterleave leaves the even lanes of the pair (a, b) in a.
-func (l *tapLoop) deinterleave(a, b reg.VecPhysical) {
+func (l *lanesLoad) deinterleave(a, b reg.VecPhysical) {
 	if l.bytes == 64 {
-		l.VPERMT2PS(b, l.even, a)
+		l.VPERMT2PS(b, reg.Z31, a)
 		return
 	}
 	l.VSHUFPS(operand.U8(0x88), b, a, a)
 	l.VPERMPD(operand.U8(0xD8), a, a)
 }
 
-// each runs body for every tap of every channel, and after for every channel.
-func (l *tapLoop) each(body, before, after func()) {
-	l.Label("channel")
-	before()
-	l.XORQ(reg.RCX, reg.RCX)
-	if l.bytes == 32 {
-		l.LEAQ(l.maskFrame, reg.RDX)
-	}
-	l.Label("tap")
-	body()
-	if l.bytes == 32 {
-		l.ADDQ(operand.I32(l.frameStep), reg.RDX)
-	}
-	l.INCQ(reg.RCX)
-	l.CMPQ(reg.RCX, l.taps)
-	l.JL(operand.LabelRef("tap"))
-	after()
-	l.ADDQ(l.plane, l.src)
-	l.DECQ(l.channels)
-	l.JNZ(operand.LabelRef("channel"))
-}
-
-type panelCopy struct{ tapLoop }
+type panelCopy struct{ lanesLoad }
 
 func (p *panelCopy) generate() {
-	name := fmt.Sprintf("packStride%d%s", p.stride, p.isa)
-	text(p.Context, name, "func(dst, src *float32, channels, plane, taps int, offset *int64, mask *uint64)",
-		fmt.Sprintf("copies the taps of consecutive channels into a panel of %d lanes.", 2*p.lanes32()))
+	text(p.Context, fmt.Sprintf("packStride%d%s", p.stride, p.isa), "func(dst, src *float32, channels, plane, step int, list *int64, entries int)",
+		fmt.Sprintf("copies consecutive channels, plane bytes apart, into panels of %d lanes, step bytes apart.", 2*p.lanes32()))
+	dst, src, channels, plane, step := reg.RDI, reg.RSI, reg.R8, reg.R9, reg.R10
+	list, entries, entry, left, from, to := reg.R11, reg.R12, reg.RAX, reg.RBX, reg.RCX, reg.RDX
+	arguments(p.Context, argument{"dst", dst}, argument{"src", src}, argument{"channels", channels}, argument{"plane", plane},
+		argument{"step", step}, argument{"list", list}, argument{"entries", entries})
 	p.prepare()
-	dst := reg.RDI
-	p.Load(p.Param("dst"), dst)
-	none := func() {}
-	p.each(func() {
-		lo, hi := p.load()
-		p.VMOVUPS(lo, operand.Mem{Base: dst})
-		p.VMOVUPS(hi, operand.Mem{Base: dst, Disp: p.bytes})
-		p.ADDQ(operand.I32(2*p.bytes), dst)
-	}, none, none)
+	p.Label("channel")
+	p.MOVQ(list, entry)
+	p.MOVQ(entries, left)
+	p.Label("entry")
+	p.MOVQ(operand.Mem{Base: entry, Disp: copyFrom}, from)
+	p.MOVQ(operand.Mem{Base: entry, Disp: copyTo}, to)
+	p.ADDQ(src, from)
+	for line := range p.stride * p.bytes / 32 {
+		p.PREFETCHT0(operand.Mem{Base: from, Index: plane, Scale: 1, Disp: 64 * line}) // the next channel, on another page
+	}
+	lo, hi := p.load(from, entry)
+	p.VMOVUPS(lo, operand.Mem{Base: dst, Index: to, Scale: 1})
+	p.VMOVUPS(hi, operand.Mem{Base: dst, Index: to, Scale: 1, Disp: p.bytes})
+	p.ADDQ(operand.I32(copySize), entry)
+	p.DECQ(left)
+	p.JNZ(operand.LabelRef("entry"))
+	p.ADDQ(plane, src)
+	p.ADDQ(step, dst)
+	p.DECQ(channels)
+	p.JNZ(operand.LabelRef("channel"))
 	p.VZEROUPPER()
 	p.RET()
 }

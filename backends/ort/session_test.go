@@ -17,146 +17,6 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-func f32(shape ...int) graph.Type { return graph.Type{DType: tensor.Float32, Shape: shape} }
-
-// needsLibrary skips a test where no library is found.
-func needsLibrary(t testing.TB) *Backend {
-	t.Helper()
-	b := New()
-	if err := b.Probe(context.Background()).Err(name); err != nil {
-		t.Skip(err)
-	}
-	return b
-}
-
-func build(t testing.TB, b *graph.Builder) *graph.Graph {
-	t.Helper()
-	g, err := b.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
-
-func compile(t testing.TB, g *graph.Graph, opts backends.Options) backends.Session {
-	t.Helper()
-	s, err := needsLibrary(t).Compile(context.Background(), g, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func run(t testing.TB, s backends.Session, inputs ...tensor.Named) tensor.List {
-	t.Helper()
-	out, err := s.Run(context.Background(), inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func vector(values ...float32) *tensor.Tensor { return tensor.Must(tensor.Of(values, len(values))) }
-
-func TestProbe(t *testing.T) {
-	a := needsLibrary(t).Probe(context.Background())
-	var keys []string
-	for _, f := range a.Facts {
-		keys = append(keys, f.Key)
-		if f.Value == "" {
-			t.Errorf("the fact %s is empty", f.Key)
-		}
-	}
-	if want := []string{"library", "version", "providers"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
-		t.Errorf("facts %v", a.Facts)
-	}
-}
-
-func TestSupports(t *testing.T) {
-	for _, c := range []struct {
-		op        graph.Op
-		precision backends.Precision
-		want      backends.Support
-	}{
-		{graph.Conv{}, "", backends.Support{Level: backends.Native}},
-		{graph.Conv{}, backends.FP32, backends.Support{Level: backends.Native}},
-		{graph.TilePack{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
-		{graph.GroupNormalization{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
-		{graph.Conv{}, backends.FP64, backends.Support{Level: backends.Unsupported, Reason: backends.PrecisionUnsupported}},
-	} {
-		got := New().Supports(c.op, c.precision)
-		if got.Detail = ""; got != c.want {
-			t.Errorf("%T in %q: %+v, want %+v", c.op, c.precision, got, c.want)
-		}
-	}
-}
-
-func TestOptions(t *testing.T) {
-	b := graph.NewBuilder("g")
-	b.Output("y", b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(2))))
-	g := build(t, b)
-	backend := needsLibrary(t)
-	extra := func(key, value string) backends.Options {
-		return backends.Options{Extra: map[string]string{key: value}}
-	}
-	for _, c := range []struct {
-		opts   backends.Options
-		reason backends.Reason // of *Unavailable; "" for another error
-		want   string          // part of the error; "" for success
-	}{
-		{extra("opt-level", "none"), "", ""},
-		{extra("opt-level", "basic"), "", ""},
-		{extra("opt-level", "extended"), "", ""},
-		{extra("provider", "cpu"), "", ""},
-		{backends.Options{Threads: 3}, "", ""},
-		{backends.Options{Threads: -1}, "", "threads is -1"},
-		{extra("opt-level", "99"), "", `unknown opt-level "99"`},
-		{extra("provider", "rocm"), "", `unknown provider "rocm"`},
-		{extra("device", "0"), "", `unknown option "device"`},
-		{backends.Options{Precision: "fp12"}, "", "unknown precision"},
-		{backends.Options{Precision: backends.FP16}, backends.PrecisionUnsupported, "fp16"},
-		{backends.Options{Taps: []string{"nothing"}}, "", `no tap or value "nothing"`},
-	} {
-		s, err := backend.Compile(context.Background(), g, c.opts)
-		if c.want == "" {
-			if err != nil {
-				t.Errorf("%+v: %v", c.opts, err)
-			} else if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			continue
-		}
-		var missing *backends.Unavailable
-		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &missing) != (c.reason != "") || missing != nil && missing.Reason != c.reason {
-			t.Errorf("%+v: %v, want %q %s", c.opts, err, c.want, c.reason)
-		}
-	}
-}
-
-func TestProviders(t *testing.T) {
-	b := graph.NewBuilder("g")
-	b.Output("y", b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(2))))
-	g := build(t, b)
-	backend := needsLibrary(t)
-	offered := backend.Probe(context.Background()).Facts[2].Value
-	for _, provider := range []string{"cuda", "tensorrt"} {
-		if strings.Contains(offered, provider) {
-			t.Logf("%s is offered by this library", provider)
-			continue
-		}
-		_, err := backend.Compile(context.Background(), g, backends.Options{Extra: map[string]string{"provider": provider}})
-		var missing *backends.Unavailable
-		if !errors.As(err, &missing) || missing.Reason != backends.ProviderUnavailable {
-			t.Errorf("%s: %v", provider, err)
-		}
-	}
-}
-
 // TestBorders covers what the binding cannot hold: scalars, graphs without inputs, outputs without elements.
 func TestBorders(t *testing.T) {
 	b := graph.NewBuilder("g")
@@ -245,6 +105,58 @@ func TestSessionRepeatsAndRefuses(t *testing.T) {
 	}
 }
 
+// TestFunctionBodies runs operators that the library does not know, against a calculation in float64: a 1×1 convolution,
+// GroupNormalization over both channels, and the two best of four tiles doubled in place.
+func TestFunctionBodies(t *testing.T) {
+	const side, tile = 8, 4
+	b := graph.NewBuilder("bodies")
+	x, utilities := b.Input("x", f32(1, 2, side, side)), b.Input("utilities", f32(1, 4))
+	weight := tensor.Must(tensor.Of([]float32{0, 2, 1, 0}, 2, 2, 1, 1)) // channel 0 is twice channel 1 and the other way round once
+	conv := b.Add1("conv", graph.Conv{Strides: [2]int{1, 1}, Group: 1}, x, b.Const("w", weight))
+	norm := b.Add1("norm", graph.GroupNormalization{Groups: 1, Epsilon: 1e-5}, conv, b.Const("scale", vector(1, 3)), b.Const("shift", vector(0.5, 0)))
+	ids := b.Add1("select", graph.GreedySelect{Count: 2}, utilities)
+	packed := b.Add1("pack", graph.TilePack{Tile: tile}, norm, ids)
+	doubled := b.Add1("double", graph.Binary{Fn: graph.Add}, packed, packed)
+	b.Output("merged", b.Add1("unpack", graph.TileUnpackFusion{}, norm, doubled, ids, nil))
+	b.Output("ids", b.Add1("same", graph.Unary{Fn: graph.Identity}, ids))
+	s := compile(t, build(t, b), backends.Options{})
+
+	in := tensor.New(tensor.Float32, 1, 2, side, side)
+	d := tensor.Data[float32](in)
+	for i := range d {
+		d[i] = float32(math.Sin(float64(i)))
+	}
+	out := run(t, s, tensor.Named{Name: "x", Tensor: in}, tensor.Named{Name: "utilities", Tensor: tensor.Must(vector(0.1, 0.9, 0.9, -1).Reshaped(1, 4))})
+	if got := out.Get("ids").Float64s(); !slices.Equal(got, []float64{1, 2}) {
+		t.Fatalf("chosen tiles %v, want [1 2]", got)
+	}
+
+	const plane = side * side
+	want := make([]float64, 2*plane)
+	var sum, squares float64
+	for i := range plane {
+		want[i], want[plane+i] = 2*float64(d[plane+i]), float64(d[i])
+		sum += want[i] + want[plane+i]
+	}
+	mean := sum / (2 * plane)
+	for _, v := range want {
+		squares += (v - mean) * (v - mean)
+	}
+	for i, v := range want {
+		scale, shift := 1.0, 0.5
+		if i >= plane {
+			scale, shift = 3, 0
+		}
+		v = (v-mean)/math.Sqrt(squares/(2*plane)+1e-5)*scale + shift
+		if right, below := i%side >= tile, i%plane/side >= tile; right != below { // tiles 1 and 2
+			v *= 2
+		}
+		if got := float64(tensor.Data[float32](out.Get("merged"))[i]); math.Abs(got-v) > 1e-5 {
+			t.Fatalf("element %d is %v, want %v", i, got, v)
+		}
+	}
+}
+
 func TestCancelStopsARunAndTheSessionGoesOn(t *testing.T) {
 	const side, steps = 128, 2000
 	b := graph.NewBuilder("long")
@@ -266,5 +178,39 @@ func TestCancelStopsARunAndTheSessionGoesOn(t *testing.T) {
 	run(t, s, input)
 	if whole := s.LastTiming().Execute; stopped > whole/2 {
 		t.Errorf("the stopped run took %v, a whole one %v", stopped, whole)
+	}
+}
+
+func TestSessionsRunConcurrently(t *testing.T) {
+	b := graph.NewBuilder("g")
+	b.Output("y", b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(2))))
+	g := build(t, b)
+	backend := needsLibrary(t)
+	errs := make(chan error)
+	const sessions = 4
+	for i := range sessions {
+		work := func() error {
+			s, err := backend.Compile(context.Background(), g, backends.Options{Threads: 1})
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			for range 20 {
+				out, err := s.Run(context.Background(), tensor.List{{Name: "x", Tensor: vector(float32(i), -1)}})
+				if err != nil {
+					return err
+				}
+				if got := out[0].Float64s(); !slices.Equal(got, []float64{float64(i), 0}) {
+					return fmt.Errorf("session %d gives %v", i, got)
+				}
+			}
+			return s.Close()
+		}
+		go func() { errs <- work() }()
+	}
+	for range sessions {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -1,0 +1,225 @@
+package parity
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// list builds named outputs from alternating names and tensors.
+func list(nameAndTensor ...any) tensor.List {
+	var l tensor.List
+	for i := 0; i < len(nameAndTensor); i += 2 {
+		l = append(l, tensor.Named{Name: nameAndTensor[i].(string), Tensor: nameAndTensor[i+1].(*tensor.Tensor)})
+	}
+	return l
+}
+
+// scenario changes a pair of equal executions; both are reference and candidate of a comparison.
+type scenario struct {
+	name  string
+	state State
+	apply func(ref, cand *fix)
+}
+
+// nearTie makes two utilities of an image nearly equal, and equal-sized moves in the candidate that exchange them.
+func nearTie(scores string, a, b int, level, gap, move float32) func(ref, cand *fix) {
+	return func(ref, cand *fix) {
+		ref.floats(scores)[a], ref.floats(scores)[b] = level+gap, level
+		cand.floats(scores)[a], cand.floats(scores)[b] = level+gap-move, level+move
+		ref.selectTiles(0)
+		cand.selectTiles(0)
+	}
+}
+
+// place returns the tile at a place of the selection of image 0.
+func (f *fix) place(i int) int { return int(f.ints("tiles_l0")[i]) }
+
+var scenarios = []scenario{
+	{"equal runs", Pass, func(_, _ *fix) {}},
+	{"rounding noise", Pass, func(_, cand *fix) { jitter(cand.list, 1e-6, rand.New(rand.NewPCG(1, 1))) }},
+	{"two tiles swap within rounding", Different, func(ref, cand *fix) {
+		a, b := ref.place(3), ref.place(4)
+		nearTie("utilities", a, b, (ref.floats("utilities")[a]+ref.floats("utilities")[b])/2, 6e-8, 6e-8)(ref, cand)
+	}},
+	{"two tiles swap, explained", Different, func(ref, cand *fix) {
+		a, b := ref.place(3), ref.place(4)
+		nearTie("utilities", a, b, (ref.floats("utilities")[a]+ref.floats("utilities")[b])/2, 1e-5, 1e-5)(ref, cand)
+	}},
+	{"two tiles swap without cause", Fail, func(_, cand *fix) {
+		t := cand.ints("tiles_l0")
+		t[3], t[4] = t[4], t[3]
+	}},
+	{"three tiles rotate without cause", Fail, func(_, cand *fix) {
+		t := cand.ints("tiles_l0")
+		t[1], t[2], t[3] = t[3], t[1], t[2]
+	}},
+	{"another tile is chosen, explained", Different, func(ref, cand *fix) {
+		in := ref.place(fixTiles - 1)
+		out := 0
+		for contains(ref.ints("tiles_l0")[:fixTiles], out) {
+			out++
+		}
+		level := ref.floats("utilities")[in]
+		nearTie("utilities", in, out, level, 1e-5, 1e-5)(ref, cand)
+		fillSmooth(cand.list.Get("semantic_logits"), 5, rand.New(rand.NewPCG(5, 5))) // image 1 is then compared and must be equal
+		half := cand.list.Get("semantic_logits").Len() / 2
+		copy(cand.floats("semantic_logits")[half:], ref.floats("semantic_logits")[half:])
+		cand.dropRow(0, 2)
+	}},
+	{"another tile is chosen without cause", Fail, func(ref, cand *fix) {
+		out := 0
+		for contains(ref.ints("tiles_l0")[:fixTiles], out) {
+			out++
+		}
+		cand.ints("tiles_l0")[2] = int64(out)
+	}},
+	{"another parent is split, explained", Different, func(ref, cand *fix) {
+		k := ref.list.Get("split_utilities").Shape()[1]
+		for i := range k { // all parents within 1e-5 of each other
+			ref.floats("split_utilities")[i] = 0.5 + 1e-7*float32(i)
+			cand.floats("split_utilities")[i] = 0.5 + 1e-7*float32(k-i)
+		}
+		ref.selectTiles(0)
+		cand.selectTiles(0)
+	}},
+	{"children in another order", Fail, func(_, cand *fix) {
+		t := cand.ints("tiles_l1")
+		t[0], t[1] = t[1], t[0]
+	}},
+	{"an incomplete family", Fail, func(_, cand *fix) { cand.ints("tiles_l1")[3]++ }},
+	{"a tile beyond the count", Fail, func(_, cand *fix) { cand.ints("valid_l0")[1]-- }},
+	{"a count beyond the list", Fail, func(_, cand *fix) { cand.ints("valid_l1")[0] = 1 << 40 }},
+	{"two detections swap, explained", Different, func(ref, cand *fix) {
+		s := ref.floats("scores")
+		s[6] = s[5] - 1e-5
+		copy(cand.floats("scores"), s)
+		cand.floats("scores")[5], cand.floats("scores")[6] = s[6], s[5]
+		cand.swapRows(0, 5, 6)
+	}},
+	{"two detections swap without cause", Fail, func(_, cand *fix) { cand.swapRows(0, 1, 2) }},
+	{"a detection at the score threshold", Different, func(ref, cand *fix) {
+		for _, f := range []*fix{ref, cand} {
+			f.floats("scores")[11] = 0.05 + 3e-8
+		}
+		cand.dropRow(0, 11)
+	}},
+	{"a detection is lost", Fail, func(_, cand *fix) { cand.dropRow(0, 4) }},
+	{"another detection is last", Different, func(ref, cand *fix) {
+		last := 2*fixRows - 1
+		moved := detection{box: box{1, 1, 40, 40}, class: 7, score: float64(ref.floats("scores")[last])}
+		cand.setDetection(1, fixRows-1, moved, rand.New(rand.NewPCG(9, 9)))
+	}},
+	{"a suppression at the IoU threshold", Different, func(ref, cand *fix) {
+		for _, f := range []*fix{ref, cand} {
+			f.setDetection(0, 10, detection{box: box{0, 0, 100, 100}, class: 3, score: 0.0605}, rand.New(rand.NewPCG(7, 7)))
+			f.setDetection(0, 11, detection{box: box{0, 0, 100, 60}, class: 3, score: 0.0601}, rand.New(rand.NewPCG(8, 8)))
+		}
+		cand.dropRow(0, 11)
+	}},
+	{"two overlapping detections compete", Different, func(ref, cand *fix) {
+		ref.setDetection(0, 11, detection{box: box{0, 0, 100, 80}, class: 3, score: 0.0601}, rand.New(rand.NewPCG(8, 8)))
+		cand.setDetection(0, 11, detection{box: box{0, 0, 100, 95}, class: 3, score: 0.0601}, rand.New(rand.NewPCG(8, 8)))
+		jitter(cand.list, 1e-7, rand.New(rand.NewPCG(8, 8)))
+	}},
+	{"a box edge rounds to another cell", Different, func(ref, cand *fix) {
+		a := detection{box: box{63.99999, 32, 160, 96}, class: 3, score: 0.0601}
+		b := a
+		b.box[0] = 64.00001
+		ref.setDetection(0, 11, a, rand.New(rand.NewPCG(8, 8)))
+		cand.setDetection(0, 11, b, rand.New(rand.NewPCG(8, 8)))
+	}},
+	{"every box is shifted by a pixel", Fail, func(_, cand *fix) {
+		for i, v := range cand.floats("boxes") {
+			if v != 0 {
+				cand.floats("boxes")[i] = v + 1
+			}
+		}
+	}},
+	{"a freed detection", Different, func(ref, cand *fix) {
+		rng := rand.New(rand.NewPCG(8, 8))
+		for i, d := range []detection{ // b suppresses c, and is suppressed itself in the candidate by a, at the threshold
+			{box: box{0, 0, 100, 100}, class: 3, score: 0.0605}, {box: box{0, 0, 100, 60}, class: 3, score: 0.0603}} {
+			ref.setDetection(0, 10+i, d, rng)
+			cand.setDetection(0, 10+i, d, rand.New(rand.NewPCG(8, 8)))
+		}
+		copy(cand.floats("mask_logits"), ref.floats("mask_logits"))
+		copy(cand.floats("mask_scores"), ref.floats("mask_scores"))
+		copy(cand.floats("embeddings"), ref.floats("embeddings"))
+		cand.setDetection(0, 11, detection{box: box{0, 0, 100, 38}, class: 3, score: 0.0601}, rng)
+	}},
+	{"a detection in the padding", Fail, func(_, cand *fix) { cand.floats("scores")[15] = 0.1 }},
+	{"a NaN score", Fail, func(_, cand *fix) { cand.floats("scores")[3] = float32(nan) }},
+	{"a NaN utility", Fail, func(_, cand *fix) { cand.floats("utilities")[3] = float32(nan) }},
+	{"a missing output", Fail, func(_, cand *fix) { cand.list = cand.list[1:] }},
+	{"outputs in another order", Fail, func(_, cand *fix) {
+		cand.list[0], cand.list[1] = cand.list[1], cand.list[0]
+	}},
+	{"another shape", Fail, func(_, cand *fix) {
+		cand.list[0].Tensor = tensor.New(tensor.Float32, fixBatch, fixRows+1, 4)
+	}},
+	{"another type", Fail, func(_, cand *fix) { cand.list[2].Tensor = tensor.New(tensor.Float32, fixBatch, fixRows) }},
+}
+
+func contains(ids []int64, id int) bool {
+	for _, v := range ids {
+		if v == int64(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// Every scenario ends in its state, and what people read about it is reviewed in one file.
+func TestScenarios(t *testing.T) {
+	var messages strings.Builder
+	for _, c := range scenarios {
+		ref := &fix{fixture(11)}
+		cand := &fix{ref.list.Clone()}
+		c.apply(ref, cand)
+		r := CompareOutputs(ref.list, cand.list, Options{Setting: fixSetting})
+		r.CaseName, r.ReferenceBackend, r.CandidateBackend = "fixture", "reference/fp64", "ort/fp32"
+		if r.State != c.state {
+			t.Errorf("%s: %s, want %s", c.name, r.State, c.state)
+		}
+		fmt.Fprintf(&messages, "## %s: %s\n", c.name, r.State)
+		for _, p := range r.Problems {
+			fmt.Fprintln(&messages, "problem:", p)
+		}
+		for _, d := range r.Decisions {
+			fmt.Fprintln(&messages, d)
+		}
+		for i := range r.Outputs {
+			if f := r.Outputs[i].failure(); f != "" {
+				fmt.Fprintf(&messages, "%s: %s\n", r.Outputs[i].Name, f)
+			}
+			if n := r.Outputs[i].Note; n != "" {
+				fmt.Fprintf(&messages, "%s: note: %s\n", r.Outputs[i].Name, n)
+			}
+		}
+		fmt.Fprintf(&messages, "summary: %s\n\n", r.Summary())
+	}
+	checkGolden(t, "messages.txt", messages.String())
+}
+
+func TestText(t *testing.T) {
+	r := CompareOutputs(list("a", f32(1, 2), "b", i64(3), "c", f32(1)), list("a", f32(1, 2.5), "b", i64(3), "c", f32(float32(nan))), Options{})
+	r.CaseName, r.ReferenceBackend, r.CandidateBackend = "tiny", "reference/fp32", "ort/fp32"
+	var out bytes.Buffer
+	if err := Text(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, "text.txt", out.String())
+}
+
+// The mean of a report weights its outputs by their elements.
+func TestReportMeanIsWeighted(t *testing.T) {
+	r := CompareOutputs(list("a", f64(0, 0, 0), "b", f64(0)), list("a", f64(0, 0, 0), "b", f64(4)), Options{})
+	if r.MeanAbsErr != 1 {
+		t.Errorf("mean %v, want 1", r.MeanAbsErr)
+	}
+}

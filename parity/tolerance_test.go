@@ -1,0 +1,114 @@
+package parity
+
+import (
+	"testing"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// The table of spec/runtime.md 6.4, row by row.
+func TestProfilesMatchTheTable(t *testing.T) {
+	for _, c := range []struct {
+		p     Profile
+		level Level
+		rows  [5][2]float64
+		ratio float64
+		small int
+	}{
+		{Quality, Op, [5][2]float64{{1e-6, 1e-5}, {1e-3, 1e-2}, {2e-3, 2e-2}, {0, 0}, {3e-3, 3e-2}}, 0, 0},
+		{Quality, EndToEnd, [5][2]float64{{2e-5, 2e-4}, {2e-3, 2e-2}, {3e-3, 3e-2}, {0, 0}, {4e-3, 4e-2}}, 0, 0},
+		{Balanced, Op, [5][2]float64{{5e-6, 5e-5}, {2e-3, 2e-2}, {3e-3, 3e-2}, {0, 0}, {5e-3, 5e-2}}, 1e-4, 10000},
+		{Balanced, EndToEnd, [5][2]float64{{5e-5, 5e-4}, {3e-3, 3e-2}, {4e-3, 4e-2}, {0, 0}, {6e-3, 6e-2}}, 1e-4, 10000},
+		{Edge, Op, [5][2]float64{{1e-5, 1e-4}, {3e-3, 3e-2}, {4e-3, 4e-2}, {0, 0}, {6e-3, 6e-2}}, 5e-4, 2000},
+		{Edge, EndToEnd, [5][2]float64{{8e-5, 8e-4}, {4e-3, 4e-2}, {6e-3, 6e-2}, {0, 0}, {8e-3, 8e-2}}, 5e-4, 2000},
+	} {
+		for class := ClassDefault; class <= ClassFP8; class++ {
+			want := Tolerance{Abs: c.rows[class][0], Rel: c.rows[class][1], MismatchRatio: c.ratio, SmallTensor: c.small}
+			if got := c.p.Tolerance(c.level, class); got != want {
+				t.Errorf("%s %v %v: %+v, want %+v", c.p.Name(), c.level, class, got, want)
+			}
+		}
+	}
+}
+
+func TestParseProfile(t *testing.T) {
+	for in, want := range map[string]string{"": "balanced", " Quality ": "quality", "EDGE": "edge", "balanced": "balanced"} {
+		if p, err := ParseProfile(in); err != nil || p.Name() != want {
+			t.Errorf("%q: %v, %v", in, p.Name(), err)
+		}
+	}
+	if _, err := ParseProfile("fast"); err == nil || err.Error() != `unknown tolerance profile "fast" (want one of balanced, edge, quality)` {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClassComesFromThePrecision(t *testing.T) {
+	for _, c := range []struct {
+		ref, cand backends.Precision
+		want      Class
+	}{
+		{backends.FP64, backends.FP32, ClassDefault},
+		{backends.FP32, backends.FP16, ClassFP16},
+		{backends.FP16, backends.FP32, ClassFP16},
+		{backends.FP16, backends.BF16, ClassBF16},
+		{backends.FP32, backends.TF32, ClassFP16},
+		{"", backends.INT8, ClassINT8},
+		{backends.FP8, backends.FP64, ClassFP8},
+	} {
+		if got := PairClass(c.ref, c.cand); got != c.want {
+			t.Errorf("%s against %s: %v, want %v", c.cand, c.ref, got, c.want)
+		}
+	}
+}
+
+func TestMismatchBudget(t *testing.T) {
+	for _, c := range []struct {
+		p    Profile
+		n    int
+		want int
+	}{
+		{Quality, 1 << 20, 0}, {Balanced, 9_999, 0}, {Balanced, 10_000, 1}, {Balanced, 19_999, 1}, {Balanced, 30_000, 3},
+		{Edge, 1_999, 0}, {Edge, 2_000, 1}, {Edge, 1_000_000, 500}, {Edge, 0, 0},
+	} {
+		if got := c.p.Tolerance(EndToEnd, ClassDefault).budget(c.n); got != c.want {
+			t.Errorf("%s with %d elements: %d, want %d", c.p.Name(), c.n, got, c.want)
+		}
+	}
+}
+
+func TestGoldenTakesTheLargerBound(t *testing.T) {
+	for _, c := range []struct {
+		ref, cand float64
+		pass      bool
+	}{
+		{0, 1e-4, true}, {0, 1.01e-4, false}, {10, 10.0099, true}, {10, 10.0101, false}, {0.05, 0.0501001, false},
+	} {
+		if got := Compare(f64(c.ref), f64(c.cand), Golden).Passed; got != c.pass {
+			t.Errorf("%g against %g: %v", c.cand, c.ref, got)
+		}
+	}
+}
+
+func TestDerivedToleranceScalesTheObservedError(t *testing.T) {
+	ref := list("x", f64(1, 2), "n", f64(nan))
+	oracle := CompareOutputs(list("x", f64(1, 2)), list("x", f64(1+1e-4, 2)), Options{Policy: Edge.Policy(EndToEnd)})
+	p, err := Derived(oracle, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		error float64
+		pass  bool
+	}{{7e-4, true}, {9e-4, false}} {
+		r := CompareOutputs(list("x", f64(1, 2)), list("x", f64(1+c.error, 2)), Options{Policy: p})
+		if r.Passed != c.pass {
+			t.Errorf("an error of %g passes: %v", c.error, r.Passed)
+		}
+	}
+	if _, err := Derived(CompareOutputs(ref, list("x", f64(1, 2), "n", f64(1)), Options{}), 8); err == nil {
+		t.Error("a report with a NaN gave tolerances")
+	}
+	if _, err := Derived(oracle, nan); err == nil {
+		t.Error("a factor of NaN was accepted")
+	}
+}
