@@ -22,7 +22,7 @@ var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "symbol": symbol, "brief": brief, "why": why, "histogram": histogramSVG, "png": dataURI,
-	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus,
+	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
 // HTML writes one self-contained page: styles, drawings and pictures are in it, and it runs no script.
