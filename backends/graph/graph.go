@@ -115,13 +115,7 @@ func (g *Graph) Constants() []*Value {
 func (g *Graph) WithTaps(names []string) (*Graph, error) {
 	out := *g
 	out.Outputs = slices.Clone(g.Outputs)
-	if slices.Contains(names, "all") {
-		names = nil
-		for _, t := range g.Taps {
-			names = append(names, t.Name)
-		}
-	}
-	for _, name := range names {
+	for _, name := range g.expandTaps(names) {
 		v, ok := g.Tap(name)
 		if !ok {
 			return nil, fmt.Errorf("graph %s has no tap or value %q", g.Name, name)
@@ -130,6 +124,23 @@ func (g *Graph) WithTaps(names []string) (*Graph, error) {
 	}
 	out.Nodes = reachable(out.Nodes, out.Outputs)
 	return &out, nil
+}
+
+// expandTaps replaces "all" by the declared taps.
+func (g *Graph) expandTaps(names []string) []string {
+	if !slices.Contains(names, "all") {
+		return names
+	}
+	var all []string
+	for _, t := range g.Taps {
+		all = append(all, t.Name)
+	}
+	for _, name := range names {
+		if name != "all" && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // reachable returns the nodes that the ports depend on, in the order of nodes.

@@ -114,7 +114,7 @@ output y float32[2 3]
 		t.Errorf("without taps %d nodes are left, %v; want 3", len(plain.Nodes), err)
 	}
 	tapped, err := g.WithTaps([]string{"all", "parts.0"})
-	if err != nil || len(tapped.Outputs) != 2 || tapped.Outputs[1].Name != "tap.tanh" || len(tapped.Nodes) != 4 {
+	if err != nil || len(tapped.Outputs) != 3 || tapped.Outputs[1].Name != "tap.tanh" || tapped.Outputs[2].Name != "tap.parts.0" || len(tapped.Nodes) != 4 {
 		t.Errorf("with taps: %v, %v", tapped.Outputs, err)
 	}
 	if _, err := g.WithTaps([]string{"nothing"}); err == nil {

@@ -14,6 +14,9 @@ const metadataKey = "__metadata__"
 // maxRank bounds a shape's length, so that a header of "1,1,1,…" stays cheap.
 const maxRank = 64
 
+// maxTensors bounds the work that a header of tiny entries can ask for; models have thousands of tensors at most.
+const maxTensors = 100_000
+
 // entry is one tensor of the header, its layout not yet checked.
 type entry struct {
 	name       string
@@ -42,6 +45,9 @@ func parseHeader(header []byte) (entries []entry, metadata map[string]string, er
 			found, err := p.metadata()
 			metadata = found
 			return err
+		}
+		if len(entries) == maxTensors {
+			return badFile("more than %d tensors", maxTensors)
 		}
 		found, err := p.entry(key)
 		entries = append(entries, found)

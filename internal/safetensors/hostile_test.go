@@ -19,6 +19,15 @@ func one(shape, offsets string) string {
 	return fmt.Sprintf(`{"a":{"dtype":"F32","shape":%s,"data_offsets":%s}}`, shape, offsets)
 }
 
+// manyTensors is a header of n empty tensors.
+func manyTensors(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, `,"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`, i)
+	}
+	return "{" + out.String()[1:] + "}"
+}
+
 func TestHostileFiles(t *testing.T) {
 	const a = `"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`
 	lying := func(length uint64) []byte {
@@ -72,6 +81,7 @@ func TestHostileFiles(t *testing.T) {
 		{"overflow hidden by 0", raw(one("[4294967296,4294967296,0]", "[0,0]"), 0), "overflows"},
 		{"rank 65", raw(one("["+strings.Repeat("1,", 64)+"1]", "[0,4]"), 4), "more than 64 numbers"},
 
+		{"too many tensors", raw(manyTensors(maxTensors+1), 0), "more than 100000 tensors"},
 		{"one offset", raw(one("[1]", "[0]"), 4), "got 1 numbers, want 2"},
 		{"three offsets", raw(one("[1]", "[0,4,8]"), 4), "more than 2 numbers"},
 		{"negative offset", raw(one("[1]", "[-4,0]"), 4), `data_offsets: got "-4"`},

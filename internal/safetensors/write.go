@@ -44,6 +44,9 @@ func Write(w io.Writer, metadata map[string]string, tensors []Tensor) error {
 
 // checkTensors applies the reader's rules to what is to be written.
 func checkTensors(tensors []Tensor) error {
+	if len(tensors) > maxTensors {
+		return fmt.Errorf("%d tensors, at most %d allowed", len(tensors), maxTensors)
+	}
 	seen := map[string]bool{}
 	for _, t := range tensors {
 		want, ok := byteLen(t.DType, t.Shape)

@@ -1,0 +1,51 @@
+# make run    build, fetch the pinned ONNX Runtime, run the built-in matrix and write its report
+# make test   fetch what tests need and run all of them
+# make lint   formatting, vet, staticcheck, shellcheck
+# make bench  reference against ONNX Runtime, side by side in one run
+# make fuzz   every fuzz target for FUZZTIME each
+
+GO       ?= go
+DEPS     ?= .deps
+BIN      ?= .bin
+OUT      ?= out/matrix
+FUZZTIME ?= 10m
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+
+.PHONY: all build run test lint deps bench fuzz generate clean
+all: build
+
+build:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx ./cmd/apexx
+
+# A library of the user's own needs no download.
+deps:
+	@if [ -n "$$APEXX_ORT_LIB" ]; then echo "using APEXX_ORT_LIB=$$APEXX_ORT_LIB"; else sh backends/ort/fetch.sh $(DEPS); fi
+
+run: build deps
+	$(BIN)/apexx matrix --backends reference,ort --report $(OUT)
+
+test: deps
+	$(GO) test -timeout 20m ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt: the files above are not formatted'; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags noasm ./backends/reference/...
+	CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh .ci/run; else echo 'shellcheck is not installed: skipped'; fi
+
+bench: deps
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./backends/backendtest/
+
+fuzz:
+	sh .ci/fuzz $(FUZZTIME)
+
+generate:
+	cd backends/reference/internal/kernel/asm && $(GO) run .
+
+clean:
+	rm -rf $(BIN) $(DEPS) out

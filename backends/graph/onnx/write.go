@@ -1,0 +1,280 @@
+package onnx
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/body"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// irVersion is the version of the file format: the first with function overloads and metadata of nodes.
+const irVersion = 10
+
+// tapsKey is the metadata entry that lists the declared taps, as JSON.
+const tapsKey = "apexx.taps"
+
+// WriteOptions change what Write puts into a model. The zero value writes a file that any ONNX runtime executes.
+type WriteOptions struct {
+	// ProducerVersion is recorded as the version of the producer, apexx.
+	ProducerVersion string
+	// NoFunctions leaves out the bodies, for runtimes that have our operators as plugins: the operators of the domain
+	// "apexx" stand alone and GroupNormalization is the standard operator. Otherwise GroupNormalization is a function too,
+	// because the single-precision reductions of common runtimes are too coarse for it.
+	NoFunctions bool
+}
+
+// Marshal returns the ONNX model of a graph.
+func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
+	var b bytes.Buffer
+	err := Write(&b, g, opts)
+	return b.Bytes(), err
+}
+
+// Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 1 of "apexx", static shapes, weights as
+// raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node.
+// It fails, before anything is written, on a graph whose names clash, on an operator without a body, and when the file
+// would exceed the 2 GiB of a protobuf message.
+func Write(w io.Writer, g *graph.Graph, opts WriteOptions) error {
+	wr := &writer{opts: opts, body: body.For, names: map[string]bool{}, written: map[string]bool{}}
+	return wr.write(w, g)
+}
+
+// writer collects the parts of a model. The first error sticks.
+type writer struct {
+	opts         WriteOptions
+	body         func(op graph.Op, in []graph.Type) (*body.Function, error)
+	names        map[string]bool // of values
+	initializers []initializer
+	nodes        message         // the graph's field node
+	functions    message         // the model's field functions
+	written      map[string]bool // functions, by operator type and overload
+	err          error
+}
+
+type initializer struct {
+	head message // its TensorProto up to the raw data
+	data *tensor.Tensor
+}
+
+func (i initializer) size() int { return len(i.head) + rawSize(i.data) }
+
+func (w *writer) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *writer) write(out io.Writer, g *graph.Graph) error {
+	w.collect(g)
+	meta, err := metadata(g)
+	w.fail(err)
+	if w.err != nil {
+		return fmt.Errorf("write graph %s as ONNX: %w", g.Name, w.err)
+	}
+
+	head := w.nodes
+	head.str(graphName, g.Name)
+	tail := declarations(g)
+	size := len(head) + len(tail)
+	for _, i := range w.initializers {
+		size += protowire.SizeTag(graphInitializer) + protowire.SizeBytes(i.size())
+	}
+
+	var start, end message
+	start.int(modelIRVersion, irVersion)
+	start.str(modelProducerName, "apexx")
+	start.str(modelProducerVersion, w.opts.ProducerVersion)
+	start = protowire.AppendTag(start, modelGraph, protowire.BytesType)
+	start = protowire.AppendVarint(start, uint64(size))
+	end.opset(modelOpsetImport, "", graph.OpsetVersion)
+	end.opset(modelOpsetImport, graph.Domain, graph.DomainVersion)
+	end = append(end, meta...)
+	end = append(end, w.functions...)
+	if total := len(start) + size + len(end); total > math.MaxInt32 {
+		return fmt.Errorf("write graph %s as ONNX: the file would have %d bytes, more than the 2 GiB of a protobuf message", g.Name, total)
+	}
+	return w.emit(out, slices.Concat(start, head), slices.Concat(tail, end))
+}
+
+// emit writes the model: the initializers, which are large, go straight from their tensors to the file.
+func (w *writer) emit(out io.Writer, before, after message) error {
+	if _, err := out.Write(before); err != nil {
+		return err
+	}
+	for _, i := range w.initializers {
+		head := protowire.AppendTag(nil, graphInitializer, protowire.BytesType)
+		head = protowire.AppendVarint(head, uint64(i.size()))
+		if _, err := out.Write(append(head, i.head...)); err != nil {
+			return err
+		}
+		if err := writeRaw(out, i.data); err != nil {
+			return err
+		}
+	}
+	_, err := out.Write(after)
+	return err
+}
+
+// collect encodes nodes, initializers and functions.
+func (w *writer) collect(g *graph.Graph) {
+	if g.Name == "" {
+		w.fail(errors.New("the graph has no name"))
+	}
+	constants := g.Constants()
+	for _, p := range g.Outputs { // WithTaps may ask for a constant that no node reads
+		if v := p.Value; v.Const != nil && !slices.Contains(constants, v) {
+			constants = append(constants, v)
+		}
+	}
+	for _, v := range g.Inputs {
+		w.claim(v.Name)
+	}
+	for _, v := range constants {
+		w.claim(v.Name)
+		w.initializers = append(w.initializers, initializer{tensorHead(v.Name, v.Const), v.Const})
+	}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			w.claim(v.Name)
+		}
+	}
+	for _, n := range g.Nodes {
+		w.node(n)
+	}
+	for _, p := range g.Outputs {
+		if p.Name != p.Value.Name {
+			w.claim(p.Name)
+			w.node(renamed(p))
+		}
+	}
+}
+
+// renamed returns an Identity node that gives a value the name of a port.
+func renamed(p graph.Port) *graph.Node {
+	return &graph.Node{Name: p.Name, Op: graph.Unary{Fn: graph.Identity}, Inputs: []*graph.Value{p.Value}, Outputs: []*graph.Value{{Name: p.Name}}}
+}
+
+func (w *writer) claim(name string) {
+	if name == "" || w.names[name] {
+		w.fail(fmt.Errorf("the value name %q is empty or used twice", name))
+	}
+	w.names[name] = true
+}
+
+// parameter adds an initializer for a constant input that is a field of an operator, and returns its name.
+func (w *writer) parameter(name string, t *tensor.Tensor) string {
+	for w.names[name] {
+		name += "_"
+	}
+	w.names[name] = true
+	w.initializers = append(w.initializers, initializer{tensorHead(name, t), t})
+	return name
+}
+
+// node encodes a NodeProto, and the function that it calls.
+func (w *writer) node(n *graph.Node) {
+	e, ok := entries[n.Op.OpType()]
+	if !ok {
+		w.fail(fmt.Errorf("node %s: the operator %s has no ONNX mapping", n.Name, n.Op.OpType()))
+		return
+	}
+	nw := newNodeWriter(w, n)
+	e.write(nw, n.Op)
+
+	var m message
+	for _, name := range nw.inputs {
+		m.str(nodeInput, name)
+	}
+	for _, v := range n.Outputs {
+		m.str(nodeOutput, v.Name)
+	}
+	m.str(nodeName, n.Name)
+	m.str(nodeOpType, n.Op.OpType())
+	for _, a := range nw.attributes {
+		m.bytes(nodeAttribute, a)
+	}
+	domain := n.Op.OpDomain()
+	if !w.opts.NoFunctions && needsFunction(n.Op) {
+		domain = graph.Domain
+	}
+	if domain != "" {
+		m.str(nodeDomain, domain)
+	}
+	if !w.opts.NoFunctions && needsFunction(n.Op) {
+		m.str(nodeOverload, w.function(nw))
+	}
+	m = append(m, nw.exact...)
+	w.nodes.bytes(graphNode, m)
+}
+
+// declarations encodes the typed inputs, outputs and intermediates of a graph.
+func declarations(g *graph.Graph) message {
+	var m message
+	for _, v := range g.Inputs {
+		m.bytes(graphInput, valueInfo(v.Name, v.Type))
+	}
+	isOutput := map[string]bool{}
+	for _, p := range g.Outputs {
+		m.bytes(graphOutput, valueInfo(p.Name, p.Value.Type))
+		isOutput[p.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			if !isOutput[v.Name] {
+				m.bytes(graphValueInfo, valueInfo(v.Name, v.Type))
+			}
+		}
+	}
+	return m
+}
+
+// tap is a declared tap in the metadata.
+type tap struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// metadata encodes the model's metadata, sorted by key, and in it the taps whose values the graph computes.
+func metadata(g *graph.Graph) (message, error) {
+	entries := maps.Clone(g.Metadata)
+	if entries == nil {
+		entries = map[string]string{}
+	}
+	if _, ok := entries[tapsKey]; ok {
+		return nil, fmt.Errorf("the metadata key %q is reserved", tapsKey)
+	}
+	present := map[*graph.Value]bool{}
+	for _, n := range g.Nodes {
+		for _, v := range slices.Concat(n.Inputs, n.Outputs) {
+			present[v] = true
+		}
+	}
+	var taps []tap
+	for _, t := range g.Taps {
+		if present[t.Value] {
+			taps = append(taps, tap{t.Name, t.Value.Name})
+		}
+	}
+	if len(taps) > 0 {
+		text, err := json.Marshal(taps)
+		if err != nil {
+			return nil, err
+		}
+		entries[tapsKey] = string(text)
+	}
+	var m message
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		m.entry(modelMetadata, key, entries[key])
+	}
+	return m, nil
+}

@@ -1,0 +1,102 @@
+package routing
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Thresholds switch a tile on above On and off at or below Off. Off < On, both finite.
+type Thresholds struct{ On, Off float64 }
+
+func (h Thresholds) check() error {
+	if !finite(h.On) || !finite(h.Off) || h.On <= h.Off {
+		return fmt.Errorf("theta_on is %v and theta_off is %v: theta_on must be > theta_off, both finite", h.On, h.Off)
+	}
+	return nil
+}
+
+// Hysteresis returns the new mask of tiles: 1 where the utility is > On, or > Off and the tile was on (its previous value is
+// exactly 1), else 0. A NaN utility gives 0. Unlike the original it rejects NaN thresholds. Source: spec 12.1.
+func Hysteresis(utilities []float64, previous []int, h Thresholds) ([]int, error) {
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	if len(utilities) != len(previous) {
+		return nil, fmt.Errorf("%d utilities and a previous mask of %d: must have the same length", len(utilities), len(previous))
+	}
+	mask := make([]int, len(utilities))
+	for i, u := range utilities {
+		if u > h.On || u > h.Off && previous[i] == 1 {
+			mask[i] = 1
+		}
+	}
+	return mask, nil
+}
+
+// HysteresisWithBudget is [Hysteresis] with at most maxActive tiles on: those on before come first, then those of higher
+// utility, then those of lower id. Source: spec 12.2.
+func HysteresisWithBudget(utilities []float64, previous []int, h Thresholds, maxActive int) ([]int, error) {
+	if err := checkMaxActive(maxActive); err != nil {
+		return nil, err
+	}
+	mask, err := Hysteresis(utilities, previous, h)
+	if err != nil {
+		return nil, err
+	}
+	active := []int{}
+	for id, on := range mask {
+		if on == 1 {
+			active = append(active, id)
+		}
+	}
+	if len(active) <= maxActive {
+		return mask, nil
+	}
+	wasOff := func(id int) int {
+		if previous[id] == 1 {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(active, func(a, b int) int {
+		return cmp.Or(cmp.Compare(wasOff(a), wasOff(b)), cmp.Compare(utilities[b], utilities[a]))
+	})
+	for _, id := range active[maxActive:] {
+		mask[id] = 0
+	}
+	return mask, nil
+}
+
+// HysteresisRollout returns one mask per frame of utilities, each following from the one before and the first from initial,
+// which is not part of the result. maxActive nil means no limit. No frames give no masks, whatever the thresholds.
+// Source: spec 12.3.
+func HysteresisRollout(frames [][]float64, initial []int, h Thresholds, maxActive *int) ([][]int, error) {
+	if maxActive != nil {
+		if err := checkMaxActive(*maxActive); err != nil {
+			return nil, err
+		}
+	}
+	masks := make([][]int, 0, len(frames))
+	previous := initial
+	for t, utilities := range frames {
+		limit := len(utilities)
+		if maxActive != nil {
+			limit = *maxActive
+		}
+		mask, err := HysteresisWithBudget(utilities, previous, h, limit)
+		if err != nil {
+			return nil, fmt.Errorf("frame %d: %w", t, err)
+		}
+		masks = append(masks, mask)
+		previous = mask
+	}
+	return masks, nil
+}
+
+func checkMaxActive(n int) error {
+	if n < 0 {
+		return fmt.Errorf("max_active is %d: max_active must be >= 0", n)
+	}
+	return nil
+}

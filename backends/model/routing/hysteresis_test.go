@@ -1,0 +1,95 @@
+package routing
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+)
+
+func TestHysteresis(t *testing.T) {
+	const none = -1
+	nan := math.NaN()
+	for _, c := range []struct {
+		u         []float64
+		previous  []int
+		maxActive int
+		want      []int
+	}{
+		{[]float64{.7, .5, .3}, []int{0, 1, 1}, none, []int{1, 1, 0}},
+		{[]float64{.6, .4}, []int{1, 1}, none, []int{1, 0}},
+		{[]float64{.6, .5, nan}, []int{0, 2, 1}, none, []int{0, 0, 0}},
+		{[]float64{.91, .90, .89}, []int{1, 0, 1}, 2, []int{1, 0, 1}},
+		{[]float64{.91, .95, .95, .7}, []int{0, 0, 0, 0}, 2, []int{0, 1, 1, 0}},
+		{[]float64{.5, .99, .98}, []int{1, 0, 0}, 2, []int{1, 1, 0}},
+		{[]float64{.5, .99, .98}, []int{1, 0, 0}, 0, []int{0, 0, 0}},
+		{[]float64{.9, .9, .9}, []int{0, 0, 0}, 2, []int{1, 1, 0}},
+	} {
+		got, err := Hysteresis(c.u, c.previous, Thresholds{.6, .4})
+		if c.maxActive != none {
+			got, err = HysteresisWithBudget(c.u, c.previous, Thresholds{.6, .4}, c.maxActive)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%v after %v, at most %d: %v (%v), want %v", c.u, c.previous, c.maxActive, got, err, c.want)
+		}
+	}
+}
+
+func TestHysteresisRollout(t *testing.T) {
+	frames := [][]float64{}
+	for _, u := range []float64{.56, .49, .51, .48, .52, .47, .53, .46, .54, .44, .56} {
+		frames = append(frames, []float64{u})
+	}
+	masks := must(HysteresisRollout(frames, []int{0}, Thresholds{.55, .45}, nil))(t)
+	s := must(SummarizeStability(masks))(t)
+	if got := fmt.Sprint(masks); got != "[[1] [1] [1] [1] [1] [1] [1] [1] [1] [0] [1]]" || s.TotalToggles != 2 || s.FlipRate != .2 {
+		t.Errorf("one tile: %v, %+v", got, s)
+	}
+	two := 2
+	masks = must(HysteresisRollout([][]float64{{.62, .58, .61}, {.54, .56, .53}, {.57, .52, .55}, {.51, .59, .50}, {.60, .48, .58}, {.49, .57, .47}},
+		[]int{0, 0, 0}, Thresholds{.58, .50}, &two))(t)
+	s = must(SummarizeStability(masks))(t)
+	if got := fmt.Sprint(masks); got != "[[1 0 1] [1 0 1] [1 0 1] [1 1 0] [1 0 0] [0 0 0]]" || s.TotalToggles != 4 || s.FlipRate != 4./15 || s.MeanActiveRatio != .5 || s.PeakActiveTiles != 2 {
+		t.Errorf("three tiles: %v, %+v", got, s)
+	}
+	if masks = must(HysteresisRollout(nil, nil, Thresholds{0, 1}, nil))(t); len(masks) != 0 {
+		t.Errorf("no frames give %v", masks)
+	}
+}
+
+func TestStability(t *testing.T) {
+	want := TemporalStability{TotalToggles: 2, FlipRate: .5, TemporalConsistency: .5, MeanActiveRatio: 4. / 6, PeakActiveTiles: 2, FrameCount: 3, TileCount: 2}
+	if got := must(SummarizeStability([][]int{{0, 1}, {1, 1}, {1, 0}}))(t); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for _, c := range []struct {
+		masks [][]int
+		want  TemporalStability
+	}{
+		{nil, TemporalStability{TemporalConsistency: 1}},
+		{[][]int{{}, {}}, TemporalStability{TemporalConsistency: 1, FrameCount: 2}},
+		{[][]int{{1, 3}}, TemporalStability{TemporalConsistency: 1, FrameCount: 1, TileCount: 2, MeanActiveRatio: .5, PeakActiveTiles: 1}},
+	} {
+		if got := must(SummarizeStability(c.masks))(t); got != c.want {
+			t.Errorf("%v: %+v, want %+v", c.masks, got, c.want)
+		}
+	}
+	_, err := SummarizeStability([][]int{{1}, {1, 0}})
+	wantErr(t, err, "same length")
+}
+
+func TestHysteresisErrors(t *testing.T) {
+	for _, h := range []Thresholds{{.4, .4}, {.3, .4}, {math.NaN(), .4}, {.6, math.NaN()}} {
+		_, err := Hysteresis([]float64{1}, []int{0}, h)
+		wantErr(t, err, "theta_on must be > theta_off")
+	}
+	_, err := Hysteresis([]float64{1}, nil, Thresholds{.6, .4})
+	wantErr(t, err, "same length")
+	_, err = HysteresisWithBudget(nil, nil, Thresholds{}, -1)
+	wantErr(t, err, "max_active must be >= 0")
+	bad := -1
+	_, err = HysteresisRollout(nil, nil, Thresholds{.6, .4}, &bad)
+	wantErr(t, err, "max_active must be >= 0")
+	_, err = HysteresisRollout([][]float64{{1}, {1, 2}}, []int{0}, Thresholds{.6, .4}, nil)
+	wantErr(t, err, "frame 1")
+}

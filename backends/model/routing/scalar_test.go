@@ -1,0 +1,30 @@
+package routing
+
+import (
+	"math"
+	"testing"
+)
+
+func TestSigmoid(t *testing.T) {
+	for x, want := range map[float64]float64{0: .5, 1: 0.7310585786300049, -800: 0, 800: 1} {
+		if got := Sigmoid(x); got != want {
+			t.Errorf("Sigmoid(%v) = %v, want %v", x, got, want)
+		}
+	}
+}
+
+func TestDualStep(t *testing.T) {
+	for _, c := range []struct{ mu, cost, budget, lr, want float64 }{{.1, 2, 1, .5, .6}, {.1, 0, 1, .5, 0}} {
+		if got := must(DualStep(c.mu, c.cost, c.budget, c.lr))(t); got != c.want {
+			t.Errorf("DualStep%v = %v", c, got)
+		}
+	}
+	_, err := DualStep(.1, math.NaN(), 1, .5)
+	wantErr(t, err, "finite")
+}
+
+func TestMean(t *testing.T) {
+	if Mean(nil) != 0 || Mean([]float64{1, 2, 6}) != 3 {
+		t.Errorf("means %v and %v, want 0 and 3", Mean(nil), Mean([]float64{1, 2, 6}))
+	}
+}

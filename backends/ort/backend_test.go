@@ -1,0 +1,155 @@
+//go:build cgo
+
+package ort
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+func f32(shape ...int) graph.Type { return graph.Type{DType: tensor.Float32, Shape: shape} }
+
+// needsLibrary skips a test where no library is found.
+func needsLibrary(t testing.TB) *Backend {
+	t.Helper()
+	b := New()
+	if err := b.Probe(context.Background()).Err(name); err != nil {
+		t.Skip(err)
+	}
+	return b
+}
+
+func build(t testing.TB, b *graph.Builder) *graph.Graph {
+	t.Helper()
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func compile(t testing.TB, g *graph.Graph, opts backends.Options) backends.Session {
+	t.Helper()
+	s, err := needsLibrary(t).Compile(context.Background(), g, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func run(t testing.TB, s backends.Session, inputs ...tensor.Named) tensor.List {
+	t.Helper()
+	out, err := s.Run(context.Background(), inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func vector(values ...float32) *tensor.Tensor { return tensor.Must(tensor.Of(values, len(values))) }
+
+func TestProbe(t *testing.T) {
+	a := needsLibrary(t).Probe(context.Background())
+	var keys []string
+	for _, f := range a.Facts {
+		keys = append(keys, f.Key)
+		if f.Value == "" {
+			t.Errorf("the fact %s is empty", f.Key)
+		}
+	}
+	if want := []string{"library", "version", "providers"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
+		t.Errorf("facts %v", a.Facts)
+	}
+}
+
+func TestSupports(t *testing.T) {
+	for _, c := range []struct {
+		op        graph.Op
+		precision backends.Precision
+		want      backends.Support
+	}{
+		{graph.Conv{}, "", backends.Support{Level: backends.Native}},
+		{graph.Conv{}, backends.FP32, backends.Support{Level: backends.Native}},
+		{graph.TilePack{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
+		{graph.GroupNormalization{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
+		{graph.Conv{}, backends.FP64, backends.Support{Level: backends.Unsupported, Reason: backends.PrecisionUnsupported}},
+	} {
+		got := New().Supports(c.op, c.precision)
+		if got.Detail = ""; got != c.want {
+			t.Errorf("%T in %q: %+v, want %+v", c.op, c.precision, got, c.want)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	b := graph.NewBuilder("g")
+	b.Output("y", b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(2))))
+	g := build(t, b)
+	backend := needsLibrary(t)
+	extra := func(key, value string) backends.Options {
+		return backends.Options{Extra: map[string]string{key: value}}
+	}
+	for _, c := range []struct {
+		opts   backends.Options
+		reason backends.Reason // of *Unavailable; "" for another error
+		want   string          // part of the error; "" for success
+	}{
+		{extra("opt-level", "none"), "", ""},
+		{extra("opt-level", "basic"), "", ""},
+		{extra("opt-level", "extended"), "", ""},
+		{extra("provider", "cpu"), "", ""},
+		{backends.Options{Threads: 3}, "", ""},
+		{backends.Options{Threads: -1}, "", "threads is -1"},
+		{extra("opt-level", "99"), "", `unknown opt-level "99"`},
+		{extra("provider", "rocm"), "", `unknown provider "rocm"`},
+		{extra("device", "0"), "", `unknown option "device"`},
+		{backends.Options{Precision: "fp12"}, "", "unknown precision"},
+		{backends.Options{Precision: backends.FP16}, backends.PrecisionUnsupported, "fp16"},
+		{backends.Options{Taps: []string{"nothing"}}, "", `no tap or value "nothing"`},
+	} {
+		s, err := backend.Compile(context.Background(), g, c.opts)
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%+v: %v", c.opts, err)
+			} else if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		var missing *backends.Unavailable
+		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &missing) != (c.reason != "") || missing != nil && missing.Reason != c.reason {
+			t.Errorf("%+v: %v, want %q %s", c.opts, err, c.want, c.reason)
+		}
+	}
+}
+
+func TestProviders(t *testing.T) {
+	b := graph.NewBuilder("g")
+	b.Output("y", b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(2))))
+	g := build(t, b)
+	backend := needsLibrary(t)
+	offered := backend.Probe(context.Background()).Facts[2].Value
+	for _, provider := range []string{"cuda", "tensorrt"} {
+		if strings.Contains(offered, provider) {
+			t.Logf("%s is offered by this library", provider)
+			continue
+		}
+		_, err := backend.Compile(context.Background(), g, backends.Options{Extra: map[string]string{"provider": provider}})
+		var missing *backends.Unavailable
+		if !errors.As(err, &missing) || missing.Reason != backends.ProviderUnavailable {
+			t.Errorf("%s: %v", provider, err)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package ort runs graphs on ONNX Runtime, through github.com/yalue/onnxruntime_go.
+//
+// A graph is exported with package onnx, function bodies included, and handed to the runtime as bytes. The shared library
+// is not linked: it is searched for when the backend is first used (library.go), checked before it is opened, and opened
+// once per process (environment.go). A session binds its inputs and outputs once, so that a run copies the inputs in and
+// nothing else (session.go).
+//
+// Without cgo the package builds too; its backend is then never available. The library is supported on Linux.
+package ort
+
+import (
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+)
+
+// name is the backend's name in the registry and in errors.
+const name = "ort"
+
+// Backend is ONNX Runtime. It has no state of its own: the library is opened once per process.
+type Backend struct{}
+
+// New returns the backend. It opens nothing yet.
+func New() *Backend { return &Backend{} }
+
+var _ backends.Backend = (*Backend)(nil)
+
+// Name implements backends.Backend.
+func (*Backend) Name() string { return name }
+
+// supports answers for a library that is there: single precision alone; standard operators have kernels, the others run
+// through their bodies.
+func supports(op graph.Op, precision backends.Precision) backends.Support {
+	if precision != backends.FP32 && precision != "" {
+		return backends.Support{Level: backends.Unsupported, Reason: backends.PrecisionUnsupported, Detail: "this backend computes in fp32, not " + string(precision)}
+	}
+	if _, norm := op.(graph.GroupNormalization); norm || op.OpDomain() == graph.Domain {
+		return backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}
+	}
+	return backends.Support{Level: backends.Native}
+}

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Fetches the pinned ONNX Runtime library into a folder: fetch.sh FOLDER
+#
+# The library comes from the npm package onnxruntime-node or, without npm, from the PyPI wheel onnxruntime. Archive and
+# library are checked against the digests below. Nothing is done when the right library is there already.
+set -eu
+
+version=1.30.0
+soname=libonnxruntime.so.1
+# Of the npm package, all platforms in one (base64 in the registry's field dist.integrity).
+npm_sha512=b7086cd42d82fc1164cf5c9ce4e634288536194aba0d444eee10f86f1e50d90cb79c0309c115d6f31537355733136f5503d96894b3987a9a03f1f8d318e7c8ab
+
+fail() {
+	echo "fetch.sh: $*" >&2
+	exit 1
+}
+
+[ $# -eq 1 ] && [ -n "$1" ] || fail "usage: fetch.sh FOLDER"
+target=$1
+
+# Digests of the wheel, and of the library in the npm package and in the wheel.
+case "$(uname -s) $(uname -m)" in
+"Linux x86_64")
+	npm_platform=x64 wheel_platform=x86_64
+	wheel_sha256=fd54b314ea385bcecac69ab431f020ba503e3878dad4ebb645fec5a24b041242
+	npm_library=ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23
+	wheel_library=c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed
+	;;
+"Linux aarch64")
+	npm_platform=arm64 wheel_platform=aarch64
+	wheel_sha256=bac3aee7b40acd805659fd81a2acd6096312d5b0f014c97ddfe75fb4c1644627
+	npm_library=1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76
+	wheel_library=8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789
+	;;
+*) fail "no library is pinned for $(uname -s) $(uname -m); set APEXX_ORT_LIB to one of your own" ;;
+esac
+
+# has FILE BITS DIGEST: the file is there and has the digest.
+has() {
+	[ -f "$1" ] && [ "$("sha$2sum" <"$1" | cut -d ' ' -f 1)" = "$3" ]
+}
+
+if has "$target/$soname" 256 "$npm_library" || has "$target/$soname" 256 "$wheel_library"; then
+	exit 0
+fi
+
+mkdir -p "$target" || fail "cannot create the folder $target"
+# Beside the target, so that the last step is a rename within one file system.
+work=$(mktemp -d "$target/.fetch.XXXXXX") || fail "cannot write to the folder $target"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# from_npm leaves the library in $work/library.
+from_npm() {
+	command -v npm >/dev/null || return 1
+	archive=$work/onnxruntime-node-$version.tgz
+	npm pack --silent --pack-destination "$work" "onnxruntime-node@$version" >"$work/log" 2>&1 || return 1
+	has "$archive" 512 "$npm_sha512" || fail "the npm package onnxruntime-node $version does not have the pinned digest"
+	tar -xzOf "$archive" "package/bin/napi-v6/linux/$npm_platform/$soname" >"$work/library" || return 1
+	has "$work/library" 256 "$npm_library" || fail "the library in the npm package does not have the pinned digest"
+}
+
+# from_pypi leaves the library in $work/library.
+from_pypi() {
+	command -v python3 >/dev/null || return 1
+	python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$work" \
+		--platform "manylinux_2_28_$wheel_platform" --python-version 3.11 --implementation cp --abi cp311 \
+		"onnxruntime==$version" >>"$work/log" 2>&1 || return 1
+	wheel=$work/onnxruntime-$version-cp311-cp311-manylinux_2_28_$wheel_platform.whl
+	has "$wheel" 256 "$wheel_sha256" || fail "the PyPI wheel onnxruntime $version does not have the pinned digest"
+	python3 -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' \
+		"$wheel" "onnxruntime/capi/libonnxruntime.so.$version" >"$work/library" || return 1
+	has "$work/library" 256 "$wheel_library" || fail "the library in the PyPI wheel does not have the pinned digest"
+}
+
+from_npm || from_pypi || fail "neither npm nor pip could fetch ONNX Runtime $version$(tail -n 1 "$work/log" 2>/dev/null | sed 's/^/: /'); or set APEXX_ORT_LIB to a library of your own"
+chmod 755 "$work/library"
+mv -f "$work/library" "$target/$soname"

@@ -1,0 +1,189 @@
+//go:build cgo
+
+package ort
+
+import (
+	"bufio"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// libraryVariable names the library file; when it is set, nothing else is tried.
+const libraryVariable = "APEXX_ORT_LIB"
+
+// apiVersion is the version of ONNX Runtime's C interface that the binding asks for; library 1.N offers 1 to N.
+const apiVersion = 24
+
+// sonames are the names of the library in a folder, in order of preference; the last is a pattern.
+var sonames = []string{"libonnxruntime.so.1", "libonnxruntime.so", "libonnxruntime.so.1.*"}
+
+// places says where to look for the library. folders are tried in order.
+type places struct {
+	file    string // of libraryVariable
+	folders []string
+}
+
+// standardPlaces returns the places of this process: .deps beside the executable, .deps in the working directory and every
+// folder above it, the user's cache, and the folders of the system's loader.
+func standardPlaces() places {
+	p := places{file: os.Getenv(libraryVariable)}
+	if exe, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = real
+		}
+		p.folders = append(p.folders, filepath.Join(filepath.Dir(exe), ".deps"))
+	}
+	if dir, err := os.Getwd(); err == nil {
+		p.folders = append(p.folders, upwards(dir)...)
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		p.folders = append(p.folders, filepath.Join(cache, "apexx"))
+	}
+	p.folders = append(p.folders, loaderFolders(os.Getenv("LD_LIBRARY_PATH"), "/etc/ld.so.conf.d/*.conf")...)
+	return p
+}
+
+// upwards returns the .deps folders of dir and of all folders above it.
+func upwards(dir string) []string {
+	var out []string
+	for {
+		out = append(out, filepath.Join(dir, ".deps"))
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return out
+		}
+		dir = parent
+	}
+}
+
+// loaderFolders returns the folders that the dynamic loader searches: those of LD_LIBRARY_PATH, those of its configuration
+// files, and the built-in ones.
+func loaderFolders(path, configurations string) []string {
+	var out []string
+	for _, dir := range filepath.SplitList(path) {
+		if dir != "" {
+			out = append(out, dir)
+		}
+	}
+	files, _ := filepath.Glob(configurations) // fails on a bad pattern alone
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			continue
+		}
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if line := strings.TrimSpace(lines.Text()); filepath.IsAbs(line) {
+				out = append(out, line)
+			}
+		}
+		f.Close()
+	}
+	return append(out, "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+}
+
+// find returns the path of the first library that check accepts. When there are only rejected ones, the error is about the
+// first of them.
+func (p places) find(check func(path string) error) (string, error) {
+	if p.file != "" {
+		info, err := os.Stat(p.file)
+		if err == nil && info.IsDir() {
+			err = errors.New("it is a folder")
+		}
+		if err != nil {
+			return "", unavailable(backends.LibraryNotFound, "%s is %q: %v", libraryVariable, p.file, err)
+		}
+		return p.file, check(p.file)
+	}
+	var rejected error
+	for _, dir := range p.folders {
+		for _, soname := range sonames {
+			matches, _ := filepath.Glob(filepath.Join(escapeGlob(dir), soname))
+			for _, path := range slices.Backward(matches) { // the highest version first
+				err := check(path)
+				if err == nil {
+					return path, nil
+				}
+				if rejected == nil {
+					rejected = err
+				}
+			}
+		}
+	}
+	if rejected != nil {
+		return "", rejected
+	}
+	return "", unavailable(backends.LibraryNotFound, "no libonnxruntime.so.1 in .deps beside the program, in .deps of the working directory "+
+		"or above it, in the user's cache or in the system's folders; run 'make deps', or set %s to the file", libraryVariable)
+}
+
+// escapeGlob makes a folder's name stand for itself in a pattern.
+func escapeGlob(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// machines are the ELF machines of the processors that Go calls by these names.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// checkLibrary reads the headers of a library, without opening it: its processor, the entry point, and the version that the
+// entry point carries ("VERS_1.30.0").
+func checkLibrary(path string) error {
+	f, err := elf.Open(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return unavailable(backends.LibraryNotFound, "%v", err)
+	} else if err != nil {
+		return unavailable(backends.LibraryLoadFailed, "%s is no ELF library: %v", path, err)
+	}
+	defer f.Close()
+	if want := machines[runtime.GOARCH]; f.Machine != want {
+		return unavailable(backends.LibraryWrongArchitecture, "%s is for %v, this program for %v", path, f.Machine, want)
+	}
+	symbols, err := f.DynamicSymbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return unavailable(backends.LibraryLoadFailed, "%s: %v", path, err)
+	}
+	i := slices.IndexFunc(symbols, func(s elf.Symbol) bool { return s.Name == "OrtGetApiBase" && s.Section != elf.SHN_UNDEF })
+	if i < 0 {
+		return unavailable(backends.LibrarySymbolMissing, "%s has no function OrtGetApiBase", path)
+	}
+	if version, ok := definedVersion(f, symbols[i]); ok && !offersAPI(version) {
+		return unavailable(backends.LibraryVersionUnsupported, "%s is ONNX Runtime %s, want 1.%d or newer", path, version, apiVersion)
+	}
+	return nil
+}
+
+// definedVersion returns the version under which a library defines a symbol, without its prefix.
+func definedVersion(f *elf.File, s elf.Symbol) (string, bool) {
+	versions, err := f.DynamicVersions()
+	if err != nil {
+		return "", false
+	}
+	for _, v := range versions {
+		if v.Index == s.VersionIndex.Index() {
+			return strings.CutPrefix(v.Name, "VERS_")
+		}
+	}
+	return "", false
+}
+
+// offersAPI reports whether the library of that version, such as 1.30.0, has the interface that the binding needs.
+func offersAPI(version string) bool {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, errA := strconv.Atoi(major)
+	b, errB := strconv.Atoi(minor)
+	return errA != nil || errB != nil || a == 1 && b >= apiVersion // an unreadable version is left to the library
+}
+
+func unavailable(reason backends.Reason, format string, args ...any) error {
+	return &backends.Unavailable{Backend: name, Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,92 @@
+//go:build cgo
+
+package ort
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// settings are the checked options of a session.
+type settings struct {
+	provider string
+	level    ort.GraphOptimizationLevel
+	threads  int
+}
+
+var levels = map[string]ort.GraphOptimizationLevel{
+	"none":     ort.GraphOptimizationLevelDisableAll,
+	"basic":    ort.GraphOptimizationLevelEnableBasic,
+	"extended": ort.GraphOptimizationLevelEnableExtended,
+	"all":      ort.GraphOptimizationLevelEnableAll,
+}
+
+// parse checks options: fp32 alone, and of Extra the keys provider (cpu, cuda, tensorrt; default cpu) and opt-level (none,
+// basic, extended, all; default all). An unknown key or value is an error, a precision that is not offered *Unavailable.
+func parse(opts backends.Options) (settings, error) {
+	s := settings{provider: "cpu", level: ort.GraphOptimizationLevelEnableAll, threads: opts.Threads}
+	precision, err := backends.ParsePrecision(string(opts.Precision))
+	if err != nil {
+		return s, err
+	}
+	if precision != backends.FP32 {
+		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend computes in fp32", precision)
+	}
+	if opts.Threads < 0 {
+		return s, fmt.Errorf("threads is %d, want 0 (all processors) or more", opts.Threads)
+	}
+	if s.threads == 0 {
+		s.threads = runtime.GOMAXPROCS(0)
+	}
+	for _, key := range slices.Sorted(maps.Keys(opts.Extra)) {
+		value := opts.Extra[key]
+		switch key {
+		case "provider":
+			if want := []string{"cpu", "cuda", "tensorrt"}; !slices.Contains(want, value) {
+				return s, fmt.Errorf("unknown provider %q (want one of %s)", value, strings.Join(want, ", "))
+			}
+			s.provider = value
+		case "opt-level":
+			level, ok := levels[value]
+			if !ok {
+				return s, fmt.Errorf("unknown opt-level %q (want one of none, basic, extended, all)", value)
+			}
+			s.level = level
+		default:
+			return s, fmt.Errorf("unknown option %q of the backend %s (known: opt-level, provider)", key, name)
+		}
+	}
+	return s, nil
+}
+
+// sessionOptions returns the runtime's options, to be destroyed by the caller.
+func (s settings) sessionOptions() (*ort.SessionOptions, error) {
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range []error{
+		o.SetIntraOpNumThreads(s.threads),
+		o.SetInterOpNumThreads(1),
+		o.SetExecutionMode(ort.ExecutionModeSequential),
+		o.SetGraphOptimizationLevel(s.level),
+		o.SetLogSeverityLevel(ort.LoggingLevelFatal),
+	} {
+		if err != nil {
+			o.Destroy()
+			return nil, err
+		}
+	}
+	if err := appendProvider(o, s.provider); err != nil {
+		o.Destroy()
+		return nil, unavailable(backends.ProviderUnavailable, "provider %s: %v", s.provider, err)
+	}
+	return o, nil
+}

@@ -1,0 +1,199 @@
+//go:build cgo
+
+package ort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// session runs one graph. Its tensors are Go memory, pinned because the runtime keeps their addresses.
+type session struct {
+	graph   *graph.Graph // with the taps among its outputs
+	inputs  tensor.List  // bound; in the order of graph.Inputs
+	outputs tensor.List  // bound; in the order of graph.Outputs
+	timing  backends.Timing
+
+	runtime *ort.AdvancedSession // nil after Close
+	options *ort.RunOptions
+	values  []ort.Value // of inputs and outputs
+	pinned  runtime.Pinner
+}
+
+// newSession binds the tensors of the graph and loads the model, which is that of bound (see bindable).
+func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, err error) {
+	s := &session{graph: g}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	var inputNames, outputNames []string
+	for i, v := range bound.Inputs {
+		t, err := s.bind(v.Type)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", v.Name, err)
+		}
+		inputNames = append(inputNames, v.Name)
+		if i < len(g.Inputs) {
+			s.inputs = append(s.inputs, tensor.Named{Name: g.Inputs[i].Name, Tensor: shaped(t, g.Inputs[i].Shape)})
+		}
+	}
+	for i, p := range bound.Outputs {
+		t, err := s.bind(p.Value.Type)
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", p.Name, err)
+		}
+		outputNames = append(outputNames, p.Name)
+		s.outputs = append(s.outputs, tensor.Named{Name: g.Outputs[i].Name, Tensor: shaped(t, g.Outputs[i].Value.Shape)})
+	}
+	if s.options, err = ort.NewRunOptions(); err != nil {
+		return nil, err
+	}
+	options, err := set.sessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	n := len(inputNames)
+	s.runtime, err = ort.NewAdvancedSessionWithONNXData(model, inputNames, outputNames, s.values[:n], s.values[n:], options)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// shaped returns a view of a bound tensor under the shape that the graph declares, with as many elements.
+func shaped(t *tensor.Tensor, shape []int) *tensor.Tensor { return tensor.Must(t.Reshaped(shape...)) }
+
+// bind makes a tensor and its value in the runtime.
+func (s *session) bind(t graph.Type) (*tensor.Tensor, error) {
+	host := tensor.New(t.DType, t.Shape...)
+	var v ort.Value
+	var err error
+	switch t.DType {
+	case tensor.Float32:
+		v, err = newValue[float32](host, &s.pinned)
+	case tensor.Float64:
+		v, err = newValue[float64](host, &s.pinned)
+	case tensor.Int32:
+		v, err = newValue[int32](host, &s.pinned)
+	case tensor.Int64:
+		v, err = newValue[int64](host, &s.pinned)
+	default:
+		v, err = newValue[bool](host, &s.pinned)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.values = append(s.values, v)
+	return host, nil
+}
+
+func newValue[T tensor.Element](t *tensor.Tensor, pinned *runtime.Pinner) (ort.Value, error) {
+	data := tensor.Data[T](t)
+	if len(data) > 0 {
+		pinned.Pin(&data[0])
+	}
+	shape := make(ort.Shape, t.Rank())
+	for i, d := range t.Shape() {
+		shape[i] = int64(d)
+	}
+	v, err := ort.NewTensor(shape, data)
+	if err != nil {
+		return nil, err // not v: a nil pointer in an interface is not nil
+	}
+	return v, nil
+}
+
+// Run implements backends.Session. When ctx ends, the runtime stops after the operator at hand.
+func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
+	if s.runtime == nil {
+		return nil, errors.New("the session is closed")
+	}
+	if err := backends.CheckInputs(s.graph, inputs); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, to := range s.inputs {
+		fill(to.Tensor, inputs.Get(to.Name))
+	}
+	if ctx.Done() != nil {
+		defer s.terminateWith(ctx)()
+	}
+	start := time.Now()
+	err := s.runtime.RunWithOptions(s.options)
+	s.timing = backends.Timing{Execute: time.Since(start)}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, fmt.Errorf("run graph %s on ONNX Runtime: %w", s.graph.Name, err)
+	}
+	return s.outputs, nil
+}
+
+// terminateWith stops the run that follows when ctx ends. The function that it returns makes the session usable again.
+func (s *session) terminateWith(ctx context.Context) (reset func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		_ = s.options.Terminate() // fails on destroyed options alone
+	})
+	return func() {
+		if !stop() {
+			<-done
+			_ = s.options.UnsetTerminate()
+		}
+	}
+}
+
+// fill copies a tensor into a bound one of the same type and size.
+func fill(to, from *tensor.Tensor) {
+	switch to.DType() {
+	case tensor.Float32:
+		copy(tensor.Data[float32](to), tensor.Data[float32](from))
+	case tensor.Float64:
+		copy(tensor.Data[float64](to), tensor.Data[float64](from))
+	case tensor.Int32:
+		copy(tensor.Data[int32](to), tensor.Data[int32](from))
+	case tensor.Int64:
+		copy(tensor.Data[int64](to), tensor.Data[int64](from))
+	default:
+		copy(tensor.Data[bool](to), tensor.Data[bool](from))
+	}
+}
+
+// LastTiming implements backends.Session: the wall time of the call into the library.
+func (s *session) LastTiming() backends.Timing { return s.timing }
+
+// Memory implements backends.Session. The library does not tell what it holds.
+func (s *session) Memory() backends.MemoryUse { return backends.MemoryUse{} }
+
+// Close implements backends.Session. A second call does nothing.
+func (s *session) Close() error {
+	var errs []error
+	if s.runtime != nil {
+		errs = append(errs, s.runtime.Destroy())
+	}
+	if s.options != nil {
+		errs = append(errs, s.options.Destroy())
+	}
+	for _, v := range s.values {
+		errs = append(errs, v.Destroy())
+	}
+	s.pinned.Unpin()
+	s.runtime, s.options, s.values, s.inputs, s.outputs = nil, nil, nil, nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// elementwise writes the float32 functions of one and two variables. All of them are polynomials and divisions that work lane by lane,
+// so the vector width does not change a result. The polynomials are minimax fits, relative to the function, by Lawson's iteration on a
+// dense grid; their errors are given beside them.
+func elementwise(c *build.Context) {
+	for _, w := range []width{avx2, avx512} {
+		v := vectors{c, w}
+		v.unary("exp", "e^x", v.exp)
+		v.unary("sigmoid", "1/(1 + e^-x)", func(x reg.VecVirtual) reg.VecVirtual { return v.sigmoid(x, float(c, 1)) })
+		v.unary("silu", "x/(1 + e^-x)", func(x reg.VecVirtual) reg.VecVirtual { return v.sigmoid(x, x) })
+		v.unary("softplus", "log(1 + e^x)", v.softplus)
+		v.unary("tanh", "tanh x", v.tanh)
+		v.affine("affine", "(x - mean)·gain + shift", func(x reg.VecVirtual) reg.VecVirtual { return x })
+		v.affine("affineReLU", "max((x - mean)·gain + shift, 0)", v.relu)
+		v.affine("affineSiLU", "silu((x - mean)·gain + shift)", func(x reg.VecVirtual) reg.VecVirtual { return v.sigmoid(x, x) })
+		v.gate("gate", false)
+		v.gate("gateAdd", true)
+	}
+}
+
+// vectors emits expressions over vectors of one width.
+type vectors struct {
+	*build.Context
+	width
+}
+
+func (v vectors) new() reg.VecVirtual { return v.vec(v.Context) }
+
+// copyOf returns a register with the value of a register or of memory.
+func (v vectors) copyOf(op operand.Op) reg.VecVirtual {
+	x := v.new()
+	v.VMOVUPS(op, x)
+	return x
+}
+
+func (v vectors) mul(a, b operand.Op) reg.VecVirtual {
+	r := v.new()
+	v.VMULPS(a, b, r)
+	return r
+}
+
+// horner evaluates the polynomial with coefficients c[0] + c[1]·x + …
+func (v vectors) horner(x reg.VecVirtual, c ...float64) reg.VecVirtual {
+	p := v.copyOf(float(v.Context, c[len(c)-1]))
+	for i := len(c) - 2; i >= 0; i-- {
+		v.VFMADD213PS(float(v.Context, c[i]), x, p)
+	}
+	return p
+}
+
+// exp is e^x = 2^n·e^r with n = round(x/ln 2), r = x - n·ln 2 in two steps, and e^r = 1 + r + r²·q(r) (error 4e-9). Multiplying by 2^n in
+// two halves rounds only once, also when the result is subnormal. Beyond the limits the result is 0 or Inf anyway.
+func (v vectors) exp(x reg.VecVirtual) reg.VecVirtual {
+	const low, high = -104, 89
+	clamped := v.copyOf(float(v.Context, low))
+	v.VMAXPS(x, clamped, clamped) // the second operand survives if it is NaN
+	top := v.copyOf(float(v.Context, high))
+	v.VMINPS(clamped, top, clamped)
+	return v.expWithin(clamped)
+}
+
+func (v vectors) expWithin(x reg.VecVirtual) reg.VecVirtual {
+	ln2 := float64(float32(math.Ln2))
+	half, n := v.new(), v.new()
+	v.VMULPS(float(v.Context, math.Log2E), x, n)
+	v.VCVTPS2DQ(n, half)
+	v.VCVTDQ2PS(half, n)
+	r := v.copyOf(x)
+	v.VFNMADD231PS(float(v.Context, ln2), n, r)
+	v.VFNMADD231PS(float(v.Context, math.Ln2-ln2), n, r)
+	p := v.horner(r, 0.4999999404, 0.1666652113, 0.04166838899, 0.008368716575, 0.001381459879)
+	square := v.mul(r, r)
+	v.VFMADD213PS(r, square, p)
+	v.VADDPS(float(v.Context, 1), p, p)
+
+	whole := v.copyOf(half)
+	v.VPSRAD(operand.U8(1), half, half)
+	v.VPSUBD(half, whole, whole)
+	for _, power := range []reg.VecVirtual{half, whole} {
+		v.VPADDD(repeated(v.Context, 127), power, power)
+		v.VPSLLD(operand.U8(23), power, power)
+		v.VMULPS(power, p, p)
+	}
+	return p
+}
+
+// expOfMinusAbs is e^-|x|, in [0, 1].
+func (v vectors) expOfMinusAbs(x reg.VecVirtual) reg.VecVirtual {
+	minus, low := v.new(), v.copyOf(float(v.Context, -104))
+	v.VORPS(repeated(v.Context, 1<<31), x, minus)
+	v.VMAXPS(minus, low, minus)
+	return v.expWithin(minus)
+}
+
+// sigmoid is factor/(1 + e^-x): with e = e^-|x|, factor·(1 or, for negative x, e)/(1 + e).
+func (v vectors) sigmoid(x reg.VecVirtual, factor operand.Op) reg.VecVirtual {
+	e := v.expOfMinusAbs(x)
+	one := v.copyOf(float(v.Context, 1))
+	denominator := v.new()
+	v.VADDPS(one, e, denominator)
+	num := v.ifNegative(x, e, one)
+	if _, register := factor.(reg.VecVirtual); register {
+		v.VMULPS(factor, num, num)
+	}
+	v.VDIVPS(denominator, num, num)
+	return num
+}
+
+// ifNegative selects yes in the lanes where the sign bit of x is set.
+func (v vectors) ifNegative(x, yes, no reg.VecVirtual) reg.VecVirtual {
+	r := v.new()
+	if v.bytes == 64 {
+		k := v.K()
+		v.VPMOVD2M(x, k)
+		v.VBLENDMPS(yes, no, k, r)
+	} else {
+		v.VBLENDVPS(x, yes, no, r)
+	}
+	return r
+}
+
+// softplus is max(x, 0) + log(1 + e) with e = e^-|x| and, for u = e/(1 + e/2), log(1 + e) = 2·artanh(u/2) = u + u³·q(u²) (error 7e-10).
+func (v vectors) softplus(x reg.VecVirtual) reg.VecVirtual {
+	e := v.expOfMinusAbs(x)
+	u := v.copyOf(float(v.Context, 0.5))
+	v.VFMADD213PS(float(v.Context, 1), e, u)
+	v.VDIVPS(u, e, u)
+	w := v.mul(u, u)
+	q := v.horner(w, 0.08333334327, 0.01249964908, 0.00223569409, 0.0004185089492, 0.0001186569061)
+	v.VMULPS(w, q, q)
+	v.VFMADD213PS(u, u, q)
+	r := v.relu(x)
+	v.VADDPS(q, r, r)
+	return r
+}
+
+// relu is max(x, 0), and NaN for NaN.
+func (v vectors) relu(x reg.VecVirtual) reg.VecVirtual {
+	r := v.new()
+	v.VXORPS(r, r, r)
+	v.VMAXPS(x, r, r)
+	return r
+}
+
+// tanh is, for a = |x|, a + a³·q(a²) (error 6e-9) below 0.625 and 1 - 2/(e^2a + 1) above, with the sign of x.
+func (v vectors) tanh(x reg.VecVirtual) reg.VecVirtual {
+	a, sign := v.new(), v.new()
+	v.VANDPS(repeated(v.Context, 1<<31-1), x, a)
+	v.VANDPS(repeated(v.Context, 1<<31), x, sign)
+	w := v.mul(a, a)
+	small := v.horner(w, -0.3333333135, 0.1333319098, -0.05394488946, 0.02169015445, -0.008150697686, 0.00211801799)
+	cube := v.mul(w, a)
+	v.VFMADD213PS(a, cube, small)
+
+	twice := v.new()
+	v.VADDPS(a, a, twice)
+	e := v.exp(twice)
+	v.VADDPS(float(v.Context, 1), e, e)
+	large := v.copyOf(float(v.Context, 2))
+	v.VDIVPS(e, large, large)
+	one := v.copyOf(float(v.Context, 1))
+	v.VSUBPS(large, one, large)
+
+	below := v.new()
+	v.VSUBPS(float(v.Context, 0.625), a, below)
+	r := v.ifNegative(below, small, large)
+	v.VORPS(sign, r, r)
+	return r
+}

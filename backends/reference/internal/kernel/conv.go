@@ -1,0 +1,174 @@
+package kernel
+
+import "slices"
+
+// Conv is a convolution whose weights are packed for one instruction set. It may be used by several pools at once.
+type Conv[T Float] struct {
+	product[T]
+	shape       ConvShape
+	outH, outW  int
+	inC, outC   int // per group
+	taps        int // KH·KW
+	blockC      int // input channels in a k block
+	weight      []T // [group][k block][row block][k][row]
+	groupLen    int // elements of weight per group
+	groupBias   []T // [group][padded rows], or empty
+	pixelBlocks int
+
+	// gathered says that a task collects its output in scratch and copies it in runs of statBlock pixels. Tiles that are written straight
+	// into distant rows cost a page and a cache set for each row.
+	gathered bool
+
+	spread               int      // distance of neighbouring lanes in the input for vector copies, or 0 if there are none
+	masks                tapMasks // if spread > 0
+	flatWeight, flatBias []T      // for a depthwise convolution with vector code: [channel][tap] and [channel]
+}
+
+// NewConv packs a convolution's weight [OutC, InC/Groups, KH, KW] and bias [OutC] (or nil) for the given instruction set, or for the
+// widest one that this machine supports. It returns an error if the shape is inconsistent or does not fit the weights.
+func NewConv[T Float](s ConvShape, weight, bias []T, isa ISA) (*Conv[T], error) {
+	s = s.withDefaults()
+	if err := s.check(len(weight), len(bias)); err != nil {
+		return nil, err
+	}
+	c := &Conv[T]{shape: s, outH: s.OutH(), outW: s.OutW(), inC: s.InC / s.Groups, outC: s.OutC / s.Groups, taps: s.KH * s.KW}
+	c.engine = engineFor[T](supported(isa))
+	c.plan = c.planRows(c.outC)
+	c.pixelBlocks = ceilDiv(c.outH*c.outW, statBlock)
+	depth := c.inC * c.taps
+	c.blockC = ceilDiv(c.inC, max(1, min(c.inC, ceilDiv(depth, c.blockDepth))))
+	c.gathered = c.pixelBlocks > 2
+	c.pack(weight, bias)
+	if c.spread = c.vectorPanels(); c.spread > 0 {
+		c.masks = newTapMasks(s, c.spread)
+	}
+	if c.depthwiseVector() {
+		c.flatWeight, c.flatBias = slices.Clone(weight), make([]T, s.OutC)
+		copy(c.flatBias, bias)
+	}
+	return c, nil
+}
+
+func (c *Conv[T]) pack(weight, bias []T) {
+	depth, padded := c.inC*c.taps, c.plan.padded()
+	c.groupLen = padded * depth
+	c.weight = make([]T, c.shape.Groups*c.groupLen)
+	dst := c.weight
+	for g := range c.shape.Groups {
+		w := weight[g*c.outC*depth:]
+		for c0 := 0; c0 < c.inC; c0 += c.blockC {
+			dst = packRows(dst, w, c.plan, depth, c0*c.taps, min(c0+c.blockC, c.inC)*c.taps)
+		}
+	}
+	if len(bias) == 0 {
+		return
+	}
+	c.groupBias = make([]T, c.shape.Groups*padded)
+	for g := range c.shape.Groups {
+		copy(c.groupBias[g*padded:], bias[g*c.outC:(g+1)*c.outC])
+	}
+}
+
+// Shape returns the geometry, with strides and groups filled in.
+func (c *Conv[T]) Shape() ConvShape { return c.shape }
+
+// ScratchLen returns the number of elements of scratch that Run needs on a pool of the given number of threads.
+func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.workerLen() }
+
+// workerLen is the number of elements of scratch of one worker: a strip of panels, a tile, and perhaps the output of a task.
+func (c *Conv[T]) workerLen() int {
+	n := c.panelLen(stripPanels * c.blockC * c.taps)
+	if c.gathered {
+		n += c.outC * statBlock
+	}
+	return n
+}
+
+// Run computes y = conv(x) + bias. x is [Batch, InC, InH, InW], y is [Batch, OutC, OutH, OutW] and must not overlap x or scratch;
+// scratch has at least ScratchLen(p.Threads()) elements. A padded input is zero and is multiplied like any other. If stats is not nil,
+// it must have the output's size and receives the output's moments, the same as Moments computes. Run panics if a slice is too short.
+func (c *Conv[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
+	s := &c.shape
+	x, y, scratch = x[:s.Batch*s.InC*s.InH*s.InW], y[:s.Batch*s.OutC*c.outH*c.outW], scratch[:c.ScratchLen(p.threads)]
+	if c.flatWeight != nil {
+		c.runDepthwise(p, x, y, stats)
+		return
+	}
+	j := take[convJob[T]](p)
+	*j = convJob[T]{Conv: c, x: x, y: y, scratch: scratch, stats: stats}
+	j.parts, j.partBlocks = splitRows(s.Batch*s.Groups*c.pixelBlocks, c.plan.blocks(), p.threads)
+	run(p, s.Batch*s.Groups*c.pixelBlocks*j.parts, j)
+}
+
+// splitRows divides row blocks into parts when there are too few other tasks to keep all threads busy.
+func splitRows(tasks, blocks, threads int) (parts, partBlocks int) {
+	const tasksPerThread = 3
+	if threads == 1 || tasks == 0 {
+		return 1, blocks
+	}
+	partBlocks = ceilDiv(blocks, ceilDiv(tasksPerThread*threads, tasks))
+	return ceilDiv(blocks, partBlocks), partBlocks
+}
+
+type convJob[T Float] struct {
+	*Conv[T]
+	x, y, scratch     []T
+	stats             *Stats
+	parts, partBlocks int
+}
+
+// do computes one (sample, group, pixel block, part of the rows).
+func (j *convJob[T]) do(worker, i int) {
+	s := &j.shape
+	part, i := i%j.parts, i/j.parts
+	pixelBlock, i := i%j.pixelBlocks, i/j.pixelBlocks
+	g, b := i%s.Groups, i/s.Groups
+	blk0 := part * j.partBlocks
+	blk1 := min(blk0+j.partBlocks, j.plan.blocks())
+
+	size := j.outH * j.outW
+	p0, p1 := pixelBlock*statBlock, min((pixelBlock+1)*statBlock, size)
+	x := j.x[(b*s.InC+g*j.inC)*s.InH*s.InW:][:j.inC*s.InH*s.InW]
+	y := j.y[(b*s.OutC+g*j.outC)*size:][:j.outC*size]
+	scratch := j.scratch[worker*j.workerLen():][:j.workerLen()]
+	out, pitch := y[p0:], size
+	if j.gathered {
+		out, pitch = scratch[j.workerLen()-j.outC*statBlock:], statBlock
+	}
+	j.pixels(g, blk0, blk1, p0, p1, x, out, pitch, scratch)
+
+	for row := j.plan.start(blk0); row < min(j.plan.start(blk1), j.outC); row++ {
+		pixels := out[row*pitch:][:p1-p0]
+		if j.gathered {
+			copy(y[row*size+p0:], pixels)
+		}
+		if j.stats != nil {
+			fill(j.stats, b, g*j.outC+row, pixelBlock, pixels)
+		}
+	}
+}
+
+// pixels computes the row blocks [blk0, blk1) of group g for the output pixels [p0, p1) of one sample. The output of row 0 and pixel p0
+// is out[0], and rows are pitch apart.
+func (j *convJob[T]) pixels(g, blk0, blk1, p0, p1 int, x, out []T, pitch int, scratch []T) {
+	padded := j.plan.padded()
+	m := product[T]{engine: j.engine, plan: j.plan}
+	if len(j.groupBias) > 0 {
+		m.bias = j.groupBias[g*padded:][:padded]
+	}
+	weight := j.weight[g*j.groupLen:]
+	panels, edge := scratch[:stripPanels*j.blockC*j.taps*j.lanes], scratch[stripPanels*j.blockC*j.taps*j.lanes:]
+	for c0 := 0; c0 < j.inC; c0 += j.blockC {
+		c1 := min(c0+j.blockC, j.inC)
+		k := (c1 - c0) * j.taps
+		for strip := p0; strip < p1; strip += stripPanels * j.lanes {
+			end := min(strip+stripPanels*j.lanes, p1)
+			j.packPanels(panels, x, c0, c1, strip, end)
+			for p := strip; p < end; p += j.lanes {
+				panel := panels[(p-strip)*k:][:k*j.lanes]
+				m.multiply(blk0, blk1, k, weight, panel, out[p-p0:], pitch, min(j.lanes, end-p), c0 == 0, c1 == j.inC, edge)
+			}
+		}
+		weight = weight[padded*k:]
+	}
+}

@@ -1,0 +1,172 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+var convShapes = []ConvShape{
+	{Batch: 1, InC: 3, InH: 32, InW: 32, OutC: 64, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 96, InH: 16, InW: 16, OutC: 96, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 2, InC: 64, InH: 16, InW: 16, OutC: 128, KH: 1, KW: 1},
+	{Batch: 1, InC: 64, InH: 64, InW: 64, OutC: 9, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 5, InH: 64, InW: 128, OutC: 14, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 3, InC: 5, InH: 7, InW: 9, OutC: 7, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 3, InH: 9, InW: 11, OutC: 5, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 37, InH: 40, InW: 24, OutC: 13, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 90, InH: 5, InW: 3, OutC: 11, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 4, InH: 1, InW: 1, OutC: 4, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+	{Batch: 1, InC: 300, InH: 4, InW: 4, OutC: 1, KH: 1, KW: 1},
+	{Batch: 1, InC: 3, InH: 20, InW: 21, OutC: 6, KH: 5, KW: 4, StrideH: 3, StrideW: 2, PadT: 2, PadB: 1, PadR: 3},
+	{Batch: 1, InC: 2, InH: 20, InW: 19, OutC: 4, KH: 7, KW: 7, PadT: 3, PadL: 3, PadB: 3, PadR: 3},
+	{Batch: 2, InC: 8, InH: 16, InW: 16, OutC: 8, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 8},
+	{Batch: 3, InC: 70, InH: 8, InW: 8, OutC: 70, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 70},
+	{Batch: 2, InC: 5, InH: 7, InW: 3, OutC: 5, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 5},
+	{Batch: 1, InC: 5, InH: 17, InW: 19, OutC: 5, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 5},
+	{Batch: 1, InC: 12, InH: 9, InW: 9, OutC: 15, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 3},
+	{Batch: 1, InC: 4, InH: 18, InW: 18, OutC: 4, KH: 3, KW: 3},
+	{Batch: 0, InC: 4, InH: 8, InW: 8, OutC: 4, KH: 1, KW: 1},
+	{Batch: 1, InC: 4, InH: 0, InW: 8, OutC: 4, KH: 1, KW: 1},
+	{Batch: 1, InC: 4, InH: 2, InW: 2, OutC: 4, KH: 3, KW: 3},
+}
+
+func (s ConvShape) label() string {
+	return fmt.Sprintf("%dx%dx%dx%d-%d-k%dx%d-s%dx%d-g%d", s.Batch, s.InC, s.InH, s.InW, s.OutC, s.KH, s.KW, s.StrideH, s.StrideW, s.Groups)
+}
+
+// naiveConv returns the convolution in float64 and, for each output, the sum of the absolute values of its terms.
+func naiveConv[T Float](s ConvShape, x, w, bias []T) (y, scale []float64) {
+	s = s.withDefaults()
+	inC, outC := s.InC/s.Groups, s.OutC/s.Groups
+	for b := range s.Batch {
+		for o := range s.OutC {
+			for oy := range s.OutH() {
+				for ox := range s.OutW() {
+					sum, abs := 0.0, 0.0
+					for c := range inC {
+						for ky := range s.KH {
+							for kx := range s.KW {
+								iy, ix := oy*s.StrideH-s.PadT+ky, ox*s.StrideW-s.PadL+kx
+								v := 0.0
+								if iy >= 0 && iy < s.InH && ix >= 0 && ix < s.InW {
+									v = float64(x[((b*s.InC+o/outC*inC+c)*s.InH+iy)*s.InW+ix])
+								}
+								v *= float64(w[((o*inC+c)*s.KH+ky)*s.KW+kx])
+								sum, abs = sum+v, abs+math.Abs(v)
+							}
+						}
+					}
+					if len(bias) > 0 {
+						sum, abs = sum+float64(bias[o]), abs+math.Abs(float64(bias[o]))
+					}
+					y, scale = append(y, sum), append(scale, abs)
+				}
+			}
+		}
+	}
+	return y, scale
+}
+
+func TestConv(t *testing.T) {
+	t.Run("float32", testConv[float32])
+	t.Run("float64", testConv[float64])
+}
+
+func testConv[T Float](t *testing.T) {
+	for i, s := range convShapes {
+		t.Run(s.label(), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			d := s.withDefaults()
+			x, w := uniform[T](r, s.Batch*s.InC*s.InH*s.InW), uniform[T](r, s.OutC*s.InC/d.Groups*s.KH*s.KW)
+			var bias []T
+			if i%2 == 0 {
+				bias = uniform[T](r, s.OutC)
+			}
+			want, scale := naiveConv(s, x, w, bias)
+			var fused []T
+			isas(t, func(t *testing.T, isa ISA) {
+				got := convThreads(t, s, x, w, bias, isa)
+				within(t, got, want, scale, s.InC/d.Groups*s.KH*s.KW+2)
+				if isa != Portable && fused != nil {
+					equalBits(t, "AVX2 and AVX-512", got, fused)
+				} else if isa != Portable {
+					fused = got
+				}
+			})
+		})
+	}
+}
+
+// convThreads runs a convolution on 1, 2 and 3 threads, checks that results and moments are identical and nothing else is written.
+func convThreads[T Float](t *testing.T, s ConvShape, x, w, bias []T, isa ISA) []T {
+	t.Helper()
+	c, err := NewConv(s, w, bias, isa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := s.Batch * s.OutC * s.OutH() * s.OutW()
+	var first []T
+	var firstMean []float64
+	for threads := 1; threads <= 3; threads++ {
+		p := NewPool(threads)
+		defer p.Close()
+		y, intact := guarded[T](n)
+		scratch, scratchIntact := guarded[T](c.ScratchLen(threads))
+		st := NewStats(s.Batch, 1, s.OutC, s.OutH()*s.OutW())
+		c.Run(p, x, y, scratch, st)
+		if !intact() || !scratchIntact() {
+			t.Fatalf("%d threads: wrote outside the output or the scratch", threads)
+		}
+		own := NewStats(s.Batch, 1, s.OutC, s.OutH()*s.OutW())
+		Moments(p, y, own)
+		equalBits(t, "fused and separate means", st.mean, own.mean)
+		equalBits(t, "fused and separate squares", st.m2, own.m2)
+		if first == nil {
+			first, firstMean = y, st.mean
+		}
+		equalBits(t, fmt.Sprintf("1 and %d threads", threads), y, first)
+		equalBits(t, fmt.Sprintf("means on 1 and %d threads", threads), st.mean, firstMean)
+	}
+	return first
+}
+
+func TestConvErrors(t *testing.T) {
+	ok := ConvShape{Batch: 1, InC: 4, InH: 4, InW: 4, OutC: 4, KH: 1, KW: 1}
+	groups, channels := ok, ok
+	groups.Groups, channels.InC = 3, 0
+	for _, c := range []struct {
+		name            string
+		s               ConvShape
+		weights, biases int
+	}{
+		{"weights", ok, 15, 0},
+		{"biases", ok, 16, 3},
+		{"groups", groups, 16, 0},
+		{"channels", channels, 0, 0},
+	} {
+		if _, err := NewConv(c.s, make([]float32, c.weights), make([]float32, c.biases), Portable); err == nil {
+			t.Errorf("%s: no error", c.name)
+		}
+	}
+}
+
+// TestConvSpecialValues checks that a NaN and an infinity of the input reach the outputs that read them and no other, and that the
+// padding is a zero that is multiplied like any other value.
+func TestConvSpecialValues(t *testing.T) {
+	s := ConvShape{Batch: 1, InC: 2, InH: 9, InW: 9, OutC: 3, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1}
+	r := rand.New(rand.NewPCG(1, 2))
+	x, w := uniform[float32](r, 2*81), uniform[float32](r, 3*2*9)
+	x[0], x[81+40] = float32(math.NaN()), float32(math.Inf(1))
+	w[0] = float32(math.Inf(1)) // top left tap of channel 0, output channel 0: Inf·0 = NaN where it reads the padding
+	want, _ := naiveConv(s, x, w, nil)
+	isas(t, func(t *testing.T, isa ISA) {
+		for i, g := range convThreads(t, s, x, w, nil, isa) {
+			switch v := want[i]; {
+			case math.IsNaN(v) != math.IsNaN(float64(g)), math.IsInf(v, 0) && float64(g) != v:
+				t.Fatalf("element %d: got %v, want %v", i, g, v)
+			}
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package reference
+
+import (
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// number lists the element types of arithmetic.
+type number interface {
+	float32 | float64 | int32 | int64
+}
+
+func lowerBinary[T tensor.Float](c *compiler, s *step) error {
+	switch s.node.in[0].dtype {
+	case tensor.Int32:
+		lowerBinaryOf[int32](c, s)
+	case tensor.Int64:
+		lowerBinaryOf[int64](c, s)
+	default:
+		lowerBinaryOf[T](c, s)
+	}
+	return nil
+}
+
+func lowerBinaryOf[E number](c *compiler, s *step) {
+	fn := s.node.op.(graph.Binary).Fn
+	a, b, y := s.node.in[0], s.node.in[1], s.node.out[0]
+	s.allow(a)
+	s.allow(b)
+	s.bind = func() func() error {
+		as, bs, ys := elements[E](a), elements[E](b), elements[E](y)
+		l := newNest(y.shape, a.shape, b.shape)
+		return l.spans(c, func(off, n int, at [maxOperands]int) {
+			combine(fn, ys[off:off+n], as[at[0]:], bs[at[1]:], l.inner[0], l.inner[1])
+		})
+	}
+}
+
+// combine computes y = fn(a, b) for the elements of y. An operand whose stride is 0 gives the same element to all.
+func combine[E number](fn graph.BinaryFn, y, a, b []E, strideA, strideB int) {
+	const stretch = 128
+	var bufA, bufB [stretch]E
+	if strideA == 0 {
+		fill(bufA[:min(stretch, len(y))], a[0])
+	}
+	if strideB == 0 {
+		fill(bufB[:min(stretch, len(y))], b[0])
+	}
+	if strideA == 1 && strideB == 1 {
+		combineEqual(fn, y, a, b)
+		return
+	}
+	for lo := 0; lo < len(y); lo += stretch {
+		hi := min(lo+stretch, len(y))
+		x, z := bufA[:], bufB[:]
+		if strideA == 1 {
+			x = a[lo:]
+		}
+		if strideB == 1 {
+			z = b[lo:]
+		}
+		combineEqual(fn, y[lo:hi], x, z)
+	}
+}
+
+func fill[E any](s []E, v E) {
+	for i := range s {
+		s[i] = v
+	}
+}
+
+// combineEqual is combine for operands that advance with y. The quotient of integers by 0 is 0, where ONNX leaves it open;
+// maximum and minimum with a NaN are NaN.
+func combineEqual[E number](fn graph.BinaryFn, y, a, b []E) {
+	a, b = a[:len(y)], b[:len(y)]
+	switch fn {
+	case graph.Add:
+		for i := range y {
+			y[i] = a[i] + b[i]
+		}
+	case graph.Sub:
+		for i := range y {
+			y[i] = a[i] - b[i]
+		}
+	case graph.Mul:
+		for i := range y {
+			y[i] = a[i] * b[i]
+		}
+	case graph.Div:
+		divide(y, a, b)
+	case graph.Max:
+		for i := range y {
+			y[i] = max(a[i], b[i])
+		}
+	case graph.Min:
+		for i := range y {
+			y[i] = min(a[i], b[i])
+		}
+	}
+}
+
+func divide[E number](y, a, b []E) {
+	one := E(1)
+	integer := one/2 == 0
+	for i := range y {
+		if integer && b[i] == 0 {
+			y[i] = 0
+			continue
+		}
+		y[i] = a[i] / b[i]
+	}
+}

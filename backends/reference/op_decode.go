@@ -1,0 +1,161 @@
+package reference
+
+import (
+	"math"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// lowerDecodeNMS works in two phases: the best candidates of every (sample, level), then suppression per sample. All lists
+// have their worst-case length from the start.
+func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
+	op := s.node.op.(graph.DecodeNMS)
+	levels, batch, classes := len(op.Strides), s.node.in[0].shape[0], s.node.in[0].shape[1]
+	d := &decoder[T]{
+		DecodeNMS: op, classes: classes,
+		threshold: T(op.ScoreThreshold), floor: logitFloor[T](op.ScoreThreshold),
+		heaps:  make([]topK[T], batch*levels),
+		images: make([]suppressor[T], batch),
+	}
+	const bytesPerCandidate = 48
+	for l := range levels {
+		shape := s.node.in[l].shape
+		d.sizes = append(d.sizes, [2]int{shape[2], shape[3]})
+		for b := range batch {
+			most := min(op.PreNMSTopK, classes*shape[2]*shape[3])
+			d.heaps[b*levels+l].items = make([]candidate[T], 0, most)
+			c.held += int64(most * bytesPerCandidate)
+		}
+	}
+	for b := range d.images {
+		d.images[b] = newSuppressor[T](op.MaxDetections, levels, T(op.IoUThreshold))
+		c.held += int64(op.MaxDetections * bytesPerCandidate)
+	}
+	s.bind = func() func() error {
+		for l := range levels {
+			d.cls = append(d.cls, elements[T](s.node.in[l]))
+			d.box = append(d.box, elements[T](s.node.in[levels+l]))
+			d.quality = append(d.quality, elements[T](s.node.in[2*levels+l]))
+		}
+		out := detections[T]{elements[T](s.node.out[0]), elements[T](s.node.out[1]), elements[int64](s.node.out[2]), elements[int64](s.node.out[3])}
+		collect := c.parallel(batch*levels, d.collect)
+		suppress := c.parallel(batch, func(b int) {
+			out.write(b, op.MaxDetections, d.images[b].run(d.heaps[b*levels:(b+1)*levels]))
+		})
+		return func() error {
+			if err := collect(); err != nil {
+				return err
+			}
+			return suppress()
+		}
+	}
+	return nil
+}
+
+// A candidate is one (anchor, class) pair of a level.
+type candidate[T tensor.Float] struct {
+	score        T
+	index, class int // index is anchor·classes + class
+	box          [4]T
+}
+
+type decoder[T tensor.Float] struct {
+	graph.DecodeNMS
+	classes           int
+	threshold         T
+	floor             T // no smaller class logit reaches the threshold
+	sizes             [][2]int
+	cls, box, quality [][]T // by level
+	heaps             []topK[T]
+	images            []suppressor[T]
+}
+
+// logitFloor returns a logit below which no score reaches the threshold, as σ(cls)·σ(quality) ≤ σ(cls): log(t/(1-t)), lowered
+// by more than any rounding of the sigmoid amounts to.
+func logitFloor[T tensor.Float](threshold float32) T {
+	t := min(float64(threshold), 0.99)
+	return T(math.Log(t/(1-t)) - 1e-3)
+}
+
+// collect finds the best candidates of one (sample, level) and decodes their boxes.
+func (d *decoder[T]) collect(i int) {
+	level, b := i%len(d.sizes), i/len(d.sizes)
+	cells := d.sizes[level][0] * d.sizes[level][1]
+	cls := d.cls[level][b*d.classes*cells : (b+1)*d.classes*cells]
+	box := d.box[level][b*4*cells : (b+1)*4*cells]
+	quality := d.quality[level][b*cells : (b+1)*cells]
+	best := &d.heaps[i]
+	best.items = best.items[:0]
+	for anchor := range cells {
+		q := T(-1) // not computed yet
+		for class := range d.classes {
+			logit := cls[class*cells+anchor]
+			if !(logit >= d.floor) {
+				continue
+			}
+			if q < 0 {
+				if hasNaN(box, anchor, cells) {
+					break
+				}
+				q = T(sigmoid(float64(quality[anchor])))
+			}
+			if score := T(sigmoid(float64(logit))) * q; score >= d.threshold {
+				best.push(candidate[T]{score: score, index: anchor*d.classes + class, class: class})
+			}
+			if q != q {
+				break
+			}
+		}
+	}
+	best.sort()
+	for j := range best.items {
+		d.decode(&best.items[j], level, box)
+	}
+}
+
+func hasNaN[T tensor.Float](box []T, anchor, cells int) bool {
+	for i := range 4 {
+		if v := box[i*cells+anchor]; v != v {
+			return true
+		}
+	}
+	return false
+}
+
+// decode computes the box of a candidate: softplus distances from the centre of its cell, clamped to the image.
+func (d *decoder[T]) decode(c *candidate[T], level int, box []T) {
+	cells, width, stride := d.sizes[level][0]*d.sizes[level][1], d.sizes[level][1], T(d.Strides[level])
+	anchor := c.index / d.classes
+	var dist [4]T
+	for i := range dist {
+		v := min(max(float64(box[i*cells+anchor]), -20), 20)
+		dist[i] = T(max(v, 0)+math.Log1p(math.Exp(-math.Abs(v)))) * stride
+	}
+	cx, cy := (T(anchor%width)+0.5)*stride, (T(anchor/width)+0.5)*stride
+	w, h := T(d.ImageWidth), T(d.ImageHeight)
+	c.box = [4]T{
+		min(max(cx-dist[0], 0), w), min(max(cy-dist[1], 0), h),
+		min(max(cx+dist[2], 0), w), min(max(cy+dist[3], 0), h),
+	}
+}
+
+// detections are the outputs of a batch, with n rows per sample.
+type detections[T tensor.Float] struct {
+	boxes, scores  []T
+	classes, count []int64
+}
+
+// write fills the rows of sample b and pads them with 0, 0 and -1.
+func (o *detections[T]) write(b, n int, kept []candidate[T]) {
+	o.count[b] = int64(len(kept))
+	for i := range n {
+		c := candidate[T]{class: -1}
+		if i < len(kept) {
+			c = kept[i]
+		}
+		row := b*n + i
+		copy(o.boxes[row*4:], c.box[:])
+		o.scores[row], o.classes[row] = c.score, int64(c.class)
+	}
+}

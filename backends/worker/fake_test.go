@@ -1,0 +1,297 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// The test binary is its own worker: with modeVariable set, it serves the fake backend instead of running tests, after
+// misbehaving as the mode says.
+const modeVariable = "APEXX_WORKER_TEST_MODE"
+
+func TestMain(m *testing.M) {
+	switch mode := os.Getenv(modeVariable); mode {
+	case "":
+		os.Exit(m.Run())
+	case "parent", "parent-of-shell":
+		beParent(mode)
+	default:
+		if err := beWorker(mode); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(6)
+		}
+	}
+	os.Exit(0)
+}
+
+func beWorker(mode string) error {
+	switch mode {
+	case "garbage":
+		fmt.Println("Loading plugins ...")
+		time.Sleep(time.Minute)
+	case "slow":
+		time.Sleep(time.Minute)
+	case "silent":
+		return nil
+	case "complain":
+		return fmt.Errorf("cannot open libfake.so")
+	case "next-major":
+		return answerHello(Hello{Protocol: Version{2, 0}, Backend: "fake"})
+	case "next-minor":
+		return serveNextMinor()
+	case "other-backend":
+		return answerHello(Hello{Protocol: Protocol, Backend: "other"})
+	case "wrong-id":
+		return writeFrame(os.Stdout, []byte(`{"id":99,"kind":"hello"}`))
+	case "not-json":
+		return writeFrame(os.Stdout, []byte(`hello`))
+	case "deaf": // ignores that its input closes
+		if err := answerHello(Hello{Protocol: Protocol, Backend: "fake"}); err != nil {
+			return err
+		}
+		time.Sleep(time.Minute)
+	}
+	return ServeStdio(context.Background(), fake{})
+}
+
+func answerHello(h Hello) error {
+	if _, err := readFrame(os.Stdin); err != nil {
+		return err
+	}
+	payload, err := encodeMessage(1, kindHello, h)
+	if err != nil {
+		return err
+	}
+	return writeFrame(os.Stdout, payload)
+}
+
+// serveNextMinor speaks as a later minor version may: a higher number, fields that this version does not know, and an
+// unknown support level.
+func serveNextMinor() error {
+	if _, err := readFrame(os.Stdin); err != nil {
+		return err
+	}
+	for id, reply := range []string{
+		`{"id":1,"kind":"hello","future":[1],"body":{"protocol":{"major":1,"minor":9,"patch":3},"backend":"fake","features":{}}}`,
+		`{"id":2,"kind":"probe","body":{"available":true,"facts":[{"key":"k","value":"v","unit":"s"}],"score":1}}`,
+	} {
+		if err := writeFrame(os.Stdout, []byte(reply)); err != nil {
+			return err
+		}
+		if _, err := readFrame(os.Stdin); err != nil {
+			return fmt.Errorf("after reply %d: %w", id+1, err)
+		}
+	}
+	return nil
+}
+
+// fake is a backend that knows Identity of everything and Add of float32. Options.Extra names what goes wrong and when:
+// "compile" or "run" to one of the faults.
+type fake struct{}
+
+func (fake) Name() string { return "fake" }
+
+func (fake) Probe(context.Context) backends.Availability {
+	if os.Getenv("FAKE_PROBE") == "panic" {
+		panic("probe\nfails")
+	}
+	return backends.Availability{Available: true, Detail: "here", Facts: []backends.Fact{{Key: "pid", Value: fmt.Sprint(os.Getpid())}}}
+}
+
+func (fake) Supports(op graph.Op, p backends.Precision) backends.Support {
+	if c, ok := op.(graph.Clip); ok {
+		text, _ := json.Marshal(fmt.Sprint(c.Low, c.High))
+		return backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody, Detail: string(text)}
+	}
+	if op.OpType() == "Identity" && p == backends.FP32 {
+		return backends.Support{Level: backends.Native}
+	}
+	return backends.Support{Reason: backends.OperatorUnsupported, Detail: op.OpType() + " in " + string(p)}
+}
+
+func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
+	if err := fault(o.Extra["compile"]); err != nil {
+		return nil, err
+	}
+	g, err := g.WithTaps(o.Taps)
+	if err != nil {
+		return nil, err
+	}
+	return &fakeSession{graph: g, opts: o}, nil
+}
+
+type fakeSession struct {
+	graph *graph.Graph
+	opts  backends.Options
+	runs  int
+}
+
+func (s *fakeSession) Run(_ context.Context, in tensor.List) (tensor.List, error) {
+	if err := backends.CheckInputs(s.graph, in); err != nil {
+		return nil, err
+	}
+	s.runs++
+	if s.runs > 1 || s.opts.Extra["run-first"] == "" {
+		if err := fault(s.opts.Extra["run"]); err != nil {
+			return nil, err
+		}
+	}
+	values := map[*graph.Value]*tensor.Tensor{}
+	for _, v := range s.graph.Inputs {
+		values[v] = in.Get(v.Name)
+	}
+	for _, n := range s.graph.Nodes {
+		x := values[n.Inputs[0]]
+		if b, ok := n.Op.(graph.Binary); ok && b.Fn == graph.Add {
+			x = add(x, n.Inputs[1].Const)
+		}
+		values[n.Outputs[0]] = x
+	}
+	var out tensor.List
+	for _, p := range s.graph.Outputs {
+		out = append(out, tensor.Named{Name: p.Name, Tensor: values[p.Value]})
+	}
+	return out, nil
+}
+
+func add(x, c *tensor.Tensor) *tensor.Tensor {
+	y, by := x.Clone(), tensor.Data[float32](c)[0]
+	for i := range tensor.Data[float32](y) {
+		tensor.Data[float32](y)[i] += by
+	}
+	return y
+}
+
+func (s *fakeSession) LastTiming() backends.Timing {
+	return backends.Timing{Upload: 1, Execute: 2, Download: 3}
+}
+func (s *fakeSession) Memory() backends.MemoryUse {
+	return backends.MemoryUse{Host: int64(s.runs), Device: 7}
+}
+func (s *fakeSession) Close() error { return fault(s.opts.Extra["close"]) }
+
+// fault does what the name says: an error, or the end of the process.
+func fault(name string) error {
+	switch name {
+	case "error":
+		return fmt.Errorf("kernel 7 failed\nwith status 3")
+	case "unavailable":
+		return &backends.Unavailable{Backend: "fake", Reason: backends.LibraryNotFound, Detail: "libfake.so"}
+	case "wrapped-unavailable":
+		return fmt.Errorf("loading: %w", &backends.Unavailable{Backend: "fake", Reason: backends.ProviderUnavailable, Detail: "x"})
+	case "kill":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "segv":
+		syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		select {}
+	case "stop":
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {} // it may stop this thread a little later
+	case "panic":
+		panic("index out of range [7]\nwith length 3")
+	case "goroutine-panic":
+		go panic("in a goroutine")
+		select {}
+	case "hang":
+		for { // as a computation does: without a call that a scheduler could hook into
+		}
+	case "exit":
+		fmt.Fprintln(os.Stderr, "giving up")
+		os.Exit(3)
+	case "print":
+		fmt.Println("a library prints on standard output")
+	case "child":
+		syscall.ForkExec("/bin/sleep", []string{"sleep", "61"}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+		select {}
+	case "allocate":
+		var hoard [][]byte
+		for range 64 {
+			hoard = append(hoard, slices.Repeat([]byte{1}, 32<<20))
+		}
+		return fmt.Errorf("%d blocks fit", len(hoard))
+	}
+	return nil
+}
+
+// spec returns the spec of a worker in a mode.
+func spec(t testing.TB, mode string) Spec {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Spec{Name: "fake", Command: []string{self}, Env: []string{modeVariable + "=" + mode}}
+}
+
+// addGraph adds 1 to x: [n] float32. The tap "before" is x itself.
+func addGraph(t testing.TB, n int) *graph.Graph {
+	t.Helper()
+	b := graph.NewBuilder("add")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{n}})
+	before := b.Add1("same", graph.Unary{Fn: graph.Identity}, x)
+	b.Tap("before", before)
+	b.Output("y", b.Add1("sum", graph.Binary{Fn: graph.Add}, before, b.Const("one", tensor.Scalar(float32(1)))))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func floats(n int, v float32) tensor.List {
+	return tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of(slices.Repeat([]float32{v}, n), n))}}
+}
+
+// folders lists the folders that process pid has made.
+func folders(t testing.TB, pid int) []string {
+	t.Helper()
+	var all []string
+	for _, base := range folderBases() {
+		found, err := filepath.Glob(filepath.Join(base, fmt.Sprintf("%s%d-*", folderPrefix, pid)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// vanishes waits until a process is gone. A zombie is not.
+func vanishes(t testing.TB, pid int) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if syscall.Kill(pid, 0) == syscall.ESRCH {
+			return
+		}
+	}
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	t.Errorf("process %d is still there: %s", pid, stat)
+}
+
+// nothingLeft fails if this process has folders or children left.
+func nothingLeft(t testing.TB) {
+	t.Helper()
+	if left := folders(t, os.Getpid()); len(left) > 0 {
+		t.Errorf("folders left: %q", left)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+	if err != nil {
+		return // not Linux, or a kernel without this file
+	}
+	if kids := strings.Fields(string(text)); len(kids) > 0 {
+		t.Errorf("processes left: %v", kids)
+	}
+}

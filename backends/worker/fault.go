@@ -1,0 +1,180 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// Code classes an error that a worker reports. The set may grow with the protocol's minor version.
+type Code string
+
+// The codes. After CodePanic the worker ends; after all others it goes on.
+const (
+	CodeBadInput    Code = "bad_input"    // the caller's graph, options or tensors are at fault
+	CodeFailed      Code = "failed"       // the backend failed
+	CodePanic       Code = "panic"        // the backend panicked
+	CodeUnavailable Code = "unavailable"  // carries an *backends.Unavailable
+	CodeBadMessage  Code = "bad_message"  // a message breaks the protocol
+	CodeUnknownKind Code = "unknown_kind" // the worker does not know this kind of request
+)
+
+// Error is what a worker answered instead of a result. It wraps an *backends.Unavailable where the worker's error did.
+type Error struct {
+	Backend string
+	Code    Code
+	Message string // one line
+	Detail  string // for a report, such as the stack of a panic; may be empty
+
+	unavailable *backends.Unavailable
+}
+
+// Error returns the message, which for a backend's own error is its text there.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the *backends.Unavailable that the worker's error wrapped, if any.
+func (e *Error) Unwrap() error {
+	if e.unavailable == nil { // not a nil *Unavailable in a non-nil error
+		return nil
+	}
+	return e.unavailable
+}
+
+// wireError is the body of an error reply.
+type wireError struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	Detail  string `json:"detail,omitempty"`
+	// Of CodeUnavailable:
+	Backend      string `json:"backend,omitempty"`
+	Reason       string `json:"reason,omitempty"`
+	ReasonDetail string `json:"reason_detail,omitempty"`
+}
+
+// toWire prepares err for the reply to a request. Errors of this package keep their code; others are the backend's.
+func toWire(err error) wireError {
+	var u *backends.Unavailable
+	if errors.As(err, &u) {
+		return wireError{Code: CodeUnavailable, Message: oneLine(err.Error()), Backend: u.Backend, Reason: string(u.Reason),
+			ReasonDetail: u.Detail}
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return wireError{Code: e.Code, Message: oneLine(err.Error()), Detail: e.Detail}
+	}
+	return wireError{Code: CodeFailed, Message: oneLine(err.Error())}
+}
+
+// err rebuilds the error: the *backends.Unavailable itself where nothing wrapped it, else an *Error.
+func (w wireError) err(backend string) error {
+	e := &Error{Backend: backend, Code: w.Code, Message: w.Message, Detail: w.Detail}
+	if e.Message == "" {
+		e.Message = fmt.Sprintf("the worker of backend %s answered with an error without text (code %q)", backend, w.Code)
+	}
+	if w.Code == CodeUnavailable {
+		e.unavailable = &backends.Unavailable{Backend: w.Backend, Reason: backends.Reason(w.Reason), Detail: w.ReasonDetail}
+		if e.unavailable.Error() == w.Message {
+			return e.unavailable
+		}
+	}
+	return e
+}
+
+func badInput(err error) error {
+	return &Error{Code: CodeBadInput, Message: err.Error()}
+}
+
+func badMessage(format string, args ...any) error {
+	return &Error{Code: CodeBadMessage, Message: fmt.Sprintf(format, args...)}
+}
+
+// oneLine joins the lines of a text that a user reads in one.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// ErrClosed is the cause of a Died whose worker was closed by its own side.
+var ErrClosed = errors.New("the worker was closed")
+
+// Died is the end of a worker's process while it was needed, or its misbehaviour that made the client end it. Every later
+// call on that worker and its sessions returns the same *Died.
+type Died struct {
+	Backend  string
+	Pid      int
+	Stage    string         // what was asked of it: "hello", "probe", "supports", "compile", "run"
+	Signal   syscall.Signal // what ended the process; 0 where it exited or could not be waited for
+	ExitCode int            // of an exit; -1 after a signal
+	Deadline bool           // it was killed because it had not answered in time
+	OOM      bool           // it ran into its memory limit or was ended by the kernel's out-of-memory killer
+	Stderr   string         // the last lines that it wrote to standard error
+	Cause    error          // why the client ended it, such as context.Canceled, or the panic that it reported; or nil
+}
+
+// Error tells in one line what ended the process during which stage, and the telling line of what it printed.
+func (d *Died) Error() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "the worker of backend %s died during %s: ", d.Backend, d.Stage)
+	var panicked *Error
+	switch {
+	case d.Deadline:
+		s.WriteString("no answer before the deadline, killed")
+	case errors.As(d.Cause, &panicked):
+		s.WriteString(panicked.Message)
+		return s.String()
+	case d.Cause != nil && errors.Is(d.Cause, context.Canceled):
+		s.WriteString("cancelled, killed")
+	case d.Cause != nil:
+		s.WriteString(oneLine(d.Cause.Error()))
+	case d.OOM:
+		fmt.Fprintf(&s, "out of memory (%s)", d.ending())
+	default:
+		s.WriteString(d.ending())
+	}
+	if line := headline(d.Stderr); line != "" {
+		s.WriteString(": " + line)
+	}
+	return s.String()
+}
+
+func (d *Died) ending() string {
+	if d.Signal != 0 {
+		return fmt.Sprintf("signal %d, %v", int(d.Signal), d.Signal)
+	}
+	return fmt.Sprintf("exit code %d", d.ExitCode)
+}
+
+// Unwrap returns the cause, so that errors.Is finds context.DeadlineExceeded and context.Canceled.
+func (d *Died) Unwrap() error { return d.Cause }
+
+// headline picks the line of a dying program's output that says why: what introduces a crash report, else the last line.
+func headline(stderr string) string {
+	last := ""
+	for line := range strings.Lines(stderr) {
+		line = oneLine(line)
+		for _, prefix := range []string{"panic: ", "fatal error: ", "terminate called", "SIGSEGV", "runtime: out of memory"} {
+			if strings.HasPrefix(line, prefix) {
+				return line
+			}
+		}
+		if line != "" {
+			last = line
+		}
+	}
+	return last
+}
+
+// startError is a failure to start a worker: unavailable for those who choose a backend, with the death, if there was one,
+// for those who want its details.
+type startError struct {
+	*backends.Unavailable
+	cause error
+}
+
+// Unwrap returns the *backends.Unavailable and what led to it.
+func (e *startError) Unwrap() []error { return []error{e.Unavailable, e.cause} }
+
+func startFailed(backend string, reason backends.Reason, cause error) error {
+	return &startError{&backends.Unavailable{Backend: backend, Reason: reason, Detail: oneLine(cause.Error())}, cause}
+}

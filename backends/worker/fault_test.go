@@ -1,0 +1,362 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// TestStartFailures lists what may go wrong before a worker is usable, and the reason that each becomes.
+func TestStartFailures(t *testing.T) {
+	textFile := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(textFile, []byte("not a program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		mode    string
+		command []string
+		reason  backends.Reason
+		detail  string
+	}{
+		{"missing path", []string{"/nonexistent/apexx-fake"}, backends.WorkerNotFound, "no such file"},
+		{"missing name", []string{"apexx-no-such-worker"}, backends.WorkerNotFound, "not found in $PATH"},
+		{"no command", nil, backends.WorkerNotFound, "set APEXX_WORKER_FAKE to its path"},
+		{"not executable", []string{textFile}, backends.WorkerStartFailed, "permission denied"},
+		{"garbage", nil, backends.WorkerStartFailed, `got "Loading " where a frame has to start`},
+		{"slow", nil, backends.WorkerStartFailed, "during hello: no answer before the deadline"},
+		{"silent", nil, backends.WorkerStartFailed, "during hello: exit code 0"},
+		{"complain", nil, backends.WorkerStartFailed, "exit code 6: cannot open libfake.so"},
+		{"next-major", nil, backends.WorkerVersionMismatch, "speaks version 2.0 of the worker protocol, this program 1.0"},
+		{"other-backend", nil, backends.WorkerStartFailed, `is a worker of backend "other"`},
+		{"wrong-id", nil, backends.WorkerStartFailed, "answered request 99, request 1 was asked"},
+		{"not-json", nil, backends.WorkerStartFailed, "not the JSON object"},
+	} {
+		t.Run(c.mode, func(t *testing.T) {
+			defer nothingLeft(t)
+			s := spec(t, c.mode)
+			s.StartTimeout = 2 * time.Second
+			if c.mode == "slow" {
+				s.StartTimeout = 100 * time.Millisecond
+			}
+			if c.mode == "no command" || c.command != nil {
+				s.Command = c.command
+			}
+			start := time.Now()
+			_, err := New(s).Compile(context.Background(), addGraph(t, 1), backends.Options{})
+			var u *backends.Unavailable
+			if !errors.As(err, &u) || u.Backend != "fake" || u.Reason != c.reason || !strings.Contains(u.Detail, c.detail) {
+				t.Errorf("Compile: %v\nwant reason %s with %q", err, c.reason, c.detail)
+			}
+			if c := New(s); c.Probe(context.Background()).Reason != u.Reason || c.Supports(graph.MatMul{}, backends.FP32).Reason != u.Reason {
+				t.Error("Probe and Supports give other reasons")
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+// TestDeaths ends workers in every way, in Compile and in Run, and checks what the caller learns and that it can go on.
+func TestDeaths(t *testing.T) {
+	for _, c := range []struct {
+		fault string
+		want  Died   // Stage is filled in
+		text  string // of the error, after "the worker of backend fake died during STAGE: "
+	}{
+		{"kill", Died{Signal: syscall.SIGKILL, ExitCode: -1}, "signal 9, killed"},
+		{"exit", Died{ExitCode: 3}, "exit code 3: giving up"},
+		{"panic", Died{ExitCode: 6}, "panic: index out of range [7] with length 3"},
+		{"goroutine-panic", Died{ExitCode: 2}, "exit code 2: panic: in a goroutine"},
+		{"segv", Died{ExitCode: 2}, "exit code 2: SIGSEGV: segmentation violation"},
+		{"hang", Died{Signal: syscall.SIGKILL, ExitCode: -1, Deadline: true}, "no answer before the deadline, killed"},
+		{"stop", Died{Signal: syscall.SIGKILL, ExitCode: -1, Deadline: true}, "no answer before the deadline, killed"},
+		{"allocate", Died{ExitCode: 2, OOM: true}, "out of memory (exit code 2): runtime: out of memory: cannot allocate "},
+	} {
+		for _, stage := range []string{"compile", "run"} {
+			t.Run(c.fault+" in "+stage, func(t *testing.T) {
+				defer nothingLeft(t)
+				s := spec(t, "ok")
+				s.Deadline = 5 * time.Second
+				if c.want.Deadline {
+					s.Deadline = 300 * time.Millisecond
+				}
+				if c.want.OOM {
+					s.MemoryLimit = 1
+				}
+				c.want.Stage = stage
+				checkDeath(t, s, c.fault, c.want, "the worker of backend fake died during "+stage+": "+c.text)
+			})
+		}
+	}
+}
+
+func checkDeath(t *testing.T, spec Spec, fault string, want Died, text string) {
+	ctx, client := context.Background(), New(spec)
+	start := time.Now()
+	session, err := client.Compile(ctx, addGraph(t, 4), backends.Options{Extra: map[string]string{want.Stage: fault}})
+	if want.Stage == "run" {
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = session.Run(ctx, floats(4, 1))
+		if _, again := session.Run(ctx, floats(4, 1)); again != err {
+			t.Errorf("a later run says %v", again)
+		}
+		defer func() {
+			if err := session.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}()
+	}
+	if took, most := time.Since(start), spec.Deadline+2*time.Second; took > most {
+		t.Errorf("took %v, want at most %v", took, most)
+	}
+	var d *Died
+	if !errors.As(err, &d) {
+		t.Fatalf("got %v, want a *Died", err)
+	}
+	if d.Stage != want.Stage || d.Signal != want.Signal || d.ExitCode != want.ExitCode || d.Deadline != want.Deadline || d.OOM != want.OOM {
+		t.Errorf("got  %+v\nwant %+v", d, want)
+	}
+	if want.Deadline != errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("errors.Is DeadlineExceeded is %v", !want.Deadline)
+	}
+	if !strings.HasPrefix(err.Error(), text) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 300 {
+		t.Errorf("text %q\nwant %q", err, text)
+	}
+	vanishes(t, d.Pid)
+
+	other, err := client.Compile(ctx, addGraph(t, 2), backends.Options{})
+	if err != nil {
+		t.Fatalf("after the death: %v", err)
+	}
+	defer other.Close()
+	if out, err := other.Run(ctx, floats(2, 1)); err != nil || tensor.Data[float32](out[0].Tensor)[1] != 2 {
+		t.Errorf("after the death: %v, %v", out, err)
+	}
+}
+
+// TestPanicDetail keeps the stack for a report and out of the message.
+func TestPanicDetail(t *testing.T) {
+	_, err := New(spec(t, "ok")).Compile(context.Background(), addGraph(t, 1), backends.Options{Extra: map[string]string{"compile": "panic"}})
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodePanic || !strings.Contains(e.Detail, "fake_test.go") || strings.Contains(e.Message, "\n") {
+		t.Errorf("got %v with %+v", err, e)
+	}
+}
+
+func TestProbePanics(t *testing.T) {
+	defer nothingLeft(t)
+	s := spec(t, "ok")
+	s.Env = append(s.Env, "FAKE_PROBE=panic")
+	c := New(s)
+	defer c.Close()
+	for range 2 {
+		a := c.Probe(context.Background())
+		want := "the worker of backend fake died during probe: panic: probe fails"
+		if a.Available || a.Reason != backends.WorkerStartFailed || a.Detail != want {
+			t.Errorf("Probe = %+v", a)
+		}
+	}
+}
+
+// TestErrors checks that errors which a worker survives keep their type and text on the way.
+func TestErrors(t *testing.T) {
+	defer nothingLeft(t)
+	ctx := context.Background()
+	w, err := Start(ctx, spec(t, "ok"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	s, err := w.Compile(ctx, addGraph(t, 2), backends.Options{Extra: map[string]string{"run": "error"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	compile := func(fault string) error {
+		_, err := w.Compile(ctx, addGraph(t, 2), backends.Options{Extra: map[string]string{"compile": fault}})
+		return err
+	}
+	run := func(in tensor.List) error {
+		_, err := s.Run(ctx, in)
+		return err
+	}
+	_, tap := w.Compile(ctx, addGraph(t, 2), backends.Options{Taps: []string{"nowhere"}})
+	nan := floats(2, 0)
+	tensor.Data[float32](nan[0].Tensor)[1] /= tensor.Data[float32](nan[0].Tensor)[0]
+	for _, c := range []struct {
+		name string
+		err  error
+		code Code // "" for an *backends.Unavailable itself
+		text string
+	}{
+		{"failure", compile("error"), CodeFailed, "kernel 7 failed with status 3"},
+		{"unavailable", compile("unavailable"), "", "backend fake is unavailable: library_not_found: libfake.so"},
+		{"wrapped", compile("wrapped-unavailable"), CodeUnavailable, "loading: backend fake is unavailable: provider_unavailable: x"},
+		{"tap", tap, CodeBadInput, `graph add has no tap or value "nowhere"`},
+		{"failing run", run(floats(2, 1)), CodeFailed, "kernel 7 failed with status 3"},
+		{"NaN", run(nan), CodeBadInput, `input "x" has a NaN or infinity at element 1`},
+		{"shape", run(floats(3, 1)), CodeBadInput, `input "x" is float32[3], the session was compiled for float32[2]`},
+		{"missing", run(tensor.List{{Name: "y", Tensor: floats(2, 1)[0].Tensor}}), CodeBadInput, `input "x" is missing`},
+		{"count", run(nil), CodeBadInput, "got 0 inputs, the graph has 1"},
+		{"unknown kind", w.call(ctx, 0, "measure", struct{}{}, nil), CodeUnknownKind, `this worker, of protocol 1.0, does not know "measure" requests`},
+		{"unknown session", w.call(ctx, 0, kindRun, sessionRequest{77}, nil), CodeBadMessage, "there is no session 77"},
+		{"body", w.call(ctx, 0, kindRun, []int{1}, nil), CodeBadMessage, "body of run message: json: cannot unmarshal array"},
+	} {
+		var e *Error
+		var u *backends.Unavailable
+		switch {
+		case c.err == nil || !strings.HasPrefix(c.err.Error(), c.text):
+			t.Errorf("%s: got %v, want %s", c.name, c.err, c.text)
+		case c.code == "" && !errors.As(c.err, &u) || c.code != "" && (!errors.As(c.err, &e) || e.Code != c.code):
+			t.Errorf("%s: got %T %+v, want code %q", c.name, c.err, c.err, c.code)
+		case c.code == CodeUnavailable && (!errors.As(c.err, &u) || u.Reason != backends.ProviderUnavailable || u.Detail != "x"):
+			t.Errorf("%s: the reason is lost: %+v", c.name, u)
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	defer nothingLeft(t)
+	s, err := New(spec(t, "ok")).Compile(context.Background(), addGraph(t, 1), backends.Options{Extra: map[string]string{"run": "hang"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Run(done, floats(1, 1)); !errors.Is(err, context.Canceled) || errors.As(err, new(*Died)) {
+		t.Errorf("with a context that is done: %v, want an error that leaves the worker alive", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	_, err = s.Run(ctx, floats(1, 1))
+	var d *Died
+	if !errors.As(err, &d) || !errors.Is(err, context.Canceled) || d.Deadline || !strings.HasSuffix(err.Error(), "run: cancelled, killed") {
+		t.Errorf("got %v", err)
+	}
+	vanishes(t, d.Pid)
+}
+
+// TestCloseWhileRunning closes a worker under a request.
+func TestCloseWhileRunning(t *testing.T) {
+	defer nothingLeft(t)
+	w, err := Start(context.Background(), spec(t, "ok"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Compile(context.Background(), addGraph(t, 1), backends.Options{Extra: map[string]string{"run": "hang"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { w.Close() })
+	start := time.Now()
+	if _, err := s.Run(context.Background(), floats(1, 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > closeGrace {
+		t.Errorf("took %v: the worker did not see its input close", took)
+	}
+	if _, err := s.Run(context.Background(), floats(1, 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("later: %v", err)
+	}
+	s.Close()
+	vanishes(t, w.Hello().Pid)
+}
+
+// TestDeafWorker closes a worker that neither answers nor minds its input.
+func TestDeafWorker(t *testing.T) {
+	defer nothingLeft(t)
+	w, err := Start(context.Background(), spec(t, "deaf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 2*closeGrace+time.Second {
+		t.Errorf("took %v", took)
+	}
+	vanishes(t, w.proc.cmd.Process.Pid)
+}
+
+// TestGroup kills what a worker has started, too.
+func TestGroup(t *testing.T) {
+	defer nothingLeft(t)
+	s := spec(t, "ok")
+	s.Deadline = 300 * time.Millisecond
+	_, err := New(s).Compile(context.Background(), addGraph(t, 1), backends.Options{Extra: map[string]string{"compile": "child"}})
+	var d *Died
+	if !errors.As(err, &d) || !d.Deadline {
+		t.Fatalf("got %v", err)
+	}
+	for end := time.Now().Add(5 * time.Second); syscall.Kill(-d.Pid, 0) != syscall.ESRCH; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the group is still there")
+		}
+	}
+}
+
+func TestTail(t *testing.T) {
+	var short, long tail
+	short.Write([]byte("a\nb\n"))
+	if got := short.String(); got != "a\nb\n" {
+		t.Errorf("got %q", got)
+	}
+	line := []byte(strings.Repeat("x", 99) + "\n")
+	for range 5000 {
+		long.Write(line)
+	}
+	long.Write([]byte("last\n"))
+	got := long.String()
+	if len(got) > tailSize || len(got) < tailSize-100 || !strings.HasSuffix(got, "x\nlast\n") || len(strings.SplitN(got, "\n", 2)[0]) != 99 {
+		t.Errorf("kept %d bytes", len(got))
+	}
+	if cap(long.buf) > 4*tailSize {
+		t.Errorf("holds %d bytes", cap(long.buf))
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "apexx-some-gpu")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	if got, err := Find("some-gpu"); err != nil || !slices.Equal(got, []string{program}) {
+		t.Errorf("in PATH: %v, %v", got, err)
+	}
+	t.Setenv("PATH", "")
+	for name, text := range map[string]string{
+		"some-gpu":  "backend some-gpu is unavailable: worker_not_found: no executable apexx-some-gpu in ",
+		"../../etc": `"../../etc" is not the name of a backend`,
+	} {
+		if _, err := Find(name); err == nil || !strings.HasPrefix(err.Error(), text) {
+			t.Errorf("Find(%q): %v, want %s", name, err, text)
+		}
+	}
+	t.Setenv("APEXX_WORKER_SOME_GPU", program)
+	if got, err := Find("some-gpu"); err != nil || !slices.Equal(got, []string{program}) {
+		t.Errorf("by the variable: %v, %v", got, err)
+	}
+	t.Setenv("APEXX_WORKER_SOME_GPU", dir+"/gone")
+	_, err := Find("some-gpu")
+	var u *backends.Unavailable
+	if !errors.As(err, &u) || u.Reason != backends.WorkerNotFound || !strings.Contains(u.Detail, "APEXX_WORKER_SOME_GPU names") {
+		t.Errorf("by a wrong variable: %v", err)
+	}
+}

@@ -1,0 +1,162 @@
+package worker
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is a child with pipes on its standard input and output and its standard error captured.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  *os.File // our end
+	stdout *os.File // our end
+	stderr *tail
+
+	stderrEnd chan struct{} // closed when all of standard error is in stderr
+	exited    chan struct{} // closed when the child has been waited for
+	oomKills  int64         // the kernel's count when the child started
+
+	mu     sync.Mutex
+	reaped bool // the process id may be another's by now
+	killed bool // by us, while it ran
+}
+
+// startProcess starts argv in a process group of its own.
+func startProcess(argv, env []string) (*process, error) {
+	p := &process{stderr: &tail{}, exited: make(chan struct{}), stderrEnd: make(chan struct{}), oomKills: oomKills()}
+	var files []*os.File
+	closeAll := func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	pipe := func() (r, w *os.File, err error) {
+		if r, w, err = os.Pipe(); err == nil {
+			files = append(files, r, w)
+		}
+		return r, w, err
+	}
+	childIn, stdin, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, childOut, err := pipe()
+	if err != nil {
+		closeAll()
+		return nil, err
+	}
+	stderr, childErr, err := pipe()
+	if err != nil {
+		closeAll()
+		return nil, err
+	}
+	p.cmd = &exec.Cmd{Path: argv[0], Args: argv, Env: append(os.Environ(), env...), SysProcAttr: processAttributes()}
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, childErr
+	p.stdin, p.stdout = stdin, stdout
+
+	// The kernel sends the parent-death signal when the thread that started the child ends. Threads of Go end when a goroutine
+	// that is locked to one returns; a new goroutine is never on such a thread.
+	started := make(chan error)
+	go func() { started <- p.cmd.Start() }()
+	if err := <-started; err != nil {
+		closeAll()
+		return nil, err
+	}
+	childIn.Close()
+	childOut.Close()
+	childErr.Close()
+	go func() {
+		io.Copy(p.stderr, stderr)
+		stderr.Close()
+		close(p.stderrEnd)
+	}()
+	go p.wait()
+	return p, nil
+}
+
+func (p *process) wait() {
+	p.reap()
+	close(p.exited)
+}
+
+// end waits for the child to end by itself, and kills it after the grace. It returns whether the child is gone: one that is
+// stuck in the kernel, such as in a driver, may outlive its killing.
+func (p *process) end(grace time.Duration) bool {
+	for _, wait := range []time.Duration{grace, closeGrace} {
+		timer := time.NewTimer(wait)
+		select {
+		case <-p.exited:
+			timer.Stop()
+			return true
+		case <-timer.C:
+			p.kill()
+		}
+	}
+	return false
+}
+
+// report describes the death after end: how it ended, and whether memory was the reason.
+func (p *process) report(d *Died) {
+	select {
+	case <-p.stderrEnd:
+	case <-time.After(100 * time.Millisecond): // something that the child started holds it open
+	}
+	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, p.stderr.String(), -1
+	select {
+	case <-p.exited:
+	default:
+		return
+	}
+	d.ExitCode = p.cmd.ProcessState.ExitCode()
+	if s, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		d.Signal = s.Signal()
+	}
+}
+
+// ranOutOfMemory judges from what a process left behind whether it ended for want of memory: its runtime said so, or the
+// kernel's out-of-memory killer was at work while something other than us killed it.
+func (p *process) ranOutOfMemory(d *Died, limited bool) bool {
+	said := strings.ToLower(d.Stderr)
+	for _, s := range []string{"out of memory", "cannot allocate memory", "std::bad_alloc"} {
+		if strings.Contains(said, s) {
+			return true
+		}
+	}
+	if limited && (strings.Contains(said, "pthread_create failed") || strings.Contains(said, "failed to create new os thread")) {
+		return true // no address space for another stack
+	}
+	return d.Signal == syscall.SIGKILL && oomKills() > p.oomKills
+}
+
+// oomKills returns how many processes the kernel's out-of-memory killer has ended since boot, 0 where it does not tell.
+func oomKills() int64 {
+	text, err := os.ReadFile("/proc/vmstat")
+	if err != nil {
+		return 0
+	}
+	_, rest, found := bytes.Cut(text, []byte("\noom_kill "))
+	if !found {
+		return 0
+	}
+	var n int64
+	for _, c := range rest {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
+// wasKilled tells whether we ended the process.
+func (p *process) wasKilled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed
+}

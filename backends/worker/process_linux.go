@@ -1,0 +1,94 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// processAttributes give a worker its own process group, which is killed as a whole and which the terminal's Ctrl-C does not
+// reach, and a signal when the parent dies, as a second rope beside its closed input.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// reap waits for the child, ends what it leaves running in its group and frees its process id.
+func (p *process) reap() {
+	pid := p.cmd.Process.Pid
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	unix.Kill(-pid, unix.SIGKILL) // until the Wait below, the id names no other group
+	p.cmd.Wait()                  // its error is in ProcessState
+	p.reaped = true
+}
+
+// kill ends the child and what it started.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.killed = true
+		unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+	}
+}
+
+// limitProcess applies the limits of a hello to this process.
+func limitProcess(req helloRequest) error {
+	if req.OOMScoreAdj > 0 {
+		const path = "/proc/self/oom_score_adj"
+		old, err := os.ReadFile(path)
+		if n, convErr := strconv.Atoi(strings.TrimSpace(string(old))); err == nil && convErr == nil && n < req.OOMScoreAdj {
+			os.WriteFile(path, []byte(strconv.Itoa(req.OOMScoreAdj)), 0) // a wish: some sandboxes refuse it
+		}
+	}
+	if req.MemoryLimit <= 0 {
+		return nil
+	}
+	mapped, err := mappedBytes()
+	if err != nil {
+		return err
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil {
+		return fmt.Errorf("reading the limit of address space: %w", err)
+	}
+	limit.Cur = min(mapped+uint64(req.MemoryLimit), limit.Max)
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &limit); err != nil {
+		return fmt.Errorf("limiting address space to %d bytes: %w", limit.Cur, err)
+	}
+	return nil
+}
+
+// mappedBytes returns the size of this process's address space.
+func mappedBytes() (uint64, error) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	pages, _, _ := strings.Cut(string(text), " ")
+	n, err := strconv.ParseUint(pages, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("/proc/self/statm: %w", err)
+	}
+	return n * uint64(os.Getpagesize()), nil
+}
+
+// claimStdout moves the protocol's channel away from descriptor 1, where C libraries print, and lets what they print there
+// go to standard error.
+func claimStdout() (*os.File, error) {
+	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("standard output: %w", err)
+	}
+	if err := unix.Dup3(2, 1, 0); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("standard output: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "worker-channel"), nil
+}

@@ -1,0 +1,173 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// hosted is a session at the worker's end.
+type hosted struct {
+	session backends.Session
+	graph   *graph.Graph
+	folder  string
+	inputs  *region
+	outputs *region
+	views   tensor.List // of the inputs
+}
+
+func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
+	s.mu.Lock()
+	s.folders[r.Folder] = true
+	s.mu.Unlock()
+	h := &hosted{folder: r.Folder}
+	defer func() {
+		if err != nil {
+			s.release(h)
+		}
+	}()
+	if h.graph, err = readGraph(r); err != nil {
+		return nil, err
+	}
+	if h.inputs, err = openRegion(r.Inputs, true); err != nil {
+		return nil, badMessage("inputs: %v", err)
+	}
+	if h.outputs, err = openRegion(r.Outputs, false); err != nil {
+		return nil, badMessage("outputs: %v", err)
+	}
+	if err := h.viewInputs(r.Layout); err != nil {
+		return nil, badMessage("%v", err)
+	}
+	opts := backends.Options{Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Extra: r.Extra}
+	if h.session, err = s.backend.Compile(ctx, h.graph, opts); err != nil {
+		return nil, err
+	}
+	s.lastID++
+	s.sessions[s.lastID] = h
+	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory())}, nil
+}
+
+func readGraph(r compileRequest) (*graph.Graph, error) {
+	if r.GraphFormat != formatONNX {
+		return nil, badMessage("graph format %q is unknown (known: %s)", r.GraphFormat, formatONNX)
+	}
+	encoded, err := os.ReadFile(r.Graph)
+	if err != nil {
+		return nil, badMessage("graph: %v", err)
+	}
+	g, err := onnx.Read(encoded)
+	if err != nil {
+		return nil, badInput(fmt.Errorf("graph: %w", err))
+	}
+	return g, nil
+}
+
+// viewInputs checks the layout against the graph.
+func (h *hosted) viewInputs(places []place) error {
+	if len(places) != len(h.graph.Inputs) {
+		return fmt.Errorf("the layout has %d inputs, the graph %d", len(places), len(h.graph.Inputs))
+	}
+	for i, p := range places {
+		want := h.graph.Inputs[i]
+		if p.Name != want.Name || p.DType != want.DType.String() || !slices.Equal(p.Shape, want.Shape) {
+			return fmt.Errorf("input %d is laid out as %q %s%v, the graph has %q %v", i, p.Name, p.DType, p.Shape, want.Name, want.Type)
+		}
+		t, err := p.view(h.inputs.data)
+		if err != nil {
+			return err
+		}
+		h.views = append(h.views, tensor.Named{Name: p.Name, Tensor: t})
+	}
+	return nil
+}
+
+func (s *server) session(id int) (*hosted, error) {
+	h, ok := s.sessions[id]
+	if !ok {
+		return nil, badMessage("there is no session %d", id)
+	}
+	return h, nil
+}
+
+func (s *server) run(ctx context.Context, r sessionRequest) (any, error) {
+	h, err := s.session(r.Session)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.inputs.fetch(); err != nil {
+		return nil, err
+	}
+	out, err := h.session.Run(ctx, h.views)
+	if err != nil {
+		if backends.CheckInputs(h.graph, h.views) != nil {
+			return nil, badInput(err)
+		}
+		return nil, err
+	}
+	l, err := h.store(out)
+	if err != nil {
+		return nil, err
+	}
+	return runReply{Layout: l.places, Size: int64(len(h.outputs.data)), Timing: toTiming(h.session.LastTiming()),
+		Memory: wireMemory(h.session.Memory())}, nil
+}
+
+// store copies the outputs into the shared file, which grows as needed.
+func (h *hosted) store(out tensor.List) (layout, error) {
+	var l layout
+	for _, t := range out {
+		if err := l.add(t.Name, t.DType(), t.Shape()); err != nil {
+			return l, err
+		}
+	}
+	if err := h.outputs.grow(l.size); err != nil {
+		return l, err
+	}
+	for i, t := range out {
+		l.places[i].store(h.outputs.data, t.Tensor)
+	}
+	return l, h.outputs.publish()
+}
+
+func (s *server) closeSession(r sessionRequest) (any, error) {
+	h, err := s.session(r.Session)
+	if err != nil {
+		return nil, err
+	}
+	delete(s.sessions, r.Session)
+	return struct{}{}, s.release(h)
+}
+
+// closeAll closes every session.
+func (s *server) closeAll() error {
+	var errs []error
+	for id, h := range s.sessions {
+		delete(s.sessions, id)
+		errs = append(errs, s.release(h))
+	}
+	return errors.Join(errs...)
+}
+
+// release closes what there is of a session.
+func (s *server) release(h *hosted) (err error) {
+	if h.session != nil {
+		err = h.session.Close()
+	}
+	for _, r := range []*region{h.inputs, h.outputs} {
+		if r != nil {
+			r.close()
+		}
+	}
+	removeFolder(h.folder)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.folders, h.folder)
+	return err
+}

@@ -1,0 +1,204 @@
+package worker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// session is a compiled graph in a worker.
+type session struct {
+	worker  *Worker
+	owned   bool // closing the session closes the worker
+	id      int
+	graph   *graph.Graph // with the taps as outputs
+	folder  *folder      // nil once it is removed
+	inputs  *region
+	outputs *region
+	layout  layout // of inputs
+	timing  backends.Timing
+	memory  backends.MemoryUse
+	closed  bool
+}
+
+// Compile sends the graph to the worker. Errors of the graph's encoding and of taps are found on this side.
+func (w *Worker) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
+	s, err := w.compile(ctx, g, opts)
+	if err != nil { // not a nil *session in a Session
+		return nil, err
+	}
+	return s, nil
+}
+
+func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Options) (_ *session, err error) {
+	s := &session{worker: w}
+	if s.graph, err = g.WithTaps(opts.Taps); err != nil {
+		return nil, badInput(err)
+	}
+	for _, v := range g.Inputs {
+		if err := s.layout.add(v.Name, v.DType, v.Shape); err != nil {
+			return nil, badInput(err)
+		}
+	}
+	defer func() {
+		if err != nil || removeEarly {
+			s.removeFolder()
+		}
+		if err != nil {
+			s.unmap()
+		}
+	}()
+	if err := s.makeFiles(g); err != nil {
+		return nil, err
+	}
+	req := compileRequest{
+		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Inputs: s.inputs.file.Name(),
+		Outputs: s.outputs.file.Name(), Layout: s.layout.places, Precision: string(opts.Precision), Threads: opts.Threads,
+		Taps: opts.Taps, Extra: opts.Extra,
+	}
+	var r compileReply
+	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
+		return nil, err
+	}
+	s.id, s.memory = r.Session, backends.MemoryUse(r.Memory)
+	return s, nil
+}
+
+// makeFiles makes the folder, with room for the outputs that the first run adds, and the files that the worker opens.
+func (s *session) makeFiles(g *graph.Graph) (err error) {
+	need := s.layout.size
+	for _, v := range g.Constants() {
+		need += int64(v.Len()) * int64(v.DType.Size())
+	}
+	for _, p := range s.graph.Outputs {
+		need += int64(p.Value.Len()) * 8 // a float64 session widens what the graph declares as float32
+	}
+	if s.folder, err = newFolder(need); err != nil {
+		return err
+	}
+	if err := writeGraph(s.folder.file("graph"), g); err != nil {
+		return fmt.Errorf("graph for the worker of backend %s: %w", s.worker.spec.Name, err)
+	}
+	if s.inputs, err = createRegion(s.folder.file("inputs"), s.layout.size); err != nil {
+		return err
+	}
+	s.outputs, err = createRegion(s.folder.file("outputs"), 0)
+	return err
+}
+
+func writeGraph(path string, g *graph.Graph) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
+}
+
+// Run copies the inputs into the shared file, lets the worker compute and returns views of its outputs.
+func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
+	if s.closed {
+		return nil, fmt.Errorf("backend %s: the session is closed", s.worker.spec.Name)
+	}
+	if len(inputs) != len(s.layout.places) {
+		return nil, badInput(fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(s.layout.places)))
+	}
+	for _, p := range s.layout.places {
+		t := inputs.Get(p.Name)
+		if t == nil {
+			return nil, badInput(fmt.Errorf("input %q is missing", p.Name))
+		}
+		if t.DType().String() != p.DType || !slices.Equal(t.Shape(), p.Shape) {
+			return nil, badInput(fmt.Errorf("input %q is %v, the session was compiled for %s%v", p.Name, t, p.DType, p.Shape))
+		}
+		p.store(s.inputs.data, t)
+	}
+	if err := s.inputs.publish(); err != nil {
+		return nil, fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
+	}
+	var r runReply
+	if err := s.worker.call(ctx, s.worker.spec.Deadline, kindRun, sessionRequest{s.id}, &r); err != nil {
+		return nil, err
+	}
+	out, err := s.view(r)
+	if err != nil {
+		return nil, fmt.Errorf("outputs of the worker of backend %s: %w", s.worker.spec.Name, err)
+	}
+	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
+	return out, nil
+}
+
+// view checks what the worker says of its outputs against the graph and maps them.
+func (s *session) view(r runReply) (tensor.List, error) {
+	if err := s.outputs.refresh(r.Size); err != nil {
+		return nil, err
+	}
+	if err := s.outputs.fetch(); err != nil {
+		return nil, err
+	}
+	if len(r.Layout) != len(s.graph.Outputs) {
+		return nil, fmt.Errorf("got %d, the graph has %d", len(r.Layout), len(s.graph.Outputs))
+	}
+	out := make(tensor.List, len(r.Layout))
+	for i, p := range r.Layout {
+		want := s.graph.Outputs[i]
+		if p.Name != want.Name || !slices.Equal(p.Shape, want.Value.Shape) {
+			return nil, fmt.Errorf("output %d is %q %v, the graph has %q %v", i, p.Name, p.Shape, want.Name, want.Value.Shape)
+		}
+		t, err := p.view(s.outputs.data)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = tensor.Named{Name: p.Name, Tensor: t}
+	}
+	return out, nil
+}
+
+// LastTiming returns the worker's clock, without the transport, which the caller's own clock includes.
+func (s *session) LastTiming() backends.Timing { return s.timing }
+
+// Memory returns what the worker's session held after the last request.
+func (s *session) Memory() backends.MemoryUse { return s.memory }
+
+// Close ends the session, and its worker if nothing else uses it. A worker that has died already is no error here: the call
+// that it died over has said so.
+func (s *session) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	defer s.unmap()
+	defer s.removeFolder()
+	if s.owned {
+		return s.worker.Close()
+	}
+	err := s.worker.call(context.Background(), s.worker.spec.questionTimeout(), kindClose, sessionRequest{s.id}, &struct{}{})
+	if goesOn(err) {
+		return err
+	}
+	return nil
+}
+
+func (s *session) removeFolder() {
+	if s.folder != nil {
+		s.folder.remove()
+		s.folder = nil
+	}
+}
+
+func (s *session) unmap() {
+	for _, r := range []*region{s.inputs, s.outputs} {
+		if r != nil {
+			r.close()
+		}
+	}
+	s.inputs, s.outputs = nil, nil
+}

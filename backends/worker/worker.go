@@ -1,0 +1,309 @@
+package worker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+)
+
+// Worker is one running process. It is a backends.Backend whose sessions share the process: one request at a time, others
+// wait for their turn, and the death of the process is the death of all its sessions.
+type Worker struct {
+	spec  Spec
+	proc  *process
+	hello Hello
+
+	turn    chan struct{} // holds one token: the right to make a request
+	nextID  uint64        // of the last request; under turn
+	dead    error         // what every call returns from now on; under turn
+	closing atomic.Bool
+
+	replies chan message  // closed by the reader
+	readErr error         // why the reader ended; valid once replies is closed
+	quit    chan struct{} // closed when nobody will take replies any more
+}
+
+// Start starts a worker and waits for its hello. Its errors wrap an *backends.Unavailable with the reason worker_not_found,
+// worker_start_failed or worker_version_mismatch; if ctx is cancelled, the error wraps context.Canceled instead.
+func Start(ctx context.Context, spec Spec) (*Worker, error) {
+	argv, err := spec.command()
+	if err != nil {
+		return nil, err
+	}
+	proc, err := startProcess(argv, spec.Env)
+	if err != nil {
+		return nil, startFailed(spec.Name, backends.WorkerStartFailed, err)
+	}
+	w := &Worker{spec: spec, proc: proc, turn: make(chan struct{}, 1), replies: make(chan message, 1), quit: make(chan struct{})}
+	w.turn <- struct{}{}
+	go w.read()
+	if err := w.greet(ctx); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Worker) greet(ctx context.Context) error {
+	name := w.spec.Name
+	req := helloRequest{Protocol: Protocol, MemoryLimit: w.spec.memoryLimit(), OOMScoreAdj: 1000}
+	err := w.call(ctx, w.spec.startTimeout(), kindHello, req, &w.hello)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil {
+		return startFailed(name, backends.WorkerStartFailed, err)
+	}
+	if v := w.hello.Protocol; v.Major != Protocol.Major {
+		return startFailed(name, backends.WorkerVersionMismatch, fmt.Errorf("%s speaks version %v of the worker protocol, "+
+			"this program %v: use builds of one major version", w.proc.cmd.Path, v, Protocol))
+	}
+	if w.hello.Backend != name {
+		return startFailed(name, backends.WorkerStartFailed, fmt.Errorf("%s is a worker of backend %q", w.proc.cmd.Path,
+			w.hello.Backend))
+	}
+	return nil
+}
+
+// Hello returns what the worker said of itself.
+func (w *Worker) Hello() Hello { return w.hello }
+
+// Name returns the name of the backend.
+func (w *Worker) Name() string { return w.spec.Name }
+
+// Probe asks the worker. A worker that dies over it is unavailable with the reason worker_start_failed.
+func (w *Worker) Probe(ctx context.Context) backends.Availability {
+	var r probeReply
+	if err := w.call(ctx, w.spec.questionTimeout(), kindProbe, struct{}{}, &r); err != nil {
+		return unavailable(err)
+	}
+	a := r.availability()
+	a.Facts = append(a.Facts, backends.Fact{Key: "worker", Value: w.proc.cmd.Path},
+		backends.Fact{Key: "worker_protocol", Value: w.hello.Protocol.String()})
+	return a
+}
+
+func unavailable(err error) backends.Availability {
+	var u *backends.Unavailable
+	if errors.As(err, &u) {
+		return backends.Availability{Reason: u.Reason, Detail: u.Detail}
+	}
+	return backends.Availability{Reason: backends.WorkerStartFailed, Detail: err.Error()}
+}
+
+// Supports asks the worker. Where it cannot be asked, the answer is Unsupported with the reason.
+func (w *Worker) Supports(op graph.Op, precision backends.Precision) backends.Support {
+	s, err := w.supports(op, precision)
+	if err != nil {
+		return unsupported(err)
+	}
+	return s
+}
+
+func (w *Worker) supports(op graph.Op, precision backends.Precision) (backends.Support, error) {
+	wire, err := toWireOp(op)
+	if err != nil {
+		return backends.Support{Reason: backends.OperatorUnsupported, Detail: err.Error()}, nil
+	}
+	var r supportsReply
+	req := supportsRequest{Op: wire, Precision: string(precision)}
+	if err := w.call(context.Background(), w.spec.questionTimeout(), kindSupports, req, &r); err != nil {
+		return backends.Support{}, err
+	}
+	return r.support()
+}
+
+func unsupported(err error) backends.Support {
+	a := unavailable(err)
+	return backends.Support{Level: backends.Unsupported, Reason: a.Reason, Detail: a.Detail}
+}
+
+// call makes one request. timeout bounds it from the moment its turn has come; 0 means that ctx alone does. What is not
+// answered in time is killed, as a computation in C cannot be interrupted otherwise.
+func (w *Worker) call(ctx context.Context, timeout time.Duration, kind string, body, reply any) error {
+	select {
+	case <-w.turn:
+		defer func() { w.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the worker of backend %s: %w", w.spec.Name, context.Cause(ctx))
+	}
+	if w.dead != nil {
+		return w.dead
+	}
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("%s on the worker of backend %s: %w", kind, w.spec.Name, err)
+	}
+	w.nextID++
+	payload, err := encodeMessage(w.nextID, kind, body)
+	if err != nil {
+		return fmt.Errorf("worker of backend %s: %w", w.spec.Name, err)
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	stop := context.AfterFunc(ctx, w.proc.kill) // ends a blocked write, too
+	m, err := w.exchange(ctx, payload)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = w.accept(m, kind, reply)
+	}
+	if err != nil && !goesOn(err) {
+		w.dead = w.died(ctx, kind, err)
+		return w.dead
+	}
+	return err
+}
+
+// goesOn tells an error that a worker answered and survived from the end of the worker.
+func goesOn(err error) bool {
+	var answer *Error
+	if errors.As(err, &answer) {
+		return answer.Code != CodePanic && !errors.As(err, new(*Died))
+	}
+	return errors.As(err, new(*backends.Unavailable))
+}
+
+func (w *Worker) exchange(ctx context.Context, payload []byte) (message, error) {
+	if err := writeFrame(w.proc.stdin, payload); err != nil {
+		return message{}, err
+	}
+	select {
+	case m, ok := <-w.replies:
+		if !ok {
+			return message{}, w.readErr
+		}
+		return m, nil
+	case <-ctx.Done():
+		return message{}, context.Cause(ctx)
+	}
+}
+
+// accept decodes the reply to the current request.
+func (w *Worker) accept(m message, kind string, reply any) error {
+	if m.ID != w.nextID {
+		return fmt.Errorf("the worker answered request %d, request %d was asked", m.ID, w.nextID)
+	}
+	switch m.Kind {
+	case kind:
+		return m.decode(reply)
+	case kindError:
+		var e wireError
+		if err := m.decode(&e); err != nil {
+			return err
+		}
+		return e.err(w.spec.Name)
+	}
+	return fmt.Errorf("the worker answered a %s request with a %q message", kind, m.Kind)
+}
+
+// read passes frames on until the worker's output ends or is not understood.
+func (w *Worker) read() {
+	defer close(w.replies)
+	r := bufio.NewReader(w.proc.stdout)
+	for {
+		payload, err := readFrame(r)
+		if err != nil {
+			w.readErr = err
+			return
+		}
+		m, err := decodeMessage(payload)
+		if err != nil {
+			w.readErr = err
+			return
+		}
+		select {
+		case w.replies <- m:
+		case <-w.quit:
+			return
+		}
+	}
+}
+
+// died ends the process and describes its end. err is why the current request failed.
+func (w *Worker) died(ctx context.Context, stage string, err error) *Died {
+	d := &Died{Backend: w.spec.Name, Stage: stage}
+	grace := closeGrace // it is ending by itself
+	gone := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE)
+	switch {
+	case w.closing.Load():
+		d.Cause = ErrClosed
+	case ctx.Err() != nil:
+		d.Cause, d.Deadline, grace = context.Cause(ctx), errors.Is(ctx.Err(), context.DeadlineExceeded), 0
+	case !gone && !errors.As(err, new(*Error)):
+		d.Cause, grace = err, 0
+	case !gone:
+		d.Cause = err // a panic that it reported before ending
+	}
+	w.proc.stdin.Close()
+	ended := w.proc.end(grace)
+	w.proc.report(d)
+	w.release()
+	if d.Cause == nil && !ended {
+		d.Cause = errors.New("it cannot be killed; it may be stuck in a driver")
+	} else if d.Cause == nil && w.proc.wasKilled() {
+		d.Cause = errors.New("it closed its output and did not exit, killed")
+	}
+	d.OOM = d.Cause == nil && w.proc.ranOutOfMemory(d, w.spec.memoryLimit() > 0)
+	return d
+}
+
+func (w *Worker) release() {
+	w.proc.stdin.Close()
+	w.proc.stdout.Close()
+	select {
+	case <-w.quit:
+	default:
+		close(w.quit)
+	}
+}
+
+// Close ends the worker: it is asked to end, then its input is closed, then it is killed. A request in progress is not
+// waited for; it returns a *Died with the cause ErrClosed. Close fails only where the process cannot be killed.
+func (w *Worker) Close() error {
+	if w.closing.Swap(true) {
+		return nil
+	}
+	select {
+	case <-w.turn:
+		if w.dead == nil {
+			w.dead = fmt.Errorf("backend %s: %w", w.spec.Name, ErrClosed)
+			w.nextID++
+			if m, err := encodeMessage(w.nextID, kindShutdown, struct{}{}); err == nil && writeFrame(w.proc.stdin, m) == nil {
+				select {
+				case <-w.proc.exited:
+				case <-time.After(closeGrace):
+				}
+			}
+		}
+		defer func() { w.turn <- struct{}{} }()
+		defer w.release()
+	default: // the request in progress finds its worker gone, and releases
+	}
+	w.proc.stdin.Close()
+	if !w.proc.end(closeGrace) {
+		return fmt.Errorf("the worker of backend %s (process %d) cannot be killed", w.spec.Name, w.proc.cmd.Process.Pid)
+	}
+	return nil
+}
+
+// ended tells whether the process is gone.
+func (w *Worker) ended() bool {
+	select {
+	case <-w.proc.exited:
+		return true
+	default:
+		return false
+	}
+}

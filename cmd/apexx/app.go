@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/exit"
+)
+
+// run executes one command line and returns its exit code. Errors are printed here and nowhere else: one line that names
+// the program, on stderr (a list of problems has one line each).
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(stderr, "apexx: internal error: %v (please report it with the command line)\n", r)
+			code = exit.Internal
+		}
+	}()
+	app := newApp(stdin, stdout, stderr)
+	err := app.RunContext(ctx, repeatFlag(args, "--image"))
+	if err == nil {
+		return exit.OK
+	}
+	var coded *exit.Error
+	if !errors.As(err, &coded) || coded.Err != nil {
+		fmt.Fprintf(stderr, "apexx: %v\n", err)
+	}
+	return exit.Code(err)
+}
+
+// repeatFlag lets one flag take several values in a row, as a shell's *.png gives them: "--image a b" becomes
+// "--image a --image b".
+func repeatFlag(args []string, flag string) []string {
+	var out []string
+	inList := false
+	for i, a := range args {
+		switch {
+		case strings.HasPrefix(a, "-") && a != "-":
+			inList = false
+		case inList:
+			out = append(out, flag)
+		}
+		out = append(out, a)
+		if i > 0 && args[i-1] == flag && a != flag {
+			inList = true
+		}
+	}
+	return out
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:                      "apexx",
+		Usage:                     "run the Apex-X model on several backends and prove that they agree",
+		Description:               exitCodeTable,
+		HideVersion:               true,
+		HideHelpCommand:           true,
+		EnableBashCompletion:      true,
+		DisableSliceFlagSeparator: true, // --set model.pv_channels=[64,128,192] is one value
+		Reader:                    stdin,
+		Writer:                    stdout,
+		ErrWriter:                 stderr,
+		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
+		Commands: []*cli.Command{
+			runCommand(), matrixCommand(), exportCommand(), capsCommand(), configCommand(), versionCommand(),
+			completionCommand(), manCommand(), workerCommand(),
+		},
+	}
+	app.Action = func(c *cli.Context) error {
+		if c.NArg() > 0 {
+			return usagef("unknown command %q%s", c.Args().First(), suggest(c.Args().First(), app.Commands))
+		}
+		return cli.ShowAppHelp(c)
+	}
+	strict(app.Commands)
+	app.OnUsageError = onUsageError
+	return app
+}
+
+const exitCodeTable = `Exit codes: 0 pass · 1 parity failure · 2 wrong usage or bad input · 5 backend or environment unavailable ·
+6 internal error, crash or hang · 130 interrupted.
+
+Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
+those backends, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, NO_COLOR turns colours off.`
+
+// strict makes every command reject what urfave/cli would ignore or print help for.
+func strict(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = onUsageError
+		c.HideHelpCommand = true
+		if len(c.Subcommands) > 0 {
+			name, subs := c.Name, c.Subcommands
+			strict(subs)
+			c.Action = func(ctx *cli.Context) error {
+				if ctx.NArg() > 0 {
+					return usagef("unknown command %q%s", name+" "+ctx.Args().First(), suggest(ctx.Args().First(), subs))
+				}
+				return cli.ShowSubcommandHelp(ctx)
+			}
+			continue
+		}
+		action := c.Action
+		c.Action = func(ctx *cli.Context) error {
+			if ctx.NArg() > 0 && !ctx.Bool("help") {
+				return usagef("unexpected argument %q (flags come before their values; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
+			}
+			return action(ctx)
+		}
+	}
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		text = "unknown flag " + name
+	}
+	return usagef("%s (see apexx %s --help)", text, c.Command.Name)
+}
+
+func usagef(format string, args ...any) error {
+	return exit.With(exit.Usage, fmt.Errorf(format, args...))
+}
+
+// suggest returns a hint at the command that a misspelt name is closest to, by common prefix.
+func suggest(name string, commands []*cli.Command) string {
+	var names []string
+	for _, c := range commands {
+		if c.Hidden {
+			continue
+		}
+		if len(name) > 1 && strings.HasPrefix(c.Name, name[:2]) {
+			return fmt.Sprintf(" (did you mean %q?)", c.Name)
+		}
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf(" (commands: %s)", strings.Join(names, ", "))
+}
+
+// backendNames are the backends that apexx knows, built or not.
+var backendNames = []string{"reference", "ort", "cuda", "tensorrt"}
+
+// knownBackend resolves the alias cpu and rejects names that apexx does not know.
+func knownBackend(name string) (string, error) {
+	if name == "cpu" {
+		name = "reference"
+	}
+	if !slices.Contains(backendNames, name) {
+		return "", usagef("unknown backend %q (known: %s)", name, strings.Join(backendNames, ", "))
+	}
+	return name, nil
+}
+
+// parsePrecisions reads a comma-separated list.
+func parsePrecisions(list string) ([]backends.Precision, error) {
+	var out []backends.Precision
+	for _, s := range strings.Split(list, ",") {
+		p, err := backends.ParsePrecision(strings.TrimSpace(s))
+		if err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/reports"
+)
+
+// The files that export writes.
+const (
+	modelFile    = "model.onnx"
+	manifestFile = "export_manifest.json"
+)
+
+func exportCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "out", Usage: "folder `DIR` for " + modelFile + " and " + manifestFile},
+		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
+		&cli.BoolFlag{Name: "taps", Usage: "make every intermediate an output too, as tap.NAME"},
+	}
+	flags = append(flags, modelFlags()...)
+	return &cli.Command{
+		Name:  "export",
+		Usage: "write the model as one ONNX file with a manifest",
+		Description: "The file runs in any ONNX runtime: the project's own operators carry bodies of standard operators.\n" +
+			"SOURCE_DATE_EPOCH fixes the time in the manifest, for reproducible files.",
+		Flags:  append(flags, decodeFlags()...),
+		Action: exportModel,
+	}
+}
+
+func exportModel(c *cli.Context) error {
+	dir := c.String("out")
+	if dir == "" {
+		return usagef("--out DIR is missing")
+	}
+	decode, err := decodeOf(c)
+	if err != nil {
+		return err
+	}
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	opts := model.Options{Batch: 1, Height: 512, Width: 512, Decode: decode}
+	if m.SizeGiven {
+		opts.Height, opts.Width = m.Config.Model.InputHeight, m.Config.Model.InputWidth
+	}
+	if c.IsSet("shape") {
+		if opts.Batch, opts.Height, opts.Width, err = parseShape(c.String("shape")); err != nil {
+			return err
+		}
+	}
+	g, err := m.Graph(opts)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	if c.Bool("taps") {
+		if g, err = g.WithTaps([]string{"all"}); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	hash := sha256.New()
+	path := filepath.Join(dir, modelFile)
+	err = atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
+		return onnx.Write(io.MultiWriter(w, hash), g, onnx.WriteOptions{})
+	})
+	if err != nil {
+		return err
+	}
+	manifest, err := reports.NewManifest(m.Config, opts, g, modelFile, hex.EncodeToString(hash.Sum(nil)))
+	if err != nil {
+		return err
+	}
+	manifest.Model.Config, manifest.Model.Weights, manifest.Model.Classes = m.ConfigDigest, m.WeightsDigest, m.Classes
+	err = atomicfile.WriteFile(filepath.Join(dir, manifestFile), 0o644, func(w io.Writer) error { return printJSON(w, manifest) })
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "%s  %.1f MB  sha256 %s\n", path, float64(info.Size())/1e6, manifest.Artifacts.ONNXSHA256)
+	return err
+}

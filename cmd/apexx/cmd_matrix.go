@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/execute"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
+)
+
+func matrixCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "backends", Value: "available", Usage: "comma-separated `LIST` of backends, or available"},
+		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes"},
+		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` (default: fp32, and fp64 of the reference as the oracle)"},
+		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile: quality, balanced or edge"},
+		&cli.StringFlag{Name: "report", Usage: "write report.json, report.md and index.html to the folder `DIR`"},
+		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
+		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "executions at a time; every one uses --threads threads"},
+		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running one cell"},
+		&cli.BoolFlag{Name: "taps", Usage: "compare every intermediate as well"},
+	}
+	flags = append(flags, modelFlags()...)
+	flags = append(flags, backendFlags()...)
+	return &cli.Command{
+		Name:  "matrix",
+		Usage: "compare backends with each other over many cases",
+		Description: "Every execution runs in a worker process of its own. A cell ends as pass, explained (decisions differ by no more than\n" +
+			"the scores moved), fail, unsupported, crashed, hung or not-run. Exit codes: 1 with a failing cell, else 6 with a crashed\n" +
+			"or hung one, else 5 without a comparable one, else 0.",
+		Flags:  append(flags, decodeFlags()...),
+		Action: runMatrix,
+	}
+}
+
+func runMatrix(c *cli.Context) error {
+	profile, err := parity.ParseProfile(c.String("profile"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	decode, err := decodeOf(c)
+	if err != nil {
+		return err
+	}
+	threads, err := threadsOf(c)
+	if err != nil {
+		return err
+	}
+	if c.Int("jobs") < 1 || c.Duration("deadline") <= 0 {
+		return usagef("--jobs and --deadline must be positive")
+	}
+	columns, err := chosenColumns(c)
+	if err != nil {
+		return err
+	}
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	cases, err := openCases(c, m, decode)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
+		Extra: map[string]map[string]string{"ort": extraOptions(c, "ort")},
+		Open: func(name string) (backends.Backend, error) {
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+		}}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	for i := range cases {
+		runner.Cases[cases[i].Name] = &cases[i]
+		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))
+	}
+	return matrixReport(c, m, cases, spec)
+}
+
+func matrixName(c *cli.Context) string {
+	if cases := c.String("cases"); cases != "builtin" {
+		return filepath.Base(cases)
+	}
+	return "builtin"
+}
+
+// chosenColumns lists backend and precision of every execution. Without --precisions the reference runs in float64 too, as
+// the oracle.
+func chosenColumns(c *cli.Context) ([]parity.Column, error) {
+	names, err := chosenBackends(c.Context, c.String("backends"))
+	if err != nil {
+		return nil, err
+	}
+	var precisions []backends.Precision
+	if c.IsSet("precisions") {
+		if precisions, err = parsePrecisions(c.String("precisions")); err != nil {
+			return nil, err
+		}
+	}
+	var columns []parity.Column
+	for _, name := range names {
+		list := precisions
+		switch {
+		case list == nil && name == "reference":
+			list = []backends.Precision{backends.FP64, backends.FP32}
+		case list == nil:
+			list = []backends.Precision{backends.FP32}
+		}
+		for _, p := range list {
+			columns = append(columns, parity.Column{Backend: name, Precision: p})
+		}
+	}
+	return columns, nil
+}
+
+// chosenBackends resolves --backends. Named backends that are absent stay in the list: their cells say why they did not run.
+func chosenBackends(ctx context.Context, list string) ([]string, error) {
+	var names []string
+	if list == "available" {
+		for _, b := range execute.DetectCaps(ctx).Backends {
+			if b.Available {
+				names = append(names, b.Name)
+			}
+		}
+		return names, nil
+	}
+	for _, s := range strings.Split(list, ",") {
+		name, err := knownBackend(strings.TrimSpace(s))
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// openCases reads the cases of --cases.
+func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
+	if dir := c.String("cases"); dir != "builtin" {
+		return source.LoadCases(dir, m, d)
+	}
+	if c.String("config") == "" {
+		var err error
+		if m, err = m.With(source.BuiltinOverrides); err != nil {
+			return nil, err
+		}
+	}
+	var cases []source.Case
+	add := func(prefix string, images []fixtures.Image) error {
+		for _, im := range images {
+			name := strings.TrimSuffix(im.Name, filepath.Ext(im.Name))
+			one, err := m.PictureCase(prefix+name, im.Data, d)
+			if err != nil {
+				return err
+			}
+			cases = append(cases, one)
+		}
+		return nil
+	}
+	if err := add("", fixtures.Photos()); err != nil {
+		return nil, err
+	}
+	return cases, add("scene-", fixtures.BuiltinScenes())
+}
+
+// progress tells a terminal how far a matrix is.
+func progress(c *cli.Context, total int) func(*parity.Case, parity.Column, *parity.Execution) {
+	if !isTerminal(c.App.ErrWriter) {
+		return func(*parity.Case, parity.Column, *parity.Execution) {}
+	}
+	done, start := 0, time.Now()
+	return func(cs *parity.Case, col parity.Column, e *parity.Execution) {
+		done++
+		left := time.Duration(float64(time.Since(start)) / float64(done) * float64(total-done)).Round(time.Second)
+		fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K[%d/%d] %s %s %s, %v left", done, total, cs.Name, col, e.State, left)
+		if done == total {
+			fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/source"
+)
+
+// modelFlags choose the model, in every command that runs it.
+func modelFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "weights", Usage: "`FILE` in safetensors form, or hashed:SEED (default: the trained nano weights in the binary)"},
+		&cli.StringFlag{Name: "config", Usage: "YAML configuration `FILE` (default: profile and classes of the weights)"},
+		&cli.StringSliceFlag{Name: "set", Usage: "override one configuration key, `SECTION.KEY=VALUE`; may be repeated"},
+	}
+}
+
+// openModel reads what modelFlags say.
+func openModel(c *cli.Context) (*source.Model, error) {
+	m, err := source.Open(source.ModelRequest{
+		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
+	})
+	return m, exit.With(exit.Usage, err)
+}
+
+// decodeFlags set decoding and suppression.
+func decodeFlags() []cli.Flag {
+	d := model.DefaultDecode()
+	return []cli.Flag{
+		&cli.Float64Flag{Name: "score-threshold", Value: 0.05, Usage: "least score of a detection, in [0, 1]"},
+		&cli.IntFlag{Name: "pre-nms-topk", Value: d.PreNMSTopK, Usage: "candidates kept per pyramid level"},
+		&cli.Float64Flag{Name: "iou-threshold", Value: 0.6, Usage: "overlap above which the weaker box of a class is dropped, in [0, 1]"},
+		&cli.IntFlag{Name: "max-detections", Value: d.MaxDetections, Usage: "rows of the detection outputs"},
+	}
+}
+
+func decodeOf(c *cli.Context) (model.Decode, error) {
+	d := model.Decode{
+		ScoreThreshold: float32(c.Float64("score-threshold")), PreNMSTopK: c.Int("pre-nms-topk"),
+		IoUThreshold: float32(c.Float64("iou-threshold")), MaxDetections: c.Int("max-detections"),
+	}
+	return d, exit.With(exit.Usage, d.Validate())
+}
+
+// backendFlags are the options of a session.
+func backendFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "threads", Usage: "threads per session (default: all processors)", DefaultText: "all"},
+		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort: cpu, cuda or tensorrt"},
+		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort: none, basic, extended or all"},
+	}
+}
+
+// extraOptions returns the options that belong to one backend alone.
+func extraOptions(c *cli.Context, backend string) map[string]string {
+	if backend != "ort" {
+		return nil
+	}
+	return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}
+}
+
+func threadsOf(c *cli.Context) (int, error) {
+	n := c.Int("threads")
+	if n < 0 || n > maxThreads || c.IsSet("threads") && n == 0 {
+		return 0, usagef("--threads %d is outside [1, %d]", n, maxThreads)
+	}
+	return n, nil
+}
+
+const maxThreads = 1024
+
+// parseShape reads BxCxHxW, such as 1x3x512x512.
+func parseShape(s string) (batch, height, width int, err error) {
+	var channels int
+	var rest string
+	n, _ := fmt.Sscanf(s+" .", "%dx%dx%dx%d %s", &batch, &channels, &height, &width, &rest)
+	if n != 5 || rest != "." || channels != 3 || slices.Min([]int{batch, height, width}) < 1 {
+		return 0, 0, 0, usagef("--shape %q: want Bx3xHxW, such as 1x3x512x512", s)
+	}
+	return batch, height, width, nil
+}

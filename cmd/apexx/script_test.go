@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/source"
+)
+
+// TestMain lets the test binary be apexx, for the scripts and for the workers that they start.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"apexx": main})
+}
+
+// TestScripts runs the command lines of testdata/script and checks what a user sees of them. Beside testscript's own
+// commands there are:
+//
+//	status CODE apexx ARG…   run and compare the exit code
+//	line FILE                the file has exactly one line, and no stack trace
+//	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
+//	photo FILE WxH           write a small picture
+func TestScripts(t *testing.T) {
+	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			library := os.Getenv("APEXX_ORT_LIB")
+			if found, _ := filepath.Glob(filepath.Join(dir, "libonnxruntime*")); library == "" && len(found) > 0 {
+				library = found[0]
+			}
+			env.Setenv("ORT_LIB", library)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "ort":
+				return cgoEnabled && (os.Getenv("APEXX_ORT_LIB") != "" || exists(filepath.Join(dir, "libonnxruntime.so.1"))), nil
+			case "full":
+				return exists("/dev/full"), nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
+		},
+	})
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status CODE program ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := err.(*exec.ExitError); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func oneLine(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile(args[0])
+	lines := strings.Count(text, "\n")
+	if neg || lines != 1 || !strings.HasSuffix(text, "\n") || strings.Contains(text, "goroutine ") {
+		ts.Fatalf("%s has %d lines, want one:\n%s", args[0], lines, text)
+	}
+}
+
+func writeTensors(ts *testscript.TestScript, _ bool, args []string) {
+	var h, w int
+	if _, err := fmt.Sscanf(args[1], "%dx%d", &h, &w); err != nil {
+		ts.Fatalf("%s: want HxW", args[1])
+	}
+	kind := "noise"
+	if len(args) > 2 {
+		kind = args[2]
+	}
+	image, name := tensor.New(tensor.Float32, 1, 3, h, w), "image"
+	for i := range tensor.Data[float32](image) {
+		tensor.Data[float32](image)[i] = float32(i*7919%1000) / 1000
+	}
+	switch kind {
+	case "nan":
+		tensor.Data[float32](image)[5] = float32(math.NaN())
+	case "rank3":
+		image, _ = image.Reshaped(3, h, w)
+	case "float64":
+		image = tensor.New(tensor.Float64, 1, 3, h, w)
+	case "noimage":
+		name = "picture"
+	}
+	ts.Check(source.WriteTensors(ts.MkAbs(args[0]), nil, tensor.List{{Name: name, Tensor: image}}))
+}
+
+func writePhoto(ts *testscript.TestScript, _ bool, args []string) {
+	var w, h int
+	if _, err := fmt.Sscanf(args[1], "%dx%d", &w, &h); err != nil {
+		ts.Fatalf("%s: want WxH", args[1])
+	}
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			img.SetNRGBA(x, y, color.NRGBA{uint8(x * 3), uint8(y * 5), uint8((x ^ y) * 2), 255})
+		}
+	}
+	var buf bytes.Buffer
+	ts.Check(png.Encode(&buf, img))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), buf.Bytes(), 0o644))
+}
+
+func TestRepeatFlag(t *testing.T) {
+	for _, c := range [][2]string{
+		{"run --image a b c --json -", "run --image a --image b --image c --json -"},
+		{"run --image a --image b c", "run --image a --image b --image c"},
+		{"run --image=a b", "run --image=a b"},
+		{"run --image", "run --image"},
+		{"run --set image b", "run --set image b"},
+	} {
+		if got := strings.Join(repeatFlag(strings.Fields(c[0]), "--image"), " "); got != c[1] {
+			t.Errorf("%s: got %s", c[0], got)
+		}
+	}
+}
+
+func TestParseShape(t *testing.T) {
+	if b, h, w, err := parseShape("2x3x384x640"); err != nil || b != 2 || h != 384 || w != 640 {
+		t.Errorf("%d %d %d %v", b, h, w, err)
+	}
+	for _, bad := range []string{"", "512", "1x3x512", "1x4x512x512", "0x3x512x512", "1x3x512x512x1", "1x3x512x512 2", "1,3,512,512", "1x3x-5x512"} {
+		if _, _, _, err := parseShape(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+// TestPanicIsOneLine checks that a fault of the program ends as one line and exit code 6.
+func TestPanicIsOneLine(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), nil, nil, &out, &errs); code == 0 && errs.Len() == 0 && out.Len() == 0 {
+		t.Error("a command line without a program name did nothing at all")
+	}
+}

@@ -1,0 +1,116 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
+)
+
+// levelOneScores is the tap that ranks the parents of level 2.
+const levelOneScores = "router.l1.split_utilities"
+
+// ParityCase tells the comparer what it must know of a case.
+func ParityCase(c *source.Case) parity.Case {
+	s, cfg := c.Image.Shape(), c.Model.Config
+	side := model.SideMultiple(cfg)
+	p := parity.Case{Name: c.Name, Golden: c.Expected, Setting: parity.Setting{
+		GridHeight: s[2] / side, GridWidth: s[3] / side, ImageHeight: s[2], ImageWidth: s[3], FeatureStride: cfg.Model.FFPrimaryStride,
+		ScoreThreshold: float64(c.Decode.ScoreThreshold), IoUThreshold: float64(c.Decode.IoUThreshold),
+	}}
+	if cfg.EffectiveDepth() == 2 {
+		p.Setting.LevelOneScores = "tap." + levelOneScores
+	}
+	return p
+}
+
+// MatrixRunner executes the cells of a matrix, each in a fresh worker process, so that a crash, a hang or an out-of-memory
+// costs the one execution.
+type MatrixRunner struct {
+	Cases   map[string]*source.Case
+	Open    func(backend string) (backends.Backend, error) // usually Open with Isolate
+	Threads int
+	Taps    bool
+	Extra   map[string]map[string]string // options by backend
+}
+
+// Execute implements parity.Runner.
+func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string, precision backends.Precision) (e parity.Execution) {
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			e = parity.Execution{State: parity.Crashed, Signal: "panic", Detail: fmt.Sprintf("%v\n%s", p, debug.Stack())}
+		}
+		e.Wall = time.Since(start)
+	}()
+	e, err := r.execute(ctx, r.Cases[c.Name], name, precision)
+	if err != nil {
+		return failure(ctx, err)
+	}
+	return e
+}
+
+func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string, precision backends.Precision) (parity.Execution, error) {
+	b, err := r.Open(name)
+	if err != nil {
+		return parity.Execution{}, err
+	}
+	g, err := c.Model.Graph(c.Options(c.Decode))
+	if err != nil {
+		return parity.Execution{}, err
+	}
+	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name]}
+	switch _, ranked := g.Tap(levelOneScores); {
+	case r.Taps:
+		opts.Taps = []string{"all"}
+	case ranked:
+		opts.Taps = []string{levelOneScores}
+	}
+	session, err := b.Compile(ctx, g, opts)
+	if err != nil {
+		return parity.Execution{}, err
+	}
+	outputs, err := session.Run(ctx, c.Tensors())
+	if err != nil {
+		return parity.Execution{}, errors.Join(err, session.Close())
+	}
+	e := parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}
+	return e, session.Close()
+}
+
+// failure turns an error into the state of an execution.
+func failure(ctx context.Context, err error) parity.Execution {
+	var unavailable *backends.Unavailable
+	var died *worker.Died
+	var remote *worker.Error
+	switch {
+	case errors.As(err, &unavailable):
+		return parity.Execution{State: parity.Unsupported, Reason: string(unavailable.Reason), Detail: unavailable.Detail}
+	case ctx.Err() != nil:
+		return parity.Execution{State: parity.NotRun, Reason: "interrupted", Detail: ctx.Err().Error()}
+	case errors.As(err, &died) && died.Deadline:
+		return parity.Execution{State: parity.Hung, Reason: "deadline", Detail: died.Error()}
+	case errors.As(err, &died):
+		return parity.Execution{State: parity.Crashed, Signal: signalOf(died), Detail: died.Error()}
+	case errors.As(err, &remote) && remote.Code == worker.CodePanic:
+		return parity.Execution{State: parity.Crashed, Signal: "panic", Detail: remote.Error()}
+	}
+	return parity.Execution{State: parity.NotRun, Reason: "error", Detail: err.Error()}
+}
+
+func signalOf(d *worker.Died) string {
+	switch {
+	case d.OOM:
+		return "out of memory"
+	case d.Signal != 0:
+		return d.Signal.String()
+	}
+	return fmt.Sprintf("exit status %d", d.ExitCode)
+}

@@ -1,0 +1,60 @@
+// Package execute runs the model on backends for the commands: it finds a backend by name, in this process or in a worker,
+// runs it once on an input (once.go) or for every cell of a matrix (matrix.go), and gathers what the machine can do
+// (caps.go).
+package execute
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/ort"
+	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/worker"
+)
+
+// WorkerCommand is the hidden command of apexx that serves a backend of its own to a parent process.
+const WorkerCommand = "worker"
+
+// Names lists the backends that apexx knows, whether they are built and present or not.
+var Names = []string{"reference", "ort", "cuda", "tensorrt"}
+
+// InProcess returns the backends that this program holds itself.
+func InProcess() *backends.Registry { return backends.NewRegistry(reference.New(), ort.New()) }
+
+// Options of Open.
+type Options struct {
+	Isolate     bool          // use a worker even for a backend that this program holds
+	Deadline    time.Duration // bound on each request to a worker; 0 means none
+	MemoryLimit int64         // bytes of address space of a worker beyond its start; 0 means no limit
+}
+
+// Open returns the backend of a known name. Backends with vendor libraries are executables of their own, found by
+// worker.Find; where one is missing, its Probe says so.
+func Open(name string, o Options) (backends.Backend, error) {
+	own, err := InProcess().Get(name)
+	spec := worker.Spec{Name: name, Deadline: o.Deadline, MemoryLimit: o.MemoryLimit}
+	switch {
+	case err != nil:
+		return worker.New(spec), nil
+	case !o.Isolate:
+		return own, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program for its worker: %w", err)
+	}
+	spec.Command = []string{self, WorkerCommand, "--backend", name}
+	return worker.New(spec), nil
+}
+
+// Serve is the worker's end: it answers a parent on standard input and output until the input closes.
+func Serve(ctx context.Context, name string) error {
+	b, err := InProcess().Get(name)
+	if err != nil {
+		return err
+	}
+	return worker.ServeStdio(ctx, b)
+}

@@ -1,0 +1,176 @@
+package reports
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"math"
+
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/basicfont"
+	"golang.org/x/image/math/fixed"
+
+	"github.com/apex-x/apexx/internal/picture"
+)
+
+// palette holds the colours of classes, in the order of Okabe and Ito's set, which people with any common colour blindness
+// can tell apart.
+var palette = []color.NRGBA{
+	{230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255}, {240, 228, 66, 255},
+	{0, 114, 178, 255}, {213, 94, 0, 255}, {204, 121, 167, 255}, {240, 240, 240, 255},
+}
+
+// Colours of the selected tiles.
+var (
+	tileL0 = color.NRGBA{255, 255, 255, 200}
+	tileL1 = color.NRGBA{120, 255, 255, 170}
+)
+
+// Overlay settings.
+const (
+	maskOpacity = 0.45
+	// OverlayMinScore is the least score that an overlay draws; a report lists the weaker detections too.
+	OverlayMinScore = 0.25
+)
+
+// Scene is one picture with what a run found in it.
+type Scene struct {
+	Picture    *picture.Picture
+	Detections []Detection
+	Tiles      []TileBox
+}
+
+// TileBox is a selected tile in picture pixels: level 0 or deeper, left, top, right, bottom.
+type TileBox struct {
+	Level int
+	Box   [4]float64
+}
+
+// Overlay draws a scene: masks, boxes with class and score, and the selected tiles (level 0 dashed white, deeper levels
+// dotted cyan). Detections are drawn from the weakest to the strongest, so that the best is on top.
+func Overlay(s Scene) *image.NRGBA {
+	img := s.Picture.Image()
+	unit := max(1, int(math.Round(float64(max(s.Picture.Width, s.Picture.Height))/512)))
+	for _, t := range s.Tiles {
+		if t.Level == 0 {
+			dashed(img, t.Box, unit, 6*unit, tileL0)
+		} else {
+			dashed(img, t.Box, unit, 2*unit, tileL1)
+		}
+	}
+	var shown []Detection
+	for _, d := range s.Detections {
+		if d.Score >= OverlayMinScore {
+			shown = append(shown, d)
+		}
+	}
+	for i := len(shown) - 1; i >= 0; i-- {
+		tint(img, shown[i], classColour(shown[i].ClassID))
+	}
+	for i := len(shown) - 1; i >= 0; i-- {
+		d := shown[i]
+		outline(img, d.Box, 2*unit, classColour(d.ClassID))
+	}
+	for i := len(shown) - 1; i >= 0; i-- {
+		d := shown[i]
+		label(img, d.Box, fmt.Sprintf("%s %.2f", d.Class, d.Score), unit, classColour(d.ClassID))
+	}
+	return img
+}
+
+func classColour(id int64) color.NRGBA {
+	n := int64(len(palette))
+	return palette[((id%n)+n)%n]
+}
+
+// tint blends a colour over the pixels of a detection's mask.
+func tint(img *image.NRGBA, d Detection, c color.NRGBA) {
+	if d.Mask == nil {
+		return
+	}
+	height, at, on := d.Mask.Size[0], 0, false
+	for _, run := range d.Mask.Counts {
+		if on {
+			for p := at; p < at+run; p++ {
+				blend(img, p/height, p%height, c, maskOpacity)
+			}
+		}
+		at, on = at+run, !on
+	}
+}
+
+func blend(img *image.NRGBA, x, y int, c color.NRGBA, opacity float64) {
+	if !image.Pt(x, y).In(img.Rect) {
+		return
+	}
+	i := img.PixOffset(x, y)
+	for k, v := range [3]uint8{c.R, c.G, c.B} {
+		img.Pix[i+k] = uint8(float64(img.Pix[i+k])*(1-opacity) + float64(v)*opacity + 0.5)
+	}
+}
+
+// pixels rounds a box to the pixel rectangle that it covers.
+func pixels(b [4]float64) image.Rectangle {
+	return image.Rect(int(math.Floor(b[0])), int(math.Floor(b[1])), int(math.Ceil(b[2])), int(math.Ceil(b[3])))
+}
+
+// outline draws a frame of the given thickness just inside a box.
+func outline(img *image.NRGBA, b [4]float64, thick int, c color.NRGBA) {
+	r := pixels(b)
+	for _, side := range []image.Rectangle{
+		image.Rect(r.Min.X, r.Min.Y, r.Max.X, r.Min.Y+thick), image.Rect(r.Min.X, r.Max.Y-thick, r.Max.X, r.Max.Y),
+		image.Rect(r.Min.X, r.Min.Y, r.Min.X+thick, r.Max.Y), image.Rect(r.Max.X-thick, r.Min.Y, r.Max.X, r.Max.Y),
+	} {
+		draw.Draw(img, side.Intersect(r), image.NewUniform(c), image.Point{}, draw.Src)
+	}
+}
+
+// dashed draws a frame whose pixels alternate every dash pixels.
+func dashed(img *image.NRGBA, b [4]float64, thick, dash int, c color.NRGBA) {
+	r := pixels(b)
+	opacity := float64(c.A) / 255
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			if x-r.Min.X >= thick && r.Max.X-x > thick && y-r.Min.Y >= thick && r.Max.Y-y > thick {
+				x = max(x, r.Max.X-thick-1) // skip the inside of the row
+				continue
+			}
+			if ((x+y)/dash)%2 == 0 {
+				blend(img, x, y, c, opacity)
+			}
+		}
+	}
+}
+
+// label writes text on a filled plate above a box, or inside it at the top edge of the picture.
+func label(img *image.NRGBA, b [4]float64, text string, unit int, c color.NRGBA) {
+	face := basicfont.Face7x13
+	w, h := font.MeasureString(face, text).Ceil()+4, face.Height+1
+	plate := image.NewNRGBA(image.Rect(0, 0, w, h))
+	draw.Draw(plate, plate.Rect, image.NewUniform(c), image.Point{}, draw.Src)
+	d := font.Drawer{Dst: plate, Src: image.NewUniform(textColour(c)), Face: face, Dot: fixed.P(2, face.Ascent)}
+	d.DrawString(text)
+
+	r := pixels(b)
+	x := min(max(r.Min.X, 0), max(0, img.Rect.Dx()-w*unit))
+	y := r.Min.Y - h*unit
+	if y < 0 {
+		y = max(r.Min.Y, 0)
+	}
+	for py := range h * unit {
+		for px := range w * unit {
+			if p := image.Pt(x+px, y+py); p.In(img.Rect) {
+				img.SetNRGBA(p.X, p.Y, plate.NRGBAAt(px/unit, py/unit))
+			}
+		}
+	}
+}
+
+// textColour is black on light plates and white on dark ones (Rec. 709 luma).
+func textColour(c color.NRGBA) color.Color {
+	if 0.2126*float64(c.R)+0.7152*float64(c.G)+0.0722*float64(c.B) > 110 {
+		return color.Black
+	}
+	return color.White
+}

@@ -1,0 +1,146 @@
+package reports
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/picture"
+)
+
+// Run is the JSON report of one run of the model on one input. The keys of the runtime report of spec/runtime.md 4.3 keep
+// their names; its schema is schema/run.schema.json.
+type Run struct {
+	SchemaVersion   int    `json:"schema_version"`
+	Input           Input  `json:"input"`
+	Model           Model  `json:"model"`
+	RequestedName   string `json:"requested_backend"`
+	SelectedName    string `json:"selected_backend"`
+	ExecutionName   string `json:"execution_backend"`
+	FallbackPolicy  string `json:"fallback_policy"`
+	PrecisionTarget string `json:"precision_profile"`
+	// A run never falls back: it executes what was asked for or fails. The reasons stay for readers of the original's report.
+	SelectionReason *string `json:"selection_fallback_reason"`
+	ExecutionReason *string `json:"execution_fallback_reason"`
+	RequestedDType  string  `json:"requested_dtype"`
+	EffectiveDType  string  `json:"effective_dtype"`
+
+	RuntimeCaps any                `json:"runtime_caps,omitempty"`
+	Latency     Latency            `json:"latency_ms"`
+	Memory      Memory             `json:"memory_bytes"`
+	Images      []Image            `json:"images"`
+	Budgets     map[string]Budget  `json:"budgets"`
+	Digests     map[string]string  `json:"output_sha256"`
+	Thresholds  map[string]float64 `json:"thresholds"`
+}
+
+// RunSchemaVersion is the version of the schema that this package writes.
+const RunSchemaVersion = 1
+
+// Input says what ran.
+type Input struct {
+	Name   string `json:"name"`
+	Shape  []int  `json:"shape"`
+	SHA256 string `json:"sha256"` // of the input tensor's bytes
+}
+
+// Model identifies the configuration and weights.
+type Model struct {
+	Profile       string   `json:"profile"`
+	Classes       []string `json:"classes"`
+	ConfigSHA256  string   `json:"config_sha256"`
+	WeightsSHA256 string   `json:"weights_sha256"`
+}
+
+// Latency is in milliseconds by the wall clock: Total spans compile and run, BackendExecute is the backend's own clock of
+// the run, BackendPreflight is compilation.
+type Latency struct {
+	Total            float64 `json:"total"`
+	BackendExecute   float64 `json:"backend_execute"`
+	BackendPreflight float64 `json:"backend_preflight"`
+}
+
+// Memory is what the session held.
+type Memory struct {
+	Host   int64 `json:"host"`
+	Device int64 `json:"device"`
+}
+
+// Image is the result for one image of the batch; coordinates are pixels of the picture, or of the input tensor when there
+// is no picture.
+type Image struct {
+	Width          int                `json:"width"`
+	Height         int                `json:"height"`
+	DetScore       float64            `json:"det_score"` // best score, 0 without detections
+	SelectedTiles  int                `json:"selected_tiles"`
+	Detections     []Detection        `json:"detections"`
+	Tiles          map[string][]int64 `json:"tiles"` // l0 in selection order, l1 and l2 in Hilbert order
+	Utilities      []float64          `json:"utilities"`
+	SplitUtilities []float64          `json:"split_utilities"`
+}
+
+// Detection is one detected object.
+type Detection struct {
+	Box       [4]float64   `json:"box"` // x1, y1, x2, y2
+	Score     float64      `json:"score"`
+	ClassID   int64        `json:"class_id"`
+	Class     string       `json:"class"`
+	Mask      *picture.RLE `json:"mask"` // where the mask's probability is at least ½
+	MaskScore float64      `json:"mask_score"`
+	Embedding string       `json:"embedding_sha256"` // of the embedding as little-endian float32
+}
+
+// Budget is what a level's selection spent of its budget, in the configuration's cost units.
+type Budget struct {
+	Used   float64 `json:"used"`
+	Budget float64 `json:"budget"`
+	Ratio  float64 `json:"ratio"`
+}
+
+// NewBudget computes the ratio, 0 for a budget of 0.
+func NewBudget(used, budget float64) Budget {
+	b := Budget{Used: used, Budget: budget}
+	if budget != 0 {
+		b.Ratio = used / budget
+	}
+	return b
+}
+
+// TensorSHA256 is the digest of a tensor's elements as little-endian bytes (booleans as one byte).
+func TensorSHA256(t *tensor.Tensor) string {
+	h := sha256.New()
+	buf := make([]byte, 0, 1<<16)
+	put := func(b ...byte) {
+		if buf = append(buf, b...); len(buf) > 1<<16-16 {
+			h.Write(buf)
+			buf = buf[:0]
+		}
+	}
+	var word [8]byte
+	switch t.DType() {
+	case tensor.Float32:
+		for _, v := range tensor.Data[float32](t) {
+			put(binary.LittleEndian.AppendUint32(word[:0], math.Float32bits(v))...)
+		}
+	case tensor.Float64:
+		for _, v := range tensor.Data[float64](t) {
+			put(binary.LittleEndian.AppendUint64(word[:0], math.Float64bits(v))...)
+		}
+	case tensor.Int64:
+		for _, v := range tensor.Data[int64](t) {
+			put(binary.LittleEndian.AppendUint64(word[:0], uint64(v))...)
+		}
+	case tensor.Int32:
+		for _, v := range tensor.Data[int32](t) {
+			put(binary.LittleEndian.AppendUint32(word[:0], uint32(v))...)
+		}
+	case tensor.Bool:
+		for _, v := range tensor.Data[bool](t) {
+			put(map[bool]byte{true: 1}[v])
+		}
+	}
+	h.Write(buf)
+	return hex.EncodeToString(h.Sum(nil))
+}
