@@ -160,7 +160,7 @@ func checkDeath(t *testing.T, spec Spec, fault string, want Died, text string) {
 func TestPanicDetail(t *testing.T) {
 	_, err := New(spec(t, "ok")).Compile(context.Background(), addGraph(t, 1), backends.Options{Extra: map[string]string{"compile": "panic"}})
 	var e *Error
-	if !errors.As(err, &e) || e.Code != CodePanic || !strings.Contains(e.Detail, "fake_test.go") || strings.Contains(e.Message, "\n") {
+	if !errors.As(err, &e) || e.Code != CodePanic || !strings.Contains(e.Detail, "fake_linux_test.go") || strings.Contains(e.Message, "\n") {
 		t.Errorf("got %v with %+v", err, e)
 	}
 }

@@ -54,9 +54,9 @@ func beWorker(mode string) error {
 	case "other-backend":
 		return answerHello(Hello{Protocol: Protocol, Backend: "other"})
 	case "wrong-id":
-		return writeFrame(os.Stdout, []byte(`{"id":99,"kind":"hello"}`))
+		return answerRaw(`{"id":99,"kind":"hello"}`)
 	case "not-json":
-		return writeFrame(os.Stdout, []byte(`hello`))
+		return answerRaw(`hello`)
 	case "deaf": // ignores that its input closes
 		if err := answerHello(Hello{Protocol: Protocol, Backend: "fake"}); err != nil {
 			return err
@@ -67,14 +67,18 @@ func beWorker(mode string) error {
 }
 
 func answerHello(h Hello) error {
-	if _, err := readFrame(os.Stdin); err != nil {
-		return err
-	}
 	payload, err := encodeMessage(1, kindHello, h)
 	if err != nil {
 		return err
 	}
-	return writeFrame(os.Stdout, payload)
+	return answerRaw(string(payload))
+}
+
+func answerRaw(payload string) error {
+	if _, err := readFrame(os.Stdin); err != nil {
+		return err
+	}
+	return writeFrame(os.Stdout, []byte(payload))
 }
 
 // serveNextMinor speaks as a later minor version may: a higher number, fields that this version does not know, and an
