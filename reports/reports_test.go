@@ -93,7 +93,7 @@ func sample(t testing.TB) *Document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := testPicture(0), testPicture(1)
+	a, b := samplePicture(0), samplePicture(1)
 	return &Document{
 		Title: "Reference and ONNX Runtime", When: time.Date(2026, 2, 11, 9, 30, 0, 0, time.UTC), Version: "v0.1.0", Matrix: m,
 		Command: "apexx matrix --backends reference,ort --precisions fp32,fp64 --report out",
@@ -103,8 +103,8 @@ func sample(t testing.TB) *Document {
 	}
 }
 
-// picture is a scene of a sky, a disc and a box; with shade 1 the disc is a little brighter.
-func testPicture(shade uint8) image.Image {
+// samplePicture is a scene of a sky, a disc and a box; with shade 1 the disc is a little brighter.
+func samplePicture(shade uint8) image.Image {
 	img := image.NewRGBA(image.Rect(0, 0, 192, 128))
 	for y := range 128 {
 		for x := range 192 {
