@@ -93,7 +93,7 @@ func sample(t testing.TB) *Document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := picture(0), picture(1)
+	a, b := testPicture(0), testPicture(1)
 	return &Document{
 		Title: "Reference and ONNX Runtime", When: time.Date(2026, 2, 11, 9, 30, 0, 0, time.UTC), Version: "v0.1.0", Matrix: m,
 		Command: "apexx matrix --backends reference,ort --precisions fp32,fp64 --report out",
@@ -104,7 +104,7 @@ func sample(t testing.TB) *Document {
 }
 
 // picture is a scene of a sky, a disc and a box; with shade 1 the disc is a little brighter.
-func picture(shade uint8) image.Image {
+func testPicture(shade uint8) image.Image {
 	img := image.NewRGBA(image.Rect(0, 0, 192, 128))
 	for y := range 128 {
 		for x := range 192 {

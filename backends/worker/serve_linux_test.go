@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0}}}`
 
-// TestConversation writes down what a worker answers: the examples of PROTOCOL.md and the ways to break it.
+// TestConversation writes down what a worker answers: the shortest requests and the ways to break it.
 func TestConversation(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -181,6 +182,53 @@ func TestJSONNames(t *testing.T) {
 	} {
 		if got, err := json.Marshal(body); err != nil || string(got) != want {
 			t.Errorf("got  %s, %v\nwant %s", got, err, want)
+		}
+	}
+}
+
+// TestProtocolExamples decodes the examples of PROTOCOL.md, in which no field may be unknown.
+func TestProtocolExamples(t *testing.T) {
+	text, err := os.ReadFile("PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := map[string]func() any{
+		"→hello": func() any { return new(helloRequest) }, "←hello": func() any { return new(Hello) },
+		"→probe": func() any { return new(struct{}) }, "←probe": func() any { return new(probeReply) },
+		"→supports": func() any { return new(supportsRequest) }, "←supports": func() any { return new(supportsReply) },
+		"→compile": func() any { return new(compileRequest) }, "←compile": func() any { return new(compileReply) },
+		"→run": func() any { return new(sessionRequest) }, "←run": func() any { return new(runReply) },
+		"→close": func() any { return new(sessionRequest) }, "←close": func() any { return new(struct{}) },
+		"→shutdown": func() any { return new(struct{}) }, "←shutdown": func() any { return new(struct{}) },
+		"←error": func() any { return new(wireError) },
+	}
+	seen := map[string]bool{}
+	strict := func(text string, into any) error {
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields()
+		return d.Decode(into)
+	}
+	for _, line := range regexp.MustCompile(`[→←] \{`).FindAllStringIndex(string(text), -1) {
+		arrow, example, _ := strings.Cut(string(text[line[0]:]), " ")
+		var m message
+		if err := strict(example, &m); err != nil {
+			t.Errorf("%.60s: %v", example, err)
+			continue
+		}
+		key := arrow + m.Kind
+		body, ok := bodies[key]
+		if !ok {
+			t.Errorf("%.60s: unknown kind", example)
+			continue
+		}
+		seen[key] = true
+		if err := strict(string(m.Body), body()); err != nil {
+			t.Errorf("%.60s: %v", example, err)
+		}
+	}
+	for key := range bodies {
+		if !seen[key] {
+			t.Errorf("PROTOCOL.md has no example of %s", key)
 		}
 	}
 }
