@@ -57,12 +57,12 @@ func ExampleRun() {
 		return
 	}
 	for _, c := range m.Cells {
-		fmt.Println(c.Pair, c.State, c.Reason)
+		fmt.Printf("%s: %s\n", c.Pair, c.State)
 	}
 	fmt.Println("exit code", m.ExitCode())
 	// Output:
-	// ort/fp32 vs reference/fp32 pass
-	// cuda/fp32 vs reference/fp32 unsupported library_not_found
-	// cuda/fp32 vs ort/fp32 unsupported library_not_found
+	// ort/fp32 vs reference/fp32: pass
+	// cuda/fp32 vs reference/fp32: unsupported
+	// cuda/fp32 vs ort/fp32: unsupported
 	// exit code 0
 }
