@@ -78,8 +78,9 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 
 // Setting is what the comparer of decisions must know of the model beside its outputs. Recorded taps help it further: with
 // det.cls.P3 to det.quality.P7 on both sides, a missing detection must have been predicted for any explanation to hold.
-// With a zero grid the splits of tiles
-// cannot be traced to their parents, and with a zero image box edges are not followed; both then count as bugs when they differ.
+//
+// With a zero grid the splits of tiles cannot be traced to their parents, and differing ones count as bugs. With a zero image
+// box edges are not followed, and what a rounded edge changes counts as an error of arithmetic.
 type Setting struct {
 	GridHeight, GridWidth   int     // tiles of level 0
 	ImageHeight, ImageWidth int     // pixels of the input
