@@ -157,7 +157,7 @@ func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, 
 	}
 	if c.String("config") == "" {
 		var err error
-		if m, err = m.With(source.BuiltinOverrides); err != nil {
+		if m, err = m.WithDefaults(source.BuiltinOverrides); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -100,25 +101,35 @@ func openWeights(r ModelRequest) (*safetensors.File, weights.Spec, error) {
 	return f, spec, nil
 }
 
-// readConfig parses the configuration file, if any, under the overrides; the weights' metadata fill in for the file.
+// readConfig parses the configuration file, if any, under the overrides; the weights' metadata fill in for the file. The file
+// is read once, so that it may be a pipe.
 func (m *Model) readConfig(meta weights.Metadata) error {
+	path, overrides := m.request.Config, m.request.Set
 	var text []byte
-	overrides := m.request.Set
 	var err error
-	if m.request.Config == "" {
-		overrides = slices.Concat(meta.Overrides(), m.request.Set)
-		m.Config, err = config.Parse(nil, overrides)
-	} else {
-		if m.Config, err = config.Load(m.request.Config, overrides); err != nil {
+	if path == "" {
+		overrides = slices.Concat(meta.Overrides(), overrides)
+	} else if text, err = readBounded(path, config.MaxSize); err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	if m.Config, err = config.Parse(text, overrides); err != nil {
+		if path == "" {
 			return err
 		}
-		text, err = os.ReadFile(m.request.Config)
-	}
-	if err != nil {
-		return err
+		return fmt.Errorf("configuration %s: %w", path, err)
 	}
 	m.SizeGiven = namesInputSize(text, overrides)
 	return nil
+}
+
+// readBounded reads a file of at most limit bytes, and one byte more of a larger one.
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
 // namesInputSize tells whether a valid configuration mentions model.input_height or model.input_width.
@@ -157,6 +168,13 @@ func (m *Model) With(overrides []string) (*Model, error) {
 	}
 	r := m.request
 	r.Set = slices.Concat(r.Set, overrides)
+	return Open(r)
+}
+
+// WithDefaults returns the model with overrides beneath the user's own: they count where the user's say nothing.
+func (m *Model) WithDefaults(overrides []string) (*Model, error) {
+	r := m.request
+	r.Set = slices.Concat(overrides, r.Set)
 	return Open(r)
 }
 
