@@ -31,7 +31,7 @@ var (
 const (
 	maskOpacity = 0.45
 	// OverlayMinScore is the least score that an overlay draws; a report lists the weaker detections too.
-	OverlayMinScore = 0.25
+	OverlayMinScore = 0.35
 )
 
 // Scene is one picture with what a run found in it.
