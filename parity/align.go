@@ -94,8 +94,8 @@ func images(list []int) string {
 	return "images " + joined(list)
 }
 
-// independent lists the outputs and prefixes of taps that do not depend on the selected tiles.
-var independent = []string{"utilities", "split_utilities", "tap.pv.", "tap.proxy.", "tap.router."}
+// independent lists the outputs, taps and prefixes of taps that do not depend on the selected tiles.
+var independent = []string{"utilities", "split_utilities", "tap.pv.", "tap.proxy.", "tap.router.x"}
 
 func isIndependent(name string) bool {
 	return slices.ContainsFunc(independent, func(p string) bool {

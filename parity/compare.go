@@ -218,8 +218,7 @@ func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
 	r.maxMagnitude = Number(m.maxMagnitude)
 	r.Smallest = &SmallestRule{Number(math.Inf(1)), Number(math.Inf(1))}
 	if m.nonFinite == 0 {
-		skip := m.tol.budget(total)
-		r.Smallest = &SmallestRule{Number(m.abs.ranked(skip)), Number(m.rel.ranked(skip))}
+		r.Smallest = &SmallestRule{Number(m.abs.least()), Number(m.rel.least())}
 	}
 	if m.worst >= 0 {
 		r.Worst = &Worst{Flat: m.worst, Index: unravel(m.worst, ref.Shape()),

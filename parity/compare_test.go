@@ -216,3 +216,18 @@ func TestReportsHoldNoNonFiniteJSON(t *testing.T) {
 		t.Errorf("%v: %s", err, text)
 	}
 }
+
+// Every number of a million elements costs little beside the run that made them.
+func BenchmarkCompare(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	ref, cand := make([]float32, 1<<20), make([]float32, 1<<20)
+	for i := range ref {
+		ref[i] = rng.Float32()
+		cand[i] = ref[i] * (1 + 1e-6*rng.Float32())
+	}
+	x, y := f32(ref...), f32(cand...)
+	b.SetBytes(4 << 20)
+	for b.Loop() {
+		Compare(x, y, Balanced.Tolerance(EndToEnd, ClassDefault))
+	}
+}

@@ -84,7 +84,6 @@ type Setting struct {
 	FeatureStride           int     // pixels per cell of the features that boxes are pooled from; 0 means 8
 	ScoreThreshold          float64 // of the decoder; like the decoder's it is rounded to float32
 	IoUThreshold            float64 // of the suppression; rounded likewise
-	LevelOneScores          string  // name of the output [B, 4·tiles] that ranks the parents of level 2; "" where not recorded
 }
 
 // motion says how far scores moved between both executions at most, and below which difference all is rounding.

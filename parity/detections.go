@@ -31,6 +31,9 @@ type detections struct {
 	partnerOfRef      []int // place in cand, -1 for none
 	partnerOfCand     []int
 	scores, boxes     motion // of the detections that certainly match
+	tolerance         Tolerance
+	refDense          *predictions // nil where not recorded
+	candDense         *predictions
 }
 
 // compareDetections settles the detections of every image and records which rows correspond, so that arithmetic is compared
@@ -43,7 +46,7 @@ func (s *settled) compareDetections(ref, cand tensor.List, boxes Tolerance, set 
 	var plan alignments
 	for image, rerouted := range s.rerouted {
 		rows := ref.Get("scores").Shape()[1]
-		d := &detections{image: image, refRows: rows, candRows: rows}
+		d := &detections{image: image, refRows: rows, candRows: rows, tolerance: boxes}
 		var okRef, okCand bool
 		d.ref, okRef = s.readDetections(ref, image, "reference")
 		d.cand, okCand = s.readDetections(cand, image, "candidate")
@@ -52,7 +55,10 @@ func (s *settled) compareDetections(ref, cand tensor.List, boxes Tolerance, set 
 			continue
 		}
 		s.compared++
-		d.matchNear(boxes)
+		d.matchNear()
+		if slices.Contains(d.partnerOfRef, -1) || slices.Contains(d.partnerOfCand, -1) {
+			d.refDense, d.candDense = readPredictions(ref, image, set), readPredictions(cand, image, set)
+		}
 		s.settleMissing(d, set)
 		s.settleOrder(d)
 		edges := s.settleEdges(d, ref, set)
@@ -112,17 +118,22 @@ type candidatePair struct {
 
 // matchNear pairs detections of one class whose boxes agree within the tolerance of their coordinates, or within nearBox.
 // These certainly match, and give the moves of scores and boxes.
-func (d *detections) matchNear(tol Tolerance) {
+func (d *detections) matchNear() {
 	d.partnerOfRef, d.partnerOfCand = unmatched(len(d.ref)), unmatched(len(d.cand))
 	d.pairUp(func(r, c detection) (float64, bool) {
-		for i, v := range r.box {
-			if !(math.Abs(c.box[i]-v) <= max(tol.allowed(v), nearBox)) {
-				return 0, false
-			}
-		}
-		return r.box.move(c.box), true
+		return r.box.move(c.box), d.near(r.box, c.box)
 	})
 	d.measure()
+}
+
+// near reports whether every coordinate of b is within its tolerance, or within nearBox, of a's.
+func (d *detections) near(a, b box) bool {
+	for i, v := range a {
+		if !(math.Abs(b[i]-v) <= max(d.tolerance.allowed(v), nearBox)) {
+			return false
+		}
+	}
+	return true
 }
 
 // matchFar pairs the remaining detections of one class that overlap by half or more: the same detection with a wrong box, which

@@ -156,6 +156,12 @@ var faults = []fault{
 			f.floats("boxes")[at+i]++
 		}
 	}},
+	{"one box shifted by one pixel, taps recorded", false, func(f *fix, rng *rand.Rand) {
+		at := 4 * (fixRows + pick(f, 1, rng))
+		for i := range 4 {
+			f.floats("boxes")[at+i]++
+		}
+	}},
 	{"boxes as x,y,w,h", false, func(f *fix, _ *rand.Rand) {
 		b := f.floats("boxes")
 		for i := 0; i < len(b); i += 4 {
@@ -230,7 +236,7 @@ var faults = []fault{
 // least reports as explained. Every legitimate change must pass under every rule, and what was caught may only get better:
 // the golden file is the record.
 func TestInjectedFaults(t *testing.T) {
-	const trials = 10
+	const trials = 8
 	policies := []Policy{Quality.Policy(EndToEnd), Balanced.Policy(EndToEnd), Edge.Policy(EndToEnd), GoldenPolicy()}
 	var out strings.Builder
 	fmt.Fprintf(&out, "%-48s %9s %9s %9s %9s\n", "fault", "quality", "balanced", "edge", "golden")
@@ -239,6 +245,9 @@ func TestInjectedFaults(t *testing.T) {
 		var failed, explained [4]int
 		for trial := range trials {
 			ref := &fix{fixture(uint64(trial % 3))}
+			if strings.Contains(f.name, "taps recorded") {
+				ref.recordPredictions()
+			}
 			cand := &fix{ref.list.Clone()}
 			f.inject(cand, rand.New(rand.NewPCG(uint64(trial), uint64(at))))
 			for i, p := range policies {

@@ -11,7 +11,8 @@ type side struct {
 	ownPartner      []int
 	otherRows       int
 	name, otherName string
-	explained       []bool // of own's unmatched rows
+	explained       []bool       // of own's unmatched rows
+	otherDense      *predictions // what other chose from, nil where not recorded
 }
 
 // settleMissing looks for the cause of every detection without a partner. What has none is paired with a detection that it
@@ -43,7 +44,7 @@ func (s *settled) settleMissing(d *detections, set Setting) {
 		for i, partner := range v.ownPartner {
 			if partner < 0 && !v.explained[i] {
 				s.add(Decision{Kind: Missing, Verdict: Bug, Output: "scores", Image: d.image,
-					Items: v.describe(i), Where: fmt.Sprintf("has no partner in the %s and no cause", v.otherName)})
+					Items: v.describe(i), Where: v.absence()})
 			}
 		}
 	}
@@ -51,9 +52,9 @@ func (s *settled) settleMissing(d *detections, set Setting) {
 
 // sides returns both views on the unmatched detections. They share the partners, so a later match shows in both.
 func (d *detections) sides() (ref, cand *side) {
-	ref = &side{own: d.ref, other: d.cand, ownPartner: d.partnerOfRef, otherRows: d.candRows,
+	ref = &side{own: d.ref, other: d.cand, ownPartner: d.partnerOfRef, otherRows: d.candRows, otherDense: d.candDense,
 		name: "reference", otherName: "candidate", explained: make([]bool, len(d.ref))}
-	cand = &side{own: d.cand, other: d.ref, ownPartner: d.partnerOfCand, otherRows: d.refRows,
+	cand = &side{own: d.cand, other: d.ref, ownPartner: d.partnerOfCand, otherRows: d.refRows, otherDense: d.refDense,
 		name: "candidate", otherName: "reference", explained: make([]bool, len(d.cand))}
 	return ref, cand
 }
@@ -78,6 +79,14 @@ func explain(d *detections, ref, cand *side, set Setting) []finding {
 	}
 }
 
+// absence says why an unmatched detection is a bug.
+func (v *side) absence() string {
+	if v.otherDense != nil {
+		return fmt.Sprintf("has no partner in the %s, which did not predict it or had no cause to drop it", v.otherName)
+	}
+	return fmt.Sprintf("has no partner in the %s and no cause", v.otherName)
+}
+
 func (v *side) describe(i int) string {
 	x := v.own[i]
 	return fmt.Sprintf("detection %d of the %s (class %d, score %.9g)", x.row, v.name, x.class, x.score)
@@ -89,6 +98,9 @@ func explainSide(d *detections, v, w *side, set Setting) []finding {
 	for i, partner := range v.ownPartner {
 		if partner >= 0 || v.explained[i] {
 			continue
+		}
+		if v.otherDense != nil && !v.otherDense.holds(v.own[i], 2*d.scores.most(), d.near) {
+			continue // the other execution never predicted it, so no decision can have removed it
 		}
 		for _, cause := range []func(*detections, *side, *side, int, Setting) (finding, bool){
 			belowThreshold, cutOff, suppressed,
@@ -126,7 +138,7 @@ func cutOff(d *detections, v, _ *side, i int, _ Setting) (finding, bool) {
 // suppressed explains row i of v by a detection that w keeps, overlaps it and outranks it, in one of three ways: the overlap
 // is within the moves of the IoU threshold; or the two compete, each kept by one execution, and their scores are closer than
 // both moved; or the suppressor itself is there for a cause already found. The outputs do not hold suppressed boxes, so the
-// second cannot be told from one wrong box with a right score: it is reported, never silently passed.
+// second cannot be told from one wrong box with a right score unless the taps det.* were recorded; it is always reported.
 func suppressed(d *detections, v, w *side, i int, set Setting) (finding, bool) {
 	x := v.own[i]
 	threshold := float64(float32(set.IoUThreshold))

@@ -3,7 +3,6 @@ package parity
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -96,7 +95,7 @@ func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e Exe
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			e = Execution{State: Crashed, Signal: "panic", Detail: fmt.Sprintf("%v\n%s", p, debug.Stack())}
+			e = Execution{State: Crashed, Signal: "panic", Detail: fmt.Sprint(p)}
 		}
 	}()
 	e = runner.Execute(ctx, c, col.Backend, col.Precision)

@@ -1,8 +1,8 @@
 package parity
 
 import (
-	"container/heap"
 	"math"
+	"slices"
 )
 
 // relEps bounds the denominator of relative errors from below (spec/runtime.md 6.2).
@@ -38,38 +38,46 @@ func (h *Histogram) add(abs float64) {
 	h.Decades[lo]++
 }
 
-// largest keeps the n largest of the values offered, as a min-heap.
+// largest keeps the n largest of the values offered; once it is full, values is a min-heap.
 type largest struct {
 	values []float64
 	n      int
 }
 
-func (l *largest) Len() int           { return len(l.values) }
-func (l *largest) Less(i, j int) bool { return l.values[i] < l.values[j] }
-func (l *largest) Swap(i, j int)      { l.values[i], l.values[j] = l.values[j], l.values[i] }
-func (l *largest) Push(v any)         { l.values = append(l.values, v.(float64)) }
-func (l *largest) Pop() any {
-	v := l.values[len(l.values)-1]
-	l.values = l.values[:len(l.values)-1]
-	return v
-}
-
 func (l *largest) offer(v float64) {
 	switch {
 	case len(l.values) < l.n:
-		heap.Push(l, v)
+		l.values = append(l.values, v)
+		if len(l.values) == l.n {
+			slices.Sort(l.values)
+		}
 	case v > l.values[0]:
 		l.values[0] = v
-		heap.Fix(l, 0)
+		l.sink()
 	}
 }
 
-// ranked returns the value that exactly skip of the kept values may exceed: the (skip+1)-th largest, 0 when there is none.
-func (l *largest) ranked(skip int) float64 {
-	for len(l.values) > skip+1 {
-		heap.Pop(l)
+// sink restores the heap below a new root.
+func (l *largest) sink() {
+	for at := 0; ; {
+		child := 2*at + 1
+		if child >= l.n {
+			return
+		}
+		if child+1 < l.n && l.values[child+1] < l.values[child] {
+			child++
+		}
+		if l.values[at] <= l.values[child] {
+			return
+		}
+		l.values[at], l.values[child] = l.values[child], l.values[at]
+		at = child
 	}
-	if len(l.values) <= skip {
+}
+
+// least returns the n-th largest value, 0 when fewer were offered.
+func (l *largest) least() float64 {
+	if len(l.values) < l.n {
 		return 0
 	}
 	return l.values[0]

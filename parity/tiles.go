@@ -40,7 +40,7 @@ func (s *settled) compareTiles(ref, cand tensor.List, set Setting) {
 		}
 		same = s.settleSplit(l1, ref, cand, splitLevel{"l1", "split_utilities", set.GridHeight, set.GridWidth}, same, image)
 		if l2, ok := s.readSelection(ref, cand, "l2", image); ok {
-			same = s.settleSplit(l2, ref, cand, splitLevel{"l2", set.LevelOneScores, 2 * set.GridHeight, 2 * set.GridWidth}, same, image)
+			same = s.settleSplit(l2, ref, cand, splitLevel{"l2", levelOneScores, 2 * set.GridHeight, 2 * set.GridWidth}, same, image)
 		}
 		s.rerouted[image] = s.rerouted[image] || !same
 	}
@@ -119,7 +119,7 @@ func (s *settled) settleSelection(l0 selection, ref, cand tensor.List, scores st
 
 // scoresOf builds the ranking by which ids were chosen; false, with a bug recorded, where the scores do not cover them.
 func (s *settled) scoresOf(ref, cand tensor.List, scores, output, noun string, image int, ids []int) (ranking, bool) {
-	if scores == "" || !comparable2D(ref, cand, scores) || kindOf(ref.Get(scores).DType()) != floats {
+	if !comparable2D(ref, cand, scores) || kindOf(ref.Get(scores).DType()) != floats {
 		s.inconsistent(output, image, "the lists differ and the scores that ranked them were not recorded")
 		return ranking{}, false
 	}
@@ -136,6 +136,9 @@ func (s *settled) scoresOf(ref, cand tensor.List, scores, output, noun string, i
 		ref:  ref.Get(scores).Float64s()[image*width : (image+1)*width],
 		cand: cand.Get(scores).Float64s()[image*width : (image+1)*width]}, true
 }
+
+// levelOneScores is the tap [B, 4·tiles] that ranks the parents of level 2. Without it a difference there is a bug.
+const levelOneScores = "tap.router.l1.split_utilities"
 
 // splitLevel names a level of split tiles, the scores that rank its parents, and the parents' grid.
 type splitLevel struct {

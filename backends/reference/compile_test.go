@@ -57,6 +57,45 @@ func TestFusions(t *testing.T) {
 
 func (n *network) block(x *graph.Value) *graph.Value { return n.cheapBlock("block", x) }
 
+// Masks interpolated inside their boxes alone are the same, bit for bit, as those that were interpolated as a whole.
+func TestFusedMasks(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		common []int // shape of what is added to the masks, nil for nothing
+		taps   []string
+		want   []string
+	}{
+		{"alone", nil, nil, []string{"ResizeBoxMask"}},
+		{"with a common map", []int{2, 1, 9, 14}, nil, []string{"ResizeBoxMask"}},
+		{"with a map for each mask", []int{2, 3, 9, 14}, nil, []string{"Resize", "Add", "BoxMask"}},
+		{"with a map for all images", []int{1, 1, 9, 14}, nil, []string{"Resize", "Add", "BoxMask"}},
+		{"tapped", []int{2, 1, 9, 14}, []string{"large"}, []string{"Resize", "Add", "BoxMask"}},
+		{"tapped sum", []int{2, 1, 9, 14}, []string{"sum"}, []string{"Resize", "Add", "BoxMask"}},
+	} {
+		n := newNetwork()
+		inputs := tensor.List{{Name: "x", Tensor: wave(1, 2, 3, 4, 7)}, {Name: "rois", Tensor: boxesFor(2)}}
+		logits := n.Add1("large", graph.Resize{Height: 9, Width: 14}, n.input("x", tensor.Float32, 2, 3, 4, 7))
+		rois := n.input("rois", tensor.Float32, 2, 3, 4)
+		if c.common != nil {
+			inputs = append(inputs, tensor.Named{Name: "common", Tensor: wave(2, c.common...)})
+			logits = n.binary("sum", graph.Add, n.input("common", tensor.Float32, c.common...), logits)
+		}
+		out := n.Add("masks", graph.BoxMask{ImageHeight: 32, ImageWidth: 48, Fill: -20}, logits, rois)
+		n.Output("logits", out[0])
+		n.Output("scores", out[1])
+		g, err := built(t, n.Builder).WithTaps(c.taps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := steps(open(t, g, fp32())); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+		unfused := fp32()
+		unfused.unfused = true
+		requireSame(t, c.name, outputs(t, g, inputs, fp32()), outputs(t, g, inputs, unfused))
+	}
+}
+
 func TestFolding(t *testing.T) {
 	b := graph.NewBuilder("fold")
 	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{2}})

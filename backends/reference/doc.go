@@ -18,4 +18,9 @@
 //
 // Results are bit-identical for any number of threads and across runs: work is cut into the same pieces whatever the number
 // of threads, no piece writes what another one reads, and sums are taken in a fixed order, in float64 where they are long.
+//
+// To add an operator, write its lowering in a file op_NAME.go, enter it in the table of operators.go, and add it to the tests: by
+// hand in ops_test.go, and to the graph of network_test.go, which the tests of allocation, threads and fusion run. A lowering
+// asks for scratch, allows in-place results, and leaves a bind function that takes the slices of its values and returns what
+// each run does; what it returns must not allocate.
 package reference

@@ -15,8 +15,9 @@ import (
 //  3. GroupNormalization → Split in halves a, b → a·Relu(b), perhaps + residual, becomes GroupNormGate (spec/model.md 3.1).
 //  4. Conv followed by one of these becomes part of it: the convolution takes the statistics as it writes its output, and
 //     the normalisation is a single pass.
+//  5. Resize, perhaps + a map common to all masks, before BoxMask: only the cells inside the boxes are interpolated.
 func (c *compiler) fuse() {
-	for _, rule := range []func(n *node, only func(*value) bool) bool{fuseSiLU, fuseNormSiLU, fuseGate, fuseGateResidual, fuseConvNorm} {
+	for _, rule := range []func(n *node, only func(*value) bool) bool{fuseSiLU, fuseNormSiLU, fuseGate, fuseGateResidual, fuseConvNorm, fuseResizeMask} {
 		uses := c.consumers()
 		only := func(v *value) bool { return uses[v] == 1 && v.producer != nil }
 		changed := false
@@ -162,5 +163,35 @@ func fuseConvNorm(n *node, only func(*value) bool) bool {
 	if gated {
 		n.op = op
 	}
+	return true
+}
+
+// maskOp is a BoxMask whose logits are interpolated from those of its first input, to which the last input, [B,1,H,W] or nil,
+// is added.
+type maskOp struct{ graph.BoxMask }
+
+func (maskOp) OpType() string { return "ResizeBoxMask" }
+
+func fuseResizeMask(n *node, only func(*value) bool) bool {
+	op, ok := n.op.(graph.BoxMask)
+	if !ok || !only(n.in[0]) {
+		return false
+	}
+	resized, common := n.in[0], (*value)(nil)
+	if sum := resized.producer; isBinary(sum, graph.Add) {
+		for i, v := range sum.in {
+			if s := v.shape; len(s) == 4 && s[1] == 1 && slices.Equal(sum.in[1-i].shape, resized.shape) && s[0] == resized.shape[0] && slices.Equal(s[2:], resized.shape[2:]) {
+				resized, common = sum.in[1-i], v
+				break
+			}
+		}
+	}
+	if !only(resized) {
+		return false
+	}
+	if _, ok := resized.producer.op.(graph.Resize); !ok {
+		return false
+	}
+	n.op, n.in = maskOp{op}, []*value{resized.producer.in[0], n.in[1], common}
 	return true
 }

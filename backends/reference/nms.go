@@ -27,6 +27,14 @@ func (h *topK[T]) push(c candidate[T]) {
 	}
 }
 
+// least returns the score that a candidate must reach to be kept, where the given one is the least of all.
+func (h *topK[T]) least(score T) T {
+	if len(h.items) > 0 && len(h.items) == cap(h.items) {
+		return max(score, h.items[0].score)
+	}
+	return score
+}
+
 func (h *topK[T]) worse(i, j int) bool { return compareCandidates(h.items[i], h.items[j]) > 0 }
 
 func (h *topK[T]) up(i int) {

@@ -6,14 +6,14 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// packable reports whether weight and bias of a convolution are known when the session is compiled.
+// packable reports whether weight and bias of a convolution are known when the session is compiled, and not empty.
 func packable(n *node) bool {
 	bias := n.input(2)
-	return n.in[1].constant && (bias == nil || bias.constant)
+	return n.in[1].constant && n.in[1].len() > 0 && (bias == nil || bias.constant)
 }
 
 func lowerConv[T tensor.Float](c *compiler, s *step) error {
-	if !packable(s.node) || s.node.in[1].len() == 0 {
+	if !packable(s.node) {
 		lowerPlainConv[T](c, s)
 		return nil
 	}

@@ -14,7 +14,7 @@ func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
 	levels, batch, classes := len(op.Strides), s.node.in[0].shape[0], s.node.in[0].shape[1]
 	d := &decoder[T]{
 		DecodeNMS: op, classes: classes,
-		threshold: T(op.ScoreThreshold), floor: logitFloor[T](op.ScoreThreshold),
+		threshold: T(op.ScoreThreshold), floor: logitFloor(T(op.ScoreThreshold), 1),
 		heaps:  make([]topK[T], batch*levels),
 		images: make([]suppressor[T], batch),
 	}
@@ -71,10 +71,17 @@ type decoder[T tensor.Float] struct {
 	images            []suppressor[T]
 }
 
-// logitFloor returns a logit below which no score reaches the threshold, as σ(cls)·σ(quality) ≤ σ(cls): log(t/(1-t)), lowered
-// by more than any rounding of the sigmoid amounts to.
-func logitFloor[T tensor.Float](threshold float32) T {
-	t := min(float64(threshold), 0.99)
+// logitFloor returns a class logit below which no score σ(logit)·q reaches least: log(t/(1-t)) with t = least/q, lowered by more
+// than any rounding of the score amounts to. It spares most cells the exponential.
+func logitFloor[T tensor.Float](least, q T) T {
+	if least <= 0 {
+		return T(math.Inf(-1))
+	}
+	t := float64(least) / float64(q)
+	if t > 1.0001 {
+		return T(math.Inf(1))
+	}
+	t = min(t, 0.99)
 	return T(math.Log(t/(1-t)) - 1e-3)
 }
 
@@ -88,29 +95,35 @@ func (d *decoder[T]) collect(i int) {
 	best := &d.heaps[i]
 	best.items = best.items[:0]
 	for anchor := range cells {
-		q := T(-1) // not computed yet
-		for class := range d.classes {
-			logit := cls[class*cells+anchor]
-			if !(logit >= d.floor) {
-				continue
-			}
-			if q < 0 {
-				if hasNaN(box, anchor, cells) {
-					break
-				}
-				q = T(sigmoid(float64(quality[anchor])))
-			}
-			if score := T(sigmoid(float64(logit))) * q; score >= d.threshold {
-				best.push(candidate[T]{score: score, index: anchor*d.classes + class, class: class})
-			}
-			if q != q {
-				break
-			}
-		}
+		d.collectAnchor(best, anchor, cells, cls, box, quality)
 	}
 	best.sort()
 	for j := range best.items {
 		d.decode(&best.items[j], level, box)
+	}
+}
+
+// collectAnchor pushes the candidates of one cell. Its quality is looked at only when a class needs it, and then gives a higher
+// floor, as does a full list of candidates.
+func (d *decoder[T]) collectAnchor(best *topK[T], anchor, cells int, cls, box, quality []T) {
+	floor, q := d.floor, T(-1)
+	for class := range d.classes {
+		logit := cls[class*cells+anchor]
+		if !(logit >= floor) {
+			continue
+		}
+		if q < 0 {
+			q = T(sigmoid(float64(quality[anchor])))
+			if q != q || hasNaN(box, anchor, cells) {
+				return
+			}
+			if floor = logitFloor(best.least(d.threshold), q); !(logit >= floor) {
+				continue
+			}
+		}
+		if score := T(sigmoid(float64(logit))) * q; score >= d.threshold {
+			best.push(candidate[T]{score: score, index: anchor*d.classes + class, class: class})
+		}
 	}
 }
 

@@ -194,12 +194,63 @@ func TestDecodeVector(t *testing.T) {
 
 // The filter on logits must never drop what the threshold keeps.
 func TestLogitFloorIsBelowTheThreshold(t *testing.T) {
-	for _, threshold := range []float32{0, 1e-30, 0.001, 0.05, 0.5, 0.9, 0.99, 0.999, 1} {
-		floor := logitFloor[float32](threshold)
-		for x := float32(-80); x < 80; x += 0.0137 {
-			if x < floor && float32(sigmoid(float64(x))) >= threshold {
-				t.Fatalf("σ(%v) reaches %v and is below the floor %v", x, threshold, floor)
+	for _, least := range []float32{0, 1e-30, 0.001, 0.05, 0.5, 0.9, 0.99, 0.999, 1} {
+		for _, q := range []float32{0, 1e-20, 0.05, 0.5, 0.999, 1} {
+			floor := logitFloor(least, q)
+			for x := float32(-80); x < 80; x += 0.0137 {
+				if score := float32(sigmoid(float64(x))) * q; x < floor && score >= least {
+					t.Fatalf("σ(%v)·%v reaches %v and is below the floor %v", x, q, least, floor)
+				}
 			}
+		}
+	}
+}
+
+// decodeAll is the rule as the specification words it, without any filter: all scores, sorted, cut per level.
+func decodeAll(op graph.DecodeNMS, in []*array) (boxes [][4]float64, scores []float64, classes []int) {
+	levels := len(op.Strides)
+	for l, stride := range op.Strides {
+		cls, box, quality := in[l], in[levels+l], in[2*levels+l]
+		var list []candidate[float64]
+		each([]int{cls.shape[2], cls.shape[3], cls.shape[1]}, func(i []int) float64 {
+			score := naiveUnary(graph.Sigmoid, cls.at(0, i[2], i[0], i[1])) * naiveUnary(graph.Sigmoid, quality.at(0, 0, i[0], i[1]))
+			if score >= float64(op.ScoreThreshold) {
+				c := candidate[float64]{score: score, index: len(list), class: i[2]}
+				for j := range c.box {
+					c.box[j] = naiveUnary(graph.Softplus, box.at(0, j, i[0], i[1])) * float64(stride)
+				}
+				cx, cy := (float64(i[1])+0.5)*float64(stride), (float64(i[0])+0.5)*float64(stride)
+				w, h := float64(op.ImageWidth), float64(op.ImageHeight)
+				c.box = [4]float64{max(cx-c.box[0], 0), max(cy-c.box[1], 0), min(cx+c.box[2], w), min(cy+c.box[3], h)}
+				list = append(list, c)
+			}
+			return 0
+		})
+		slices.SortFunc(list, compareCandidates[float64])
+		for _, c := range list[:min(op.PreNMSTopK, len(list))] {
+			boxes, scores, classes = append(boxes, c.box), append(scores, c.score), append(classes, c.class)
+		}
+	}
+	return boxes, scores, classes
+}
+
+func TestDecodeAgainstTheRule(t *testing.T) {
+	for _, threshold := range []float32{0, 0.05, 0.3} {
+		for _, topk := range []int{1, 7, 40, 1000} {
+			op := graph.DecodeNMS{Strides: []int{4, 8}, ImageHeight: 32, ImageWidth: 40, ScoreThreshold: threshold, PreNMSTopK: topk, IoUThreshold: 0.5, MaxDetections: 30}
+			args := randomArgs([][]int{{1, 5, 8, 10}, {1, 5, 4, 5}, {1, 4, 8, 10}, {1, 4, 4, 5}, {1, 1, 8, 10}, {1, 1, 4, 5}})
+			boxes, scores, classes := decodeAll(op, arraysOf(args))
+			kept := suppressByClass(boxes, scores, classes, float64(op.IoUThreshold), op.MaxDetections)
+			wantBoxes, wantScores := make([]float64, 4*op.MaxDetections), make([]float64, op.MaxDetections)
+			for i, k := range kept {
+				copy(wantBoxes[4*i:], boxes[k][:])
+				wantScores[i] = scores[k]
+			}
+			g, inputs := single(t, op, args...)
+			got := outputs(t, g, inputs, fp64())
+			requireNear(t, "boxes", got[0].Tensor, wantBoxes, 1e-12)
+			requireNear(t, "scores", got[1].Tensor, wantScores, 1e-12)
+			requireNear(t, "count", got[3].Tensor, []float64{float64(len(kept))}, 0)
 		}
 	}
 }

@@ -75,41 +75,6 @@ func windowMean[T tensor.Float](plane []T, w, y0, y1, x0, x1 int) T {
 	return T(sum / float64((y1-y0)*(x1-x0)))
 }
 
-// lowerBoxMask evaluates the sigmoid inside the boxes only.
-func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
-	op, x, boxes := s.node.op.(graph.BoxMask), s.node.in[0], s.node.in[1]
-	h, w := x.shape[2], x.shape[3]
-	p := newProjection[T](h, w, op.ImageHeight, op.ImageWidth)
-	s.allow(x)
-	s.bind = func() func() error {
-		xs, bs, ys, scores := elements[T](x), elements[T](boxes), elements[T](s.node.out[0]), elements[T](s.node.out[1])
-		return c.parallel(len(scores), func(i int) {
-			y0, y1, x0, x1 := p.cells(bs[i*4 : i*4+4])
-			src, dst := xs[i*h*w:(i+1)*h*w], ys[i*h*w:(i+1)*h*w]
-			fill(dst[:y0*w], T(op.Fill))
-			sum := 0.0
-			for y := y0; y < y1; y++ {
-				sum += maskRow(dst[y*w:(y+1)*w], src[y*w:(y+1)*w], x0, x1, T(op.Fill))
-			}
-			fill(dst[y1*w:], T(op.Fill))
-			scores[i] = T(sum / float64(max(1, (y1-y0)*(x1-x0))))
-		})
-	}
-	return nil
-}
-
-// maskRow keeps the columns [x0, x1) of a row, fills the others and returns the sum of the sigmoids of what it kept.
-func maskRow[T tensor.Float](dst, src []T, x0, x1 int, value T) float64 {
-	sum := 0.0
-	for x, v := range src[x0:x1] {
-		dst[x0+x] = v
-		sum += sigmoid(float64(v))
-	}
-	fill(dst[:x0], value)
-	fill(dst[x1:], value)
-	return sum
-}
-
 // sigmoid is 1/(1+e^-v), arranged so that the power never overflows.
 func sigmoid(v float64) float64 {
 	if v < 0 {

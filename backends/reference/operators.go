@@ -48,5 +48,6 @@ func operators[T tensor.Float]() map[string]lowering {
 		"DecodeNMS":        lowerDecodeNMS[T],
 		"RoiMeanPool":      lowerRoiMeanPool[T],
 		"BoxMask":          lowerBoxMask[T],
+		"ResizeBoxMask":    lowerBoxMask[T],
 	}
 }

@@ -26,7 +26,8 @@ type Spec struct {
 	StartTimeout time.Duration
 	// MemoryLimit bounds the bytes of address space that the worker may map beyond what it has mapped when it says hello (a Go
 	// program reserves more than it uses, so an absolute bound would say little). Values from 1 to MinMemoryLimit count as
-	// MinMemoryLimit, 0 as no bound. Only Linux enforces it. Not for workers that use CUDA, which reserves far more than it uses.
+	// MinMemoryLimit, 0 as no bound. Elsewhere than on Linux a worker with a limit does not start. Not for workers that use
+	// CUDA, which reserves far more than it uses.
 	MemoryLimit int64
 }
 

@@ -246,8 +246,7 @@ func (w *Worker) died(ctx context.Context, stage string, err error) *Died {
 	case !gone:
 		d.Cause = err // a panic that it reported before ending
 	}
-	w.proc.stdin.Close()
-	ended := w.proc.end(grace)
+	ended := w.proc.end(grace) // its input stays open: one that is ending need not see it close
 	w.proc.report(d)
 	w.release()
 	if d.Cause == nil && !ended {

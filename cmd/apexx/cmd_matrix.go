@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,7 +83,12 @@ func runMatrix(c *cli.Context) error {
 		runner.Cases[cases[i].Name] = &cases[i]
 		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))
 	}
-	return matrixReport(c, m, cases, spec)
+	if dir := c.String("report"); dir != "" { // an unwritable place costs nothing but this line
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return exit.With(exit.Usage, err)
+		}
+	}
+	return matrixReport(c, cases, spec)
 }
 
 func matrixName(c *cli.Context) string {

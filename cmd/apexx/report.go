@@ -1,15 +1,27 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/reports"
 )
 
 func isTerminal(w io.Writer) bool {
@@ -17,22 +29,158 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// matrixReport runs the matrix and writes its reports.
-func matrixReport(c *cli.Context, _ *source.Model, _ []source.Case, spec parity.MatrixSpec) error {
-	spec.OnExecution = progress(c, len(spec.Cases)*len(spec.Columns))
+// tableOptions follow the terminal and NO_COLOR.
+func tableOptions(w io.Writer) reports.TableOptions {
+	if !isTerminal(w) {
+		return reports.TableOptions{}
+	}
+	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
+	if err != nil {
+		width = 0
+	}
+	return reports.TableOptions{Width: width, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// matrixReport runs the matrix, prints its table and writes its reports. The exit code is the matrix's own.
+func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) error {
+	gallery := newGallery(cases, c.String("report") != "")
+	show := progress(c, len(spec.Cases)*len(spec.Columns))
+	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *parity.Execution) {
+		gallery.add(pc, col, e)
+		show(pc, col, e)
+	}
 	m, err := parity.Run(c.Context, spec)
 	if err != nil {
 		return err
 	}
-	for i := range m.Cells {
-		cell := &m.Cells[i]
-		println(cell.Case, cell.Pair.String(), string(cell.State), cell.Reason, cell.Detail)
-		if cell.Report != nil {
-			println("   ", cell.Report.Summary())
-		}
+	images, err := gallery.images()
+	if err != nil {
+		return err
 	}
-	if code := m.ExitCode(); code != 0 {
+	doc := &reports.Document{When: time.Now(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
+		Where: whereFacts(c), Matrix: m, Images: images}
+	if err := writeMatrix(c, doc); err != nil {
+		return err
+	}
+	if c.Context.Err() != nil {
+		return c.Context.Err()
+	}
+	if code := m.ExitCode(); code != exit.OK {
 		return exit.Silent(code)
 	}
 	return nil
+}
+
+func writeMatrix(c *cli.Context, doc *reports.Document) error {
+	switch path := c.String("json"); path {
+	case "":
+	case "-":
+		return reports.JSON(c.App.Writer, doc)
+	default:
+		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return reports.JSON(w, doc) }); err != nil {
+			return err
+		}
+	}
+	if err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer)); err != nil {
+		return err
+	}
+	if c.String("report") == "" {
+		return nil
+	}
+	files, err := reports.WriteDir(c.String("report"), doc)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if filepath.Ext(f) == ".html" {
+			_, err = fmt.Fprintf(c.App.Writer, "report: %s\n", f)
+		}
+	}
+	return err
+}
+
+// whereFacts describe the machine, without naming it.
+func whereFacts(c *cli.Context) []backends.Fact {
+	caps := execute.DetectCaps(c.Context)
+	facts := []backends.Fact{{Key: "platform", Value: runtime.GOOS + "/" + runtime.GOARCH}, {Key: "threads", Value: fmt.Sprint(caps.CPU.Threads)}, {Key: "go", Value: runtime.Version()}}
+	for _, b := range caps.Backends {
+		for _, f := range b.Facts {
+			if b.Available && (f.Key == "version" || f.Key == "instruction_set") {
+				facts = append(facts, backends.Fact{Key: b.Name + " " + f.Key, Value: f.Value})
+			}
+		}
+	}
+	return facts
+}
+
+// diffGain amplifies the difference of two overlays, so that one step of 255 is seen.
+const diffGain = 16
+
+// gallery collects the overlays of every execution while a matrix runs.
+type gallery struct {
+	on    bool
+	order []string
+	cases map[string]*source.Case
+	drawn map[string][]labelled
+}
+
+type labelled struct {
+	label string
+	img   image.Image
+}
+
+func newGallery(cases []source.Case, on bool) *gallery {
+	g := &gallery{on: on, cases: map[string]*source.Case{}, drawn: map[string][]labelled{}}
+	for i := range cases {
+		g.order = append(g.order, cases[i].Name)
+		g.cases[cases[i].Name] = &cases[i]
+	}
+	return g
+}
+
+// add draws the first sample of an execution that finished.
+func (g *gallery) add(pc *parity.Case, col parity.Column, e *parity.Execution) {
+	if !g.on || e.State != parity.Pass {
+		return
+	}
+	c := g.cases[pc.Name]
+	subject := execute.SubjectOf(c.Model, c.Input)
+	described, err := reports.Describe(subject, e.Outputs)
+	if err != nil || len(described) == 0 {
+		return // the comparison reports outputs that are missing
+	}
+	img := reports.Overlay(subject.SceneOf(described[0], c.Image, 0))
+	g.drawn[pc.Name] = append(g.drawn[pc.Name], labelled{col.String(), img})
+}
+
+// images encodes the overlays of each case, and after each but the first its difference from the first.
+func (g *gallery) images() ([]reports.CaseImages, error) {
+	var all []reports.CaseImages
+	for _, name := range g.order {
+		list := g.drawn[name]
+		if len(list) == 0 {
+			continue
+		}
+		entry := reports.CaseImages{Case: name}
+		put := func(label string, img image.Image) error {
+			var buf bytes.Buffer
+			err := png.Encode(&buf, img)
+			entry.Images = append(entry.Images, reports.LabelledPNG{Label: label, PNG: buf.Bytes()})
+			return err
+		}
+		for i, l := range list {
+			if err := put(l.label, l.img); err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				continue
+			}
+			label := fmt.Sprintf("%s − %s, ×%d", l.label, list[0].label, diffGain)
+			if err := put(label, reports.DiffImage(list[0].img, l.img, diffGain)); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, entry)
+	}
+	return all, nil
 }

@@ -25,9 +25,6 @@ func ParityCase(c *source.Case) parity.Case {
 		GridHeight: s[2] / side, GridWidth: s[3] / side, ImageHeight: s[2], ImageWidth: s[3], FeatureStride: cfg.Model.FFPrimaryStride,
 		ScoreThreshold: float64(c.Decode.ScoreThreshold), IoUThreshold: float64(c.Decode.IoUThreshold),
 	}}
-	if cfg.EffectiveDepth() == 2 {
-		p.Setting.LevelOneScores = "tap." + levelOneScores
-	}
 	return p
 }
 

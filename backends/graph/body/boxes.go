@@ -3,7 +3,7 @@ package body
 import "github.com/apex-x/apexx/backends/graph"
 
 // roiMeanPool: Σ over rows y and columns x of row(n,y)·column(n,x)·F(c,y,x), one product of matrices, over the number of
-// cells.
+// cells. A feature that is not finite spoils its channel for every box of the sample, covered or not: 0·NaN is NaN.
 func roiMeanPool(b *builder, o graph.RoiMeanPool, in []graph.Type) *Function {
 	s, n := in[0].Shape, in[1].Shape[1]
 	batch, channels, h, w := s[0], s[1], s[2], s[3]
@@ -15,7 +15,8 @@ func roiMeanPool(b *builder, o graph.RoiMeanPool, in []graph.Type) *Function {
 	return b.finish(b.do("Div", b.transpose(sum, 0, 2, 1), area(b, rows, columns)))
 }
 
-// boxMask scores with products of matrices too: row · σ(logits) · column per box.
+// boxMask scores with products of matrices too: row · σ(masked logits) · column per box. Outside the box Fill stands in for
+// logits, so that a NaN there does not reach the score.
 func boxMask(b *builder, o graph.BoxMask, in []graph.Type) *Function {
 	s := in[0].Shape
 	batch, n, h, w := s[0], s[1], s[2], s[3]
@@ -24,7 +25,7 @@ func boxMask(b *builder, o graph.BoxMask, in []graph.Type) *Function {
 	masked := b.do("Where", inside, b.in(0), b.float(o.Fill))
 
 	rows, columns = b.cast(rows, onnxFloat), b.cast(columns, onnxFloat)
-	perRow := b.do("MatMul", b.do("Sigmoid", b.in(0)), b.reshape(columns, batch, n, w, 1))
+	perRow := b.do("MatMul", b.do("Sigmoid", masked), b.reshape(columns, batch, n, w, 1))
 	sum := b.do("MatMul", b.reshape(rows, batch, n, 1, h), perRow)
 	scores := b.do("Div", b.reshape(sum, batch, n, 1), area(b, rows, columns))
 	return b.finish(masked, b.reshape(scores, batch, n))

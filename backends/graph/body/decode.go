@@ -105,7 +105,9 @@ func (p pyramid) boxes(b *builder, boxLogits, anchors value) value {
 }
 
 // suppress returns the scores [B,P] with every candidate that class-wise suppression drops at rejected. NonMaxSuppression
-// treats the classes apart when each has its own row of scores. No class can fill more than MaxDetections rows.
+// treats the classes apart when each has its own row of scores. No class can fill more than MaxDetections rows. Boxes without
+// area have IoU 0 there too; but it has no floor under the union, so that boxes with a union below 1e-9 square pixels, which
+// meet only in a corner of the image where both are cut off, suppress each other.
 func suppress(b *builder, boxes, scores, classes value, p pyramid, o graph.DecodeNMS) value {
 	perClass := b.reshape(scores, p.batch, 1, p.kept)
 	if p.classes > 1 {

@@ -1,6 +1,9 @@
 package body
 
-import "github.com/apex-x/apexx/backends/graph"
+import (
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
 
 // A map [B,C,H,W] cut into tiles of side t is, without moving anything, a matrix [B·C·H·(W/t), t] of tile rows: the
 // pieces of a map's row that belong to one tile. Packing gathers tile rows and unpacking scatters them.
@@ -52,7 +55,7 @@ func tileUnpackFusion(b *builder, o graph.TileUnpackFusion, in []graph.Type) *Fu
 	}
 	index := b.reshape(rows, shape[0], k, shape[1], t, 1)
 	unpacked := b.reshape(b.do("ScatterND", baseRows, index, tiles), shape...)
-	if len(in) < 4 || in[3].DType == 0 {
+	if len(in) < 4 || in[3].DType == tensor.Invalid {
 		return b.finish(unpacked)
 	}
 	detail := b.do("Sub", unpacked, base)

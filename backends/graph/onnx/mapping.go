@@ -28,12 +28,17 @@ type mapping interface {
 	fixed(name string, value any)
 	// standard is fixed for a value that is ONNX's default: it is not written, and other values are refused.
 	standard(name string, value any)
+	// ignored passes over attributes that mean nothing in the mode at hand; they are not written.
+	ignored(names ...string)
 
 	// intsInput and floatInput map a constant input: 1-D int64, or a scalar of operand 0's type. noInput is an input that
 	// must be absent. The operands of an operator come before its first such input.
 	intsInput(i int, name string, p *[]int)
 	floatInput(i int, name string, p *float64, def float64)
 	noInput(i int)
+	// floatsInput reads a constant input that is never written: other programs give in it what a field says otherwise. It
+	// returns nil when the input is absent.
+	floatsInput(i int, name string) []float32
 
 	fail(err error)
 }

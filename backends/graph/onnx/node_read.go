@@ -159,6 +159,12 @@ func (n *nodeReader) fixed(name string, want any) { n.only(name, want, false) }
 
 func (n *nodeReader) standard(name string, want any) { n.only(name, want, true) }
 
+func (n *nodeReader) ignored(names ...string) {
+	for _, name := range names {
+		n.used[name] = true
+	}
+}
+
 // only refuses any value of an attribute but one.
 func (n *nodeReader) only(name string, want any, optional bool) {
 	var got any
@@ -230,4 +236,16 @@ func (n *nodeReader) noInput(i int) {
 	if i < len(n.inputs) && n.inputs[i] != nil {
 		n.fail(fmt.Errorf("input %d is not supported", i))
 	}
+}
+
+func (n *nodeReader) floatsInput(i int, name string) []float32 {
+	t := n.constant(i, name)
+	if t == nil || t.Len() == 0 { // older exporters leave an empty list beside sizes
+		return nil
+	}
+	if t.DType() != tensor.Float32 || t.Rank() != 1 {
+		n.fail(fmt.Errorf("input %d (%s) is %v, want a list of float32", i, name, t))
+		return nil
+	}
+	return tensor.Data[float32](t)
 }

@@ -91,6 +91,8 @@ func (n *nodeWriter) fixed(name string, value any) {
 
 func (n *nodeWriter) standard(string, any) {}
 
+func (n *nodeWriter) ignored(...string) {}
+
 func (n *nodeWriter) constant(i int, name string, t *tensor.Tensor) {
 	for len(n.inputs) <= i {
 		n.inputs = append(n.inputs, "")
@@ -112,6 +114,8 @@ func (n *nodeWriter) floatInput(i int, name string, p *float64, _ float64) {
 }
 
 func (n *nodeWriter) noInput(int) {}
+
+func (n *nodeWriter) floatsInput(int, string) []float32 { return nil }
 
 func (n *nodeWriter) fail(err error) {
 	n.model.fail(fmt.Errorf("node %s (%s): %w", n.node.Name, n.node.Op.OpType(), err))

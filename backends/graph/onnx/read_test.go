@@ -87,6 +87,9 @@ func TestReadModelsOfOthers(t *testing.T) {
 			"input  x float32[1 2]\nnode   y = Gemm(x, w) → y float32[1 2]\noutput y float32[1 2]\n"},
 		{"negative axes, one bound", foreign{parts: []message{in("x", 2, 3), initial("a", ints(-1)), node("ReduceMean x,a m"), initial("lo", tensor.Scalar(float32(0))), node("Clip m,lo y"), out("y", 2, 1)}},
 			"input  x float32[2 3]\nnode   m = ReduceMean(x) → m float32[2 1]\nnode   y = Clip(m) → y float32[2 1]\noutput y float32[2 1]\n"},
+		{"resize by scales", foreign{parts: []message{in("x", 1, 2, 4, 6), initial("s", tensor.Must(tensor.Of([]float32{1, 1, 2, 1.5}, 4))),
+			node("Resize x,,s y", attribute("mode", "linear"), attribute("cubic_coeff_a", float32(-0.75))), out("y", 1, 2, 8, 9)}},
+			"input  x float32[1 2 4 6]\nnode   y = Resize(x) → y float32[1 2 8 9]\noutput y float32[1 2 8 9]\n"},
 		{"explicit defaults", foreign{parts: []message{in("x", 1, 2, 5, 5), initial("w", ramp(1, 2, 3, 3)), node("Conv x,w y", attribute("dilations", []int64{1, 1}), attribute("kernel_shape", []int64{3, 3}), attribute("auto_pad", "NOTSET")), out("y", 1, 1, 3, 3)}},
 			"input  x float32[1 2 5 5]\nnode   y = Conv(x, w) → y float32[1 1 3 3]\noutput y float32[1 1 3 3]\n"},
 	} {
@@ -162,6 +165,8 @@ func TestReadErrors(t *testing.T) {
 		{"gather index", model(0, x, initial("i", ints(0, 2)), node("Gather x,i y"), y), "index 2 is outside axis 0"},
 		{"axis twice", model(0, in("x", 2, 2), initial("i", ints(1, -1)), node("ReduceMean x,i y"), y), "name one axis twice"},
 		{"group norm of opset 18", model(18, in("x", 1, 2, 2), initial("s", ramp(2)), node("GroupNormalization x,s,s y", attribute("num_groups", int64(1))), y), "per group before version 21"},
+		{"resize by a fraction", model(0, in("x", 1, 1, 3, 3), initial("s", tensor.Must(tensor.Of([]float32{1, 1, 1.5, 1}, 4))), node("Resize x,,s y", attribute("mode", "linear"), attribute("coordinate_transformation_mode", "half_pixel")), y), "give no whole sizes"},
+		{"resize of another mode", model(0, in("x", 1, 1, 3, 3), initial("s", ints(1, 1, 6, 6)), node("Resize x,,,s y", attribute("mode", "linear"), attribute("coordinate_transformation_mode", "asymmetric")), y), "= asymmetric is not supported"},
 		{"too many outputs", model(0, x, node("Relu x y,z"), y), "it has 2 outputs, want 1"},
 		{"name not UTF-8", model(0, x, node("Relu x \xff"), y), "not UTF-8"},
 	} {

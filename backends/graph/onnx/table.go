@@ -86,12 +86,12 @@ var table = []entry{
 	}, "ReduceMean", "ReduceL2"),
 	describe(func(m mapping, o *graph.Resize) {
 		m.fixed("mode", "linear")
-		m.fixed("coordinate_transformation_mode", "half_pixel")
+		m.standard("coordinate_transformation_mode", "half_pixel")
 		m.standard("antialias", 0)
 		m.standard("exclude_outside", 0)
 		m.standard("keep_aspect_ratio_policy", "stretch")
+		m.ignored("cubic_coeff_a", "extrapolation_value", "nearest_mode")
 		m.noInput(1) // roi
-		m.noInput(2) // scales
 		resizeSizes(m, o)
 	}),
 	describe(func(m mapping, o *graph.TileAggregate) {
@@ -199,10 +199,31 @@ func resizeSizes(m mapping, o *graph.Resize) {
 		return
 	}
 	sizes := []int{x[0], x[1], o.Height, o.Width}
-	m.intsInput(3, "sizes", &sizes)
+	if scales := m.floatsInput(2, "scales"); scales != nil {
+		sizes = scaled(m, x, scales)
+	} else {
+		m.intsInput(3, "sizes", &sizes)
+	}
 	if len(sizes) != 4 || sizes[0] != x[0] || sizes[1] != x[1] {
 		m.fail(fmt.Errorf("sizes %v change more than the last two axes of %v", sizes, x))
 		return
 	}
 	o.Height, o.Width = sizes[2], sizes[3]
+}
+
+// scaled returns the sizes x·scales, which must be whole: only then do scales and sizes mean the same source positions.
+func scaled(m mapping, x []int, scales []float32) []int {
+	sizes := make([]int, len(scales))
+	for i, s := range scales {
+		v := math.NaN()
+		if i < len(x) {
+			v = float64(x[i]) * float64(s)
+		}
+		if v != math.Floor(v) || !(v >= 0 && v <= maxParameter) {
+			m.fail(fmt.Errorf("scales %v of %v give no whole sizes", scales, x))
+			return nil
+		}
+		sizes[i] = int(v)
+	}
+	return sizes
 }

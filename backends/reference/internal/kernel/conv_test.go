@@ -170,3 +170,27 @@ func TestConvSpecialValues(t *testing.T) {
 		}
 	})
 }
+
+// TestConvRandomShapes compares every instruction set with the naive loop on small random geometries.
+func TestConvRandomShapes(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 150 {
+		groups := 1 + r.IntN(3)
+		s := ConvShape{
+			Batch: 1 + r.IntN(2), InC: groups * (1 + r.IntN(40)), InH: 1 + r.IntN(24), InW: 1 + r.IntN(40), OutC: groups * (1 + r.IntN(20)),
+			KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), StrideH: 1 + r.IntN(3), StrideW: 1 + r.IntN(3),
+			PadT: r.IntN(4), PadL: r.IntN(4), PadB: r.IntN(4), PadR: r.IntN(4), Groups: groups,
+		}
+		if r.IntN(3) == 0 { // a depthwise or a same-size shape, which take paths of their own
+			s.KH, s.KW, s.PadT, s.PadL, s.PadB, s.PadR, s.StrideH, s.StrideW = 3, 3, 1, 1, 1, 1, 1, 1
+			s.InC, s.OutC = groups, groups
+		}
+		x, w := uniform[float32](r, s.Batch*s.InC*s.InH*s.InW), uniform[float32](r, s.OutC*s.InC/groups*s.KH*s.KW)
+		want, scale := naiveConv(s, x, w, nil)
+		for isa := Portable; isa <= detect(); isa++ {
+			t.Run(fmt.Sprintf("%s-%v", s.label(), isa), func(t *testing.T) {
+				within(t, convThreads(t, s, x, w, nil, isa), want, scale, s.InC/groups*s.KH*s.KW+2)
+			})
+		}
+	}
+}

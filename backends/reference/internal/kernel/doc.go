@@ -5,8 +5,9 @@
 //
 //  1. NewConv packs the weights once, in blocks of output channels and of k = (input channel, ky, kx) (gemm.go).
 //  2. Run splits the output into tasks: (batch, group, block of pixels, range of output channels) (conv.go).
-//  3. A task copies the input values of a few consecutive output pixels, for one block of k, into a panel [k][lanes] (pack.go).
-//  4. A micro-kernel multiplies weight blocks by the panel and accumulates into the output (gemm.go; assembly on amd64).
+//  3. A task copies the input values of a strip of consecutive output pixels, for one block of k, into panels [k][lanes] (pack.go,
+//     masks.go). Depthwise convolutions skip the panels (depthwise.go).
+//  4. A micro-kernel multiplies weight blocks by a panel and accumulates into the output (gemm.go; assembly on amd64).
 //  5. A finished block of pixels is summed while it is still in the cache (stats.go), so that normalisation (norm.go) needs no
 //     extra pass over the output.
 //

@@ -15,6 +15,19 @@ type engine[T Float] struct {
 	blockDepth int // the length of a k block: a panel of this depth fits in half of the L1 cache
 }
 
+// engineFor returns the engine of a supported instruction set.
+func engineFor[T Float](isa ISA) engine[T] {
+	for _, e := range engines {
+		if e, ok := e.(engine[T]); ok && e.isa == isa {
+			return e
+		}
+	}
+	panic("kernel: no engine for " + isa.String())
+}
+
+// engines lists the engines of this build, each an engine[float32] or an engine[float64].
+var engines = append([]any{portableEngine[float32](), portableEngine[float64]()}, vectorEngines...)
+
 func portableEngine[T Float]() engine[T] {
 	return engine[T]{
 		isa: Portable, lanes: portableLanes, tall: portableRows, low: portableRows,

@@ -28,15 +28,15 @@ func MatMul[T Float](p *Pool, a, b, y []T, batch, m, k, n int, transB bool, bias
 	j.product = product[T]{engine: e, plan: e.planRows(m)}
 	packed := batch * j.plan.padded() * k
 	j.packed, j.panels = scratch[:packed], scratch[packed:]
-	j.pixelBlocks = ceilDiv(n, statBlock)
-	j.parts, j.partBlocks = splitRows(batch*j.pixelBlocks, j.plan.blocks(), p.threads)
+	j.columnBlocks = ceilDiv(n, statBlock)
+	j.parts, j.partBlocks = splitRows(batch*j.columnBlocks, j.plan.blocks(), p.threads)
 	for i := range batch {
 		dst := j.packed[i*j.plan.padded()*k:]
 		for k0 := 0; k0 < k; k0 += e.blockDepth {
 			dst = packRows(dst, a[i*m*k:], j.plan, k, k0, min(k0+e.blockDepth, k))
 		}
 	}
-	run(p, batch*j.pixelBlocks*j.parts, j)
+	run(p, batch*j.columnBlocks*j.parts, j)
 }
 
 // addBias adds bias[j] to the columns [n0, n1) of every row of y.
@@ -57,14 +57,14 @@ type matmulJob[T Float] struct {
 	packed, panels    []T
 	m, k, n           int
 	transB            bool
-	pixelBlocks       int
+	columnBlocks      int
 	parts, partBlocks int
 }
 
 // do computes one (matrix, block of columns, part of the rows).
 func (j *matmulJob[T]) do(worker, i int) {
 	part, i := i%j.parts, i/j.parts
-	colBlock, i := i%j.pixelBlocks, i/j.pixelBlocks
+	colBlock, i := i%j.columnBlocks, i/j.columnBlocks
 	blk0 := part * j.partBlocks
 	blk1 := min(blk0+j.partBlocks, j.plan.blocks())
 	n0, n1 := colBlock*statBlock, min((colBlock+1)*statBlock, j.n)

@@ -42,7 +42,7 @@ func testFinish[T Float](t *testing.T) {
 		}
 		n := s.channels / s.groups * s.spatial
 		for g, mean := range first.Mean() {
-			wantMean, m2 := moments(x[g*n : (g+1)*n])
+			wantMean, m2 := moments64(x[g*n : (g+1)*n])
 			want := 1 / math.Sqrt(m2/float64(n)+1e-5)
 			if math.Abs(mean-wantMean) > 1e-10 || math.Abs(first.InvStd()[g]/want-1) > 1e-9 {
 				t.Errorf("%v group %d: got mean %v, 1/σ %v, want %v, %v", s, g, mean, first.InvStd()[g], wantMean, want)

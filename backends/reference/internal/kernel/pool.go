@@ -47,13 +47,11 @@ func (p *Pool) Threads() int { return p.threads }
 func (p *Pool) Close() { close(p.wake) }
 
 // Run calls f(i) once for each i in [0, n), in no particular order and concurrently on the pool's threads, and returns when all calls
-// have returned. Items are handed out one by one, so unequal ones balance. It allocates nothing itself.
+// have returned. Items are handed out one by one, so unequal ones balance. It allocates nothing itself. f must not panic.
 func (p *Pool) Run(n int, f func(i int)) {
 	j := take[funcJob](p)
 	j.f = f
-	p.finish(n, j)
-	j.f = nil
-	p.mu.Unlock()
+	run(p, n, j)
 }
 
 type funcJob struct{ f func(i int) }
@@ -78,13 +76,13 @@ func run[J any, P interface {
 	*J
 	job
 }](p *Pool, n int, j P) {
-	p.finish(n, j)
+	p.loop(n, j)
 	var zero J
 	*j = zero
 	p.mu.Unlock()
 }
 
-func (p *Pool) finish(n int, j job) {
+func (p *Pool) loop(n int, j job) {
 	helpers := min(p.threads, n) - 1
 	if helpers <= 0 {
 		for i := range n {
@@ -99,8 +97,25 @@ func (p *Pool) finish(n int, j job) {
 		p.wake <- struct{}{}
 	}
 	p.drain(0)
-	<-p.done
+	if !p.reclaim() {
+		<-p.done
+	}
 	p.job = nil
+}
+
+// reclaim takes back the wake-ups of threads that have not started, for which there is nothing left to do, and reports whether no
+// thread is busy. On a loaded machine that saves waiting for one to be scheduled.
+func (p *Pool) reclaim() bool {
+	for {
+		select {
+		case <-p.wake:
+			if p.busy.Add(-1) == 0 {
+				return true
+			}
+		default:
+			return false
+		}
+	}
 }
 
 func (p *Pool) serve(worker int) {

@@ -77,22 +77,46 @@ func fill[T Float](st *Stats, b, c, blk int, pixels []T) {
 	st.mean[i], st.m2[i] = moments(pixels)
 }
 
-// moments returns the mean of x and Σ(x - mean)², in two passes.
+// moments returns the mean of x and Σ(x - mean)².
 func moments[T Float](x []T) (mean, m2 float64) {
 	if mean, m2, ok := moments32(x); ok {
 		return mean, m2
 	}
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v)
-	}
-	mean = sum / float64(len(x))
-	for _, v := range x {
-		d := float64(v) - mean
-		m2 += d * d
-	}
-	return mean, m2
+	return moments64(x)
 }
+
+// moments64 computes moments in two passes, each with four partial sums, so that an addition need not wait for the one before.
+func moments64[T Float](x []T) (mean, m2 float64) {
+	var s [4]float64
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		v := x[i : i+4]
+		s[0] += float64(v[0])
+		s[1] += float64(v[1])
+		s[2] += float64(v[2])
+		s[3] += float64(v[3])
+	}
+	for _, v := range x[i:] {
+		s[0] += float64(v)
+	}
+	mean = (s[0] + s[1] + s[2] + s[3]) / float64(len(x))
+
+	s, i = [4]float64{}, 0
+	for ; i+4 <= len(x); i += 4 {
+		v := x[i : i+4]
+		s[0] += square(float64(v[0]) - mean)
+		s[1] += square(float64(v[1]) - mean)
+		s[2] += square(float64(v[2]) - mean)
+		s[3] += square(float64(v[3]) - mean)
+	}
+	for _, v := range x[i:] {
+		s[0] += square(float64(v) - mean)
+	}
+	return mean, s[0] + s[1] + s[2] + s[3]
+}
+
+// square is v², rounded, so that no architecture fuses it with an addition.
+func square(v float64) float64 { return float64(v * v) }
 
 // Moments computes the moments of x [batch, channels, spatial], for a tensor whose producer did not.
 func Moments[T Float](p *Pool, x []T, st *Stats) {

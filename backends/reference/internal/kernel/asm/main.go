@@ -17,26 +17,36 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
+// files lists what is generated, with the folder relative to package kernel's.
+var files = []struct {
+	pkg, folder, name string
+	generate          func(*build.Context)
+}{
+	{"kernel", ".", "gemm", gemm},
+	{"kernel", ".", "pack", pack},
+	{"kernel", ".", "depthwise", depthwise},
+	{"kernel", ".", "moments", moments},
+	{"kernel", ".", "elementwise", elementwise},
+	{"peak", "peak", "loop", peak},
+}
+
 func main() {
 	flags := flag.NewFlagSet("asm", flag.ExitOnError) // avo has taken names of the default set
-	out := flags.String("out", ".", "folder to write to")
+	out := flags.String("out", "..", "folder of package kernel")
 	_ = flags.Parse(os.Args[1:])
-	for _, f := range []struct {
-		pkg, folder, name string
-		generate          func(*build.Context)
-	}{
-		{"kernel", ".", "gemm", gemm},
-		{"kernel", ".", "pack", pack},
-		{"kernel", ".", "depthwise", depthwise},
-		{"kernel", ".", "moments", moments},
-		{"kernel", ".", "elementwise", elementwise},
-		{"peak", "peak", "loop", peak},
-	} {
-		if err := write(filepath.Join(*out, f.folder), f.pkg, f.name, f.generate); err != nil {
-			fmt.Fprintln(os.Stderr, "asm:", err)
-			os.Exit(1)
+	if err := generate(*out); err != nil {
+		fmt.Fprintln(os.Stderr, "asm:", err)
+		os.Exit(1)
+	}
+}
+
+func generate(dir string) error {
+	for _, f := range files {
+		if err := write(filepath.Join(dir, f.folder), f.pkg, f.name, f.generate); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // write generates <name>_amd64.s and <name>_amd64.go.

@@ -1,0 +1,165 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/parity"
+)
+
+// Document is a matrix with the circumstances of its making. Matrix is required; what is empty is left out.
+type Document struct {
+	Title   string // "" means "Parity matrix"
+	When    time.Time
+	Version string          // of apexx
+	Command string          // as it was typed
+	Where   []backends.Fact // host, processor, libraries
+	Matrix  *parity.Matrix
+	Images  []CaseImages
+}
+
+// CaseImages are the pictures of one case, shown side by side in their order.
+type CaseImages struct {
+	Case   string
+	Images []LabelledPNG
+}
+
+// LabelledPNG is an encoded picture with its caption, such as the name of a column or "difference ×16".
+type LabelledPNG struct {
+	Label string
+	PNG   []byte
+}
+
+func (d *Document) title() string {
+	if d.Title == "" {
+		return "Parity matrix"
+	}
+	return d.Title
+}
+
+// when returns the time of making in UTC, "" where unknown.
+func (d *Document) when() string {
+	if d.When.IsZero() {
+		return ""
+	}
+	return d.When.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// imagesOf returns the pictures of a case.
+func (d *Document) imagesOf(name string) []LabelledPNG {
+	for _, c := range d.Images {
+		if c.Case == name {
+			return c.Images
+		}
+	}
+	return nil
+}
+
+// verdict says in a word how the matrix ended, following its exit code.
+func verdict(m *parity.Matrix) string {
+	switch m.ExitCode() {
+	case 0:
+		return "PASS"
+	case 1:
+		return "FAIL"
+	case 5:
+		return "NOTHING COMPARED"
+	default:
+		return "INCOMPLETE"
+	}
+}
+
+// tally counts the cells by state: "24 cells: 22 pass, 2 explained".
+func tally(m *parity.Matrix) string {
+	var parts []string
+	for _, s := range parity.States {
+		if n := m.Count(s); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if len(parts) == 0 {
+		return "no cells"
+	}
+	noun := "cells"
+	if len(m.Cells) == 1 {
+		noun = "cell"
+	}
+	return fmt.Sprintf("%d %s: %s", len(m.Cells), noun, strings.Join(parts, ", "))
+}
+
+// symbol tells states apart without colour.
+func symbol(s parity.State) string {
+	switch s {
+	case parity.Pass:
+		return "✓"
+	case parity.Different:
+		return "≈"
+	case parity.Fail:
+		return "✗"
+	case parity.Crashed:
+		return "!"
+	case parity.Hung:
+		return "∞"
+	case parity.Unsupported:
+		return "–"
+	default:
+		return "·"
+	}
+}
+
+// brief is what a cell shows at a glance: its largest absolute error, or its state.
+func brief(c *parity.Cell) string {
+	if c.Report == nil {
+		return string(c.State)
+	}
+	return fmt.Sprintf("%.2g", float64(c.Report.MaxAbsErr))
+}
+
+// cell returns the cell of a case and pair, by their places.
+func cell(m *parity.Matrix, caseAt, pairAt int) *parity.Cell {
+	return &m.Cells[caseAt*len(m.Pairs)+pairAt]
+}
+
+// why explains a cell that did not simply pass, in one line.
+func why(c *parity.Cell) string {
+	var parts []string
+	for _, p := range []string{c.Reason, c.Signal, c.Detail} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// WriteDir writes matrix.json, matrix.md and index.html into an existing folder and returns their paths. Each file is complete
+// or absent.
+func WriteDir(dir string, d *Document) ([]string, error) {
+	var paths []string
+	for _, f := range []struct {
+		name  string
+		write func(io.Writer, *Document) error
+	}{{"matrix.json", JSON}, {"matrix.md", Markdown}, {"index.html", HTML}} {
+		path := filepath.Join(dir, f.name)
+		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return f.write(w, d) }); err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// circumstances lists when, how and where the matrix was made.
+func circumstances(d *Document) []backends.Fact {
+	var facts []backends.Fact
+	for _, f := range []backends.Fact{{Key: "made", Value: d.when()}, {Key: "command", Value: d.Command}, {Key: "apexx", Value: d.Version}} {
+		if f.Value != "" {
+			facts = append(facts, f)
+		}
+	}
+	return append(facts, d.Where...)
+}

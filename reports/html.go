@@ -1,0 +1,121 @@
+package reports
+
+import (
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity"
+)
+
+//go:embed page.css
+var pageCSS string
+
+//go:embed page.html
+var pageHTML string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"number": number, "symbol": symbol, "brief": brief, "why": why, "histogram": histogramSVG, "png": dataURI,
+	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
+}).Parse(pageHTML))
+
+// HTML writes one self-contained page: styles, drawings and pictures are in it, and it runs no script.
+func HTML(w io.Writer, d *Document) error {
+	return page.Execute(w, pageOf(d))
+}
+
+// pageData is what the template shows.
+type pageData struct {
+	CSS                          template.CSS
+	Title, Verdict, Tally, Class string
+	Policy                       string
+	Facts                        []backends.Fact
+	Matrix                       *parity.Matrix
+	Legend                       []parity.State
+	Cases                        []pageCase
+}
+
+type pageCase struct {
+	Anchor, Name string
+	Cells        []pageCell
+	Executions   []parity.ExecutionRecord
+	Images       []LabelledPNG
+}
+
+type pageCell struct {
+	*parity.Cell
+	Anchor string
+	Open   bool
+}
+
+func pageOf(d *Document) pageData {
+	m := d.Matrix
+	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: verdict(m), Tally: tally(m), Policy: m.Policy,
+		Facts: circumstances(d), Matrix: m, Class: "fail"}
+	if m.Passed() {
+		p.Class = "pass"
+	}
+	for _, s := range parity.States {
+		if m.Count(s) > 0 {
+			p.Legend = append(p.Legend, s)
+		}
+	}
+	for i, name := range m.Cases {
+		c := pageCase{Anchor: fmt.Sprintf("case-%d", i), Name: name, Images: d.imagesOf(name)}
+		for j := range m.Pairs {
+			found := cell(m, i, j)
+			c.Cells = append(c.Cells, pageCell{found, fmt.Sprintf("cell-%d-%d", i, j), found.State == parity.Fail})
+		}
+		if n := len(m.Columns); len(m.Executions) == n*len(m.Cases) {
+			c.Executions = m.Executions[i*n : (i+1)*n]
+		}
+		p.Cases = append(p.Cases, c)
+	}
+	return p
+}
+
+// number renders a measured value in at most eight characters.
+func number(n parity.Number) string {
+	switch v := float64(n); {
+	case v == 0:
+		return "0"
+	case math.IsInf(v, 0) || math.IsNaN(v):
+		return strings.NewReplacer("+Inf", "∞", "-Inf", "−∞").Replace(fmt.Sprint(v))
+	case math.Abs(v) >= 1e-3 && math.Abs(v) < 1e5:
+		return fmt.Sprintf("%.4g", v)
+	default:
+		return fmt.Sprintf("%.2e", v)
+	}
+}
+
+// oneMinus renders the distance of a cosine from 1, which is what there is to see of it.
+func oneMinus(cosine parity.Number) string { return number(1 - cosine) }
+
+func duration(d time.Duration) string {
+	if d == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
+
+func byteSize(n int64) string {
+	if n == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+func joinInts(list []int) string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), "×"), "[]")
+}
+
+// dataURI embeds a picture. The type is fixed, so the bytes cannot become anything but an image.
+func dataURI(png []byte) template.URL {
+	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png))
+}

@@ -1,0 +1,88 @@
+package reports
+
+import (
+	_ "embed"
+	"encoding/json"
+	"io"
+
+	"github.com/apex-x/apexx/parity"
+)
+
+// SchemaID names the version of the JSON form; it is the value of the key "schema".
+const SchemaID = "apexx.matrix/1"
+
+// MatrixSchema is the JSON Schema (draft 2020-12) of what JSON writes.
+//
+//go:embed schema/matrix.json
+var MatrixSchema []byte
+
+// jsonMatrix holds the sweep keys of spec/runtime.md 6.8 first. CaseCount counts the cases, not their distinct names.
+type jsonMatrix struct {
+	SweepName   string           `json:"sweep_name"`
+	ProfileName string           `json:"profile_name"`
+	Passed      bool             `json:"passed"`
+	CaseCount   int              `json:"case_count"`
+	ReportCount int              `json:"report_count"`
+	Reports     []*parity.Report `json:"reports"`
+
+	Schema     string                   `json:"schema"`
+	Verdict    string                   `json:"verdict"`
+	ExitCode   int                      `json:"exit_code"`
+	When       string                   `json:"when,omitempty"`
+	Version    string                   `json:"version,omitempty"`
+	Command    string                   `json:"command,omitempty"`
+	Where      []jsonFact               `json:"where"`
+	Cases      []string                 `json:"cases"`
+	Columns    []parity.Column          `json:"columns"`
+	Pairs      []parity.Pair            `json:"pairs"`
+	States     map[parity.State]int     `json:"states"`
+	Cells      []jsonCell               `json:"cells"`
+	Executions []parity.ExecutionRecord `json:"executions"`
+}
+
+type jsonFact struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// jsonCell refers to its report by index, so that reports appear once.
+type jsonCell struct {
+	Case      string        `json:"case"`
+	Reference parity.Column `json:"reference"`
+	Candidate parity.Column `json:"candidate"`
+	State     parity.State  `json:"state"`
+	Reason    string        `json:"reason,omitempty"`
+	Signal    string        `json:"signal,omitempty"`
+	Detail    string        `json:"detail,omitempty"`
+	Report    *int          `json:"report"` // index into reports; null where nothing was compared
+}
+
+// JSON writes the document as one indented JSON object that MatrixSchema describes. Pictures are left out.
+func JSON(w io.Writer, d *Document) error {
+	m := d.Matrix
+	out := jsonMatrix{
+		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
+		Schema: SchemaID, Verdict: verdict(m), ExitCode: m.ExitCode(), When: d.when(), Version: d.Version, Command: d.Command,
+		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[parity.State]int{},
+		Cells: []jsonCell{}, Executions: m.Executions,
+	}
+	for _, f := range d.Where {
+		out.Where = append(out.Where, jsonFact(f))
+	}
+	for _, s := range parity.States {
+		out.States[s] = m.Count(s)
+	}
+	for _, c := range m.Cells {
+		cell := jsonCell{c.Case, c.Pair.Reference, c.Pair.Candidate, c.State, c.Reason, c.Signal, c.Detail, nil}
+		if c.Report != nil {
+			index := len(out.Reports)
+			cell.Report = &index
+			out.Reports = append(out.Reports, c.Report)
+		}
+		out.Cells = append(out.Cells, cell)
+	}
+	out.ReportCount = len(out.Reports)
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", " ")
+	return encoder.Encode(out)
+}

@@ -1,0 +1,73 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apex-x/apexx/parity"
+)
+
+// Markdown writes the matrix as GitHub-flavoured Markdown: verdict, circumstances, the matrix at a glance, and the numbers of
+// every output of each cell that did not simply pass.
+func Markdown(w io.Writer, d *Document) error {
+	var s strings.Builder
+	m := d.Matrix
+	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), verdict(m), tally(m), m.Policy)
+	for _, f := range circumstances(d) {
+		fmt.Fprintf(&s, "- %s: %s\n", f.Key, escapeMarkdown(f.Value))
+	}
+	s.WriteString("\n| case |")
+	for _, p := range m.Pairs {
+		fmt.Fprintf(&s, " %s<br>vs %s |", p.Candidate, p.Reference)
+	}
+	s.WriteString("\n|---|" + strings.Repeat("---|", len(m.Pairs)) + "\n")
+	for i, name := range m.Cases {
+		fmt.Fprintf(&s, "| %s |", escapeMarkdown(name))
+		for j := range m.Pairs {
+			fmt.Fprintf(&s, " %s |", cellText(cell(m, i, j)))
+		}
+		s.WriteByte('\n')
+	}
+	s.WriteString("\nNumbers are the largest absolute error of any output.\n")
+	for i := range m.Cells {
+		if c := &m.Cells[i]; c.State != parity.Pass {
+			markdownCell(&s, c)
+		}
+	}
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
+func markdownCell(s *strings.Builder, c *parity.Cell) {
+	fmt.Fprintf(s, "\n## %s %s, %s: %s\n\n", symbol(c.State), escapeMarkdown(c.Case), c.Pair, c.State)
+	if c.Report == nil {
+		fmt.Fprintln(s, escapeMarkdown(why(c)))
+		return
+	}
+	for _, p := range c.Report.Problems {
+		fmt.Fprintf(s, "- problem: %s\n", escapeMarkdown(p))
+	}
+	const most = 20
+	for i, d := range c.Report.Decisions {
+		if i == most {
+			fmt.Fprintf(s, "- and %d more decisions\n", len(c.Report.Decisions)-most)
+			break
+		}
+		fmt.Fprintf(s, "- %s\n", escapeMarkdown(d.String()))
+	}
+	s.WriteString("\n| output | passed | max abs | max rel | max ULP | RMS | mismatches | would pass with |\n|---|---|---|---|---|---|---|---|\n")
+	for _, o := range c.Report.Outputs {
+		smallest := "equality"
+		if o.Smallest != nil {
+			smallest = o.Smallest.String()
+		}
+		fmt.Fprintf(s, "| %s | %t | %.3g | %.3g | %d | %.3g | %d of %d | %s |\n", escapeMarkdown(o.Name), o.Passed, float64(o.MaxAbsErr),
+			float64(o.MaxRelErr), o.MaxULPErr, float64(o.RMSErr), o.MismatchCount, o.TotalCount, smallest)
+	}
+}
+
+var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "\n", " ")
+
+// escapeMarkdown keeps names and messages from being read as markup.
+func escapeMarkdown(s string) string { return markdownSpecial.Replace(s) }

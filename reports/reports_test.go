@@ -1,0 +1,261 @@
+package reports
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func checkGolden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (run with -update to accept):\n%s", path, got)
+	}
+}
+
+// runner computes outputs of a few tiles; every backend adds rounding noise of its own, and some cases go wrong in ort.
+type runner struct{}
+
+func (runner) Execute(_ context.Context, c *parity.Case, backend string, p backends.Precision) parity.Execution {
+	switch c.Name + " " + backend {
+	case "crash ort":
+		return parity.Execution{State: parity.Crashed, Signal: "SIGSEGV", Detail: "the worker ended while it ran"}
+	case "absent|<b>*case*</b> ort":
+		return parity.Execution{State: parity.Unsupported, Reason: "library_not_found", Detail: "libonnxruntime.so.1 is in none of the places searched"}
+	}
+	e := parity.Execution{State: parity.Pass, Wall: 90 * time.Millisecond, Peak: 300 << 20}
+	e.Timing.Execute, e.Memory.Host = 71200*time.Microsecond, 96<<20
+	noise := map[string]float64{"reference fp64": 0, "reference fp32": 2e-7, "ort fp32": 4e-7}[backend+" "+string(p)]
+	rng := rand.New(rand.NewPCG(7, uint64(len(c.Name))))
+	own := rand.New(rand.NewPCG(uint64(len(backend)), 3))
+	logits := make([]float32, 9*16*16)
+	for i := range logits {
+		logits[i] = float32(6 * rng.NormFloat64() * (1 + noise*own.NormFloat64()))
+	}
+	utilities := []float32{0.1, 0.75, 0.5, 0.5 + 6e-8, 0.2, 0.9, 0.3, 0.4}
+	order := []int64{5, 1, 3, 2, 7, -1}
+	if backend == "ort" {
+		utilities[2], utilities[3] = 0.5+6e-8, 0.5
+		order[2], order[3] = 2, 3
+		if c.Name == "wrong" {
+			logits[700] = float32(math.NaN())
+			logits[3] += 0.25
+		}
+	}
+	e.Outputs = tensor.List{
+		{Name: "semantic_logits", Tensor: tensor.Must(tensor.Of(logits, 1, 9, 16, 16))},
+		{Name: "utilities", Tensor: tensor.Must(tensor.Of(utilities, 1, 8))},
+		{Name: "tiles_l0", Tensor: tensor.Must(tensor.Of(order, 1, 6))},
+		{Name: "valid_l0", Tensor: tensor.Must(tensor.Of([]int64{5}, 1))},
+	}
+	return e
+}
+
+func sample(t testing.TB) *Document {
+	t.Helper()
+	spec := parity.MatrixSpec{Name: "sample", Runner: runner{}, Columns: []parity.Column{
+		{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}
+	for _, n := range []string{"photo/astronaut", "wrong", "crash", "absent|<b>*case*</b>"} {
+		spec.Cases = append(spec.Cases, parity.Case{Name: n, Setting: parity.Setting{GridHeight: 2, GridWidth: 4}})
+	}
+	m, err := parity.Run(context.Background(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := samplePicture(0), samplePicture(1)
+	return &Document{
+		Title: "Reference and ONNX Runtime", When: time.Date(2026, 2, 11, 9, 30, 0, 0, time.UTC), Version: "v0.1.0", Matrix: m,
+		Command: "apexx matrix --backends reference,ort --precisions fp32,fp64 --report out",
+		Where:   []backends.Fact{{Key: "host", Value: "linux/amd64, 2 cores"}, {Key: "onnxruntime", Value: "1.30.0"}},
+		Images: []CaseImages{{"photo/astronaut", []LabelledPNG{
+			{"reference/fp64", encode(t, a)}, {"ort/fp32", encode(t, b)}, {"difference ×32", encode(t, DiffImage(a, b, 32))}}}},
+	}
+}
+
+// samplePicture is a scene of a sky, a disc and a box; with shade 1 the disc is a little brighter.
+func samplePicture(shade uint8) image.Image {
+	img := image.NewRGBA(image.Rect(0, 0, 192, 128))
+	for y := range 128 {
+		for x := range 192 {
+			c := color.RGBA{uint8(x), uint8(90 + y), 160, 255}
+			if dx, dy := x-70, y-60; dx*dx+dy*dy < 900 {
+				c = color.RGBA{230 + 4*shade, 190, 70, 255}
+			}
+			if (x == 38 || x == 102) && y > 28 && y < 92 || (y == 28 || y == 92) && x >= 38 && x <= 102 {
+				c = color.RGBA{255, 40, 40, 255}
+			}
+			img.SetRGBA(x, y, c)
+		}
+	}
+	return img
+}
+
+func encode(t testing.TB, img image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestJSONFollowsItsSchema(t *testing.T) {
+	schemaDoc, err := jsonschema.UnmarshalJSON(bytes.NewReader(MatrixSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("matrix.json", schemaDoc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("matrix.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := JSON(&out, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(value); err != nil {
+		t.Error(err)
+	}
+	top := value.(map[string]any)
+	if len(top["reports"].([]any)) != 8 || len(top["cells"].([]any)) != 12 || top["exit_code"] != json.Number("1") {
+		t.Errorf("%d reports, %d cells, exit code %v", len(top["reports"].([]any)), len(top["cells"].([]any)), top["exit_code"])
+	}
+	top["surprise"] = true
+	if schema.Validate(value) == nil {
+		t.Error("the schema accepts an unknown key")
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	var out bytes.Buffer
+	if err := Markdown(&out, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, "matrix.md", out.Bytes())
+}
+
+func TestTable(t *testing.T) {
+	d := sample(t)
+	for _, c := range []struct {
+		name string
+		opt  TableOptions
+	}{{"table-100.txt", TableOptions{}}, {"table-60.txt", TableOptions{Width: 60}}, {"table-color.txt", TableOptions{Color: true}}} {
+		var out bytes.Buffer
+		if err := Table(&out, d, c.opt); err != nil {
+			t.Fatal(err)
+		}
+		checkGolden(t, c.name, out.Bytes())
+		if !c.opt.Color && strings.Contains(out.String(), "\x1b") {
+			t.Errorf("%s has escape sequences", c.name)
+		}
+	}
+}
+
+// The page refers to nothing outside itself, runs nothing, and shows every cell.
+func TestHTMLIsSelfContained(t *testing.T) {
+	var out bytes.Buffer
+	if err := HTML(&out, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, m := range regexp.MustCompile(`(?i)(?:src|href|action|data)\s*=\s*"([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		if !strings.HasPrefix(m[1], "#") && !strings.HasPrefix(m[1], "data:") {
+			t.Errorf("refers to %q", m[1])
+		}
+	}
+	for _, bad := range []string{"<script", "@import", "url(", "http://", "https://", "ZgotmplZ", "<no value>", "<b>*case*"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("contains %q", bad)
+		}
+	}
+	if n := strings.Count(text, "<details"); n != 12 {
+		t.Errorf("%d details, want one for each of 12 cells", n)
+	}
+	if n := strings.Count(text, "data:image/png;base64,"); n != 3 {
+		t.Errorf("%d pictures, want 3", n)
+	}
+}
+
+func TestHistogramWords(t *testing.T) {
+	var o parity.TensorReport
+	o.Atol = 1e-4
+	o.Histogram.Zero, o.Histogram.NonFinite = 5, 1
+	o.Histogram.Decades[0], o.Histogram.Decades[7], o.Histogram.Decades[9], o.Histogram.Decades[15] = 1, 2, 3, 4
+	const want = "equal: 5, below 1e-12: 1, 1e-06…1e-05: 2, 1e-04…1e-03: 3, from 1e+02: 4, non-finite: 1"
+	if got := histogramWords(o); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for i, want := range map[int]string{0: "zero", 1: "within", 8: "within", 9: "within", 10: "beyond", 16: "beyond", 17: "bad"} {
+		if got := barClass(i, o); got != want {
+			t.Errorf("bar %d is %s, want %s", i, got, want)
+		}
+	}
+}
+
+func TestDiffImage(t *testing.T) {
+	a, b := image.NewRGBA(image.Rect(0, 0, 2, 1)), image.NewRGBA(image.Rect(5, 5, 8, 6))
+	a.SetRGBA(0, 0, color.RGBA{100, 10, 200, 255})
+	b.SetRGBA(5, 5, color.RGBA{90, 13, 0, 255})
+	a.SetRGBA(1, 0, color.RGBA{7, 7, 7, 255})
+	b.SetRGBA(6, 5, color.RGBA{7, 7, 7, 255})
+	d := DiffImage(a, b, 4).(*image.RGBA)
+	for x, want := range []color.RGBA{{40, 12, 255, 255}, {0, 0, 0, 255}, {255, 0, 255, 255}} {
+		if got := d.RGBAAt(x, 0); got != want {
+			t.Errorf("pixel %d is %v, want %v", x, got, want)
+		}
+	}
+}
+
+func TestWriteDir(t *testing.T) {
+	dir := t.TempDir()
+	paths, err := WriteDir(dir, sample(t))
+	if err != nil || len(paths) != 3 {
+		t.Fatalf("%v, %v", paths, err)
+	}
+	for _, p := range paths {
+		if info, err := os.Stat(p); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	if _, err := WriteDir(filepath.Join(dir, "absent"), sample(t)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
+}

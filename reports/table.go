@@ -1,0 +1,178 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/apex-x/apexx/parity"
+)
+
+// TableOptions of Table. The zero value is 100 columns without colour.
+type TableOptions struct {
+	Width int  // of the terminal in columns; 0 means 100
+	Color bool // ANSI colours; callers honour NO_COLOR and whether the output is a terminal
+}
+
+// Table writes the matrix for a terminal: a row per case and a column per pair where that fits the width, and otherwise a
+// line per cell. Below it, a line for each cell that did not simply pass, the meaning of the symbols, and the verdict. Cells
+// show the largest absolute error over all outputs.
+func Table(w io.Writer, d *Document, opt TableOptions) error {
+	if opt.Width == 0 {
+		opt.Width = 100
+	}
+	t := &table{opt: opt, m: d.Matrix}
+	if t.wide() <= opt.Width {
+		t.grid()
+	} else {
+		t.lines()
+	}
+	t.reasons()
+	t.legend()
+	color := 31
+	if d.Matrix.Passed() {
+		color = 32
+	}
+	fmt.Fprintf(&t.out, "%s  %s (%s)\n", t.paint(color, verdict(d.Matrix)), tally(d.Matrix), d.Matrix.Policy)
+	_, err := io.WriteString(w, t.out.String())
+	return err
+}
+
+type table struct {
+	opt TableOptions
+	m   *parity.Matrix
+	out strings.Builder
+}
+
+func (t *table) paint(color int, s string) string {
+	if !t.opt.Color {
+		return s
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, s)
+}
+
+func stateColor(s parity.State) int {
+	switch s {
+	case parity.Pass:
+		return 32
+	case parity.Different:
+		return 36
+	case parity.Fail, parity.Crashed, parity.Hung:
+		return 31
+	default:
+		return 33
+	}
+}
+
+// pad fills s with spaces to n columns.
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(n-utf8.RuneCountInString(s), 0))
+}
+
+func widest(list ...string) int {
+	n := 0
+	for _, s := range list {
+		n = max(n, utf8.RuneCountInString(s))
+	}
+	return n
+}
+
+func cellText(c *parity.Cell) string { return symbol(c.State) + " " + brief(c) }
+
+// columnWidth is the width of a pair's column, its heading in two lines included.
+func (t *table) columnWidth(pairAt int) int {
+	p := t.m.Pairs[pairAt]
+	n := widest(p.Candidate.String(), "vs "+p.Reference.String())
+	for i := range t.m.Cases {
+		n = max(n, widest(cellText(cell(t.m, i, pairAt))))
+	}
+	return n
+}
+
+func (t *table) wide() int {
+	n := widest(append(t.m.Cases, "case")...)
+	for i := range t.m.Pairs {
+		n += 2 + t.columnWidth(i)
+	}
+	return n
+}
+
+func (t *table) grid() {
+	first := widest(append(t.m.Cases, "case")...)
+	var top, below strings.Builder
+	for i, p := range t.m.Pairs {
+		top.WriteString("  " + pad(p.Candidate.String(), t.columnWidth(i)))
+		below.WriteString("  " + pad("vs "+p.Reference.String(), t.columnWidth(i)))
+	}
+	t.line(pad("", first) + top.String())
+	t.line(pad("case", first) + below.String())
+	for i, name := range t.m.Cases {
+		var row strings.Builder
+		for j := range t.m.Pairs {
+			c := cell(t.m, i, j)
+			text := cellText(c)
+			row.WriteString("  " + t.paint(stateColor(c.State), text) + strings.Repeat(" ", t.columnWidth(j)-widest(text)))
+		}
+		t.line(pad(name, first) + row.String())
+	}
+}
+
+func (t *table) lines() {
+	for i := range t.m.Cells {
+		c := &t.m.Cells[i]
+		t.line(fmt.Sprintf("%s  %s, %s", t.paint(stateColor(c.State), pad(cellText(c), 13)), c.Case, c.Pair))
+	}
+}
+
+// reasons explains what did not simply pass, wrapped to the width.
+func (t *table) reasons() {
+	for i := range t.m.Cells {
+		c := &t.m.Cells[i]
+		if c.State == parity.Pass {
+			continue
+		}
+		t.line("")
+		t.line(fmt.Sprintf("%s %s, %s: %s", t.paint(stateColor(c.State), symbol(c.State)), c.Case, c.Pair, c.State))
+		for _, l := range wrap(why(c), t.opt.Width-2) {
+			t.line("  " + l)
+		}
+	}
+}
+
+func (t *table) legend() {
+	var parts []string
+	for _, s := range parity.States {
+		if t.m.Count(s) > 0 {
+			parts = append(parts, symbol(s)+" "+string(s))
+		}
+	}
+	t.line("")
+	t.line(strings.Join(parts, "   ") + "   (numbers: largest absolute error of any output)")
+}
+
+func (t *table) line(s string) {
+	t.out.WriteString(strings.TrimRight(s, " "))
+	t.out.WriteByte('\n')
+}
+
+// wrap breaks text between words into lines of at most width columns; a longer word has its own line.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case widest(line)+1+widest(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
