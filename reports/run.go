@@ -2,6 +2,7 @@ package reports
 
 import (
 	"crypto/sha256"
+	_ "embed" // for the schemas
 	"encoding/binary"
 	"encoding/hex"
 	"math"
@@ -28,14 +29,34 @@ type Run struct {
 	RequestedDType  string  `json:"requested_dtype"`
 	EffectiveDType  string  `json:"effective_dtype"`
 
-	RuntimeCaps any                `json:"runtime_caps,omitempty"`
-	Latency     Latency            `json:"latency_ms"`
-	Memory      Memory             `json:"memory_bytes"`
-	Images      []Image            `json:"images"`
-	Budgets     map[string]Budget  `json:"budgets"`
-	Digests     map[string]string  `json:"output_sha256"`
-	Thresholds  map[string]float64 `json:"thresholds"`
+	RuntimeCaps any               `json:"runtime_caps"` // what caps prints
+	Latency     Latency           `json:"latency_ms"`
+	Memory      Memory            `json:"memory_bytes"`
+	Images      []Image           `json:"images"`
+	Budgets     map[string]Budget `json:"budgets"`
+	Digests     map[string]string `json:"output_sha256"`
+	Thresholds  Thresholds        `json:"thresholds"`
 }
+
+// Thresholds are the settings of decoding and suppression. The single precision keeps 0.05 from being written as
+// 0.05000000074505806.
+type Thresholds struct {
+	Score         float32 `json:"score"`
+	IoU           float32 `json:"iou"`
+	PreNMSTopK    int     `json:"pre_nms_topk"`
+	MaxDetections int     `json:"max_detections"`
+}
+
+// RunSchema is the JSON Schema (draft 2020-12) of a Run or a list of them, as apexx run --json writes it. It refers to
+// CapsSchema by its $id.
+//
+//go:embed schema/run.schema.json
+var RunSchema []byte
+
+// CapsSchema is the JSON Schema (draft 2020-12) of what apexx caps --json prints.
+//
+//go:embed schema/caps.schema.json
+var CapsSchema []byte
 
 // RunSchemaVersion is the version of the schema that this package writes.
 const RunSchemaVersion = 1

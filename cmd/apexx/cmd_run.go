@@ -214,6 +214,12 @@ func (r runner) writeOverlay(in source.Input, res *execute.Result) error {
 // writeReports writes the JSON (one object, or a list for several images) and, unless that goes to standard output, a line
 // per run for people.
 func (r runner) writeReports(list []*reports.Run) error {
+	if r.c.String("json") != "" {
+		caps := execute.DetectCaps(r.c.Context)
+		for _, rep := range list {
+			rep.RuntimeCaps = caps
+		}
+	}
 	var value any = list
 	if !r.many {
 		value = list[0]
