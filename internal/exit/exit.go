@@ -49,8 +49,8 @@ func With(code int, err error) error {
 // Silent ends with a code and no message.
 func Silent(code int) error { return &Error{Code: code} }
 
-// Code returns the exit code of a command's error: the innermost code attached to it, 5 for a backend that cannot be had
-// and for a full or failing disk, 130 for an interruption, and otherwise 2, since what is wrong then is what was given.
+// Code returns the exit code of a command's error: 130 for an interruption, 5 for a backend that cannot be had and for a full
+// or failing disk, else the outermost code attached to it, else 2, since what is wrong then is what was given.
 func Code(err error) int {
 	var coded *Error
 	var unavailable *backends.Unavailable
