@@ -209,7 +209,7 @@ func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
 	r.MaxAbsErr, r.MaxRelErr, r.MaxULPErr = Number(m.maxAbs), Number(m.maxRel), m.maxULP
 	r.MeanAbsErr, r.MeanRelErr, r.Bias = Number(m.sumAbs/n), Number(m.sumRel/n), Number(m.sumErr/n)
 	r.RMSErr = Number(math.Sqrt(m.sumSq / n))
-	r.NMSE, r.Cosine = Number(ratio(m.sumSq, m.sumRef)), Number(cosine(m.dot, m.sumRef, m.sumCand))
+	r.NMSE, r.Cosine = Number(ratio(m.sumSq, m.sumRef)), Number(m.cosine())
 	r.MismatchCount, r.NonFiniteMismatches, r.SignedZeros = m.mismatches, m.nonFinite, m.signedZeros
 	r.TotalCount = total
 	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(total, 1)))
@@ -234,15 +234,15 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// cosine divides in two steps, which keeps the product of two large norms from overflowing.
-func cosine(dot, refSq, candSq float64) float64 {
+// cosine divides in two steps, which keeps the product of two large norms from overflowing. Equal vectors give exactly 1.
+func (m *measure) cosine() float64 {
 	switch {
-	case refSq == 0 && candSq == 0:
+	case m.sumSq == 0:
 		return 1
-	case refSq == 0 || candSq == 0:
+	case m.sumRef == 0 || m.sumCand == 0:
 		return 0
 	}
-	return max(-1, min(1, dot/math.Sqrt(refSq)/math.Sqrt(candSq)))
+	return max(-1, min(1, m.dot/math.Sqrt(m.sumRef)/math.Sqrt(m.sumCand)))
 }
 
 func unravel(flat int, shape []int) []int {

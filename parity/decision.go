@@ -76,14 +76,18 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 	}{plain(d), d.String()})
 }
 
-// Setting is what the comparer of decisions must know of the model beside its outputs. With a zero grid the splits of tiles
-// cannot be traced to their parents, and with a zero image box edges are not followed; both then count as bugs when they differ.
+// Setting is what the comparer of decisions must know of the model beside its outputs. Recorded taps help it further: with
+// det.cls.P3 to det.quality.P7 on both sides, a missing detection must have been predicted for any explanation to hold.
+//
+// With a zero grid the splits of tiles cannot be traced to their parents, and differing ones count as bugs. With a zero image
+// box edges are not followed, and what a rounded edge changes counts as an error of arithmetic.
 type Setting struct {
 	GridHeight, GridWidth   int     // tiles of level 0
 	ImageHeight, ImageWidth int     // pixels of the input
 	FeatureStride           int     // pixels per cell of the features that boxes are pooled from; 0 means 8
 	ScoreThreshold          float64 // of the decoder; like the decoder's it is rounded to float32
 	IoUThreshold            float64 // of the suppression; rounded likewise
+	LevelOneScores          string  // name of the output [B, 4·tiles] that ranks the parents of level 2; "" where not recorded
 }
 
 // motion says how far scores moved between both executions at most, and below which difference all is rounding.

@@ -216,7 +216,7 @@ func TestText(t *testing.T) {
 	checkGolden(t, "text.txt", out.String())
 }
 
-// At level 2 the parents are ranked by a tap; without it a difference has no explanation.
+// At level 2 the parents are ranked by a tap; where it was not recorded a difference has no explanation.
 func TestSecondLevelOfSplits(t *testing.T) {
 	run := func(scores []float64, tiles ...int64) tensor.List { // one parent of level 0 in a grid of 1×1: four tiles of level 1
 		l := list("utilities", tensor.Must(tensor.Of([]float64{1}, 1, 1)), "split_utilities", tensor.Must(tensor.Of([]float64{1}, 1, 1)),
@@ -224,7 +224,7 @@ func TestSecondLevelOfSplits(t *testing.T) {
 			"tiles_l1", tensor.Must(tensor.Of([]int64{0, 1, 2, 3}, 1, 4)), "valid_l1", i64(4),
 			"tiles_l2", tensor.Must(tensor.Of(tiles, 1, 4)), "valid_l2", i64(4))
 		if scores != nil {
-			l = append(l, tensor.Named{Name: levelOneScores, Tensor: tensor.Must(tensor.Of(scores, 1, 4))})
+			l = append(l, tensor.Named{Name: "tap.l1", Tensor: tensor.Must(tensor.Of(scores, 1, 4))})
 		}
 		return l
 	}
@@ -239,7 +239,7 @@ func TestSecondLevelOfSplits(t *testing.T) {
 		{"no tie", []float64{0.6, 0.5, 0, 0}, []float64{0.6, 0.5, 0, 0}, Fail},
 		{"not recorded", nil, nil, Fail},
 	} {
-		r := CompareOutputs(run(c.ref, first...), run(c.cand, second...), Options{Setting: Setting{GridHeight: 1, GridWidth: 1}})
+		r := CompareOutputs(run(c.ref, first...), run(c.cand, second...), Options{Setting: Setting{GridHeight: 1, GridWidth: 1, LevelOneScores: "tap.l1"}})
 		if r.State != c.want {
 			t.Errorf("%s: %s, want %s: %s", c.name, r.State, c.want, r.Summary())
 		}

@@ -236,7 +236,7 @@ var faults = []fault{
 // least reports as explained. Every legitimate change must pass under every rule, and what was caught may only get better:
 // the golden file is the record.
 func TestInjectedFaults(t *testing.T) {
-	const trials = 8
+	const trials = 6
 	policies := []Policy{Quality.Policy(EndToEnd), Balanced.Policy(EndToEnd), Edge.Policy(EndToEnd), GoldenPolicy()}
 	var out strings.Builder
 	fmt.Fprintf(&out, "%-48s %9s %9s %9s %9s\n", "fault", "quality", "balanced", "edge", "golden")

@@ -40,7 +40,7 @@ func (s *settled) compareTiles(ref, cand tensor.List, set Setting) {
 		}
 		same = s.settleSplit(l1, ref, cand, splitLevel{"l1", "split_utilities", set.GridHeight, set.GridWidth}, same, image)
 		if l2, ok := s.readSelection(ref, cand, "l2", image); ok {
-			same = s.settleSplit(l2, ref, cand, splitLevel{"l2", levelOneScores, 2 * set.GridHeight, 2 * set.GridWidth}, same, image)
+			same = s.settleSplit(l2, ref, cand, splitLevel{"l2", set.LevelOneScores, 2 * set.GridHeight, 2 * set.GridWidth}, same, image)
 		}
 		s.rerouted[image] = s.rerouted[image] || !same
 	}
@@ -136,9 +136,6 @@ func (s *settled) scoresOf(ref, cand tensor.List, scores, output, noun string, i
 		ref:  ref.Get(scores).Float64s()[image*width : (image+1)*width],
 		cand: cand.Get(scores).Float64s()[image*width : (image+1)*width]}, true
 }
-
-// levelOneScores is the tap [B, 4·tiles] that ranks the parents of level 2. Without it a difference there is a bug.
-const levelOneScores = "tap.router.l1.split_utilities"
 
 // splitLevel names a level of split tiles, the scores that rank its parents, and the parents' grid.
 type splitLevel struct {

@@ -117,7 +117,14 @@ func brief(c *parity.Cell) string {
 	if c.Report == nil {
 		return string(c.State)
 	}
-	return fmt.Sprintf("%.2g", float64(c.Report.MaxAbsErr))
+	switch v := float64(c.Report.MaxAbsErr); {
+	case v == 0:
+		return "0"
+	case v < 0.01:
+		return fmt.Sprintf("%.1e", v)
+	default:
+		return fmt.Sprintf("%.2g", v)
+	}
 }
 
 // cell returns the cell of a case and pair, by their places.

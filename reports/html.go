@@ -22,7 +22,7 @@ var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "symbol": symbol, "brief": brief, "why": why, "histogram": histogramSVG, "png": dataURI,
-	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
+	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
 // HTML writes one self-contained page: styles, drawings and pictures are in it, and it runs no script.
@@ -96,6 +96,9 @@ func number(n parity.Number) string {
 
 // oneMinus renders the distance of a cosine from 1, which is what there is to see of it.
 func oneMinus(cosine parity.Number) string { return number(1 - cosine) }
+
+// value renders an element with the digits that tell two float32 neighbours apart.
+func value(n parity.Number) string { return fmt.Sprintf("%.9g", float64(n)) }
 
 func duration(d time.Duration) string {
 	if d == 0 {

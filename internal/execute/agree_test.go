@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -93,13 +94,20 @@ func TestBackendsAgree(t *testing.T) {
 			}{{"reference/fp32 vs fp64", oracle, single}, {"ort vs fp64", oracle, other}, {"ort vs reference/fp32", single, other}} {
 				r := parity.CompareOutputs(c.ref, c.cand, parity.Options{Policy: parity.GoldenPolicy(), Setting: setting})
 				if r.State == parity.Fail {
-					var text strings.Builder
-					_ = parity.Text(&text, r) // a strings.Builder does not fail
-					t.Errorf("%s: %s\n%s", c.name, r.Summary(), text.String())
-				} else {
-					t.Logf("%s: %s", c.name, r.Summary())
+					t.Errorf("%s: %s\n%s", c.name, r.Summary(), failing(r))
 				}
 			}
 		})
 	}
+}
+
+// failing lists the outputs that did not pass.
+func failing(r *parity.Report) string {
+	var text strings.Builder
+	for _, o := range r.Outputs {
+		if !o.Passed {
+			fmt.Fprintf(&text, "  %s %v: %d of %d mismatch, max abs %.3g, would pass with %v\n", o.Name, o.Shape, o.MismatchCount, o.TotalCount, float64(o.MaxAbsErr), o.Smallest)
+		}
+	}
+	return text.String()
 }

@@ -100,13 +100,15 @@ func (c *Conv[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
 	run(p, s.Batch*s.Groups*c.pixelBlocks*j.parts, j)
 }
 
-// splitRows divides row blocks into parts when there are too few other tasks to keep all threads busy.
+// splitRows divides row blocks into the fewest parts that occupy all threads: until the tasks are a multiple of the threads, or so many
+// that their remainder hardly matters. Every part packs its own panels.
 func splitRows(tasks, blocks, threads int) (parts, partBlocks int) {
-	const tasksPerThread = 3
-	if threads == 1 || tasks == 0 {
-		return 1, blocks
+	const enough = 3 // tasks per thread
+	parts = 1
+	for parts < blocks && tasks*parts < enough*threads && tasks*parts%threads != 0 {
+		parts++
 	}
-	partBlocks = ceilDiv(blocks, ceilDiv(tasksPerThread*threads, tasks))
+	partBlocks = ceilDiv(blocks, parts)
 	return ceilDiv(blocks, partBlocks), partBlocks
 }
 

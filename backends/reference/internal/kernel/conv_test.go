@@ -194,3 +194,14 @@ func TestConvRandomShapes(t *testing.T) {
 		}
 	}
 }
+
+func TestSplitRows(t *testing.T) {
+	for _, c := range []struct{ tasks, blocks, threads, parts int }{
+		{1, 16, 1, 1}, {1, 16, 2, 2}, {3, 16, 2, 2}, {4, 16, 2, 1}, {7, 16, 2, 1}, {1, 16, 16, 16}, {1, 3, 16, 3}, {0, 5, 2, 1}, {1, 16, 3, 3}, {5, 7, 4, 3},
+	} {
+		parts, partBlocks := splitRows(c.tasks, c.blocks, c.threads)
+		if parts != c.parts || parts*partBlocks < c.blocks || (parts-1)*partBlocks >= c.blocks {
+			t.Errorf("%+v: got %d parts of %d blocks", c, parts, partBlocks)
+		}
+	}
+}
