@@ -28,11 +28,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exit.OK
 	}
+	code = exit.Code(err)
 	var coded *exit.Error
-	if !errors.As(err, &coded) || coded.Err != nil {
+	switch {
+	case code == exit.Interrupted:
+		fmt.Fprintln(stderr, "apexx: interrupted")
+	case !errors.As(err, &coded) || coded.Err != nil:
 		fmt.Fprintf(stderr, "apexx: %v\n", err)
 	}
-	return exit.Code(err)
+	return code
 }
 
 // repeatFlag lets one flag take several values in a row, as a shell's *.png gives them: "--image a b" becomes

@@ -23,8 +23,8 @@ import (
 
 func runCommand() *cli.Command {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "reference, ort, cuda or tensorrt (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "fp32 or fp64, as far as the backend has it"},
+		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: reference, ort, cuda or tensorrt (default: runtime.backend of the configuration)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp32 or fp64, as far as the backend has it"},
 		&cli.StringSliceFlag{Name: "image", Usage: "PNG or JPEG `FILE...`, one run each"},
 		&cli.StringFlag{Name: "tensors", Usage: "safetensors `FILE` with image [B,3,H,W] float32"},
 		&cli.StringFlag{Name: "out", Usage: "write every output to a safetensors `FILE` (a folder for several images)"},

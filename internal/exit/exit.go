@@ -19,6 +19,8 @@ const (
 	NoBaseline   = 4 // nothing to compare with
 	Unavailable  = 5 // a backend or something else of the environment is not there
 	Internal     = 6 // a crash, a hang or a fault of the program
+
+	Interrupted = 130 // by SIGINT or SIGTERM, as shells have it
 )
 
 // Error carries an exit code with the error that explains it. A nil Err means that the output said it already.
@@ -58,7 +60,7 @@ func Code(err error) int {
 	case err == nil:
 		return OK
 	case errors.Is(err, context.Canceled):
-		return 130
+		return Interrupted
 	case errors.As(err, &unavailable):
 		return Unavailable
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EIO):

@@ -32,9 +32,9 @@ func TestCode(t *testing.T) {
 		"full disk and coded":      {With(Usage, full), Unavailable},
 		"full quota":               {syscall.EDQUOT, Unavailable},
 		"failing disk":             {syscall.EIO, Unavailable},
-		"interrupted":              {context.Canceled, 130},
-		"interrupted and coded":    {With(Internal, fmt.Errorf("run: %w", context.Canceled)), 130},
-		"joined with interruption": {errors.Join(plain, context.Canceled), 130},
+		"interrupted":              {context.Canceled, Interrupted},
+		"interrupted and coded":    {With(Internal, fmt.Errorf("run: %w", context.Canceled)), Interrupted},
+		"joined with interruption": {errors.Join(plain, context.Canceled), Interrupted},
 	} {
 		if got := Code(tt.err); got != tt.want {
 			t.Errorf("%s: %d, want %d", name, got, tt.want)
