@@ -113,7 +113,7 @@ func strict(commands []*cli.Command) {
 		action := c.Action
 		c.Action = func(ctx *cli.Context) error {
 			if ctx.NArg() > 0 && !ctx.Bool("help") {
-				return usagef("unexpected argument %q (flags come before their values; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
+				return usagef("unexpected argument %q (every value belongs to a flag; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
 			}
 			return action(ctx)
 		}

@@ -58,6 +58,10 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	extra, err := extraOptions(c, "ort")
+	if err != nil {
+		return err
+	}
 	if c.Int("jobs") < 1 || c.Duration("deadline") <= 0 {
 		return usagef("--jobs and --deadline must be positive")
 	}
@@ -74,7 +78,7 @@ func runMatrix(c *cli.Context) error {
 		return exit.With(exit.Usage, err)
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: map[string]map[string]string{"ort": extraOptions(c, "ort")},
+		Extra: map[string]map[string]string{"ort": extra},
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
