@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
@@ -149,7 +150,8 @@ func (g *gallery) add(pc *parity.Case, col parity.Column, e *parity.Execution) {
 	g.drawn[pc.Name] = append(g.drawn[pc.Name], labelled{col.String(), img})
 }
 
-// images encodes the overlays of each case, and after each but the first its difference from the first.
+// images encodes the overlays of each case, and then the difference of each but the first from the first. Overlays are
+// for people and so JPEG; a difference has few colours, and PNG keeps every one.
 func (g *gallery) images() ([]reports.CaseImages, error) {
 	var all []reports.CaseImages
 	for _, name := range g.order {
@@ -158,23 +160,20 @@ func (g *gallery) images() ([]reports.CaseImages, error) {
 			continue
 		}
 		entry := reports.CaseImages{Case: name}
-		put := func(label string, img image.Image) error {
+		for _, l := range list {
 			var buf bytes.Buffer
-			err := png.Encode(&buf, img)
-			entry.Images = append(entry.Images, reports.LabelledPNG{Label: label, PNG: buf.Bytes()})
-			return err
-		}
-		for i, l := range list {
-			if err := put(l.label, l.img); err != nil {
+			if err := jpeg.Encode(&buf, l.img, &jpeg.Options{Quality: 90}); err != nil {
 				return nil, err
 			}
-			if i == 0 {
-				continue
+			entry.Images = append(entry.Images, reports.LabelledImage{Label: l.label, Type: "jpeg", Data: buf.Bytes()})
+		}
+		for _, l := range list[1:] {
+			var buf bytes.Buffer
+			if err := png.Encode(&buf, reports.DiffImage(list[0].img, l.img, diffGain)); err != nil {
+				return nil, err
 			}
 			label := fmt.Sprintf("%s − %s, ×%d", l.label, list[0].label, diffGain)
-			if err := put(label, reports.DiffImage(list[0].img, l.img, diffGain)); err != nil {
-				return nil, err
-			}
+			entry.Images = append(entry.Images, reports.LabelledImage{Label: label, Type: "png", Data: buf.Bytes()})
 		}
 		all = append(all, entry)
 	}

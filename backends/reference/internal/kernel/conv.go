@@ -36,7 +36,7 @@ func NewConv[T Float](s ConvShape, weight, bias []T, isa ISA) (*Conv[T], error) 
 	c.plan = c.planRows(c.outC)
 	c.pixelBlocks = ceilDiv(c.outH*c.outW, statBlock)
 	depth := c.inC * c.taps
-	c.blockC = ceilDiv(c.inC, max(1, min(c.inC, ceilDiv(depth, c.blockDepth))))
+	c.blockC = ceilDiv(c.inC, max(1, min(c.inC, ceilDiv(depth, blockDepth))))
 	c.gathered = c.pixelBlocks > 2
 	c.pack(weight, bias)
 	if c.spread = c.vectorPanels(); c.spread > 0 {

@@ -15,31 +15,6 @@ TEXT ·mul6x16F32AVX2(SB), $0-57
 	SHLQ $0x02, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y2
-	VMOVUPS 32(DI), Y3
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y4
-	VMOVUPS 32(DI), Y5
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y6
-	VMOVUPS 32(DI), Y7
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y8
-	VMOVUPS 32(DI), Y9
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y10
-	VMOVUPS 32(DI), Y11
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -52,12 +27,10 @@ zero:
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ  R11, BX
+	MOVQ  R9, R10
+	SUBQ  $0x04, R10
+	JL    tail
 
 deep:
 	VMOVUPS      (BX), Y12
@@ -176,6 +149,30 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPS (DI), Y0, Y0
+	VADDPS 32(DI), Y1, Y1
+	ADDQ   DX, DI
+	VADDPS (DI), Y2, Y2
+	VADDPS 32(DI), Y3, Y3
+	ADDQ   DX, DI
+	VADDPS (DI), Y4, Y4
+	VADDPS 32(DI), Y5, Y5
+	ADDQ   DX, DI
+	VADDPS (DI), Y6, Y6
+	VADDPS 32(DI), Y7, Y7
+	ADDQ   DX, DI
+	VADDPS (DI), Y8, Y8
+	VADDPS 32(DI), Y9, Y9
+	ADDQ   DX, DI
+	VADDPS (DI), Y10, Y10
+	VADDPS 32(DI), Y11, Y11
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSS (SI), Y14
@@ -235,25 +232,6 @@ TEXT ·mul4x16F32AVX2(SB), $0-57
 	SHLQ $0x02, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y2
-	VMOVUPS 32(DI), Y3
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y4
-	VMOVUPS 32(DI), Y5
-	ADDQ    DX, DI
-	VMOVUPS (DI), Y6
-	VMOVUPS 32(DI), Y7
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -262,12 +240,10 @@ zero:
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ  R11, BX
+	MOVQ  R9, R10
+	SUBQ  $0x04, R10
+	JL    tail
 
 deep:
 	VMOVUPS      (BX), Y8
@@ -356,6 +332,24 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPS (DI), Y0, Y0
+	VADDPS 32(DI), Y1, Y1
+	ADDQ   DX, DI
+	VADDPS (DI), Y2, Y2
+	VADDPS 32(DI), Y3, Y3
+	ADDQ   DX, DI
+	VADDPS (DI), Y4, Y4
+	VADDPS 32(DI), Y5, Y5
+	ADDQ   DX, DI
+	VADDPS (DI), Y6, Y6
+	VADDPS 32(DI), Y7, Y7
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSS (SI), Y10
@@ -403,49 +397,6 @@ TEXT ·mul12x32F32AVX512(SB), $0-57
 	SHLQ $0x02, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z2
-	VMOVUPS 64(DI), Z3
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z4
-	VMOVUPS 64(DI), Z5
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z6
-	VMOVUPS 64(DI), Z7
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z8
-	VMOVUPS 64(DI), Z9
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z10
-	VMOVUPS 64(DI), Z11
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z12
-	VMOVUPS 64(DI), Z13
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z14
-	VMOVUPS 64(DI), Z15
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z16
-	VMOVUPS 64(DI), Z17
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z18
-	VMOVUPS 64(DI), Z19
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z20
-	VMOVUPS 64(DI), Z21
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z22
-	VMOVUPS 64(DI), Z23
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -470,12 +421,10 @@ zero:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ   R11, BX
+	MOVQ   R9, R10
+	SUBQ   $0x04, R10
+	JL     tail
 
 deep:
 	VMOVUPS      (BX), Z24
@@ -684,6 +633,48 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPS (DI), Z0, Z0
+	VADDPS 64(DI), Z1, Z1
+	ADDQ   DX, DI
+	VADDPS (DI), Z2, Z2
+	VADDPS 64(DI), Z3, Z3
+	ADDQ   DX, DI
+	VADDPS (DI), Z4, Z4
+	VADDPS 64(DI), Z5, Z5
+	ADDQ   DX, DI
+	VADDPS (DI), Z6, Z6
+	VADDPS 64(DI), Z7, Z7
+	ADDQ   DX, DI
+	VADDPS (DI), Z8, Z8
+	VADDPS 64(DI), Z9, Z9
+	ADDQ   DX, DI
+	VADDPS (DI), Z10, Z10
+	VADDPS 64(DI), Z11, Z11
+	ADDQ   DX, DI
+	VADDPS (DI), Z12, Z12
+	VADDPS 64(DI), Z13, Z13
+	ADDQ   DX, DI
+	VADDPS (DI), Z14, Z14
+	VADDPS 64(DI), Z15, Z15
+	ADDQ   DX, DI
+	VADDPS (DI), Z16, Z16
+	VADDPS 64(DI), Z17, Z17
+	ADDQ   DX, DI
+	VADDPS (DI), Z18, Z18
+	VADDPS 64(DI), Z19, Z19
+	ADDQ   DX, DI
+	VADDPS (DI), Z20, Z20
+	VADDPS 64(DI), Z21, Z21
+	ADDQ   DX, DI
+	VADDPS (DI), Z22, Z22
+	VADDPS 64(DI), Z23, Z23
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSS (SI), Z26
@@ -779,37 +770,6 @@ TEXT ·mul8x32F32AVX512(SB), $0-57
 	SHLQ $0x02, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z2
-	VMOVUPS 64(DI), Z3
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z4
-	VMOVUPS 64(DI), Z5
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z6
-	VMOVUPS 64(DI), Z7
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z8
-	VMOVUPS 64(DI), Z9
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z10
-	VMOVUPS 64(DI), Z11
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z12
-	VMOVUPS 64(DI), Z13
-	ADDQ    DX, DI
-	VMOVUPS (DI), Z14
-	VMOVUPS 64(DI), Z15
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -826,12 +786,10 @@ zero:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ   R11, BX
+	MOVQ   R9, R10
+	SUBQ   $0x04, R10
+	JL     tail
 
 deep:
 	VMOVUPS      (BX), Z16
@@ -980,6 +938,36 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPS (DI), Z0, Z0
+	VADDPS 64(DI), Z1, Z1
+	ADDQ   DX, DI
+	VADDPS (DI), Z2, Z2
+	VADDPS 64(DI), Z3, Z3
+	ADDQ   DX, DI
+	VADDPS (DI), Z4, Z4
+	VADDPS 64(DI), Z5, Z5
+	ADDQ   DX, DI
+	VADDPS (DI), Z6, Z6
+	VADDPS 64(DI), Z7, Z7
+	ADDQ   DX, DI
+	VADDPS (DI), Z8, Z8
+	VADDPS 64(DI), Z9, Z9
+	ADDQ   DX, DI
+	VADDPS (DI), Z10, Z10
+	VADDPS 64(DI), Z11, Z11
+	ADDQ   DX, DI
+	VADDPS (DI), Z12, Z12
+	VADDPS 64(DI), Z13, Z13
+	ADDQ   DX, DI
+	VADDPS (DI), Z14, Z14
+	VADDPS 64(DI), Z15, Z15
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSS (SI), Z18
@@ -1051,31 +1039,6 @@ TEXT ·mul6x8F64AVX2(SB), $0-57
 	SHLQ $0x03, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPD (DI), Y0
-	VMOVUPD 32(DI), Y1
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y2
-	VMOVUPD 32(DI), Y3
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y4
-	VMOVUPD 32(DI), Y5
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y6
-	VMOVUPD 32(DI), Y7
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y8
-	VMOVUPD 32(DI), Y9
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y10
-	VMOVUPD 32(DI), Y11
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -1088,12 +1051,10 @@ zero:
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ  R11, BX
+	MOVQ  R9, R10
+	SUBQ  $0x04, R10
+	JL    tail
 
 deep:
 	VMOVUPD      (BX), Y12
@@ -1212,6 +1173,30 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPD (DI), Y0, Y0
+	VADDPD 32(DI), Y1, Y1
+	ADDQ   DX, DI
+	VADDPD (DI), Y2, Y2
+	VADDPD 32(DI), Y3, Y3
+	ADDQ   DX, DI
+	VADDPD (DI), Y4, Y4
+	VADDPD 32(DI), Y5, Y5
+	ADDQ   DX, DI
+	VADDPD (DI), Y6, Y6
+	VADDPD 32(DI), Y7, Y7
+	ADDQ   DX, DI
+	VADDPD (DI), Y8, Y8
+	VADDPD 32(DI), Y9, Y9
+	ADDQ   DX, DI
+	VADDPD (DI), Y10, Y10
+	VADDPD 32(DI), Y11, Y11
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSD (SI), Y14
@@ -1271,25 +1256,6 @@ TEXT ·mul4x8F64AVX2(SB), $0-57
 	SHLQ $0x03, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPD (DI), Y0
-	VMOVUPD 32(DI), Y1
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y2
-	VMOVUPD 32(DI), Y3
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y4
-	VMOVUPD 32(DI), Y5
-	ADDQ    DX, DI
-	VMOVUPD (DI), Y6
-	VMOVUPD 32(DI), Y7
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -1298,12 +1264,10 @@ zero:
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ  R11, BX
+	MOVQ  R9, R10
+	SUBQ  $0x04, R10
+	JL    tail
 
 deep:
 	VMOVUPD      (BX), Y8
@@ -1392,6 +1356,24 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPD (DI), Y0, Y0
+	VADDPD 32(DI), Y1, Y1
+	ADDQ   DX, DI
+	VADDPD (DI), Y2, Y2
+	VADDPD 32(DI), Y3, Y3
+	ADDQ   DX, DI
+	VADDPD (DI), Y4, Y4
+	VADDPD 32(DI), Y5, Y5
+	ADDQ   DX, DI
+	VADDPD (DI), Y6, Y6
+	VADDPD 32(DI), Y7, Y7
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSD (SI), Y10
@@ -1439,49 +1421,6 @@ TEXT ·mul12x16F64AVX512(SB), $0-57
 	SHLQ $0x03, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPD (DI), Z0
-	VMOVUPD 64(DI), Z1
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z2
-	VMOVUPD 64(DI), Z3
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z4
-	VMOVUPD 64(DI), Z5
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z6
-	VMOVUPD 64(DI), Z7
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z8
-	VMOVUPD 64(DI), Z9
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z10
-	VMOVUPD 64(DI), Z11
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z12
-	VMOVUPD 64(DI), Z13
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z14
-	VMOVUPD 64(DI), Z15
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z16
-	VMOVUPD 64(DI), Z17
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z18
-	VMOVUPD 64(DI), Z19
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z20
-	VMOVUPD 64(DI), Z21
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z22
-	VMOVUPD 64(DI), Z23
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1506,12 +1445,10 @@ zero:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ   R11, BX
+	MOVQ   R9, R10
+	SUBQ   $0x04, R10
+	JL     tail
 
 deep:
 	VMOVUPD      (BX), Z24
@@ -1720,6 +1657,48 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPD (DI), Z0, Z0
+	VADDPD 64(DI), Z1, Z1
+	ADDQ   DX, DI
+	VADDPD (DI), Z2, Z2
+	VADDPD 64(DI), Z3, Z3
+	ADDQ   DX, DI
+	VADDPD (DI), Z4, Z4
+	VADDPD 64(DI), Z5, Z5
+	ADDQ   DX, DI
+	VADDPD (DI), Z6, Z6
+	VADDPD 64(DI), Z7, Z7
+	ADDQ   DX, DI
+	VADDPD (DI), Z8, Z8
+	VADDPD 64(DI), Z9, Z9
+	ADDQ   DX, DI
+	VADDPD (DI), Z10, Z10
+	VADDPD 64(DI), Z11, Z11
+	ADDQ   DX, DI
+	VADDPD (DI), Z12, Z12
+	VADDPD 64(DI), Z13, Z13
+	ADDQ   DX, DI
+	VADDPD (DI), Z14, Z14
+	VADDPD 64(DI), Z15, Z15
+	ADDQ   DX, DI
+	VADDPD (DI), Z16, Z16
+	VADDPD 64(DI), Z17, Z17
+	ADDQ   DX, DI
+	VADDPD (DI), Z18, Z18
+	VADDPD 64(DI), Z19, Z19
+	ADDQ   DX, DI
+	VADDPD (DI), Z20, Z20
+	VADDPD 64(DI), Z21, Z21
+	ADDQ   DX, DI
+	VADDPD (DI), Z22, Z22
+	VADDPD 64(DI), Z23, Z23
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSD (SI), Z26
@@ -1815,37 +1794,6 @@ TEXT ·mul8x16F64AVX512(SB), $0-57
 	SHLQ $0x03, DX
 
 block:
-	MOVB    accumulate+56(FP), R12
-	TESTB   R12, R12
-	JZ      zero
-	MOVQ    CX, DI
-	VMOVUPD (DI), Z0
-	VMOVUPD 64(DI), Z1
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z2
-	VMOVUPD 64(DI), Z3
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z4
-	VMOVUPD 64(DI), Z5
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z6
-	VMOVUPD 64(DI), Z7
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z8
-	VMOVUPD 64(DI), Z9
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z10
-	VMOVUPD 64(DI), Z11
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z12
-	VMOVUPD 64(DI), Z13
-	ADDQ    DX, DI
-	VMOVUPD (DI), Z14
-	VMOVUPD 64(DI), Z15
-	ADDQ    DX, DI
-	JMP     started
-
-zero:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1862,12 +1810,10 @@ zero:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-
-started:
-	MOVQ R11, BX
-	MOVQ R9, R10
-	SUBQ $0x04, R10
-	JL   tail
+	MOVQ   R11, BX
+	MOVQ   R9, R10
+	SUBQ   $0x04, R10
+	JL     tail
 
 deep:
 	VMOVUPD      (BX), Z16
@@ -2016,6 +1962,36 @@ single:
 	JNZ          single
 
 store:
+	MOVB   accumulate+56(FP), R12
+	TESTB  R12, R12
+	JZ     summed
+	MOVQ   CX, DI
+	VADDPD (DI), Z0, Z0
+	VADDPD 64(DI), Z1, Z1
+	ADDQ   DX, DI
+	VADDPD (DI), Z2, Z2
+	VADDPD 64(DI), Z3, Z3
+	ADDQ   DX, DI
+	VADDPD (DI), Z4, Z4
+	VADDPD 64(DI), Z5, Z5
+	ADDQ   DX, DI
+	VADDPD (DI), Z6, Z6
+	VADDPD 64(DI), Z7, Z7
+	ADDQ   DX, DI
+	VADDPD (DI), Z8, Z8
+	VADDPD 64(DI), Z9, Z9
+	ADDQ   DX, DI
+	VADDPD (DI), Z10, Z10
+	VADDPD 64(DI), Z11, Z11
+	ADDQ   DX, DI
+	VADDPD (DI), Z12, Z12
+	VADDPD 64(DI), Z13, Z13
+	ADDQ   DX, DI
+	VADDPD (DI), Z14, Z14
+	VADDPD 64(DI), Z15, Z15
+	ADDQ   DX, DI
+
+summed:
 	TESTQ        SI, SI
 	JZ           write
 	VBROADCASTSD (SI), Z18

@@ -35,10 +35,6 @@ func mulPortable[T Float](blocks, k int, a, b, c *T, ldc int, bias *T, accumulat
 func mulPair[T Float](a, b, c []T, ldc int, accumulate bool) {
 	const R, L = portableRows, portableLanes
 	var s00, s01, s10, s11, s20, s21, s30, s31 T
-	if accumulate {
-		s00, s01, s10, s11 = c[0], c[1], c[ldc], c[ldc+1]
-		s20, s21, s30, s31 = c[2*ldc], c[2*ldc+1], c[3*ldc], c[3*ldc+1]
-	}
 	for len(a) >= R {
 		b0, b1 := b[0], b[1]
 		s00 += T(a[0] * b0)
@@ -54,6 +50,10 @@ func mulPair[T Float](a, b, c []T, ldc int, accumulate bool) {
 			break
 		}
 		b = b[L:]
+	}
+	if accumulate {
+		s00, s01, s10, s11 = c[0]+s00, c[1]+s01, c[ldc]+s10, c[ldc+1]+s11
+		s20, s21, s30, s31 = c[2*ldc]+s20, c[2*ldc+1]+s21, c[3*ldc]+s30, c[3*ldc+1]+s31
 	}
 	c[0], c[1], c[ldc], c[ldc+1] = s00, s01, s10, s11
 	c[2*ldc], c[2*ldc+1], c[3*ldc], c[3*ldc+1] = s20, s21, s30, s31

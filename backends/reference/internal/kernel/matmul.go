@@ -4,7 +4,7 @@ package kernel
 // threads.
 func MatMulScratchLen[T Float](batch, m, k, n, threads int, isa ISA) int {
 	e := engineFor[T](supported(isa))
-	return batch*e.planRows(m).padded()*k + threads*e.panelLen(min(k, e.blockDepth))
+	return batch*e.planRows(m).padded()*k + threads*e.panelLen(min(k, blockDepth))
 }
 
 // MatMul computes y[i] = a[i]·b[i] (+ bias) for i in [0, batch): a is [batch, m, k], b is [batch, k, n], or [batch, n, k] if transB is
@@ -32,8 +32,8 @@ func MatMul[T Float](p *Pool, a, b, y []T, batch, m, k, n int, transB bool, bias
 	j.parts, j.partBlocks = splitRows(batch*j.columnBlocks, j.plan.blocks(), p.threads)
 	for i := range batch {
 		dst := j.packed[i*j.plan.padded()*k:]
-		for k0 := 0; k0 < k; k0 += e.blockDepth {
-			dst = packRows(dst, a[i*m*k:], j.plan, k, k0, min(k0+e.blockDepth, k))
+		for k0 := 0; k0 < k; k0 += blockDepth {
+			dst = packRows(dst, a[i*m*k:], j.plan, k, k0, min(k0+blockDepth, k))
 		}
 	}
 	run(p, batch*j.columnBlocks*j.parts, j)
@@ -71,7 +71,7 @@ func (j *matmulJob[T]) do(worker, i int) {
 
 	b, y := j.b[i*j.k*j.n:][:j.k*j.n], j.y[i*j.m*j.n:][:j.m*j.n]
 	a := j.packed[i*j.plan.padded()*j.k:]
-	depth := min(j.k, j.blockDepth)
+	depth := min(j.k, blockDepth)
 	scratch := j.panels[worker*j.panelLen(depth):]
 	for k0 := 0; k0 < j.k; k0 += depth {
 		k1 := min(k0+depth, j.k)

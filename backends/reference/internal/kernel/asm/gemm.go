@@ -100,21 +100,8 @@ func (m *microKernel) generate() {
 	m.RET()
 }
 
-// start sets the sums to zero or to the present output.
+// start sets the sums to zero.
 func (m *microKernel) start() {
-	flag := reg.R12
-	m.Load(m.Param("accumulate"), flag.As8())
-	m.TESTB(flag.As8(), flag.As8())
-	m.JZ(operand.LabelRef("zero"))
-	m.MOVQ(m.out, m.at)
-	for r := range m.rows {
-		for v := range 2 {
-			m.load(m.Context, m.vector(m.at, v), m.sum(r, v))
-		}
-		m.ADDQ(m.pitch, m.at)
-	}
-	m.JMP(operand.LabelRef("started"))
-	m.Label("zero")
 	for r := range m.rows {
 		for v := range 2 {
 			x := m.sum(r, v)
@@ -125,7 +112,6 @@ func (m *microKernel) start() {
 			}
 		}
 	}
-	m.Label("started")
 }
 
 // step adds the products of the u-th k after the current one.
@@ -147,8 +133,20 @@ func (m *microKernel) advance(ks int) {
 	m.ADDQ(operand.I32(ks*m.rows*m.element.bytes), m.weights)
 }
 
-// store adds the bias, if there is one, writes the tile and moves on to the next block.
+// store adds the present output if asked to, and the bias if there is one, writes the tile and moves on to the next block.
 func (m *microKernel) store() {
+	flag := reg.R12
+	m.Load(m.Param("accumulate"), flag.As8())
+	m.TESTB(flag.As8(), flag.As8())
+	m.JZ(operand.LabelRef("summed"))
+	m.MOVQ(m.out, m.at)
+	for r := range m.rows {
+		for v := range 2 {
+			m.add(m.Context, m.vector(m.at, v), m.sum(r, v), m.sum(r, v))
+		}
+		m.ADDQ(m.pitch, m.at)
+	}
+	m.Label("summed")
 	m.TESTQ(m.bias, m.bias)
 	m.JZ(operand.LabelRef("write"))
 	for r := range m.rows {
