@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -60,11 +61,8 @@ func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) e
 	}
 	doc := &reports.Document{When: time.Now(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Where: whereFacts(c), Matrix: m, Images: images}
-	if err := writeMatrix(c, doc); err != nil {
+	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc)); err != nil { // what an interruption left is reported, too
 		return err
-	}
-	if c.Context.Err() != nil {
-		return c.Context.Err()
 	}
 	if code := m.ExitCode(); code != exit.OK {
 		return exit.Silent(code)
@@ -73,27 +71,25 @@ func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) e
 }
 
 func writeMatrix(c *cli.Context, doc *reports.Document) error {
-	switch path := c.String("json"); path {
-	case "":
-	case "-":
-		return reports.JSON(c.App.Writer, doc)
-	default:
-		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return reports.JSON(w, doc) }); err != nil {
+	jsonPath := c.String("json")
+	if jsonPath != "" && jsonPath != "-" {
+		if err := atomicfile.WriteFile(jsonPath, 0o644, func(w io.Writer) error { return reports.JSON(w, doc) }); err != nil {
 			return err
 		}
 	}
-	if err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer)); err != nil {
-		return err
+	var files []string
+	if dir := c.String("report"); dir != "" {
+		var err error
+		if files, err = reports.WriteDir(dir, doc); err != nil {
+			return err
+		}
 	}
-	if c.String("report") == "" {
-		return nil
+	if jsonPath == "-" { // standard output is the object and nothing else
+		return reports.JSON(c.App.Writer, doc)
 	}
-	files, err := reports.WriteDir(c.String("report"), doc)
-	if err != nil {
-		return err
-	}
+	err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer))
 	for _, f := range files {
-		if filepath.Ext(f) == ".html" {
+		if err == nil && filepath.Ext(f) == ".html" {
 			_, err = fmt.Fprintf(c.App.Writer, "report: %s\n", f)
 		}
 	}

@@ -64,14 +64,14 @@ func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string,
 	return e
 }
 
-func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string, precision backends.Precision) (parity.Execution, error) {
+func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string, precision backends.Precision) (e parity.Execution, err error) {
 	b, err := r.Open(name)
 	if err != nil {
-		return parity.Execution{}, err
+		return e, err
 	}
 	g, err := c.Model.Graph(c.Options(c.Decode))
 	if err != nil {
-		return parity.Execution{}, err
+		return e, err
 	}
 	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name]}
 	opts.Taps = decisionTaps(g)
@@ -80,14 +80,14 @@ func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string,
 	}
 	session, err := b.Compile(ctx, g, opts)
 	if err != nil {
-		return parity.Execution{}, err
+		return e, err
 	}
+	defer func() { err = errors.Join(err, session.Close()) }() // also after a panic, so that no worker stays
 	outputs, err := session.Run(ctx, c.Tensors())
 	if err != nil {
-		return parity.Execution{}, errors.Join(err, session.Close())
+		return e, err
 	}
-	e := parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}
-	return e, session.Close()
+	return parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}, nil
 }
 
 // failure turns an error into the state of an execution.
