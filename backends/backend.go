@@ -33,7 +33,8 @@ type Backend interface {
 // Session is a compiled graph. One run at a time: a Session is not safe for concurrent use.
 type Session interface {
 	// Run computes the outputs. inputs must have the graph's names, types and shapes and finite values. The outputs, in the
-	// graph's order and then the taps', are views into the session's memory, valid until the next Run or Close.
+	// graph's order and then the taps', are views into the session's memory, valid until the next Run or Close. Their types are the
+	// graph's, but an FP64 session has float64 where the graph declares float32.
 	Run(ctx context.Context, inputs tensor.List) (tensor.List, error)
 	// LastTiming returns the backend's own clock for the last Run.
 	LastTiming() Timing

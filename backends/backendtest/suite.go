@@ -164,10 +164,17 @@ func negativeZeros(shape []int) *tensor.Tensor {
 	return t
 }
 
-// compare judges an output: integers and booleans exactly, NaN and infinities by kind, floats by Scale units of rounding.
+// compare judges an output: its element type (of a float that of the session), its shape, integers and booleans exactly, NaN and infinities by kind, floats by Scale units of rounding.
 func (c Case) compare(p backends.Precision, got, want *tensor.Tensor) error {
 	if fmt.Sprint(got.Shape()) != fmt.Sprint(want.Shape()) {
 		return fmt.Errorf("shape %v, want %v", got.Shape(), want.Shape())
+	}
+	dtype := want.DType()
+	if dtype.IsFloat() && p != backends.FP64 {
+		dtype = tensor.Float32
+	}
+	if got.DType() != dtype {
+		return fmt.Errorf("element type %v, want %v in %s", got.DType(), dtype, p)
 	}
 	unit := 0.0
 	if want.DType().IsFloat() {

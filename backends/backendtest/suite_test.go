@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
 )
@@ -18,3 +19,28 @@ func TestReferenceModules(t *testing.T) { backendtest.RunModules(t, reference.Ne
 func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), backendtest.Options{}) }
 
 func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), backendtest.Options{}) }
+
+func TestEveryOperatorHasACase(t *testing.T) {
+	covered := map[string]bool{}
+	for _, c := range backendtest.Cases() {
+		covered[c.Op.OpType()] = true
+	}
+	for _, op := range graph.Operators() {
+		if !covered[op.OpType()] {
+			t.Errorf("operator %s has no case", op.OpType())
+		}
+	}
+}
+
+// TestEveryOperatorIsSupported: the suite skips what a backend does not support, which is nothing for these two.
+func TestEveryOperatorIsSupported(t *testing.T) {
+	for _, op := range graph.Operators() {
+		for b, precisions := range map[backends.Backend][]backends.Precision{reference.New(): both.Precisions, ort.New(): {backends.FP32}} {
+			for _, p := range precisions {
+				if s := b.Supports(op, p); b.Probe(t.Context()).Available && s.Level == backends.Unsupported {
+					t.Errorf("%s does not support %s in %s: %s", b.Name(), op.OpType(), p, s.Detail)
+				}
+			}
+		}
+	}
+}

@@ -17,26 +17,10 @@ type wireOp struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 }
 
-// operators holds one value of every operator type, and of every function of those that have several.
+// operators holds the list of package graph by domain and type.
 var operators = func() map[[2]string]graph.Op {
-	list := []graph.Op{
-		graph.Conv{}, graph.GroupNormalization{}, graph.LayerNormalization{}, graph.Clip{}, graph.Where{}, graph.Cast{},
-		graph.Gemm{}, graph.MatMul{}, graph.Reshape{}, graph.Concat{}, graph.Split{}, graph.Gather{}, graph.Resize{},
-		graph.TileAggregate{}, graph.GreedySelect{}, graph.SplitSelect{}, graph.TileOrder{}, graph.TilePack{},
-		graph.TileSSMScan{}, graph.TileUnpackFusion{}, graph.DecodeNMS{}, graph.RoiMeanPool{}, graph.BoxMask{},
-	}
-	for _, f := range []graph.UnaryFn{graph.Identity, graph.Sigmoid, graph.Relu, graph.Tanh, graph.Softplus, graph.Floor,
-		graph.IsNaN} {
-		list = append(list, graph.Unary{Fn: f})
-	}
-	for _, f := range []graph.BinaryFn{graph.Add, graph.Sub, graph.Mul, graph.Div, graph.Max, graph.Min} {
-		list = append(list, graph.Binary{Fn: f})
-	}
-	for _, f := range []graph.ReduceFn{graph.ReduceMean, graph.ReduceL2} {
-		list = append(list, graph.Reduce{Fn: f})
-	}
 	byType := map[[2]string]graph.Op{}
-	for _, op := range list {
+	for _, op := range graph.Operators() {
 		byType[[2]string{op.OpDomain(), op.OpType()}] = op
 	}
 	return byType

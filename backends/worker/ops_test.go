@@ -4,25 +4,11 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
-	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensor"
 )
-
-// TestOperatorsComplete finds operators that package graph has gained and the protocol lacks.
-func TestOperatorsComplete(t *testing.T) {
-	var got []string
-	for key := range operators {
-		got = append(got, key[1])
-	}
-	slices.Sort(got)
-	if want := onnx.OpTypes(); !slices.Equal(got, want) {
-		t.Errorf("the protocol has %v\nthe graph has %v", got, want)
-	}
-}
 
 func TestOperatorRoundTrip(t *testing.T) {
 	ops := []graph.Op{

@@ -147,16 +147,13 @@ func suggest(name string, commands []*cli.Command) string {
 	return fmt.Sprintf(" (commands: %s)", strings.Join(names, ", "))
 }
 
-// backendNames are the backends that apexx knows, built or not.
-var backendNames = []string{"reference", "ort", "cuda", "tensorrt"}
-
 // knownBackend resolves the alias cpu and rejects names that apexx does not know.
 func knownBackend(name string) (string, error) {
 	if name == "cpu" {
 		name = "reference"
 	}
-	if !slices.Contains(backendNames, name) {
-		return "", usagef("unknown backend %q (known: %s)", name, strings.Join(backendNames, ", "))
+	if !slices.Contains(backends.Known, name) {
+		return "", usagef("unknown backend %q (known: %s)", name, strings.Join(backends.Known, ", "))
 	}
 	return name, nil
 }

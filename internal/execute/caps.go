@@ -55,7 +55,7 @@ type CPUCaps struct {
 // DetectCaps probes every known backend. It starts no device and never fails: what is missing is a reason.
 func DetectCaps(ctx context.Context) Caps {
 	caps := Caps{CPU: CPUCaps{Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0)}}
-	for _, name := range Names {
+	for _, name := range backends.Known {
 		b, err := Open(name, Options{})
 		if err != nil {
 			continue // only an isolated backend of this program can fail to open

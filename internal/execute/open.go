@@ -18,10 +18,7 @@ import (
 // WorkerCommand is the hidden command of apexx that serves a backend of its own to a parent process.
 const WorkerCommand = "worker"
 
-// Names lists the backends that apexx knows, whether they are built and present or not.
-var Names = []string{"reference", "ort", "cuda", "tensorrt"}
-
-// InProcess returns the backends that this program holds itself.
+// InProcess returns the backends that this program holds itself, a part of backends.Known.
 func InProcess() *backends.Registry { return backends.NewRegistry(reference.New(), ort.New()) }
 
 // Options of Open.

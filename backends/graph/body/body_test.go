@@ -3,9 +3,6 @@ package body
 import (
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,31 +161,15 @@ func TestProblemsAreFound(t *testing.T) {
 	}
 }
 
-// TestEveryOperatorOfTheDomainHasABody reads the operators from the source of package graph: it fails for one that the
-// cases above do not cover.
 func TestEveryOperatorOfTheDomainHasABody(t *testing.T) {
 	covered := map[string]bool{}
 	for _, c := range cases {
 		covered[c.op.OpType()] = true
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "ops_apexx.go"), nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	operators := 0
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.TypeSpec)
-		if !ok || !spec.Name.IsExported() {
-			return true
+	for _, op := range graph.Operators() {
+		if op.OpDomain() == graph.Domain && !covered[op.OpType()] {
+			t.Errorf("operator %s has no case", op.OpType())
 		}
-		operators++
-		if !covered[spec.Name.Name] {
-			t.Errorf("operator %s has no case", spec.Name.Name)
-		}
-		return true
-	})
-	if operators < 10 {
-		t.Errorf("found %d operators, want 10 or more", operators)
 	}
 }
 

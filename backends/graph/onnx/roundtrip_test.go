@@ -53,6 +53,15 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+func TestTableCoversEveryOperator(t *testing.T) {
+	table := OpTypes()
+	for _, op := range graph.Operators() {
+		if !slices.Contains(table, op.OpType()) {
+			t.Errorf("the table lacks %s", op.OpType())
+		}
+	}
+}
+
 func TestSamplesCoverEveryOperator(t *testing.T) {
 	seen := map[string]bool{}
 	for _, g := range []*graph.Graph{standardOps(t), ownOps(t)} {

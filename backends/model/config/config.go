@@ -86,7 +86,7 @@ type Data struct {
 
 // Runtime chooses how the model runs.
 type Runtime struct {
-	Backend              string // reference, ort, cuda or tensorrt
+	Backend              string // one of backends.Known
 	FallbackPolicy       string // strict or permissive
 	PrecisionProfile     string // quality, balanced or edge
 	EnableExport         bool

@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/apex-x/apexx/backends"
+)
 
 // sections in the order in which they are written and reported.
 var sections = []string{"model", "routing", "train", "data", "runtime"}
@@ -98,7 +102,7 @@ var fields = []field{
 	{key: "data.scale_max", at: func(c *Config) any { return &c.Data.ScaleMax }, rule: positive},
 
 	{key: "runtime.backend", at: func(c *Config) any { return &c.Runtime.Backend }, alias: map[string]string{"cpu": "reference"},
-		rule: oneOf("reference", "ort", "cuda", "tensorrt")},
+		rule: oneOf(backends.Known...)},
 	{key: "runtime.fallback_policy", at: func(c *Config) any { return &c.Runtime.FallbackPolicy }, rule: oneOf("strict", "permissive")},
 	{key: "runtime.precision_profile", at: func(c *Config) any { return &c.Runtime.PrecisionProfile }, rule: oneOf("quality", "balanced", "edge")},
 	{key: "runtime.enable_export", at: func(c *Config) any { return &c.Runtime.EnableExport }, rule: boolean},
