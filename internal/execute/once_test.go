@@ -124,7 +124,7 @@ func TestOnceErrors(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	for _, name := range Names {
+	for _, name := range backends.Known {
 		b, err := Open(name, Options{})
 		if err != nil || b.Name() != name {
 			t.Errorf("%s: %v", name, err)
@@ -174,8 +174,8 @@ func TestDetectCaps(t *testing.T) {
 					t.Errorf("%+v", b)
 				}
 			}
-			if !slices.Equal(names, Names) {
-				t.Errorf("backends %q, want %q", names, Names)
+			if !slices.Equal(names, backends.Known) {
+				t.Errorf("backends %q, want %q", names, backends.Known)
 			}
 		})
 	}
