@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/parity"
 )
 
 // Subject is what a run's outputs are about: the input's size and, for a picture, the picture and its place in the input.
@@ -16,8 +17,13 @@ type Subject struct {
 	TileSides     [3]int // input pixels per tile side at levels 0 to 2
 }
 
+// whole is the geometry without a picture: coordinates are pixels of the input tensor.
+func (s Subject) whole() picture.Fit {
+	return picture.Fit{PictureWidth: s.Width, PictureHeight: s.Height, Width: s.Width, Height: s.Height, InnerWidth: s.Width, InnerHeight: s.Height}
+}
+
 // Describe turns the outputs of a run into one Image per sample of the batch. Without a picture, coordinates are pixels of
-// the input tensor.
+// the input tensor. It is an error if outputs are missing or if their counts exceed their rows, as a faulty backend's may.
 func Describe(s Subject, out tensor.List) ([]Image, error) {
 	for _, name := range []string{"boxes", "scores", "class_ids", "valid_counts", "mask_logits", "mask_scores", "embeddings", "utilities", "split_utilities"} {
 		if out.Get(name) == nil {
@@ -25,40 +31,66 @@ func Describe(s Subject, out tensor.List) ([]Image, error) {
 		}
 	}
 	if s.Picture == nil {
-		s.Fit = picture.Fit{PictureWidth: s.Width, PictureHeight: s.Height, Width: s.Width, Height: s.Height, InnerWidth: s.Width, InnerHeight: s.Height}
+		s.Fit = s.whole()
 	}
-	valid := tensor.Data[int64](out.Get("valid_counts"))
-	images := make([]Image, len(valid))
+	images := make([]Image, out.Get("valid_counts").Len())
 	for i := range images {
-		im := Image{Width: s.Fit.PictureWidth, Height: s.Fit.PictureHeight, Detections: []Detection{}, Tiles: map[string][]int64{},
-			Utilities: row(out, "utilities", i), SplitUtilities: row(out, "split_utilities", i)}
-		for level := range 3 {
-			tiles, count := out.Get(fmt.Sprintf("tiles_l%d", level)), out.Get(fmt.Sprintf("valid_l%d", level))
-			if tiles != nil && count != nil {
-				width := tiles.Shape()[1]
-				ids := tensor.Data[int64](tiles)[i*width:][:tensor.Data[int64](count)[i]]
-				im.Tiles[fmt.Sprintf("l%d", level)] = append([]int64{}, ids...)
-			}
-		}
-		im.SelectedTiles = len(im.Tiles["l0"])
-		for j := range int(valid[i]) {
-			im.Detections = append(im.Detections, s.detection(out, i, j))
-		}
-		if len(im.Detections) > 0 {
-			im.DetScore = im.Detections[0].Score
+		im, err := s.image(out, i)
+		if err != nil {
+			return nil, fmt.Errorf("sample %d: %w", i, err)
 		}
 		images[i] = im
 	}
 	return images, nil
 }
 
-// row returns sample i of a [B,K] output as float64.
-func row(out tensor.List, name string, i int) []float64 {
+// image describes sample i.
+func (s Subject) image(out tensor.List, i int) (Image, error) {
+	im := Image{Width: s.Fit.PictureWidth, Height: s.Fit.PictureHeight, Detections: []Detection{}, Tiles: map[string][]int64{},
+		Utilities: row(out, "utilities", i), SplitUtilities: row(out, "split_utilities", i)}
+	for level := range 3 {
+		name := fmt.Sprintf("l%d", level)
+		tiles := out.Get("tiles_" + name)
+		if tiles == nil || out.Get("valid_"+name) == nil {
+			continue
+		}
+		width := tiles.Shape()[1]
+		n, err := count(out, "valid_"+name, i, width)
+		if err != nil {
+			return Image{}, err
+		}
+		im.Tiles[name] = append([]int64{}, tensor.Data[int64](tiles)[i*width:][:n]...)
+	}
+	im.SelectedTiles = len(im.Tiles["l0"])
+	n, err := count(out, "valid_counts", i, out.Get("scores").Shape()[1])
+	if err != nil {
+		return Image{}, err
+	}
+	for j := range n {
+		im.Detections = append(im.Detections, s.detection(out, i, j))
+	}
+	if n > 0 {
+		im.DetScore = im.Detections[0].Score
+	}
+	return im, nil
+}
+
+// count returns element i of a [B] output that counts rows of another.
+func count(out tensor.List, name string, i, rows int) (int, error) {
+	n := tensor.Data[int64](out.Get(name))[i]
+	if n < 0 || n > int64(rows) {
+		return 0, fmt.Errorf("the output %s is %d, outside [0, %d]", name, n, rows)
+	}
+	return int(n), nil
+}
+
+// row returns sample i of a [B,K] output.
+func row(out tensor.List, name string, i int) []parity.Number {
 	t := out.Get(name)
 	k := t.Shape()[1]
-	v := make([]float64, k)
+	v := make([]parity.Number, k)
 	for j := range v {
-		v[j] = at(t, i*k+j)
+		v[j] = parity.Number(at(t, i*k+j))
 	}
 	return v
 }
@@ -73,20 +105,24 @@ func at(t *tensor.Tensor, i int) float64 {
 
 // detection describes row j of sample i.
 func (s Subject) detection(out tensor.List, i, j int) Detection {
-	n := out.Get("scores").Shape()[1]
-	r := i*n + j
-	d := Detection{Score: at(out.Get("scores"), r), ClassID: tensor.Data[int64](out.Get("class_ids"))[r], MaskScore: at(out.Get("mask_scores"), r)}
-	for k := range d.Box {
-		d.Box[k] = at(out.Get("boxes"), 4*r+k)
+	r := i*out.Get("scores").Shape()[1] + j
+	d := Detection{Score: parity.Number(at(out.Get("scores"), r)), MaskScore: parity.Number(at(out.Get("mask_scores"), r)),
+		ClassID: tensor.Data[int64](out.Get("class_ids"))[r]}
+	var box [4]float64
+	for k := range box {
+		box[k] = at(out.Get("boxes"), 4*r+k)
 	}
-	d.Box = s.Fit.Box(d.Box)
+	box = s.Fit.Box(box)
+	for k, v := range box {
+		d.Box[k] = parity.Number(v)
+	}
 	if d.ClassID >= 0 && d.ClassID < int64(len(s.Classes)) {
 		d.Class = s.Classes[d.ClassID]
 	}
 	masks := out.Get("mask_logits")
 	h, w := masks.Shape()[2], masks.Shape()[3]
-	rle := picture.EncodeRLE(s.Fit.Mask(slice32(masks, r*h*w, h*w), h, w, d.Box), s.Fit.PictureWidth, s.Fit.PictureHeight)
-	d.Mask = &rle
+	mask := s.Fit.Mask(slice32(masks, r*h*w, h*w), h, w, box)
+	d.Mask = &mask
 	dim := out.Get("embeddings").Shape()[2]
 	d.Embedding = TensorSHA256(tensor.Must(tensor.Of(slice32(out.Get("embeddings"), r*dim, dim), dim)))
 	return d
@@ -109,7 +145,7 @@ func (s Subject) SceneOf(im Image, input *tensor.Tensor, sample int) Scene {
 	scene := Scene{Picture: s.Picture, Detections: im.Detections}
 	if scene.Picture == nil {
 		scene.Picture = pictureOf(input, sample)
-		s.Fit = picture.Fit{PictureWidth: s.Width, PictureHeight: s.Height, Width: s.Width, Height: s.Height, InnerWidth: s.Width, InnerHeight: s.Height}
+		s.Fit = s.whole()
 	}
 	for level := range 3 {
 		side := s.TileSides[level]

@@ -26,13 +26,14 @@ type Document struct {
 // CaseImages are the pictures of one case, shown side by side in their order.
 type CaseImages struct {
 	Case   string
-	Images []LabelledPNG
+	Images []LabelledImage
 }
 
-// LabelledPNG is an encoded picture with its caption, such as the name of a column or "difference ×16".
-type LabelledPNG struct {
+// LabelledImage is an encoded picture with its caption, such as the name of a column or "difference ×16".
+type LabelledImage struct {
 	Label string
-	PNG   []byte
+	Type  string // "png" or "jpeg"
+	Data  []byte
 }
 
 func (d *Document) title() string {
@@ -51,7 +52,7 @@ func (d *Document) when() string {
 }
 
 // imagesOf returns the pictures of a case.
-func (d *Document) imagesOf(name string) []LabelledPNG {
+func (d *Document) imagesOf(name string) []LabelledImage {
 	for _, c := range d.Images {
 		if c.Case == name {
 			return c.Images

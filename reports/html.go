@@ -21,7 +21,7 @@ var pageCSS string
 var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"number": number, "symbol": symbol, "brief": brief, "why": why, "histogram": histogramSVG, "png": dataURI,
+	"number": number, "symbol": symbol, "brief": brief, "why": why, "histogram": histogramSVG, "source": dataURI,
 	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
@@ -45,7 +45,7 @@ type pageCase struct {
 	Anchor, Name string
 	Cells        []pageCell
 	Executions   []parity.ExecutionRecord
-	Images       []LabelledPNG
+	Images       []LabelledImage
 }
 
 type pageCell struct {
@@ -118,7 +118,11 @@ func joinInts(list []int) string {
 	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), "×"), "[]")
 }
 
-// dataURI embeds a picture. The type is fixed, so the bytes cannot become anything but an image.
-func dataURI(png []byte) template.URL {
-	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png))
+// dataURI embeds a picture. Its type is one of two, so the bytes cannot become anything but an image.
+func dataURI(im LabelledImage) template.URL {
+	kind := "png"
+	if im.Type == "jpeg" {
+		kind = "jpeg"
+	}
+	return template.URL("data:image/" + kind + ";base64," + base64.StdEncoding.EncodeToString(im.Data))
 }

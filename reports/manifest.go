@@ -1,15 +1,22 @@
 package reports
 
 import (
+	_ "embed" // for the schema
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
 )
+
+// ManifestSchema is the JSON Schema (draft 2020-12) of a Manifest.
+//
+//go:embed schema/manifest.schema.json
+var ManifestSchema []byte
 
 // Manifest describes an exported model. Its keys are those of spec/runtime.md 11.2 with these repairs: the path is relative
 // to the manifest's folder, the digests are always there, and the outputs are listed.
@@ -27,7 +34,7 @@ type Manifest struct {
 	Model         ManifestModel    `json:"model"`
 	Inputs        []ManifestTensor `json:"inputs"`
 	Outputs       []ManifestTensor `json:"outputs"`
-	Decode        map[string]any   `json:"decode"`
+	Decode        ManifestDecode   `json:"decode"`
 	Opsets        map[string]int   `json:"opsets"`
 }
 
@@ -37,7 +44,7 @@ type ManifestRuntime struct {
 	PrecisionProfile string `json:"precision_profile"`
 }
 
-// Contracts are the numbers of tiles that the outputs hold.
+// Contracts are the rows of the tile outputs and the sides of tiles and feature map, by level.
 type Contracts struct {
 	NestingDepth int            `json:"nesting_depth"`
 	Kmax         map[string]int `json:"kmax"`
@@ -56,6 +63,14 @@ type ManifestModel struct {
 	Config  string   `json:"config_sha256"`
 	Weights string   `json:"weights_sha256"`
 	Classes []string `json:"classes"`
+}
+
+// ManifestDecode holds the settings of decoding and suppression that the file was built with.
+type ManifestDecode struct {
+	ScoreThreshold float32 `json:"score_threshold"`
+	PreNMSTopK     int     `json:"pre_nms_topk"`
+	IoUThreshold   float32 `json:"iou_threshold"`
+	MaxDetections  int     `json:"max_detections"`
 }
 
 // ManifestTensor is one input or output of the file.
@@ -88,15 +103,17 @@ func NewManifest(cfg config.Config, opts model.Options, g *graph.Graph, onnxPath
 			FFMap:        map[string]int{"height": opts.Height / stride, "width": opts.Width / stride},
 		},
 		Artifacts: Artifacts{onnxPath, sha256},
-		Decode: map[string]any{"score_threshold": opts.Decode.ScoreThreshold, "pre_nms_topk": opts.Decode.PreNMSTopK,
-			"iou_threshold": opts.Decode.IoUThreshold, "max_detections": opts.Decode.MaxDetections},
-		Opsets: map[string]int{"": graph.OpsetVersion, graph.Domain: graph.DomainVersion},
+		Decode:    ManifestDecode(opts.Decode),
+		Opsets:    map[string]int{"": graph.OpsetVersion, graph.Domain: graph.DomainVersion},
 	}
 	for _, v := range g.Inputs {
 		m.Inputs = append(m.Inputs, ManifestTensor{v.Name, v.DType.String(), v.Shape})
 	}
 	for _, p := range g.Outputs {
 		m.Outputs = append(m.Outputs, ManifestTensor{p.Name, p.Value.DType.String(), p.Value.Shape})
+		if level, ok := strings.CutPrefix(p.Name, "tiles_"); ok {
+			m.Contracts.Kmax[level] = p.Value.Shape[1] // dense routing holds more than the configuration's
+		}
 	}
 	return m, nil
 }

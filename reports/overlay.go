@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/draw"
 	"math"
+	"slices"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
@@ -31,7 +32,7 @@ var (
 const (
 	maskOpacity = 0.45
 	// OverlayMinScore is the least score that an overlay draws; a report lists the weaker detections too.
-	OverlayMinScore = 0.25
+	OverlayMinScore = 0.35
 )
 
 // Scene is one picture with what a run found in it.
@@ -59,24 +60,34 @@ func Overlay(s Scene) *image.NRGBA {
 			dashed(img, t.Box, unit, 2*unit, tileL1)
 		}
 	}
-	var shown []Detection
-	for _, d := range s.Detections {
-		if d.Score >= OverlayMinScore {
-			shown = append(shown, d)
-		}
+	shown := drawable(s.Detections)
+	for _, d := range shown {
+		tint(img, d.Detection, classColour(d.ClassID))
 	}
-	for i := len(shown) - 1; i >= 0; i-- {
-		tint(img, shown[i], classColour(shown[i].ClassID))
+	for _, d := range shown {
+		outline(img, d.box, 2*unit, classColour(d.ClassID))
 	}
-	for i := len(shown) - 1; i >= 0; i-- {
-		d := shown[i]
-		outline(img, d.Box, 2*unit, classColour(d.ClassID))
-	}
-	for i := len(shown) - 1; i >= 0; i-- {
-		d := shown[i]
-		label(img, d.Box, fmt.Sprintf("%s %.2f", d.Class, d.Score), unit, classColour(d.ClassID))
+	for _, d := range shown {
+		label(img, d.box, fmt.Sprintf("%s %.2f", d.Class, d.Score), unit, classColour(d.ClassID))
 	}
 	return img
+}
+
+// located is a detection with a finite box.
+type located struct {
+	Detection
+	box [4]float64
+}
+
+// drawable returns the detections to draw, from the weakest to the strongest; a report has them the other way round.
+func drawable(detections []Detection) []located {
+	var shown []located
+	for _, d := range slices.Backward(detections) {
+		if box, finite := d.bounds(); finite && d.Score >= OverlayMinScore {
+			shown = append(shown, located{d, box})
+		}
+	}
+	return shown
 }
 
 func classColour(id int64) color.NRGBA {
@@ -143,7 +154,8 @@ func dashed(img *image.NRGBA, b [4]float64, thick, dash int, c color.NRGBA) {
 	}
 }
 
-// label writes text on a filled plate above a box, or inside it at the top edge of the picture.
+// label writes text on a filled plate above a box, or inside it at the top edge of the picture. The plate stays inside the
+// picture as far as it fits.
 func label(img *image.NRGBA, b [4]float64, text string, unit int, c color.NRGBA) {
 	face := basicfont.Face7x13
 	w, h := font.MeasureString(face, text).Ceil()+4, face.Height+1
@@ -156,7 +168,7 @@ func label(img *image.NRGBA, b [4]float64, text string, unit int, c color.NRGBA)
 	x := min(max(r.Min.X, 0), max(0, img.Rect.Dx()-w*unit))
 	y := r.Min.Y - h*unit
 	if y < 0 {
-		y = max(r.Min.Y, 0)
+		y = min(max(r.Min.Y, 0), max(0, img.Rect.Dy()-h*unit))
 	}
 	for py := range h * unit {
 		for px := range w * unit {

@@ -98,8 +98,8 @@ func sample(t testing.TB) *Document {
 		Title: "Reference and ONNX Runtime", When: time.Date(2026, 2, 11, 9, 30, 0, 0, time.UTC), Version: "v0.1.0", Matrix: m,
 		Command: "apexx matrix --backends reference,ort --precisions fp32,fp64 --report out",
 		Where:   []backends.Fact{{Key: "host", Value: "linux/amd64, 2 cores"}, {Key: "onnxruntime", Value: "1.30.0"}},
-		Images: []CaseImages{{"photo/astronaut", []LabelledPNG{
-			{"reference/fp64", encode(t, a)}, {"ort/fp32", encode(t, b)}, {"difference ×32", encode(t, DiffImage(a, b, 32))}}}},
+		Images: []CaseImages{{"photo/astronaut", []LabelledImage{
+			{"reference/fp64", "png", encode(t, a)}, {"ort/fp32", "png", encode(t, b)}, {"difference ×32", "png", encode(t, DiffImage(a, b, 32))}}}},
 	}
 }
 

@@ -2,12 +2,14 @@ package reports
 
 import (
 	"crypto/sha256"
+	_ "embed" // for the schemas
 	"encoding/binary"
 	"encoding/hex"
 	"math"
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/parity"
 )
 
 // Run is the JSON report of one run of the model on one input. The keys of the runtime report of spec/runtime.md 4.3 keep
@@ -27,14 +29,34 @@ type Run struct {
 	RequestedDType  string  `json:"requested_dtype"`
 	EffectiveDType  string  `json:"effective_dtype"`
 
-	RuntimeCaps any                `json:"runtime_caps,omitempty"`
-	Latency     Latency            `json:"latency_ms"`
-	Memory      Memory             `json:"memory_bytes"`
-	Images      []Image            `json:"images"`
-	Budgets     map[string]Budget  `json:"budgets"`
-	Digests     map[string]string  `json:"output_sha256"`
-	Thresholds  map[string]float64 `json:"thresholds"`
+	RuntimeCaps any               `json:"runtime_caps"` // what caps prints
+	Latency     Latency           `json:"latency_ms"`
+	Memory      Memory            `json:"memory_bytes"`
+	Images      []Image           `json:"images"`
+	Budgets     map[string]Budget `json:"budgets"`
+	Digests     map[string]string `json:"output_sha256"`
+	Thresholds  Thresholds        `json:"thresholds"`
 }
+
+// Thresholds are the settings of decoding and suppression. The single precision keeps 0.05 from being written as
+// 0.05000000074505806.
+type Thresholds struct {
+	Score         float32 `json:"score"`
+	IoU           float32 `json:"iou"`
+	PreNMSTopK    int     `json:"pre_nms_topk"`
+	MaxDetections int     `json:"max_detections"`
+}
+
+// RunSchema is the JSON Schema (draft 2020-12) of a Run or a list of them, as apexx run --json writes it. It refers to
+// CapsSchema by its $id.
+//
+//go:embed schema/run.schema.json
+var RunSchema []byte
+
+// CapsSchema is the JSON Schema (draft 2020-12) of what apexx caps --json prints.
+//
+//go:embed schema/caps.schema.json
+var CapsSchema []byte
 
 // RunSchemaVersion is the version of the schema that this package writes.
 const RunSchemaVersion = 1
@@ -73,23 +95,34 @@ type Memory struct {
 type Image struct {
 	Width          int                `json:"width"`
 	Height         int                `json:"height"`
-	DetScore       float64            `json:"det_score"` // best score, 0 without detections
+	DetScore       parity.Number      `json:"det_score"` // best score, 0 without detections
 	SelectedTiles  int                `json:"selected_tiles"`
 	Detections     []Detection        `json:"detections"`
 	Tiles          map[string][]int64 `json:"tiles"` // l0 in selection order, l1 and l2 in Hilbert order
-	Utilities      []float64          `json:"utilities"`
-	SplitUtilities []float64          `json:"split_utilities"`
+	Utilities      []parity.Number    `json:"utilities"`
+	SplitUtilities []parity.Number    `json:"split_utilities"`
 }
 
-// Detection is one detected object.
+// Detection is one detected object. Its numbers are finite unless the backend is faulty or the weights make the model
+// overflow.
 type Detection struct {
-	Box       [4]float64   `json:"box"` // x1, y1, x2, y2
-	Score     float64      `json:"score"`
-	ClassID   int64        `json:"class_id"`
-	Class     string       `json:"class"`
-	Mask      *picture.RLE `json:"mask"` // where the mask's probability is at least ½
-	MaskScore float64      `json:"mask_score"`
-	Embedding string       `json:"embedding_sha256"` // of the embedding as little-endian float32
+	Box       [4]parity.Number `json:"box"` // x1, y1, x2, y2
+	Score     parity.Number    `json:"score"`
+	ClassID   int64            `json:"class_id"`
+	Class     string           `json:"class"`
+	Mask      *picture.RLE     `json:"mask"` // where the mask's probability is at least ½
+	MaskScore parity.Number    `json:"mask_score"`
+	Embedding string           `json:"embedding_sha256"` // of the embedding as little-endian float32
+}
+
+// bounds returns the box, and whether it is finite.
+func (d Detection) bounds() (box [4]float64, finite bool) {
+	finite = true
+	for i, v := range d.Box {
+		box[i] = float64(v)
+		finite = finite && v-v == 0
+	}
+	return box, finite
 }
 
 // Budget is what a level's selection spent of its budget, in the configuration's cost units.

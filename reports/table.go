@@ -125,15 +125,31 @@ func (t *table) lines() {
 	}
 }
 
-// reasons explains what did not simply pass, wrapped to the width.
+// reasons explains what did not simply pass, wrapped to the width. Cells with the same story are told once.
 func (t *table) reasons() {
+	var order []string
+	groups := map[string][]*parity.Cell{}
 	for i := range t.m.Cells {
 		c := &t.m.Cells[i]
 		if c.State == parity.Pass {
 			continue
 		}
+		key := string(c.State) + why(c)
+		if c.Report != nil {
+			key += c.Case + c.Pair.String() // numbers differ, so each report speaks for itself
+		}
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], c)
+	}
+	for _, key := range order {
+		c, more := groups[key][0], ""
+		if n := len(groups[key]) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more)", n)
+		}
 		t.line("")
-		t.line(fmt.Sprintf("%s %s, %s: %s", t.paint(stateColor(c.State), symbol(c.State)), c.Case, c.Pair, c.State))
+		t.line(fmt.Sprintf("%s %s, %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), c.Case, c.Pair, more, c.State))
 		for _, l := range wrap(why(c), t.opt.Width-2) {
 			t.line("  " + l)
 		}

@@ -28,11 +28,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exit.OK
 	}
+	code = exit.Code(err)
 	var coded *exit.Error
-	if !errors.As(err, &coded) || coded.Err != nil {
+	switch {
+	case code == exit.Interrupted:
+		fmt.Fprintln(stderr, "apexx: interrupted")
+	case !errors.As(err, &coded) || coded.Err != nil:
 		fmt.Fprintf(stderr, "apexx: %v\n", err)
 	}
-	return exit.Code(err)
+	return code
 }
 
 // repeatFlag lets one flag take several values in a row, as a shell's *.png gives them: "--image a b" becomes
@@ -109,7 +113,7 @@ func strict(commands []*cli.Command) {
 		action := c.Action
 		c.Action = func(ctx *cli.Context) error {
 			if ctx.NArg() > 0 && !ctx.Bool("help") {
-				return usagef("unexpected argument %q (flags come before their values; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
+				return usagef("unexpected argument %q (every value belongs to a flag; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
 			}
 			return action(ctx)
 		}

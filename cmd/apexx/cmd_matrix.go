@@ -25,11 +25,11 @@ func matrixCommand() *cli.Command {
 		&cli.StringFlag{Name: "backends", Value: "available", Usage: "comma-separated `LIST` of backends, or available"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes"},
 		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` (default: fp32, and fp64 of the reference as the oracle)"},
-		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile: quality, balanced or edge"},
-		&cli.StringFlag{Name: "report", Usage: "write report.json, report.md and index.html to the folder `DIR`"},
+		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
+		&cli.StringFlag{Name: "report", Usage: "write matrix.json, matrix.md and index.html to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
-		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "executions at a time; every one uses --threads threads"},
-		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running one cell"},
+		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "`N` executions at a time; every one uses --threads threads"},
+		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running one cell, a `DURATION` such as 90s or 5m"},
 		&cli.BoolFlag{Name: "taps", Usage: "compare every intermediate as well"},
 	}
 	flags = append(flags, modelFlags()...)
@@ -58,6 +58,10 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	extra, err := extraOptions(c, "ort")
+	if err != nil {
+		return err
+	}
 	if c.Int("jobs") < 1 || c.Duration("deadline") <= 0 {
 		return usagef("--jobs and --deadline must be positive")
 	}
@@ -74,7 +78,7 @@ func runMatrix(c *cli.Context) error {
 		return exit.With(exit.Usage, err)
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: map[string]map[string]string{"ort": extraOptions(c, "ort")},
+		Extra: map[string]map[string]string{"ort": extra},
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}

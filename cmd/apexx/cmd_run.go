@@ -23,10 +23,10 @@ import (
 
 func runCommand() *cli.Command {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "one of " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "fp32 or fp64, as far as the backend has it"},
+		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp32 or fp64, as far as the backend has it"},
 		&cli.StringSliceFlag{Name: "image", Usage: "PNG or JPEG `FILE...`, one run each"},
-		&cli.StringFlag{Name: "tensors", Usage: "safetensors `FILE` with image [B,3,H,W] float32"},
+		&cli.StringFlag{Name: "tensors", Usage: "safetensors `FILE` with the tensor image, B×3×H×W float32"},
 		&cli.StringFlag{Name: "out", Usage: "write every output to a safetensors `FILE` (a folder for several images)"},
 		&cli.StringFlag{Name: "json", Usage: "write the report to `FILE`, or - for standard output"},
 		&cli.StringFlag{Name: "overlay", Usage: "write the picture with what was found to a PNG `FILE` (a folder for several images)"},
@@ -57,6 +57,10 @@ func runModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	extra, err := extraOptions(c, name)
+	if err != nil {
+		return err
+	}
 	images := c.StringSlice("image")
 	if (len(images) == 0) == (c.String("tensors") == "") {
 		return usagef("want either --image or --tensors")
@@ -77,7 +81,7 @@ func runModel(c *cli.Context) error {
 		return exit.With(exit.Usage, err)
 	}
 	r := runner{c: c, backend: backend, model: m, decode: decode, many: len(images) > 1,
-		options: backends.Options{Precision: precision, Threads: threads, Extra: extraOptions(c, name)}}
+		options: backends.Options{Precision: precision, Threads: threads, Extra: extra}}
 	if c.Bool("taps") {
 		r.options.Taps = []string{"all"}
 	}
@@ -214,6 +218,12 @@ func (r runner) writeOverlay(in source.Input, res *execute.Result) error {
 // writeReports writes the JSON (one object, or a list for several images) and, unless that goes to standard output, a line
 // per run for people.
 func (r runner) writeReports(list []*reports.Run) error {
+	if r.c.String("json") != "" {
+		caps := execute.DetectCaps(r.c.Context)
+		for _, rep := range list {
+			rep.RuntimeCaps = caps
+		}
+	}
 	var value any = list
 	if !r.many {
 		value = list[0]

@@ -12,17 +12,21 @@ const (
 	bashCompletion = `_apexx() {
   local current="${COMP_WORDS[COMP_CWORD]}"
   local words=("${COMP_WORDS[@]:0:COMP_CWORD}")
-  if [[ "$current" == -* ]]; then words+=("$current"); fi
+  case "$current" in
+    --) words+=("-") ;; # a bare -- would end the flags
+    -*) words+=("$current") ;;
+  esac
   COMPREPLY=($(compgen -W "$("${words[@]}" --generate-bash-completion 2>/dev/null)" -- "$current"))
-  if [[ ${#COMPREPLY[@]} -eq 0 ]]; then COMPREPLY=($(compgen -f -- "$current")); fi
 }
-complete -F _apexx apexx
+complete -o default -F _apexx apexx
 `
 	zshCompletion = `#compdef apexx
 _apexx() {
   local -a candidates
   local current="${words[CURRENT]}"
-  if [[ "$current" == -* ]]; then
+  if [[ "$current" == -- ]]; then # a bare -- would end the flags
+    candidates=("${(@f)$("${words[@]:0:CURRENT-1}" - --generate-bash-completion 2>/dev/null)}")
+  elif [[ "$current" == -* ]]; then
     candidates=("${(@f)$("${words[@]:0:CURRENT}" --generate-bash-completion 2>/dev/null)}")
   else
     candidates=("${(@f)$("${words[@]:0:CURRENT-1}" --generate-bash-completion 2>/dev/null)}")
@@ -64,7 +68,7 @@ func manCommand() *cli.Command {
 		Name:  "man",
 		Usage: "print the manual page (apexx man | man -l -)",
 		Action: func(c *cli.Context) error {
-			text, err := c.App.ToMan()
+			text, err := c.App.ToManWithSection(1)
 			if err != nil {
 				return fmt.Errorf("render the manual page: %w", err)
 			}

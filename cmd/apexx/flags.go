@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,10 +34,10 @@ func openModel(c *cli.Context) (*source.Model, error) {
 func decodeFlags() []cli.Flag {
 	d := model.DefaultDecode()
 	return []cli.Flag{
-		&cli.Float64Flag{Name: "score-threshold", Value: 0.05, Usage: "least score of a detection, in [0, 1]"},
-		&cli.IntFlag{Name: "pre-nms-topk", Value: d.PreNMSTopK, Usage: "candidates kept per pyramid level"},
-		&cli.Float64Flag{Name: "iou-threshold", Value: 0.6, Usage: "overlap above which the weaker box of a class is dropped, in [0, 1]"},
-		&cli.IntFlag{Name: "max-detections", Value: d.MaxDetections, Usage: "rows of the detection outputs"},
+		&cli.Float64Flag{Name: "score-threshold", Value: 0.05, Usage: "least score of a detection, `X` from 0 to 1"},
+		&cli.IntFlag{Name: "pre-nms-topk", Value: d.PreNMSTopK, Usage: "candidates kept per pyramid level, `N` of at least 1"},
+		&cli.Float64Flag{Name: "iou-threshold", Value: 0.6, Usage: "overlap `X` from 0 to 1 above which the weaker box of a class is dropped"},
+		&cli.IntFlag{Name: "max-detections", Value: d.MaxDetections, Usage: "rows of the detection outputs, `N`"},
 	}
 }
 
@@ -51,18 +52,27 @@ func decodeOf(c *cli.Context) (model.Decode, error) {
 // backendFlags are the options of a session.
 func backendFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "threads", Usage: "threads per session (default: all processors)", DefaultText: "all"},
-		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort: cpu, cuda or tensorrt"},
-		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort: none, basic, extended or all"},
+		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
+		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort, `NAME`: cpu, cuda or tensorrt"},
+		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort, `LEVEL`: none, basic, extended or all"},
 	}
 }
 
-// extraOptions returns the options that belong to one backend alone.
-func extraOptions(c *cli.Context, backend string) map[string]string {
-	if backend != "ort" {
-		return nil
+// extraOptions returns the options that belong to one backend alone. Values that no build of it knows are wrong usage,
+// whichever backend runs.
+func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
+	for _, f := range []struct {
+		name  string
+		known []string
+	}{{"provider", []string{"cpu", "cuda", "tensorrt"}}, {"opt-level", []string{"none", "basic", "extended", "all"}}} {
+		if v := c.String(f.name); !slices.Contains(f.known, v) {
+			return nil, usagef("unknown --%s %q (known: %s)", f.name, v, strings.Join(f.known, ", "))
+		}
 	}
-	return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}
+	if backend != "ort" {
+		return nil, nil
+	}
+	return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}, nil
 }
 
 func threadsOf(c *cli.Context) (int, error) {

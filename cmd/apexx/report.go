@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
@@ -59,11 +61,8 @@ func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) e
 	}
 	doc := &reports.Document{When: time.Now(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Where: whereFacts(c), Matrix: m, Images: images}
-	if err := writeMatrix(c, doc); err != nil {
+	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc)); err != nil { // what an interruption left is reported, too
 		return err
-	}
-	if c.Context.Err() != nil {
-		return c.Context.Err()
 	}
 	if code := m.ExitCode(); code != exit.OK {
 		return exit.Silent(code)
@@ -72,27 +71,25 @@ func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) e
 }
 
 func writeMatrix(c *cli.Context, doc *reports.Document) error {
-	switch path := c.String("json"); path {
-	case "":
-	case "-":
-		return reports.JSON(c.App.Writer, doc)
-	default:
-		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return reports.JSON(w, doc) }); err != nil {
+	jsonPath := c.String("json")
+	if jsonPath != "" && jsonPath != "-" {
+		if err := atomicfile.WriteFile(jsonPath, 0o644, func(w io.Writer) error { return reports.JSON(w, doc) }); err != nil {
 			return err
 		}
 	}
-	if err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer)); err != nil {
-		return err
+	var files []string
+	if dir := c.String("report"); dir != "" {
+		var err error
+		if files, err = reports.WriteDir(dir, doc); err != nil {
+			return err
+		}
 	}
-	if c.String("report") == "" {
-		return nil
+	if jsonPath == "-" { // standard output is the object and nothing else
+		return reports.JSON(c.App.Writer, doc)
 	}
-	files, err := reports.WriteDir(c.String("report"), doc)
-	if err != nil {
-		return err
-	}
+	err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer))
 	for _, f := range files {
-		if filepath.Ext(f) == ".html" {
+		if err == nil && filepath.Ext(f) == ".html" {
 			_, err = fmt.Fprintf(c.App.Writer, "report: %s\n", f)
 		}
 	}
@@ -153,7 +150,8 @@ func (g *gallery) add(pc *parity.Case, col parity.Column, e *parity.Execution) {
 	g.drawn[pc.Name] = append(g.drawn[pc.Name], labelled{col.String(), img})
 }
 
-// images encodes the overlays of each case, and after each but the first its difference from the first.
+// images encodes the overlays of each case, and then the difference of each but the first from the first. Overlays are
+// for people and so JPEG; a difference has few colours, and PNG keeps every one.
 func (g *gallery) images() ([]reports.CaseImages, error) {
 	var all []reports.CaseImages
 	for _, name := range g.order {
@@ -162,23 +160,20 @@ func (g *gallery) images() ([]reports.CaseImages, error) {
 			continue
 		}
 		entry := reports.CaseImages{Case: name}
-		put := func(label string, img image.Image) error {
+		for _, l := range list {
 			var buf bytes.Buffer
-			err := png.Encode(&buf, img)
-			entry.Images = append(entry.Images, reports.LabelledPNG{Label: label, PNG: buf.Bytes()})
-			return err
-		}
-		for i, l := range list {
-			if err := put(l.label, l.img); err != nil {
+			if err := jpeg.Encode(&buf, l.img, &jpeg.Options{Quality: 90}); err != nil {
 				return nil, err
 			}
-			if i == 0 {
-				continue
+			entry.Images = append(entry.Images, reports.LabelledImage{Label: l.label, Type: "jpeg", Data: buf.Bytes()})
+		}
+		for _, l := range list[1:] {
+			var buf bytes.Buffer
+			if err := png.Encode(&buf, reports.DiffImage(list[0].img, l.img, diffGain)); err != nil {
+				return nil, err
 			}
 			label := fmt.Sprintf("%s − %s, ×%d", l.label, list[0].label, diffGain)
-			if err := put(label, reports.DiffImage(list[0].img, l.img, diffGain)); err != nil {
-				return nil, err
-			}
+			entry.Images = append(entry.Images, reports.LabelledImage{Label: label, Type: "png", Data: buf.Bytes()})
 		}
 		all = append(all, entry)
 	}

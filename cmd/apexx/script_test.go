@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 //	line FILE                the file has exactly one line, and no stack trace
 //	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
 //	photo FILE WxH           write a small picture
+//	damaged FILE KIND        write a hostile file: see hostile
+//	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
 	if err != nil {
@@ -56,11 +58,14 @@ func TestScripts(t *testing.T) {
 				return cgoEnabled && (os.Getenv("APEXX_ORT_LIB") != "" || exists(filepath.Join(dir, "libonnxruntime.so.1"))), nil
 			case "full":
 				return exists("/dev/full"), nil
+			case "proc":
+				return exists("/proc/self/stat"), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
+			"damaged": writeDamaged, "interrupt": interrupt,
 		},
 	})
 }

@@ -39,7 +39,7 @@ var variants = []variant{
 	{"identity, r2l", 1, 128, 384, []string{"model.router_backend=identity", "model.order_mode=r2l", "routing.budget_b1=1.6"}},
 	{"no tiles", 1, 256, 256, []string{"routing.budget_b1=0"}},
 	{"no splits", 1, 256, 256, []string{"routing.budget_b2=0", "model.order_mode=u2d"}},
-	{"mask stride 2", 1, 128, 128, []string{"model.mask_stride=2"}},
+	{"mask stride 2", 1, 256, 128, []string{"model.mask_stride=2"}},
 	{"mask stride 16", 1, 256, 128, []string{"model.mask_stride=16"}},
 	{"tiles of 96 pixels", 1, 96, 192, []string{"model.tile_size_l0=12", "model.tile_size_l1=6", "model.input_height=96", "model.input_width=96"}},
 	{"uneven pyramid", 1, 80, 160, []string{"model.tile_size_l0=10", "model.tile_size_l1=5", "model.input_height=80", "model.input_width=80", "model.mask_stride=5"}},

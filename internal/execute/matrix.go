@@ -4,18 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 )
 
-// levelOneScores is the tap that ranks the parents of level 2.
-const levelOneScores = "router.l1.split_utilities"
+// decisionTaps are the taps that tell a wrong decision from a tie: the dense predictions behind the detections, and the
+// ranking of the parents of level 2.
+func decisionTaps(g *graph.Graph) []string {
+	var names []string
+	for _, t := range g.Taps {
+		if strings.HasPrefix(t.Name, "det.") || strings.HasPrefix(t.Name, "router.l1.") {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
 
 // ParityCase tells the comparer what it must know of a case.
 func ParityCase(c *source.Case) parity.Case {
@@ -43,7 +53,7 @@ func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string,
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			e = parity.Execution{State: parity.Crashed, Signal: "panic", Detail: fmt.Sprintf("%v\n%s", p, debug.Stack())}
+			e = parity.Execution{State: parity.Crashed, Signal: "panic", Detail: fmt.Sprint(p)}
 		}
 		e.Wall = time.Since(start)
 	}()
@@ -54,32 +64,30 @@ func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string,
 	return e
 }
 
-func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string, precision backends.Precision) (parity.Execution, error) {
+func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string, precision backends.Precision) (e parity.Execution, err error) {
 	b, err := r.Open(name)
 	if err != nil {
-		return parity.Execution{}, err
+		return e, err
 	}
 	g, err := c.Model.Graph(c.Options(c.Decode))
 	if err != nil {
-		return parity.Execution{}, err
+		return e, err
 	}
 	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name]}
-	switch _, ranked := g.Tap(levelOneScores); {
-	case r.Taps:
+	opts.Taps = decisionTaps(g)
+	if r.Taps {
 		opts.Taps = []string{"all"}
-	case ranked:
-		opts.Taps = []string{levelOneScores}
 	}
 	session, err := b.Compile(ctx, g, opts)
 	if err != nil {
-		return parity.Execution{}, err
+		return e, err
 	}
+	defer func() { err = errors.Join(err, session.Close()) }() // also after a panic, so that no worker stays
 	outputs, err := session.Run(ctx, c.Tensors())
 	if err != nil {
-		return parity.Execution{}, errors.Join(err, session.Close())
+		return e, err
 	}
-	e := parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}
-	return e, session.Close()
+	return parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}, nil
 }
 
 // failure turns an error into the state of an execution.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/reports"
@@ -35,7 +35,8 @@ func (r *Result) Scene(sample int) reports.Scene {
 	return r.subject.SceneOf(r.Report.Images[sample], r.input.Image, sample)
 }
 
-// Once compiles the model for an input, runs it and describes the result. Errors about the input wrap ErrInput.
+// Once compiles the model for an input, runs it and describes the result. Errors about the input wrap ErrInput. The report's
+// RuntimeCaps are left to those who write it, since probing every backend takes longer than a small run.
 func Once(ctx context.Context, b backends.Backend, m *source.Model, in source.Input, d model.Decode, opts backends.Options) (*Result, error) {
 	start := time.Now()
 	g, err := m.Graph(in.Options(d))
@@ -65,12 +66,11 @@ func Once(ctx context.Context, b backends.Backend, m *source.Model, in source.In
 		RequestedName: b.Name(), SelectedName: b.Name(), ExecutionName: b.Name(),
 		FallbackPolicy: "strict", PrecisionTarget: m.Config.Runtime.PrecisionProfile,
 		RequestedDType: string(opts.Precision), EffectiveDType: string(opts.Precision),
-		RuntimeCaps: DetectCaps(ctx),
-		Latency:     reports.Latency{Total: ms(total), BackendExecute: ms(session.LastTiming().Total()), BackendPreflight: ms(compiled.Sub(start))},
-		Memory:      reports.Memory{Host: memory.Host, Device: memory.Device},
-		Images:      images, Budgets: budgets(m, g, len(images)),
+		Latency: reports.Latency{Total: ms(total), BackendExecute: ms(session.LastTiming().Total()), BackendPreflight: ms(compiled.Sub(start))},
+		Memory:  reports.Memory{Host: memory.Host, Device: memory.Device},
+		Images:  images, Budgets: budgets(&m.Config, images),
 		Digests:    map[string]string{},
-		Thresholds: map[string]float64{"score": float64(d.ScoreThreshold), "iou": float64(d.IoUThreshold), "pre_nms_topk": float64(d.PreNMSTopK), "max_detections": float64(d.MaxDetections)},
+		Thresholds: reports.Thresholds{Score: d.ScoreThreshold, IoU: d.IoUThreshold, PreNMSTopK: d.PreNMSTopK, MaxDetections: d.MaxDetections},
 	}
 	for _, o := range outputs[:len(g.Outputs)] {
 		report.Digests[o.Name] = reports.TensorSHA256(o.Tensor)
@@ -88,24 +88,19 @@ func SubjectOf(m *source.Model, in source.Input) reports.Subject {
 		TileSides: [3]int{c.TileSizeL0 * side, c.TileSizeL1 * side, c.TileSizeL2 * side}}
 }
 
-// budgets tells what the selection spent over the batch: b1 pays L0 tiles, b2 and b3 the splits. The counts are constants of
-// the graph.
-func budgets(m *source.Model, g *graph.Graph, batch int) map[string]reports.Budget {
-	var l0, splits0, splits1 int
-	for _, n := range g.Nodes {
-		switch op := n.Op.(type) {
-		case graph.GreedySelect:
-			l0 = op.Count
-		case graph.SplitSelect:
-			if splits0 == 0 {
-				splits0 = op.Count
-			} else {
-				splits1 = op.Count
-			}
-		}
+// splitCost is the cost of one split against its budget (spec/routing.md 24).
+const splitCost = 1.0
+
+// budgets tells what the selection spent over the batch: b1 pays L0 tiles, b2 and b3 the splits of L0 and L1 tiles into four
+// each. Dense routing ignores b1 and may exceed it.
+func budgets(cfg *config.Config, images []reports.Image) map[string]reports.Budget {
+	var used1, used2, used3 float64
+	for _, im := range images {
+		used1 += float64(len(im.Tiles["l0"])) * cfg.DeltaCost()
+		used2 += float64(len(im.Tiles["l1"])/4) * splitCost
+		used3 += float64(len(im.Tiles["l2"])/4) * splitCost
 	}
-	r, n := m.Config.Routing, float64(batch)
-	used1, used2, used3 := n*float64(l0)*m.Config.DeltaCost(), n*float64(splits0), n*float64(splits1)
+	r, n := cfg.Routing, float64(len(images))
 	return map[string]reports.Budget{
 		"b1": reports.NewBudget(used1, n*r.BudgetB1), "b2": reports.NewBudget(used2, n*r.BudgetB2),
 		"b3": reports.NewBudget(used3, n*r.BudgetB3), "total": reports.NewBudget(used1+used2+used3, n*r.BudgetTotal),

@@ -19,6 +19,8 @@ const (
 	NoBaseline   = 4 // nothing to compare with
 	Unavailable  = 5 // a backend or something else of the environment is not there
 	Internal     = 6 // a crash, a hang or a fault of the program
+
+	Interrupted = 130 // by SIGINT or SIGTERM, as shells have it
 )
 
 // Error carries an exit code with the error that explains it. A nil Err means that the output said it already.
@@ -49,8 +51,8 @@ func With(code int, err error) error {
 // Silent ends with a code and no message.
 func Silent(code int) error { return &Error{Code: code} }
 
-// Code returns the exit code of a command's error: the innermost code attached to it, 5 for a backend that cannot be had
-// and for a full or failing disk, 130 for an interruption, and otherwise 2, since what is wrong then is what was given.
+// Code returns the exit code of a command's error: 130 for an interruption, 5 for a backend that cannot be had and for a full
+// or failing disk, else the outermost code attached to it, else 2, since what is wrong then is what was given.
 func Code(err error) int {
 	var coded *Error
 	var unavailable *backends.Unavailable
@@ -58,7 +60,7 @@ func Code(err error) int {
 	case err == nil:
 		return OK
 	case errors.Is(err, context.Canceled):
-		return 130
+		return Interrupted
 	case errors.As(err, &unavailable):
 		return Unavailable
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EIO):

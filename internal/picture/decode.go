@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"image"
 	_ "image/jpeg" // registers the decoder
-	_ "image/png"  // registers the decoder
+	"image/png"
 	"io"
 	"os"
 )
@@ -75,7 +75,7 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, image.ErrFormat):
 		return errors.New("not a PNG or JPEG image")
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, png.FormatError("not enough pixel data")):
 		return errors.New("the image is truncated")
 	}
 	return fmt.Errorf("the image cannot be decoded: %w", err)

@@ -97,31 +97,51 @@ func (f Fit) Box(b [4]float64) [4]float64 {
 	return [4]float64{x(b[0]), y(b[1]), x(b[2]), y(b[3])}
 }
 
-// Mask resamples mask logits [h,w], which cover the whole input, to the picture and returns the cells with a logit of at
-// least 0 (probability ½), row-major, one byte each. It looks only inside box (picture pixels); outside everything is 0.
-func (f Fit) Mask(logits []float32, h, w int, box [4]float64) []byte {
-	out := make([]byte, f.PictureWidth*f.PictureHeight)
+// Mask resamples mask logits [h,w], which cover the whole input, to the picture and encodes where the logit is at least 0
+// (probability ½). It looks only inside box (picture pixels); outside, and for a box with a NaN, everything is 0.
+func (f Fit) Mask(logits []float32, h, w int, box [4]float64) RLE {
 	sx, sy := f.scales()
 	gridX, gridY := float64(w)/float64(f.Width), float64(h)/float64(f.Height)
-	x1, x2 := int(math.Floor(box[0])), int(math.Ceil(box[2]))
-	y1, y2 := int(math.Floor(box[1])), int(math.Ceil(box[3]))
-	for y := max(y1, 0); y < min(y2, f.PictureHeight); y++ {
-		v0, v1, v := sample((float64(f.Top)+(float64(y)+0.5)*sy)*gridY, h)
-		for x := max(x1, 0); x < min(x2, f.PictureWidth); x++ {
-			u0, u1, u := sample((float64(f.Left)+(float64(x)+0.5)*sx)*gridX, w)
-			top := (1-u)*float64(logits[v0*w+u0]) + u*float64(logits[v0*w+u1])
-			bottom := (1-u)*float64(logits[v1*w+u0]) + u*float64(logits[v1*w+u1])
-			if (1-v)*top+v*bottom >= 0 {
-				out[y*f.PictureWidth+x] = 1
-			}
-		}
+	x1, x2 := span(box[0], box[2], f.PictureWidth)
+	y1, y2 := span(box[1], box[3], f.PictureHeight)
+	rows := make([]cell, y2-y1)
+	for i := range rows {
+		rows[i] = sample((float64(f.Top)+(float64(y1+i)+0.5)*sy)*gridY, h)
 	}
-	return out
+	var out runs
+	out.add(false, x1*f.PictureHeight)
+	for x := x1; x < x2; x++ {
+		u := sample((float64(f.Left)+(float64(x)+0.5)*sx)*gridX, w)
+		out.add(false, y1)
+		for _, v := range rows {
+			top := (1-u.weight)*float64(logits[v.low*w+u.low]) + u.weight*float64(logits[v.low*w+u.high])
+			bottom := (1-u.weight)*float64(logits[v.high*w+u.low]) + u.weight*float64(logits[v.high*w+u.high])
+			out.add((1-v.weight)*top+v.weight*bottom >= 0, 1)
+		}
+		out.add(false, f.PictureHeight-y2)
+	}
+	out.add(false, (f.PictureWidth-x2)*f.PictureHeight)
+	return out.encode(f.PictureWidth, f.PictureHeight)
 }
 
-// sample returns the two cells around a continuous coordinate and the weight of the second, edges clamped.
-func sample(at float64, n int) (low, high int, weight float64) {
+// span returns the pixels of [0,n) that the interval [low,high] touches.
+func span(low, high float64, n int) (from, to int) {
+	low, high = max(math.Floor(low), 0), min(math.Ceil(high), float64(n))
+	if !(low < high) { // NaN included
+		return 0, 0
+	}
+	return int(low), int(high)
+}
+
+// cell is two neighbours on a grid and the weight of the second.
+type cell struct {
+	low, high int
+	weight    float64
+}
+
+// sample returns the cells around a continuous coordinate, edges clamped.
+func sample(at float64, n int) cell {
 	at = min(max(at-0.5, 0), float64(n-1))
-	low = int(at)
-	return low, min(low+1, n-1), at - float64(low)
+	low := int(at)
+	return cell{low, min(low+1, n-1), at - float64(low)}
 }

@@ -7,27 +7,24 @@ type RLE struct {
 	Counts []int  `json:"counts"`
 }
 
-// EncodeRLE encodes a row-major mask of 0 and 1 bytes.
-func EncodeRLE(mask []byte, width, height int) RLE {
-	r := RLE{Size: [2]int{height, width}, Counts: []int{}}
-	run, value := 0, byte(0)
-	for x := range width {
-		for y := range height {
-			if v := mask[y*width+x]; v != value {
-				r.Counts = append(r.Counts, run)
-				run, value = 0, v
-			}
-			run++
-		}
-	}
-	return RLE{r.Size, append(r.Counts, run)}
+// runs collects a mask in column-major order.
+type runs struct {
+	counts []int
+	length int
+	value  bool
 }
 
-// Area returns the number of 1s.
-func (r RLE) Area() int {
-	n := 0
-	for i := 1; i < len(r.Counts); i += 2 {
-		n += r.Counts[i]
+// add appends n equal pixels.
+func (r *runs) add(value bool, n int) {
+	if n == 0 {
+		return
 	}
-	return n
+	if value != r.value {
+		r.counts, r.length, r.value = append(r.counts, r.length), 0, value
+	}
+	r.length += n
+}
+
+func (r *runs) encode(width, height int) RLE {
+	return RLE{[2]int{height, width}, append(r.counts, r.length)}
 }

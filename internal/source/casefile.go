@@ -25,7 +25,7 @@ type caseFile struct {
 		IoUThreshold   *float32 `yaml:"iou_threshold"`
 		MaxDetections  *integer `yaml:"max_detections"`
 	} `yaml:"decode"`
-	Expected string `yaml:"expected"` // a safetensors file of outputs, relative to the case file
+	Expected string `yaml:"expected"` // a safetensors file of outputs, such as apexx run --out writes, relative to the case file
 }
 
 // integer is a whole number. The YAML package would cut 2.5 down to 2.

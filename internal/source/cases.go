@@ -27,7 +27,8 @@ type Case struct {
 
 // LoadCases reads every picture and safetensors file below a folder, in order of path. A file NAME.ext takes its settings
 // from NAME.case.yaml beside it, or else from case.yaml in its folder; they go over the model's own and over d. A safetensors
-// file holds "image" and may hold its expected outputs as "out.NAME" and "tap.NAME" and its decode settings as metadata.
+// file holds "image" and may hold its expected outputs, as "out.NAME" or NAME, and "tap.NAME", and its decode settings as
+// metadata.
 // Errors name the file. Two files whose paths differ in the extension alone would be one case, and are an error too.
 func LoadCases(dir string, m *Model, d model.Decode) ([]Case, error) {
 	files, err := caseFiles(dir)
@@ -128,6 +129,9 @@ func (l *caseLoader) load(path string) (c Case, skip bool, err error) {
 	if err != nil || skip {
 		return c, skip, err
 	}
+	if h, w, side := c.Image.Shape()[2], c.Image.Shape()[3], model.SideMultiple(c.Model.Config); h%side != 0 || w%side != 0 {
+		return c, false, fmt.Errorf("the image has %d×%d (height×width), want multiples of %d", h, w, side)
+	}
 	c.Decode = settings.decode(c.Decode)
 	if err := c.Decode.Validate(); err != nil {
 		return c, false, err
@@ -165,7 +169,7 @@ func loadExpected(path string) (tensor.List, error) {
 	}
 	list, err := expectedOf(f)
 	if err == nil && len(list) == 0 {
-		err = errors.New(`no tensor is named "out.NAME" or "tap.NAME"`)
+		err = errors.New("no tensor is named like an output, out.NAME or tap.NAME")
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("expected outputs %s: %w", path, err)
@@ -173,12 +177,12 @@ func loadExpected(path string) (tensor.List, error) {
 	return list, nil
 }
 
-// expectedOf collects out.NAME as NAME and tap.NAME as it is.
+// expectedOf collects out.NAME as NAME, outputs and taps as apexx run --out names them as they are.
 func expectedOf(f *safetensors.File) (tensor.List, error) {
 	var list tensor.List
 	for _, name := range f.Names() {
 		output, isOutput := strings.CutPrefix(name, "out.")
-		if !isOutput && !strings.HasPrefix(name, "tap.") {
+		if !isOutput && !strings.HasPrefix(name, "tap.") && !slices.Contains(model.OutputNames, name) && !slices.Contains(levelTwo, name) {
 			continue
 		}
 		stored, _ := f.Tensor(name)
@@ -190,6 +194,9 @@ func expectedOf(f *safetensors.File) (tensor.List, error) {
 	}
 	return list, nil
 }
+
+// levelTwo are the outputs that follow model.OutputNames at a nesting depth of 2.
+var levelTwo = []string{"tiles_l2", "valid_l2"}
 
 // BuiltinOverrides are the budgets of the built-in cases. They buy half of a 512×512 picture's tiles, so that the choice
 // of tiles matters; under the default budgets every tile of a small picture is chosen.

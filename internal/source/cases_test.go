@@ -32,7 +32,7 @@ func TestLoadCases(t *testing.T) {
 		"sub/deep/case.yaml":     []byte("config:\n  routing:\n    budget_b1: 1.5\ndecode:\n  max_detections: 5\n  iou_threshold: 0.5\n  pre_nms_topk: 11\n"),
 		"sub/p.png":              pngOf(t, 10, 10),
 		"sub/p.case.yaml":        []byte("expected: want/p.safetensors\n"),
-		"sub/want/p.safetensors": tensorsOf(t, nil, scores, ids), // no image: not a case
+		"sub/want/p.safetensors": tensorsOf(t, nil, gray2("scores"), gray2("tiles_l2"), ids), // no image: not a case
 	})
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(dir, link); err != nil {
@@ -68,7 +68,7 @@ func TestLoadCases(t *testing.T) {
 		if got := describeList(deep.Expected); got != "float32[1 1] scores, float64[2] tap.fpn.P3" {
 			t.Errorf("sub/deep/t expects %s", got)
 		}
-		if got := describeList(byName["sub/p"].Expected); got != "int64[1 1] class_ids, float32[1 1] scores" {
+		if got := describeList(byName["sub/p"].Expected); got != "int64[1 1] class_ids, float32[1] scores, float32[1] tiles_l2" {
 			t.Errorf("sub/p expects %s", got)
 		}
 	}
@@ -111,10 +111,11 @@ func TestLoadCasesErrors(t *testing.T) {
 		{"NaN threshold", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {iou_threshold: .nan}\n")}, []string{"IoU threshold NaN"}},
 		{"fractional count", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {max_detections: 2.5}\n")}, []string{"case.yaml", "2.5"}},
 		{"missing expectations", map[string][]byte{"a.png": picture, "case.yaml": []byte("expected: none.safetensors\n")}, []string{"expected outputs", "none.safetensors"}},
-		{"empty expectations", map[string][]byte{"a.png": picture, "a.case.yaml": []byte("expected: e.safetensors\n"), "e.safetensors": tensorsOf(t, nil, gray2("scores"))}, []string{"e.safetensors", "out.NAME"}},
+		{"empty expectations", map[string][]byte{"a.png": picture, "a.case.yaml": []byte("expected: e.safetensors\n"), "e.safetensors": tensorsOf(t, nil, gray2("score"))}, []string{"e.safetensors", "out.NAME"}},
 		{"metadata", map[string][]byte{"a.safetensors": tensorsOf(t, map[string]string{"pre_nms_topk": "many"}, gray(1, 3, 128, 128))}, []string{"a.safetensors", "pre_nms_topk", "many"}},
 		{"metadata out of range", map[string][]byte{"a.safetensors": tensorsOf(t, map[string]string{"iou_threshold": "1e9"}, gray(1, 3, 128, 128))}, []string{"IoU threshold"}},
 		{"image of another shape", map[string][]byte{"a.safetensors": tensorsOf(t, nil, gray(3, 128, 128))}, []string{"a.safetensors", "want [B,3,H,W]"}},
+		{"odd size", map[string][]byte{"a.safetensors": tensorsOf(t, nil, gray(1, 3, 128, 100))}, []string{"a.safetensors", "128×100", "multiples of 128"}},
 		{"truncated tensors", map[string][]byte{"sub/a.safetensors": image[:90]}, []string{"sub/a.safetensors"}},
 		{"not a picture", map[string][]byte{"a.png": []byte("text")}, []string{"a.png", "not a PNG or JPEG"}},
 	}

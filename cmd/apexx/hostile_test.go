@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"image"
+	"image/jpeg"
+	"image/png"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// hostile makes files that lie about themselves, by kind.
+var hostile = map[string]func() ([]byte, error){
+	// The header claims 2^62 bytes.
+	"st-header": func() ([]byte, error) { return append(binary.LittleEndian.AppendUint64(nil, 1<<62), "{}"...), nil },
+	// The tensor claims more bytes than the file has.
+	"st-offset": func() ([]byte, error) {
+		return tensorFile(`{"image":{"dtype":"F32","shape":[1,3,128,128],"data_offsets":[0,196608]}}`, 16), nil
+	},
+	// The product of the dimensions overflows to 0.
+	"st-shape": func() ([]byte, error) {
+		return tensorFile(`{"image":{"dtype":"F32","shape":[4294967296,3,4294967296,1],"data_offsets":[0,0]}}`, 0), nil
+	},
+	// Two tensors share their bytes.
+	"st-overlap": func() ([]byte, error) {
+		return tensorFile(`{"image":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}`, 16), nil
+	},
+	"st-json":  func() ([]byte, error) { return tensorFile(strings.Repeat("[", 100000), 0), nil },
+	"st-empty": func() ([]byte, error) { return nil, nil },
+	"png-truncated": func() ([]byte, error) {
+		data, err := encodedPNG()
+		return data[:len(data)/2], err
+	},
+	// The header promises 3.6 billion pixels.
+	"png-huge": func() ([]byte, error) {
+		data, err := encodedPNG()
+		binary.BigEndian.PutUint32(data[16:], 60000)
+		binary.BigEndian.PutUint32(data[20:], 60000)
+		binary.BigEndian.PutUint32(data[29:], crc32.ChecksumIEEE(data[12:29]))
+		return data, err
+	},
+	// A good picture whose orientation tag is garbage: it is read as upright.
+	"jpeg-exif": func() ([]byte, error) {
+		var b bytes.Buffer
+		err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 40, 20)), nil)
+		exif := "Exif\x00\x00II*\x00\xff\xff\xff\xff garbage"
+		segment := append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(len(exif) + 2)}, exif...)
+		return append(segment, b.Bytes()[2:]...), err
+	},
+}
+
+func encodedPNG() ([]byte, error) {
+	var b bytes.Buffer
+	err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 64)))
+	return b.Bytes(), err
+}
+
+// tensorFile joins a safetensors header and n bytes of data.
+func tensorFile(header string, n int) []byte {
+	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), make([]byte, n)...)
+}
+
+func writeDamaged(ts *testscript.TestScript, _ bool, args []string) {
+	make := hostile[args[1]]
+	if make == nil {
+		ts.Fatalf("unknown kind %s", args[1])
+	}
+	data, err := make()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o644))
+}
+
+// interrupt starts a program and interrupts it after a moment, as Ctrl-C does; the program must end soon, with code 130.
+func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	path, err := exec.LookPath(args[0])
+	ts.Check(err)
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "APEXX_ORT_LIB="+ts.Getenv("APEXX_ORT_LIB"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	ts.Check(cmd.Start())
+	time.Sleep(700 * time.Millisecond)
+	ts.Check(cmd.Process.Signal(syscall.SIGINT))
+	sent := time.Now()
+	killer := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	err = cmd.Wait()
+	killer.Stop()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 130 || stderr.String() != "apexx: interrupted\n" {
+		ts.Fatalf("ended with %v, want exit code 130; it said: %s", err, &stderr)
+	}
+	ts.Logf("ended %v after the signal: %s", time.Since(sent).Round(time.Millisecond), &stderr)
+}
