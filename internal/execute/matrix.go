@@ -99,7 +99,7 @@ func failure(ctx context.Context, err error) parity.Execution {
 	case errors.As(err, &unavailable):
 		return parity.Execution{State: parity.Unsupported, Reason: string(unavailable.Reason), Detail: unavailable.Detail}
 	case ctx.Err() != nil:
-		return parity.Execution{State: parity.NotRun, Reason: "interrupted", Detail: ctx.Err().Error()}
+		return parity.Execution{State: parity.NotRun, Reason: "cancelled", Detail: ctx.Err().Error()}
 	case errors.As(err, &died) && died.Deadline:
 		return parity.Execution{State: parity.Hung, Reason: "deadline", Detail: died.Error()}
 	case errors.As(err, &died):

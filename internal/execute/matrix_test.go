@@ -80,8 +80,8 @@ func TestMatrixRunnerStates(t *testing.T) {
 		{name: "exits", f: fake{compile: &worker.Died{ExitCode: 3, Stage: "compile"}}, state: parity.Crashed, signal: "exit status 3", detail: "died during compile"},
 		{name: "out of memory", f: fake{run: &worker.Died{OOM: true, Signal: syscall.SIGKILL}}, state: parity.Crashed, signal: "out of memory"},
 		{name: "deadline", f: fake{run: &worker.Died{Deadline: true, Signal: syscall.SIGKILL}}, state: parity.Hung, reason: "deadline"},
-		{name: "interrupted", f: fake{run: context.Canceled}, cancelled: true, state: parity.NotRun, reason: "interrupted"},
-		{name: "killed by the interruption", f: fake{run: &worker.Died{Cause: context.Canceled, Signal: syscall.SIGKILL}}, cancelled: true, state: parity.NotRun, reason: "interrupted"},
+		{name: "interrupted", f: fake{run: context.Canceled}, cancelled: true, state: parity.NotRun, reason: "cancelled"},
+		{name: "killed by the interruption", f: fake{run: &worker.Died{Cause: context.Canceled, Signal: syscall.SIGKILL}}, cancelled: true, state: parity.NotRun, reason: "cancelled"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
