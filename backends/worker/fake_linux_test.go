@@ -210,7 +210,8 @@ func fault(name string) error {
 		go panic("in a goroutine")
 		select {}
 	case "hang":
-		for { // as a computation does: without a call that a scheduler could hook into
+		//lint:ignore SA5002 it spins as a computation does: without a call that a scheduler could hook into
+		for {
 		}
 	case "exit":
 		fmt.Fprintln(os.Stderr, "giving up")

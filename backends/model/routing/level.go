@@ -39,12 +39,14 @@ func ParseLevel(s string) (Level, error) {
 	case "l2":
 		return L2, nil
 	}
-	return 0, fmt.Errorf("Unsupported tile level %q: must be one of l0, l1, l2", s) //nolint:staticcheck // spec 0.2 fixes the words
+	//lint:ignore ST1005 the specification (0.2) fixes the words
+	return 0, fmt.Errorf("Unsupported tile level %q: must be one of l0, l1, l2", s)
 }
 
 func (l Level) check() error {
 	if l > L2 {
-		return fmt.Errorf("Unsupported tile level %v: must be one of l0, l1, l2", l) //nolint:staticcheck // spec 0.2 fixes the words
+		//lint:ignore ST1005 the specification (0.2) fixes the words
+		return fmt.Errorf("Unsupported tile level %v: must be one of l0, l1, l2", l)
 	}
 	return nil
 }
