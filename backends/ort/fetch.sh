@@ -15,7 +15,7 @@ fail() {
 	exit 1
 }
 
-[ $# -eq 1 ] && [ -n "$1" ] || fail "usage: fetch.sh FOLDER"
+if [ $# -ne 1 ] || [ -z "$1" ]; then fail "usage: fetch.sh FOLDER"; fi
 target=$1
 
 # Digests of the wheel, and of the library in the npm package and in the wheel.
