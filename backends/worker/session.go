@@ -168,6 +168,10 @@ func (s *session) LastTiming() backends.Timing { return s.timing }
 // Memory returns what the worker's session held after the last request.
 func (s *session) Memory() backends.MemoryUse { return s.memory }
 
+// Peak returns the most physical memory, in bytes, that the worker's process has held so far: its sessions, its libraries
+// and the program itself. 0 where the system does not tell.
+func (s *session) Peak() int64 { return peakMemory(s.worker.proc.cmd.Process.Pid) }
+
 // Close ends the session, and its worker if nothing else uses it. A worker that has died already is no error here: the call
 // that it died over has said so.
 func (s *session) Close() error {

@@ -87,7 +87,11 @@ func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string,
 	if err != nil {
 		return e, err
 	}
-	return parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}, nil
+	e = parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}
+	if process, ok := session.(interface{ Peak() int64 }); ok { // a worker's session knows its process
+		e.Peak = process.Peak()
+	}
+	return e, nil
 }
 
 // failure turns an error into the state of an execution.

@@ -1,0 +1,21 @@
+package worker
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+)
+
+// peakMemory reads VmHWM, the high-water mark of a process's resident memory, which /proc gives in KiB.
+func peakMemory(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, found := bytes.Cut(status, []byte("\nVmHWM:"))
+	var kib int64
+	if _, err := fmt.Fscan(bytes.NewReader(rest), &kib); !found || err != nil {
+		return 0
+	}
+	return kib << 10
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package worker
+
+func peakMemory(int) int64 { return 0 }
