@@ -1,0 +1,111 @@
+package execute
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/ort"
+	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
+)
+
+// TestGoldenCases runs the golden cases on every backend and compares all outputs and intermediates with the original's:
+// integers equal, floats within 1e-4 absolute or 1e-3 relative.
+func TestGoldenCases(t *testing.T) {
+	ctx := context.Background()
+	for _, name := range fixtures.GoldenCases() {
+		c := goldenCase(t, name)
+		for _, b := range []struct {
+			backend   backends.Backend
+			precision backends.Precision
+		}{{reference.New(), backends.FP32}, {reference.New(), backends.FP64}, {ort.New(), backends.FP32}} {
+			t.Run(name+"/"+b.backend.Name()+"/"+string(b.precision), func(t *testing.T) {
+				if a := b.backend.Probe(ctx); !a.Available {
+					t.Skipf("%s is unavailable: %s: %s", b.backend.Name(), a.Reason, a.Detail)
+				}
+				res, err := Once(ctx, b.backend, c.model, c.input, c.decode, backends.Options{Precision: b.precision, Taps: []string{"all"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Close()
+				c.check(t, res.Outputs)
+			})
+		}
+	}
+}
+
+// golden is one case: what goes in, and what the original gave.
+type golden struct {
+	model   *source.Model
+	input   source.Input
+	decode  model.Decode
+	outputs tensor.List
+	taps    []fixtures.Tap
+}
+
+func goldenCase(t *testing.T, name string) golden {
+	t.Helper()
+	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: []string{"model.input_height=512", "model.input_width=512",
+		"routing.budget_total=16", "routing.budget_b1=6.4", "routing.budget_b2=4"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fixtures.Golden(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := golden{model: m, decode: model.DefaultDecode()}
+	for _, n := range f.Names() {
+		stored, _ := f.Tensor(n)
+		output, isOutput := strings.CutPrefix(n, "out.")
+		if !isOutput && n != "image" {
+			continue
+		}
+		v, err := source.FromSafetensors(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isOutput {
+			c.outputs = append(c.outputs, tensor.Named{Name: output, Tensor: v})
+		} else {
+			c.input = source.Input{Name: name, Image: v}
+		}
+	}
+	c.decode.MaxDetections = c.outputs.Get("scores").Shape()[1]
+	if c.taps, err = fixtures.Taps(f); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c golden) check(t *testing.T, got tensor.List) {
+	t.Helper()
+	for _, want := range c.outputs {
+		if r := parity.Compare(want.Tensor, got.Get(want.Name), parity.Golden); !r.Passed {
+			t.Errorf("%s: %d of %d mismatch, max abs %g", want.Name, r.MismatchCount, r.TotalCount, float64(r.MaxAbsErr))
+		}
+	}
+	for _, tap := range c.taps {
+		whole := got.Get("tap." + tap.Name)
+		if whole == nil {
+			t.Errorf("there is no tap %s", tap.Name)
+			continue
+		}
+		var kept []float64
+		for i, v := range whole.Float64s() {
+			if i%tap.Stride == 0 {
+				kept = append(kept, v)
+			}
+		}
+		want, sampled := tensor.Must(tensor.Of(tap.Values, len(tap.Values))), tensor.Must(tensor.Of(kept, len(kept)))
+		if r := parity.Compare(want, sampled, parity.Golden); !r.Passed {
+			t.Errorf("tap %s: %d of %d mismatch, max abs %g", tap.Name, r.MismatchCount, r.TotalCount, float64(r.MaxAbsErr))
+		}
+	}
+}
