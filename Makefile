@@ -1,6 +1,6 @@
 # make run    build, fetch the pinned ONNX Runtime, run the built-in matrix and write its report
 # make test   fetch what tests need and run all of them
-# make lint   formatting, vet, staticcheck, shellcheck
+# make lint   formatting, vet, staticcheck, the committed assembly against its generator, shellcheck
 # make bench  reference against ONNX Runtime, side by side in one run
 # make fuzz   every fuzz target for FUZZTIME each
 
@@ -36,7 +36,7 @@ lint:
 	$(GO) vet -tags purego ./backends/reference/...
 	CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
-	$(GO) -C backends/reference/internal/kernel/asm test .  # the committed assembly is what the generator writes
+	$(GO) -C backends/reference/internal/kernel/asm test .
 	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh .ci/run .ci/fuzz; else echo 'shellcheck is not installed: skipped'; fi
 
 bench: deps
