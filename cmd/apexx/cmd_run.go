@@ -45,7 +45,7 @@ func runCommand() *cli.Command {
 
 // runModel checks everything that can be checked before it reads an input, then runs the inputs one by one.
 func runModel(c *cli.Context) error {
-	name, precision, err := chosenBackend(c)
+	name, precision, m, err := chosenBackend(c)
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,10 @@ func runModel(c *cli.Context) error {
 	if err := backend.Probe(c.Context).Err(name); err != nil {
 		return err
 	}
-	m, err := openModel(c)
-	if err != nil {
-		return err
+	if m == nil {
+		if m, err = openModel(c); err != nil {
+			return err
+		}
 	}
 	inputs, err := openInputs(m, images, c.String("tensors"))
 	if err != nil {
@@ -88,22 +89,21 @@ func runModel(c *cli.Context) error {
 	return r.all(inputs)
 }
 
-// chosenBackend resolves --backend, or runtime.backend of a configuration given by flags.
-func chosenBackend(c *cli.Context) (string, backends.Precision, error) {
-	precision, err := backends.ParsePrecision(c.String("precision"))
-	if err != nil {
-		return "", "", exit.With(exit.Usage, err)
+// chosenBackend resolves --backend, or runtime.backend of the configuration; the model is then open already, and otherwise
+// nil, since a backend that is not there is told before anything is read.
+func chosenBackend(c *cli.Context) (name string, precision backends.Precision, m *source.Model, err error) {
+	if precision, err = backends.ParsePrecision(c.String("precision")); err != nil {
+		return "", "", nil, exit.With(exit.Usage, err)
 	}
-	name := c.String("backend")
+	name = c.String("backend")
 	if !c.IsSet("backend") {
-		m, err := openModel(c)
-		if err != nil {
-			return "", "", err
+		if m, err = openModel(c); err != nil {
+			return "", "", nil, err
 		}
 		name = m.Config.Runtime.Backend
 	}
 	name, err = knownBackend(name)
-	return name, precision, err
+	return name, precision, m, err
 }
 
 // openInputs reads all inputs before the first run, so that a bad file costs no work.

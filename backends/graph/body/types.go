@@ -1,11 +1,7 @@
 package body
 
-import (
-	"github.com/apex-x/apexx/backends/graph"
-)
-
-// Attr is an attribute of a node. Value is an int64, float32, string, []int64, []float32, []string, *tensor.Tensor or
-// *Subgraph.
+// Attr is an attribute of a node. Value is an int64, float32, string, []int64, []float32, []string or
+// *tensor.Tensor.
 type Attr struct {
 	Name  string
 	Value any
@@ -17,18 +13,6 @@ type Node struct {
 	Name, OpType    string
 	Inputs, Outputs []string
 	Attrs           []Attr
-}
-
-// ValueInfo declares an input or output of a Subgraph.
-type ValueInfo struct {
-	Name string
-	graph.Type
-}
-
-// Subgraph is a graph inside a node, such as the body of Scan. It may read values of the function around it.
-type Subgraph struct {
-	Inputs, Outputs []ValueInfo
-	Nodes           []Node
 }
 
 // Function is the body of one operator: Nodes, in topological order, compute Outputs from Inputs. Inputs and Outputs stand

@@ -79,34 +79,7 @@ func bodyNode(n body.Node) message {
 	m.str(nodeName, n.Name)
 	m.str(nodeOpType, n.OpType)
 	for _, a := range n.Attrs {
-		m.bytes(nodeAttribute, bodyAttribute(a))
-	}
-	return m
-}
-
-func bodyAttribute(a body.Attr) message {
-	sub, ok := a.Value.(*body.Subgraph)
-	if !ok {
-		return attribute(a.Name, a.Value)
-	}
-	var m message
-	m.str(attributeName, a.Name)
-	m.bytes(attributeG, subgraph(a.Name, sub))
-	m.int(attributeType, kindGraph)
-	return m
-}
-
-func subgraph(name string, s *body.Subgraph) message {
-	var m message
-	for _, n := range s.Nodes {
-		m.bytes(graphNode, bodyNode(n))
-	}
-	m.str(graphName, name)
-	for _, v := range s.Inputs {
-		m.bytes(graphInput, valueInfo(v.Name, v.Type))
-	}
-	for _, v := range s.Outputs {
-		m.bytes(graphOutput, valueInfo(v.Name, v.Type))
+		m.bytes(nodeAttribute, attribute(a.Name, a.Value))
 	}
 	return m
 }

@@ -44,7 +44,6 @@ const (
 	attributeI           = 3
 	attributeS           = 4
 	attributeT           = 5
-	attributeG           = 6
 	attributeFloats      = 7
 	attributeInts        = 8
 	attributeStrings     = 9
@@ -78,7 +77,6 @@ const (
 	kindInt     = 2
 	kindString  = 3
 	kindTensor  = 4
-	kindGraph   = 5
 	kindFloats  = 6
 	kindInts    = 7
 	kindStrings = 8
