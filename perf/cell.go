@@ -1,0 +1,90 @@
+package perf
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// Scope is the part of the model that a cell times.
+type Scope string
+
+// The scopes. Network ends at the head outputs; Complete adds suppression, masks and embeddings; every other scope is one
+// operator, cut out of the complete model and fed with what reaches it there.
+const (
+	Network      Scope = "network"
+	Complete     Scope = "complete"
+	Aggregate    Scope = "aggregate"     // TileAggregate: proxies → statistics of each L0 tile
+	TilePack     Scope = "tile-pack"     // TilePack of the L0 tiles of P3
+	TileUnpack   Scope = "tile-unpack"   // TileUnpackFusion of the L0 tiles into P3
+	FusionGate   Scope = "fusion-gate"   // the gate map α of the heavy path
+	SSMScan      Scope = "ssm-scan"      // the forward TileSSMScan over the L0 tokens
+	DecodeNMS    Scope = "decode-nms"    // DecodeNMS over all levels
+	RoiMeanPool  Scope = "roi-mean-pool" // RoiMeanPool of the embedding head
+	BoxMask      Scope = "box-mask"      // BoxMask over all detections
+	GreedySelect Scope = "greedy-select" // GreedySelect of the L0 tiles
+)
+
+// Scopes lists every scope: the two of the whole model, then the operators in the order of the data.
+var Scopes = []Scope{Network, Complete, Aggregate, GreedySelect, TilePack, SSMScan, FusionGate, TileUnpack, DecodeNMS, RoiMeanPool, BoxMask}
+
+// Operator tells whether the scope is a single operator.
+func (s Scope) Operator() bool { return s != Network && s != Complete }
+
+// ParseScope returns the scope of that name.
+func ParseScope(s string) (Scope, error) {
+	names := make([]string, len(Scopes))
+	for i, known := range Scopes {
+		if s == string(known) {
+			return known, nil
+		}
+		names[i] = string(known)
+	}
+	return "", fmt.Errorf("unknown scope %q (known: %s)", s, strings.Join(names, ", "))
+}
+
+// Cell is what is timed: one backend on one workload.
+type Cell struct {
+	Backend   string             `json:"backend"`
+	Profile   string             `json:"profile"` // of the model: nano, small, base or large
+	Precision backends.Precision `json:"precision"`
+	Height    int                `json:"height"` // of the image, in pixels
+	Width     int                `json:"width"`
+	Batch     int                `json:"batch"`
+	Scope     Scope              `json:"scope"`
+}
+
+// String returns the cell's name, such as reference/nano/fp32/512x512/b1/complete. ParseCell reads it back.
+func (c Cell) String() string {
+	return fmt.Sprintf("%s/%s/%s/%dx%d/b%d/%s", c.Backend, c.Profile, c.Precision, c.Height, c.Width, c.Batch, c.Scope)
+}
+
+// Workload is the cell's name without the backend: what two backends have in common when they are compared.
+func (c Cell) Workload() string {
+	_, rest, _ := strings.Cut(c.String(), "/")
+	return rest
+}
+
+// Shape returns the size of the image as HEIGHTxWIDTH.
+func (c Cell) Shape() string { return fmt.Sprintf("%dx%d", c.Height, c.Width) }
+
+var cellName = regexp.MustCompile(`^([a-z0-9][a-z0-9_-]*)/([a-z0-9_-]+)/([a-z0-9]+)/([1-9][0-9]{0,5})x([1-9][0-9]{0,5})/b([1-9][0-9]{0,5})/([a-z0-9-]+)$`)
+
+// ParseCell reads a cell's name.
+func ParseCell(name string) (Cell, error) {
+	m := cellName.FindStringSubmatch(name)
+	if m == nil {
+		return Cell{}, fmt.Errorf("%q is not the name of a cell (want BACKEND/PROFILE/PRECISION/HxW/bN/SCOPE)", name)
+	}
+	precision, err1 := backends.ParsePrecision(m[3])
+	scope, err2 := ParseScope(m[7])
+	c := Cell{Backend: m[1], Profile: m[2], Precision: precision, Scope: scope}
+	c.Height, _ = strconv.Atoi(m[4]) // the pattern leaves only numbers that fit
+	c.Width, _ = strconv.Atoi(m[5])
+	c.Batch, _ = strconv.Atoi(m[6])
+	return c, errors.Join(err1, err2)
+}

@@ -1,0 +1,90 @@
+package perf
+
+import "time"
+
+// State says how the measurement of a cell ended.
+type State string
+
+// The states of a measurement. Only Measured has samples.
+const (
+	Measured    State = "measured"
+	Unsupported State = "unsupported" // the backend or precision cannot be had here; Reason is a code of backends.Reasons
+	Failed      State = "failed"      // the backend answered with an error
+	Crashed     State = "crashed"     // the worker died
+	Hung        State = "hung"        // the worker did not answer before the deadline
+)
+
+// Arm tells the sides of a gate apart.
+type Arm string
+
+// The arms. A sweep has Head alone.
+const (
+	Base Arm = "base"
+	Head Arm = "head"
+)
+
+// Measurement is one cell in one replicate: what a fresh process recorded of it. Durations are nanoseconds.
+type Measurement struct {
+	Cell      Cell   `json:"cell"`
+	Arm       Arm    `json:"arm,omitempty"`
+	Replicate int    `json:"replicate"` // from 0; in a gate, the position of the process in the stage
+	Block     int    `json:"block"`     // of a gate, from 0; 0 in a sweep
+	Control   bool   `json:"control,omitempty"`
+	Order     int    `json:"order"` // position of the cell in its process, from 0
+	State     State  `json:"state"`
+	Reason    string `json:"reason,omitempty"`
+	Detail    string `json:"detail,omitempty"`
+
+	Clock          string    `json:"clock,omitempty"`             // worker: inside the process; request: around a run request of an older worker
+	Samples        []float64 `json:"samples_ns,omitempty"`        // host clock, one per sample, of one call each (see CallsPerSample)
+	DeviceSamples  []float64 `json:"device_samples_ns,omitempty"` // the backend's own events, where it has them
+	CallsPerSample int       `json:"calls_per_sample,omitempty"`  // short calls are timed in groups; a sample is the group's time over its size
+	TimerShare     float64   `json:"timer_share,omitempty"`       // reading the clock, as a share of the median group
+
+	CompileNS       int64   `json:"compile_ns,omitempty"`
+	FirstRunNS      int64   `json:"first_run_ns,omitempty"`
+	HostPeakBytes   int64   `json:"host_peak_bytes,omitempty"`   // resident memory of the process, high-water mark over the cell
+	DevicePeakBytes int64   `json:"device_peak_bytes,omitempty"` // 0 where the backend has no device
+	AllocsPerRun    float64 `json:"allocs_per_run"`              // of the worker's Go heap
+	BytesPerRun     float64 `json:"alloc_bytes_per_run"`
+
+	Started time.Time      `json:"started"`
+	Devices []DeviceSample `json:"devices,omitempty"` // sampled between the timed regions
+}
+
+// DeviceSample is the state of one GPU at one time, by NVML.
+type DeviceSample struct {
+	At           time.Time `json:"at"`
+	Device       int       `json:"device"`
+	SMClockMHz   int       `json:"sm_clock_mhz"`
+	MemClockMHz  int       `json:"mem_clock_mhz"`
+	TemperatureC int       `json:"temperature_c"`
+	PowerW       float64   `json:"power_w"`
+	EventReasons []string  `json:"event_reasons,omitempty"` // names of the clock event reasons that are active, such as sw_thermal_slowdown
+}
+
+// Work is what the model did for the input of a workload; the same in every replicate.
+type Work struct {
+	TilesL0    []int             `json:"tiles_l0,omitempty"` // selected, by sample of the batch
+	TilesL1    []int             `json:"tiles_l1,omitempty"`
+	TilesL2    []int             `json:"tiles_l2,omitempty"`
+	Candidates []int             `json:"candidates,omitempty"` // predictions over the score threshold that entered suppression, by sample
+	Budgets    map[string]Budget `json:"budgets,omitempty"`    // b1, b2, b3 over the batch
+}
+
+// Budget compares what a selection spent with what it was given.
+type Budget struct {
+	Spent float64 `json:"spent"`
+	Limit float64 `json:"limit"`
+	Over  bool    `json:"over"` // spent more than limit + 1e-9 per sample: a failure
+}
+
+// Parity says whether the cell computes what it should: its outputs against the float64 oracle's.
+type Parity struct {
+	State  string  `json:"state"` // a parity.State: pass, explained, fail, unsupported, crashed, hung, not-run
+	Detail string  `json:"detail,omitempty"`
+	MaxAbs float64 `json:"max_abs"` // largest absolute error of any output; 0 where nothing was compared
+}
+
+// Holds tells whether the cell's speed counts.
+func (p Parity) Holds() bool { return p.State == "pass" || p.State == "explained" }

@@ -1,0 +1,57 @@
+// Package sweep measures many cells over several replicates into a store that survives interruptions.
+package sweep
+
+import (
+	"time"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+)
+
+// SchemaID names the version of the JSON form of a Result.
+const SchemaID = "apexx.sweep/1"
+
+// Result is a finished sweep: everything that was measured and the summary of every cell.
+type Result struct {
+	Schema       string             `json:"schema"` // SchemaID
+	When         time.Time          `json:"when"`   // start of the sweep, UTC
+	Version      string             `json:"version"`
+	Command      string             `json:"command"`
+	Environment  env.Environment    `json:"environment"`
+	Class        env.Class          `json:"class"`
+	Plan         Plan               `json:"plan"`
+	Cells        []CellResult       `json:"cells"` // in the order of the plan
+	Measurements []perf.Measurement `json:"measurements"`
+}
+
+// Plan is what a sweep set out to measure. A sweep resumes only under an equal plan.
+type Plan struct {
+	Cells        []perf.Cell                  `json:"cells"`
+	Replicates   int                          `json:"replicates"`
+	Iterations   int                          `json:"iterations"`        // most samples of a cell in a replicate
+	BoundNS      int64                        `json:"bound_ns"`          // most time of a cell's samples in a replicate
+	Seed         uint64                       `json:"seed"`              // of the order of cells
+	Threads      int                          `json:"threads"`           // 0: the worker's GOMAXPROCS
+	Weights      map[string]string            `json:"weights"`           // by profile: SHA-256 of the weights
+	ConfigSHA256 map[string]string            `json:"config_sha256"`     // by profile
+	Options      map[string]map[string]string `json:"options,omitempty"` // of a backend, such as ort's provider
+}
+
+// CellResult is one cell over all replicates.
+type CellResult struct {
+	Cell            perf.Cell     `json:"cell"`
+	Name            string        `json:"name"`  // Cell.String()
+	State           perf.State    `json:"state"` // the worst of its replicates
+	Reason          string        `json:"reason,omitempty"`
+	Detail          string        `json:"detail,omitempty"`
+	Summary         *perf.Summary `json:"summary"`          // null where nothing was measured
+	Device          *perf.Summary `json:"device,omitempty"` // by the backend's own events
+	FirstRunMS      float64       `json:"first_run_ms"`     // medians over the replicates
+	CompileMS       float64       `json:"compile_ms"`
+	HostPeakBytes   int64         `json:"host_peak_bytes"` // greatest over the replicates
+	DevicePeakBytes int64         `json:"device_peak_bytes"`
+	AllocsPerRun    float64       `json:"allocs_per_run"`
+	BytesPerRun     float64       `json:"alloc_bytes_per_run"`
+	Work            *perf.Work    `json:"work,omitempty"` // of the whole-model scopes
+	Parity          perf.Parity   `json:"parity"`
+}
