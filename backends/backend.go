@@ -44,6 +44,12 @@ type Session interface {
 	Close() error
 }
 
+// DeviceTimer is a Session that can time a run by events of its device.
+type DeviceTimer interface {
+	// LastDeviceTime returns how long the device computed during the last Run, transfers excluded.
+	LastDeviceTime() time.Duration
+}
+
 // Options of Compile. The zero value is fp32 with all processors and the backend's defaults.
 type Options struct {
 	Precision Precision         // "" means FP32

@@ -1,5 +1,11 @@
 package perf
 
+import (
+	"slices"
+
+	"github.com/apex-x/apexx/perf/stat"
+)
+
 // Summary describes the samples of one cell over all its replicates, in milliseconds. The quantiles are those of the pooled
 // samples and describe; decisions are taken on the medians of replicates, which are independent where samples are not.
 type Summary struct {
@@ -12,4 +18,45 @@ type Summary struct {
 	P99Needs   int      `json:"p99_needs,omitempty"` // samples that it would take, where P99 is null
 	Throughput float64  `json:"throughput_per_s"`    // images per second at the median
 	Spread     float64  `json:"spread"`              // of the medians of replicates: (max - min) / median
+}
+
+// Millis converts nanoseconds to milliseconds.
+func Millis(ns float64) float64 { return ns / 1e6 }
+
+// Summarize describes the measurements of one cell, nil where none has samples. With device set, it describes the device's own
+// clock instead of the host's.
+func Summarize(list []Measurement, device bool) *Summary {
+	s := Summary{}
+	var pooled, medians []float64
+	batch := 1
+	for _, m := range list {
+		samples := m.Samples
+		if device {
+			samples = m.DeviceSamples
+		}
+		if m.State != Measured || len(samples) == 0 {
+			continue
+		}
+		batch = m.Cell.Batch
+		s.Replicates++
+		pooled = append(pooled, samples...)
+		medians = append(medians, stat.Median(samples))
+	}
+	if s.Samples = len(pooled); s.Samples == 0 {
+		return nil
+	}
+	s.P50, s.P90, s.P95 = Millis(stat.Quantile(pooled, 0.5)), Millis(stat.Quantile(pooled, 0.9)), Millis(stat.Quantile(pooled, 0.95))
+	if stat.QuantileHolds(len(pooled), 0.99) {
+		p99 := Millis(stat.Quantile(pooled, 0.99))
+		s.P99 = &p99
+	} else {
+		s.P99Needs = stat.SamplesForQuantile(0.99, 0.99)
+	}
+	if s.P50 > 0 {
+		s.Throughput = float64(batch) / (s.P50 / 1e3)
+	}
+	if middle := stat.Median(medians); middle > 0 {
+		s.Spread = (slices.Max(medians) - slices.Min(medians)) / middle
+	}
+	return &s
 }

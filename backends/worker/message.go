@@ -20,7 +20,7 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 1, Minor: 0}
+var Protocol = Version{Major: 1, Minor: 1}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
@@ -29,6 +29,7 @@ const (
 	kindSupports = "supports"
 	kindCompile  = "compile"
 	kindRun      = "run"
+	kindMeasure  = "measure"  // since 1.1
 	kindClose    = "close"    // of a session
 	kindShutdown = "shutdown" // of the worker
 	kindError    = "error"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -21,13 +22,17 @@ type hosted struct {
 	inputs  *region
 	outputs *region
 	views   tensor.List // of the inputs
+
+	pid      int           // of this process
+	firstRun time.Duration // of the first run by a measure request, 0 before it
 }
 
 func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
 	s.mu.Lock()
 	s.folders[r.Folder] = true
 	s.mu.Unlock()
-	h := &hosted{folder: r.Folder}
+	h := &hosted{folder: r.Folder, pid: os.Getpid()}
+	resetPeakMemory()
 	defer func() {
 		if err != nil {
 			s.release(h)
@@ -47,6 +52,9 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	}
 	opts := backends.Options{Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Extra: r.Extra}
 	if h.session, err = s.backend.Compile(ctx, h.graph, opts); err != nil {
+		return nil, err
+	}
+	if h.session, err = inject(h.session, h.graph.Metadata[CellKey]); err != nil {
 		return nil, err
 	}
 	s.lastID++

@@ -105,24 +105,8 @@ func writeGraph(path string, g *graph.Graph) error {
 
 // Run copies the inputs into the shared file, lets the worker compute and returns views of its outputs.
 func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
-	if s.closed {
-		return nil, fmt.Errorf("backend %s: the session is closed", s.worker.spec.Name)
-	}
-	if len(inputs) != len(s.layout.places) {
-		return nil, badInput(fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(s.layout.places)))
-	}
-	for _, p := range s.layout.places {
-		t := inputs.Get(p.Name)
-		if t == nil {
-			return nil, badInput(fmt.Errorf("input %q is missing", p.Name))
-		}
-		if t.DType().String() != p.DType || !slices.Equal(t.Shape(), p.Shape) {
-			return nil, badInput(fmt.Errorf("input %q is %v, the session was compiled for %s%v", p.Name, t, p.DType, p.Shape))
-		}
-		p.store(s.inputs.data, t)
-	}
-	if err := s.inputs.publish(); err != nil {
-		return nil, fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
+	if err := s.place(inputs); err != nil {
+		return nil, err
 	}
 	var r runReply
 	if err := s.worker.call(ctx, s.worker.spec.Deadline, kindRun, sessionRequest{s.id}, &r); err != nil {
@@ -134,6 +118,30 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	}
 	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
 	return out, nil
+}
+
+// place checks the inputs and copies them into the shared file.
+func (s *session) place(inputs tensor.List) error {
+	if s.closed {
+		return fmt.Errorf("backend %s: the session is closed", s.worker.spec.Name)
+	}
+	if len(inputs) != len(s.layout.places) {
+		return badInput(fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(s.layout.places)))
+	}
+	for _, p := range s.layout.places {
+		t := inputs.Get(p.Name)
+		if t == nil {
+			return badInput(fmt.Errorf("input %q is missing", p.Name))
+		}
+		if t.DType().String() != p.DType || !slices.Equal(t.Shape(), p.Shape) {
+			return badInput(fmt.Errorf("input %q is %v, the session was compiled for %s%v", p.Name, t, p.DType, p.Shape))
+		}
+		p.store(s.inputs.data, t)
+	}
+	if err := s.inputs.publish(); err != nil {
+		return fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
+	}
+	return nil
 }
 
 // view checks what the worker says of its outputs against the graph and maps them.
@@ -168,8 +176,8 @@ func (s *session) LastTiming() backends.Timing { return s.timing }
 // Memory returns what the worker's session held after the last request.
 func (s *session) Memory() backends.MemoryUse { return s.memory }
 
-// Peak returns the most physical memory, in bytes, that the worker's process has held so far: its sessions, its libraries
-// and the program itself. 0 where the system does not tell.
+// Peak returns the most physical memory, in bytes, that the worker's process has held since it was last asked to compile: its
+// sessions, its libraries and the program itself. 0 where the system does not tell.
 func (s *session) Peak() int64 { return peakMemory(s.worker.proc.cmd.Process.Pid) }
 
 // Close ends the session, and its worker if nothing else uses it. A worker that has died already is no error here: the call

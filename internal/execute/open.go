@@ -5,7 +5,6 @@ package execute
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
@@ -39,12 +38,26 @@ func Open(name string, o Options) (backends.Backend, error) {
 	case !o.Isolate:
 		return own, nil
 	}
+	return worker.New(OwnWorker(spec)), nil
+}
+
+// OwnWorker completes a spec for a worker of a backend that this program holds: this program itself, started as a worker.
+func OwnWorker(spec worker.Spec) worker.Spec {
 	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program for its worker: %w", err)
+	if err != nil { // its start says that there is nothing of that name
+		self = os.Args[0]
 	}
-	spec.Command = []string{self, WorkerCommand, "--backend", name}
-	return worker.New(spec), nil
+	spec.Command = []string{self, WorkerCommand, "--backend", spec.Name}
+	return spec
+}
+
+// WorkerSpec tells how to start a worker of any known backend.
+func WorkerSpec(name string, deadline time.Duration) worker.Spec {
+	spec := worker.Spec{Name: name, Deadline: deadline}
+	if _, err := InProcess().Get(name); err != nil {
+		return spec // an executable of its own
+	}
+	return OwnWorker(spec)
 }
 
 // Serve is the worker's end: it answers a parent on standard input and output until the input closes.

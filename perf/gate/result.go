@@ -27,6 +27,7 @@ type Record struct {
 	Parity      []CellParity       `json:"parity"`
 	Screen      []perf.Measurement `json:"screen"`
 	Confirm     []perf.Measurement `json:"confirm"`
+	Workload    []WorkloadSample   `json:"workload"` // of the fixed reference workload
 	Verdict     *Verdict           `json:"verdict"`
 }
 
@@ -37,6 +38,25 @@ type Build struct {
 	Revision string `json:"revision,omitempty"`
 	Modified bool   `json:"modified"`
 	Protocol string `json:"protocol"` // of its workers
+}
+
+// Stage is a part of a gate run.
+type Stage string
+
+// The stages.
+const (
+	Screen  Stage = "screen"
+	Confirm Stage = "confirm"
+)
+
+// WorkloadSample is one timing of the fixed reference workload, which neither build can change. It runs in the gate's own
+// process before every replicate.
+type WorkloadSample struct {
+	Stage Stage    `json:"stage"`
+	Block int      `json:"block"`
+	Slot  int      `json:"slot"` // position of the replicate in its block
+	Arm   perf.Arm `json:"arm"`  // of that replicate
+	NS    float64  `json:"ns"`
 }
 
 // CellParity is the parity of one cell of the head.

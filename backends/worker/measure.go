@@ -1,0 +1,188 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// The clocks of a Measurement: where a sample was taken.
+const (
+	ClockWorker = "worker" // inside the worker, around Session.Run alone
+	ClockTiming = "timing" // what a worker of protocol 1.0 tells of each run: its backend's own clock
+)
+
+// MeasureOptions say how long a session is timed.
+type MeasureOptions struct {
+	WarmupRuns  int           // untimed runs before the first sample, at most this many
+	WarmupBound time.Duration // … and at most this long, after the first of them
+	Iterations  int           // samples, at most; from 1 to MaxSamples
+	Bound       time.Duration // of all samples together: none begins later than this after the first began
+	// Requests times single run requests, as against a worker of protocol 1.0, which has no measure request. Two sides that are
+	// compared have to be timed in one way.
+	Requests bool
+	// Between, when set, is called between groups of samples that take no longer than BetweenEvery each (or one sample, if that
+	// takes longer): the place for queries that would disturb a sample.
+	Between      func()
+	BetweenEvery time.Duration
+}
+
+// MaxSamples bounds the samples of one measurement.
+const MaxSamples = 100000
+
+// Measured is what timing a session gave. Durations are nanoseconds.
+type Measured struct {
+	Clock          string
+	Samples        []float64 // of one run each, by the host's clock
+	DeviceSamples  []float64 // of one run each, by the device's own events; nil where the backend has none
+	CallsPerSample int       // runs that were timed together; a sample is their mean
+	TimerShare     float64   // time to read the clock, as a share of the median group of runs
+	FirstRun       time.Duration
+	HostPeak       int64   // bytes of resident memory, the process's high-water mark since the session was compiled; 0 if unknown
+	DevicePeak     int64   // bytes, greatest after any run; 0 without a device
+	AllocsPerRun   float64 // objects allocated on the worker's Go heap
+	BytesPerRun    float64
+}
+
+// measureRequest asks for one group of samples. Without samples it only warms up.
+type measureRequest struct {
+	Session        int   `json:"session"`
+	WarmupRuns     int   `json:"warmup_runs,omitempty"`
+	WarmupBound    int64 `json:"warmup_bound_ns,omitempty"`
+	Iterations     int   `json:"iterations"`
+	Bound          int64 `json:"bound_ns"`
+	CallsPerSample int   `json:"calls_per_sample,omitempty"` // 0: the worker chooses
+}
+
+type measureReply struct {
+	Samples        []float64 `json:"host_ns"`
+	DeviceSamples  []float64 `json:"device_ns,omitempty"`
+	CallsPerSample int       `json:"calls_per_sample"`
+	TimerShare     float64   `json:"timer_share"`
+	FirstRun       int64     `json:"first_run_ns"`
+	HostPeak       int64     `json:"host_peak_bytes"`
+	DevicePeak     int64     `json:"device_peak_bytes"`
+	AllocsPerRun   float64   `json:"allocs_per_run"`
+	BytesPerRun    float64   `json:"alloc_bytes_per_run"`
+}
+
+// Measurer is a Session whose worker can time it.
+type Measurer interface {
+	// Measure times runs on the inputs. Its errors are those of Run.
+	Measure(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error)
+	// Protocol is the version that the worker speaks.
+	Protocol() Version
+}
+
+// Protocol returns the version that the session's worker speaks.
+func (s *session) Protocol() Version { return s.worker.hello.Protocol }
+
+// measures is the minor version that brought the measure request.
+const measures = 1
+
+// Measure implements Measurer.
+func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error) {
+	if o.Iterations < 1 || o.Iterations > MaxSamples || o.Bound <= 0 {
+		return nil, badInput(fmt.Errorf("cannot take %d samples in %v (want 1 to %d, and a time)", o.Iterations, o.Bound, MaxSamples))
+	}
+	if o.Requests || !s.Protocol().Measures() {
+		return s.measureByRequests(ctx, inputs, o)
+	}
+	if err := s.place(inputs); err != nil {
+		return nil, err
+	}
+	m := &Measured{Clock: ClockWorker}
+	req := measureRequest{Session: s.id, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound.Nanoseconds(), Iterations: o.Iterations, Bound: o.Bound.Nanoseconds()}
+	left := o
+	for first := true; left.Iterations > 0 && left.Bound > 0; first = false {
+		if o.Between != nil {
+			o.Between()
+			req.Bound = min(left.Bound, max(o.BetweenEvery, time.Millisecond)).Nanoseconds()
+		}
+		req.Iterations = left.Iterations
+		var r measureReply
+		if err := s.worker.call(ctx, s.worker.spec.Deadline, kindMeasure, req, &r); err != nil {
+			return nil, err
+		}
+		if err := m.add(r, first); err != nil {
+			return nil, fmt.Errorf("measurement by the worker of backend %s: %w", s.worker.spec.Name, err)
+		}
+		left.Iterations -= len(r.Samples)
+		for _, ns := range r.Samples {
+			left.Bound -= time.Duration(ns * float64(r.CallsPerSample))
+		}
+		req.WarmupRuns, req.CallsPerSample = 0, r.CallsPerSample
+	}
+	if o.Between != nil {
+		o.Between()
+	}
+	return m, nil
+}
+
+// add appends a group of samples.
+func (m *Measured) add(r measureReply, first bool) error {
+	if len(r.Samples) == 0 || r.CallsPerSample < 1 || r.DeviceSamples != nil && len(r.DeviceSamples) != len(r.Samples) {
+		return fmt.Errorf("got %d samples of %d runs, %d of the device", len(r.Samples), r.CallsPerSample, len(r.DeviceSamples))
+	}
+	for _, ns := range append(append([]float64{}, r.Samples...), r.DeviceSamples...) {
+		if !(ns >= 0) || math.IsInf(ns, 0) {
+			return fmt.Errorf("a sample took %v ns", ns)
+		}
+	}
+	before, n := float64(len(m.Samples)), float64(len(r.Samples))
+	mean := func(old, now float64) float64 { return (old*before + now*n) / (before + n) }
+	m.AllocsPerRun, m.BytesPerRun = mean(m.AllocsPerRun, r.AllocsPerRun), mean(m.BytesPerRun, r.BytesPerRun)
+	m.TimerShare = mean(m.TimerShare, r.TimerShare)
+	m.Samples, m.DeviceSamples = append(m.Samples, r.Samples...), append(m.DeviceSamples, r.DeviceSamples...)
+	m.CallsPerSample = r.CallsPerSample
+	m.HostPeak, m.DevicePeak = max(m.HostPeak, r.HostPeak), max(m.DevicePeak, r.DevicePeak)
+	if first {
+		m.FirstRun = time.Duration(r.FirstRun)
+	}
+	return nil
+}
+
+// measureByRequests takes the time that the worker tells of every single run.
+func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error) {
+	m := &Measured{Clock: ClockTiming, CallsPerSample: 1}
+	once := func() (time.Duration, error) {
+		if _, err := s.Run(ctx, inputs); err != nil {
+			return 0, err
+		}
+		m.DevicePeak = max(m.DevicePeak, s.memory.Device)
+		return s.timing.Total(), nil
+	}
+	var err error
+	if m.FirstRun, err = once(); err != nil {
+		return nil, err
+	}
+	for start, i := time.Now(), 1; i < o.WarmupRuns && time.Since(start) < o.WarmupBound; i++ {
+		if _, err := once(); err != nil {
+			return nil, err
+		}
+	}
+	lastBetween := time.Time{}
+	for spent := time.Duration(0); len(m.Samples) < o.Iterations && spent < o.Bound; {
+		if o.Between != nil && time.Since(lastBetween) >= o.BetweenEvery {
+			o.Between()
+			lastBetween = time.Now()
+		}
+		d, err := once()
+		if err != nil {
+			return nil, err
+		}
+		spent += d
+		m.Samples = append(m.Samples, float64(d.Nanoseconds()))
+	}
+	if o.Between != nil {
+		o.Between()
+	}
+	m.HostPeak = s.Peak()
+	return m, nil
+}
+
+// Measures tells whether a worker of the version has the measure request.
+func (v Version) Measures() bool { return v.Minor >= measures }

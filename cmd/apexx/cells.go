@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/execute"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// cellFlags choose what is measured, in every command that measures.
+func cellFlags(shapes, scopes string) []cli.Flag {
+	names := make([]string, len(perf.Scopes))
+	for i, s := range perf.Scopes {
+		names[i] = string(s)
+	}
+	return []cli.Flag{
+		&cli.StringFlag{Name: "backends", Value: "available", Usage: "comma-separated `LIST` of backends, or available"},
+		&cli.StringFlag{Name: "profiles", Value: "nano", Usage: "`LIST` of model profiles: nano, small, base, large; nano has trained weights, the others " + execute.HashedDefault + " unless --weights says otherwise"},
+		&cli.StringFlag{Name: "shapes", Value: shapes, Usage: "`LIST` of image sizes, HEIGHTxWIDTH"},
+		&cli.StringFlag{Name: "batches", Value: "1", Usage: "`LIST` of batch sizes"},
+		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions"},
+		&cli.StringFlag{Name: "scopes", Value: scopes, Usage: "`LIST` of " + strings.Join(names, ", ") + ", or all"},
+		&cli.IntFlag{Name: "iterations", Value: measure.DefaultIterations, Usage: "samples of a cell in a replicate, `N` at most"},
+		&cli.DurationFlag{Name: "time", Value: measure.DefaultBound, Usage: "bound on the samples of a cell in a replicate, a `DURATION`"},
+		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed `N` of the order of cells"},
+		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on measuring one cell, a `DURATION`"},
+	}
+}
+
+// workloadsOf is what cellFlags, modelFlags, decodeFlags and backendFlags say.
+type workloadsOf struct {
+	cells   []perf.Cell
+	models  *execute.Models
+	options measure.Options
+	seed    uint64
+}
+
+// chosenWorkloads checks the flags and opens every model that they name.
+func chosenWorkloads(c *cli.Context) (*workloadsOf, error) {
+	cells, err := chosenCells(c)
+	if err != nil {
+		return nil, err
+	}
+	threads, err := threadsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	extra, err := extraOptions(c, "ort")
+	if err != nil {
+		return nil, err
+	}
+	decode, err := decodeOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Int("iterations") < 1 || c.Duration("time") <= 0 || c.Duration("deadline") <= 0 {
+		return nil, usagef("--iterations, --time and --deadline must be positive")
+	}
+	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
+	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: map[string]map[string]string{"ort": extra}}
+	w.models = &execute.Models{Decode: decode, Request: source.ModelRequest{
+		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
+	}}
+	for _, scene := range fixtures.BuiltinScenes() {
+		w.models.Pictures = append(w.models.Pictures, scene.Data)
+	}
+	for _, cell := range cells {
+		if _, err := w.models.Open(cell.Profile); err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+	}
+	return w, nil
+}
+
+// chosenCells multiplies the lists out, backend by backend.
+func chosenCells(c *cli.Context) ([]perf.Cell, error) {
+	names, err := chosenBackends(c.Context, c.String("backends"))
+	if err != nil {
+		return nil, err
+	}
+	precisions, err := parsePrecisions(c.String("precisions"))
+	if err != nil {
+		return nil, err
+	}
+	shapes, err := listOf(c, "shapes", parseSize)
+	if err != nil {
+		return nil, err
+	}
+	batches, err := listOf(c, "batches", parseBatch)
+	if err != nil {
+		return nil, err
+	}
+	scopes := perf.Scopes
+	if c.String("scopes") != "all" {
+		if scopes, err = listOf(c, "scopes", perf.ParseScope); err != nil {
+			return nil, err
+		}
+	}
+	profiles, err := listOf(c, "profiles", func(s string) (string, error) { return s, nil })
+	if err != nil {
+		return nil, err
+	}
+	var cells []perf.Cell
+	for _, b := range names {
+		for _, p := range profiles {
+			for _, precision := range precisions {
+				for _, s := range shapes {
+					for _, n := range batches {
+						for _, scope := range scopes {
+							cells = append(cells, perf.Cell{Backend: b, Profile: p, Precision: precision, Height: s[0], Width: s[1], Batch: n, Scope: scope})
+						}
+					}
+				}
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return nil, &backends.Unavailable{Backend: c.String("backends"), Reason: backends.WorkerNotFound, Detail: "no backend is available here; see apexx caps"}
+	}
+	return cells, nil
+}
+
+// listOf reads a comma-separated flag; an entry that comes twice counts once.
+func listOf[T comparable](c *cli.Context, flag string, parse func(string) (T, error)) ([]T, error) {
+	var list []T
+	for _, s := range strings.Split(c.String(flag), ",") {
+		v, err := parse(strings.TrimSpace(s))
+		if err != nil {
+			return nil, usagef("--%s: %w", flag, err)
+		}
+		if !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	return list, nil
+}
+
+func parseSize(s string) (size [2]int, err error) {
+	h, w, ok := strings.Cut(s, "x")
+	height, err1 := strconv.Atoi(h)
+	width, err2 := strconv.Atoi(w)
+	if !ok || err1 != nil || err2 != nil || height < 1 || width < 1 {
+		return size, fmt.Errorf("%q is not a size (want HEIGHTxWIDTH, such as 512x512)", s)
+	}
+	return [2]int{height, width}, nil
+}
+
+func parseBatch(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a batch size of 1 or more", s)
+	}
+	return n, nil
+}

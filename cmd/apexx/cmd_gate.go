@@ -1,0 +1,224 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/gate"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+func gateCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "base", Usage: "build to compare with: an apexx `PATH`, or a folder with one and its workers"},
+		&cli.StringFlag{Name: "head", Usage: "build to judge, a `PATH` likewise (default: this program)"},
+		&cli.StringFlag{Name: "baseline", Usage: "compare this build with committed numbers instead: a `FILE`, or a folder of one for each class of machines"},
+		&cli.StringFlag{Name: "replay", Usage: "judge the record `FILE` of an earlier run again, without measuring"},
+		&cli.BoolFlag{Name: "selfcheck", Usage: "measure on this machine how often the gate errs, with equal builds and with injected slowdowns; goes on where it stopped"},
+		&cli.StringFlag{Name: "out", Usage: "folder `DIR` of gate.json (with every sample), index.html, gate.md, junit.xml and plots"},
+		&cli.BoolFlag{Name: "identify", Usage: "keep host name and device ids readable in the files"},
+	}
+	flags = append(flags, policyFlags()...)
+	flags = append(flags, selfcheckFlags()...)
+	flags = append(flags, cellFlags("256x256,512x512", "network,complete")...)
+	flags = append(flags, modelFlags()...)
+	flags = append(flags, backendFlags()...)
+	return &cli.Command{
+		Name:        "gate",
+		Usage:       "refuse a change that makes any backend wrong or slower",
+		Description: gateDescription,
+		Flags:       append(flags, decodeFlags()...),
+		Action:      runGate,
+	}
+}
+
+const gateDescription = `Base and head are measured in one session, in blocks of the form base, head, head, base, every replicate a fresh process. All
+cells are screened; the worst candidates are confirmed by fresh blocks. A cell has regressed when the exact signed-rank test and
+the Hodges-Lehmann estimate both say so, and when its parity holds. Controls (base against base, and a fixed workload) that move
+make the run inconclusive.
+
+Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage · 3 inconclusive · 4 no baseline fits this machine ·
+5 nothing could be measured · 6 a worker crashed or hung.`
+
+func policyFlags() []cli.Flag {
+	d := gate.DefaultPolicy("")
+	return []cli.Flag{
+		&cli.Float64Flag{Name: "delta", Usage: "least relative slowdown `X` that is a regression", DefaultText: "0.02 GPU with locked clocks, 0.03 GPU, 0.08 CPU"},
+		&cli.Float64Flag{Name: "alpha", Value: d.Alpha, Usage: "greatest `P` of a regression"},
+		&cli.IntFlag{Name: "screen-blocks", Value: d.ScreenBlocks, Usage: "blocks `N` of every cell"},
+		&cli.IntFlag{Name: "confirm-blocks", Value: d.ConfirmBlocks, Usage: "fresh blocks `N` of a candidate"},
+		&cli.IntFlag{Name: "max-confirm", Value: d.MaxConfirm, Usage: "candidates `N` that are confirmed, the worst first"},
+		&cli.Float64Flag{Name: "control-share", Value: d.ControlShare, Usage: "share `X` of the cells that base is compared with itself on"},
+		&cli.Float64Flag{Name: "max-resolution", Usage: "a run that could miss a slowdown `X` is inconclusive", DefaultText: "2.5 times --delta"},
+	}
+}
+
+// policyOf lays the flags over the policy of the machine's kind and checks it.
+func policyOf(c *cli.Context, w *workloadsOf) (gate.Policy, error) {
+	p := gate.DefaultPolicy(classOf(gatherEnvironment(c), w).Kind)
+	if c.IsSet("delta") {
+		p.Delta = c.Float64("delta")
+		p.MaxResolution = 2.5 * p.Delta
+	}
+	if c.IsSet("max-resolution") {
+		p.MaxResolution = c.Float64("max-resolution")
+	}
+	p.Alpha, p.ControlShare = c.Float64("alpha"), c.Float64("control-share")
+	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm = c.Int("screen-blocks"), c.Int("confirm-blocks"), c.Int("max-confirm")
+	p.Iterations, p.BoundNS, p.Threads, p.Seed = w.options.Iterations, w.options.Bound.Nanoseconds(), w.options.Threads, w.seed
+	return p, exit.With(exit.Usage, p.Validate())
+}
+
+// runGate finds out which of the gate's ways is meant.
+func runGate(c *cli.Context) error {
+	ways := 0
+	for _, flag := range []string{"base", "baseline", "replay", "selfcheck"} {
+		if c.IsSet(flag) {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
+	case c.IsSet("head") && !c.IsSet("base"):
+		return usagef("--head needs --base")
+	case c.IsSet("replay"):
+		return replayGate(c)
+	}
+	w, err := chosenWorkloads(c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Bool("selfcheck"):
+		return selfcheck(c, w)
+	case c.IsSet("baseline"):
+		return gateBaseline(c, w)
+	}
+	return gateBuilds(c, w)
+}
+
+// gateBuilds compares two builds.
+func gateBuilds(c *cli.Context, w *workloadsOf) error {
+	policy, err := policyOf(c, w)
+	if err != nil {
+		return err
+	}
+	base, err := openBuild(c.String("base"))
+	if err != nil {
+		return err
+	}
+	own, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	headPath := own
+	if c.IsSet("head") {
+		headPath = c.String("head")
+	}
+	head, err := openBuild(headPath)
+	if err != nil {
+		return err
+	}
+	if err := makeOut(c); err != nil {
+		return err
+	}
+	g, err := newGate(c, w, policy, base, head)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	if err := g.runner.Run(c.Context, g.record); err != nil {
+		return err
+	}
+	return reportGate(c, g.record)
+}
+
+// makeOut makes the folder of --out before anything is measured, so that an unwritable place costs nothing but a line.
+func makeOut(c *cli.Context) error {
+	if dir := c.String("out"); dir != "" {
+		return exit.With(exit.Usage, os.MkdirAll(dir, 0o755))
+	}
+	return nil
+}
+
+// gateRun is a gate with what it measures and records.
+type gateRun struct {
+	runner *gate.Runner
+	record *gate.Record
+	close  func()
+}
+
+// newGate joins two builds. Sides of different protocols are both timed in the way that both know.
+func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head build) (*gateRun, error) {
+	deadline := c.Duration("deadline")
+	r := &gate.Runner{Base: base.side(perf.Base, w, deadline), Head: head.side(perf.Head, w, deadline), Oracle: measure.NewOracle(reference.New()), Extra: w.options.Extra}
+	if base.binary == head.binary && len(base.env) == 0 && len(head.env) == 0 {
+		r.Head.Workloads = r.Base.Workloads
+	}
+	where := gatherEnvironment(c)
+	rec := &gate.Record{Schema: gate.SchemaID, When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
+		Environment: where, Class: classOf(where, w), Policy: policy, Cells: w.cells}
+	var oldest worker.Version
+	var errs [2]error
+	for i, b := range []build{base, head} {
+		var said gate.Build
+		var protocol worker.Version
+		said, protocol, errs[i] = b.describe(c.Context, w.cells[0].Backend, deadline)
+		if i == 0 || protocol.Minor < oldest.Minor {
+			oldest = protocol
+		}
+		if i == 0 {
+			rec.Base = said
+		} else {
+			rec.Head = said
+		}
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	r.Base.Requests = !oldest.Measures()
+	r.Head.Requests = r.Base.Requests
+	monitor, samplers := w.monitored()
+	r.Samplers = samplers
+	r.Progress = gateProgress(c)
+	return &gateRun{runner: r, record: rec, close: monitor.Close}, nil
+}
+
+// gateProgress tells a terminal how far each stage is.
+func gateProgress(c *cli.Context) func(stage string, done, total int) {
+	meters := map[string]func(int, int, string){}
+	return func(stage string, done, total int) {
+		if meters[stage] == nil {
+			meters[stage] = newMeter(c)
+		}
+		meters[stage](done, total, stage)
+	}
+}
+
+// replayGate judges a record again.
+func replayGate(c *cli.Context) error {
+	f, err := os.Open(c.String("replay"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	defer f.Close()
+	rec, err := gate.Read(f)
+	if err != nil {
+		return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
+	}
+	rec.Verdict = gate.Judge(rec)
+	if err := makeOut(c); err != nil {
+		return err
+	}
+	return reportGate(c, rec)
+}

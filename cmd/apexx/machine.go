@@ -1,0 +1,61 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/internal/execute"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// deviceBackends compute on a GPU; the others on the host's processors.
+var deviceBackends = []string{"cuda", "tensorrt"}
+
+// gatherEnvironment tells where this program measures, with the versions of the backends' libraries.
+func gatherEnvironment(c *cli.Context) env.Environment {
+	var libraries []env.Fact
+	for _, b := range execute.DetectCaps(c.Context).Backends {
+		for _, f := range b.Facts {
+			if b.Available && (f.Key == "version" || f.Key == "instruction_set") {
+				libraries = append(libraries, env.Fact{Key: b.Name + " " + f.Key, Value: f.Value})
+			}
+		}
+	}
+	return env.Gather(c.Context, env.Options{Identify: c.Bool("identify"), Libraries: libraries})
+}
+
+// onDevice tells whether any cell computes on a GPU.
+func (w *workloadsOf) onDevice() bool {
+	for _, c := range w.cells {
+		if slices.Contains(deviceBackends, c.Backend) {
+			return true
+		}
+	}
+	return false
+}
+
+// classOf names the class of the machine for what is measured: its GPU where a cell computes there.
+func classOf(e env.Environment, w *workloadsOf) env.Class {
+	if w.onDevice() && len(e.GPUs) > 0 {
+		return env.Classify(e, w.options.Threads, &e.GPUs[0])
+	}
+	return env.Classify(e, w.options.Threads, nil)
+}
+
+// monitored opens what watches the devices, where there are any to watch. The monitor may be nil, which Close accepts.
+func (w *workloadsOf) monitored() (*env.Monitor, map[string]measure.Sampler) {
+	if !w.onDevice() {
+		return nil, nil
+	}
+	monitor, err := env.OpenMonitor()
+	if err != nil {
+		return nil, nil // the environment in the result says why
+	}
+	samplers := map[string]measure.Sampler{}
+	for _, b := range deviceBackends {
+		samplers[b] = monitor
+	}
+	return monitor, samplers
+}

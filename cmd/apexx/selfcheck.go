@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/perf/gate"
+)
+
+func selfcheckFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "trials", Value: 24, Usage: "trials `N` of this invocation of --selfcheck; they add up in --out"},
+		&cli.DurationFlag{Name: "for", Usage: "begin no trial of --selfcheck after this `DURATION`", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "simulate", Value: 100000, Usage: "simulated runs `N` of each slowdown, after the trials of --selfcheck"},
+	}
+}
+
+const trialFile = "trials.jsonl"
+
+// selfcheck runs trials, adds them to those in the folder, and writes what all of them say.
+func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
+	dir := c.String("out")
+	if dir == "" {
+		return usagef("--selfcheck needs --out DIR for its trials")
+	}
+	policy, err := policyOf(c, w)
+	if err != nil {
+		return err
+	}
+	where := gatherEnvironment(c)
+	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: classOf(where, w), Policy: policy, Cells: w.cells}
+	log, lines, err := journal.Open(dir, trialFile)
+	if err != nil {
+		return exit.With(exit.Usage, fmt.Errorf("self-check: %w", err))
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	trials, err := readTrials(lines, header)
+	if err != nil {
+		return exit.With(exit.Usage, fmt.Errorf("self-check in %s: %w", dir, err))
+	}
+	if len(lines) == 0 {
+		if err := log.Append(header); err != nil {
+			return err
+		}
+	}
+	start := time.Now()
+	for n := range c.Int("trials") {
+		if limit := c.Duration("for"); limit > 0 && time.Since(start) >= limit {
+			break
+		}
+		t, err := runTrial(c, w, policy, len(trials))
+		if err != nil {
+			return err
+		}
+		if err := log.Append(t); err != nil {
+			return err
+		}
+		trials = append(trials, t)
+		fmt.Fprintf(c.App.ErrWriter, "[%d/%d] trial %d: slowdown %.3g %% of %q: %s %v in %.0f s\n", n+1, c.Int("trials"), t.Index, 100*t.Slowdown, t.Cell, t.Outcome, t.Reasons, t.Seconds)
+	}
+	return writeSelfcheck(c, dir, gate.NewSelfcheck(header, trials, time.Now(), c.Int("simulate")))
+}
+
+// readTrials takes over the trials of earlier invocations.
+func readTrials(lines [][]byte, want gate.SelfcheckHeader) ([]gate.Trial, error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	expected, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	var found gate.SelfcheckHeader
+	if err := json.Unmarshal(lines[0], &found); err != nil || found.Schema != gate.SelfcheckSchemaID {
+		return nil, fmt.Errorf("%s is not the log of a self-check; choose another folder", trialFile)
+	}
+	if got, err := json.Marshal(found); err != nil || !bytes.Equal(got, expected) {
+		return nil, fmt.Errorf("its trials have other cells, another policy or another machine (%s); choose another folder", found.Class.ID)
+	}
+	var trials []gate.Trial
+	for i, line := range lines[1:] {
+		var t gate.Trial
+		if err := json.Unmarshal(line, &t); err != nil {
+			return nil, fmt.Errorf("line %d of %s is damaged: %w", i+2, trialFile, err)
+		}
+		trials = append(trials, t)
+	}
+	return trials, nil
+}
+
+// runTrial runs the gate on this program against itself, with the trial's fault injected into the head.
+func runTrial(c *cli.Context, w *workloadsOf, policy gate.Policy, index int) (gate.Trial, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return gate.Trial{}, err
+	}
+	slowdown, cell := gate.PlanTrial(index, w.cells)
+	base, head := build{given: own, binary: own}, build{given: own, binary: own}
+	if slowdown > 0 {
+		head.env = []string{fmt.Sprintf("%s=slow=%g@%s", worker.InjectVariable, 100*slowdown, cell)}
+	}
+	policy.Seed += uint64(index)
+	g, err := newGate(c, w, policy, base, head)
+	if err != nil {
+		return gate.Trial{}, err
+	}
+	defer g.close()
+	g.runner.Head.Workloads = g.runner.Base.Workloads // one program makes one model
+	start := time.Now()
+	if err := g.runner.Run(c.Context, g.record); err != nil {
+		return gate.Trial{}, err
+	}
+	t := gate.TrialOf(g.record, index, slowdown, cell)
+	t.Seconds = time.Since(start).Seconds()
+	return t, nil
+}
+
+// writeSelfcheck writes and prints what the trials say.
+func writeSelfcheck(c *cli.Context, dir string, s *gate.Selfcheck) error {
+	var text bytes.Buffer
+	if err := s.WriteMarkdown(&text); err != nil {
+		return err
+	}
+	err := errors.Join(
+		atomicfile.WriteFile(filepath.Join(dir, "selfcheck.json"), 0o644, func(w io.Writer) error { return printJSON(w, s) }),
+		atomicfile.WriteBytes(filepath.Join(dir, "selfcheck.md"), 0o644, text.Bytes()),
+	)
+	if err != nil {
+		return err
+	}
+	_, err = text.WriteTo(c.App.Writer)
+	return err
+}

@@ -1,0 +1,174 @@
+package execute
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// HashedDefault are the weights of a profile for which there are no trained ones.
+const HashedDefault = "hashed:1"
+
+// Models makes complete models for measuring: the configuration and weights of a request, for any profile and shape, with
+// pictures as input. It implements measure.Models.
+type Models struct {
+	Request  source.ModelRequest // its Embedded weights serve their own profile, nano
+	Decode   model.Decode
+	Pictures [][]byte // encoded; sample i of a batch is picture i, and the first comes again after the last
+
+	opened   map[string]*source.Model
+	pictures []*picture.Picture
+}
+
+// Open returns the model of a profile.
+func (s *Models) Open(profile string) (*source.Model, error) {
+	if m := s.opened[profile]; m != nil {
+		return m, nil
+	}
+	m, err := source.Open(s.requestOf(profile))
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: %w", profile, err)
+	}
+	if s.opened == nil {
+		s.opened = map[string]*source.Model{}
+	}
+	s.opened[profile] = m
+	return m, nil
+}
+
+// requestOf adds a profile to the request, and weights where it names none.
+func (s *Models) requestOf(profile string) source.ModelRequest {
+	r := s.Request
+	r.Set = append(slices.Clone(r.Set), "model.profile="+profile)
+	if r.Weights == "" && profile != "nano" {
+		r.Weights = HashedDefault
+	}
+	return r
+}
+
+// Complete implements measure.Models.
+func (s *Models) Complete(_ context.Context, shape measure.Shape) (*measure.Complete, error) {
+	m, err := s.Open(shape.Profile)
+	if err != nil {
+		return nil, err
+	}
+	g, err := m.Graph(model.Options{Batch: shape.Batch, Height: shape.Height, Width: shape.Width, Decode: s.Decode})
+	if err != nil {
+		return nil, err
+	}
+	return s.describe(m, shape, &measure.Complete{Graph: g})
+}
+
+// describe adds inputs, comparison settings and costs to a graph.
+func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Complete) (*measure.Complete, error) {
+	image, err := s.image(shape)
+	if err != nil {
+		return nil, err
+	}
+	c.Inputs = tensor.List{{Name: "image", Tensor: image}}
+	cfg, side := m.Config, model.SideMultiple(m.Config)
+	c.Setting = parity.Setting{
+		GridHeight: shape.Height / side, GridWidth: shape.Width / side, ImageHeight: shape.Height, ImageWidth: shape.Width,
+		FeatureStride: cfg.Model.FFPrimaryStride, ScoreThreshold: float64(s.Decode.ScoreThreshold), IoUThreshold: float64(s.Decode.IoUThreshold),
+	}
+	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: splitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
+		B3: cfg.Routing.BudgetB3, Dense: cfg.Model.ForceDenseRouting}
+	return c, nil
+}
+
+// image letterboxes pictures into a batch [B,3,H,W].
+func (s *Models) image(shape measure.Shape) (*tensor.Tensor, error) {
+	for i := len(s.pictures); i < min(shape.Batch, len(s.Pictures)); i++ {
+		p, err := picture.Decode(bytes.NewReader(s.Pictures[i]))
+		if err != nil {
+			return nil, err
+		}
+		s.pictures = append(s.pictures, p)
+	}
+	image := tensor.New(tensor.Float32, shape.Batch, 3, shape.Height, shape.Width)
+	data, n := tensor.Data[float32](image), 3*shape.Height*shape.Width
+	for i := range shape.Batch {
+		p := s.pictures[i%len(s.pictures)]
+		fit, err := picture.NewFit(p.Width, p.Height, shape.Width, shape.Height)
+		if err != nil {
+			return nil, err
+		}
+		if err := fit.Tensor(p, data[i*n:(i+1)*n]); err != nil {
+			return nil, err
+		}
+	}
+	return image, nil
+}
+
+// Exported makes the models that another build of apexx defines: it has that build export each shape, so that a change of the
+// graph is measured like a change of a kernel. It implements measure.Models.
+type Exported struct {
+	Models *Models
+	Binary string
+	Env    []string // added to this process's environment
+}
+
+// Complete implements measure.Models.
+func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.Complete, error) {
+	m, err := e.Models.Open(shape.Profile)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "apexx-export-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	cmd := exec.CommandContext(ctx, e.Binary, e.arguments(dir, shape)...)
+	cmd.Env = append(os.Environ(), e.Env...)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("%s export: %w: %s", e.Binary, err, firstLine(said))
+	}
+	encoded, err := os.ReadFile(filepath.Join(dir, "model.onnx"))
+	if err != nil {
+		return nil, fmt.Errorf("%s export: %w", e.Binary, err)
+	}
+	g, err := onnx.Read(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("the model that %s exports cannot be read by this build: %w", e.Binary, err)
+	}
+	return e.Models.describe(m, shape, &measure.Complete{Graph: g})
+}
+
+func (e *Exported) arguments(dir string, shape measure.Shape) []string {
+	r, d := e.Models.requestOf(shape.Profile), e.Models.Decode
+	args := []string{"export", "--out", dir, "--shape", fmt.Sprintf("%dx3x%dx%d", shape.Batch, shape.Height, shape.Width),
+		"--score-threshold", fmt.Sprint(d.ScoreThreshold), "--iou-threshold", fmt.Sprint(d.IoUThreshold),
+		"--pre-nms-topk", fmt.Sprint(d.PreNMSTopK), "--max-detections", fmt.Sprint(d.MaxDetections)}
+	if r.Weights != "" {
+		args = append(args, "--weights", r.Weights)
+	}
+	if r.Config != "" {
+		args = append(args, "--config", r.Config)
+	}
+	for _, s := range r.Set {
+		args = append(args, "--set", s)
+	}
+	return args
+}
+
+func firstLine(text []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return line
+}

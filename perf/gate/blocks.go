@@ -1,0 +1,163 @@
+package gate
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/stat"
+)
+
+// series is what the blocks of one comparison say.
+type series struct {
+	values     []float64 // log ratio of head over base, one for each block that counts
+	base, head []float64 // medians of the replicates in the blocks that count, in milliseconds
+	dropped    []string  // why blocks do not count
+}
+
+// blocksOf compares the arms of a cell, block by block, over the given number of blocks. With control set it compares the
+// control's base with the base. delta bounds by how much time and cycles of a device may disagree.
+func blocksOf(list []perf.Measurement, c perf.Cell, blocks int, control bool, delta float64) series {
+	var s series
+	byBlock := make([][]perf.Measurement, blocks)
+	for _, m := range list {
+		if m.Cell == c && m.Block >= 0 && m.Block < blocks {
+			byBlock[m.Block] = append(byBlock[m.Block], m)
+		}
+	}
+	for i, block := range byBlock {
+		if len(block) == 0 {
+			continue
+		}
+		base, head := arms(block, control)
+		value, why := compare(base, head, delta)
+		if why != "" {
+			s.dropped = append(s.dropped, fmt.Sprintf("block %d: %s", i, why))
+			continue
+		}
+		s.values = append(s.values, value)
+		s.base = append(s.base, medians(base)...)
+		s.head = append(s.head, medians(head)...)
+	}
+	return s
+}
+
+// arms splits the measurements of a block.
+func arms(block []perf.Measurement, control bool) (base, head []perf.Measurement) {
+	for _, m := range block {
+		switch {
+		case m.Arm == perf.Base && !m.Control:
+			base = append(base, m)
+		case control == m.Control:
+			head = append(head, m)
+		}
+	}
+	return base, head
+}
+
+// compare returns the log ratio of a block, or why it does not count.
+func compare(base, head []perf.Measurement, delta float64) (value float64, why string) {
+	if len(base) != 2 || len(head) != 2 {
+		return 0, fmt.Sprintf("has %d and %d replicates, want 2 and 2", len(base), len(head))
+	}
+	for _, m := range slices.Concat(base, head) {
+		if m.State != perf.Measured {
+			return 0, fmt.Sprintf("%s %s: %s", m.Arm, m.State, m.Reason)
+		}
+		if m.Clock != base[0].Clock {
+			return 0, fmt.Sprintf("is timed in two ways, %s and %s", base[0].Clock, m.Clock)
+		}
+		if why := throttled(m); why != "" {
+			return 0, why
+		}
+		if x := median(m); !(x > 0) || math.IsInf(x, 0) {
+			return 0, fmt.Sprintf("%s has a median of %v ns", m.Arm, x)
+		}
+	}
+	value = meanLog(head, median) - meanLog(base, median)
+	if clocked(base) && clocked(head) { // on a device, time and cycles have to tell one story
+		cycles := value + meanLog(head, clock) - meanLog(base, clock)
+		if math.Abs(cycles-value) > math.Log1p(delta)/2 {
+			return 0, fmt.Sprintf("time and cycles disagree: %+.1f %% and %+.1f %%", 100*math.Expm1(value), 100*math.Expm1(cycles))
+		}
+	}
+	return value, ""
+}
+
+// throttled tells why a device was not free to run while a replicate was measured.
+func throttled(m perf.Measurement) string {
+	if len(m.DeviceSamples) == 0 {
+		return "" // it did not compute on a device
+	}
+	for _, d := range m.Devices {
+		if reasons := env.ThrottleReasons(d); len(reasons) > 0 {
+			return fmt.Sprintf("device %d was slowed down: %s", d.Device, reasons[0])
+		}
+	}
+	return ""
+}
+
+// median is the replicate's figure: the median of its samples, by the device's own clock where it has one.
+func median(m perf.Measurement) float64 {
+	samples := m.Samples
+	if len(m.DeviceSamples) > 0 {
+		samples = m.DeviceSamples
+	}
+	return stat.Median(samples)
+}
+
+func medians(list []perf.Measurement) []float64 {
+	var out []float64
+	for _, m := range list {
+		out = append(out, perf.Millis(median(m)))
+	}
+	return out
+}
+
+// clocked tells whether every replicate of a device's own samples saw the device's clock.
+func clocked(list []perf.Measurement) bool {
+	return !slices.ContainsFunc(list, func(m perf.Measurement) bool { return len(m.DeviceSamples) == 0 || clock(m) <= 0 })
+}
+
+// clock is the mean SM clock over a replicate, in MHz.
+func clock(m perf.Measurement) float64 {
+	sum := 0.0
+	for _, d := range m.Devices {
+		sum += float64(d.SMClockMHz)
+	}
+	return sum / float64(max(len(m.Devices), 1))
+}
+
+func meanLog(list []perf.Measurement, of func(perf.Measurement) float64) float64 {
+	sum := 0.0
+	for _, m := range list {
+		sum += math.Log(of(m))
+	}
+	return sum / float64(len(list))
+}
+
+// workloadBlocks compares the fixed workload as it ran before the head's replicates with how it ran before the base's.
+func workloadBlocks(list []WorkloadSample, stage Stage, blocks int) series {
+	var s series
+	for block := range blocks {
+		var base, head []float64
+		for _, w := range list {
+			switch {
+			case w.Stage != stage || w.Block != block || slots[w.Slot%len(slots)].control || !(w.NS > 0):
+			case w.Arm == perf.Head:
+				head = append(head, w.NS)
+			default:
+				base = append(base, w.NS)
+			}
+		}
+		if len(base) == 0 || len(head) == 0 {
+			continue
+		}
+		b, h := stat.Median(base), stat.Median(head)
+		s.values = append(s.values, math.Log(h/b))
+		s.base, s.head = append(s.base, perf.Millis(b)), append(s.head, perf.Millis(h))
+	}
+	return s
+}

@@ -1,0 +1,172 @@
+package gate
+
+import (
+	"context"
+	"slices"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// Runner measures two builds.
+type Runner struct {
+	Base, Head measure.Side
+	Oracle     *measure.Oracle
+	Extra      map[string]map[string]string // options by backend
+	Samplers   map[string]measure.Sampler   // by backend: what watches its devices
+	Progress   func(stage string, done, total int)
+}
+
+// Run fills a record, of which the policy and the cells are set: parity of the head, then the screen, then the confirmation of
+// its candidates, then the verdict. It stops at the first error of the environment; what goes wrong with a cell is in its
+// measurements. The caller has validated the policy.
+func (r *Runner) Run(ctx context.Context, rec *Record) error {
+	if err := r.parity(ctx, rec); err != nil {
+		return err
+	}
+	s := stage{runner: r, record: rec, name: Screen, cells: holding(rec), blocks: rec.Policy.ScreenBlocks}
+	s.control = s.cells[:rec.Policy.controls(len(s.cells))]
+	if len(s.cells) > 0 {
+		s.control = measure.Order(s.cells, rec.Policy.Seed, controlStream)[:len(s.control)]
+	}
+	if err := s.run(ctx, &rec.Screen); err != nil {
+		return err
+	}
+	if worst := Candidates(rec); len(worst) > 0 {
+		s = stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks}
+		if err := s.run(ctx, &rec.Confirm); err != nil {
+			return err
+		}
+	}
+	rec.Verdict = Judge(rec)
+	return nil
+}
+
+// controlStream numbers the random stream that picks the cells with an A/A arm.
+const controlStream = 1 << 40
+
+// parity runs a witness of every cell on the head.
+func (r *Runner) parity(ctx context.Context, rec *Record) error {
+	o := r.options(rec.Policy)
+	for _, b := range backendsOf(rec.Cells) {
+		err := measure.Witness(ctx, r.Head, r.Oracle, b, cellsOf(rec.Cells, b), o, func(t measure.Testimony) error {
+			rec.Parity = append(rec.Parity, CellParity(t))
+			r.progress("parity", len(rec.Parity), len(rec.Cells))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Runner) options(p Policy) measure.Options {
+	o := p.options()
+	o.Extra, o.Samplers = r.Extra, r.Samplers
+	return o
+}
+
+func (r *Runner) progress(stage string, done, total int) {
+	if r.Progress != nil {
+		r.Progress(stage, done, total)
+	}
+}
+
+// holding lists the cells whose parity holds: the speed of the others does not count, so they are not measured.
+func holding(rec *Record) []perf.Cell {
+	return slices.DeleteFunc(slices.Clone(rec.Cells), func(c perf.Cell) bool {
+		p, _ := parityOf(rec, c)
+		return !p.Holds()
+	})
+}
+
+func parityOf(rec *Record, c perf.Cell) (perf.Parity, bool) {
+	for _, p := range rec.Parity {
+		if p.Cell == c {
+			return p.Parity, true
+		}
+	}
+	return perf.Parity{State: "not-run", Detail: "no witness run is recorded"}, false
+}
+
+// slot is one process of a block.
+type slot struct {
+	arm     perf.Arm
+	control bool
+}
+
+// slots is the order of processes in a block. It reads the same from both ends, so that a drift of the machine over the block
+// moves base, head and control alike; the control is a second base, and runs where there are cells for it.
+var slots = []slot{{perf.Base, false}, {perf.Head, false}, {perf.Base, true}, {perf.Base, true}, {perf.Head, false}, {perf.Base, false}}
+
+// stage measures blocks of cells.
+type stage struct {
+	runner  *Runner
+	record  *Record
+	name    Stage
+	cells   []perf.Cell
+	control []perf.Cell
+	blocks  int
+}
+
+func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
+	total := s.blocks * (4*len(s.cells) + 2*len(s.control))
+	done := 0
+	for block := range s.blocks {
+		for _, b := range backendsOf(s.cells) {
+			for i, sl := range slots {
+				cells := cellsOf(s.cells, b)
+				if sl.control {
+					cells = cellsOf(s.control, b)
+				}
+				if len(cells) == 0 {
+					continue
+				}
+				err := s.replicate(ctx, block, i, b, cells, func(m perf.Measurement) {
+					*into = append(*into, m)
+					done++
+					s.runner.progress(string(s.name), done, total)
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// replicate times the fixed workload and then one process. All processes of a block measure their cells in one order.
+func (s *stage) replicate(ctx context.Context, block, at int, backend string, cells []perf.Cell, emit func(perf.Measurement)) error {
+	sl, p := slots[at], s.record.Policy
+	s.record.Workload = append(s.record.Workload, WorkloadSample{Stage: s.name, Block: block, Slot: at, Arm: sl.arm, NS: timeWorkload()})
+	side := s.runner.Base
+	if sl.arm == perf.Head {
+		side = s.runner.Head
+	}
+	stream := uint64(block)
+	if s.name == Confirm {
+		stream += maxBlocks
+	}
+	return measure.Replicate(ctx, side, backend, measure.Order(cells, p.Seed, stream), s.runner.options(p), func(m perf.Measurement) error {
+		m.Replicate, m.Block, m.Control = at, block, sl.control
+		emit(m)
+		return nil
+	})
+}
+
+// backendsOf lists the backends in the order of their first cells.
+func backendsOf(cells []perf.Cell) []string {
+	var names []string
+	for _, c := range cells {
+		if !slices.Contains(names, c.Backend) {
+			names = append(names, c.Backend)
+		}
+	}
+	return names
+}
+
+func cellsOf(cells []perf.Cell, backend string) []perf.Cell {
+	return slices.DeleteFunc(slices.Clone(cells), func(c perf.Cell) bool { return c.Backend != backend })
+}

@@ -1,0 +1,91 @@
+package gate
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/stat"
+)
+
+// SelfcheckSchemaID names the version of the JSON form of a Selfcheck.
+const SelfcheckSchemaID = "apexx.selfcheck/1"
+
+// SelfcheckHeader says what trials are run on. Trials add up only under an equal header.
+type SelfcheckHeader struct {
+	Schema string      `json:"schema"` // SelfcheckSchemaID
+	Class  env.Class   `json:"class"`
+	Policy Policy      `json:"policy"`
+	Cells  []perf.Cell `json:"cells"`
+}
+
+// Selfcheck is what the trials of a machine say of the gate's error rates there.
+type Selfcheck struct {
+	SelfcheckHeader
+	Until     time.Time `json:"until"` // of the last trial, UTC
+	Versions  []string  `json:"versions"`
+	Tallies   []Tally   `json:"tallies"`
+	Noise     Noise     `json:"noise"`
+	Simulated []Rates   `json:"simulated"`
+}
+
+// NewSelfcheck sums trials up and simulates the rates that are too rare to measure: simulated runs of each slowdown, with as
+// many cells as the trials have and with 40.
+func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated int) *Selfcheck {
+	s := &Selfcheck{SelfcheckHeader: h, Until: until.UTC().Truncate(time.Second), Tallies: Tallies(trials), Noise: TrialNoise(trials)}
+	for _, t := range trials {
+		if len(s.Versions) == 0 || s.Versions[len(s.Versions)-1] != t.Version {
+			s.Versions = append(s.Versions, t.Version)
+		}
+	}
+	if s.Noise.SD == 0 {
+		return s // too few trials to simulate
+	}
+	for _, cells := range []int{len(h.Cells), wideScreen} {
+		for i, slowdown := range append([]float64{0}, Slowdowns...) {
+			sim := Simulation{Noise: s.Noise, Policy: h.Policy, Cells: cells, Slowdown: slowdown, Runs: simulated, Seed: uint64(i + 1)}
+			s.Simulated = append(s.Simulated, sim.Run())
+		}
+	}
+	return s
+}
+
+// wideScreen is the number of cells of a large run.
+const wideScreen = 40
+
+// WriteMarkdown writes the table of rates.
+func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
+	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
+	p("# How often the gate errs on %s\n\n", s.Class.ID)
+	p("Trials of `apexx gate` on this machine with equal builds, and with one cell slowed by an injected fault. δ = %.3g %%, %d screening and\n"+
+		"%d confirming blocks, α = %g, %d cells, samples for %v of each.\n\n", 100*s.Policy.Delta, s.Policy.ScreenBlocks, s.Policy.ConfirmBlocks, s.Policy.Alpha,
+		len(s.Cells), time.Duration(s.Policy.BoundNS))
+	p("| injected slowdown | live runs | called a regression (95 %% interval) | right cell, and no other | inconclusive | crashed or other |\n|---|---|---|---|---|---|\n")
+	for _, t := range s.Tallies {
+		name := "none"
+		if t.Slowdown > 0 {
+			name = fmt.Sprintf("%.3g %%", 100*t.Slowdown)
+		}
+		low, high := stat.ClopperPearson(t.Alarms, max(t.Trials, 1), 0.95)
+		p("| %s | %d | %d (%.3g–%.3g %%) | %d | %d | %d |\n", name, t.Trials, t.Alarms, 100*low, 100*high, t.Right, t.Inconclusive, t.Other)
+	}
+	n := s.Noise
+	p("\nNoise fitted to %d blocks: a cell's own part has a standard deviation of %.3g %% and %.3g %% outliers of %.3g times that; all cells of\n"+
+		"a block share %.3g %%.\n", n.Blocks, 100*n.SD, 100*n.OutlierShare, n.OutlierScale, 100*n.SharedSD)
+	if len(s.Simulated) == 0 {
+		return nil
+	}
+	p("\n| simulated with that noise | cells | runs | called a regression | right cell, and no other | inconclusive |\n|---|---|---|---|---|---|\n")
+	for _, r := range s.Simulated {
+		name := "equal builds"
+		if r.Slowdown > 0 {
+			name = fmt.Sprintf("one cell slower by %.3g %%", 100*r.Slowdown)
+		}
+		share := func(k int) string { return fmt.Sprintf("%d (%.3g %%)", k, 100*float64(k)/float64(r.Runs)) }
+		p("| %s | %d | %d | %s | %s | %s |\n", name, r.Cells, r.Runs, share(r.Alarms), share(r.Right), share(r.Inconclusive))
+	}
+	_, err := fmt.Fprintf(w, "\nVersions: %v. Last trial: %s.\n", s.Versions, s.Until.Format(time.RFC3339))
+	return err
+}

@@ -1,0 +1,117 @@
+package gate
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/apex-x/apexx/perf"
+)
+
+// Trial is one run of the gate on builds whose difference is known: none, or an injected slowdown of one cell.
+type Trial struct {
+	Index    int         `json:"index"`
+	Slowdown float64     `json:"slowdown"`       // such as 0.2; 0 for equal builds
+	Cell     string      `json:"cell,omitempty"` // that was slowed
+	BaseMS   float64     `json:"base_ms,omitempty"`
+	Outcome  Outcome     `json:"outcome"`
+	Named    []string    `json:"named"` // cells that were found to have regressed
+	Reasons  []string    `json:"reasons"`
+	Blocks   [][]float64 `json:"blocks"` // block values of the screen, by cell
+	Seconds  float64     `json:"seconds"`
+	Version  string      `json:"version"`
+}
+
+// Slowdowns are the injected ones that a self-check tries.
+var Slowdowns = []float64{0.02, 0.05, 0.1, 0.2}
+
+// trialOrder is the cycle of a self-check's slowdowns: half of the trials have none, and the one that matters most comes most
+// often, so that a self-check that stops anywhere has tried everything in proportion.
+var trialOrder = []float64{0, 0.2, 0, 0.1, 0, 0.2, 0, 0.05, 0, 0.2, 0, 0.02}
+
+// trialStream seeds the choice of the slowed cells.
+const trialStream = 20
+
+// PlanTrial returns the slowdown of a trial and the cell that it slows.
+func PlanTrial(index int, cells []perf.Cell) (slowdown float64, slowed perf.Cell) {
+	slowdown = trialOrder[index%len(trialOrder)]
+	return slowdown, cells[rand.New(rand.NewPCG(trialStream, uint64(index))).IntN(len(cells))]
+}
+
+// FalseAlarm tells whether equal builds were called a regression.
+func (t Trial) FalseAlarm() bool { return t.Slowdown == 0 && t.Outcome == Regression }
+
+// Found tells whether a slowdown was found, whatever was named.
+func (t Trial) Found() bool {
+	return t.Slowdown > 0 && t.Outcome == Regression && slices.Contains(t.Named, t.Cell)
+}
+
+// Right tells whether the slowed cell was named and no other.
+func (t Trial) Right() bool { return t.Found() && len(t.Named) == 1 }
+
+// TrialOf sums a judged record up.
+func TrialOf(rec *Record, index int, slowdown float64, slowed perf.Cell) Trial {
+	t := Trial{Index: index, Slowdown: slowdown, Outcome: rec.Verdict.Outcome, Reasons: rec.Verdict.Reasons, Named: []string{}, Version: rec.Version}
+	if slowdown > 0 {
+		t.Cell = slowed.String()
+	}
+	for _, c := range rec.Verdict.Cells {
+		if c.State == CellRegressed {
+			t.Named = append(t.Named, c.Name)
+		}
+		if c.Screen == nil {
+			continue
+		}
+		t.Blocks = append(t.Blocks, c.Screen.Values)
+		if c.Name == t.Cell {
+			t.BaseMS = c.Screen.BaseMS
+		}
+	}
+	return t
+}
+
+// Tally sums trials of one slowdown up.
+type Tally struct {
+	Slowdown     float64 `json:"slowdown"`
+	Trials       int     `json:"trials"`
+	Alarms       int     `json:"alarms"` // ended as a regression
+	Right        int     `json:"right"`  // … and named the slowed cell alone
+	Inconclusive int     `json:"inconclusive"`
+	Other        int     `json:"other"` // ended in another way, such as a crash
+}
+
+// Tallies counts trials by their slowdown, equal builds first.
+func Tallies(trials []Trial) []Tally {
+	var out []Tally
+	for _, s := range append([]float64{0}, Slowdowns...) {
+		t := Tally{Slowdown: s}
+		for _, trial := range trials {
+			if trial.Slowdown != s {
+				continue
+			}
+			t.Trials++
+			switch {
+			case trial.Outcome == Regression:
+				t.Alarms++
+			case trial.Outcome == Inconclusive:
+				t.Inconclusive++
+			case trial.Outcome != Pass:
+				t.Other++
+			}
+			if trial.Right() {
+				t.Right++
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// TrialNoise fits the noise of the machine to the trials. Slowed cells count, too: only how values scatter about their own
+// estimate enters.
+func TrialNoise(trials []Trial) Noise {
+	runs := make([][][]float64, len(trials))
+	for i, t := range trials {
+		runs[i] = t.Blocks
+	}
+	return FitNoise(runs)
+}

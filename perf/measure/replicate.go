@@ -1,0 +1,182 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/perf"
+)
+
+// Options say how long each cell is measured. The zero value takes 200 samples or 0.4 s of each.
+type Options struct {
+	Iterations  int                          // samples at most; 0 means 200
+	Bound       time.Duration                // of the samples; 0 means 0.4 s
+	WarmupRuns  int                          // at most, the first run included; 0 means 10
+	WarmupBound time.Duration                // after the first run; 0 means an eighth of Bound
+	Threads     int                          // 0 leaves the worker its own choice, GOMAXPROCS
+	Extra       map[string]map[string]string // options by backend
+	Samplers    map[string]Sampler           // by backend: what watches the devices that it computes on
+}
+
+// The defaults of Options.
+const (
+	DefaultIterations = 200
+	DefaultBound      = 400 * time.Millisecond
+	defaultWarmupRuns = 10
+)
+
+// Sampler reads the state of devices. It is called between the timed regions.
+type Sampler interface {
+	Sample() []perf.DeviceSample
+}
+
+// sampleEvery is the longest time between two readings of a sampler, as far as single runs allow it.
+const sampleEvery = 90 * time.Millisecond
+
+func (o Options) worker() worker.MeasureOptions {
+	m := worker.MeasureOptions{Iterations: o.Iterations, Bound: o.Bound, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound}
+	if m.Iterations == 0 {
+		m.Iterations = DefaultIterations
+	}
+	if m.Bound == 0 {
+		m.Bound = DefaultBound
+	}
+	if m.WarmupRuns == 0 {
+		m.WarmupRuns = defaultWarmupRuns
+	}
+	if m.WarmupBound == 0 {
+		m.WarmupBound = m.Bound / 8
+	}
+	return m
+}
+
+// Side is a build of apexx with its workers.
+type Side struct {
+	Arm       perf.Arm
+	Spec      func(backend string) worker.Spec // how to start its worker
+	Workloads *Workloads
+	Requests  bool // time single run requests, because a side that it is compared with knows no others
+}
+
+// Order returns the cells in a seeded random order.
+func Order(cells []perf.Cell, seed, stream uint64) []perf.Cell {
+	out := append([]perf.Cell(nil), cells...)
+	r := rand.New(rand.NewPCG(seed, stream))
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// Replicate measures cells of one backend in their order in a fresh worker process and hands each measurement to emit, whose
+// error ends it. Whatever goes wrong with a cell is the state of its measurement; after the death of the process the remaining
+// cells get a new one. Replicate fails when ctx ends and when a workload cannot be made.
+func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(perf.Measurement) error) error {
+	p := process{side: side, backend: backend, options: o}
+	defer p.end()
+	for i, c := range cells {
+		work, err := side.Workloads.Of(ctx, c)
+		if err != nil {
+			return err
+		}
+		m := p.measure(ctx, c, work)
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		m.Order = i
+		if err := emit(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// process is the worker of a replicate.
+type process struct {
+	side    Side
+	backend string
+	options Options
+	worker  *worker.Worker // nil before the first cell and after a death
+}
+
+func (p *process) end() {
+	if p.worker != nil {
+		p.worker.Close()
+		p.worker = nil
+	}
+}
+
+// measure records one cell.
+func (p *process) measure(ctx context.Context, c perf.Cell, work Workload) perf.Measurement {
+	m := perf.Measurement{Cell: c, Arm: p.side.Arm, State: perf.Measured, Started: time.Now().UTC()}
+	if err := p.time(ctx, &m, work); err != nil {
+		m.State, m.Reason, m.Detail = outcome(err)
+		if m.State == perf.Crashed || m.State == perf.Hung {
+			p.end()
+		}
+	}
+	return m
+}
+
+// start makes sure that there is a worker.
+func (p *process) start(ctx context.Context) (err error) {
+	if p.worker == nil {
+		p.worker, err = worker.Start(ctx, p.side.Spec(p.backend))
+	}
+	return err
+}
+
+func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, taps []string) (backends.Session, error) {
+	return p.worker.Compile(ctx, work.Graph, backends.Options{
+		Precision: c.Precision, Threads: p.options.Threads, Taps: taps, Extra: p.options.Extra[p.backend],
+	})
+}
+
+func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload) error {
+	if err := p.start(ctx); err != nil {
+		return err
+	}
+	begin := time.Now()
+	session, err := p.compile(ctx, m.Cell, work, nil)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	m.CompileNS = time.Since(begin).Nanoseconds()
+	wo := p.options.worker()
+	wo.Requests = p.side.Requests
+	if s := p.options.Samplers[p.backend]; s != nil {
+		wo.BetweenEvery = sampleEvery
+		wo.Between = func() { m.Devices = append(m.Devices, s.Sample()...) }
+	}
+	got, err := session.(worker.Measurer).Measure(ctx, work.Inputs, wo)
+	if err != nil {
+		return err
+	}
+	m.Clock, m.Samples, m.DeviceSamples, m.CallsPerSample, m.TimerShare = got.Clock, got.Samples, got.DeviceSamples, got.CallsPerSample, got.TimerShare
+	m.FirstRunNS, m.HostPeakBytes, m.DevicePeakBytes = got.FirstRun.Nanoseconds(), got.HostPeak, got.DevicePeak
+	m.AllocsPerRun, m.BytesPerRun = got.AllocsPerRun, got.BytesPerRun
+	return nil
+}
+
+// outcome classes what went wrong.
+func outcome(err error) (state perf.State, reason, detail string) {
+	var unavailable *backends.Unavailable
+	var died *worker.Died
+	switch {
+	case errors.As(err, &unavailable):
+		return perf.Unsupported, string(unavailable.Reason), unavailable.Detail
+	case errors.As(err, &died) && died.Deadline:
+		return perf.Hung, "deadline", died.Error()
+	case errors.As(err, &died) && died.OOM:
+		return perf.Crashed, "out of memory", died.Error()
+	case errors.As(err, &died) && died.Signal != 0:
+		return perf.Crashed, died.Signal.String(), died.Error()
+	case errors.As(err, &died):
+		return perf.Crashed, fmt.Sprintf("exit status %d", died.ExitCode), died.Error()
+	}
+	return perf.Failed, "error", err.Error()
+}

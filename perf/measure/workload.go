@@ -1,0 +1,161 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/perf"
+)
+
+// Shape is what the complete model is built for.
+type Shape struct {
+	Profile              string
+	Batch, Height, Width int
+}
+
+func shapeOf(c perf.Cell) Shape { return Shape{c.Profile, c.Batch, c.Height, c.Width} }
+
+// Complete is the complete model for a shape, with the image [B,3,H,W] that it is fed.
+type Complete struct {
+	Graph   *graph.Graph
+	Inputs  tensor.List
+	Setting parity.Setting
+	Costs   Costs
+}
+
+// Costs are what the routing of a model may spend, for each sample of a batch.
+type Costs struct {
+	L0, Split  float64 // of an L0 tile, and of one split
+	B1, B2, B3 float64 // budgets of L0 tiles, of splits of L0 tiles and of splits of L1 tiles
+	Dense      bool    // B1 is ignored
+}
+
+// Models makes the complete model of a shape.
+type Models interface {
+	Complete(ctx context.Context, s Shape) (*Complete, error)
+}
+
+// Workload is what a cell executes.
+type Workload struct {
+	Graph  *graph.Graph
+	Inputs tensor.List
+}
+
+// Workloads makes the workloads of cells out of complete models. It is not safe for concurrent use.
+type Workloads struct {
+	models   Models
+	oracle   backends.Backend
+	complete map[Shape]*Complete
+	reached  map[Shape]tensor.List // values at the borders of operators, by name
+}
+
+// NewWorkloads returns workloads of the models. The oracle computes what reaches an operator in the complete model.
+func NewWorkloads(models Models, oracle backends.Backend) *Workloads {
+	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]tensor.List{}}
+}
+
+// Of returns the workload of a cell. Its graph's metadata name the cell, for injected faults. Cells with one Cell.Workload have
+// equal workloads.
+func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
+	m, err := w.model(ctx, shapeOf(c))
+	if err != nil {
+		return Workload{}, err
+	}
+	if c.Scope == perf.Complete {
+		g := *m.Graph
+		return Workload{named(&g, c), m.Inputs}, nil
+	}
+	b, err := borderOf(m.Graph, c.Scope)
+	if err != nil {
+		return Workload{}, fmt.Errorf("cell %s: %w", c, err)
+	}
+	g, err := m.Graph.Cut(b.inputs, b.outputs)
+	if err != nil {
+		return Workload{}, err
+	}
+	inputs := m.Inputs
+	if c.Scope.Operator() {
+		if inputs, err = w.reach(ctx, c, b.inputs); err != nil {
+			return Workload{}, fmt.Errorf("inputs of cell %s: %w", c, err)
+		}
+	}
+	return Workload{named(g, c), inputs}, nil
+}
+
+func named(g *graph.Graph, c perf.Cell) *graph.Graph {
+	g.Metadata = maps.Clone(g.Metadata)
+	g.Metadata[worker.CellKey] = c.String()
+	return g
+}
+
+func (w *Workloads) model(ctx context.Context, s Shape) (*Complete, error) {
+	if w.complete[s] == nil {
+		m, err := w.models.Complete(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		w.complete[s] = m
+	}
+	return w.complete[s], nil
+}
+
+// reach returns the values at the border of an operator. The first call for a shape computes those of every operator.
+func (w *Workloads) reach(ctx context.Context, c perf.Cell, values []*graph.Value) (tensor.List, error) {
+	s := shapeOf(c)
+	if w.reached[s] == nil {
+		if err := w.compute(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	var out tensor.List
+	for _, v := range values {
+		t := w.reached[s].Get(v.Name)
+		if t == nil {
+			return nil, fmt.Errorf("the value %q was not computed", v.Name)
+		}
+		out = append(out, tensor.Named{Name: v.Name, Tensor: t})
+	}
+	return out, nil
+}
+
+// compute runs the complete model once for the inputs of all operators.
+func (w *Workloads) compute(ctx context.Context, s Shape) error {
+	m := w.complete[s]
+	var names []string
+	for _, scope := range perf.Scopes {
+		if !scope.Operator() {
+			continue
+		}
+		b, err := borderOf(m.Graph, scope)
+		if err != nil {
+			continue // the cell of this scope says so when it comes
+		}
+		for _, v := range b.inputs {
+			if v.Producer != nil && !slices.Contains(names, v.Name) {
+				names = append(names, v.Name)
+			}
+		}
+	}
+	session, err := w.oracle.Compile(ctx, m.Graph, backends.Options{Precision: backends.FP32, Taps: names})
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	outputs, err := session.Run(ctx, m.Inputs)
+	if err != nil {
+		return err
+	}
+	list := slices.Clone(m.Inputs)
+	for _, name := range names {
+		list = append(list, tensor.Named{Name: name, Tensor: outputs.Get("tap." + name).Clone()})
+	}
+	w.reached[s] = list
+	return nil
+}

@@ -1,0 +1,58 @@
+package sweep
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/stat"
+)
+
+// Result sums the store up. It is a function of the log alone.
+func (s *Store) Result() *Result {
+	h := s.Header
+	r := &Result{Schema: SchemaID, When: h.When, Version: h.Version, Command: h.Command, Environment: h.Environment, Class: h.Class, Plan: h.Plan}
+	r.Measurements = slices.Clone(s.Measurements)
+	slices.SortStableFunc(r.Measurements, func(a, b perf.Measurement) int { return cmp.Compare(a.Replicate, b.Replicate) })
+	for _, c := range h.Plan.Cells {
+		cell := Sum(c, r.Measurements)
+		for _, t := range s.Testimonies {
+			if t.Cell == c {
+				cell.Parity, cell.Work = t.Parity, t.Work
+			}
+		}
+		r.Cells = append(r.Cells, cell)
+	}
+	return r
+}
+
+// states orders the states of measurements: the worst of the replicates is the cell's.
+var states = []perf.State{perf.Measured, perf.Unsupported, perf.Failed, perf.Hung, perf.Crashed}
+
+// Sum sums up the measurements of one cell. Without any, the cell has failed for the reason not_measured.
+func Sum(c perf.Cell, all []perf.Measurement) CellResult {
+	r := CellResult{Cell: c, Name: c.String(), State: perf.Measured, Parity: perf.Parity{State: "not-run", Detail: "no witness run"}}
+	list := slices.DeleteFunc(slices.Clone(all), func(m perf.Measurement) bool { return m.Cell != c })
+	if len(list) == 0 {
+		r.State, r.Reason = perf.Failed, "not_measured"
+		return r
+	}
+	var first, compile, allocs, bytes []float64
+	for _, m := range list {
+		if slices.Index(states, m.State) > slices.Index(states, r.State) {
+			r.State, r.Reason, r.Detail = m.State, m.Reason, m.Detail
+		}
+		if m.State != perf.Measured {
+			continue
+		}
+		first, compile = append(first, float64(m.FirstRunNS)), append(compile, float64(m.CompileNS))
+		allocs, bytes = append(allocs, m.AllocsPerRun), append(bytes, m.BytesPerRun)
+		r.HostPeakBytes, r.DevicePeakBytes = max(r.HostPeakBytes, m.HostPeakBytes), max(r.DevicePeakBytes, m.DevicePeakBytes)
+	}
+	r.Summary, r.Device = perf.Summarize(list, false), perf.Summarize(list, true)
+	if len(first) > 0 {
+		r.FirstRunMS, r.CompileMS = perf.Millis(stat.Median(first)), perf.Millis(stat.Median(compile))
+		r.AllocsPerRun, r.BytesPerRun = stat.Median(allocs), stat.Median(bytes)
+	}
+	return r
+}

@@ -1,0 +1,94 @@
+package sweep
+
+import (
+	"context"
+	"slices"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// Progress is told of every finished step: done of total, and what it was about.
+type Progress func(done, total int, cell perf.Cell)
+
+// Run measures what the store does not hold yet: first one witness run of every cell, then the replicates, each backend's cells
+// in a process of their own and an order of their own. It returns when everything is in the store, or with the error that
+// stopped it; the same call goes on from there.
+func Run(ctx context.Context, s *Store, side measure.Side, oracle *measure.Oracle, o measure.Options, progress Progress) error {
+	r := runner{store: s, side: side, options: o, progress: progress, done: len(s.Measurements) + len(s.Testimonies)}
+	plan := s.Header.Plan
+	r.total = len(plan.Cells) * (plan.Replicates + 1)
+	backends := backendsOf(plan.Cells)
+	for _, b := range backends {
+		left := slices.DeleteFunc(cellsOf(plan.Cells, b), r.testified)
+		if len(left) == 0 {
+			continue
+		}
+		err := measure.Witness(ctx, side, oracle, b, left, o, func(t measure.Testimony) error {
+			defer r.step(t.Cell)
+			return s.AddTestimony(t)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for replicate := range plan.Replicates {
+		for i := range backends {
+			b := backends[(i+replicate)%len(backends)] // so that no backend is always the first
+			if err := r.replicate(ctx, b, replicate); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type runner struct {
+	store       *Store
+	side        measure.Side
+	options     measure.Options
+	progress    Progress
+	done, total int
+}
+
+func (r *runner) step(c perf.Cell) {
+	r.done++
+	if r.progress != nil {
+		r.progress(r.done, r.total, c)
+	}
+}
+
+func (r *runner) replicate(ctx context.Context, backend string, replicate int) error {
+	plan := r.store.Header.Plan
+	cells := measure.Order(cellsOf(plan.Cells, backend), plan.Seed, uint64(replicate))
+	left := slices.DeleteFunc(cells, func(c perf.Cell) bool {
+		return slices.ContainsFunc(r.store.Measurements, func(m perf.Measurement) bool { return m.Cell == c && m.Replicate == replicate })
+	})
+	if len(left) == 0 {
+		return nil
+	}
+	return measure.Replicate(ctx, r.side, backend, left, r.options, func(m perf.Measurement) error {
+		defer r.step(m.Cell)
+		m.Replicate = replicate
+		return r.store.Add(m)
+	})
+}
+
+func (r *runner) testified(c perf.Cell) bool {
+	return slices.ContainsFunc(r.store.Testimonies, func(t measure.Testimony) bool { return t.Cell == c })
+}
+
+// backendsOf lists the backends in the order of their first cells.
+func backendsOf(cells []perf.Cell) []string {
+	var names []string
+	for _, c := range cells {
+		if !slices.Contains(names, c.Backend) {
+			names = append(names, c.Backend)
+		}
+	}
+	return names
+}
+
+func cellsOf(cells []perf.Cell, backend string) []perf.Cell {
+	return slices.DeleteFunc(slices.Clone(cells), func(c perf.Cell) bool { return c.Backend != backend })
+}

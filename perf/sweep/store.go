@@ -1,0 +1,130 @@
+package sweep
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// Header says what a sweep measures and where. Its store resumes only under an equal plan on the same class of machine with
+// the same build.
+type Header struct {
+	Schema      string          `json:"schema"` // logSchema
+	When        time.Time       `json:"when"`
+	Version     string          `json:"version"`
+	Command     string          `json:"command"`
+	Environment env.Environment `json:"environment"`
+	Class       env.Class       `json:"class"`
+	Plan        Plan            `json:"plan"`
+}
+
+const (
+	logSchema = "apexx.sweep-log/1"
+	logFile   = "log.jsonl"
+)
+
+// Store is the journal of a sweep: the header, then every measurement as it was made, so that an interruption costs no more
+// than the one in progress.
+type Store struct {
+	Header       Header // of the first invocation
+	Measurements []perf.Measurement
+	Testimonies  []measure.Testimony
+	Resumed      bool
+
+	journal *journal.Journal
+}
+
+// entry is a line after the header.
+type entry struct {
+	Measurement *perf.Measurement  `json:"measurement,omitempty"`
+	Testimony   *measure.Testimony `json:"testimony,omitempty"`
+}
+
+// Open makes a folder the store of a sweep, or goes on with the sweep in it. The store belongs to this process until Close. Its
+// errors say what does not fit: another writer (journal.ErrBusy), another plan, a damaged log.
+func Open(dir string, h Header) (*Store, error) {
+	h.Schema = logSchema
+	j, lines, err := journal.Open(dir, logFile)
+	if err != nil {
+		return nil, fmt.Errorf("sweep store: %w", err)
+	}
+	s := &Store{Header: h, journal: j, Resumed: len(lines) > 0}
+	if s.Resumed {
+		err = s.read(lines, h)
+	} else {
+		err = j.Append(h)
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("sweep store %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// read takes over what the log holds.
+func (s *Store) read(lines [][]byte, want Header) error {
+	s.Header = Header{}
+	if err := json.Unmarshal(lines[0], &s.Header); err != nil || s.Header.Schema != logSchema {
+		return fmt.Errorf("%s is not the log of a sweep (want the schema %s); choose another folder", logFile, logSchema)
+	}
+	if err := s.Header.fits(want); err != nil {
+		return err
+	}
+	for i, line := range lines[1:] {
+		var e entry
+		if err := json.Unmarshal(line, &e); err != nil || (e.Measurement == nil) == (e.Testimony == nil) {
+			return fmt.Errorf("%s is damaged in line %d; remove the folder and measure again", logFile, i+2)
+		}
+		if e.Measurement != nil {
+			s.Measurements = append(s.Measurements, *e.Measurement)
+		} else {
+			s.Testimonies = append(s.Testimonies, *e.Testimony)
+		}
+	}
+	return nil
+}
+
+// fits tells what keeps a sweep from going on under h.
+func (h Header) fits(want Header) error {
+	differs := func(what string) error {
+		return fmt.Errorf("it holds a sweep with other %s; choose another folder, or remove this one", what)
+	}
+	a, err1 := json.Marshal(h.Plan)
+	b, err2 := json.Marshal(want.Plan)
+	switch {
+	case err1 != nil || err2 != nil || !bytes.Equal(a, b):
+		return differs("cells or settings")
+	case h.Class.ID != want.Class.ID:
+		return differs(fmt.Sprintf("hardware (%s, here is %s)", h.Class.ID, want.Class.ID))
+	case h.Version != want.Version || h.Environment.Commit != want.Environment.Commit:
+		return differs(fmt.Sprintf("build (%s, this is %s)", h.Version, want.Version))
+	}
+	return nil
+}
+
+// Add appends a measurement.
+func (s *Store) Add(m perf.Measurement) error {
+	if err := s.journal.Append(entry{Measurement: &m}); err != nil {
+		return err
+	}
+	s.Measurements = append(s.Measurements, m)
+	return nil
+}
+
+// AddTestimony appends what a witness run showed.
+func (s *Store) AddTestimony(t measure.Testimony) error {
+	if err := s.journal.Append(entry{Testimony: &t}); err != nil {
+		return err
+	}
+	s.Testimonies = append(s.Testimonies, t)
+	return nil
+}
+
+// Close releases the store.
+func (s *Store) Close() error { return s.journal.Close() }
