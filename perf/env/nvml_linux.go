@@ -34,7 +34,7 @@ func openNVML() (driver, error) {
 		return &library{shared.api}, nil
 	case nvml.ERROR_LIBRARY_NOT_FOUND:
 		if _, err := os.Stat(kernelDriver); err != nil {
-			return nil, &gpuError{backends.CudaUnavailable, "neither libnvidia-ml.so.1 nor " + kernelDriver + " is there: no NVIDIA driver"}
+			return nil, &gpuError{backends.CudaUnavailable, "no NVIDIA driver: libnvidia-ml.so.1 cannot be opened and " + kernelDriver + " is not there"}
 		}
 		return nil, &gpuError{backends.LibraryNotFound, "the NVIDIA kernel driver is loaded, but libnvidia-ml.so.1 cannot be opened " +
 			"(in a container, start it with the NVIDIA runtime and the capability utility)"}
