@@ -14,6 +14,11 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 
+# NVML's functions are bound when they are first called (perf/env/nvml_linux.go): a C toolchain that binds at the start by
+# default would make a program that needs an NVIDIA driver to start. The binding also refers to functions that are deprecated.
+export CGO_LDFLAGS ?= -O2 -g -Wl,-z,lazy
+export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
+
 .PHONY: all build run test lint deps bench fuzz generate clean
 all: build
 

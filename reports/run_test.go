@@ -19,7 +19,7 @@ func validate(t *testing.T, schema []byte, value any) error {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	ids := map[string]string{}
-	for _, source := range [][]byte{RunSchema, ManifestSchema, CapsSchema} {
+	for _, source := range [][]byte{RunSchema, ManifestSchema, CapsSchema, EnvironmentSchema} {
 		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(source))
 		if err != nil {
 			t.Fatal(err)

@@ -73,7 +73,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), exportCommand(), capsCommand(), configCommand(), versionCommand(),
+			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), exportCommand(), capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},
 	}

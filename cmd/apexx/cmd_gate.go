@@ -64,7 +64,7 @@ func policyFlags() []cli.Flag {
 
 // policyOf lays the flags over the policy of the machine's kind and checks it.
 func policyOf(c *cli.Context, w *workloadsOf) (gate.Policy, error) {
-	p := gate.DefaultPolicy(classOf(gatherEnvironment(c), w).Kind)
+	p := gate.DefaultPolicy(classOf(gatherEnvironment(c.Context, c.Bool("identify")), w).Kind)
 	if c.IsSet("delta") {
 		p.Delta = c.Float64("delta")
 		p.MaxResolution = 2.5 * p.Delta
@@ -165,7 +165,7 @@ func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head buil
 	if base.binary == head.binary && len(base.env) == 0 && len(head.env) == 0 {
 		r.Head.Workloads = r.Base.Workloads
 	}
-	where := gatherEnvironment(c)
+	where := gatherEnvironment(c.Context, c.Bool("identify"))
 	rec := &gate.Record{Schema: gate.SchemaID, When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w), Policy: policy, Cells: w.cells}
 	var oldest worker.Version

@@ -105,7 +105,7 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 }
 
 func sweepHeader(c *cli.Context, w *workloadsOf) (sweep.Header, error) {
-	where := gatherEnvironment(c)
+	where := gatherEnvironment(c.Context, c.Bool("identify"))
 	h := sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w)}
 	plan, err := planOf(w)

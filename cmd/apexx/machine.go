@@ -3,28 +3,12 @@ package main
 import (
 	"slices"
 
-	"github.com/urfave/cli/v2"
-
-	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
 // deviceBackends compute on a GPU; the others on the host's processors.
 var deviceBackends = []string{"cuda", "tensorrt"}
-
-// gatherEnvironment tells where this program measures, with the versions of the backends' libraries.
-func gatherEnvironment(c *cli.Context) env.Environment {
-	var libraries []env.Fact
-	for _, b := range execute.DetectCaps(c.Context).Backends {
-		for _, f := range b.Facts {
-			if b.Available && (f.Key == "version" || f.Key == "instruction_set") {
-				libraries = append(libraries, env.Fact{Key: b.Name + " " + f.Key, Value: f.Value})
-			}
-		}
-	}
-	return env.Gather(c.Context, env.Options{Identify: c.Bool("identify"), Libraries: libraries})
-}
 
 // onDevice tells whether any cell computes on a GPU.
 func (w *workloadsOf) onDevice() bool {

@@ -4,6 +4,7 @@
 //	apexx matrix   several backends against each other over many cases, with a report
 //	apexx export   the model as one ONNX file with a manifest
 //	apexx caps     what this machine can run, and why not the rest
+//	apexx env      where measurements are made here: hardware, versions, GPUs, class of machines
 //	apexx config   show or validate a configuration
 //	apexx version  versions of the program and of what it is built from
 //

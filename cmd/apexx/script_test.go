@@ -58,6 +58,8 @@ func TestScripts(t *testing.T) {
 				return cgoEnabled && (os.Getenv("APEXX_ORT_LIB") != "" || exists(filepath.Join(dir, "libonnxruntime.so.1"))), nil
 			case "full":
 				return exists("/dev/full"), nil
+			case "nvidia":
+				return exists("/proc/driver/nvidia/version") || exists("/usr/lib/wsl/lib/libnvidia-ml.so.1"), nil
 			case "proc":
 				return exists("/proc/self/stat"), nil
 			}

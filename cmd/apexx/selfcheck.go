@@ -39,7 +39,7 @@ func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
 	if err != nil {
 		return err
 	}
-	where := gatherEnvironment(c)
+	where := gatherEnvironment(c.Context, c.Bool("identify"))
 	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: classOf(where, w), Policy: policy, Cells: w.cells}
 	log, lines, err := journal.Open(dir, trialFile)
 	if err != nil {

@@ -1,5 +1,13 @@
 package env
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strings"
+)
+
 // Kind is what decides how well a machine can be trusted with small differences.
 type Kind string
 
@@ -23,15 +31,108 @@ func (k Kind) Delta() float64 {
 }
 
 // Class names the machines on which numbers may be compared with each other. It holds what is a property of the hardware and
-// its settings; versions of drivers and libraries are recorded beside it, so that an upgrade does not orphan a baseline.
+// its settings; versions of drivers and libraries are recorded beside it (Fingerprint), so that an upgrade does not orphan a
+// baseline.
 type Class struct {
 	Kind        Kind    `json:"kind"`
-	ID          string  `json:"id"` // such as cpu-amd-epyc-2c or gpu-nvidia-h200-132sm-700w-ecc-nomig; fit for a file name
+	ID          string  `json:"id"` // such as cpu-amd-epyc-2c or gpu-unlocked-nvidia-h200-132sm-700w-ecc-nomig--amd-epyc-9654-16c
 	CPU         string  `json:"cpu"`
-	Cores       int     `json:"cores"`
+	Cores       int     `json:"cores"` // processors at work: those that the process may use, or its threads where they are fewer
 	GPU         string  `json:"gpu,omitempty"`
 	SMs         int     `json:"sms,omitempty"`
-	PowerLimitW float64 `json:"power_limit_w,omitempty"`
+	PowerLimitW float64 `json:"power_limit_w,omitempty"` // rounded to whole watts
 	ECC         string  `json:"ecc,omitempty"`
 	MIG         string  `json:"mig,omitempty"`
+}
+
+// Classify returns the class of a machine for backends that compute on the given GPU of e, or on its processors for nil. Threads
+// are those of a session, 0 for one per processor.
+func Classify(e Environment, threads int, gpu *GPU) Class {
+	c := Class{Kind: SharedCPU, CPU: cleanModel(e.CPU.Model), Cores: e.CPU.Cores}
+	if threads > 0 {
+		c.Cores = min(threads, c.Cores)
+	}
+	if gpu != nil {
+		c.Kind = UnlockedGPU
+		if gpu.ClocksLocked {
+			c.Kind = LockedGPU
+		}
+		c.GPU, c.SMs, c.PowerLimitW = cleanModel(gpu.Name), gpu.SMs, math.Round(gpu.PowerLimitW)
+		c.ECC, c.MIG = gpu.ECC, gpu.MIG
+	}
+	c.ID = c.slug()
+	return c
+}
+
+// cleanModel removes the marks and blanks that vendors put into the names of their products.
+func cleanModel(name string) string {
+	name = strings.NewReplacer("(R)", " ", "(r)", " ", "(TM)", " ", "(tm)", " ", "®", " ", "™", " ", " @ ", " ").Replace(name)
+	if name = strings.Join(strings.Fields(name), " "); name == "" {
+		return "unknown"
+	}
+	return name
+}
+
+// slug writes the class as a name that is fit for a file on every system: small letters, digits, dots, hyphens, underscores.
+// Distinct classes have distinct names: every part is at a fixed place from the end, the GPU's and the processor's parts are
+// joined by a double hyphen, and the name of a model is written so that it can be read back (see slugModel).
+func (c Class) slug() string {
+	host := fmt.Sprintf("%s-%dc", slugModel(c.CPU), c.Cores)
+	if c.Kind == SharedCPU {
+		return fmt.Sprintf("%s-%s", c.Kind, host)
+	}
+	return fmt.Sprintf("%s-%s-%dsm-%.0fw-%s-%s--%s", c.Kind, slugModel(c.GPU), c.SMs, c.PowerLimitW,
+		slugMode("ecc", c.ECC), slugMode("mig", c.MIG), host)
+}
+
+// slugMode writes on, off and "" (not told) as ecc, noecc and anyecc.
+func slugMode(name, mode string) string {
+	switch mode {
+	case "on":
+		return name
+	case "off":
+		return "no" + name
+	}
+	return "any" + name
+}
+
+// longestModel bounds a model's part of a file name.
+const longestModel = 64
+
+// slugModel writes the name of a model in small letters, with a hyphen for a blank and an underscore for a hyphen. Names that
+// cannot be read back from that, because they hold other characters or are long, get the start of their SHA-256 appended.
+// Names that differ in the case of letters alone are one model.
+func slugModel(name string) string {
+	var b strings.Builder
+	exact := len(name) <= longestModel
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.':
+			b.WriteRune(r)
+		case r == ' ':
+			b.WriteByte('-')
+		case r == '-':
+			b.WriteByte('_')
+		default:
+			exact = false
+		}
+	}
+	slug := b.String()
+	if exact {
+		return slug
+	}
+	sum := sha256.Sum256([]byte(strings.ToLower(name)))
+	words := strings.FieldsFunc(slug[:min(len(slug), longestModel)], func(r rune) bool { return r == '-' })
+	return strings.Join(append(words, "x"+hex.EncodeToString(sum[:4])), "-")
+}
+
+// Fingerprint names the software under which a machine's numbers were measured: system, kernel, Go, driver and libraries, such
+// as "linux/amd64 6.8.0; go1.26.8; driver 580.95.05; onnxruntime 1.30.0". It is recorded beside the class: when it changes, the
+// numbers may change with it, and the machine stays in its class.
+func Fingerprint(e Environment) string {
+	parts := []string{strings.TrimSpace(e.OS + "/" + e.Arch + " " + e.Kernel), e.Go}
+	for _, l := range e.Libraries {
+		parts = append(parts, l.Key+" "+l.Value)
+	}
+	return strings.Join(parts, "; ")
 }

@@ -1,0 +1,119 @@
+package env
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestClassify(t *testing.T) {
+	e := Environment{CPU: CPU{Model: "Intel(R) Xeon(R) CPU @ 2.20GHz", Cores: 16, Total: 64}}
+	h := GPU{Name: "NVIDIA H200", SMs: 132, PowerLimitW: 699.9, ECC: "on", MIG: "off"}
+	locked, bare := h, GPU{Name: "Tesla T4"}
+	locked.ClocksLocked = true
+	for name, tt := range map[string]struct {
+		threads int
+		gpu     *GPU
+		want    Class
+	}{
+		"processors":   {0, nil, Class{Kind: SharedCPU, ID: "cpu-intel-xeon-cpu-2.20ghz-16c", CPU: "Intel Xeon CPU 2.20GHz", Cores: 16}},
+		"few threads":  {4, nil, Class{Kind: SharedCPU, ID: "cpu-intel-xeon-cpu-2.20ghz-4c", CPU: "Intel Xeon CPU 2.20GHz", Cores: 4}},
+		"many threads": {99, nil, Class{Kind: SharedCPU, ID: "cpu-intel-xeon-cpu-2.20ghz-16c", CPU: "Intel Xeon CPU 2.20GHz", Cores: 16}},
+		"unlocked": {0, &h, Class{Kind: UnlockedGPU, ID: "gpu-unlocked-nvidia-h200-132sm-700w-ecc-nomig--intel-xeon-cpu-2.20ghz-16c", CPU: "Intel Xeon CPU 2.20GHz",
+			Cores: 16, GPU: "NVIDIA H200", SMs: 132, PowerLimitW: 700, ECC: "on", MIG: "off"}},
+		"locked": {2, &locked, Class{Kind: LockedGPU, ID: "gpu-locked-nvidia-h200-132sm-700w-ecc-nomig--intel-xeon-cpu-2.20ghz-2c", CPU: "Intel Xeon CPU 2.20GHz",
+			Cores: 2, GPU: "NVIDIA H200", SMs: 132, PowerLimitW: 700, ECC: "on", MIG: "off"}},
+		"tells little": {0, &bare, Class{Kind: UnlockedGPU, ID: "gpu-unlocked-tesla-t4-0sm-0w-anyecc-anymig--intel-xeon-cpu-2.20ghz-16c", CPU: "Intel Xeon CPU 2.20GHz",
+			Cores: 16, GPU: "Tesla T4"}},
+	} {
+		if got := Classify(e, tt.threads, tt.gpu); got != tt.want {
+			t.Errorf("%s:\n got %+v\nwant %+v", name, got, tt.want)
+		}
+	}
+	for kind, want := range map[Kind]float64{LockedGPU: 0.02, UnlockedGPU: 0.03, SharedCPU: 0.08} {
+		if kind.Delta() != want {
+			t.Errorf("δ of %s is %g, want %g", kind, kind.Delta(), want)
+		}
+	}
+}
+
+func TestModelNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"AMD EPYC 9654 96-Core Processor": "cpu-amd-epyc-9654-96_core-processor-1c",
+		"  Apple   M3 ":                   "cpu-apple-m3-1c",
+		"":                                "cpu-unknown-1c",
+		"(R)":                             "cpu-unknown-1c",
+		"arm 0x41:0xd0c":                  "cpu-arm-0x410xd0c-x", // followed by a digest
+		"../../etc/passwd":                "cpu-....etcpasswd-x",
+		"Ускоритель":                      "cpu-x",
+	} {
+		got := Classify(Environment{CPU: CPU{Model: name, Cores: 1}}, 0, nil).ID
+		if strings.HasSuffix(want, "-x") && regexp.MustCompile("^"+regexp.QuoteMeta(want)+"[0-9a-f]{8}-1c$").MatchString(got) {
+			continue
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestClassIDsAreDistinct draws machines from names that were made to collide and checks that an ID stands for one class alone,
+// that it is stable, and that it is fit for a file name everywhere.
+func TestClassIDsAreDistinct(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	words := []string{"a", "b", "1", "2c", "132sm", "700w", "ecc", "noecc", "anyecc", "mig", "nomig", "-", "--", "x", ".", "/", ":", "é", " ", "_", "A", "xdeadbeef",
+		strings.Repeat("long", 20)}
+	name := func() string {
+		var b strings.Builder
+		for range 1 + random.IntN(4) {
+			b.WriteString(words[random.IntN(len(words))])
+			if random.IntN(2) == 0 {
+				b.WriteByte(' ')
+			}
+		}
+		return b.String()
+	}
+	modes := []string{"", "on", "off"}
+	fit := regexp.MustCompile(`^[a-z0-9._-]{1,200}$`)
+	seen := map[string]string{}
+	for range 40_000 {
+		e := Environment{CPU: CPU{Model: name(), Cores: 1 + random.IntN(3)}}
+		var g *GPU
+		if random.IntN(3) > 0 {
+			g = &GPU{Name: name(), SMs: random.IntN(2) * 132, PowerLimitW: float64(random.IntN(2) * 700), ECC: modes[random.IntN(3)],
+				MIG: modes[random.IntN(3)], ClocksLocked: random.IntN(2) == 0}
+		}
+		c := Classify(e, random.IntN(3), g)
+		if !fit.MatchString(c.ID) || c.ID != Classify(e, c.Cores, g).ID {
+			t.Fatalf("%+v: ID %q", c, c.ID)
+		}
+		class := c
+		class.ID = ""
+		text := strings.ToLower(fmt.Sprintf("%+v", class)) // case does not distinguish models
+		if other, ok := seen[c.ID]; ok && other != text {
+			t.Fatalf("%s stands for\n%s and\n%s", c.ID, other, text)
+		}
+		seen[c.ID] = text
+	}
+	if len(seen) < 10_000 {
+		t.Errorf("only %d classes were drawn", len(seen))
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	e := Environment{OS: "linux", Arch: "amd64", Kernel: "6.8.0", Go: "go1.26.8", Libraries: []Fact{{"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}}}
+	const want = "linux/amd64 6.8.0; go1.26.8; driver 580.95.05; onnxruntime 1.30.0"
+	if got := Fingerprint(e); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	same := e
+	same.Host, same.LoadAverage, same.CPU.Cores, same.Commit, same.Container = "x", [3]float64{1}, 9, "abc", "docker"
+	if Fingerprint(same) != want {
+		t.Error("the fingerprint depends on more than software")
+	}
+	if got := Fingerprint(Environment{OS: "plan9", Arch: "386", Go: "go1"}); got != "plan9/386; go1" {
+		t.Error(got)
+	}
+}

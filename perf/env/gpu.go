@@ -1,0 +1,165 @@
+package env
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// gatherGPUs fills in the devices and the driver's versions, or the reason why there are none. A driver that does not answer
+// is left behind when ctx ends.
+func (h host) gatherGPUs(ctx context.Context, e *Environment) {
+	type answer struct {
+		gpus      []GPU
+		libraries []Fact
+		problems  []string
+		err       error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		lib, err := h.nvml()
+		if err != nil {
+			done <- answer{err: err}
+			return
+		}
+		defer lib.Close()
+		var a answer
+		a.gpus, a.problems, a.err = readGPUs(lib, patience(settlePolls, h.sleep))
+		a.libraries = driverVersions(lib)
+		done <- a
+	}()
+	var a answer
+	select {
+	case a = <-done:
+	case <-ctx.Done():
+		a.err = &gpuError{backends.CudaQueryFailed, "the NVIDIA driver did not answer: " + context.Cause(ctx).Error()}
+	}
+	if a.err != nil {
+		var why *gpuError
+		if !errors.As(a.err, &why) {
+			why = &gpuError{backends.CudaQueryFailed, a.err.Error()}
+		}
+		e.GPUReason, e.GPUDetail = string(why.reason), why.detail
+	} else {
+		e.GPUs, e.GPUDetail = a.gpus, strings.Join(a.problems, "; ")
+	}
+	e.Libraries = append(e.Libraries, a.libraries...)
+}
+
+func driverVersions(lib driver) []Fact {
+	var out []Fact
+	if v, err := lib.CUDAVersion(); err == nil {
+		out = append(out, Fact{"cuda_driver", v})
+	}
+	if v, err := lib.Version(); err == nil {
+		out = append(out, Fact{"driver", v})
+	}
+	return out
+}
+
+// readGPUs describes every device. Those that do not even tell their name, such as one that fell off the bus, are left out
+// and named in problems; if all are, that is the error. For wait see clocksLocked.
+func readGPUs(lib driver, wait func() bool) (gpus []GPU, problems []string, err error) {
+	count, err := lib.DeviceCount()
+	if err != nil {
+		return nil, nil, &gpuError{backends.CudaQueryFailed, err.Error()}
+	}
+	if count == 0 {
+		return nil, nil, &gpuError{backends.CudaDeviceNotFound, "the NVIDIA driver is there and shows no device"}
+	}
+	version, _ := lib.Version() // "" where it does not tell
+	for i := range count {
+		d, err := lib.Device(i)
+		name := ""
+		if err == nil {
+			name, err = d.Name()
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("device %d: %v", i, err))
+			continue
+		}
+		g := readGPU(d, wait)
+		g.Index, g.Name, g.Driver = i, name, version
+		gpus = append(gpus, g)
+	}
+	if len(gpus) == 0 {
+		return nil, nil, &gpuError{backends.CudaQueryFailed, strings.Join(problems, "; ")}
+	}
+	return gpus, problems, nil
+}
+
+// readGPU asks a device for everything but its name. What it does not tell stays zero.
+func readGPU(d device, wait func() bool) GPU {
+	var g GPU
+	g.UUID, _ = d.UUID()
+	if bytes, err := d.MemoryBytes(); err == nil {
+		g.MemoryBytes = int64(bytes)
+	}
+	if mw, err := d.PowerLimitMilliwatts(); err == nil {
+		g.PowerLimitW = float64(mw) / 1000
+	}
+	g.ECC, g.MIG = mode(d.ECC()), mode(d.MIG())
+	g.SMs = multiprocessors(d, g.MIG == "on")
+	g.MaxSMClockMHz, _ = d.MaxSMClockMHz()
+	g.ClocksLocked, g.ClocksEvidence = clocksLocked(d, wait)
+	if ids, err := d.Processes(); err == nil {
+		g.OtherProcesses = countOthers(ids)
+	}
+	return g
+}
+
+func mode(on bool, err error) string {
+	switch {
+	case err != nil:
+		return ""
+	case on:
+		return "on"
+	}
+	return "off"
+}
+
+// countOthers counts the distinct processes but this one.
+func countOthers(ids []int) int {
+	others := map[int]bool{}
+	for _, id := range ids {
+		if id != os.Getpid() {
+			others[id] = true
+		}
+	}
+	return len(others)
+}
+
+// multiprocessors returns the number of streaming multiprocessors. NVML tells it of MIG instances alone
+// (nvmlDeviceGetAttributes; a process can use one instance, by default the first). Of a whole device it tells the CUDA cores
+// (nvmlDeviceGetNumGpuCores), which are a fixed number per multiprocessor of the architecture.
+func multiprocessors(d device, mig bool) int {
+	if mig {
+		n, _ := d.InstanceSMs()
+		return n
+	}
+	cores, err1 := d.CUDACores()
+	c, err2 := d.ComputeCapability()
+	perSM := coresPerSM(c)
+	if err1 != nil || err2 != nil || perSM == 0 || cores%perSM != 0 {
+		return 0
+	}
+	return cores / perSM
+}
+
+// coresPerSM returns the single-precision cores of a multiprocessor: the results per clock cycle of 32-bit floating-point
+// addition in the CUDA C++ Programming Guide, "Throughput of Native Arithmetic Instructions". 0 for architectures that are not
+// in it.
+func coresPerSM(c capability) int {
+	switch c {
+	case capability{6, 0}, capability{7, 0}, capability{7, 2}, capability{7, 5}, capability{8, 0}:
+		return 64
+	case capability{5, 0}, capability{5, 2}, capability{5, 3}, capability{6, 1}, capability{6, 2}, capability{8, 6}, capability{8, 7},
+		capability{8, 9}, capability{9, 0}, capability{10, 0}, capability{10, 3}, capability{11, 0}, capability{12, 0}, capability{12, 1}:
+		return 128
+	}
+	return 0
+}

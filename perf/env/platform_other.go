@@ -1,0 +1,9 @@
+//go:build !linux && !darwin
+
+package env
+
+import "runtime"
+
+func fillPlatform(*Environment) {}
+
+func allowedProcessors() []int { return firstProcessors(runtime.NumCPU()) }
