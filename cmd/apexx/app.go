@@ -73,7 +73,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), exportCommand(), capsCommand(), configCommand(), versionCommand(),
+			runCommand(), matrixCommand(), baselineCommand(), exportCommand(), capsCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},
 	}
@@ -110,9 +110,15 @@ func strict(commands []*cli.Command) {
 			}
 			continue
 		}
-		action := c.Action
+		action, files := c.Action, c.ArgsUsage != ""
 		c.Action = func(ctx *cli.Context) error {
-			if ctx.NArg() > 0 && !ctx.Bool("help") {
+			if files { // urfave/cli takes a flag behind a file for a file
+				for _, a := range ctx.Args().Slice() {
+					if strings.HasPrefix(a, "-") {
+						return usagef("flag %s follows a file; flags come first (see %s --help)", a, ctx.Command.HelpName)
+					}
+				}
+			} else if ctx.NArg() > 0 && !ctx.Bool("help") {
 				return usagef("unexpected argument %q (every value belongs to a flag; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
 			}
 			return action(ctx)
