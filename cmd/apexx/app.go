@@ -88,8 +88,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	return app
 }
 
-const exitCodeTable = `Exit codes: 0 pass · 1 parity failure · 2 wrong usage or bad input · 5 backend or environment unavailable ·
-6 internal error, crash or hang · 130 interrupted.
+const exitCodeTable = `Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input · 3 inconclusive · 4 no baseline ·
+5 backend or environment unavailable · 6 internal error, crash or hang · 130 interrupted.
 
 Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
 those backends, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, NO_COLOR turns colours off.`
