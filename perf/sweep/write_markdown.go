@@ -9,7 +9,7 @@ import (
 )
 
 // WriteMarkdown writes a result as GitHub-flavoured Markdown: where and how it was measured, then a table per backend in the
-// order of the plan. Cells that were not measured keep their row with the reason.
+// order of the plan, and below it the cells that were not measured, by reason.
 func WriteMarkdown(w io.Writer, r *Result) error {
 	var s strings.Builder
 	measured := 0
@@ -77,27 +77,47 @@ func circumstances(r *Result) [][2]string {
 	}
 }
 
+// markdownTable writes a row per measured cell, then the others by the reason why they are not.
 func markdownTable(s *strings.Builder, cells []*CellResult) {
-	s.WriteString("| workload | p50 ms | p90 ms | p95 ms | p99 ms | images/s | spread | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n" +
-		"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
+	var reasons []string
+	without := map[string][]string{}
+	rows := 0
 	for _, c := range cells {
-		fmt.Fprintf(s, "| %s |", escapeMarkdown(c.Cell.Workload()))
-		if c.Summary == nil || c.State != perf.Measured {
-			fmt.Fprintf(s, " **%s** %s |%s %s |\n", c.State, escapeMarkdown(why(c)), strings.Repeat(" |", 10), escapeMarkdown(c.Parity.State))
+		if c.State != perf.Measured || c.Summary == nil {
+			reason := strings.TrimSuffix(string(c.State)+": "+why(c), ": ")
+			if without[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			without[reason] = append(without[reason], c.Cell.Workload())
 			continue
 		}
-		m := c.Summary
-		p99 := "–"
-		if m.P99 != nil {
-			p99 = digits(*m.P99)
+		if rows == 0 {
+			s.WriteString("| workload | p50 ms | p90 ms | p95 ms | p99 ms | images/s | spread | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n" +
+				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
 		}
-		device := "–"
-		if c.DevicePeakBytes > 0 {
-			device = mib(c.DevicePeakBytes)
-		}
-		fmt.Fprintf(s, " %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %.4g | %s |\n", digits(m.P50), digits(m.P90), digits(m.P95), p99, digits(m.Throughput),
-			100*m.Spread, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes), device, c.AllocsPerRun, escapeMarkdown(c.Parity.State))
+		rows++
+		markdownRow(s, c)
 	}
+	if rows > 0 && len(reasons) > 0 {
+		s.WriteByte('\n')
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(s, "- %d not measured, **%s**: %s\n", len(without[reason]), escapeMarkdown(reason), escapeMarkdown(strings.Join(without[reason], ", ")))
+	}
+}
+
+func markdownRow(s *strings.Builder, c *CellResult) {
+	m := c.Summary
+	p99, device := "–", "–"
+	if m.P99 != nil {
+		p99 = digits(*m.P99)
+	}
+	if c.DevicePeakBytes > 0 {
+		device = mib(c.DevicePeakBytes)
+	}
+	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
+		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), 100*m.Spread, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
+		device, c.AllocsPerRun, escapeMarkdown(c.Parity.State))
 }
 
 // why says in a few words why a cell has no numbers.
