@@ -19,7 +19,8 @@ func validate(t *testing.T, schema []byte, value any) error {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	ids := map[string]string{}
-	for _, source := range [][]byte{RunSchema, ManifestSchema, CapsSchema, EnvironmentSchema} {
+	for _, source := range [][]byte{RunSchema, ManifestSchema, CapsSchema, EnvironmentSchema, PerfSchema, SweepSchema, GateSchema, BaselineSchema,
+		SuitesSchema, CompareSchema, TrendArtifactSchema} {
 		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(source))
 		if err != nil {
 			t.Fatal(err)

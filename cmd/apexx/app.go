@@ -73,7 +73,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), exportCommand(), capsCommand(), envCommand(), configCommand(), versionCommand(),
+			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), exportCommand(), capsCommand(),
+			envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},
 	}
@@ -88,8 +89,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	return app
 }
 
-const exitCodeTable = `Exit codes: 0 pass · 1 parity failure · 2 wrong usage or bad input · 5 backend or environment unavailable ·
-6 internal error, crash or hang · 130 interrupted.
+const exitCodeTable = `Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input · 3 inconclusive · 4 no baseline ·
+5 backend or environment unavailable · 6 internal error, crash or hang · 130 interrupted.
 
 Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
 those backends, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, NO_COLOR turns colours off.`
@@ -110,9 +111,15 @@ func strict(commands []*cli.Command) {
 			}
 			continue
 		}
-		action := c.Action
+		action, files := c.Action, c.ArgsUsage != ""
 		c.Action = func(ctx *cli.Context) error {
-			if ctx.NArg() > 0 && !ctx.Bool("help") {
+			if files { // urfave/cli takes a flag behind a file for a file
+				for _, a := range ctx.Args().Slice() {
+					if strings.HasPrefix(a, "-") {
+						return usagef("flag %s follows a file; flags come first (see %s --help)", a, ctx.Command.HelpName)
+					}
+				}
+			} else if ctx.NArg() > 0 && !ctx.Bool("help") {
 				return usagef("unexpected argument %q (every value belongs to a flag; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
 			}
 			return action(ctx)

@@ -77,7 +77,8 @@ func runSweep(c *cli.Context) (err error) {
 
 // finishSweep writes the results, prints the table and finds the exit code.
 func finishSweep(c *cli.Context, r *sweep.Result) error {
-	var files []string; var err error
+	var files []string
+	var err error
 	if err != nil {
 		return err
 	}

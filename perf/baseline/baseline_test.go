@@ -1,0 +1,249 @@
+package baseline
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/sweep"
+	"github.com/apex-x/apexx/perf/sweep/sweeptest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares text with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update rewrites it):\n%s", path, got)
+	}
+}
+
+var sum = strings.Repeat("0a", 32)
+
+// result is a sweep of two backends with enough samples for p95.
+func result() *sweep.Result {
+	return sweeptest.New(11, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete, perf.TilePack}})
+}
+
+func newBaseline(t *testing.T, r *sweep.Result) *Baseline {
+	t.Helper()
+	b, err := New(r, sum, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestNew(t *testing.T) {
+	r := result()
+	b := newBaseline(t, r)
+	if b.Delta != 0.08 || b.Noise != nil || b.Class != r.Class || b.Provenance.Commit != r.Environment.Commit || b.Provenance.ResultSHA256 != sum {
+		t.Errorf("%+v", b)
+	}
+	name := "ort/nano/fp32/256x256/b1/complete"
+	i := slices.IndexFunc(r.Cells, func(c sweep.CellResult) bool { return c.Name == name })
+	if got, want := b.Metrics[name+".p50_ms"], (Metric{r.Cells[i].Summary.P50, 0.75, 2}); got != want {
+		t.Errorf("p50 %+v, want %+v", got, want)
+	}
+	if got, want := b.Metrics[name+".p95_ms"], (Metric{r.Cells[i].Summary.P95, 1, 5}); got != want {
+		t.Errorf("p95 %+v, want %+v", got, want)
+	}
+	if len(b.Metrics) != 8 || len(b.Cells()) != 4 || b.Cells()[0].String() != name {
+		t.Errorf("%d metrics, cells %v", len(b.Metrics), b.Cells())
+	}
+	var file bytes.Buffer
+	if err := b.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "baseline.json", file.Bytes())
+	read, err := Read(&file)
+	if err != nil || !reflect.DeepEqual(read, b) {
+		t.Errorf("reading gave %+v, %v", read, err)
+	}
+}
+
+func TestNewOptions(t *testing.T) {
+	ratio, abs := 0.1, 0.0
+	b, err := New(result(), sum, Options{Ratio: &ratio, AbsMS: &abs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range b.Metrics {
+		if m.MaxRegressionRatio != 0.1 || m.MaxRegressionAbsMS != 0 {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// TestP95Samples checks the constant against its formula.
+func TestP95Samples(t *testing.T) {
+	doubt := func(n float64) float64 { return math.Pow(0.95, n) * (1 + n*0.05/0.95) }
+	if doubt(p95Samples) > 0.01 || doubt(p95Samples-1) <= 0.01 {
+		t.Errorf("%d samples leave %g, one less %g", p95Samples, doubt(p95Samples), doubt(p95Samples-1))
+	}
+	r := sweeptest.New(1, sweeptest.Spec{Sides: []int{256}, Replicates: 1, Samples: p95Samples - 1})
+	for name := range newBaseline(t, r).Metrics {
+		if !strings.HasSuffix(name, ".p50_ms") {
+			t.Errorf("%s of %d samples", name, p95Samples-1)
+		}
+	}
+}
+
+func TestTolerance(t *testing.T) {
+	for _, tt := range []struct {
+		kind       env.Kind
+		scope      perf.Scope
+		p95        bool
+		ratio, abs float64
+	}{
+		{env.SharedCPU, perf.TilePack, false, 0.75, 2}, {env.SharedCPU, perf.Complete, false, 0.75, 2}, {env.SharedCPU, perf.Complete, true, 1, 5},
+		{env.LockedGPU, perf.TilePack, false, 0.6, 0.25}, {env.UnlockedGPU, perf.SSMScan, true, 0.8, 0.5},
+		{env.LockedGPU, perf.Network, false, 0.5, 1}, {env.LockedGPU, perf.Complete, true, 0.5, 2},
+	} {
+		if ratio, abs := Tolerance(tt.kind, tt.scope, tt.p95); ratio != tt.ratio || abs != tt.abs {
+			t.Errorf("%+v: %g, %g", tt, ratio, abs)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	crash := func(r *sweep.Result) {
+		m := &r.Measurements[0]
+		m.State, m.Samples = perf.Crashed, nil
+		r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = perf.Crashed, 4, 160
+	}
+	for name, tt := range map[string]struct {
+		breaks func(*sweep.Result)
+		want   string
+	}{
+		"nothing": {func(r *sweep.Result) { r.Cells, r.Plan.Cells, r.Measurements = nil, nil, nil }, "has no cells"},
+		"crashed": {crash, "cell reference/nano/fp32/256x256/b1/complete is crashed"},
+		"unsupported": {func(r *sweep.Result) {
+			*r = *sweeptest.New(1, sweeptest.Spec{Backends: []string{"reference", "cuda"}})
+		}, "is unsupported (worker_not_found)"},
+		"parity":   {func(r *sweep.Result) { r.Cells[1].Parity.State = "fail" }, `has parity "fail"`},
+		"unproven": {func(r *sweep.Result) { r.Cells[1].Parity.State = "" }, `has parity ""`},
+		"budget": {func(r *sweep.Result) {
+			r.Cells[0].Work.Budgets["b1"] = perf.Budget{Spent: 17, Limit: 16, Over: true}
+		}, "spent 17 of budget b1, which is 16"},
+		"unfinished": {func(r *sweep.Result) {
+			r.Measurements = r.Measurements[1:]
+			r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = 4, 160
+		}, "has 4 of the planned 5 replicates"},
+		"dirty":   {func(r *sweep.Result) { r.Environment.Dirty = true }, "--allow-dirty"},
+		"unsound": {func(r *sweep.Result) { r.Measurements[0].Samples[0] = math.NaN() }, "NaN"},
+	} {
+		r := result()
+		tt.breaks(r)
+		if b, err := New(r, sum, Options{}); err == nil || b != nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+	dirty := result()
+	dirty.Environment.Dirty = true
+	if b, err := New(dirty, sum, Options{AllowDirty: true}); err != nil || !b.Provenance.Dirty {
+		t.Errorf("allowed: %v", err)
+	}
+}
+
+// TestRuleOfTheOriginal has the numbers of spec/perf.md 13 and 6.
+func TestRuleOfTheOriginal(t *testing.T) {
+	value := func(f float64) *float64 { return &f }
+	for _, tt := range []struct {
+		m     Metric
+		value *float64
+		want  string
+		ratio *float64
+	}{
+		{Metric{1, 0.5, 0}, value(1.2), CheckPass, value(0.2)},
+		{Metric{1, 0.5, 0}, value(1.5), CheckPass, value(0.5)}, // not greater
+		{Metric{1, 0.5, 0}, value(2.1), CheckFail, value(1.1)},
+		{Metric{1, 0.5, 0}, value(0.1), CheckPass, value(-0.9)},
+		{Metric{0.3, 0.6, 0.25}, value(0.73), CheckPass, value(0.73/0.3 - 1)},
+		{Metric{0.3, 0.6, 0.25}, value(0.74), CheckFail, value(0.74/0.3 - 1)},
+		{Metric{0, 0.5, 1}, value(1), CheckPass, nil},
+		{Metric{1, 0.5, 0}, value(math.Inf(1)), CheckFail, value(math.Inf(1))},
+		{Metric{1, 0.5, 0}, nil, CheckMissing, nil},
+	} {
+		k := check("m", tt.m, tt.value, "")
+		if k.Status != tt.want || (k.Ratio == nil) != (tt.ratio == nil) || k.Ratio != nil && math.Abs(*k.Ratio-*tt.ratio) > 1e-12 {
+			t.Errorf("%+v %v: %+v", tt.m, tt.value, k)
+		}
+	}
+	if k := check("m", Metric{1, 0.5, 0}, value(math.NaN()), ""); k.Status != CheckFail {
+		t.Errorf("NaN: %+v", k)
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	r := result()
+	b := newBaseline(t, r)
+	if _, err := Find(dir, r.Class); !errors.Is(err, ErrNoBaseline) || !strings.Contains(err.Error(), "cpu-amd-epyc-2c.json") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if err := b.WriteFile(Path(dir, r.Class)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Find(dir, r.Class); err != nil || !reflect.DeepEqual(got, b) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	other := r.Class
+	other.ID = "cpu-other"
+	if err := b.WriteFile(Path(dir, other)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Find(dir, other); err == nil || errors.Is(err, ErrNoBaseline) || !strings.Contains(err.Error(), "rename it to cpu-amd-epyc-2c.json") {
+		t.Errorf("a misnamed file: %v", err)
+	}
+	other.ID = "../x"
+	if _, err := Find(dir, other); err == nil || errors.Is(err, ErrNoBaseline) {
+		t.Errorf("a class that is a path: %v", err)
+	}
+	if err := os.WriteFile(Path(dir, r.Class), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Find(dir, r.Class); err == nil || errors.Is(err, ErrNoBaseline) || !strings.Contains(err.Error(), "ends too early") {
+		t.Errorf("a truncated file: %v", err)
+	}
+}
+
+func TestWriteFileRefusesUnsound(t *testing.T) {
+	b := newBaseline(t, result())
+	b.Metrics = nil
+	path := filepath.Join(t.TempDir(), "b.json")
+	if err := b.WriteFile(path); err == nil || !strings.Contains(err.Error(), "no metrics") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("it was written")
+	}
+}
+
+func noise() *Noise {
+	return &Noise{BlockSD: 0.02, TailShare: 0.05, TailScale: 6, ProcessSD: 0.015, Blocks: 200, Measured: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+}

@@ -1,0 +1,135 @@
+package sweep_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/sweep"
+	"github.com/apex-x/apexx/perf/sweep/sweeptest"
+)
+
+func small() *sweep.Result {
+	return sweeptest.New(3, sweeptest.Spec{Backends: []string{"reference", "cuda"}, Sides: []int{256}, Scopes: []perf.Scope{perf.Complete, perf.TilePack},
+		Replicates: 2, Samples: 3})
+}
+
+func TestValidateRefuses(t *testing.T) {
+	nan := math.NaN()
+	for name, tt := range map[string]struct {
+		breaks func(*sweep.Result)
+		want   string
+	}{
+		"another schema":      {func(r *sweep.Result) { r.Schema = "apexx.sweep/2" }, `schema is "apexx.sweep/2", want "apexx.sweep/1"`},
+		"no time":             {func(r *sweep.Result) { r.When = r.When.AddDate(-2025, -2, 0).Add(-12 * 3600e9) }, "when is missing"},
+		"no replicates":       {func(r *sweep.Result) { r.Plan.Replicates = 0 }, "0 replicates"},
+		"class kind":          {func(r *sweep.Result) { r.Class.Kind = "tpu" }, `class.kind is "tpu"`},
+		"class id":            {func(r *sweep.Result) { r.Class.ID = "../../etc/passwd" }, "not fit for a file name"},
+		"NaN sample":          {func(r *sweep.Result) { r.Measurements[0].Samples[1] = nan }, "measurements[0].samples_ns[1] is NaN"},
+		"infinite summary":    {func(r *sweep.Result) { r.Cells[0].Summary.P90 = math.Inf(1) }, "cells[0].summary.p90_ms is +Inf"},
+		"negative memory":     {func(r *sweep.Result) { r.Cells[1].HostPeakBytes = -1 }, "cells[1].host_peak_bytes is -1"},
+		"negative budget":     {func(r *sweep.Result) { r.Cells[0].Work.Budgets["b1"] = perf.Budget{Spent: -2} }, "cells[0].work.budgets.b1.spent is -2"},
+		"negative replicate":  {func(r *sweep.Result) { r.Measurements[0].Replicate = -1 }, "measurements[0].replicate is -1"},
+		"fewer cells":         {func(r *sweep.Result) { r.Cells = r.Cells[:3] }, "3 cells, the plan has 4"},
+		"other cell":          {func(r *sweep.Result) { r.Plan.Cells[1].Batch = 2 }, "cells[1] is reference/nano/fp32/256x256/b1/tile-pack, the plan has"},
+		"wrong name":          {func(r *sweep.Result) { r.Cells[0].Name = "x" }, `cells[0] is named "x"`},
+		"impossible cell":     {func(r *sweep.Result) { r.Cells[0].Cell.Backend = "A B"; r.Cells[0].Name = r.Cells[0].Cell.String() }, "is not the name of a cell"},
+		"twice":               {func(r *sweep.Result) { r.Cells[1], r.Plan.Cells[1] = r.Cells[0], r.Plan.Cells[0] }, "appears twice"},
+		"cell state":          {func(r *sweep.Result) { r.Cells[0].State = "fine" }, `unknown state "fine"`},
+		"measurement state":   {func(r *sweep.Result) { r.Measurements[2].State = "" }, `measurements[2]: unknown state ""`},
+		"no samples":          {func(r *sweep.Result) { r.Measurements[1].Samples = nil }, "is measured and has no samples"},
+		"samples of a crash":  {func(r *sweep.Result) { r.Measurements[1].State = perf.Crashed }, "is crashed and has samples"},
+		"replicate too great": {func(r *sweep.Result) { r.Measurements[1].Replicate = 2 }, "replicate 2 of cell"},
+		"replicate twice":     {func(r *sweep.Result) { r.Measurements[1].Replicate = 0 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete appears twice"},
+		"unknown cell":        {func(r *sweep.Result) { r.Measurements[0].Cell.Batch = 9 }, "which the plan does not have"},
+		"nothing measured":    {func(r *sweep.Result) { r.Measurements = r.Measurements[2:] }, "measured and has no measurements"},
+		"a crash counted as measured": {func(r *sweep.Result) {
+			r.Measurements[1].State, r.Measurements[1].Samples = perf.Crashed, nil
+		}, "1 of its replicates are not"},
+		"no summary":     {func(r *sweep.Result) { r.Cells[0].Summary = nil }, "2 measured replicates and summary"},
+		"false count":    {func(r *sweep.Result) { r.Cells[0].Summary.Samples = 7 }, "the summary is of 7 samples in 2 replicates, the measurements hold 6 in 2"},
+		"quantile order": {func(r *sweep.Result) { r.Cells[0].Summary.P50 = 1e9 }, "not in order"},
+	} {
+		r := small()
+		tt.breaks(r)
+		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+	if err := small().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPartialIsSound checks that an interrupted sweep and a crashed replicate can be read.
+func TestPartialIsSound(t *testing.T) {
+	r := small()
+	m := &r.Measurements[1]
+	m.State, m.Samples, m.Reason = perf.Crashed, nil, "signal: killed"
+	r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = perf.Crashed, 1, 3
+	if err := r.Validate(); err != nil {
+		t.Error(err)
+	}
+	r = small()
+	r.Measurements = r.Measurements[1:]
+	r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = 1, 3
+	if err := r.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	good := string(write(t, sweep.WriteJSON, small()))
+	for name, tt := range map[string]struct{ text, want string }{
+		"empty":       {"", "ends too early"},
+		"truncated":   {good[:len(good)/2], "ends too early"},
+		"not JSON":    {"sweep", "invalid character"},
+		"a list":      {"[]", "cannot unmarshal"},
+		"null":        {"null", `schema is ""`},
+		"trailing":    {good + "{}", "something follows"},
+		"unknown key": {strings.Replace(good, `"schema"`, `"skema"`, 1), `unknown field "skema"`},
+		"NaN":         {strings.Replace(good, `"spread": 0`, `"spread": NaN`, 1), "invalid character 'N'"},
+		"overflow":    {strings.Replace(good, `"spread": 0`, `"spread": 1e999, "x": 0`, 1), "1e999"},
+		"units":       {strings.ReplaceAll(good, `"samples_ns"`, `"samples_ms"`), `unknown field "samples_ms"`},
+	} {
+		_, err := sweep.Read(strings.NewReader(tt.text))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// FuzzRead checks that whatever Read accepts is sound, and that every format can be written of it and read again.
+func FuzzRead(f *testing.F) {
+	var b bytes.Buffer
+	if err := sweep.WriteJSON(&b, small()); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	compact, err := json.Marshal(small())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(compact)
+	f.Add([]byte(`{"schema":"apexx.sweep/1","when":"2026-03-01T12:00:00Z","class":{"kind":"cpu","id":"x"},"plan":{"replicates":1,"iterations":1}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := sweep.Read(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		for _, w := range []func(*sweep.Result) []byte{
+			func(r *sweep.Result) []byte { return write(t, sweep.WriteCSV, r) },
+			func(r *sweep.Result) []byte { return write(t, sweep.WriteMarkdown, r) },
+			func(r *sweep.Result) []byte { return write(t, sweep.WriteBenchmark, r) },
+			func(r *sweep.Result) []byte { return write(t, sweep.WriteJSONL, r) },
+		} {
+			w(r)
+		}
+		if _, err := sweep.Read(bytes.NewReader(write(t, sweep.WriteJSON, r))); err != nil {
+			t.Errorf("what was written cannot be read: %v", err)
+		}
+	})
+}

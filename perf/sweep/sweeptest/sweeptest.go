@@ -1,0 +1,208 @@
+// Package sweeptest makes results of sweeps that look like measured ones, for tests of what reads results: a seed and a Spec give
+// the same result everywhere.
+package sweeptest
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/sweep"
+)
+
+// Spec says what a result is of. The zero value is reference and ort at fp32 on 256² and 512², batch 1, for the scopes that the
+// original measured, in 5 replicates of 40 samples, on a class of two shared processors.
+type Spec struct {
+	Backends   []string
+	Precisions []backends.Precision
+	Sides      []int // of square images, in pixels
+	Batches    []int
+	Scopes     []perf.Scope
+	Replicates int
+	Samples    int // of a cell in a replicate
+	GPU        bool
+	// Scale multiplies the times of a cell; nil leaves them.
+	Scale func(perf.Cell) float64
+	// Absent names cells that could not be had; nil means cuda and tensorrt without a GPU.
+	Absent func(perf.Cell) bool
+}
+
+func (s Spec) filled() Spec {
+	fill(&s.Backends, "reference", "ort")
+	fill(&s.Precisions, backends.FP32)
+	fill(&s.Sides, 256, 512)
+	fill(&s.Batches, 1)
+	fill(&s.Scopes, perf.Complete, perf.TilePack, perf.SSMScan, perf.FusionGate, perf.TileUnpack)
+	if s.Replicates == 0 {
+		s.Replicates = 5
+	}
+	if s.Samples == 0 {
+		s.Samples = 40
+	}
+	if s.Scale == nil {
+		s.Scale = func(perf.Cell) float64 { return 1 }
+	}
+	if s.Absent == nil {
+		gpu := s.GPU
+		s.Absent = func(c perf.Cell) bool { return !gpu && onGPU(c.Backend) }
+	}
+	return s
+}
+
+func fill[T any](list *[]T, values ...T) {
+	if *list == nil {
+		*list = values
+	}
+}
+
+func onGPU(backend string) bool { return backend == "cuda" || backend == "tensorrt" }
+
+// When is the start of every result.
+var When = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// New returns a sound result (sweep.Result.Validate) of the spec. A sample is the cell's time, times a log-normal factor of its
+// process (sd 2 %), times one of its own (sd 3 %), and one sample in fifty is disturbed to up to three times that.
+func New(seed uint64, spec Spec) *sweep.Result {
+	spec = spec.filled()
+	r := &sweep.Result{Schema: sweep.SchemaID, When: When, Version: "v0.3.0", Command: "apexx sweep --out out/sweep",
+		Environment: environment(spec.GPU), Class: class(spec.GPU),
+		Plan: sweep.Plan{Replicates: spec.Replicates, Iterations: 200, BoundNS: 400e6, Seed: seed,
+			Weights:      map[string]string{"nano": strings.Repeat("5a", 32)},
+			ConfigSHA256: map[string]string{"nano": strings.Repeat("c3", 32)}}}
+	for _, b := range spec.Backends {
+		for _, p := range spec.Precisions {
+			for _, side := range spec.Sides {
+				for _, n := range spec.Batches {
+					for _, scope := range spec.Scopes {
+						r.Plan.Cells = append(r.Plan.Cells, perf.Cell{Backend: b, Profile: "nano", Precision: p, Height: side, Width: side, Batch: n, Scope: scope})
+					}
+				}
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 0xa9e))
+	for i, c := range r.Plan.Cells {
+		if spec.Absent(c) {
+			r.Cells = append(r.Cells, sweep.CellResult{Cell: c, Name: c.String(), State: perf.Unsupported, Reason: string(backends.WorkerNotFound),
+				Detail: "no apexx-" + c.Backend + " beside apexx or in PATH", Parity: perf.Parity{State: "unsupported"}})
+			continue
+		}
+		r.Cells = append(r.Cells, measureCell(r, rng, spec, i, c))
+	}
+	return r
+}
+
+// measureCell adds the cell's measurements to r and returns its summary.
+func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.Cell) sweep.CellResult {
+	ns := 1e6 * milliseconds(c) * spec.Scale(c)
+	for replicate := range spec.Replicates {
+		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: perf.Measured, Clock: "worker", CallsPerSample: 1,
+			TimerShare: 2e-5, CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
+			AllocsPerRun: 12, BytesPerRun: 4096, Started: When.Add(time.Duration(replicate) * time.Minute)}
+		level := ns * math.Exp(0.02*rng.NormFloat64())
+		for range spec.Samples {
+			sample := level * math.Exp(0.03*rng.NormFloat64())
+			if rng.Float64() < 0.02 {
+				sample *= 1 + 2*rng.Float64()
+			}
+			m.Samples = append(m.Samples, math.Round(sample))
+			if onGPU(c.Backend) {
+				m.DeviceSamples = append(m.DeviceSamples, math.Round(0.9*level*math.Exp(0.005*rng.NormFloat64())))
+			}
+		}
+		if onGPU(c.Backend) {
+			m.DevicePeakBytes = 300 << 20
+			m.Devices = []perf.DeviceSample{{At: m.Started, SMClockMHz: 1980, MemClockMHz: 3201, TemperatureC: 41, PowerW: 312.5}}
+		}
+		r.Measurements = append(r.Measurements, m)
+	}
+	out := summarise(c, r.Measurements[len(r.Measurements)-spec.Replicates:])
+	out.Parity = perf.Parity{State: "pass", MaxAbs: 3.1e-5}
+	if !c.Scope.Operator() {
+		out.Work = work(c)
+	}
+	return out
+}
+
+// milliseconds is roughly what two processors, or a GPU, take for a cell of nano.
+func milliseconds(c perf.Cell) float64 {
+	per := map[perf.Scope]float64{perf.Complete: 131, perf.Network: 118, perf.Aggregate: 0.9, perf.GreedySelect: 0.02, perf.TilePack: 0.41,
+		perf.TileUnpack: 0.63, perf.FusionGate: 2.2, perf.SSMScan: 0.13, perf.DecodeNMS: 4.1, perf.RoiMeanPool: 2.6, perf.BoxMask: 3.3}[c.Scope]
+	speed := map[string]float64{"ort": 0.92, "cuda": 0.02, "tensorrt": 0.015}[c.Backend]
+	if speed == 0 {
+		speed = 1
+	}
+	return per * speed * float64(c.Height*c.Width*c.Batch) / (512 * 512)
+}
+
+func summarise(c perf.Cell, ms []perf.Measurement) sweep.CellResult {
+	out := sweep.CellResult{Cell: c, Name: c.String(), State: perf.Measured, FirstRunMS: float64(ms[0].FirstRunNS) / 1e6,
+		CompileMS: float64(ms[0].CompileNS) / 1e6, AllocsPerRun: ms[0].AllocsPerRun, BytesPerRun: ms[0].BytesPerRun}
+	var host, device, medians []float64
+	for _, m := range ms {
+		host, device = append(host, m.Samples...), append(device, m.DeviceSamples...)
+		medians = append(medians, quantile(m.Samples, 0.5))
+		out.HostPeakBytes = max(out.HostPeakBytes, m.HostPeakBytes)
+		out.DevicePeakBytes = max(out.DevicePeakBytes, m.DevicePeakBytes)
+	}
+	spread := (slices.Max(medians) - slices.Min(medians)) / quantile(medians, 0.5)
+	summary := func(ns []float64) *perf.Summary {
+		s := &perf.Summary{Replicates: len(ms), Samples: len(ns), P50: quantile(ns, 0.5) / 1e6, P90: quantile(ns, 0.9) / 1e6,
+			P95: quantile(ns, 0.95) / 1e6, Spread: spread, P99Needs: 662}
+		s.Throughput = 1000 * float64(c.Batch) / s.P50
+		if p99 := quantile(ns, 0.99) / 1e6; len(ns) >= 662 {
+			s.P99, s.P99Needs = &p99, 0
+		}
+		return s
+	}
+	out.Summary = summary(host)
+	if len(device) > 0 {
+		out.Device = summary(device)
+	}
+	return out
+}
+
+// quantile is the nearest rank.
+func quantile(values []float64, q float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	return s[max(0, int(math.Ceil(q*float64(len(s))))-1)]
+}
+
+func work(c perf.Cell) *perf.Work {
+	w := &perf.Work{Budgets: map[string]perf.Budget{"b1": {Spent: 3.2 * float64(c.Batch), Limit: 16 * float64(c.Batch)},
+		"b2": {Spent: 4 * float64(c.Batch), Limit: 8 * float64(c.Batch)}}}
+	for i := range c.Batch {
+		w.TilesL0 = append(w.TilesL0, c.Height*c.Width/128/128)
+		w.TilesL1 = append(w.TilesL1, 16)
+		w.Candidates = append(w.Candidates, 212+i)
+	}
+	return w
+}
+
+func class(gpu bool) env.Class {
+	if gpu {
+		return env.Class{Kind: env.UnlockedGPU, ID: "gpu-nvidia-h200-132sm-700w-ecc-nomig", CPU: "Intel(R) Xeon(R) Platinum 8480C", Cores: 16,
+			GPU: "NVIDIA H200", SMs: 132, PowerLimitW: 700, ECC: "on", MIG: "off"}
+	}
+	return env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c", CPU: "AMD EPYC", Cores: 2}
+}
+
+func environment(gpu bool) env.Environment {
+	e := env.Environment{Host: "sha256:9f86d081", OS: "linux", Arch: "amd64", Kernel: "6.1.0", Container: "none",
+		CPU: env.CPU{Model: "AMD EPYC", Cores: 2, Total: 2, SMT: "on", Virtual: true}, MemoryBytes: 8 << 30, LoadAverage: [3]float64{0.4, 0.3, 0.2},
+		Go: "go1.26.8", Libraries: []env.Fact{{Key: "onnxruntime", Value: "1.30.0"}}, Commit: "e4e89af0c0ffee0123456789abcdef0123456789",
+		GPUs: []env.GPU{}, GPUReason: string(backends.CudaUnavailable)}
+	if gpu {
+		e.CPU = env.CPU{Model: "Intel(R) Xeon(R) Platinum 8480C", Cores: 16, Total: 16}
+		e.GPUs = []env.GPU{{Name: "NVIDIA H200", UUID: "sha256:11aa22bb", Driver: "580.95.05", SMs: 132, MemoryBytes: 139 << 30, PowerLimitW: 700,
+			ECC: "on", MIG: "off", MaxSMClockMHz: 1980}}
+		e.GPUReason = ""
+		e.Libraries = append(e.Libraries, env.Fact{Key: "driver", Value: "580.95.05"})
+	}
+	return e
+}

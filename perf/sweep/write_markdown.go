@@ -1,0 +1,162 @@
+package sweep
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apex-x/apexx/perf"
+)
+
+// WriteMarkdown writes a result as GitHub-flavoured Markdown: where and how it was measured, then a table per backend in the
+// order of the plan, and below it the cells that were not measured, by reason.
+func WriteMarkdown(w io.Writer, r *Result) error {
+	var s strings.Builder
+	measured := 0
+	for _, c := range r.Cells {
+		if c.State == perf.Measured {
+			measured++
+		}
+	}
+	fmt.Fprintf(&s, "# Sweep: %d of %d cells measured\n\n", measured, len(r.Cells))
+	for _, f := range circumstances(r) {
+		if f[1] != "" {
+			fmt.Fprintf(&s, "- %s: %s\n", f[0], escapeMarkdown(f[1]))
+		}
+	}
+	var backends []string
+	byBackend := map[string][]*CellResult{}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if byBackend[c.Cell.Backend] == nil {
+			backends = append(backends, c.Cell.Backend)
+		}
+		byBackend[c.Cell.Backend] = append(byBackend[c.Cell.Backend], c)
+	}
+	for _, b := range backends {
+		fmt.Fprintf(&s, "\n## %s\n\n", escapeMarkdown(b))
+		markdownTable(&s, byBackend[b])
+	}
+	s.WriteString("\np50 to p99 are quantiles of all samples; p99 is left out where there are too few samples for it. Spread is the range of the\n" +
+		"replicates' medians over their median. Memory and allocations are the worker's. Parity is against the float64 oracle; the\n" +
+		"speed of a cell counts only where it holds.\n")
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
+// circumstances lists what the numbers depend on.
+func circumstances(r *Result) [][2]string {
+	e, p := &r.Environment, &r.Plan
+	threads := "as many as processors"
+	if p.Threads > 0 {
+		threads = fmt.Sprint(p.Threads)
+	}
+	var libraries, gpus []string
+	for _, l := range e.Libraries {
+		libraries = append(libraries, l.Key+" "+l.Value)
+	}
+	for _, g := range e.GPUs {
+		gpus = append(gpus, fmt.Sprintf("%s, %d SMs, %g W, driver %s", g.Name, g.SMs, g.PowerLimitW, g.Driver))
+	}
+	if len(gpus) == 0 {
+		gpus = []string{strings.TrimSuffix("none ("+e.GPUReason+")", " ()")}
+	}
+	return [][2]string{
+		{"when", r.When.UTC().Format("2006-01-02 15:04:05 UTC")},
+		{"class", r.Class.ID},
+		{"cpu", fmt.Sprintf("%s, %d of %d processors", e.CPU.Model, e.CPU.Cores, e.CPU.Total)},
+		{"gpu", strings.Join(gpus, "; ")},
+		{"load average", fmt.Sprintf("%.2f, %.2f, %.2f", e.LoadAverage[0], e.LoadAverage[1], e.LoadAverage[2])},
+		{"system", strings.TrimSpace(fmt.Sprintf("%s/%s %s, container %s", e.OS, e.Arch, e.Kernel, e.Container))},
+		{"versions", strings.Join(append([]string{"apexx " + r.Version, e.Go}, libraries...), ", ")},
+		{"commit", commit(r)},
+		{"threads", threads},
+		{"plan", fmt.Sprintf("%d replicates, each a process; up to %d samples or %g s per cell; seed %d", p.Replicates, p.Iterations,
+			float64(p.BoundNS)/1e9, p.Seed)},
+		{"command", r.Command},
+	}
+}
+
+// markdownTable writes a row per measured cell, then the others by the reason why they are not.
+func markdownTable(s *strings.Builder, cells []*CellResult) {
+	var reasons []string
+	without := map[string][]string{}
+	rows := 0
+	for _, c := range cells {
+		if c.State != perf.Measured || c.Summary == nil {
+			reason := strings.TrimSuffix(string(c.State)+": "+why(c), ": ")
+			if without[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			without[reason] = append(without[reason], c.Cell.Workload())
+			continue
+		}
+		if rows == 0 {
+			s.WriteString("| workload | p50 ms | p90 ms | p95 ms | p99 ms | images/s | spread | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n" +
+				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
+		}
+		rows++
+		markdownRow(s, c)
+	}
+	if rows > 0 && len(reasons) > 0 {
+		s.WriteByte('\n')
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(s, "- %d not measured, **%s**: %s\n", len(without[reason]), escapeMarkdown(reason), escapeMarkdown(strings.Join(without[reason], ", ")))
+	}
+}
+
+func markdownRow(s *strings.Builder, c *CellResult) {
+	m := c.Summary
+	p99, device := "–", "–"
+	if m.P99 != nil {
+		p99 = digits(*m.P99)
+	}
+	if c.DevicePeakBytes > 0 {
+		device = mib(c.DevicePeakBytes)
+	}
+	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
+		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), 100*m.Spread, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
+		device, c.AllocsPerRun, escapeMarkdown(c.Parity.State))
+}
+
+// why says in a few words why a cell has no numbers.
+func why(c *CellResult) string {
+	switch {
+	case c.Reason == "":
+		return c.Detail
+	case c.Detail == "":
+		return c.Reason
+	}
+	return c.Reason + ": " + c.Detail
+}
+
+// commit names the build.
+func commit(r *Result) string {
+	if r.Environment.Dirty {
+		return r.Environment.Commit + " with changes"
+	}
+	return r.Environment.Commit
+}
+
+// digits prints a number with four digits that count, or more before the point.
+func digits(f float64) string {
+	switch {
+	case f >= 1000:
+		return fmt.Sprintf("%.0f", f)
+	case f >= 100:
+		return fmt.Sprintf("%.1f", f)
+	case f >= 10:
+		return fmt.Sprintf("%.2f", f)
+	case f >= 1:
+		return fmt.Sprintf("%.3f", f)
+	}
+	return fmt.Sprintf("%.4f", f)
+}
+
+func mib(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
+
+var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "\n", " ", "\r", " ", "[", `\[`)
+
+// escapeMarkdown keeps names and messages from being read as markup.
+func escapeMarkdown(s string) string { return markdownSpecial.Replace(s) }
