@@ -65,7 +65,7 @@ func hasStatusFunction(node actionlint.ExprNode) bool {
 func reads(node actionlint.ExprNode) []string {
 	var out []string
 	actionlint.VisitExprNode(node, func(n, parent actionlint.ExprNode, entering bool) {
-		if !entering || isAccess(parent) {
+		if !entering || continues(parent, n) {
 			return
 		}
 		if p, ok := path(n); ok {
@@ -75,11 +75,13 @@ func reads(node actionlint.ExprNode) []string {
 	return out
 }
 
-// isAccess tells whether a node continues the path of its child.
-func isAccess(n actionlint.ExprNode) bool {
-	switch n.(type) {
-	case *actionlint.ObjectDerefNode, *actionlint.ArrayDerefNode, *actionlint.IndexAccessNode:
+// continues tells whether a node continues the path of its child: that of an index does not.
+func continues(n, child actionlint.ExprNode) bool {
+	switch n := n.(type) {
+	case *actionlint.ObjectDerefNode, *actionlint.ArrayDerefNode:
 		return true
+	case *actionlint.IndexAccessNode:
+		return n.Operand == child
 	}
 	return false
 }

@@ -108,6 +108,7 @@ func checkName(f *file, j *actionlint.Job, report report) {
 		isPull := s.event == "pull_request"
 		if !known || isPull != (got == j.ID.Value) {
 			report(j.Pos, "the name of job %s on %s is %q: it must be the ID on pull_request and another one on every other event", j.ID.Value, s.event, got)
+			return
 		}
 	}
 }
