@@ -60,7 +60,7 @@ func TestActionlint(t *testing.T) {
 		t.Log("shellcheck is not installed: the scripts in the workflows are not checked")
 	}
 	// A label of our own has to be declared: a misspelt one waits for a runner that never comes.
-	options.ConfigFile = "testdata/actionlint.yaml"
+	options.ConfigFile = "../../.github/actionlint.yaml"
 	linter, err := actionlint.NewLinter(io.Discard, &options)
 	if err != nil {
 		t.Fatal(err)
