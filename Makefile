@@ -2,6 +2,8 @@
 # make test   fetch what tests need and run all of them
 # make lint   formatting, vet, staticcheck, the committed assembly against its generator, shellcheck
 # make bench  reference against ONNX Runtime, side by side in one run
+# make gate   the working tree against its merge base with BASE: right and as fast? GATE_FLAGS go to apexx gate
+# make selfcheck  how often the gate is wrong on this machine; resumes, so run it every night
 # make fuzz   every fuzz target for FUZZTIME each
 
 GO       ?= go
@@ -9,6 +11,11 @@ DEPS     ?= .deps
 BIN      ?= .bin
 OUT      ?= out/matrix
 FUZZTIME ?= 10m
+# Empty: the remote's default branch, else main.
+BASE       ?=
+GATE       ?= out/gate
+GATE_FLAGS ?=
+SELFCHECK  ?= out/selfcheck
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -19,7 +26,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_LDFLAGS ?= -O2 -g -Wl,-z,lazy
 export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: all build run test lint deps bench fuzz generate clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate clean
 all: build
 
 build:
@@ -42,10 +49,16 @@ lint:
 	CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) -C backends/reference/internal/kernel/asm test .
-	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh .ci/run .ci/fuzz; else echo 'shellcheck is not installed: skipped'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh .ci/*; else echo 'shellcheck is not installed: skipped'; fi
 
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./backends/backendtest/
+
+gate:
+	BASE='$(BASE)' .ci/gate --out $(GATE) $(GATE_FLAGS)
+
+selfcheck: build deps
+	$(BIN)/apexx gate --selfcheck --out $(SELFCHECK)
 
 fuzz:
 	sh .ci/fuzz $(FUZZTIME)

@@ -68,11 +68,11 @@ var cpuMetrics = []struct {
 	scope perf.Scope
 	value func([]float64) float64
 }{
-	{"infer_p50_ms", perf.Complete, median},
+	{"infer_p50_ms", perf.Complete, stat.Median},
 	{"infer_p95_ms", perf.Complete, p95},
-	{"tile_pack_p50_ms", perf.TilePack, median},
-	{"tile_unpack_p50_ms", perf.TileUnpack, median},
-	{"fusion_gate_p50_ms", perf.FusionGate, median},
+	{"tile_pack_p50_ms", perf.TilePack, stat.Median},
+	{"tile_unpack_p50_ms", perf.TileUnpack, stat.Median},
+	{"fusion_gate_p50_ms", perf.FusionGate, stat.Median},
 }
 
 // CPUReport returns the view as a report of the suite apex_x_cpu_perf_regression (spec/perf.md 2.2). All five metrics are the
