@@ -18,10 +18,14 @@ func Linear(a *plot.Axis, low, high float64, n int) {
 	a.Min, a.Max = low, high
 	a.Scale = plot.LinearScale{}
 	step := roundStep((high - low) / float64(max(n, 1)))
+	first := math.Ceil(low/step - 1e-9)
 	var ticks plot.ConstantTicks
-	for k := math.Ceil(low/step - 1e-9); k*step <= high+step*1e-9; k++ {
-		v := k * step
-		ticks = append(ticks, plot.Tick{Value: min(max(v, low), high), Label: strconv.FormatFloat(roundTo(v, step), 'g', 6, 64)})
+	for i := range 2*n + 2 { // counted, since adding 1 to a great float changes nothing
+		v := (first + float64(i)) * step
+		if v > high+step*1e-9 {
+			break
+		}
+		ticks = append(ticks, plot.Tick{Value: min(max(v, low), high), Label: strconv.FormatFloat(roundTo(v, step)+0, 'g', 6, 64)}) // +0 makes -0 positive
 	}
 	a.Tick.Marker = ticks
 }
@@ -54,29 +58,33 @@ func Logarithmic(a *plot.Axis, low, high float64) {
 	}
 	a.Min, a.Max = low, high
 	a.Scale = plot.LogScale{}
-	var ticks plot.ConstantTicks
+	every := math.Ceil((math.Log10(high) - math.Log10(low)) / 8) // decades between labels
 	for _, labelled := range [][]int{{1}, {1, 2, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9}} {
-		ticks = ticks[:0]
-		count := 0
-		for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
-			for m := 1; m <= 9; m++ {
-				v := float64(m) * math.Pow(10, e)
-				if v < low || v > high {
-					continue
-				}
-				tick := plot.Tick{Value: v}
-				if slices.Contains(labelled, m) {
-					tick.Label = strconv.FormatFloat(v, 'g', 3, 64)
-					count++
-				}
-				ticks = append(ticks, tick)
-			}
-		}
-		if count >= 3 {
+		ticks, labels := logTicks(low, high, every, labelled)
+		a.Tick.Marker = ticks
+		if labels >= 3 {
 			break
 		}
 	}
-	a.Tick.Marker = ticks
+}
+
+// logTicks returns ticks at 1 to 9 times the powers of ten in [low, high] and how many of them are labelled.
+func logTicks(low, high, every float64, labelled []int) (ticks plot.ConstantTicks, labels int) {
+	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
+		for m := 1; m <= 9; m++ {
+			v := float64(m) * math.Pow(10, e)
+			if v < low || v > high {
+				continue
+			}
+			tick := plot.Tick{Value: v}
+			if slices.Contains(labelled, m) && math.Mod(e, every) == 0 {
+				tick.Label = strconv.FormatFloat(v, 'g', 3, 64)
+				labels++
+			}
+			ticks = append(ticks, tick)
+		}
+	}
+	return ticks, labels
 }
 
 // AddGrid draws lines at the labelled ticks. Add it before the data.
@@ -87,8 +95,12 @@ func AddGrid(p *plot.Plot) {
 	p.Add(g)
 }
 
-// Finite tells whether x can be drawn on a linear axis.
-func Finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+// The greatest and the least magnitude that is drawn: far beyond any measurement, and safe from overflow in what is computed of
+// it.
+const greatest, least = 1e15, 1e-12
 
-// Positive tells whether x can be drawn on a logarithmic axis.
-func Positive(x float64) bool { return x > 0 && Finite(x) }
+// Finite tells whether x can be drawn on a linear axis: a number of at most 10¹⁵.
+func Finite(x float64) bool { return math.Abs(x) <= greatest }
+
+// Positive tells whether x can be drawn on a logarithmic axis: a number from 10⁻¹² to 10¹⁵.
+func Positive(x float64) bool { return x >= least && x <= greatest }

@@ -75,7 +75,8 @@ func (f *Figure) draw(c draw.Canvas) {
 		c.FillText(style, vg.Point{X: c.Min.X, Y: y}, line)
 		y -= style.Height("Ag") * 1.25
 	}
-	put(text(titleSize, Ink, true), Printable(f.Title))
+	title := text(titleSize, Ink, true)
+	put(title, fit(Printable(f.Title), title, c.Max.X-c.Min.X))
 	soft := text(bodySize, Soft, false)
 	for _, line := range wrap(Printable(f.Subtitle), soft, c.Max.X-c.Min.X) {
 		put(soft, line)
@@ -93,7 +94,7 @@ func (f *Figure) drawLegend(c draw.Canvas, y vg.Length) vg.Length {
 	row := style.Height("Ag") * 1.4
 	x := c.Min.X
 	for i, e := range f.Legend {
-		label := Printable(e.Label)
+		label := fit(Printable(e.Label), style, c.Max.X-c.Min.X-swatch-5)
 		width := swatch + 5 + style.Width(label)
 		if i > 0 && x+width > c.Max.X {
 			x, y = c.Min.X, y-row
@@ -114,16 +115,35 @@ func (f *Figure) drawLegend(c draw.Canvas, y vg.Length) vg.Length {
 	return y
 }
 
-// drawPanels divides what is left among the panels, their axes aligned.
+// drawPanels divides what is left among the panels, their axes aligned. Titles are set here, above the data areas, because each
+// plot by itself would set its own at another height.
 func (f *Figure) drawPanels(c draw.Canvas) {
 	if len(f.Panels) == 0 || len(f.Panels[0]) == 0 {
 		return
 	}
+	titles := map[*plot.Plot]string{}
+	for _, row := range f.Panels {
+		for _, p := range row {
+			if p != nil && p.Title.Text != "" {
+				titles[p], p.Title.Text = p.Title.Text, ""
+			}
+		}
+	}
 	tiles := draw.Tiles{Rows: len(f.Panels), Cols: len(f.Panels[0]), PadX: 14, PadY: 12}
+	if len(titles) > 0 {
+		tiles.PadTop, tiles.PadY = 14, 26
+	}
 	for i, row := range plot.Align(f.Panels, tiles, c) {
 		for j, canvas := range row {
-			if p := f.Panels[i][j]; p != nil {
-				p.Draw(canvas)
+			p := f.Panels[i][j]
+			if p == nil {
+				continue
+			}
+			p.Draw(canvas)
+			if title, ok := titles[p]; ok {
+				p.Title.Text = title
+				data := p.DataCanvas(canvas)
+				canvas.FillText(p.Title.TextStyle, vg.Point{X: data.Center().X, Y: data.Max.Y + 8}, title)
 			}
 		}
 	}

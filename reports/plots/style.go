@@ -148,9 +148,8 @@ func NewPanel(title, xLabel, yLabel string) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil // the figure's shows
 	p.Title.Text = Printable(title)
-	p.Title.Padding = vg.Points(5)
 	p.Title.TextStyle = text(bodySize+0.5, Ink, true)
-	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
+	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YBottom
 	styleAxis(&p.X, xLabel)
 	styleAxis(&p.Y, yLabel)
 	return p

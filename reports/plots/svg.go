@@ -83,3 +83,21 @@ func wrap(s string, style draw.TextStyle, width vg.Length) []string {
 	}
 	return lines
 }
+
+// fit shortens text in its middle until it is no wider than width.
+func fit(s string, style draw.TextStyle, width vg.Length) string {
+	fitted := Shorten(s, 250)
+	for n := len([]rune(fitted)); n > 3 && style.Width(fitted) > width; n-- {
+		fitted = Shorten(s, n)
+	}
+	return fitted
+}
+
+// Shorten keeps at most n characters of s, n > 3: its start and its end.
+func Shorten(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n/2-1]) + "…" + string(r[len(r)-n+n/2:])
+}
