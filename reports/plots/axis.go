@@ -51,17 +51,19 @@ func roundTo(v, step float64) float64 {
 }
 
 // Logarithmic sets an axis to a logarithmic scale over [low, high], both positive. Ticks are labelled at powers of ten; where
-// those are fewer than three, also at 2 and 5 times them, or at 1 to 9 times.
+// those are fewer than three, also at 2 and 5 times them, or at more multiples.
 func Logarithmic(a *plot.Axis, low, high float64) {
 	if !(low > 0 && low < high) || math.IsInf(high, 0) {
 		low, high = 1, 10
 	}
-	a.Min, a.Max = low, high
+	Linear(a, low, high, 4) // the ticks of an axis that is too short for any of those below
 	a.Scale = plot.LogScale{}
 	every := math.Ceil((math.Log10(high) - math.Log10(low)) / 8) // decades between labels
-	for _, labelled := range [][]int{{1}, {1, 2, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9}} {
+	for _, labelled := range [][]float64{{1}, {1, 2, 5}, {1, 1.5, 2, 3, 5, 7}, {1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9}} {
 		ticks, labels := logTicks(low, high, every, labelled)
-		a.Tick.Marker = ticks
+		if labels >= 2 {
+			a.Tick.Marker = ticks
+		}
 		if labels >= 3 {
 			break
 		}
@@ -69,10 +71,10 @@ func Logarithmic(a *plot.Axis, low, high float64) {
 }
 
 // logTicks returns ticks at 1 to 9 times the powers of ten in [low, high] and how many of them are labelled.
-func logTicks(low, high, every float64, labelled []int) (ticks plot.ConstantTicks, labels int) {
+func logTicks(low, high, every float64, labelled []float64) (ticks plot.ConstantTicks, labels int) {
 	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
-		for m := 1; m <= 9; m++ {
-			v := float64(m) * math.Pow(10, e)
+		for _, m := range []float64{1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9} {
+			v := m * math.Pow(10, e)
 			if v < low || v > high {
 				continue
 			}
@@ -81,7 +83,9 @@ func logTicks(low, high, every float64, labelled []int) (ticks plot.ConstantTick
 				tick.Label = strconv.FormatFloat(v, 'g', 3, 64)
 				labels++
 			}
-			ticks = append(ticks, tick)
+			if m != 1.5 || tick.Label != "" {
+				ticks = append(ticks, tick)
+			}
 		}
 	}
 	return ticks, labels

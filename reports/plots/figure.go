@@ -133,20 +133,50 @@ func (f *Figure) drawPanels(c draw.Canvas) {
 	if len(titles) > 0 {
 		tiles.PadTop, tiles.PadY = 14, 26
 	}
-	for i, row := range plot.Align(f.Panels, tiles, c) {
-		for j, canvas := range row {
-			p := f.Panels[i][j]
+	canvases := f.align(tiles, c)
+	for i, row := range f.Panels {
+		for j, p := range row {
 			if p == nil {
 				continue
 			}
-			p.Draw(canvas)
+			p.Draw(canvases[i][j])
 			if title, ok := titles[p]; ok {
+				data := p.DataCanvas(canvases[i][j])
+				c.FillText(p.Title.TextStyle, vg.Point{X: data.Center().X, Y: data.Max.Y + 9}, title)
 				p.Title.Text = title
-				data := p.DataCanvas(canvas)
-				canvas.FillText(p.Title.TextStyle, vg.Point{X: data.Center().X, Y: data.Max.Y + 8}, title)
 			}
 		}
 	}
+}
+
+// align gives every panel a canvas such that the data areas of a row and those of a column begin and end at the same place.
+// plot.Align comes near; moving the edges of a canvas moves its data area by almost as much, so a few rounds do the rest.
+func (f *Figure) align(tiles draw.Tiles, c draw.Canvas) [][]draw.Canvas {
+	canvases := plot.Align(f.Panels, tiles, c)
+	rows, columns := map[int]vg.Rectangle{}, map[int]vg.Rectangle{}
+	for i, row := range f.Panels {
+		for j, p := range row {
+			if p == nil {
+				continue
+			}
+			at := &canvases[i][j]
+			data := p.DataCanvas(*at).Rectangle
+			if _, ok := rows[i]; !ok {
+				rows[i] = data
+			}
+			if _, ok := columns[j]; !ok {
+				columns[j] = data
+			}
+			for range 4 {
+				at.Min.X += columns[j].Min.X - data.Min.X
+				at.Max.X += columns[j].Max.X - data.Max.X
+				at.Min.Y += rows[i].Min.Y - data.Min.Y
+				at.Max.Y += rows[i].Max.Y - data.Max.Y
+				data = p.DataCanvas(*at).Rectangle
+			}
+		}
+	}
+	return canvases
 }
 
 // svgCanvas draws the figure on an SVG canvas.
