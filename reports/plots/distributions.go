@@ -73,7 +73,7 @@ type strips struct {
 func (s *strips) bounds() (low, high float64) {
 	low, high = 97, 103
 	for _, row := range s.rows {
-		base := row.arms[perf.Base].median()
+		base := row.arms[perf.Base].middle
 		for _, arm := range row.arms {
 			for _, v := range []float64{slices.Min(arm.medians), slices.Max(arm.medians), stat.Quantile(arm.pooled, 0.01), stat.Quantile(arm.pooled, 0.97)} {
 				if x := 100 * v / base; Positive(x) {
@@ -103,11 +103,11 @@ func (s *strips) remark(row cellSamples) (string, string) {
 		first = fmt.Sprintf("%s  %s", change(e.Ratio), row.cell.State)
 	}
 	base, head := row.arms[perf.Base], row.arms[perf.Head]
-	second := fmt.Sprintf("%s → %s ms", digits(base.median()), digits(head.median()))
+	second := fmt.Sprintf("%s → %s ms", digits(base.middle), digits(head.middle))
 	beyond := 0
 	for _, arm := range row.arms {
 		for _, v := range arm.pooled {
-			if x := 100 * v / base.median(); x < s.low || x > s.high {
+			if x := 100 * v / base.middle; x < s.low || x > s.high {
 				beyond++
 			}
 		}
@@ -159,7 +159,7 @@ func (s *strips) Plot(c draw.Canvas, p *plot.Plot) {
 		if i > 0 {
 			c.StrokeLine2(draw.LineStyle{Color: Grid, Width: vg.Points(0.6)}, c.Min.X, mid+17, c.Max.X, mid+17)
 		}
-		base := row.arms[perf.Base].median()
+		base := row.arms[perf.Base].middle
 		s.strip(c, x, mid+7, base, row.arms[perf.Base], baseSeries)
 		s.strip(c, x, mid-7, base, row.arms[perf.Head], headSeries)
 		a, b := s.remark(row)
@@ -187,7 +187,7 @@ func (s *strips) strip(c draw.Canvas, x func(float64) vg.Length, y vg.Length, ba
 			c.DrawGlyphNoClip(glyph, vg.Point{X: x(percent), Y: y})
 		}
 	}
-	if percent := 100 * arm.median() / base; percent >= s.low && percent <= s.high {
+	if percent := 100 * arm.middle / base; percent >= s.low && percent <= s.high {
 		c.DrawGlyphNoClip(draw.GlyphStyle{Color: Ink, Radius: 6, Shape: bar{}}, vg.Point{X: x(percent), Y: y})
 	}
 }

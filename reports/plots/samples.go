@@ -12,10 +12,8 @@ import (
 type armSamples struct {
 	pooled  []float64 // every sample of every replicate, sorted
 	medians []float64 // of the replicates, in order
+	middle  float64   // median of the medians
 }
-
-// median is that of the replicates' medians, NaN where there are none.
-func (a armSamples) median() float64 { return stat.Median(a.medians) }
 
 // thinned returns at most n samples at even distances in rank, the least and the greatest among them.
 func (a armSamples) thinned(n int) []float64 {
@@ -85,8 +83,10 @@ func byCell(measurements []perf.Measurement) map[perf.Cell]map[perf.Arm]armSampl
 		all[m.Cell][m.Arm] = arm
 	}
 	for _, arms := range all {
-		for _, a := range arms {
-			slices.Sort(a.pooled) // in place: the map's value shares the array
+		for name, a := range arms {
+			slices.Sort(a.pooled)
+			a.middle = stat.Median(a.medians)
+			arms[name] = a
 		}
 	}
 	return all
