@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,11 +13,13 @@ import (
 
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
+	"github.com/apex-x/apexx/reports"
 )
 
 func sweepCommand() *cli.Command {
@@ -52,7 +55,7 @@ func runSweep(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	header, err := sweepHeader(c, w)
+	header, err := sweepHeader(c, w, c.Int("replicates"))
 	if err != nil {
 		return err
 	}
@@ -72,26 +75,61 @@ func runSweep(c *cli.Context) (err error) {
 	if err := sweep.Run(c.Context, store, side, oracle, w.options, sweepProgress(c)); err != nil {
 		return err
 	}
-	return finishSweep(c, store.Result())
+	return finishSweep(c, store.Result(), w)
 }
 
 // finishSweep writes the results, prints the table and finds the exit code.
-func finishSweep(c *cli.Context, r *sweep.Result) error {
-	var files []string
-	var err error
+func finishSweep(c *cli.Context, r *sweep.Result, w *workloadsOf) error {
+	page, err := writeSweep(c.String("out"), r, w)
 	if err != nil {
 		return err
 	}
-	if err := printJSON(c.App.Writer, r.Cells); err != nil {
+	if err := reports.SweepTable(c.App.Writer, r); err != nil {
 		return err
 	}
-	for _, f := range files {
-		if filepath.Base(f) == "index.html" {
-			fmt.Fprintf(c.App.Writer, "report: %s\n", f)
+	if _, err := fmt.Fprintf(c.App.Writer, "report: %s\n", page); err != nil {
+		return err
+	}
+	if code := r.ExitCode(); code != exit.OK {
+		return exit.Silent(code)
+	}
+	return nil
+}
+
+// writeSweep writes every form of a sweep into its folder and names the page.
+func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err error) {
+	for name, write := range map[string]func(io.Writer, *sweep.Result) error{
+		"sweep.json": sweep.WriteJSON, "sweep.jsonl": sweep.WriteJSONL, "sweep.csv": sweep.WriteCSV, "sweep.md": sweep.WriteMarkdown,
+		"bench.txt": sweep.WriteBenchmark,
+	} {
+		if err := atomicfile.WriteFile(filepath.Join(dir, name), 0o644, func(w io.Writer) error { return write(w, r) }); err != nil {
+			return "", err
 		}
 	}
-	if code := 0; code != exit.OK {
-		return exit.Silent(code)
+	if err := writeViews(dir, r, w); err != nil {
+		return "", err
+	}
+	_, err = reports.WriteSweepDir(dir, r)
+	return filepath.Join(dir, "index.html"), err
+}
+
+// writeViews writes the reports of the original's suites for the first workload of the sweep: cpu_report.json where the
+// reference was measured, gpu_report.json always.
+func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
+	first := r.Plan.Cells[0]
+	m, err := w.models.Open(first.Profile)
+	if err != nil {
+		return err
+	}
+	view := sweep.View{Config: m.Config, Profile: first.Profile, Precision: first.Precision, Height: first.Height, Width: first.Width, Batch: first.Batch}
+	views := map[string]sweep.Report{"gpu_report.json": sweep.GPUReport(r, view)}
+	if cpu, err := sweep.CPUReport(r, view); err == nil {
+		views["cpu_report.json"] = cpu
+	}
+	for name, report := range views {
+		if err := atomicfile.WriteFile(filepath.Join(dir, name), 0o644, report.Write); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -105,12 +143,12 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 	}
 }
 
-func sweepHeader(c *cli.Context, w *workloadsOf) (sweep.Header, error) {
+func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (sweep.Header, error) {
 	where := gatherEnvironment(c.Context, c.Bool("identify"))
 	h := sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w)}
 	plan, err := planOf(w)
-	plan.Replicates = c.Int("replicates")
+	plan.Replicates = replicates
 	h.Plan = plan
 	return h, err
 }

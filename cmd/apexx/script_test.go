@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 //	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
 //	photo FILE WxH           write a small picture
 //	damaged FILE KIND        write a hostile file: see hostile
-//	sweep FILE [KIND]        write the result of a sweep: see writeSweep
+//	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt, "sweep": writeSweep,
+			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep,
 		},
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
 
-// writeSweep writes the result of a small sweep: sweep FILE [slow|gpu|threads|absent|dirty|negative].
-func writeSweep(ts *testscript.TestScript, _ bool, args []string) {
+// syntheticSweep writes the result of a small sweep: sweep FILE [slow|gpu|threads|absent|dirty|negative].
+func syntheticSweep(ts *testscript.TestScript, _ bool, args []string) {
 	kind := ""
 	if len(args) > 1 {
 		kind = args[1]

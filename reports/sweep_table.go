@@ -1,0 +1,35 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/apex-x/apexx/perf/sweep"
+)
+
+// SweepTable writes a sweep for a terminal: a row for each cell with its latency, throughput, start-up and memory, and why a
+// cell has none.
+func SweepTable(w io.Writer, r *sweep.Result) error {
+	r = sweepResult(r)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "cell\tp50 ms\tp95 ms\t±spread\timages/s\tfirst ms\tcompile ms\tpeak MiB\tparity")
+	for _, c := range r.Cells {
+		if c.Summary == nil {
+			fmt.Fprintf(t, "%s\t–\t–\t–\t–\t–\t–\t–\t%s\n", c.Name, judgeSweepCell(c).Why)
+			continue
+		}
+		s := c.Summary
+		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.0f %%\t%.4g\t%.3g\t%.3g\t%.0f\t%s\n", c.Name, s.P50, s.P95, 100*s.Spread, s.Throughput, c.FirstRunMS, c.CompileMS,
+			float64(c.HostPeakBytes)/(1<<20), parityWord(c))
+	}
+	return t.Flush()
+}
+
+// parityWord is a cell's parity, with the error where it holds and the reason where it does not.
+func parityWord(c sweep.CellResult) string {
+	if c.Parity.Holds() {
+		return fmt.Sprintf("%s %.1e", c.Parity.State, c.Parity.MaxAbs)
+	}
+	return c.Parity.State + " " + c.Parity.Detail
+}
