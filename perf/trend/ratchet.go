@@ -2,6 +2,7 @@ package trend
 
 import (
 	"math"
+	"slices"
 
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -23,7 +24,7 @@ type RatchetState string
 
 // The states, worst first.
 const (
-	RatchetFailed       RatchetState = "fail"         // slower than the release by more than the rule allows, or no longer measured
+	RatchetFailed       RatchetState = "fail"         // slower than the release by more than the rule allows
 	RatchetMissing      RatchetState = "missing"      // a metric of the release that the newest run does not have: a failure
 	RatchetInconclusive RatchetState = "inconclusive" // slower by more than δ, and nothing is known of the noise
 	RatchetNoRelease    RatchetState = "no-release"   // nothing to compare with
@@ -65,7 +66,7 @@ func ratchetAt(runs []*Run, at int) Ratchet {
 			continue
 		}
 		alike = append(alike, run)
-		if run.Release != "" {
+		if run.Release != "" && slices.ContainsFunc(run.Points, func(p Point) bool { return p.Unit == Milliseconds }) {
 			release = run
 		}
 	}
