@@ -3,6 +3,7 @@
 //	apexx run      one backend on pictures or tensors: detections, overlays, every output
 //	apexx matrix   several backends against each other over many cases, with a report
 //	apexx export   the model as one ONNX file with a manifest
+//	apexx trend    the history of measurements, what changed it, and the ratchet against the last release
 //	apexx caps     what this machine can run, and why not the rest
 //	apexx config   show or validate a configuration
 //	apexx version  versions of the program and of what it is built from

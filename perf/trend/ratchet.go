@@ -4,18 +4,19 @@ import (
 	"math"
 	"slices"
 
+	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf/stat"
 )
 
 // RatchetRule is the rule of the ratchet in one sentence, for help and reports.
 const RatchetRule = "A time of the newest run fails when it exceeds that of the last release before it, of the same machine class and kind of " +
-	"file, by more than the factor (1+δ)·exp(3s): δ is 2 % on a GPU with locked clocks, 3 % on another GPU and 8 % on a CPU, and s is " +
+	"file, by more than the factor (1+δ)·exp(2s): δ is 2 % on a GPU with locked clocks, 3 % on another GPU and 8 % on a CPU, and s is " +
 	"the noise from run to run, 1.4826 times the median absolute log ratio of consecutive earlier runs, or with fewer than 5 of those, " +
 	"the standard deviation of the log medians of the two runs' replicates."
 
 // The parameters of RatchetRule.
 const (
-	ratchetMargin = 3.0 // in units of the noise
+	ratchetMargin = 2.0 // in units of the noise
 	ratchetRatios = 5   // least number of ratios that the noise is taken from
 )
 
@@ -144,4 +145,21 @@ func logVariance(x []float64) float64 {
 	}
 	sd := stat.StandardDeviation(logs)
 	return sd * sd
+}
+
+// RatchetExitCode returns the exit code of the report: 1 when a time of any class fails, else 4 when a class has nothing to compare
+// with or there is no class, else 3 when a class is inconclusive, else 0.
+func (r *Report) RatchetExitCode() int {
+	has := func(state RatchetState) bool {
+		return slices.ContainsFunc(r.Classes, func(c Class) bool { return c.Ratchet.State == state })
+	}
+	switch {
+	case has(RatchetFailed):
+		return exit.Failed
+	case has(RatchetNoRelease), len(r.Classes) == 0:
+		return exit.NoBaseline
+	case has(RatchetInconclusive):
+		return exit.Inconclusive
+	}
+	return exit.OK
 }

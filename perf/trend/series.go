@@ -99,6 +99,14 @@ func Analyze(runs []Run) (*Report, error) {
 	return report, nil
 }
 
+// Keep drops the series that keep says no to. The ratchet stays as it is.
+func (r *Report) Keep(keep func(*Series) bool) {
+	for i := range r.Classes {
+		c := &r.Classes[i]
+		c.Series = slices.DeleteFunc(c.Series, func(s Series) bool { return !keep(&s) })
+	}
+}
+
 func seriesOf(runs []*Run) ([]Series, error) {
 	byMetric := map[string]*Series{}
 	for i, r := range runs {
