@@ -39,7 +39,7 @@ func trendAddCommand() *cli.Command {
 			"All files are read before the first is added. A file that is there already is not added again.",
 		Flags: []cli.Flag{
 			storeFlag(),
-			&cli.StringSliceFlag{Name: "from", Required: true, Usage: "result `FILE`; may be repeated"},
+			&cli.StringSliceFlag{Name: "from", Usage: "result `FILE`; takes several, and may be repeated"},
 			&cli.StringFlag{Name: "release", Usage: "the runs are release `TAG`: what comes after is held to them"},
 			&cli.StringFlag{Name: "branch", Usage: "`NAME` of the branch that was measured"},
 			&cli.StringFlag{Name: "commit", Usage: "`HASH` of the commit that was measured, where the file does not say"},
@@ -51,6 +51,9 @@ func trendAddCommand() *cli.Command {
 
 func trendAdd(c *cli.Context) error {
 	facts := trend.Facts{Commit: c.String("commit"), Branch: c.String("branch"), Release: c.String("release"), Class: c.String("class")}
+	if len(c.StringSlice("from")) == 0 {
+		return usagef("trend add: want --from FILE")
+	}
 	var runs []*trend.Run
 	for _, path := range c.StringSlice("from") {
 		run, err := trend.ReadFile(path, facts)
@@ -140,12 +143,15 @@ func trendExportCommand() *cli.Command {
 			"without one the exit code is 4.",
 		Flags: append(chooseFlags(),
 			&cli.StringFlag{Name: "run", Usage: "`HASH` of the run, or its beginning", DefaultText: "the newest"},
-			&cli.StringFlag{Name: "out", Required: true, Usage: "write to `FILE`"}),
+			&cli.StringFlag{Name: "out", Usage: "write to `FILE`"}),
 		Action: trendExport,
 	}
 }
 
 func trendExport(c *cli.Context) error {
+	if c.String("out") == "" {
+		return usagef("trend export: want --out FILE")
+	}
 	runs, err := chosenRuns(c)
 	if err != nil {
 		return err

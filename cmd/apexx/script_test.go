@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	photo FILE WxH           write a small picture
 //	damaged FILE KIND        write a hostile file: see hostile
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
+//	sweep FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
 	if err != nil {
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt,
+			"damaged": writeDamaged, "interrupt": interrupt, "sweep": writeSweep,
 		},
 	})
 }

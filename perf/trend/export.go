@@ -58,7 +58,7 @@ func Export(runs []Run, id string) (*Artifact, error) {
 
 func find(runs []Run, id string) (int, error) {
 	if len(runs) == 0 {
-		return 0, errors.New("the history has no such run; see apexx trend show --json")
+		return 0, errors.New("no run in the history fits")
 	}
 	if id == "" {
 		return len(runs) - 1, nil
