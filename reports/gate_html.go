@@ -1,0 +1,93 @@
+package reports
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf/gate"
+	"github.com/apex-x/apexx/reports/plots"
+)
+
+var (
+	//go:embed perf.css
+	perfCSS string
+	//go:embed perf.html
+	perfHTML string
+	//go:embed gate.html
+	gateHTML string
+)
+
+var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
+	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityText,
+}).Parse(perfHTML))
+
+var gatePage = template.Must(template.Must(perfPage.Clone()).Parse(gateHTML))
+
+// The most cells in each picture of a gate.
+const (
+	mostStrips      = 16
+	mostCumulative  = 6
+	mostScalingPlot = 12 // figures of a sweep in its page
+)
+
+// perfHead is what the head of each page shows.
+type perfHead struct {
+	CSS                                  template.CSS
+	Kicker, Title, Verdict, Class, Tally string
+}
+
+type gatePageData struct {
+	perfHead
+	V                           *gate.Verdict
+	Cells                       []gate.Cell
+	Planned                     int
+	Plots                       []template.HTML
+	Builds, Environment, Policy []backends.Fact
+	Resolution                  string
+}
+
+// GateHTML writes a gate's record as one self-contained page: the verdict first and why, every cell with the worst first,
+// pictures, controls, policy and environment. It runs no script and asks nothing of the network.
+func GateHTML(w io.Writer, r *gate.Record) error {
+	pictures := inline(gateFigures(r))
+	r = gateRecord(r)
+	v := r.Verdict
+	p := gatePageData{
+		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "apexx gate", gateTitle(r), outcomeWord(v.Outcome), outcomeClass(v.Outcome), gateTally(v)},
+		V:        v, Cells: v.Worst(), Planned: len(r.Cells), Plots: pictures,
+		Builds:      facts("base", buildFact(r.Base), "head", buildFact(r.Head), "started", moment(r.When), "command", r.Command, "apexx", r.Version),
+		Environment: environmentFacts(r.Environment, r.Class), Policy: policyFacts(r.Policy),
+	}
+	if v.Resolution > 0 {
+		p.Resolution = fmt.Sprintf("From the noise seen, a slowdown of %.3g %% would have been found with 95 %% power.", 100*v.Resolution)
+	}
+	return gatePage.Execute(w, p)
+}
+
+// namedFigure is a picture with the name of its files.
+type namedFigure struct {
+	name string
+	*plots.Figure
+}
+
+func gateFigures(r *gate.Record) []namedFigure {
+	var list []namedFigure
+	for _, f := range []namedFigure{{"distributions", plots.Distributions(r, mostStrips)}, {"cumulative", plots.Cumulative(r, mostCumulative)}} {
+		if f.Figure != nil {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// inline draws the figures for a page. Their text is escaped by package plots.
+func inline(figures []namedFigure) []template.HTML {
+	var list []template.HTML
+	for _, f := range figures {
+		list = append(list, template.HTML(f.Inline()))
+	}
+	return list
+}

@@ -1,0 +1,216 @@
+package synthetic
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/gate"
+	"github.com/apex-x/apexx/perf/stat"
+)
+
+// fault is what happens to one cell.
+type fault struct {
+	cell   string // its name
+	state  gate.CellState
+	factor float64 // of the head's time
+	noise  float64 // 0: as usual
+	note   string
+}
+
+var faults = []fault{
+	{"ort/nano/fp32/512x512/b1/complete", gate.CellRegressed, 1.22, 0, ""},
+	{"ort/nano/fp32/512x512/b4/complete", gate.CellRegressed, 1.17, 0, ""},
+	{"reference/nano/fp32/384x640/b1/network", gate.CellParityFailed, 0.71, 0, "det.cls.2: max abs 0.31 at [0 3 17 9], allowed 0.002"},
+	{"ort/nano/fp32/512x512/b1/tile-pack", gate.CellUnsupported, 0, 0, "op-unsupported: ort has no scope tile-pack"},
+	{"reference/nano/fp32/512x512/b1/decode-nms", gate.CellBroken, 0, 0, "the head's worker died: signal: segmentation fault (core dumped)"},
+	{"ort/nano/fp32/256x256/b1/network", gate.CellNoisy, 1.13, 0.2, "slower by the estimate, p 0.04 is above 0.0005"},
+	{"reference/nano/fp32/512x512/b1/ssm-scan", gate.CellUnconfirmed, 1.075, 0, "the five worst candidates were confirmed; this was not among them"},
+	{"ort/nano/fp32/512x512/b1/ssm-scan", gate.CellCleared, 1.01, 0, "a candidate on the screen, not slower in 20 fresh blocks"},
+	{"reference/nano/fp32/512x512/b1/tile-unpack", gate.CellFaster, 0.84, 0, ""},
+}
+
+// harmless are the states that a passing run may have.
+var harmless = []gate.CellState{gate.CellUnsupported, gate.CellCleared, gate.CellFaster, gate.CellClear}
+
+// belongs lists the worse states of each outcome.
+var belongs = map[gate.Outcome][]gate.CellState{
+	gate.Regression: {gate.CellRegressed, gate.CellUnconfirmed, gate.CellNoisy}, gate.ParityFailed: {gate.CellParityFailed, gate.CellRegressed, gate.CellBroken, gate.CellNoisy, gate.CellUnconfirmed},
+	gate.Inconclusive: {gate.CellNoisy}, gate.Broken: {gate.CellBroken},
+}
+
+var exitCodes = map[gate.Outcome]int{gate.Pass: 0, gate.Regression: 1, gate.ParityFailed: 1, gate.Inconclusive: 3, gate.NoBaseline: 4, gate.Unavailable: 5, gate.Broken: 6}
+
+// Outcomes lists every outcome of a gate.
+var Outcomes = []gate.Outcome{gate.Pass, gate.Regression, gate.ParityFailed, gate.Inconclusive, gate.NoBaseline, gate.Unavailable, gate.Broken}
+
+// Gate makes the record of a run with 40 cells that ends with the outcome. ParityFailed has a cell in every state.
+func Gate(seed uint64, outcome gate.Outcome) *gate.Record {
+	e, class := environment()
+	r := &gate.Record{Schema: gate.SchemaID, When: start, Version: "0.3.0", Command: "apexx gate --base base/apexx --head head/apexx", Environment: e, Class: class,
+		Base: gate.Build{Path: "base/apexx", Version: "0.3.0", Revision: "a41f00c2be", Protocol: "1.1"},
+		Head: gate.Build{Path: "head/apexx", Version: "0.3.0", Revision: "3f9a1c07d2", Modified: true, Protocol: "1.2"},
+		Policy: gate.Policy{Delta: class.Kind.Delta(), ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 0.25,
+			Iterations: 200, BoundNS: 4e8, Seed: seed},
+		Verdict: &gate.Verdict{Outcome: outcome, ExitCode: exitCodes[outcome], Resolution: 0.118}}
+	rng := newRand(seed)
+	if outcome != gate.NoBaseline && outcome != gate.Unavailable {
+		r.Cells = cells([][2]int{{256, 256}, {384, 640}, {512, 512}}, []int{1, 4}, true)
+		for len(r.Cells) < 40 {
+			c := r.Cells[len(r.Cells)-1]
+			c.Batch++
+			r.Cells = append(r.Cells, c)
+		}
+	}
+	for _, c := range r.Cells {
+		addCell(rng, r, c)
+	}
+	controls(rng, r)
+	explain(r)
+	return r
+}
+
+// faultOf returns what happens to a cell in a run with the outcome.
+func faultOf(c perf.Cell, outcome gate.Outcome) fault {
+	for _, f := range faults {
+		if f.cell == c.String() && (slices.Contains(harmless, f.state) || slices.Contains(belongs[outcome], f.state)) {
+			return f
+		}
+	}
+	return fault{state: gate.CellClear, factor: 1}
+}
+
+func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
+	f := faultOf(c, r.Verdict.Outcome)
+	p := perf.Parity{State: "pass", MaxAbs: 3.1e-6}
+	switch f.state {
+	case gate.CellParityFailed:
+		p = perf.Parity{State: "fail", MaxAbs: 0.31, Detail: f.note}
+	case gate.CellUnsupported:
+		p = perf.Parity{State: "unsupported", Detail: f.note}
+	case gate.CellBroken:
+		p = perf.Parity{State: "crashed", Detail: f.note}
+	}
+	r.Parity = append(r.Parity, gate.CellParity{Cell: c, Parity: p, Work: work(c)})
+	cell := gate.Cell{Cell: c, Name: c.String(), State: f.state, Note: f.note, Parity: p}
+	if f.factor != 0 {
+		first := f.factor
+		if f.state == gate.CellCleared {
+			first = 1.09
+		}
+		cell.Screen = stage(rng, &r.Screen, c, r.Policy.ScreenBlocks, 30, first, f.noise)
+		switch f.state {
+		case gate.CellRegressed, gate.CellCleared, gate.CellNoisy:
+			cell.Confirm = stage(rng, &r.Confirm, c, r.Policy.ConfirmBlocks, 30, f.factor, f.noise)
+		}
+		if f.state == gate.CellRegressed {
+			cell.Note = fmt.Sprintf("%.1f %% slower than base, p %.1g", 100*(cell.Confirm.Ratio-1), cell.Confirm.P)
+		}
+	} else {
+		state := perf.Unsupported
+		if f.state == gate.CellBroken {
+			state = perf.Crashed
+		}
+		r.Screen = append(r.Screen, perf.Measurement{Cell: c, Arm: perf.Head, State: state, Detail: f.note, Started: start})
+	}
+	r.Verdict.Cells = append(r.Verdict.Cells, cell)
+}
+
+// stage measures a cell in ABBA blocks and estimates the ratio as a gate does.
+func stage(rng *rand.Rand, to *[]perf.Measurement, c perf.Cell, blocks, samples int, factor, noise float64) *gate.Estimate {
+	if noise == 0 {
+		noise = 0.02
+	}
+	e := &gate.Estimate{Blocks: blocks}
+	medians := map[perf.Arm][]float64{}
+	for b := range blocks {
+		value := 0.0
+		for i, arm := range []perf.Arm{perf.Base, perf.Head, perf.Head, perf.Base} {
+			mean, sign := meanMS(c), -0.5
+			if arm == perf.Head {
+				mean, sign = mean*factor, 0.5
+			}
+			m := measurement(rng, c, samples, mean, noise)
+			m.Arm, m.Block, m.Replicate = arm, b, 4*b+i
+			median := stat.Median(m.Samples) / 1e6
+			medians[arm] = append(medians[arm], median)
+			value += sign * math.Log(median)
+			*to = append(*to, m)
+		}
+		e.Values = append(e.Values, value)
+	}
+	low, high, _ := stat.HodgesLehmannInterval(e.Values, 0.9)
+	e.Ratio, e.Low, e.High = math.Exp(stat.HodgesLehmann(e.Values)), math.Exp(low), math.Exp(high)
+	e.P = stat.SignedRank(e.Values)
+	e.BaseMS, e.HeadMS = stat.Median(medians[perf.Base]), stat.Median(medians[perf.Head])
+	return e
+}
+
+func controls(rng *rand.Rand, r *gate.Record) {
+	v := r.Verdict
+	for i := 0; i < len(r.Cells); i += 10 {
+		var measured []perf.Measurement
+		factor := 1.0
+		if v.Outcome == gate.Inconclusive && i == 0 {
+			factor = 1.16
+		}
+		e := stage(rng, &measured, r.Cells[i], r.Policy.ScreenBlocks, 30, factor, 0)
+		for j := range measured {
+			measured[j].Control = true
+		}
+		r.Screen = append(r.Screen, measured...)
+		v.Controls = append(v.Controls, gate.Control{Name: "A/A " + r.Cells[i].String(), Fired: factor > 1, Estimate: e})
+	}
+	if len(r.Cells) > 0 {
+		var measured []perf.Measurement
+		e := stage(rng, &measured, perf.Cell{Backend: "reference", Profile: "nano", Precision: backends.FP32, Height: 256, Width: 256, Batch: 1, Scope: perf.Complete}, 5, 30, 1, 0)
+		v.Controls = append(v.Controls, gate.Control{Name: "fixed reference workload", Estimate: e})
+	}
+}
+
+// explain gives the verdict its sentences.
+func explain(r *gate.Record) {
+	v := r.Verdict
+	switch v.Outcome {
+	case gate.Pass:
+		v.Reasons = []string{"39 cells are not slower than base by 8 % or more; a slowdown of 12 % would have been found with 95 % power"}
+	case gate.Regression, gate.ParityFailed:
+		if v.Outcome == gate.ParityFailed {
+			v.Reasons = []string{"reference/nano/fp32/384x640/b1/network fails parity: det.cls.2 differs by 0.31", "reference/nano/fp32/512x512/b1/decode-nms crashed on the head"}
+		}
+		v.Reasons = append(v.Reasons, "ort/nano/fp32/512x512/b1/complete is 22 % slower than base", "ort/nano/fp32/512x512/b4/complete is 17 % slower than base")
+		v.Attribution = "One backend moved: both slower cells run on ort; no cell of reference did, and no control fired."
+		v.Warnings = []string{"1 block of ort/nano/fp32/256x256/b1/network was dropped: the load average was 2.9 on 2 cores"}
+	case gate.Inconclusive:
+		v.Reasons = []string{"the control A/A reference/nano/fp32/256x256/b1/network fired: base against itself moved by 16 %, so the machine is too noisy to judge"}
+		v.Attribution = "The control moved: the machine changed, not the code."
+	case gate.NoBaseline:
+		v.Reasons = []string{"no baseline for the class cpu-amd-epyc-9b14-2c; a proposal was written to cpu-amd-epyc-9b14-2c.proposed.json"}
+	case gate.Unavailable:
+		v.Reasons = []string{"nothing was measured: the backend cuda is not built into this program"}
+	case gate.Broken:
+		v.Reasons = []string{"reference/nano/fp32/512x512/b1/decode-nms crashed on the head"}
+	}
+}
+
+// HostileGate is Gate with hostile strings for every name and sentence.
+func HostileGate(seed uint64) *gate.Record {
+	r := Gate(seed, gate.ParityFailed)
+	h := func(i int) string { return Hostile[i%len(Hostile)] }
+	for i := range r.Verdict.Cells {
+		r.Verdict.Cells[i].Name, r.Verdict.Cells[i].Note = h(i), h(i+1)
+		r.Verdict.Cells[i].Parity.Detail = h(i + 2)
+		r.Verdict.Cells[i].Cell.Backend = h(i + 3)
+	}
+	for i := range r.Verdict.Controls {
+		r.Verdict.Controls[i].Name = h(i)
+	}
+	r.Verdict.Reasons, r.Verdict.Warnings, r.Verdict.Attribution = Hostile, Hostile, h(0)
+	r.Command, r.Version, r.Base.Path, r.Head.Path, r.Class.ID = h(0), h(1), h(2), h(3), h(4)
+	r.Environment.Host, r.Environment.CPU.Model, r.Environment.Commit = h(5), h(6), h(7)
+	r.Environment.Libraries[0].Key, r.Environment.Libraries[0].Value = h(8), h(0)
+	return r
+}

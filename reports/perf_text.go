@@ -1,0 +1,188 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/gate"
+)
+
+// none stands for a number that does not exist.
+const none = "–"
+
+// milliseconds renders a duration with three significant digits, trailing zeros included.
+func milliseconds(ms float64) string {
+	switch {
+	case !(ms > 0) || math.IsInf(ms, 0):
+		return none
+	case ms >= 1e6 || ms < 1e-4:
+		return fmt.Sprintf("%.2e", ms)
+	}
+	return strconv.FormatFloat(ms, 'f', max(2-int(math.Floor(math.Log10(ms))), 0), 64)
+}
+
+// change renders a ratio of times as a signed percentage: +22.4 %.
+func change(ratio float64) string {
+	if !(ratio > 0) || math.IsInf(ratio, 0) {
+		return none
+	}
+	s := fmt.Sprintf("%+.1f %%", 100*(ratio-1))
+	if s == "-0.0 %" || s == "+0.0 %" {
+		return "0.0 %"
+	}
+	return strings.Replace(s, "-", "−", 1)
+}
+
+// changes renders the interval of an estimate: −0.4 to +3.1 %.
+func changes(e *gate.Estimate) string {
+	if e == nil || change(e.Low) == none || change(e.High) == none {
+		return none
+	}
+	return strings.TrimSuffix(change(e.Low), " %") + " to " + change(e.High)
+}
+
+// probability renders a p with two significant digits.
+func probability(p float64) string {
+	if !(p >= 0 && p <= 1) {
+		return none
+	}
+	return fmt.Sprintf("%.2g", p)
+}
+
+// estimateText is what a row shows of an estimate.
+type estimateText struct{ Change, Interval, P, Base, Head, Blocks string }
+
+func textOf(e *gate.Estimate) estimateText {
+	if e == nil {
+		return estimateText{none, none, none, none, none, none}
+	}
+	blocks := strconv.Itoa(e.Blocks)
+	if e.Dropped > 0 {
+		blocks += fmt.Sprintf(" (%d dropped)", e.Dropped)
+	}
+	return estimateText{change(e.Ratio), changes(e), probability(e.P), milliseconds(e.BaseMS), milliseconds(e.HeadMS), blocks}
+}
+
+// parityText says how a cell's parity ended.
+func parityText(p perf.Parity) string {
+	if p.State == "" {
+		return none
+	}
+	if p.MaxAbs > 0 {
+		return fmt.Sprintf("%s, max abs %.1e", p.State, p.MaxAbs)
+	}
+	return p.State
+}
+
+// gateRecord returns a clean copy that every report of a gate is made of; parts that are not there are empty.
+func gateRecord(r *gate.Record) *gate.Record {
+	if r == nil {
+		r = &gate.Record{}
+	}
+	bare := *r
+	bare.Screen, bare.Confirm = nil, nil // pictures read the measurements of the record itself
+	bare = clean(bare)
+	if bare.Verdict == nil {
+		bare.Verdict = &gate.Verdict{Outcome: "no verdict", Reasons: []string{"the record holds no verdict: the gate did not finish"}}
+	}
+	for i := range bare.Verdict.Cells {
+		c := &bare.Verdict.Cells[i]
+		c.Name = cmp.Or(c.Name, clean(c.Cell.String()))
+	}
+	return &bare
+}
+
+// outcomeWord is the verdict in words.
+func outcomeWord(o gate.Outcome) string {
+	switch o {
+	case gate.ParityFailed:
+		return "PARITY FAILED"
+	case gate.NoBaseline:
+		return "NO BASELINE"
+	case gate.Unavailable:
+		return "NOTHING MEASURED"
+	}
+	return strings.ToUpper(string(o))
+}
+
+// outcomeClass is the colour of a verdict: pass, fail or warn.
+func outcomeClass(o gate.Outcome) string {
+	switch o {
+	case gate.Pass:
+		return "pass"
+	case gate.Inconclusive, gate.NoBaseline, gate.Unavailable:
+		return "warn"
+	}
+	return "fail"
+}
+
+// cellClass is the colour of a cell's state: pass, fail, warn or explained.
+func cellClass(s gate.CellState) string {
+	switch s {
+	case gate.CellClear, gate.CellCleared:
+		return "pass"
+	case gate.CellFaster:
+		return "explained"
+	case gate.CellNoisy, gate.CellUnconfirmed, gate.CellUnsupported:
+		return "warn"
+	}
+	return "fail"
+}
+
+// cellSymbol tells states apart without colour.
+func cellSymbol(s gate.CellState) string {
+	switch s {
+	case gate.CellClear, gate.CellCleared:
+		return "✓"
+	case gate.CellFaster:
+		return "↑"
+	case gate.CellRegressed:
+		return "↓"
+	case gate.CellNoisy, gate.CellUnconfirmed:
+		return "?"
+	case gate.CellUnsupported:
+		return "–"
+	case gate.CellBroken:
+		return "!"
+	}
+	return "✗"
+}
+
+// gateTally counts the cells by state, worst first: "40 cells: 2 regression, 38 clear".
+func gateTally(v *gate.Verdict) string {
+	count := map[gate.CellState]int{}
+	for _, c := range v.Cells {
+		count[c.State]++
+	}
+	var parts []string
+	for _, s := range gate.CellStates {
+		if count[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+		}
+		delete(count, s)
+	}
+	for _, s := range slices.Sorted(maps.Keys(count)) {
+		parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+	}
+	if len(parts) == 0 {
+		return "no cells"
+	}
+	return counted(len(v.Cells), "cell") + ": " + strings.Join(parts, ", ")
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "s") {
+		noun += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

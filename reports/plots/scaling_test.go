@@ -1,0 +1,45 @@
+package plots
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/sweep"
+	"github.com/apex-x/apexx/reports/internal/synthetic"
+)
+
+func TestScaling(t *testing.T) {
+	figures := Scaling(synthetic.Sweep(1))
+	if len(figures) != 2 || figures[0].Scope != perf.Network || figures[1].Scope != perf.Complete || figures[0].Profile != "nano" {
+		t.Fatalf("%d figures: %+v; operators have one size only", len(figures), figures)
+	}
+	for _, f := range figures {
+		look(t, "scaling-"+string(f.Scope), f.Figure)
+	}
+	text := textOf(t, figures[1].Figure)
+	for _, want := range []string{"latency of one call (ms)", "throughput (images/s)", "image size (pixels)", "batch size (images)", "reference fp32", "ort fp32", "batch 1", "65.5k", "90th percentile"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the figure does not say %q", want)
+		}
+	}
+}
+
+// TestScalingLeavesOutWhatDoesNotCount checks that neither a wrong cell's speed nor a number that cannot be drawn is shown.
+func TestScalingLeavesOutWhatDoesNotCount(t *testing.T) {
+	at := func(side, batch int, p50 float64, parity string) sweep.CellResult {
+		return sweep.CellResult{Cell: perf.Cell{Backend: "ort", Height: side, Width: side, Batch: batch, Scope: perf.Complete}, Parity: perf.Parity{State: parity},
+			Summary: &perf.Summary{P50: p50, P90: p50, Throughput: 1}}
+	}
+	if f := Scaling(&sweep.Result{Cells: []sweep.CellResult{at(256, 1, 1, "pass"), at(512, 1, 1, "fail"), at(640, 1, math.NaN(), "pass"), at(768, 1, 0, "pass"), at(0, 1, 1, "pass")}}); f != nil {
+		t.Errorf("one point that counts gave %d figures", len(f))
+	}
+	f := Scaling(&sweep.Result{Cells: []sweep.CellResult{at(256, 1, 1, "pass"), at(256, 8, 2, "explained")}})
+	if len(f) != 1 || len(f[0].Panels[0]) != 1 || f[0].Panels[0][0].Title.Text != "image 256x256" {
+		t.Errorf("%+v", f)
+	}
+	if Scaling(nil) != nil || Scaling(&sweep.Result{}) != nil {
+		t.Error("nothing gave a figure")
+	}
+}

@@ -1,0 +1,54 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+
+	"github.com/apex-x/apexx/perf/sweep"
+)
+
+// SweepJUnit writes a sweep as JUnit XML: a case for every cell, and one for the sweep itself, which is an error where nothing
+// was measured. Wrong outputs and an overspent budget are failures, a crash, a hang or a backend's error are errors, what cannot
+// be had here is skipped. The time of a case is the median of one call.
+func SweepJUnit(w io.Writer, r *sweep.Result) error {
+	r = sweepResult(r)
+	word, class, tally := sweepOutcome(r)
+	whole := junitCase{Name: "verdict", Class: "apexx.sweep", SystemOut: tally}
+	if class == "warn" {
+		whole.Error = &junitResult{Type: "unavailable", Message: word, Text: tally}
+	}
+	cases := []junitCase{whole}
+	for _, c := range r.Cells {
+		cases = append(cases, junitSweepCell(c))
+	}
+	suite := junitOf("sweep", append(planFacts(r), environmentFacts(r.Environment, r.Class)...), cases)
+	suite.Hostname = r.Environment.Host
+	if !r.When.IsZero() {
+		suite.Timestamp = r.When.UTC().Format("2006-01-02T15:04:05")
+	}
+	return writeJUnit(w, "apexx sweep", []junitSuite{suite})
+}
+
+func junitSweepCell(cell sweep.CellResult) junitCase {
+	c := junitCase{Name: cell.Name, Class: "apexx.sweep." + cmp.Or(cell.Cell.Backend, "cell")}
+	c.SystemOut = fmt.Sprintf("state=%s\nparity=%s\n", cell.State, parityText(cell.Parity))
+	if s := cell.Summary; s != nil {
+		c.Time = junitSeconds(s.P50)
+		c.SystemOut += fmt.Sprintf("p50_ms=%g\np90_ms=%g\np95_ms=%g\nthroughput_per_s=%g\nsamples=%d\nreplicates=%d\n", s.P50, s.P90, s.P95, s.Throughput, s.Samples, s.Replicates)
+		if s.P99 != nil {
+			c.SystemOut += fmt.Sprintf("p99_ms=%g\n", *s.P99)
+		}
+	}
+	verdict := judgeSweepCell(cell)
+	result := &junitResult{Type: verdict.Word, Message: verdict.Why}
+	switch verdict.Class {
+	case "fail":
+		c.Failure = result
+	case "error":
+		c.Error = result
+	case "skipped":
+		c.Skipped = result
+	}
+	return c
+}

@@ -1,0 +1,94 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/sweep"
+)
+
+// sweepResult returns a clean copy without the measurements; parts that are not there are empty.
+func sweepResult(r *sweep.Result) *sweep.Result {
+	if r == nil {
+		r = &sweep.Result{}
+	}
+	bare := *r
+	bare.Measurements = nil
+	bare = clean(bare)
+	for i := range bare.Cells {
+		c := &bare.Cells[i]
+		c.Name = cmp.Or(c.Name, clean(c.Cell.String()))
+	}
+	return &bare
+}
+
+// sweepVerdict is what a cell of a sweep comes to: fail where it computes or spends what it should not, error where it did not
+// end as it should, skipped where it cannot be had here, else pass; and why.
+type sweepVerdict struct{ Class, Word, Why string }
+
+func judgeSweepCell(c sweep.CellResult) sweepVerdict {
+	why := cmp.Or(strings.Join(slices.DeleteFunc([]string{c.Reason, c.Detail}, func(s string) bool { return s == "" }), ": "), string(c.State))
+	switch {
+	case c.State == perf.Unsupported:
+		return sweepVerdict{"skipped", string(c.State), why}
+	case c.State != perf.Measured:
+		return sweepVerdict{"error", cmp.Or(string(c.State), "not measured"), why}
+	case c.Parity.State == "fail":
+		return sweepVerdict{"fail", "parity", cmp.Or(c.Parity.Detail, "the outputs are not those of the oracle")}
+	}
+	if c.Work != nil {
+		for _, name := range slices.Sorted(maps.Keys(c.Work.Budgets)) {
+			if b := c.Work.Budgets[name]; b.Over {
+				return sweepVerdict{"fail", "over budget", fmt.Sprintf("%s: %g spent of %g", name, b.Spent, b.Limit)}
+			}
+		}
+	}
+	if c.Summary == nil {
+		return sweepVerdict{"error", "no samples", "the cell counts as measured and has no samples"}
+	}
+	return sweepVerdict{"pass", string(c.State), ""}
+}
+
+// sweepOutcome is the word for a whole sweep, the class of its colour, and the count behind it.
+func sweepOutcome(r *sweep.Result) (word, class, tally string) {
+	count := map[string]int{}
+	for _, c := range r.Cells {
+		count[judgeSweepCell(c).Class]++
+	}
+	tally = fmt.Sprintf("%s: %d measured, %d failed, %d broken, %d unsupported", counted(len(r.Cells), "cell"), count["pass"], count["fail"], count["error"], count["skipped"])
+	switch {
+	case count["fail"] > 0:
+		return "FAILED", "fail", tally
+	case count["error"] > 0:
+		return "INCOMPLETE", "fail", tally
+	case count["pass"] == 0:
+		return "NOTHING MEASURED", "warn", tally
+	}
+	return "MEASURED", "pass", tally
+}
+
+// planFacts describes what the sweep set out to do.
+func planFacts(r *sweep.Result) []backends.Fact {
+	p := r.Plan
+	list := facts("command", r.Command, "started", moment(r.When), "apexx", r.Version)
+	if p.Replicates > 0 {
+		list = append(list, facts("replicates", counted(p.Replicates, "fresh process"), "samples", samplesBound(p.Iterations, p.BoundNS), "threads", threadsText(p.Threads), "seed", fmt.Sprint(p.Seed))...)
+	}
+	for _, profile := range slices.Sorted(maps.Keys(p.Weights)) {
+		list = append(list, facts("weights of "+profile, p.Weights[profile])...)
+	}
+	for _, profile := range slices.Sorted(maps.Keys(p.ConfigSHA256)) {
+		list = append(list, facts("configuration of "+profile, p.ConfigSHA256[profile])...)
+	}
+	for _, backend := range slices.Sorted(maps.Keys(p.Options)) {
+		for _, key := range slices.Sorted(maps.Keys(p.Options[backend])) {
+			list = append(list, facts(backend+" "+key, p.Options[backend][key])...)
+		}
+	}
+	return list
+}
