@@ -20,9 +20,9 @@ func trendCommand() *cli.Command {
 		Name:  "trend",
 		Usage: "keep the history of measurements and find what changed them",
 		Description: "A history is an SQLite file or a PostgreSQL database. Only runs of one class of machines are compared with each other.\n" +
-			"Change points are found by e-divisive means: at least 5 runs on either side, permutation test at 0.05.\n" +
+			"Change points are found by e-divisive means: at least 5 runs on either side, 199 permutations, significance 0.05.\n" +
 			"The ratchet: " + trend.RatchetRule,
-		Subcommands: []*cli.Command{trendAddCommand(), trendShowCommand(), trendExportCommand()},
+		Subcommands: []*cli.Command{trendAddCommand(), trendShowCommand(), trendPlotCommand(), trendExportCommand()},
 	}
 }
 
@@ -98,7 +98,7 @@ func trendShowCommand() *cli.Command {
 		Name:  "show",
 		Usage: "print metrics, change points with their commit ranges, and the comparison with the last release",
 		Description: "With --ratchet the exit code is 1 when a time fails, else 4 when a class has no release before its newest run or nothing fits,\n" +
-			"else 3 when a time is slower by more than δ and nothing is known of its noise, else 0. " + trend.RatchetRule,
+			"else 3 when a time is slower by more than δ and nothing is known of its noise, else 0. The rule:\n" + trend.RatchetRule,
 		Flags: append(chooseFlags(),
 			&cli.StringFlag{Name: "metric", Usage: "only metrics that contain `TEXT`; the ratchet holds all"},
 			&cli.BoolFlag{Name: "ratchet", Usage: "fail when the newest run of a class is slower than the last release"},

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"strconv"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,4 +38,22 @@ func writeSweep(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := json.Marshal(s)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o644))
+}
+
+func TestFileNames(t *testing.T) {
+	names := newFileNames()
+	for _, c := range []struct{ dir, name, want string }{
+		{"a", "ort/nano/fp32/256x256/b1/network.p50_ms", "ort-nano-fp32-256x256-b1-network.p50_ms"},
+		{"a", "ort-nano/fp32/256x256/b1/network.p50_ms", "ort-nano-fp32-256x256-b1-network.p50_ms-2"},
+		{"b", "ort/nano/fp32/256x256/b1/network.p50_ms", "ort-nano-fp32-256x256-b1-network.p50_ms"},
+		{"a", "../../etc/passwd", "etc-passwd"},
+		{"a", "ETC/PASSWD", "ETC-PASSWD-2"}, // some file systems ignore case
+		{"a", "..", "unnamed"},
+		{"a", "é\x00 \n", "unnamed-2"},
+		{"a", strings.Repeat("x", 300), strings.Repeat("x", 200)},
+	} {
+		if got := names.of(c.dir, c.name); got != c.want {
+			t.Errorf("%q in %s is %q, want %q", c.name, c.dir, got, c.want)
+		}
+	}
 }

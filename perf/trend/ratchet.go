@@ -8,11 +8,11 @@ import (
 	"github.com/apex-x/apexx/perf/stat"
 )
 
-// RatchetRule is the rule of the ratchet in one sentence, for help and reports.
-const RatchetRule = "A time of the newest run fails when it exceeds that of the last release before it, of the same machine class and kind of " +
-	"file, by more than the factor (1+δ)·exp(2s): δ is 2 % on a GPU with locked clocks, 3 % on another GPU and 8 % on a CPU, and s is " +
-	"the noise from run to run, 1.4826 times the median absolute log ratio of consecutive earlier runs, or with fewer than 5 of those, " +
-	"the standard deviation of the log medians of the two runs' replicates."
+// RatchetRule is the rule of the ratchet in one sentence, in lines for help.
+const RatchetRule = "a time of the newest run fails when it exceeds that of the last release before it, of the same machine class and\n" +
+	"kind of file, by more than the factor (1+δ)·exp(2s): δ is 2 % on a GPU with locked clocks, 3 % on another GPU and 8 % on\n" +
+	"a CPU, and s is the noise from run to run, 1.4826 times the median absolute log ratio of consecutive earlier runs, or with\n" +
+	"fewer than 5 of those, the standard deviation of the log medians of the two runs' replicates."
 
 // The parameters of RatchetRule.
 const (

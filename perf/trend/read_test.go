@@ -108,6 +108,7 @@ func TestReadRefuses(t *testing.T) {
 		{"artifact with a wrong status", artifactWith(`"status": "pass"`, `"status": "ok"`), `status "ok"`, Facts{Class: "cpu"}},
 		{"artifact without a value", artifactWith(`0.31000000000000005`, `null`), "no current_ms", Facts{Class: "cpu"}},
 		{"artifact with a huge value", artifactWith(`0.31000000000000005`, `1e999`), "not a number that fits", Facts{Class: "cpu"}},
+		{"artifact with a senseless value", artifactWith(`0.31000000000000005`, `1e300`), "want a positive number", Facts{Class: "cpu"}},
 		{"artifact with zero", artifactWith(`0.31000000000000005`, `0`), "want a positive number", Facts{Class: "cpu"}},
 		{"artifact with a bad time", artifactWith(`2026-02-02T`, `yesterday `), "is not ISO 8601", Facts{Class: "cpu"}},
 	} {

@@ -2,7 +2,6 @@ package trend
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -80,6 +79,12 @@ func (r *Run) Point(metric string) *Point {
 	return &r.Points[i]
 }
 
+// What a value can be: from a picosecond to thirty years. Sums and ratios of such values neither overflow nor vanish.
+const (
+	leastValue    = 1e-9
+	greatestValue = 1e12
+)
+
 // Check puts the points in order and refuses what cannot be part of a history: no point, no time, a metric twice, a value that is not
 // a positive number.
 func (r *Run) Check() error {
@@ -95,7 +100,7 @@ func (r *Run) Check() error {
 			return fmt.Errorf("it has metric %s twice", p.Metric)
 		}
 		for _, v := range append([]float64{p.Value}, p.Medians...) {
-			if math.IsNaN(v) || math.IsInf(v, 0) || v <= 0 {
+			if !(v >= leastValue && v <= greatestValue) {
 				return fmt.Errorf("metric %s has the value %v; want a positive number of %s", p.Metric, v, p.Unit)
 			}
 		}

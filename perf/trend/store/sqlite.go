@@ -35,7 +35,8 @@ func openSQLite(path string, reader bool) (*Store, error) {
 	}
 	options := url.Values{"_pragma": {"busy_timeout(20000)", "foreign_keys(1)", "synchronous(FULL)"}}
 	if reader {
-		options.Set("mode", "ro")
+		options.Set("mode", "rw") // where it is allowed, for undoing what a killed process left halfway
+		options.Add("_pragma", "query_only(1)")
 	} else {
 		options.Set("_txlock", "immediate") // two writers wait for each other instead of failing halfway
 	}
@@ -74,6 +75,9 @@ func explainSQLite(name string, err error) error {
 	var coded *sqlite.Error
 	if !errors.As(err, &coded) {
 		return fmt.Errorf("history %s: %w", name, err)
+	}
+	if coded.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
+		return fmt.Errorf("history %s: an addition to it was interrupted, and undoing that needs permission to write", name)
 	}
 	switch coded.Code() & 0xff { // the primary result code
 	case sqlite3.SQLITE_NOTADB:

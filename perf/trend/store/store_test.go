@@ -365,6 +365,48 @@ func TestSQLiteReadOnly(t *testing.T) {
 	}
 }
 
+// What a killed process left halfway is undone by whoever comes next, a reader too.
+func TestSQLiteAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.db")
+	s := open1(t, path)
+	add(t, s, runOf(1), Added)
+	tx, err := s.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// More pages than the cache holds, so that some are written to the file before the end of the transaction.
+	if _, err := tx.Exec(`PRAGMA cache_size = 5`); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		if _, err := tx.Exec(`INSERT INTO trend_points VALUES (?, ?, 'ms', 1, 1, 1, 'null')`, runOf(1).SHA256, fmt.Sprintf("half-%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied := filepath.Join(t.TempDir(), "a.db") // as it would be found after a kill
+	for _, suffix := range []string{"", "-journal"} {
+		data, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied+suffix, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := OpenReader(t.Context(), copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if got := runs(t, reader, Filter{}); !reflect.DeepEqual(got, []trend.Run{*runOf(1)}) {
+		t.Errorf("after a kill: %+v", got)
+	}
+}
+
 func TestPostgresErrors(t *testing.T) {
 	const password = "very-secret"
 	for _, c := range []struct {
