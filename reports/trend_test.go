@@ -43,7 +43,7 @@ func trendRuns() []trend.Run {
 }
 
 func TestTrendTable(t *testing.T) {
-	report, err := trend.Analyze(trendRuns())
+	report, err := trend.Analyze(trendRuns(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

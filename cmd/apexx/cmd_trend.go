@@ -112,7 +112,7 @@ func trendShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := trend.Analyze(runs)
+	report, err := trend.Analyze(runs, chosenMetrics(c))
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,6 @@ func trendShow(c *cli.Context) error {
 	if c.Bool("ratchet") {
 		code = report.RatchetExitCode()
 	}
-	report.Keep(func(s *trend.Series) bool { return strings.Contains(s.Metric, c.String("metric")) })
 	if c.Bool("json") {
 		err = printJSON(c.App.Writer, report)
 	} else {
@@ -174,6 +173,11 @@ func chosenRuns(c *cli.Context) ([]trend.Run, error) {
 	}
 	defer history.Close()
 	return history.Runs(c.Context, store.Filter{Class: c.String("class"), Branch: c.String("branch")})
+}
+
+// chosenMetrics is what --metric says.
+func chosenMetrics(c *cli.Context) func(string) bool {
+	return func(metric string) bool { return strings.Contains(metric, c.String("metric")) }
 }
 
 func openHistory(c *cli.Context, open func(context.Context, string) (*store.Store, error)) (*store.Store, error) {

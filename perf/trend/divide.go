@@ -93,11 +93,21 @@ func bestSplit(x []float64, bounds []int) (tau int, q float64) {
 }
 
 // splitSegment maximises Q over τ and κ. While κ grows by one value, right[τ] grows by the distances of that value to those from τ
-// on; left[κ], the sum over all before κ, is right[0].
+// on; left[κ], the sum over all before κ, is right[0]. With the sums L, R and B within the left part, within the right part and
+// between them,
+//
+//	Q·(n+m)/2 = B - m·L/(n-1) - n·R/(m-1),
+//
+// which is free of divisions where the inner loop is.
 func splitSegment(x []float64) (tau int, q float64) {
 	tau = -1
-	right := make([]float64, len(x)+1) // right[τ] = Σ |x_i-x_k| over τ ≤ i < k < κ
-	left := make([]float64, len(x)+1)  // left[τ] = Σ |x_i-x_k| over i < k < τ
+	right := make([]float64, len(x)+1)    // right[τ] = Σ |x_i-x_k| over τ ≤ i < k < κ
+	left := make([]float64, len(x)+1)     // left[τ] = Σ |x_i-x_k| over i < k < τ
+	leftMean := make([]float64, len(x)+1) // left[τ]/(τ-1)
+	inverse := make([]float64, len(x))    // inverse[k] = 1/k
+	for k := 1; k < len(x); k++ {
+		inverse[k] = 1 / float64(k)
+	}
 	for last, value := range x {
 		kappa := last + 1
 		sum := 0.0
@@ -106,13 +116,17 @@ func splitSegment(x []float64) (tau int, q float64) {
 			right[t] += sum
 		}
 		left[kappa] = right[0]
+		leftMean[kappa] = left[kappa] / max(float64(last), 1)
+		best, at := math.Inf(-1), -1
 		for t := MinSegment; t <= kappa-MinSegment; t++ {
 			n, m := float64(t), float64(kappa-t)
-			between := left[kappa] - left[t] - right[t]
-			energy := 2*between/(n*m) - 2*left[t]/(n*(n-1)) - 2*right[t]/(m*(m-1))
-			if value := n * m / (n + m) * energy; tau < 0 || value > q {
-				tau, q = t, value
+			within := right[t] * (1 + n*inverse[kappa-t-1])
+			if g := left[kappa] - left[t] - m*leftMean[t] - within; g > best {
+				best, at = g, t
 			}
+		}
+		if best *= 2 / float64(kappa); at >= 0 && (tau < 0 || best > q) {
+			tau, q = at, best
 		}
 	}
 	return tau, q

@@ -35,7 +35,7 @@ func validate(t *testing.T, schemaText, document []byte) error {
 
 func reportJSON(t *testing.T, runs []Run) []byte {
 	t.Helper()
-	report, err := Analyze(runs)
+	report, err := Analyze(runs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

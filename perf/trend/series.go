@@ -2,8 +2,11 @@ package trend
 
 import (
 	"cmp"
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apex-x/apexx/perf/env"
@@ -76,8 +79,9 @@ type Change struct {
 	Software string  `json:"software,omitempty"` // "OLD → NEW", where the versions of libraries or drivers changed there too
 }
 
-// Analyze arranges runs, in the order of their time, by class and metric.
-func Analyze(runs []Run) (*Report, error) {
+// Analyze arranges runs, in the order of their time, by class and metric. Metrics that keep says no to have no series, but the
+// ratchet holds them too; a nil keep keeps all.
+func Analyze(runs []Run, keep func(metric string) bool) (*Report, error) {
 	byClass := map[string][]*Run{}
 	for i := range runs {
 		byClass[runs[i].Class] = append(byClass[runs[i].Class], &runs[i])
@@ -89,7 +93,7 @@ func Analyze(runs []Run) (*Report, error) {
 			c.Runs = append(c.Runs, RunRef{r.SHA256, r.Source, r.When, r.Commit, r.Dirty, r.Version, r.Branch, r.Release, r.Software})
 		}
 		var err error
-		if c.Series, err = seriesOf(of); err != nil {
+		if c.Series, err = seriesOf(of, keep); err != nil {
 			return nil, err
 		}
 		c.Ratchet = ratchet(of)
@@ -99,18 +103,13 @@ func Analyze(runs []Run) (*Report, error) {
 	return report, nil
 }
 
-// Keep drops the series that keep says no to. The ratchet stays as it is.
-func (r *Report) Keep(keep func(*Series) bool) {
-	for i := range r.Classes {
-		c := &r.Classes[i]
-		c.Series = slices.DeleteFunc(c.Series, func(s Series) bool { return !keep(&s) })
-	}
-}
-
-func seriesOf(runs []*Run) ([]Series, error) {
+func seriesOf(runs []*Run, keep func(string) bool) ([]Series, error) {
 	byMetric := map[string]*Series{}
 	for i, r := range runs {
 		for _, p := range r.Points {
+			if keep != nil && !keep(p.Metric) {
+				continue
+			}
 			s := byMetric[p.Metric]
 			if s == nil {
 				s = &Series{Metric: p.Metric, Unit: p.Unit, Changes: []Change{}}
@@ -122,13 +121,28 @@ func seriesOf(runs []*Run) ([]Series, error) {
 	}
 	series := make([]Series, 0, len(byMetric))
 	for _, s := range byMetric {
-		if err := s.divide(runs); err != nil {
-			return nil, err
-		}
 		series = append(series, *s)
 	}
 	slices.SortFunc(series, func(a, b Series) int { return cmp.Compare(a.Metric, b.Metric) })
-	return series, nil
+	return series, divideAll(series, runs)
+}
+
+// divideAll divides every series, on all processors: long histories with many changes take seconds each.
+func divideAll(series []Series, runs []*Run) error {
+	errs := make([]error, len(series))
+	var group sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range series {
+		free <- struct{}{}
+		group.Go(func() {
+			if err := series[i].divide(runs); err != nil {
+				errs[i] = fmt.Errorf("metric %s: %w", series[i].Metric, err)
+			}
+			<-free
+		})
+	}
+	group.Wait()
+	return cmp.Or(errs...)
 }
 
 // divide finds the change points and describes the segments between them.

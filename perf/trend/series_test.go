@@ -25,7 +25,7 @@ func TestAnalyze(t *testing.T) {
 	runs[12].Dirty = true
 	// Another class in the same weeks, much faster: were they mixed, every other run would be a step.
 	runs = append(runs, history("gpu-y", env.UnlockedGPU, noisy(35, 24, 1)...)...)
-	report, err := Analyze(runs)
+	report, err := Analyze(runs, nil)
 	if err != nil || len(report.Classes) != 2 || report.Classes[0].ID != "cpu-x" || report.Classes[1].ID != "gpu-y" {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -47,14 +47,14 @@ func TestAnalyze(t *testing.T) {
 }
 
 func TestAnalyzeOneRun(t *testing.T) {
-	report, err := Analyze(history("cpu-x", env.SharedCPU, 5))
+	report, err := Analyze(history("cpu-x", env.SharedCPU, 5), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if g := report.Classes[0].Series[0].Segments[0]; g.Mean != 5 || g.SD != 0 || g.Low != 5 || g.High != 5 {
 		t.Errorf("segment of one value %+v", g)
 	}
-	if report, err = Analyze(nil); err != nil || report.Classes == nil {
+	if report, err = Analyze(nil, nil); err != nil || report.Classes == nil {
 		t.Errorf("of nothing: %+v, %v", report, err)
 	}
 }

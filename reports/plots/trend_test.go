@@ -26,7 +26,7 @@ func trendOf(t *testing.T, metric string, noise float64, each int, levels ...flo
 	if len(runs) > 2 {
 		runs[2].Release, runs[len(runs)-1].Release = "v0.3.0", "v0.4.0-rc.1+long-name-of-a-release"
 	}
-	report, err := trend.Analyze(runs)
+	report, err := trend.Analyze(runs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

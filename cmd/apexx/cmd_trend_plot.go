@@ -37,11 +37,10 @@ func trendPlot(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := trend.Analyze(runs)
+	report, err := trend.Analyze(runs, chosenMetrics(c))
 	if err != nil {
 		return err
 	}
-	report.Keep(func(s *trend.Series) bool { return strings.Contains(s.Metric, c.String("metric")) })
 	names, drawn := newFileNames(), 0
 	for i := range report.Classes {
 		class := &report.Classes[i]
