@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	damaged FILE KIND        write a hostile file: see hostile
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
+//	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
 	if err != nil {
@@ -68,7 +69,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep,
+			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep, "daily": writeDaily,
 		},
 	})
 }
