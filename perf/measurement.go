@@ -76,7 +76,7 @@ type Work struct {
 type Budget struct {
 	Spent float64 `json:"spent"`
 	Limit float64 `json:"limit"`
-	Over  bool    `json:"over"` // spent more than limit + 1e-9 per sample: a failure
+	Over  bool    `json:"over"` // a sample spent more than its part of the limit + 1e-9: a failure
 }
 
 // Parity says whether the cell computes what it should: its outputs against the float64 oracle's.
