@@ -71,28 +71,33 @@ func injecting(t *testing.T, faults string) Spec {
 	return s
 }
 
-// TestInjectSlow compares the medians of two sessions in one process, one of them slowed.
+// TestInjectSlow compares two sessions in one process, one of them slowed, by their fastest runs of 5 ms: other processes can
+// lengthen a run and cannot shorten it, and on a machine that is busy all the time it may take a few attempts.
 func TestInjectSlow(t *testing.T) {
 	w, err := Start(context.Background(), injecting(t, "slow=20@fake/*/slow"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for _, requests := range []bool{false, true} {
-		var medians []float64
-		for _, cell := range []string{"fake/a/plain", "fake/a/slow"} {
-			s := compileOn(t, w, cell, map[string]string{"busy": "5ms"})
-			m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 25, Bound: time.Minute})
-			if err != nil {
-				t.Fatal(err)
-			}
-			slices.Sort(m.Samples)
-			medians = append(medians, m.Samples[len(m.Samples)/2])
+	plain := compileOn(t, w, "fake/a/plain", map[string]string{"busy": "5ms"})
+	slow := compileOn(t, w, "fake/a/slow", map[string]string{"busy": "5ms"})
+	fastest := func(s *session, least float64) float64 {
+		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 15, Bound: time.Minute})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if ratio := medians[1] / medians[0]; ratio < 1.17 || ratio > 1.3 {
-			t.Errorf("requests %v: %v ns, slowed %v ns: a ratio of %.3f, want 1.20", requests, medians[0], medians[1], ratio)
+		if slices.Min(m.Samples) < least {
+			t.Errorf("a run took %v ns, want at least %v", slices.Min(m.Samples), least)
+		}
+		return slices.Min(m.Samples)
+	}
+	ratio := 0.0
+	for range 10 {
+		if ratio = fastest(slow, 6e6) / fastest(plain, 5e6); ratio > 1.17 && ratio < 1.25 {
+			return
 		}
 	}
+	t.Errorf("slowed by 20 %%: a ratio of %.3f", ratio)
 }
 
 // TestInjectSlowTiming looks at the clock that single run requests are timed by: the fake's own is 6 ns, all else was injected.

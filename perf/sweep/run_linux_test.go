@@ -17,7 +17,6 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/perf"
-	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
 )
@@ -63,32 +62,6 @@ func side(t *testing.T) measure.Side {
 	return measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(doubled{}, reference.New()), Spec: func(backend string) worker.Spec {
 		return worker.Spec{Name: backend, Command: []string{self}, Env: []string{workerVariable + "=" + backend}, Deadline: time.Minute}
 	}}
-}
-
-// plan is three cells of each of two backends, in three replicates.
-func plan() sweep.Plan {
-	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"}}
-	for _, b := range []string{"reference", "ort"} {
-		for n := 1; n <= 3; n++ {
-			p.Cells = append(p.Cells, perf.Cell{Backend: b, Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: n, Scope: perf.Complete})
-		}
-	}
-	return p
-}
-
-func header() sweep.Header {
-	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Command: "apexx sweep", Plan: plan(),
-		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}}
-}
-
-func openStore(t *testing.T, dir string) *sweep.Store {
-	t.Helper()
-	s, err := sweep.Open(dir, header())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
 }
 
 func run(ctx context.Context, t *testing.T, s *sweep.Store, p sweep.Progress) error {

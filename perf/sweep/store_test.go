@@ -7,13 +7,42 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
 )
+
+// plan is three cells of each of two backends, in three replicates.
+func plan() sweep.Plan {
+	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"}}
+	for _, b := range []string{"reference", "ort"} {
+		for n := 1; n <= 3; n++ {
+			p.Cells = append(p.Cells, perf.Cell{Backend: b, Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: n, Scope: perf.Complete})
+		}
+	}
+	return p
+}
+
+func header() sweep.Header {
+	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Command: "apexx sweep", Plan: plan(),
+		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}}
+}
+
+func openStore(t *testing.T, dir string) *sweep.Store {
+	t.Helper()
+	s, err := sweep.Open(dir, header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
 
 // TestStoreOfAnotherSweep lists what keeps a sweep from going on in a folder.
 func TestStoreOfAnotherSweep(t *testing.T) {
