@@ -35,7 +35,7 @@ type Measurement struct {
 	Reason    string `json:"reason,omitempty"`
 	Detail    string `json:"detail,omitempty"`
 
-	Clock          string    `json:"clock,omitempty"`             // worker: inside the process; request: around a run request of an older worker
+	Clock          string    `json:"clock,omitempty"`             // worker: inside the process; timing: what an older worker tells of each run (worker.ClockTiming)
 	Samples        []float64 `json:"samples_ns,omitempty"`        // host clock, one per sample, of one call each (see CallsPerSample)
 	DeviceSamples  []float64 `json:"device_samples_ns,omitempty"` // the backend's own events, where it has them
 	CallsPerSample int       `json:"calls_per_sample,omitempty"`  // short calls are timed in groups; a sample is the group's time over its size
@@ -76,7 +76,7 @@ type Work struct {
 type Budget struct {
 	Spent float64 `json:"spent"`
 	Limit float64 `json:"limit"`
-	Over  bool    `json:"over"` // spent more than limit + 1e-9 per sample: a failure
+	Over  bool    `json:"over"` // a sample spent more than its part of the limit + 1e-9: a failure
 }
 
 // Parity says whether the cell computes what it should: its outputs against the float64 oracle's.

@@ -18,12 +18,18 @@ func (g *Graph) Cut(inputs, outputs []*Value) (*Graph, error) {
 		if v.Const != nil {
 			return nil, fmt.Errorf("cut of graph %s: the input %q is a constant", g.Name, v.Name)
 		}
+		if c.values[v] != nil {
+			return nil, fmt.Errorf("cut of graph %s: the input %q is named twice", g.Name, v.Name)
+		}
 		in := &Value{Name: v.Name, Type: v.Type}
 		c.values[v] = in
 		out.Inputs = append(out.Inputs, in)
 	}
 	var ports []Port
-	for _, v := range outputs {
+	for i, v := range outputs {
+		if slices.Contains(outputs[:i], v) {
+			return nil, fmt.Errorf("cut of graph %s: the output %q is named twice", g.Name, v.Name)
+		}
 		if slices.Contains(inputs, v) || v.Producer == nil {
 			return nil, fmt.Errorf("cut of graph %s: the output %q is not computed between the inputs and the outputs", g.Name, v.Name)
 		}

@@ -51,6 +51,8 @@ func beWorker(mode string) error {
 		return answerHello(Hello{Protocol: Version{2, 0}, Backend: "fake"})
 	case "next-minor":
 		return serveNextMinor()
+	case "minor-0": // before measure
+		Protocol.Minor = 0
 	case "other-backend":
 		return answerHello(Hello{Protocol: Protocol, Backend: "other"})
 	case "wrong-id":
@@ -102,7 +104,7 @@ func serveNextMinor() error {
 }
 
 // fake is a backend that knows Identity of everything and Add of float32. Options.Extra names what goes wrong and when:
-// "compile" or "run" to one of the faults.
+// "compile" or "run" to one of the faults. "busy" is how long a run computes, and "device" gives the session a clock of the device.
 type fake struct{}
 
 func (fake) Name() string { return "fake" }
@@ -133,12 +135,27 @@ func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (back
 	if err != nil {
 		return nil, err
 	}
-	return &fakeSession{graph: g, opts: o}, nil
+	s := &fakeSession{graph: g, opts: o}
+	if o.Extra["busy"] != "" {
+		if s.busy, err = time.ParseDuration(o.Extra["busy"]); err != nil {
+			return nil, err
+		}
+	}
+	if o.Extra["device"] != "" {
+		return &fakeDevice{s}, nil
+	}
+	return s, nil
 }
+
+// fakeDevice has a clock that says 700 ns of every run.
+type fakeDevice struct{ *fakeSession }
+
+func (fakeDevice) LastDeviceTime() time.Duration { return 700 }
 
 type fakeSession struct {
 	graph *graph.Graph
 	opts  backends.Options
+	busy  time.Duration
 	runs  int
 }
 
@@ -151,6 +168,8 @@ func (s *fakeSession) Run(_ context.Context, in tensor.List) (tensor.List, error
 		if err := fault(s.opts.Extra["run"]); err != nil {
 			return nil, err
 		}
+	}
+	for start := time.Now(); time.Since(start) < s.busy; {
 	}
 	values := map[*graph.Value]*tensor.Tensor{}
 	for _, v := range s.graph.Inputs {

@@ -40,7 +40,7 @@ func parseInjections(text string) ([]injection, error) {
 		if strings.TrimSpace(entry) == "" {
 			continue
 		}
-		what, pattern, ok := strings.Cut(strings.TrimSpace(entry), "@")
+		what, pattern, _ := strings.Cut(strings.TrimSpace(entry), "@")
 		i := injection{pattern: pattern, wrong: what == "wrong"}
 		percent, slow := strings.CutPrefix(what, "slow=")
 		if slow {
@@ -50,7 +50,7 @@ func parseInjections(text string) ([]injection, error) {
 			}
 			i.slower = p / 100
 		}
-		if _, err := path.Match(pattern, ""); !ok || err != nil || !slow && !i.wrong {
+		if _, err := path.Match(pattern, ""); pattern == "" || err != nil || !slow && !i.wrong {
 			return nil, fmt.Errorf("%s: cannot read %q (want slow=PERCENT@PATTERN or wrong@PATTERN)", InjectVariable, entry)
 		}
 		out = append(out, i)
@@ -68,13 +68,30 @@ func inject(s backends.Session, cell string) (backends.Session, error) {
 		if match, _ := path.Match(i.pattern, cell); !match { // parse checked the pattern
 			continue
 		}
+		clock, timed := s.(backends.DeviceTimer)
 		if i.wrong {
 			s = &wronged{Session: s}
 		} else {
 			s = &slowed{Session: s, share: i.slower}
 		}
+		if timed {
+			s = &deviceTimed{Session: s, clock: clock, slower: i.slower}
+		}
 	}
 	return s, nil
+}
+
+// deviceTimed keeps the device's clock of a session that is wrapped, which would look as if it had none. Its times grow with the
+// session's.
+type deviceTimed struct {
+	backends.Session
+	clock  backends.DeviceTimer
+	slower float64
+}
+
+// LastDeviceTime implements backends.DeviceTimer.
+func (s *deviceTimed) LastDeviceTime() time.Duration {
+	return time.Duration(float64(s.clock.LastDeviceTime()) * (1 + s.slower))
 }
 
 // slowed lengthens every run by a share of its own duration.

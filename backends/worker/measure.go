@@ -20,7 +20,7 @@ type MeasureOptions struct {
 	WarmupRuns  int           // untimed runs before the first sample, at most this many
 	WarmupBound time.Duration // … and at most this long, after the first of them
 	Iterations  int           // samples, at most; from 1 to MaxSamples
-	Bound       time.Duration // of all samples together: none begins later than this after the first began
+	Bound       time.Duration // of all samples together, the time of Between not counted: none begins when this is spent
 	// Requests times single run requests, as against a worker of protocol 1.0, which has no measure request. Two sides that are
 	// compared have to be timed in one way.
 	Requests bool
@@ -39,7 +39,7 @@ type Measured struct {
 	Samples        []float64 // of one run each, by the host's clock
 	DeviceSamples  []float64 // of one run each, by the device's own events; nil where the backend has none
 	CallsPerSample int       // runs that were timed together; a sample is their mean
-	TimerShare     float64   // time to read the clock, as a share of the median group of runs
+	TimerShare     float64   // time to read the clock, as a share of the median group of runs; 0 for ClockTiming
 	FirstRun       time.Duration
 	HostPeak       int64   // bytes of resident memory, the process's high-water mark since the session was compiled; 0 if unknown
 	DevicePeak     int64   // bytes, greatest after any run; 0 without a device
@@ -107,7 +107,7 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 		if err := s.worker.call(ctx, s.worker.spec.Deadline, kindMeasure, req, &r); err != nil {
 			return nil, err
 		}
-		if err := m.add(r, first); err != nil {
+		if err := m.add(r, req, first); err != nil {
 			return nil, fmt.Errorf("measurement by the worker of backend %s: %w", s.worker.spec.Name, err)
 		}
 		left.Iterations -= len(r.Samples)
@@ -122,15 +122,41 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 	return m, nil
 }
 
-// add appends a group of samples.
-func (m *Measured) add(r measureReply, first bool) error {
-	if len(r.Samples) == 0 || r.CallsPerSample < 1 || r.DeviceSamples != nil && len(r.DeviceSamples) != len(r.Samples) {
-		return fmt.Errorf("got %d samples of %d runs, %d of the device", len(r.Samples), r.CallsPerSample, len(r.DeviceSamples))
+// check refuses a reply that does not answer its request or holds what no measurement can give.
+func (r measureReply) check(req measureRequest) error {
+	n := len(r.Samples)
+	if n < 1 || n > req.Iterations || r.DeviceSamples != nil && len(r.DeviceSamples) != n {
+		return fmt.Errorf("got %d samples, %d of the device; asked for 1 to %d", n, len(r.DeviceSamples), req.Iterations)
 	}
-	for _, ns := range append(append([]float64{}, r.Samples...), r.DeviceSamples...) {
-		if !(ns >= 0) || math.IsInf(ns, 0) {
+	if r.CallsPerSample < 1 || req.CallsPerSample > 0 && r.CallsPerSample != req.CallsPerSample {
+		return fmt.Errorf("got samples of %d runs, asked for %d", r.CallsPerSample, req.CallsPerSample)
+	}
+	for _, ns := range r.Samples {
+		if !(ns > 0) || math.IsInf(ns, 0) {
 			return fmt.Errorf("a sample took %v ns", ns)
 		}
+	}
+	for _, ns := range r.DeviceSamples {
+		if !(ns >= 0) || math.IsInf(ns, 0) {
+			return fmt.Errorf("a sample took %v ns of the device", ns)
+		}
+	}
+	for name, x := range map[string]float64{"timer_share": r.TimerShare, "allocs_per_run": r.AllocsPerRun, "alloc_bytes_per_run": r.BytesPerRun,
+		"first_run_ns": float64(r.FirstRun), "host_peak_bytes": float64(r.HostPeak), "device_peak_bytes": float64(r.DevicePeak)} {
+		if !(x >= 0) || math.IsInf(x, 0) {
+			return fmt.Errorf("%s is %v", name, x)
+		}
+	}
+	return nil
+}
+
+// add appends the group of samples that answers a request.
+func (m *Measured) add(r measureReply, req measureRequest, first bool) error {
+	if err := r.check(req); err != nil {
+		return err
+	}
+	if !first && (r.DeviceSamples != nil) != (m.DeviceSamples != nil) {
+		return fmt.Errorf("got %d samples of the device after %d before", len(r.DeviceSamples), len(m.DeviceSamples))
 	}
 	before, n := float64(len(m.Samples)), float64(len(r.Samples))
 	mean := func(old, now float64) float64 { return (old*before + now*n) / (before + n) }
@@ -153,7 +179,10 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 			return 0, err
 		}
 		m.DevicePeak = max(m.DevicePeak, s.memory.Device)
-		return s.timing.Total(), nil
+		if d := s.timing.Total(); d > 0 {
+			return d, nil
+		}
+		return 0, fmt.Errorf("the worker of backend %s tells of a run that took %v: its runs cannot be timed", s.worker.spec.Name, s.timing.Total())
 	}
 	var err error
 	if m.FirstRun, err = once(); err != nil {
@@ -164,17 +193,18 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 			return nil, err
 		}
 	}
-	lastBetween := time.Time{}
+	var between time.Time // when it was last called
 	for spent := time.Duration(0); len(m.Samples) < o.Iterations && spent < o.Bound; {
-		if o.Between != nil && time.Since(lastBetween) >= o.BetweenEvery {
+		if o.Between != nil && time.Since(between) >= o.BetweenEvery {
 			o.Between()
-			lastBetween = time.Now()
+			between = time.Now()
 		}
+		start := time.Now()
 		d, err := once()
 		if err != nil {
 			return nil, err
 		}
-		spent += d
+		spent += time.Since(start) // the request included: a bound on what it costs to wait for
 		m.Samples = append(m.Samples, float64(d.Nanoseconds()))
 	}
 	if o.Between != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0}}}`
+const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0}}}` // a client that is older than measure
 
 // TestConversation writes down what a worker answers: the shortest requests and the ways to break it.
 func TestConversation(t *testing.T) {
@@ -22,15 +22,17 @@ func TestConversation(t *testing.T) {
 		requests []string
 		replies  []string // parts of them
 	}{
-		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0},"backend":"fake","pid":`}},
+		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":1},"backend":"fake","pid":`}},
 		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2}}}`, `{"id":2,"kind":"probe"}`},
-			[]string{`"protocol":{"major":1,"minor":0}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
+			[]string{`"protocol":{"major":1,"minor":1}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
 		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","facts":[{"key":"pid",`}},
 		{"supports", []string{greeting, `{"id":2,"kind":"supports","body":{"op":{"domain":"","type":"Identity"},"precision":"fp32"}}`},
 			[]string{"hello", `{"id":2,"kind":"supports","body":{"level":"native"}}`}},
 		{"supports what nobody knows", []string{greeting, `{"id":2,"kind":"supports","body":{"op":{"type":"Bessel"}}}`},
 			[]string{"hello", `"level":"unsupported","reason":"operator_unsupported"`}},
-		{"unknown kind", []string{greeting, `{"id":2,"kind":"measure"}`}, []string{"hello", `"code":"unknown_kind"`}},
+		{"unknown kind", []string{greeting, `{"id":2,"kind":"profile"}`}, []string{"hello", `"code":"unknown_kind"`}},
+		{"measure no session", []string{greeting, `{"id":2,"kind":"measure","body":{"session":1,"iterations":1,"bound_ns":1}}`},
+			[]string{"hello", `"code":"bad_message","message":"there is no session 1"`}},
 		{"unknown fields", []string{greeting, `{"id":2,"kind":"probe","later":[1],"body":{"x":{}}}`}, []string{"hello", `"available":true`}},
 		{"bad body", []string{greeting, `{"id":2,"kind":"run","body":7}`}, []string{"hello", `"code":"bad_message"`}},
 		{"bad format", []string{greeting, `{"id":2,"kind":"compile","body":{"graph_format":"relay"}}`}, []string{"hello", `graph format \"relay\" is unknown`}},
@@ -105,7 +107,7 @@ func FuzzRequests(f *testing.F) {
 	for _, s := range []string{
 		greeting, `{"id":2,"kind":"probe"}`, `{"id":3,"kind":"supports","body":{"op":{"type":"Clip","attributes":{"Low":"-Inf"}}}}`,
 		`{"id":4,"kind":"compile","body":{"graph_format":"onnx","graph":"/nonexistent","layout":[{"offset":-1}]}}`,
-		`{"id":5,"kind":"run","body":{"session":1}}`, `{"id":6,"kind":"close","body":{"session":-1}}`, `{"id":7,"kind":"shutdown"}`,
+		`{"id":5,"kind":"run","body":{"session":1}}`, `{"id":5,"kind":"measure","body":{"session":1,"iterations":2,"bound_ns":1}}`, `{"id":6,"kind":"close","body":{"session":-1}}`, `{"id":7,"kind":"shutdown"}`,
 	} {
 		f.Add([]byte(greeting), []byte(s))
 	}
@@ -178,6 +180,9 @@ func TestJSONNames(t *testing.T) {
 		`{"folder":"f","graph":"g","graph_format":"onnx","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
 			`"taps":["all"],"extra":{"provider":"cpu"}}`: compileRequest{"f", "g", "onnx", "i", "o", nil, "fp64", 2, []string{"all"},
 			map[string]string{"provider": "cpu"}},
+		`{"session":1,"warmup_runs":2,"warmup_bound_ns":3,"iterations":4,"bound_ns":5,"calls_per_sample":6}`: measureRequest{1, 2, 3, 4, 5, 6},
+		`{"host_ns":[1],"device_ns":[2],"calls_per_sample":3,"timer_share":4,"first_run_ns":5,"host_peak_bytes":6,"device_peak_bytes":7,` +
+			`"allocs_per_run":8,"alloc_bytes_per_run":9}`: measureReply{[]float64{1}, []float64{2}, 3, 4, 5, 6, 7, 8, 9},
 		`{"code":"unavailable","message":"m","detail":"d","backend":"b","reason":"r","reason_detail":"rd"}`: wireError{"unavailable", "m", "d", "b", "r", "rd"},
 	} {
 		if got, err := json.Marshal(body); err != nil || string(got) != want {
@@ -198,6 +203,7 @@ func TestProtocolExamples(t *testing.T) {
 		"→supports": func() any { return new(supportsRequest) }, "←supports": func() any { return new(supportsReply) },
 		"→compile": func() any { return new(compileRequest) }, "←compile": func() any { return new(compileReply) },
 		"→run": func() any { return new(sessionRequest) }, "←run": func() any { return new(runReply) },
+		"→measure": func() any { return new(measureRequest) }, "←measure": func() any { return new(measureReply) },
 		"→close": func() any { return new(sessionRequest) }, "←close": func() any { return new(struct{}) },
 		"→shutdown": func() any { return new(struct{}) }, "←shutdown": func() any { return new(struct{}) },
 		"←error": func() any { return new(wireError) },

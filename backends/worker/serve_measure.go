@@ -17,8 +17,9 @@ func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Iterations < 1 || r.Iterations > MaxSamples || r.Bound <= 0 {
-		return nil, badMessage("cannot take %d samples in %d ns (want 1 to %d samples)", r.Iterations, r.Bound, MaxSamples)
+	if r.Iterations < 1 || r.Iterations > MaxSamples || r.Bound <= 0 || r.CallsPerSample > maxCalls {
+		return nil, badMessage("cannot take %d samples of %d runs in %d ns (want 1 to %d samples, at most %d runs)", r.Iterations, r.CallsPerSample,
+			r.Bound, MaxSamples, maxCalls)
 	}
 	if err := h.inputs.fetch(); err != nil {
 		return nil, err
@@ -29,7 +30,9 @@ func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 		return nil, h.blame(err)
 	}
 	if t.calls = r.CallsPerSample; t.calls < 1 {
-		t.calls = t.groupSize()
+		if err := t.sizeGroups(); err != nil {
+			return nil, h.blame(err)
+		}
 	}
 	runtime.GC() // what came before is not this cell's to collect
 	var before, after runtime.MemStats
@@ -60,7 +63,7 @@ type timer struct {
 	hosted     *hosted
 	clock      backends.DeviceTimer // nil where the backend has no clock of the device's own
 	overhead   time.Duration        // of reading the host's clock twice
-	recent     time.Duration        // of the last run of the warm-up
+	fastest    time.Duration        // run of the warm-up, 0 before there is one
 	calls      int                  // runs in a sample
 	host       []float64
 	device     []float64
@@ -76,54 +79,85 @@ func (t *timer) run() (time.Duration, error) {
 	return d, err
 }
 
-// warmUp runs untimed: once if the session has not run yet, and further as the request says. A sample's group size needs a
-// recent run in any case.
+// warmUp runs untimed: the session's first run if that is still to come, then at least one more, as a first run tells nothing of
+// how long the others take, and further as the request says.
 func (t *timer) warmUp(r measureRequest) (err error) {
-	start, runs := time.Now(), 0
+	runs := 0
 	if t.hosted.firstRun == 0 {
 		if t.hosted.firstRun, err = t.run(); err != nil {
 			return err
 		}
-		t.recent = t.hosted.firstRun
-		start, runs = time.Now(), 1
+		runs = 1
 	}
-	for ; runs < r.WarmupRuns && time.Since(start) < time.Duration(r.WarmupBound) || t.recent == 0; runs++ {
-		if t.recent, err = t.run(); err != nil {
+	for start := time.Now(); t.fastest == 0 || runs < r.WarmupRuns && time.Since(start) < time.Duration(r.WarmupBound); runs++ {
+		d, err := t.run()
+		if err != nil {
 			return err
+		}
+		if d = max(d, 1); t.fastest == 0 || d < t.fastest { // a coarse clock may not have moved
+			t.fastest = d
 		}
 	}
 	return nil
 }
 
-// maxTimerShare is the greatest share of a sample that reading the clock may take; groups are sized for half of it.
-const maxTimerShare = 0.005
+const (
+	maxTimerShare = 0.005   // greatest share of a sample that reading the clock may take; groups are sized for half of it
+	maxCalls      = 1 << 16 // runs in a sample
+)
 
-// groupSize returns how many runs are timed together.
-func (t *timer) groupSize() int {
+// sizeGroups finds how many runs have to be timed together. A single run looks longer than it is by the reading of the clock,
+// so a group is tried before it is trusted, three times because one may have been disturbed.
+func (t *timer) sizeGroups() error {
 	wanted := float64(t.overhead) / (maxTimerShare / 2)
-	return int(min(max(1, math.Ceil(wanted/float64(max(t.recent, 1)))), 1<<16))
+	grow := func(took time.Duration) int {
+		return int(min(max(1, math.Ceil(float64(t.calls)*wanted/float64(took))), maxCalls))
+	}
+	t.calls = 1
+	for t.calls = grow(t.fastest); t.calls > 1 && t.calls < maxCalls; {
+		took := time.Duration(math.MaxInt64)
+		for range 3 {
+			host, _, err := t.group()
+			if err != nil {
+				return err
+			}
+			took = min(took, max(host, 1))
+		}
+		if float64(took) >= wanted {
+			return nil
+		}
+		t.calls = grow(took)
+	}
+	return nil
+}
+
+// group runs as often as a sample does, and tells the time by the host's and by the device's clock.
+func (t *timer) group() (host, device time.Duration, err error) {
+	start := time.Now()
+	for range t.calls {
+		if _, err := t.hosted.session.Run(t.ctx, t.hosted.views); err != nil {
+			return 0, 0, err
+		}
+		if t.clock != nil {
+			device += t.clock.LastDeviceTime()
+		}
+	}
+	return time.Since(start), device, nil
 }
 
 // samples takes at least one sample.
 func (t *timer) samples(r measureRequest) error {
 	t.host = make([]float64, 0, r.Iterations)
 	for begin := time.Now(); len(t.host) < r.Iterations; {
-		var onDevice time.Duration
-		start := time.Now()
-		for range t.calls {
-			if _, err := t.hosted.session.Run(t.ctx, t.hosted.views); err != nil {
-				return err
-			}
-			if t.clock != nil {
-				onDevice += t.clock.LastDeviceTime()
-			}
+		host, device, err := t.group()
+		if err != nil {
+			return err
 		}
-		end := time.Now()
-		t.host = append(t.host, float64(end.Sub(start).Nanoseconds())/float64(t.calls))
+		t.host = append(t.host, float64(max(host, 1))/float64(t.calls))
 		if t.clock != nil {
-			t.device = append(t.device, float64(onDevice.Nanoseconds())/float64(t.calls))
+			t.device = append(t.device, float64(device)/float64(t.calls))
 		}
-		if end.Sub(begin) >= time.Duration(r.Bound) {
+		if time.Since(begin) >= time.Duration(r.Bound) {
 			break
 		}
 	}

@@ -54,9 +54,11 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	if h.session, err = s.backend.Compile(ctx, h.graph, opts); err != nil {
 		return nil, err
 	}
-	if h.session, err = inject(h.session, h.graph.Metadata[CellKey]); err != nil {
+	wrapped, err := inject(h.session, h.graph.Metadata[CellKey])
+	if err != nil {
 		return nil, err
 	}
+	h.session = wrapped
 	s.lastID++
 	s.sessions[s.lastID] = h
 	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory())}, nil

@@ -10,6 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
@@ -46,9 +48,13 @@ type workloadsOf struct {
 	seed    uint64
 }
 
-// chosenWorkloads checks the flags and opens every model that they name.
-func chosenWorkloads(c *cli.Context) (*workloadsOf, error) {
-	cells, err := chosenCells(c)
+// specOf tells how a build of apexx starts the worker of a backend.
+type specOf func(backend string, deadline time.Duration) worker.Spec
+
+// chosenWorkloads checks the flags and opens every model that they name. A backend that --backends names must be there in every
+// build that is going to be measured.
+func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
+	cells, err := chosenCells(c, builds)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +70,9 @@ func chosenWorkloads(c *cli.Context) (*workloadsOf, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := c.Int("iterations"); n > worker.MaxSamples {
+		return nil, usagef("--iterations: %d samples are too many (at most %d)", n, worker.MaxSamples)
+	}
 	if c.Int("iterations") < 1 || c.Duration("time") <= 0 || c.Duration("deadline") <= 0 {
 		return nil, usagef("--iterations, --time and --deadline must be positive")
 	}
@@ -76,15 +85,50 @@ func chosenWorkloads(c *cli.Context) (*workloadsOf, error) {
 		w.models.Pictures = append(w.models.Pictures, scene.Data)
 	}
 	for _, cell := range cells {
-		if _, err := w.models.Open(cell.Profile); err != nil {
+		if err := w.check(cell); err != nil {
 			return nil, exit.With(exit.Usage, err)
 		}
 	}
 	return w, nil
 }
 
+// check finds what keeps a cell from being measured or recorded, before anything is measured: its model, its shape, and numbers that
+// no name of a cell holds.
+func (w *workloadsOf) check(cell perf.Cell) error {
+	m, err := w.models.Open(cell.Profile)
+	if err != nil {
+		return err
+	}
+	if side := model.SideMultiple(m.Config); cell.Height%side != 0 || cell.Width%side != 0 {
+		return fmt.Errorf("--shapes: the sides of %s are no multiples of %d, which profile %s asks for", cell.Shape(), side, cell.Profile)
+	}
+	if _, err := perf.ParseCell(cell.String()); err != nil {
+		return fmt.Errorf("--shapes or --batches: the numbers of cell %s are too large", cell)
+	}
+	return nil
+}
+
+// present fails for the first backend that a build does not have here.
+func present(c *cli.Context, names []string, builds []specOf) error {
+	for _, name := range names {
+		for _, spec := range builds {
+			s := spec(name, c.Duration("deadline"))
+			client := worker.New(s)
+			err := client.Probe(c.Context).Err(name)
+			client.Close() // it has answered, or is gone
+			switch {
+			case err != nil && len(builds) > 1 && len(s.Command) > 0:
+				return fmt.Errorf("%s: %w", s.Command[0], err)
+			case err != nil:
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // chosenCells multiplies the lists out, backend by backend.
-func chosenCells(c *cli.Context) ([]perf.Cell, error) {
+func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	names, err := chosenBackends(c.Context, c.String("backends"))
 	if err != nil {
 		return nil, err
@@ -110,6 +154,11 @@ func chosenCells(c *cli.Context) ([]perf.Cell, error) {
 	profiles, err := listOf(c, "profiles", func(s string) (string, error) { return s, nil })
 	if err != nil {
 		return nil, err
+	}
+	if c.String("backends") != "available" {
+		if err := present(c, names, builds); err != nil {
+			return nil, err
+		}
 	}
 	var cells []perf.Cell
 	for _, b := range names {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
@@ -94,25 +95,21 @@ func runGate(c *cli.Context) error {
 	case c.IsSet("replay"):
 		return replayGate(c)
 	}
-	w, err := chosenWorkloads(c)
-	if err != nil {
-		return err
+	if c.IsSet("base") {
+		return gateBuilds(c)
 	}
+	w, err := chosenWorkloads(c, execute.WorkerSpec)
 	switch {
+	case err != nil:
+		return err
 	case c.Bool("selfcheck"):
 		return selfcheck(c, w)
-	case c.IsSet("baseline"):
-		return gateBaseline(c, w)
 	}
-	return gateBuilds(c, w)
+	return gateBaseline(c, w)
 }
 
 // gateBuilds compares two builds.
-func gateBuilds(c *cli.Context, w *workloadsOf) error {
-	policy, err := policyOf(c, w)
-	if err != nil {
-		return err
-	}
+func gateBuilds(c *cli.Context) error {
 	base, err := openBuild(c.String("base"))
 	if err != nil {
 		return err
@@ -126,6 +123,14 @@ func gateBuilds(c *cli.Context, w *workloadsOf) error {
 		headPath = c.String("head")
 	}
 	head, err := openBuild(headPath)
+	if err != nil {
+		return err
+	}
+	w, err := chosenWorkloads(c, base.spec, head.spec)
+	if err != nil {
+		return err
+	}
+	policy, err := policyOf(c, w)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func runSweep(c *cli.Context) (err error) {
 	if c.Int("replicates") < 1 {
 		return usagef("--replicates must be at least 1")
 	}
-	w, err := chosenWorkloads(c)
+	w, err := chosenWorkloads(c, execute.WorkerSpec)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func gateBaseline(c *cli.Context, w *workloadsOf) error {
 	if b != nil && b.Class.ID == class.ID && !choosesCells(c) {
 		w.cells = b.Cells()
 		for _, cell := range w.cells {
-			if _, err := w.models.Open(cell.Profile); err != nil {
+			if err := w.check(cell); err != nil {
 				return exit.With(exit.Usage, err)
 			}
 		}

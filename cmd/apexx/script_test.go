@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -35,6 +36,11 @@ func TestMain(m *testing.M) {
 //	photo FILE WxH           write a small picture
 //	damaged FILE KIND        write a hostile file: see hostile
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
+//	lines FILE N             the file has N lines
+//	busy DIR COMMAND ARG…    a command of this list, while another process writes to the folder
+//	killed N FILE apexx ARG… run, send SIGKILL once the file has N lines
+//	disk DIR SIZE            a file system of that size, such as 8m
+//	fill FILE N              a file that leaves N bytes of its file system
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
 //	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 func TestScripts(t *testing.T) {
@@ -52,6 +58,13 @@ func TestScripts(t *testing.T) {
 				library = found[0]
 			}
 			env.Setenv("ORT_LIB", library)
+			self, err := exec.LookPath("apexx") // testscript puts it there
+			env.Setenv("APEXX", self)
+			nothing, err2 := exec.LookPath("true")
+			env.Setenv("NOAPEXX", nothing)
+			if err := errors.Join(err, err2); err != nil {
+				return err
+			}
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -62,6 +75,8 @@ func TestScripts(t *testing.T) {
 				return exists("/dev/full"), nil
 			case "nvidia":
 				return exists("/proc/driver/nvidia/version") || exists("/usr/lib/wsl/lib/libnvidia-ml.so.1"), nil
+			case "disks":
+				return canMount(), nil
 			case "proc":
 				return exists("/proc/self/stat"), nil
 			}
@@ -70,6 +85,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
 			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep, "daily": writeDaily,
+			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk,
 		},
 	})
 }

@@ -28,11 +28,11 @@ var ErrBusy = errors.New("another process is writing to it")
 
 // Open opens or makes the log NAME in a folder, which is made too, and returns its complete lines. The folder belongs to this
 // process until Close; where another has it, the error wraps ErrBusy.
-func Open(dir, name string) (j *Journal, lines [][]byte, err error) {
+func Open(dir, name string) (_ *Journal, lines [][]byte, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, nil, err
 	}
-	j = &Journal{path: filepath.Join(dir, name)}
+	j := &Journal{path: filepath.Join(dir, name)}
 	if j.lock, err = lockFolder(dir); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/apex-x/apexx/perf"
 )
 
-// budgetSlack is what rounding may add to a budget for every sample (spec/routing.md 8).
+// budgetSlack is what rounding may add to the budget of a sample (spec/routing.md 8).
 const budgetSlack = 1e-9
 
 // workOf reads off the outputs of the complete model, taps included, what it selected, spent and considered.
@@ -20,13 +20,15 @@ func workOf(out tensor.List, m *Complete) *perf.Work {
 			w.Candidates = candidates(out, op)
 		}
 	}
-	samples, c := float64(len(w.TilesL0)), m.Costs
+	c := m.Costs
 	budget := func(tiles []int, cost, limit float64) perf.Budget {
-		spent := 0.0
-		for _, n := range tiles {
-			spent += float64(n) * cost
+		b := perf.Budget{Limit: limit * float64(len(w.TilesL0))}
+		for _, n := range tiles { // a sample cannot spend what another leaves
+			spent := float64(n) * cost
+			b.Spent += spent
+			b.Over = b.Over || spent > limit+budgetSlack
 		}
-		return perf.Budget{Spent: spent, Limit: limit * samples, Over: spent > (limit+budgetSlack)*samples}
+		return b
 	}
 	w.Budgets = map[string]perf.Budget{
 		"b1": budget(w.TilesL0, c.L0, c.B1), "b2": budget(w.TilesL1, c.Split/4, c.B2), "b3": budget(w.TilesL2, c.Split/4, c.B3),

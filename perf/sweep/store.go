@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/internal/journal"
@@ -76,11 +77,14 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	if err := s.Header.fits(want); err != nil {
 		return err
 	}
+	taken := map[step]bool{}
 	for i, line := range lines[1:] {
 		var e entry
-		if err := json.Unmarshal(line, &e); err != nil || (e.Measurement == nil) == (e.Testimony == nil) {
+		err := json.Unmarshal(line, &e)
+		if err != nil || !e.belongs(s.Header.Plan) || taken[e.step()] {
 			return fmt.Errorf("%s is damaged in line %d; remove the folder and measure again", logFile, i+2)
 		}
+		taken[e.step()] = true
 		if e.Measurement != nil {
 			s.Measurements = append(s.Measurements, *e.Measurement)
 		} else {
@@ -88,6 +92,28 @@ func (s *Store) read(lines [][]byte, want Header) error {
 		}
 	}
 	return nil
+}
+
+// step is what a line of the log is about: a replicate of a cell, or its witness run.
+type step struct {
+	cell      perf.Cell
+	replicate int // -1: the witness run
+}
+
+func (e entry) step() step {
+	if e.Measurement != nil {
+		return step{e.Measurement.Cell, e.Measurement.Replicate}
+	}
+	return step{e.Testimony.Cell, -1}
+}
+
+// belongs tells whether the entry is of one step that the plan has.
+func (e entry) belongs(p Plan) bool {
+	if (e.Measurement == nil) == (e.Testimony == nil) {
+		return false
+	}
+	s := e.step()
+	return slices.Contains(p.Cells, s.cell) && (e.Testimony != nil || 0 <= s.replicate && s.replicate < p.Replicates)
 }
 
 // fits tells what keeps a sweep from going on under h.
@@ -103,9 +129,18 @@ func (h Header) fits(want Header) error {
 	case h.Class.ID != want.Class.ID:
 		return differs(fmt.Sprintf("hardware (%s, here is %s)", h.Class.ID, want.Class.ID))
 	case h.Version != want.Version || h.Environment.Commit != want.Environment.Commit:
-		return differs(fmt.Sprintf("build (%s, this is %s)", h.Version, want.Version))
+		return differs(fmt.Sprintf("build (%s, this is %s)", h.build(), want.build()))
 	}
 	return nil
+}
+
+// build names the program that measured, by version and commit.
+func (h Header) build() string {
+	commit := "no commit"
+	if h.Environment.Commit != "" {
+		commit = "commit " + h.Environment.Commit
+	}
+	return h.Version + " of " + commit
 }
 
 // Add appends a measurement.

@@ -1,0 +1,206 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/perf"
+)
+
+// The test binary is its own worker: with faultVariable set, it serves the reference, with the faults that the variable lists as
+// FAULT@BATCH: what happens when a cell of that batch is compiled.
+const faultVariable = "APEXX_MEASURE_TEST_FAULTS"
+
+func TestMain(m *testing.M) {
+	faults, set := os.LookupEnv(faultVariable)
+	if !set {
+		os.Exit(m.Run())
+	}
+	if err := worker.ServeStdio(context.Background(), faulty{reference.New(), faults}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(6)
+	}
+}
+
+type faulty struct {
+	backends.Backend
+	faults string
+}
+
+func (f faulty) Compile(ctx context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
+	for _, entry := range strings.Fields(f.faults) {
+		fault, batch, _ := strings.Cut(entry, "@")
+		if !strings.Contains(g.Metadata[worker.CellKey], "/b"+batch+"/") {
+			continue
+		}
+		switch fault {
+		case "kill":
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		case "exit":
+			os.Exit(3)
+		case "hang":
+			select {}
+		case "error":
+			return nil, errors.New("kernel 7 failed")
+		case "unavailable":
+			return nil, &backends.Unavailable{Backend: "reference", Reason: backends.PrecisionUnsupported, Detail: "no fp32"}
+		}
+	}
+	return f.Backend.Compile(ctx, g, o)
+}
+
+// doubled is a model that doubles numbers.
+type doubled struct{}
+
+func (doubled) Complete(_ context.Context, s Shape) (*Complete, error) {
+	if s.Profile == "broken" {
+		return nil, errors.New("no such model")
+	}
+	b := graph.NewBuilder("doubled")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{s.Batch}})
+	b.Output("y", b.Add1("double", graph.Binary{Fn: graph.Add}, x, x))
+	g, err := b.Build()
+	return &Complete{Graph: g, Inputs: tensor.List{{Name: "x", Tensor: tensor.New(tensor.Float32, s.Batch)}}}, err
+}
+
+func sideOf(t *testing.T, faults string) Side {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Side{Arm: perf.Head, Workloads: NewWorkloads(doubled{}, reference.New()), Spec: func(backend string) worker.Spec {
+		return worker.Spec{Name: backend, Command: []string{self}, Env: []string{faultVariable + "=" + faults}, Deadline: 2 * time.Second}
+	}}
+}
+
+func cell(batch int) perf.Cell {
+	return perf.Cell{Backend: "reference", Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: batch, Scope: perf.Complete}
+}
+
+// sampler numbers its readings.
+type sampler struct{ calls int }
+
+func (s *sampler) Sample() []perf.DeviceSample {
+	s.calls++
+	return []perf.DeviceSample{{Device: s.calls}}
+}
+
+// TestReplicate has cells fail in every way; the others are measured all the same.
+func TestReplicate(t *testing.T) {
+	want := map[int]string{
+		1: "measured", 2: "crashed killed", 3: "measured", 4: "failed error: kernel 7 failed", 5: "hung deadline", 6: "crashed exit status 3",
+		7: "unsupported precision_unsupported: no fp32", 8: "measured",
+	}
+	var cells []perf.Cell
+	for n := 1; n <= 8; n++ {
+		cells = append(cells, cell(n))
+	}
+	s := &sampler{}
+	o := Options{Iterations: 5, Bound: time.Second, WarmupRuns: 2, WarmupBound: time.Millisecond, Samplers: map[string]Sampler{"reference": s}}
+	var got []perf.Measurement
+	err := Replicate(context.Background(), sideOf(t, "kill@2 error@4 hang@5 exit@6 unavailable@7"), "reference", cells, o, func(m perf.Measurement) error {
+		got = append(got, m)
+		return nil
+	})
+	if err != nil || len(got) != len(cells) {
+		t.Fatalf("%d measurements, %v", len(got), err)
+	}
+	for i, m := range got {
+		text := strings.TrimSpace(fmt.Sprint(m.State, " ", m.Reason))
+		if m.State == perf.Failed || m.State == perf.Unsupported {
+			text += ": " + m.Detail
+		}
+		if m.Cell != cells[i] || m.Order != i || m.Arm != perf.Head || m.Started.IsZero() || text != want[i+1] {
+			t.Errorf("measurement %d is %+v, want %s", i, m, want[i+1])
+		}
+		measured := m.State == perf.Measured
+		if measured != (len(m.Samples) == 5) || measured != (m.CompileNS > 0) || measured != (m.FirstRunNS > 0) || measured && (m.Clock != worker.ClockWorker || len(m.Devices) < 2) {
+			t.Errorf("cell %s: %+v", m.Cell, m)
+		}
+	}
+}
+
+// TestReplicateRequests times a side by requests because the other side needs it.
+func TestReplicateRequests(t *testing.T) {
+	side := sideOf(t, "")
+	side.Requests = true
+	err := Replicate(context.Background(), side, "reference", []perf.Cell{cell(1)}, Options{Iterations: 3}, func(m perf.Measurement) error {
+		if m.Clock != worker.ClockTiming || len(m.Samples) != 3 {
+			t.Errorf("%+v", m)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplicateUnavailable(t *testing.T) {
+	side := sideOf(t, "")
+	side.Spec = func(name string) worker.Spec {
+		return worker.Spec{Name: name, Command: []string{"/nonexistent/apexx-cuda"}}
+	}
+	count := 0
+	emit := func(m perf.Measurement) error {
+		count++
+		if m.State != perf.Unsupported || m.Reason != string(backends.WorkerNotFound) || m.Detail == "" {
+			t.Errorf("%+v", m)
+		}
+		return nil
+	}
+	if err := Replicate(context.Background(), side, "cuda", []perf.Cell{cell(1), cell(2)}, Options{}, emit); err != nil || count != 2 {
+		t.Errorf("%d measurements, %v", count, err)
+	}
+}
+
+// TestReplicateEnds lists what ends a replicate.
+func TestReplicateEnds(t *testing.T) {
+	stop := errors.New("disk full")
+	broken := cell(3)
+	broken.Profile = "broken"
+	cancelled, cancel := context.WithCancel(context.Background())
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		cells  []perf.Cell
+		emit   func() error
+		faults string
+		want   string
+		told   int
+	}{
+		{"emit fails", context.Background(), []perf.Cell{cell(1), cell(2)}, func() error { return stop }, "", "disk full", 1},
+		{"no such model", context.Background(), []perf.Cell{cell(1), broken, cell(2)}, func() error { return nil }, "", "no such model", 1},
+		{"cancelled between cells", cancelled, []perf.Cell{cell(1), cell(2)}, func() error { cancel(); return nil }, "", "context canceled", 1},
+		{"cancelled in a cell", soon(t), []perf.Cell{cell(1), cell(2)}, func() error { return nil }, "hang@1", "context canceled", 0},
+	} {
+		told, start := 0, time.Now()
+		err := Replicate(c.ctx, sideOf(t, c.faults), "reference", c.cells, Options{Iterations: 1}, func(perf.Measurement) error { told++; return c.emit() })
+		if err == nil || err.Error() != c.want || told != c.told {
+			t.Errorf("%s: %v after %d measurements, want %s after %d", c.name, err, told, c.want, c.told)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%s: took %v", c.name, d)
+		}
+	}
+}
+
+// soon is a context that is cancelled while a worker computes.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	timer := time.AfterFunc(300*time.Millisecond, cancel)
+	t.Cleanup(func() { timer.Stop(); cancel() })
+	return ctx
+}

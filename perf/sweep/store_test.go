@@ -1,0 +1,215 @@
+package sweep_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/sweep"
+)
+
+// plan is three cells of each of two backends, in three replicates.
+func plan() sweep.Plan {
+	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"}}
+	for _, b := range []string{"reference", "ort"} {
+		for n := 1; n <= 3; n++ {
+			p.Cells = append(p.Cells, perf.Cell{Backend: b, Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: n, Scope: perf.Complete})
+		}
+	}
+	return p
+}
+
+func header() sweep.Header {
+	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Command: "apexx sweep", Plan: plan(),
+		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}}
+}
+
+func openStore(t *testing.T, dir string) *sweep.Store {
+	t.Helper()
+	s, err := sweep.Open(dir, header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestStoreOfAnotherSweep lists what keeps a sweep from going on in a folder.
+func TestStoreOfAnotherSweep(t *testing.T) {
+	const other = "; choose another folder, or remove this one"
+	for name, c := range map[string]struct {
+		change func(*sweep.Header)
+		want   string
+	}{
+		"the same":     {func(*sweep.Header) {}, ""},
+		"later":        {func(h *sweep.Header) { h.When, h.Command = h.When.AddDate(0, 0, 1), "apexx sweep --out ." }, ""},
+		"fewer cells":  {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[1:] }, "it holds a sweep with other cells or settings" + other},
+		"replicates":   {func(h *sweep.Header) { h.Plan.Replicates++ }, "it holds a sweep with other cells or settings" + other},
+		"seed":         {func(h *sweep.Header) { h.Plan.Seed++ }, "it holds a sweep with other cells or settings" + other},
+		"weights":      {func(h *sweep.Header) { h.Plan.Weights["nano"] = "a5" }, "it holds a sweep with other cells or settings" + other},
+		"machine":      {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "it holds a sweep with other hardware (cpu-test-2c, here is cpu-other-4c)" + other},
+		"version":      {func(h *sweep.Header) { h.Version = "v0.4.0" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.4.0 of no commit)" + other},
+		"dirty commit": {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.3.0 of commit 2391b0e)" + other},
+	} {
+		dir := t.TempDir()
+		if err := openStore(t, dir).Close(); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := os.ReadFile(filepath.Join(dir, "log.jsonl"))
+		h := header()
+		c.change(&h)
+		s, err := sweep.Open(dir, h)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.want == "":
+			s.Close()
+		case err == nil || err.Error() != "sweep store "+dir+": "+c.want:
+			t.Errorf("%s: got  %v\nwant %s", name, err, c.want)
+		}
+		if after, _ := os.ReadFile(filepath.Join(dir, "log.jsonl")); string(after) != string(before) {
+			t.Errorf("%s: the log changed", name)
+		}
+		openStore(t, dir) // an error leaves the folder free
+	}
+}
+
+func TestDamagedStore(t *testing.T) {
+	text, err := json.Marshal(map[string]perf.Measurement{"measurement": {Cell: plan().Cells[0], State: perf.Failed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(text)
+	for name, c := range map[string]struct{ lines, want string }{
+		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
+		"torn":              {good + "\n" + good[:40], ""},
+		"empty line":        {"\n" + good + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
+		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
+		"neither":           {"{}\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
+		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
+		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
+		"twice":             {good + "\n" + good + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
+	} {
+		dir := t.TempDir()
+		if err := openStore(t, dir).Close(); err != nil {
+			t.Fatal(err)
+		}
+		f, err1 := os.OpenFile(filepath.Join(dir, "log.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
+		_, err2 := f.WriteString(c.lines)
+		if err := errors.Join(err1, err2, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s, err := sweep.Open(dir, header())
+		switch {
+		case c.want == "" && (err != nil || len(s.Measurements) != 1):
+			t.Errorf("%s: %v", name, err)
+		case c.want != "" && (err == nil || err.Error() != "sweep store "+dir+": "+c.want):
+			t.Errorf("%s: got  %v\nwant %s", name, err, c.want)
+		}
+		if err == nil {
+			s.Close()
+		}
+	}
+}
+
+func TestStoreIsBusy(t *testing.T) {
+	dir := t.TempDir()
+	openStore(t, dir)
+	if _, err := sweep.Open(dir, header()); !errors.Is(err, journal.ErrBusy) {
+		t.Errorf("a second sweep: %v", err)
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	cell := func(state perf.State, parity string) sweep.CellResult {
+		return sweep.CellResult{State: state, Parity: perf.Parity{State: parity}}
+	}
+	good, absent := cell(perf.Measured, "pass"), cell(perf.Unsupported, "unsupported")
+	for name, c := range map[string]struct {
+		cells []sweep.CellResult
+		want  int
+	}{
+		"nothing":                   {nil, exit.Unavailable},
+		"nothing here":              {[]sweep.CellResult{absent, absent}, exit.Unavailable},
+		"good":                      {[]sweep.CellResult{good}, exit.OK},
+		"explained":                 {[]sweep.CellResult{cell(perf.Measured, "explained")}, exit.OK},
+		"some":                      {[]sweep.CellResult{absent, good}, exit.OK},
+		"wrong":                     {[]sweep.CellResult{good, cell(perf.Measured, "fail")}, exit.Failed},
+		"wrong beats crashed":       {[]sweep.CellResult{cell(perf.Crashed, "crashed"), cell(perf.Measured, "fail")}, exit.Failed},
+		"wrong and never timed":     {[]sweep.CellResult{good, cell(perf.Crashed, "fail")}, exit.Failed},
+		"crashed":                   {[]sweep.CellResult{good, cell(perf.Crashed, "pass"), absent}, exit.Internal},
+		"hung":                      {[]sweep.CellResult{cell(perf.Hung, "hung")}, exit.Internal},
+		"failed":                    {[]sweep.CellResult{cell(perf.Failed, "not-run"), good}, exit.Internal},
+		"timed, but the test died":  {[]sweep.CellResult{good, cell(perf.Measured, "crashed")}, exit.Internal},
+		"timed, and never compared": {[]sweep.CellResult{good, cell(perf.Measured, "not-run")}, exit.Internal},
+	} {
+		if got := (&sweep.Result{Cells: c.cells}).ExitCode(); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestSum(t *testing.T) {
+	c, other := plan().Cells[0], plan().Cells[1]
+	ok := func(first, peak int64, samples ...float64) perf.Measurement {
+		return perf.Measurement{Cell: c, State: perf.Measured, Samples: samples, FirstRunNS: first, CompileNS: 2 * first, HostPeakBytes: peak,
+			DevicePeakBytes: peak / 2, AllocsPerRun: float64(first) / 1e6, BytesPerRun: float64(first) / 1e5}
+	}
+	fails := func(s perf.State, reason string) perf.Measurement {
+		return perf.Measurement{Cell: c, State: s, Reason: reason, Detail: "because of " + reason}
+	}
+	foreign := ok(9e6, 900, 9e6)
+	foreign.Cell = other
+	for name, tt := range map[string]struct {
+		list   []perf.Measurement
+		state  perf.State
+		reason string
+		median float64 // ms, 0 without a summary
+	}{
+		"nothing":                 {nil, perf.Failed, "not_measured", 0},
+		"of other cells":          {[]perf.Measurement{foreign}, perf.Failed, "not_measured", 0},
+		"one":                     {[]perf.Measurement{ok(3e6, 10, 1e6, 2e6, 3e6), foreign}, perf.Measured, "", 2},
+		"the worst state":         {[]perf.Measurement{ok(3e6, 10, 1e6), fails(perf.Crashed, "killed"), fails(perf.Hung, "deadline")}, perf.Crashed, "killed", 1},
+		"the first of its kind":   {[]perf.Measurement{fails(perf.Failed, "a"), fails(perf.Failed, "b")}, perf.Failed, "a", 0},
+		"hung after unsupported":  {[]perf.Measurement{fails(perf.Unsupported, "u"), fails(perf.Hung, "deadline")}, perf.Hung, "deadline", 0},
+		"failed after measured":   {[]perf.Measurement{ok(3e6, 10, 4e6), fails(perf.Failed, "error")}, perf.Failed, "error", 4},
+		"unsupported in the last": {[]perf.Measurement{ok(3e6, 10, 4e6), fails(perf.Unsupported, "u")}, perf.Unsupported, "u", 4},
+	} {
+		r := sweep.Sum(c, tt.list)
+		median := 0.0
+		if r.Summary != nil {
+			median = r.Summary.P50
+		}
+		if r.Cell != c || r.Name != c.String() || r.State != tt.state || r.Reason != tt.reason || median != tt.median || r.Parity.State != "not-run" {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	r := sweep.Sum(c, []perf.Measurement{ok(3e6, 10, 1e6), ok(1e6, 30, 1e6), ok(2e6, 20, 1e6), fails(perf.Failed, "x")})
+	if r.FirstRunMS != 2 || r.CompileMS != 4 || r.HostPeakBytes != 30 || r.DevicePeakBytes != 15 || r.AllocsPerRun != 2 || r.BytesPerRun != 20 {
+		t.Errorf("medians and peaks: %+v", r)
+	}
+}
+
+// TestResultOfStore takes the parity and work of the cell's own testimony.
+func TestResultOfStore(t *testing.T) {
+	s := &sweep.Store{Header: header()}
+	s.Testimonies = []measure.Testimony{{Cell: plan().Cells[1], Parity: perf.Parity{State: "pass", MaxAbs: 2}, Work: &perf.Work{TilesL0: []int{3}}}}
+	s.Measurements = []perf.Measurement{{Cell: plan().Cells[1], Replicate: 2, State: perf.Failed}, {Cell: plan().Cells[0], Replicate: 1, State: perf.Failed}}
+	r := s.Result()
+	if len(r.Cells) != 6 || r.Cells[0].Parity.State != "not-run" || r.Cells[1].Parity.MaxAbs != 2 || r.Cells[1].Work.TilesL0[0] != 3 || r.Cells[2].Reason != "not_measured" {
+		t.Errorf("%+v", r.Cells)
+	}
+	if r.Measurements[0].Replicate != 1 || s.Measurements[0].Replicate != 2 {
+		t.Errorf("measurements are not in the order of replicates, or the store's moved")
+	}
+}
