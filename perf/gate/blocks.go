@@ -64,7 +64,7 @@ func compare(base, head []perf.Measurement, delta float64) (value float64, why s
 	}
 	for _, m := range slices.Concat(base, head) {
 		if m.State != perf.Measured {
-			return 0, fmt.Sprintf("%s %s: %s", m.Arm, m.State, m.Reason)
+			return 0, failure(m)
 		}
 		if m.Clock != base[0].Clock {
 			return 0, fmt.Sprintf("is timed in two ways, %s and %s", base[0].Clock, m.Clock)

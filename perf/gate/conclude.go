@@ -32,11 +32,11 @@ func (j *judge) conclude() {
 	case len(wrong) > 0:
 		j.end(ParityFailed, "%s: parity fails, so speed does not count", some(wrong))
 	case len(fired) > 0:
-		j.end(Inconclusive, "%s moved by %s although nothing changed there: the machine moved", fired[0].Name, percent(fired[0].Estimate.Ratio))
+		j.end(Inconclusive, "%s", moved(fired[0]))
 	case len(slow) > 0:
 		j.end(Regression, "%s: slower by %s or more, confirmed in %d fresh blocks", some(slow), percent(1+j.p.Delta), j.p.ConfirmBlocks)
 	case len(broken) > 0:
-		j.end(Broken, "%s: could not be measured", some(broken))
+		j.end(Broken, "%s: crashed, hung or could not be measured", some(broken))
 	case len(noisy) > 0:
 		j.end(Inconclusive, "%s: too noisy to tell", some(noisy))
 	case measured == 0:
@@ -46,7 +46,7 @@ func (j *judge) conclude() {
 	default:
 		j.end(Pass, "no cell is slower by %s or more", percent(1+j.p.Delta))
 	}
-	j.more(slow, broken, noisy, len(fired) > 0)
+	j.more(slow, broken, noisy, fired)
 	j.attribute(slow, len(fired) > 0)
 }
 
@@ -56,22 +56,30 @@ func (j *judge) end(o Outcome, format string, args ...any) {
 }
 
 // more adds what else is to be said, below the reason for the outcome.
-func (j *judge) more(slow, broken, noisy []string, fired bool) {
+func (j *judge) more(slow, broken, noisy []string, fired []Control) {
 	add := func(applies bool, format string, args ...any) {
 		if applies {
 			j.v.Reasons = append(j.v.Reasons, fmt.Sprintf(format, args...))
 		}
 	}
 	o := j.v.Outcome
+	if len(fired) > 0 {
+		add(o != Inconclusive, "%s", moved(fired[0]))
+	}
 	add(len(slow) > 0 && o != Regression, "%s: slower, confirmed", some(slow))
-	add(len(broken) > 0 && o != Broken, "%s: could not be measured", some(broken))
-	add(len(noisy) > 0 && (o != Inconclusive || fired), "%s: too noisy to tell", some(noisy))
+	add(len(broken) > 0 && o != Broken, "%s: crashed, hung or could not be measured", some(broken))
+	add(len(noisy) > 0 && (o != Inconclusive || len(fired) > 0), "%s: too noisy to tell", some(noisy))
 	if rest := j.in(CellUnconfirmed); len(rest) > 0 {
 		add(true, "%s: slower on the screen, unconfirmed", some(rest))
 	}
 	if none := j.in(CellUnsupported); len(none) > 0 {
 		add(true, "%s: not supported here", some(none))
 	}
+}
+
+// moved says what a control that fired did.
+func moved(c Control) string {
+	return fmt.Sprintf("%s moved by %s although nothing changed there: the machine moved", c.Name, percent(c.Estimate.Ratio))
 }
 
 // attribute says what moved.

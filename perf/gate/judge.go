@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf"
@@ -139,10 +140,15 @@ func (j *judge) screenState(cell *Cell, s series) {
 func dead(list []perf.Measurement, c perf.Cell) string {
 	for _, m := range list {
 		if m.Cell == c && m.Arm == perf.Head && m.State != perf.Measured {
-			return fmt.Sprintf("the head %s: %s %s", m.State, m.Reason, m.Detail)
+			return "the " + failure(m)
 		}
 	}
 	return ""
+}
+
+// failure says how a measurement ended.
+func failure(m perf.Measurement) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", m.Arm, m.State, m.Reason, m.Detail))
 }
 
 // missing says why a cell has too few blocks: a side that fails is broken, a base that never had the cell leaves nothing to
@@ -150,10 +156,10 @@ func dead(list []perf.Measurement, c perf.Cell) string {
 func missing(list []perf.Measurement, c perf.Cell, s series) (CellState, string) {
 	for _, m := range list {
 		if m.Cell == c && m.Arm == perf.Base && m.State == perf.Unsupported {
-			return CellUnsupported, fmt.Sprintf("the base does not support it: %s %s", m.Reason, m.Detail)
+			return CellUnsupported, "the base does not support it: " + strings.TrimSpace(m.Reason+" "+m.Detail)
 		}
 		if m.Cell == c && m.State != perf.Measured {
-			return CellBroken, fmt.Sprintf("%s %s: %s %s", m.Arm, m.State, m.Reason, m.Detail)
+			return CellBroken, "the " + failure(m)
 		}
 	}
 	if len(s.dropped) > 0 {
@@ -175,7 +181,7 @@ func (j *judge) confirmState(cell *Cell) {
 		cell.State, cell.Note = CellRegressed, ""
 	case stat.SmallestP(len(s.values)) > j.p.Alpha:
 		cell.State = CellNoisy
-		cell.Note = fmt.Sprintf("%d of %d blocks were dropped: those the others could not confirm any slowdown", len(s.dropped), j.p.ConfirmBlocks)
+		cell.Note = fmt.Sprintf("%d of %d blocks were dropped: the others could not confirm any slowdown", len(s.dropped), j.p.ConfirmBlocks)
 	case byEstimate:
 		cell.State = CellNoisy
 		cell.Note = fmt.Sprintf("slower by the estimate, but p = %.2g is above %.2g", cell.Confirm.P, j.p.Alpha)
@@ -202,7 +208,9 @@ func (j *judge) controls() {
 	if len(j.rec.Confirm) > 0 {
 		add("reference workload (confirmation)", workloadBlocks(j.rec.Workload, Confirm, j.p.ConfirmBlocks))
 	}
-	for _, c := range j.rec.Cells {
-		add("A/A "+c.String(), blocksOf(j.rec.Screen, c, j.p.ScreenBlocks, true, j.p.Delta))
+	for _, c := range j.p.controlled(holding(j.rec)) {
+		s := blocksOf(j.rec.Screen, c, j.p.ScreenBlocks, true, j.p.Delta)
+		add("A/A "+c.String(), s)
+		j.warn("A/A "+c.String(), s)
 	}
 }
