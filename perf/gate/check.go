@@ -187,6 +187,8 @@ func checkUnits(m perf.Measurement, p Policy) error {
 	}
 	middle, least, bound := median(perf.Measurement{Samples: m.Samples}), slices.Min(m.Samples), float64(o.Bound.Nanoseconds())
 	switch {
+	case len(m.Samples) > o.Iterations:
+		return fmt.Errorf("it has %d samples, and sampling ends at %d", len(m.Samples), o.Iterations)
 	case len(m.Samples) < o.Iterations && spent < bound/100 && bound > maxPauseNS:
 		return fmt.Errorf("%d samples took %.4g ns together, and sampling ends at %d or at %.4g ns: other units than nanoseconds", len(m.Samples), spent, o.Iterations, bound)
 	case len(m.Samples) > 1 && spent-slices.Max(m.Samples)*calls > 2*bound:
