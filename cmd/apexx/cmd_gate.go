@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends/reference"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
@@ -87,10 +85,10 @@ func runGate(c *cli.Context) error {
 		}
 	}
 	switch {
-	case ways != 1:
-		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("head") && !c.IsSet("base"):
 		return usagef("--head needs --base")
+	case ways != 1:
+		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("replay"):
 		return replayGate(c)
 	}
@@ -168,25 +166,14 @@ func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head buil
 	where := gatherEnvironment(c.Context, c.Bool("identify"))
 	rec := &gate.Record{Schema: gate.SchemaID, When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w), Policy: policy, Cells: w.cells}
-	var oldest worker.Version
-	var errs [2]error
-	for i, b := range []build{base, head} {
-		var said gate.Build
-		var protocol worker.Version
-		said, protocol, errs[i] = b.describe(c.Context, w.cells[0].Backend, deadline)
-		if i == 0 || protocol.Minor < oldest.Minor {
-			oldest = protocol
-		}
-		if i == 0 {
-			rec.Base = said
-		} else {
-			rec.Head = said
-		}
-	}
-	if err := errors.Join(errs[:]...); err != nil {
+	var err error
+	if rec.Base, r.Base.Requests, err = base.describe(c.Context, w.cells, deadline); err != nil {
 		return nil, err
 	}
-	r.Base.Requests = !oldest.Measures()
+	if rec.Head, r.Head.Requests, err = head.describe(c.Context, w.cells, deadline); err != nil {
+		return nil, err
+	}
+	r.Base.Requests = r.Base.Requests || r.Head.Requests
 	r.Head.Requests = r.Base.Requests
 	monitor, samplers := w.monitored()
 	r.Samplers = samplers
