@@ -39,13 +39,23 @@ func gateCommand() *cli.Command {
 	}
 }
 
-const gateDescription = `Base and head are measured in one session, in blocks of the form base, head, head, base, every replicate a fresh process. All
-cells are screened; the worst candidates are confirmed by fresh blocks. A cell has regressed when the exact signed-rank test and
-the Hodges-Lehmann estimate both say so, and when its parity holds. Controls (base against base, and a fixed workload) that move
-make the run inconclusive.
+const gateDescription = `With --base, two builds are measured in one session, in blocks of the form base, head, head,
+base, every replicate a fresh process. All cells are screened; the worst candidates are confirmed
+by fresh blocks. A cell has regressed when the exact signed-rank test and the Hodges-Lehmann
+estimate both say so, and when its parity holds. Controls that move (base against base, and a
+fixed workload) make the run inconclusive.
 
-Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage · 3 inconclusive · 4 no baseline fits this machine ·
-5 nothing could be measured · 6 a worker crashed or hung.`
+With --baseline, this build alone is measured, in DIR/sweep; a metric fails when it is above
+value·(1 + max_regression_ratio) + max_regression_abs_ms. Without flags that choose cells, those
+of the baseline are measured.
+
+Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input ·
+3 inconclusive · 4 no baseline fits this machine · 5 nothing could be measured · 6 a worker crashed or hung.
+
+Environment: APEXX_INJECT makes workers misbehave, to try the gate. Its value is a list,
+separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer) and wrong@CELL
+(the first output is falsified). CELL is a name such as reference/nano/fp32/256x256/b1/network, in
+which * is any text without a slash. A head that is a script may set it for itself alone.`
 
 func policyFlags() []cli.Flag {
 	d := gate.DefaultPolicy("")
