@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -265,5 +268,68 @@ func TestEstimate(t *testing.T) {
 	}
 	if c.Screen.Blocks != 5 || c.Screen.P != 1.0/32 {
 		t.Errorf("%+v", c.Screen)
+	}
+}
+
+// TestFires checks when a control says that the machine moved.
+func TestFires(t *testing.T) {
+	p := quiet().policy
+	repeat := func(n int, v float64, more ...float64) []float64 {
+		return append(slices.Repeat([]float64{v}, n), more...)
+	}
+	for _, c := range []struct {
+		values []float64
+		want   bool
+	}{
+		{nil, false},
+		{repeat(2, 0.5), false},
+		{repeat(3, 0.5), true},
+		{repeat(5, 0.2), true},
+		{repeat(5, -0.2), true},
+		{repeat(5, 0.07), false},      // below δ
+		{repeat(4, 0.2, -0.1), false}, // five blocks have to agree
+		{repeat(19, 0.2, -0.1), true}, // twenty need not
+		{repeat(19, -0.2, 0.9), true},
+		{repeat(14, 0.2, repeat(6, -0.3)...), false},
+	} {
+		if got := p.fires(c.values); got != c.want {
+			t.Errorf("%v: %t", c.values, got)
+		}
+	}
+}
+
+// TestPolicy checks what cannot decide anything, and the defaults.
+func TestPolicy(t *testing.T) {
+	for _, k := range []env.Kind{env.LockedGPU, env.UnlockedGPU, env.SharedCPU} {
+		if p := DefaultPolicy(k); p.Validate() != nil || p.Delta != k.Delta() || p.MaxResolution <= p.Delta {
+			t.Errorf("%s: %+v, %v", k, p, p.Validate())
+		}
+	}
+	for name, change := range map[string]func(p *Policy){
+		"delta 0 is outside":                  func(p *Policy) { p.Delta = 0 },
+		"delta NaN is outside":                func(p *Policy) { p.Delta = math.NaN() },
+		"alpha 0.5 is outside":                func(p *Policy) { p.Alpha = 0.5 },
+		"alpha 1e-13 is outside":              func(p *Policy) { p.Alpha = 1e-13 },
+		"2 screening blocks: want 3":          func(p *Policy) { p.ScreenBlocks = 2 },
+		"201 screening blocks":                func(p *Policy) { p.ScreenBlocks = 201 },
+		"201 confirming blocks":               func(p *Policy) { p.ConfirmBlocks = 201 },
+		"want 11 blocks or more":              func(p *Policy) { p.ConfirmBlocks = 10 },
+		"0 confirming blocks cannot give a p": func(p *Policy) { p.ConfirmBlocks = 0 },
+		"0 candidates to confirm":             func(p *Policy) { p.MaxConfirm = 0 },
+		"control share 1.5 is outside":        func(p *Policy) { p.ControlShare = 1.5 },
+		"control share NaN is outside":        func(p *Policy) { p.ControlShare = math.NaN() },
+		"the resolution 0.08 that a run":      func(p *Policy) { p.MaxResolution = p.Delta },
+		"the resolution +Inf that a run":      func(p *Policy) { p.MaxResolution = math.Inf(1) },
+	} {
+		p := DefaultPolicy(env.SharedCPU)
+		change(&p)
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for share, want := range map[float64]int{0: 0, 0.1: 1, 0.3: 3, 0.31: 4, 1: 10} {
+		if got := (Policy{ControlShare: share}).controls(10); got != want {
+			t.Errorf("a share of %g of 10 cells: %d, want %d", share, got, want)
+		}
 	}
 }
