@@ -35,8 +35,8 @@ const (
 
 // perfHead is what the head of each page shows.
 type perfHead struct {
-	CSS                                  template.CSS
-	Kicker, Title, Verdict, Class, Tally string
+	CSS                                template.CSS
+	Page, Title, Verdict, Class, Tally string // Page is gate or sweep
 }
 
 type gatePageData struct {
@@ -56,7 +56,7 @@ func GateHTML(w io.Writer, r *gate.Record) error {
 	r = gateRecord(r)
 	v := r.Verdict
 	p := gatePageData{
-		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "apexx gate", gateTitle(r), outcomeWord(v.Outcome), outcomeClass(v.Outcome), gateTally(v)},
+		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "gate", gateTitle(r), outcomeWord(v.Outcome), outcomeClass(v.Outcome), gateTally(v)},
 		V:        v, Cells: v.Worst(), Planned: len(r.Cells), Plots: pictures,
 		Builds:      facts("base", buildFact(r.Base), "head", buildFact(r.Head), "started", moment(r.When), "command", r.Command, "apexx", r.Version),
 		Environment: environmentFacts(r.Environment, r.Class), Policy: policyFacts(r.Policy),

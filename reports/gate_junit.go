@@ -92,5 +92,5 @@ func estimateLines(e *gate.Estimate) string {
 	if e == nil {
 		return ""
 	}
-	return fmt.Sprintf("ratio=%g\nlow=%g\nhigh=%g\np=%g\nbase_ms=%g\nhead_ms=%g\nblocks=%d\ndropped=%d\n", e.Ratio, e.Low, e.High, e.P, e.BaseMS, e.HeadMS, e.Blocks, e.Dropped)
+	return fmt.Sprintf("ratio=%.6g\nlow=%.6g\nhigh=%.6g\np=%.6g\nbase_ms=%.6g\nhead_ms=%.6g\nblocks=%d\ndropped=%d\n", e.Ratio, e.Low, e.High, e.P, e.BaseMS, e.HeadMS, e.Blocks, e.Dropped)
 }

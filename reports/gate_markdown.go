@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"html"
 	"io"
 	"regexp"
 	"strings"
@@ -120,5 +119,5 @@ func markdownName(s string) string {
 	if plainName.MatchString(s) {
 		return "`" + s + "`"
 	}
-	return "<code>" + strings.ReplaceAll(html.EscapeString(s), "|", "&#124;") + "</code>"
+	return "<code>" + markdownText(s) + "</code>"
 }

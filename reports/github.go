@@ -154,8 +154,8 @@ func annotate(w io.Writer, v *gate.Verdict) error {
 	}
 	if v.Outcome != gate.Pass && errors == 0 {
 		level := "error"
-		if outcomeClass(v.Outcome) == "warn" {
-			level = "warning"
+		if v.Outcome == gate.Inconclusive {
+			level = "warning" // nothing is known to be wrong
 		}
 		command(&s, level, "apexx gate: "+string(v.Outcome), cmp.Or(strings.Join(v.Reasons, "; "), outcomeWord(v.Outcome)))
 	}

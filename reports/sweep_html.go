@@ -54,7 +54,7 @@ func SweepHTML(w io.Writer, r *sweep.Result) error {
 	r = sweepResult(r)
 	word, class, tally := sweepOutcome(r)
 	p := sweepPageData{
-		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "apexx sweep", "Sweep of " + sweepSubject(r), word, class, tally},
+		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "sweep", "Sweep of " + sweepSubject(r), word, class, tally},
 		Problems: sweepProblems(r), Groups: sweepGroups(r), Plots: pictures, Plan: planFacts(r), Environment: environmentFacts(r.Environment, r.Class),
 	}
 	return sweepPage.Execute(w, p)

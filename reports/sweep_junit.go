@@ -35,9 +35,9 @@ func junitSweepCell(cell sweep.CellResult) junitCase {
 	c.SystemOut = fmt.Sprintf("state=%s\nparity=%s\n", cell.State, parityText(cell.Parity))
 	if s := cell.Summary; s != nil {
 		c.Time = junitSeconds(s.P50)
-		c.SystemOut += fmt.Sprintf("p50_ms=%g\np90_ms=%g\np95_ms=%g\nthroughput_per_s=%g\nsamples=%d\nreplicates=%d\n", s.P50, s.P90, s.P95, s.Throughput, s.Samples, s.Replicates)
+		c.SystemOut += fmt.Sprintf("p50_ms=%.6g\np90_ms=%.6g\np95_ms=%.6g\nthroughput_per_s=%.6g\nsamples=%d\nreplicates=%d\n", s.P50, s.P90, s.P95, s.Throughput, s.Samples, s.Replicates)
 		if s.P99 != nil {
-			c.SystemOut += fmt.Sprintf("p99_ms=%g\n", *s.P99)
+			c.SystemOut += fmt.Sprintf("p99_ms=%.6g\n", *s.P99)
 		}
 	}
 	verdict := judgeSweepCell(cell)

@@ -24,7 +24,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}()
 	app := newApp(stdin, stdout, stderr)
-	err := app.RunContext(ctx, repeatFlag(args, "--image"))
+	err := app.RunContext(ctx, repeatFlag(args, listFlag(args)))
 	if err == nil {
 		return exit.OK
 	}
@@ -37,6 +37,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "apexx: %v\n", err)
 	}
 	return code
+}
+
+// listFlag names the flag of the command that may have several values in a row.
+func listFlag(args []string) string {
+	if len(args) > 1 && args[1] == "trend" {
+		return "--from"
+	}
+	return "--image"
 }
 
 // repeatFlag lets one flag take several values in a row, as a shell's *.png gives them: "--image a b" becomes
@@ -74,8 +82,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), exportCommand(), capsCommand(),
-			envCommand(), configCommand(), versionCommand(),
+			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(),
+			capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},
 	}
@@ -96,9 +104,9 @@ const exitCodeTable = `Exit codes: 0 pass · 1 regression or parity failure · 2
 3 inconclusive · 4 no baseline · 5 backend or environment unavailable · 6 internal error, crash or
 hang · 130 interrupted.
 
-Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and
-APEXX_WORKER_TENSORRT the workers of those backends, APEXX_ISA=portable|avx2|avx512 chooses the
-reference's code path, NO_COLOR turns colours off. APEXX_INJECT: see apexx gate --help.`
+Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
+those backends, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, APEXX_TREND_STORE names the
+history of trend, NO_COLOR turns colours off. APEXX_INJECT: see apexx gate --help.`
 
 // strict makes every command reject what urfave/cli would ignore or print help for.
 func strict(commands []*cli.Command) {

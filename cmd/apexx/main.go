@@ -5,6 +5,7 @@
 //	apexx sweep     how fast backends are, over shapes, batches, precisions and scopes
 //	apexx gate      refuse a change that makes any backend wrong or slower
 //	apexx baseline  what a class of machines is expected to reach: record, show, compare
+//	apexx trend     the history of measurements, what changed it, and the ratchet against the last release
 //	apexx export    the model as one ONNX file with a manifest
 //	apexx caps      what this machine can run, and why not the rest
 //	apexx env       where measurements are made here: hardware, versions, GPUs, class of machines

@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
 //	glob FILE PATTERN        copy the one file that matches
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
+//	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
 	if err != nil {
@@ -80,7 +81,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep,
+			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep, "daily": writeDaily,
 		},
 	})
 }

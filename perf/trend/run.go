@@ -1,0 +1,121 @@
+package trend
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/apex-x/apexx/perf/env"
+)
+
+// Source says what kind of file a run was read from.
+type Source string
+
+// The sources.
+const (
+	FromSweep    Source = "sweep"    // the result of apexx sweep
+	FromGate     Source = "gate"     // the record of apexx gate
+	FromArtifact Source = "artifact" // the original's normalised trend artifact
+)
+
+// Run is one measurement of one commit on one class of machines.
+type Run struct {
+	SHA256   string    `json:"sha256"` // of the file that it was read from, in hexadecimal; names the run
+	Source   Source    `json:"source"`
+	When     time.Time `json:"when"`   // start of the measurement, UTC
+	Commit   string    `json:"commit"` // "" where it is not known
+	Dirty    bool      `json:"dirty"`  // the program was built from a working tree with changes
+	Version  string    `json:"version"`
+	Branch   string    `json:"branch"`
+	Release  string    `json:"release"` // tag, where the run is the reference for what comes after; else ""
+	Class    string    `json:"class"`   // of machines: env.Class.ID
+	Kind     env.Kind  `json:"kind"`
+	Software string    `json:"software"` // versions of Go, libraries and drivers
+	Points   []Point   `json:"points"`   // in ascending order of Metric
+	Artifact *Artifact `json:"artifact,omitempty"`
+}
+
+// Point is the value of one metric in one run.
+type Point struct {
+	Metric     string    `json:"metric"` // a cell's name with .p50_ms, .p95_ms, .host_peak_mib or .gate_p50_ms; or a name of the artifact
+	Unit       Unit      `json:"unit"`
+	Value      float64   `json:"value"`
+	Samples    int       `json:"samples"` // 0 where the source does not tell
+	Replicates int       `json:"replicates"`
+	Medians    []float64 `json:"medians,omitempty"` // of the replicates, in ms
+}
+
+// Unit is the unit of a metric.
+type Unit string
+
+// The units.
+const (
+	Milliseconds Unit = "ms"
+	Mebibytes    Unit = "MiB"
+)
+
+// ID returns enough of the run's hash to name it.
+func (r *Run) ID() string { return r.SHA256[:min(len(r.SHA256), 12)] }
+
+// Name returns the commit in short form, marked if the tree had changes, or the run's hash where there is no commit.
+func (r *Run) Name() string {
+	name := r.Commit[:min(len(r.Commit), 10)]
+	if name == "" {
+		name = "run " + r.SHA256[:min(len(r.SHA256), 8)]
+	}
+	if r.Dirty {
+		name += "+dirty"
+	}
+	return name
+}
+
+// Point returns the run's value of a metric, nil where it has none.
+func (r *Run) Point(metric string) *Point {
+	i, ok := slices.BinarySearchFunc(r.Points, metric, func(p Point, name string) int { return strings.Compare(p.Metric, name) })
+	if !ok {
+		return nil
+	}
+	return &r.Points[i]
+}
+
+// What a value can be: from a picosecond to thirty years. Sums and ratios of such values neither overflow nor vanish.
+const (
+	leastValue    = 1e-9
+	greatestValue = 1e12
+)
+
+// Check puts the points in order and refuses what cannot be part of a history: no point, no time, a metric twice, a value that is not
+// a positive number.
+func (r *Run) Check() error {
+	if len(r.Points) == 0 {
+		return fmt.Errorf("no metric of it was measured; nothing to add")
+	}
+	if r.When.IsZero() {
+		return fmt.Errorf("it does not say when it was measured")
+	}
+	slices.SortFunc(r.Points, func(a, b Point) int { return strings.Compare(a.Metric, b.Metric) })
+	for i, p := range r.Points {
+		if i > 0 && r.Points[i-1].Metric == p.Metric {
+			return fmt.Errorf("it has metric %s twice", p.Metric)
+		}
+		for _, v := range append([]float64{p.Value}, p.Medians...) {
+			if !(v >= leastValue && v <= greatestValue) {
+				return fmt.Errorf("metric %s has the value %v; want a positive number of %s", p.Metric, v, p.Unit)
+			}
+		}
+	}
+	return nil
+}
+
+// software describes the versions that a result depends on, in the order of the environment.
+func software(e *env.Environment) string {
+	var parts []string
+	if e.Go != "" {
+		parts = append(parts, "go "+strings.TrimPrefix(e.Go, "go"))
+	}
+	for _, f := range e.Libraries {
+		parts = append(parts, f.Key+" "+f.Value)
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// migrations bring a database from version i to i+1. A released one is never changed; what comes next is appended.
+var migrations = [][]string{{
+	`CREATE TABLE trend_runs (
+		sha256      TEXT    NOT NULL PRIMARY KEY,
+		source      TEXT    NOT NULL,
+		taken_us    BIGINT  NOT NULL,
+		commit_id   TEXT    NOT NULL,
+		dirty       INTEGER NOT NULL,
+		version     TEXT    NOT NULL,
+		branch      TEXT    NOT NULL,
+		release_tag TEXT    NOT NULL,
+		class_id    TEXT    NOT NULL,
+		class_kind  TEXT    NOT NULL,
+		software    TEXT    NOT NULL,
+		artifact    TEXT
+	)`,
+	`CREATE TABLE trend_points (
+		run        TEXT             NOT NULL REFERENCES trend_runs (sha256),
+		metric     TEXT             NOT NULL,
+		unit       TEXT             NOT NULL,
+		value      DOUBLE PRECISION NOT NULL,
+		samples    BIGINT           NOT NULL,
+		replicates BIGINT           NOT NULL,
+		medians    TEXT             NOT NULL,
+		PRIMARY KEY (run, metric)
+	)`,
+	`CREATE INDEX trend_runs_by_class ON trend_runs (class_id, taken_us)`,
+}}
+
+// migrate creates the tables or brings them to the newest of the steps' versions.
+func (s *Store) migrate(ctx context.Context, tx *sql.Tx, steps [][]string) error {
+	if s.dialect.lock != "" {
+		if _, err := tx.ExecContext(ctx, s.dialect.lock); err != nil {
+			return err
+		}
+	}
+	present, err := s.dialect.tables(ctx, tx)
+	if err != nil {
+		return err
+	}
+	version := 0
+	if present {
+		if version, err = schemaVersion(ctx, tx); err != nil {
+			return err
+		}
+	} else {
+		if err := s.dialect.foreign(ctx, tx); err != nil {
+			return err
+		}
+		for _, statement := range []string{`CREATE TABLE trend_schema (version INTEGER NOT NULL)`, `INSERT INTO trend_schema VALUES (0)`} {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+	}
+	if version > len(steps) {
+		return errNewer(version, len(steps))
+	}
+	if version == len(steps) {
+		return nil
+	}
+	for _, step := range steps[version:] {
+		for _, statement := range step {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = tx.ExecContext(ctx, s.sql(`UPDATE trend_schema SET version = ?`), len(steps))
+	return err
+}
+
+// current refuses a database without our tables or with those of another version.
+func (s *Store) current(ctx context.Context, tx *sql.Tx) error {
+	present, err := s.dialect.tables(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if !present {
+		if err := s.dialect.foreign(ctx, tx); err != nil {
+			return err
+		}
+		return errMissing
+	}
+	version, err := schemaVersion(ctx, tx)
+	switch {
+	case err != nil:
+		return err
+	case version > len(migrations):
+		return errNewer(version, len(migrations))
+	case version < len(migrations):
+		return fmt.Errorf("its schema has version %d, want %d: the next apexx trend add brings it up to date", version, len(migrations))
+	}
+	return nil
+}
+
+func schemaVersion(ctx context.Context, tx *sql.Tx) (version int, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT version FROM trend_schema`).Scan(&version)
+	return version, err
+}
+
+var errMissing = errors.New("there is none yet; apexx trend add begins one")
+
+func errNewer(version, known int) error {
+	return fmt.Errorf("its schema has version %d, and this apexx knows up to %d: use a newer apexx", version, known)
+}
