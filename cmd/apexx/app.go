@@ -68,6 +68,7 @@ func repeatFlag(args []string, flag string) []string {
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	cli.FlagStringer = flagHelp
 	app := &cli.App{
 		Name:                      "apexx",
 		Usage:                     "run the Apex-X model on several backends and prove that they agree",
@@ -92,17 +93,20 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		}
 		return cli.ShowAppHelp(c)
 	}
+	app.Description = wrapText(app.Description, helpWidth-descriptionIndent)
+	fitHelp(app.Commands)
 	strict(app.Commands)
 	app.OnUsageError = onUsageError
 	return app
 }
 
-const exitCodeTable = `Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input · 3 inconclusive · 4 no baseline ·
-5 backend or environment unavailable · 6 internal error, crash or hang · 130 interrupted.
+const exitCodeTable = `Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input ·
+3 inconclusive · 4 no baseline · 5 backend or environment unavailable · 6 internal error, crash or
+hang · 130 interrupted.
 
 Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
 those backends, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, APEXX_TREND_STORE names the
-history of trend, NO_COLOR turns colours off.`
+history of trend, NO_COLOR turns colours off. APEXX_INJECT: see apexx gate --help.`
 
 // strict makes every command reject what urfave/cli would ignore or print help for.
 func strict(commands []*cli.Command) {

@@ -15,7 +15,7 @@ import (
 func envCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "env",
-		Usage: "tell where measurements are made here: hardware, versions, GPUs, and the class of machines",
+		Usage: "tell where measurements are made: hardware, versions, GPUs, class of machines",
 		Flags: []cli.Flag{
 			jsonSwitch(),
 			&cli.BoolFlag{Name: "identify", Usage: "keep the host's name and the UUIDs of GPUs (default: hashed)"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends/reference"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf"
@@ -42,13 +40,23 @@ func gateCommand() *cli.Command {
 	}
 }
 
-const gateDescription = `Base and head are measured in one session, in blocks of the form base, head, head, base, every replicate a fresh process. All
-cells are screened; the worst candidates are confirmed by fresh blocks. A cell has regressed when the exact signed-rank test and
-the Hodges-Lehmann estimate both say so, and when its parity holds. Controls (base against base, and a fixed workload) that move
-make the run inconclusive.
+const gateDescription = `With --base, two builds are measured in one session, in blocks of the form base, head, head,
+base, every replicate a fresh process. All cells are screened; the worst candidates are confirmed
+by fresh blocks. A cell has regressed when the exact signed-rank test and the Hodges-Lehmann
+estimate both say so, and when its parity holds. Controls that move (base against base, and a
+fixed workload) make the run inconclusive.
 
-Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage · 3 inconclusive · 4 no baseline fits this machine ·
-5 nothing could be measured · 6 a worker crashed or hung.`
+With --baseline, this build alone is measured, in DIR/sweep; a metric fails when it is above
+value·(1 + max_regression_ratio) + max_regression_abs_ms. Without flags that choose cells, those
+of the baseline are measured.
+
+Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input ·
+3 inconclusive · 4 no baseline fits this machine · 5 nothing could be measured · 6 a worker crashed or hung.
+
+Environment: APEXX_INJECT makes workers misbehave, to try the gate. Its value is a list,
+separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer) and wrong@CELL
+(the first output is falsified). CELL is a name such as reference/nano/fp32/256x256/b1/network, in
+which * is any text without a slash. A head that is a script may set it for itself alone.`
 
 func policyFlags() []cli.Flag {
 	d := gate.DefaultPolicy("")
@@ -88,10 +96,10 @@ func runGate(c *cli.Context) error {
 		}
 	}
 	switch {
-	case ways != 1:
-		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("head") && !c.IsSet("base"):
 		return usagef("--head needs --base")
+	case ways != 1:
+		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("replay"):
 		return replayGate(c)
 	}
@@ -173,25 +181,14 @@ func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head buil
 	where := gatherEnvironment(c.Context, c.Bool("identify"))
 	rec := &gate.Record{Schema: gate.SchemaID, When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w), Policy: policy, Cells: w.cells}
-	var oldest worker.Version
-	var errs [2]error
-	for i, b := range []build{base, head} {
-		var said gate.Build
-		var protocol worker.Version
-		said, protocol, errs[i] = b.describe(c.Context, w.cells[0].Backend, deadline)
-		if i == 0 || protocol.Minor < oldest.Minor {
-			oldest = protocol
-		}
-		if i == 0 {
-			rec.Base = said
-		} else {
-			rec.Head = said
-		}
-	}
-	if err := errors.Join(errs[:]...); err != nil {
+	var err error
+	if rec.Base, r.Base.Requests, err = base.describe(c.Context, w.cells, deadline); err != nil {
 		return nil, err
 	}
-	r.Base.Requests = !oldest.Measures()
+	if rec.Head, r.Head.Requests, err = head.describe(c.Context, w.cells, deadline); err != nil {
+		return nil, err
+	}
+	r.Base.Requests = r.Base.Requests || r.Head.Requests
 	r.Head.Requests = r.Base.Requests
 	monitor, samplers := w.monitored()
 	r.Samplers = samplers

@@ -34,10 +34,14 @@ func sweepCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sweep",
 		Usage: "measure how fast backends are, over shapes, batches, precisions and scopes",
-		Description: "Every replicate is a fresh worker process that warms each cell up and takes samples until --iterations or --time. DIR\n" +
-			"gets sweep.json (with every sample), sweep.jsonl, sweep.csv, sweep.md, bench.txt (the Go benchmark format: benchstat -col\n" +
-			"/backend), index.html and plots. The same command goes on after an interruption. Exit codes: 1 where a cell computes\n" +
-			"something wrong or overspends a budget, 5 where nothing could be measured, 6 after a crash or hang.",
+		Description: `Every replicate is a fresh worker process that warms each cell up and takes samples until
+--iterations or --time. DIR gets sweep.json (with every sample), sweep.jsonl, sweep.csv,
+sweep.md, bench.txt (the Go benchmark format: benchstat -col /backend), gpu_report.json,
+cpu_report.json, index.html and plots. The same command goes on after an interruption.
+
+Exit codes: 0 everything was measured and computes what it should · 1 a cell computes something
+wrong or overspends a budget · 2 wrong usage or bad input · 5 nothing could be measured, or the
+disk is full · 6 a worker crashed or hung · 130 interrupted.`,
 		Flags:  append(flags, decodeFlags()...),
 		Action: runSweep,
 	}

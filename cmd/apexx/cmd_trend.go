@@ -96,7 +96,7 @@ func chooseFlags() []cli.Flag {
 func trendShowCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "show",
-		Usage: "print metrics, change points with their commit ranges, and the comparison with the last release",
+		Usage: "print metrics, change points and their commits, and the last release",
 		Description: "With --ratchet the exit code is 1 when a time fails, else 4 when a class has no release before its newest run or nothing fits,\n" +
 			"else 3 when a time is slower by more than δ and nothing is known of its noise, else 0. The rule:\n" + trend.RatchetRule,
 		Flags: append(chooseFlags(),

@@ -15,6 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf/baseline"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -57,7 +58,15 @@ func gateBaseline(c *cli.Context, w *workloadsOf) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	return reportComparison(c, comparison)
+	if err := reportComparison(c, comparison); err != nil {
+		return err
+	}
+	for _, cell := range r.Cells { // of which some have no metric in the baseline
+		if cell.Parity.State == string(parity.Fail) {
+			return exit.With(exit.Failed, fmt.Errorf("parity of %s fails: %s", cell.Name, cell.Parity.Detail))
+		}
+	}
+	return nil
 }
 
 // openBaseline reads a file, or the file of the machine's class in a folder; nil and ErrNoBaseline where there is none.
@@ -98,6 +107,9 @@ func measureForBaseline(c *cli.Context, w *workloadsOf, dir string) (r *sweep.Re
 		return nil, exit.With(exit.Usage, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if store.Resumed { // perhaps of another build: the version of one with uncommitted changes does not tell
+		return nil, usagef("%s holds an earlier measurement, and a gate measures anew; choose another --out, or remove it", dir)
+	}
 	monitor, samplers := w.monitored()
 	defer monitor.Close()
 	w.options.Samplers = samplers

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -58,16 +59,33 @@ func executable(path string) bool {
 	return err == nil
 }
 
-// describe asks a worker of the build what it is.
-func (b build) describe(ctx context.Context, backend string, deadline time.Duration) (gate.Build, worker.Version, error) {
-	w, err := worker.Start(ctx, b.spec(backend, deadline))
-	if err != nil {
-		return gate.Build{}, worker.Version{}, fmt.Errorf("%s: %w", b.given, err)
+// describe asks the build's workers of the cells what they are. What it returns is of the first; it says of any whether it
+// can be timed by single run requests only. A backend that does not start costs its cells later, except where none does.
+func (b build) describe(ctx context.Context, cells []perf.Cell, deadline time.Duration) (said gate.Build, requests bool, err error) {
+	var failures []error
+	asked := map[string]bool{}
+	for _, c := range cells {
+		if asked[c.Backend] {
+			continue
+		}
+		asked[c.Backend] = true
+		w, err := worker.Start(ctx, b.spec(c.Backend, deadline))
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", b.given, err))
+			continue
+		}
+		h := w.Hello()
+		w.Close()
+		requests = requests || !h.Protocol.Measures()
+		if said.Path == "" {
+			said = gate.Build{Path: b.given, Version: h.Build["version"], Revision: h.Build["revision"],
+				Modified: h.Build["modified"] == "true", Protocol: h.Protocol.String()}
+		}
 	}
-	defer w.Close()
-	h := w.Hello()
-	return gate.Build{Path: b.given, Version: h.Build["version"], Revision: h.Build["revision"],
-		Modified: h.Build["modified"] == "true", Protocol: h.Protocol.String()}, h.Protocol, nil
+	if said.Path == "" {
+		return said, false, errors.Join(failures...)
+	}
+	return said, requests, nil
 }
 
 // models returns what makes the complete models of the build: this program its own, another by its export command.

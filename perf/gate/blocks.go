@@ -64,10 +64,13 @@ func compare(base, head []perf.Measurement, delta float64) (value float64, why s
 	}
 	for _, m := range slices.Concat(base, head) {
 		if m.State != perf.Measured {
-			return 0, fmt.Sprintf("%s %s: %s", m.Arm, m.State, m.Reason)
+			return 0, failure(m)
 		}
 		if m.Clock != base[0].Clock {
 			return 0, fmt.Sprintf("is timed in two ways, %s and %s", base[0].Clock, m.Clock)
+		}
+		if (len(m.DeviceSamples) > 0) != (len(base[0].DeviceSamples) > 0) {
+			return 0, "is timed in two ways, by the host's clock and by the device's"
 		}
 		if why := throttled(m); why != "" {
 			return 0, why
@@ -86,11 +89,9 @@ func compare(base, head []perf.Measurement, delta float64) (value float64, why s
 	return value, ""
 }
 
-// throttled tells why a device was not free to run while a replicate was measured.
+// throttled tells why a device was not free to run while a replicate was measured. Devices are watched only where a cell computes
+// on one, whether or not its backend has a clock of the device's own.
 func throttled(m perf.Measurement) string {
-	if len(m.DeviceSamples) == 0 {
-		return "" // it did not compute on a device
-	}
 	for _, d := range m.Devices {
 		if reasons := env.ThrottleReasons(d); len(reasons) > 0 {
 			return fmt.Sprintf("device %d was slowed down: %s", d.Device, reasons[0])

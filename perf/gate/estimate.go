@@ -54,12 +54,21 @@ func (p Policy) slower(values []float64) (beyondDoubt, byEstimate bool) {
 	return byEstimate && stat.SignedRank(values) <= p.Alpha, byEstimate
 }
 
-// fires tells whether a control says that the machine moved: its estimate, to either side, reaches δ and every block agrees.
+// fires tells whether a control says that the machine moved: its estimate, to either side, reaches δ, and the signed-rank test
+// to that side α. Where there are too few blocks for α, every one of them has to agree.
 func (p Policy) fires(values []float64) bool {
-	if len(values) < minScreenBlocks || math.Abs(shift(values)) < math.Log1p(p.Delta) {
+	if len(values) < minScreenBlocks {
 		return false
 	}
-	return slices.Min(values) > 0 || slices.Max(values) < 0
+	by := shift(values)
+	if math.Abs(by) < math.Log1p(p.Delta) {
+		return false
+	}
+	toSide := slices.Clone(values)
+	for i := range toSide {
+		toSide[i] = math.Copysign(1, by) * toSide[i]
+	}
+	return stat.SignedRank(toSide) <= max(p.Alpha, stat.SmallestP(len(values)))
 }
 
 // worst returns the indices of the candidates to confirm, the slowest first, and of the others.

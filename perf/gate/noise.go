@@ -3,6 +3,7 @@ package gate
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -18,27 +19,20 @@ type Noise struct {
 	Blocks       int     `json:"blocks"`        // that the model was fitted to
 }
 
-// FitNoise fits the model to blocks [run][cell][block] of runs in which base and head were equal. Outliers are values farther
-// than 3 robust standard deviations from their cell's estimate.
+// FitNoise fits the model to blocks [run][cell][block] of runs in which base and head were equal. What the cells of a block
+// share is taken for each cell from the median of the others, so that a cell does not hide its own part. Outliers are values
+// farther than 3 robust standard deviations off; their share is such that the model has as many there as were seen.
 func FitNoise(runs [][][]float64) Noise {
 	var own, shared []float64
+	var ownInShared float64 // variance of the medians that the cells' own parts make, in units of SD²
 	for _, cells := range runs {
 		residuals := residualsOf(cells)
 		for block := range blocksIn(residuals) {
-			var row []float64
-			for _, r := range residuals {
-				if block < len(r) {
-					row = append(row, r[block])
-				}
-			}
-			common := stat.Median(row)
-			if len(row) > 2 {
-				shared = append(shared, common)
-			} else {
-				common = 0
-			}
-			for _, v := range row {
-				own = append(own, v-common)
+			row := rowOf(residuals, block)
+			own = append(own, ownParts(row)...)
+			if len(row) > 1 {
+				shared = append(shared, stat.Median(row))
+				ownInShared += medianVariance(len(row))
 			}
 		}
 	}
@@ -46,26 +40,58 @@ func FitNoise(runs [][][]float64) Noise {
 	if len(own) == 0 {
 		return n
 	}
-	n.SD, n.SharedSD = stat.RobustSD(own), robustOrZero(shared)
+	n.SD = stat.RobustSD(own)
+	if len(shared) > 0 {
+		n.SharedSD = math.Sqrt(max(0, square(stat.RobustSD(shared))-square(n.SD)*ownInShared/float64(len(shared))))
+	}
 	var far []float64
 	for _, v := range own {
 		if math.Abs(v) > 3*n.SD {
 			far = append(far, v)
 		}
 	}
-	const expected = 0.0027 // of a normal distribution beyond three standard deviations
-	if share := float64(len(far))/float64(len(own)) - expected; share > 0 && n.SD > 0 {
-		n.OutlierShare, n.OutlierScale = share, rootMeanSquare(far)/n.SD
+	beyond := func(sd float64) float64 { return math.Erfc(3 / sd / math.Sqrt2) } // of a normal distribution, farther off than 3
+	if excess := float64(len(far))/float64(len(own)) - beyond(1); excess > 0 && n.SD > 0 {
+		n.OutlierScale = rootMeanSquare(far) / n.SD
+		n.OutlierShare = excess / beyond(n.OutlierScale)
 	}
 	return n
 }
 
-func robustOrZero(x []float64) float64 {
-	if len(x) == 0 {
-		return 0
+// rowOf returns the values of a block, of the cells that have it.
+func rowOf(cells [][]float64, block int) (row []float64) {
+	for _, values := range cells {
+		if block < len(values) {
+			row = append(row, values[block])
+		}
 	}
-	return stat.RobustSD(x)
+	return row
 }
+
+// ownParts subtracts from each value the median of the others, and scales for the variance that this adds.
+func ownParts(row []float64) []float64 {
+	if len(row) < 2 {
+		return row
+	}
+	out := make([]float64, len(row))
+	shrink := math.Sqrt(1 + medianVariance(len(row)-1))
+	for i, v := range row {
+		others := slices.Concat(row[:i], row[i+1:])
+		out[i] = (v - stat.Median(others)) / shrink
+	}
+	return out
+}
+
+// medianVariance is about the variance of the median of n values of a standard normal distribution: π/2n for many, with
+// offsets that make it exact for 1 and 2 and right to 3 % from there on.
+func medianVariance(n int) float64 {
+	if n%2 == 1 {
+		return math.Pi / 2 / (float64(n) + math.Pi/2 - 1)
+	}
+	return math.Pi / 2 / (float64(n) + math.Pi - 2)
+}
+
+func square(x float64) float64 { return x * x }
 
 func rootMeanSquare(x []float64) float64 {
 	sum := 0.0

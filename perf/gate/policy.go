@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/stat"
@@ -28,8 +29,8 @@ func (p Policy) Validate() error {
 	switch {
 	case !(p.Delta > 0 && p.Delta < 1):
 		return fmt.Errorf("delta %g is outside (0, 1)", p.Delta)
-	case !(p.Alpha > 0 && p.Alpha < 0.5):
-		return fmt.Errorf("alpha %g is outside (0, 0.5)", p.Alpha)
+	case !(p.Alpha >= minAlpha && p.Alpha < 0.5):
+		return fmt.Errorf("alpha %g is outside [%g, 0.5)", p.Alpha, minAlpha)
 	case p.ScreenBlocks < minScreenBlocks || p.ScreenBlocks > maxBlocks:
 		return fmt.Errorf("%d screening blocks: want %d to %d", p.ScreenBlocks, minScreenBlocks, maxBlocks)
 	case p.ConfirmBlocks > maxBlocks:
@@ -41,20 +42,32 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("%d candidates to confirm: want at least 1", p.MaxConfirm)
 	case !(p.ControlShare >= 0 && p.ControlShare <= 1):
 		return fmt.Errorf("control share %g is outside [0, 1]", p.ControlShare)
-	case !(p.MaxResolution > p.Delta):
-		return fmt.Errorf("the resolution %g that a run must reach has to be above delta %g", p.MaxResolution, p.Delta)
+	case !(p.MaxResolution > p.Delta && p.MaxResolution <= maxResolution):
+		return fmt.Errorf("the resolution %g that a run must reach has to be above delta %g, and at most %d", p.MaxResolution, p.Delta, maxResolution)
 	}
 	return nil
 }
 
-const maxBlocks = 200
+const (
+	maxBlocks     = 200
+	minAlpha      = 1e-12 // the normal quantile of 1-α is taken in float64
+	maxResolution = 100
+)
 
 // controls returns how many of n cells have an A/A arm: the share, rounded up.
 func (p Policy) controls(n int) int {
 	return min(n, int(math.Ceil(p.ControlShare*float64(n))))
 }
 
-// Options returns how a cell is measured under the policy.
+// controlStream numbers the random stream that picks the cells with an A/A arm.
+const controlStream = 1 << 40
+
+// controlled picks the cells with an A/A arm among those that are screened.
+func (p Policy) controlled(cells []perf.Cell) []perf.Cell {
+	return measure.Order(cells, p.Seed, controlStream)[:p.controls(len(cells))]
+}
+
+// options returns how a cell is measured under the policy.
 func (p Policy) options() measure.Options {
 	return measure.Options{Iterations: p.Iterations, Bound: time.Duration(p.BoundNS), Threads: p.Threads}
 }

@@ -64,6 +64,8 @@ type CellParity struct {
 	Cell   perf.Cell   `json:"cell"`
 	Parity perf.Parity `json:"parity"`
 	Work   *perf.Work  `json:"work,omitempty"`
+	// Base is the parity of the base, only where the head does not support the cell.
+	Base *perf.Parity `json:"base,omitempty"`
 }
 
 // Policy is how a gate decides. All ratios are head over base.

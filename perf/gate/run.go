@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 )
@@ -24,11 +25,8 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 	if err := r.parity(ctx, rec); err != nil {
 		return err
 	}
-	s := stage{runner: r, record: rec, name: Screen, cells: holding(rec), blocks: rec.Policy.ScreenBlocks}
-	s.control = s.cells[:rec.Policy.controls(len(s.cells))]
-	if len(s.cells) > 0 {
-		s.control = measure.Order(s.cells, rec.Policy.Seed, controlStream)[:len(s.control)]
-	}
+	cells := holding(rec)
+	s := stage{runner: r, record: rec, name: Screen, cells: cells, control: rec.Policy.controlled(cells), blocks: rec.Policy.ScreenBlocks}
 	if err := s.run(ctx, &rec.Screen); err != nil {
 		return err
 	}
@@ -42,16 +40,28 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 	return nil
 }
 
-// controlStream numbers the random stream that picks the cells with an A/A arm.
-const controlStream = 1 << 40
-
-// parity runs a witness of every cell on the head.
+// parity runs a witness of every cell on the head, and one on the base of every cell that the head does not support: a build
+// that lost a backend must not pass as one that never had it.
 func (r *Runner) parity(ctx context.Context, rec *Record) error {
 	o := r.options(rec.Policy)
 	for _, b := range backendsOf(rec.Cells) {
 		err := measure.Witness(ctx, r.Head, r.Oracle, b, cellsOf(rec.Cells, b), o, func(t measure.Testimony) error {
-			rec.Parity = append(rec.Parity, CellParity(t))
+			rec.Parity = append(rec.Parity, CellParity{Cell: t.Cell, Parity: t.Parity, Work: t.Work})
 			r.progress("parity", len(rec.Parity), len(rec.Cells))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		var lacking []perf.Cell
+		for _, c := range cellsOf(rec.Cells, b) {
+			if p, _ := parityOf(rec, c); p.State == unsupported {
+				lacking = append(lacking, c)
+			}
+		}
+		err = measure.Witness(ctx, r.Base, r.Oracle, b, lacking, o, func(t measure.Testimony) error {
+			at := slices.IndexFunc(rec.Parity, func(p CellParity) bool { return p.Cell == t.Cell })
+			rec.Parity[at].Base = &t.Parity
 			return nil
 		})
 		if err != nil {
@@ -80,6 +90,9 @@ func holding(rec *Record) []perf.Cell {
 		return !p.Holds()
 	})
 }
+
+// unsupported is the state of a cell that a build cannot compute.
+const unsupported = string(parity.Unsupported)
 
 func parityOf(rec *Record, c perf.Cell) (perf.Parity, bool) {
 	for _, p := range rec.Parity {

@@ -68,7 +68,11 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 		if t.Slowdown > 0 {
 			name = fmt.Sprintf("%.3g %%", 100*t.Slowdown)
 		}
-		low, high := stat.ClopperPearson(t.Alarms, max(t.Trials, 1), 0.95)
+		if t.Trials == 0 {
+			p("| %s | 0 | – | – | – | – |\n", name)
+			continue
+		}
+		low, high := stat.ClopperPearson(t.Alarms, t.Trials, 0.95)
 		p("| %s | %d | %d (%.3g–%.3g %%) | %d | %d | %d |\n", name, t.Trials, t.Alarms, 100*low, 100*high, t.Right, t.Inconclusive, t.Other)
 	}
 	n := s.Noise

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,21 +39,18 @@ type Sampler interface {
 // sampleEvery is the longest time between two readings of a sampler, as far as single runs allow it.
 const sampleEvery = 90 * time.Millisecond
 
+// Filled returns the options with the defaults in the place of zeros.
+func (o Options) Filled() Options {
+	o.Iterations = cmp.Or(o.Iterations, DefaultIterations)
+	o.Bound = cmp.Or(o.Bound, DefaultBound)
+	o.WarmupRuns = cmp.Or(o.WarmupRuns, defaultWarmupRuns)
+	o.WarmupBound = cmp.Or(o.WarmupBound, o.Bound/8)
+	return o
+}
+
 func (o Options) worker() worker.MeasureOptions {
-	m := worker.MeasureOptions{Iterations: o.Iterations, Bound: o.Bound, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound}
-	if m.Iterations == 0 {
-		m.Iterations = DefaultIterations
-	}
-	if m.Bound == 0 {
-		m.Bound = DefaultBound
-	}
-	if m.WarmupRuns == 0 {
-		m.WarmupRuns = defaultWarmupRuns
-	}
-	if m.WarmupBound == 0 {
-		m.WarmupBound = m.Bound / 8
-	}
-	return m
+	o = o.Filled()
+	return worker.MeasureOptions{Iterations: o.Iterations, Bound: o.Bound, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound}
 }
 
 // Side is a build of apexx with its workers.

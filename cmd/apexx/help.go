@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+)
+
+// helpWidth is the width of a terminal that help has to be readable on; urfave/cli indents descriptions and the texts of flags.
+const (
+	helpWidth         = 100
+	descriptionIndent = 3
+	flagIndent        = 6
+)
+
+// oneLineHelp is urfave/cli's form of a flag: its names, a tab, and all of its text.
+var oneLineHelp = cli.FlagStringer
+
+// flagHelp puts the text of a flag below its names.
+func flagHelp(f cli.Flag) string {
+	names, text, _ := strings.Cut(oneLineHelp(f), "\t")
+	return names + "\n" + wrapText(text, helpWidth-flagIndent)
+}
+
+// fitHelp wraps the descriptions of commands.
+func fitHelp(commands []*cli.Command) {
+	for _, c := range commands {
+		c.Description = wrapText(c.Description, helpWidth-descriptionIndent)
+		fitHelp(c.Subcommands)
+	}
+}
+
+// wrapText breaks paragraphs, which an empty line ends, into lines of at most so many columns.
+func wrapText(text string, width int) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		var lines []string
+		line := ""
+		for _, word := range strings.Fields(p) {
+			if line != "" && utf8.RuneCountInString(line+" "+word) > width {
+				lines, line = append(lines, line), ""
+			}
+			line = strings.TrimSpace(line + " " + word)
+		}
+		paragraphs[i] = strings.Join(append(lines, line), "\n")
+	}
+	return strings.Join(paragraphs, "\n\n")
+}

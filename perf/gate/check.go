@@ -1,0 +1,205 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apex-x/apexx/perf"
+)
+
+// Check refuses records that Judge could not judge: another schema, an invalid policy, cells, controls or measurements that are
+// missing, come twice or make no sense.
+func (rec *Record) Check() error {
+	if rec.Schema != SchemaID {
+		return fmt.Errorf("the schema is %q, want %q", rec.Schema, SchemaID)
+	}
+	if err := rec.Policy.Validate(); err != nil {
+		return err
+	}
+	if err := rec.checkCells(); err != nil {
+		return err
+	}
+	for _, m := range slices.Concat(rec.Screen, rec.Confirm) {
+		if !slices.Contains(rec.Cells, m.Cell) {
+			return fmt.Errorf("a measurement is of %s, which is not a cell of the record", m.Cell)
+		}
+		if err := checkSamples(m, rec.Policy); err != nil {
+			return fmt.Errorf("a measurement of %s: %w", m.Cell, err)
+		}
+	}
+	held := holding(rec)
+	screen := plan{stage: Screen, cells: held, control: rec.Policy.controlled(held), blocks: rec.Policy.ScreenBlocks}
+	if err := screen.complete(rec.Screen, rec.Workload); err != nil {
+		return err
+	}
+	confirm := plan{stage: Confirm, cells: Candidates(rec), blocks: rec.Policy.ConfirmBlocks}
+	return confirm.complete(rec.Confirm, rec.Workload)
+}
+
+// checkCells finds every cell and its parity once.
+func (rec *Record) checkCells() error {
+	if len(rec.Cells) == 0 {
+		return errors.New("the record has no cells")
+	}
+	for i, c := range rec.Cells {
+		if _, err := perf.ParseCell(c.String()); err != nil {
+			return err
+		}
+		if slices.Contains(rec.Cells[:i], c) {
+			return fmt.Errorf("the cell %s comes twice", c)
+		}
+		if _, ok := parityOf(rec, c); !ok {
+			return fmt.Errorf("the record lacks the parity of %s", c)
+		}
+	}
+	if len(rec.Parity) != len(rec.Cells) {
+		return fmt.Errorf("the record has %d parities of %d cells", len(rec.Parity), len(rec.Cells))
+	}
+	return nil
+}
+
+// plan is what a stage has to hold.
+type plan struct {
+	stage   Stage
+	cells   []perf.Cell
+	control []perf.Cell // of cells, with an A/A arm
+	blocks  int
+}
+
+// place is where in a stage a measurement belongs.
+type place struct {
+	cell        perf.Cell
+	block, slot int
+}
+
+// in returns the cells of a slot.
+func (p plan) in(s slot) []perf.Cell {
+	if s.control {
+		return p.control
+	}
+	return p.cells
+}
+
+// complete finds every replicate of every block and no other, and the fixed workload before each.
+func (p plan) complete(list []perf.Measurement, workload []WorkloadSample) error {
+	seen := map[place]bool{}
+	for _, m := range list {
+		at := place{m.Cell, m.Block, m.Replicate}
+		switch {
+		case m.Block < 0 || m.Block >= p.blocks || m.Replicate < 0 || m.Replicate >= len(slots):
+			return fmt.Errorf("the %s has block %d, slot %d of %s; want %d blocks of %d", p.stage, m.Block, m.Replicate, m.Cell, p.blocks, len(slots))
+		case seen[at]:
+			return fmt.Errorf("the %s has block %d, slot %d of %s twice", p.stage, m.Block, m.Replicate, m.Cell)
+		case slots[m.Replicate] != slot{m.Arm, m.Control}:
+			return fmt.Errorf("slot %d of the %s is not for %s (control: %t)", m.Replicate, p.stage, m.Arm, m.Control)
+		case !slices.Contains(p.in(slots[m.Replicate]), m.Cell):
+			return fmt.Errorf("slot %d of the %s holds %s, which was not to be measured there", m.Replicate, p.stage, m.Cell)
+		}
+		seen[at] = true
+	}
+	for b := range p.blocks {
+		for i, s := range slots {
+			for _, c := range p.in(s) {
+				if !seen[place{c, b, i}] {
+					return fmt.Errorf("the %s lacks block %d, slot %d of %s: the record is cut short", p.stage, b, i, c)
+				}
+			}
+		}
+	}
+	return p.controlled(workload)
+}
+
+// controlled finds a sample of the fixed workload before every process: without them, a machine that moved would not be noticed.
+func (p plan) controlled(workload []WorkloadSample) error {
+	type process struct{ block, slot int }
+	left := map[process]int{}
+	for b := range p.blocks {
+		for i, s := range slots {
+			left[process{b, i}] = len(backendsOf(p.in(s)))
+		}
+	}
+	for _, w := range workload {
+		switch {
+		case w.Stage != Screen && w.Stage != Confirm:
+			return fmt.Errorf("the fixed workload has a sample of the stage %q (known: %s, %s)", w.Stage, Screen, Confirm)
+		case w.Stage != p.stage:
+			continue
+		case !(w.NS >= minSampleNS && w.NS <= maxSampleNS):
+			return fmt.Errorf("the fixed workload took %v ns in block %d of the %s", w.NS, w.Block, p.stage)
+		case left[process{w.Block, w.Slot}] == 0 || slots[w.Slot].arm != w.Arm:
+			return fmt.Errorf("the fixed workload has a sample before slot %d (%s) of block %d too many in the %s", w.Slot, w.Arm, w.Block, p.stage)
+		}
+		left[process{w.Block, w.Slot}]--
+	}
+	for b := range p.blocks {
+		for i := range slots {
+			if left[process{b, i}] > 0 {
+				return fmt.Errorf("the %s lacks the fixed workload before slot %d of block %d: the record is cut short", p.stage, i, b)
+			}
+		}
+	}
+	return nil
+}
+
+// Samples outside of these are in other units: nothing here takes less than 10 ns or more than a day.
+const (
+	minSampleNS = 10
+	maxSampleNS = 86400e9
+)
+
+// maxPauseNS is how long a process may be kept from running between two samples. Bounds below it say nothing about the samples.
+const maxPauseNS = 100e6
+
+// checkSamples refuses samples that are no durations, or not in nanoseconds.
+func checkSamples(m perf.Measurement, p Policy) error {
+	if m.State != perf.Measured {
+		return nil
+	}
+	if len(m.Samples) == 0 {
+		return errors.New("it has no samples")
+	}
+	if n := len(m.DeviceSamples); n > 0 && n != len(m.Samples) {
+		return fmt.Errorf("it has %d samples of the host's clock and %d of the device's", len(m.Samples), n)
+	}
+	for _, ns := range slices.Concat(m.Samples, m.DeviceSamples) {
+		if !(ns > 0) || math.IsInf(ns, 0) {
+			return fmt.Errorf("a sample is %v ns, want a positive number", ns)
+		}
+	}
+	if most := slices.Max(slices.Concat(m.Samples, m.DeviceSamples)); most > maxSampleNS || most < minSampleNS {
+		return fmt.Errorf("its samples reach %v ns: other units than nanoseconds", most)
+	}
+	return checkUnits(m, p)
+}
+
+// checkUnits compares the samples with what else is known of the time that was spent, so that milliseconds or microseconds do
+// not read as a build that became a thousand times faster. Sampling goes on until there are Policy.Iterations or until they
+// took Policy.BoundNS; the share of reading the clock, which takes a nanosecond at least, is of the median; and no run takes
+// much longer than the first, cold one. (How much longer the first may take is not known: it may load a device's program.)
+func checkUnits(m perf.Measurement, p Policy) error {
+	o := p.options().Filled()
+	calls := float64(max(m.CallsPerSample, 1))
+	spent := 0.0
+	for _, ns := range m.Samples {
+		spent += ns * calls
+	}
+	middle, least, bound := median(perf.Measurement{Samples: m.Samples}), slices.Min(m.Samples), float64(o.Bound.Nanoseconds())
+	switch {
+	case len(m.Samples) > o.Iterations:
+		return fmt.Errorf("it has %d samples, and sampling ends at %d", len(m.Samples), o.Iterations)
+	case len(m.Samples) < o.Iterations && spent < bound/100 && bound > maxPauseNS:
+		return fmt.Errorf("%d samples took %.4g ns together, and sampling ends at %d or at %.4g ns: other units than nanoseconds", len(m.Samples), spent, o.Iterations, bound)
+	case len(m.Samples) > 1 && spent-slices.Max(m.Samples)*calls > 2*bound:
+		return fmt.Errorf("%d samples took %.4g ns together, and sampling ends at %.4g ns: other units than nanoseconds", len(m.Samples), spent, bound)
+	case m.TimerShare > 0 && m.TimerShare*middle*calls < 0.5:
+		return fmt.Errorf("reading the clock takes %.2g of a sample of %.4g ns: other units than nanoseconds", m.TimerShare, middle)
+	case m.FirstRunNS > 0 && least > 100*float64(m.FirstRunNS):
+		return fmt.Errorf("every sample is above %.4g ns and the first run took %d: other units than nanoseconds", least, m.FirstRunNS)
+	}
+	if len(m.DeviceSamples) > 0 && slices.Max(m.DeviceSamples) > 1e3*slices.Max(m.Samples) {
+		return fmt.Errorf("the device's samples reach %.4g ns and the host's %.4g: other units than nanoseconds", slices.Max(m.DeviceSamples), slices.Max(m.Samples))
+	}
+	return nil
+}

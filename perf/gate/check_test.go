@@ -1,0 +1,273 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/perf"
+)
+
+// small is a world whose record is short, with a candidate to confirm and an A/A arm.
+func small() world {
+	w := quiet()
+	w.policy.ScreenBlocks, w.policy.ConfirmBlocks, w.policy.MaxConfirm = 3, 11, 1
+	w.cells, w.slow[1] = w.cells[:2], 1.3
+	return w
+}
+
+// scale gives the samples of measurements in another unit.
+func scale(list []perf.Measurement, factor float64) {
+	for i := range list {
+		list[i].Samples = slices.Clone(list[i].Samples)
+		for j := range list[i].Samples {
+			list[i].Samples[j] *= factor
+		}
+	}
+}
+
+// TestCheck damages a whole record in one way at a time: none may be judged.
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage func(*Record)
+		want   string
+	}{
+		"another schema":     {func(r *Record) { r.Schema = "apexx.sweep/1" }, `the schema is "apexx.sweep/1"`},
+		"no schema":          {func(r *Record) { r.Schema = "" }, `the schema is ""`},
+		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "delta 0"},
+		"p above alpha":      {func(r *Record) { r.Policy.ConfirmBlocks = 10 }, "10 confirming blocks cannot give a p below 0.00098"},
+		"no cells":           {func(r *Record) { r.Cells = nil }, "no cells"},
+		"nothing at all":     {func(r *Record) { r.Cells, r.Parity, r.Screen, r.Confirm, r.Workload = nil, nil, nil, nil, nil }, "no cells"},
+		"a nameless cell":    {func(r *Record) { r.Cells[0].Backend = "" }, "not the name of a cell"},
+		"a cell twice":       {func(r *Record) { r.Cells = append(r.Cells, r.Cells[0]) }, "comes twice"},
+		"a cell more":        {func(r *Record) { r.Cells = append(r.Cells, cellsNamed(3)[2]) }, "lacks the parity"},
+		"a cell less":        {func(r *Record) { r.Cells = r.Cells[:1] }, "2 parities of 1 cells"},
+		"no parity":          {func(r *Record) { r.Parity = nil }, "lacks the parity"},
+		"a parity twice":     {func(r *Record) { r.Parity = append(r.Parity, r.Parity[0]) }, "3 parities of 2 cells"},
+		"a foreign cell":     {func(r *Record) { r.Screen[0].Cell.Batch = 9 }, "not a cell of the record"},
+		"no screen":          {func(r *Record) { r.Screen = nil }, "cut short"},
+		"a measurement less": {func(r *Record) { r.Screen = r.Screen[:len(r.Screen)-1] }, "cut short"},
+		"a block less": {func(r *Record) {
+			r.Screen = slices.DeleteFunc(r.Screen, func(m perf.Measurement) bool { return m.Block == 2 })
+		}, "the screen lacks block 2"},
+		"a block more":        {func(r *Record) { r.Policy.ScreenBlocks = 4 }, "the screen lacks block 3"},
+		"a block twice":       {func(r *Record) { r.Screen = append(r.Screen, r.Screen[0]) }, "twice"},
+		"a block too far":     {func(r *Record) { r.Screen[0].Block = 3 }, "want 3 blocks"},
+		"a negative block":    {func(r *Record) { r.Screen[0].Block = -1 }, "block -1"},
+		"a slot too far":      {func(r *Record) { r.Screen[0].Replicate = 6 }, "slot 6"},
+		"arms exchanged":      {func(r *Record) { r.Screen[0].Arm = perf.Head }, "is not for head"},
+		"base called control": {func(r *Record) { r.Screen[0].Control = true }, "control: true"},
+		"no control": {func(r *Record) {
+			r.Screen = slices.DeleteFunc(r.Screen, func(m perf.Measurement) bool { return m.Control })
+		}, "cut short"},
+		"no confirmation":        {func(r *Record) { r.Confirm = nil }, "the confirm lacks block 0"},
+		"a confirmation less":    {func(r *Record) { r.Confirm = r.Confirm[:len(r.Confirm)-1] }, "the confirm lacks block 10"},
+		"another's candidates":   {func(r *Record) { r.Policy.Delta = 0.7; r.Policy.MaxResolution = 0.9 }, "not to be measured there"},
+		"no workload":            {func(r *Record) { r.Workload = nil }, "lacks the fixed workload"},
+		"a workload less":        {func(r *Record) { r.Workload = r.Workload[1:] }, "lacks the fixed workload before slot 0 of block 0"},
+		"a workload more":        {func(r *Record) { r.Workload = append(r.Workload, r.Workload[0]) }, "too many"},
+		"another's workload":     {func(r *Record) { r.Workload[0].Arm = perf.Head }, "too many"},
+		"a workload nowhere":     {func(r *Record) { r.Workload[0].Slot = -1 }, "too many"},
+		"a workload of no stage": {func(r *Record) { r.Workload[0].Stage = "warm-up" }, `stage "warm-up"`},
+		"an instant workload":    {func(r *Record) { r.Workload[0].NS = 0 }, "took 0 ns"},
+		"no samples":             {func(r *Record) { r.Screen[0].Samples = nil }, "no samples"},
+		"NaN":                    {func(r *Record) { r.Screen[0].Samples = []float64{math.NaN()} }, "a sample is NaN"},
+		"infinity":               {func(r *Record) { r.Screen[0].Samples = []float64{math.Inf(1)} }, "a sample is +Inf"},
+		"zero":                   {func(r *Record) { r.Screen[0].Samples = []float64{0} }, "a sample is 0 ns"},
+		"negative":               {func(r *Record) { r.Screen[0].Samples = []float64{-3e6} }, "a sample is -3e+06 ns"},
+		"head in ms":             {func(r *Record) { scaleHead(r, 1e-6) }, "other units"},
+		"head in µs":             {func(r *Record) { scaleHead(r, 1e-3) }, "other units"},
+		"all in µs":              {func(r *Record) { scale(r.Screen, 1e-3); scale(r.Confirm, 1e-3) }, "other units"},
+		"all in ps":              {func(r *Record) { scale(r.Screen, 1e3); scale(r.Confirm, 1e3) }, "other units"},
+		"one sample, in ps":      {func(r *Record) { r.Screen[0].Samples = []float64{3e9} }, "the first run took"},
+		"a sample too many":      {func(r *Record) { r.Screen[0].Samples = []float64{1e6, 1e6, 1e6, 1e6} }, "4 samples, and sampling ends at 3"},
+		"half a device":          {func(r *Record) { r.Screen[0].DeviceSamples = []float64{1e6, 1e6} }, "2 of the device's"},
+		"a device in ps":         {func(r *Record) { r.Screen[0].DeviceSamples = []float64{2e10, 2e10, 2e10} }, "the device's samples reach"},
+	} {
+		rec := small().record()
+		c.damage(rec)
+		if err := rec.Check(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with %q", name, err, c.want)
+		}
+	}
+	if err := small().record().Check(); err != nil {
+		t.Errorf("whole: %v", err)
+	}
+}
+
+func scaleHead(r *Record, factor float64) {
+	for i := range r.Screen {
+		if r.Screen[i].Arm == perf.Head {
+			scale(r.Screen[i:i+1], factor)
+		}
+	}
+}
+
+// TestCheckUnits checks what tells units apart, one rule at a time, and that none of them refuses what can be measured.
+func TestCheckUnits(t *testing.T) {
+	p := quiet().policy
+	p.Iterations, p.BoundNS = 200, 4e8
+	many := func(n int, ns float64) (out []float64) {
+		for range n {
+			out = append(out, ns)
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		m  perf.Measurement
+		ok bool
+	}{
+		"80 samples of 5 ms":                      {perf.Measurement{Samples: many(80, 5e6), FirstRunNS: 9e6, TimerShare: 1e-5}, true},
+		"the same in µs":                          {perf.Measurement{Samples: many(80, 5e3), FirstRunNS: 9e6}, false},
+		"the same in ps":                          {perf.Measurement{Samples: many(80, 5e9)}, false},
+		"200 samples of 1 ms":                     {perf.Measurement{Samples: many(200, 1e6), TimerShare: 5e-5}, true},
+		"the same in µs, by the clock's share":    {perf.Measurement{Samples: many(200, 1e3), TimerShare: 5e-5}, false},
+		"groups of 20 runs of 1 µs":               {perf.Measurement{Samples: many(200, 1e3), CallsPerSample: 20, TimerShare: 2.5e-3}, true},
+		"the same in ms, by their size":           {perf.Measurement{Samples: many(200, 1e-3), CallsPerSample: 20, TimerShare: 2.5e-3}, false},
+		"one run of a minute":                     {perf.Measurement{Samples: many(1, 6e10), FirstRunNS: 7e10}, true},
+		"a device whose program took a second":    {perf.Measurement{Samples: many(200, 2e4), DeviceSamples: many(200, 1.5e4), FirstRunNS: 1e9}, true},
+		"a device in µs beside a host in ns":      {perf.Measurement{Samples: many(200, 2e5), DeviceSamples: many(200, 2e9)}, false},
+		"a first run a hundred times as short":    {perf.Measurement{Samples: many(80, 5e6), FirstRunNS: 1e4}, false},
+		"a measurement that found no cell":        {perf.Measurement{State: perf.Crashed}, true},
+		"a measurement that is not a measurement": {perf.Measurement{}, false},
+	} {
+		if c.m.State == "" {
+			c.m.State = perf.Measured
+		}
+		if err := checkSamples(c.m, p); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTruncated cuts the file of a record at every byte: nothing but the whole record can be read.
+func TestTruncated(t *testing.T) {
+	w := small()
+	w.slow = nil // a record that passes
+	whole := encoded(t, w.record())
+	if rec, err := Read(bytes.NewReader(whole)); err != nil || rec.Verdict.Outcome != Pass {
+		t.Fatalf("the whole record: %v", err)
+	}
+	for n := range len(bytes.TrimSpace(whole)) {
+		if _, err := Read(bytes.NewReader(whole[:n])); err == nil {
+			t.Fatalf("the first %d of %d bytes are read as a record", n, len(whole))
+		}
+	}
+	for _, more := range []string{"{}", "x", string(whole)} {
+		if _, err := Read(strings.NewReader(string(whole) + more)); err == nil {
+			t.Errorf("a record followed by %.10q is read", more)
+		}
+	}
+}
+
+// TestReplay checks that a written record gives its own verdict again, byte for byte, whatever the order of its measurements
+// and whatever verdict the file claims.
+func TestReplay(t *testing.T) {
+	for _, s := range scenarios {
+		w := quiet()
+		s.change(&w)
+		rec := w.record()
+		want, err := json.Marshal(rec.Verdict)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := json.Marshal(Judge(rec)); !bytes.Equal(again, want) {
+			t.Errorf("%s: judged again:\n%s\n%s", s.name, again, want)
+		}
+		rec.Verdict = &Verdict{Outcome: Pass, Reasons: []string{"edited"}}
+		r := rand.New(rand.NewPCG(1, 2))
+		for _, list := range [][]perf.Measurement{rec.Screen, rec.Confirm} {
+			r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		}
+		r.Shuffle(len(rec.Workload), func(i, j int) { rec.Workload[i], rec.Workload[j] = rec.Workload[j], rec.Workload[i] })
+		read, err := Read(bytes.NewReader(encoded(t, rec)))
+		if err != nil {
+			t.Errorf("%s: %v", s.name, err)
+			continue
+		}
+		if again, _ := json.Marshal(Judge(read)); !bytes.Equal(again, want) {
+			t.Errorf("%s: replayed in another order:\n%s\n%s", s.name, again, want)
+		}
+	}
+}
+
+// FuzzRead reads records: whatever can be read can be judged and written, and no pass comes from a record without a measured
+// cell.
+func FuzzRead(f *testing.F) {
+	w := small()
+	w.cells = w.cells[1:]
+	w.policy.ControlShare = 0
+	f.Add(encoded(f, w.record()))
+	f.Add([]byte(`{"schema":"apexx.gate/1","policy":{"delta":0.1,"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1,"max_resolution":0.2}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rec, err := Read(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		honest(t, rec)
+	})
+}
+
+// FuzzJudge damages single numbers of a record that passes.
+func FuzzJudge(f *testing.F) {
+	f.Add(uint16(0), byte(0), 1.0)
+	f.Add(uint16(3), byte(1), 0.0)
+	f.Add(uint16(9), byte(5), math.Inf(1))
+	w := small()
+	w.slow = nil
+	whole := encoded(f, w.record())
+	f.Fuzz(func(t *testing.T, at uint16, what byte, x float64) {
+		var rec Record
+		if err := json.Unmarshal(whole, &rec); err != nil {
+			t.Fatal(err)
+		}
+		m := &rec.Screen[int(at)%len(rec.Screen)]
+		switch what % 9 {
+		case 0:
+			m.Samples[0] = x
+		case 1:
+			m.Samples = nil
+		case 2:
+			m.State = perf.State([]string{"", "crashed", "hung", "measured", "?"}[at%5])
+		case 3:
+			m.Block = int(x)
+		case 4:
+			m.Replicate = int(x)
+		case 5:
+			m.DeviceSamples = []float64{x}
+		case 6:
+			m.TimerShare = x
+		case 7:
+			rec.Policy.ControlShare, rec.Policy.Alpha = x, x
+		case 8:
+			rec.Workload[int(at)%len(rec.Workload)].NS = x
+		}
+		if rec.Check() == nil {
+			honest(t, &rec)
+		}
+	})
+}
+
+// honest checks what holds of every verdict on a record that passed its check.
+func honest(t *testing.T, rec *Record) {
+	rec.Verdict = Judge(rec)
+	measured := 0
+	for _, c := range rec.Verdict.Cells {
+		if c.Screen != nil {
+			measured++
+		}
+	}
+	if rec.Verdict.Outcome == Pass && measured == 0 {
+		t.Error("a pass without a measured cell")
+	}
+	if (rec.Verdict.Outcome == Pass) != (rec.Verdict.ExitCode == 0) || len(rec.Verdict.Reasons) == 0 {
+		t.Errorf("%s with exit code %d: %q", rec.Verdict.Outcome, rec.Verdict.ExitCode, rec.Verdict.Reasons)
+	}
+	if _, err := json.Marshal(rec.Verdict); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,335 @@
+package gate
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// scenarios are runs with what they have to end as.
+var scenarios = []struct {
+	name    string
+	change  func(w *world)
+	outcome Outcome
+	code    int
+	states  string // of the cells, in order
+}{
+	{"equal builds", func(w *world) {}, Pass, exit.OK, "clear clear clear clear"},
+	{"one backend slower", func(w *world) { w.slow[3] = 1.2 }, Regression, exit.Failed, "clear clear clear regression"},
+	{"all backends slower", func(w *world) { w.slow = map[int]float64{0: 1.3, 2: 1.25} }, Regression, exit.Failed, "regression clear regression clear"},
+	{"one backend alone, slower", func(w *world) { w.cells, w.slow[1] = w.cells[:2], 1.2 }, Regression, exit.Failed, "clear regression"},
+	{"two of three backends slower", func(w *world) {
+		third := w.cells[0]
+		third.Backend = "cuda"
+		w.cells, w.slow = append(w.cells, third), map[int]float64{2: 1.2, 4: 1.2}
+	}, Regression, exit.Failed, "clear clear regression clear regression"},
+	{"faster", func(w *world) { w.slow[0] = 0.8 }, Pass, exit.OK, "faster clear clear clear"},
+	{"a candidate that is cleared", func(w *world) { w.slow[1], w.fresh[1] = 1.07, 1.01 }, Pass, exit.OK, "clear cleared clear clear"},
+	{"slower by less than δ", func(w *world) { w.slow[1] = 1.06 }, Pass, exit.OK, "clear cleared clear clear"},
+	{"slower by the estimate, p too large", func(w *world) {
+		w.slow[0] = 1.3
+		w.touch = func(s Stage, cell int, m *perf.Measurement) {
+			if s == Confirm && cell == 0 && m.Arm == perf.Head && m.Block < 5 {
+				for i := range m.Samples {
+					m.Samples[i] *= 0.4
+				}
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"more candidates than are confirmed", func(w *world) {
+		w.cells = cellsNamed(4)
+		w.slow = map[int]float64{0: 1.5, 1: 1.4, 2: 1.3, 3: 1.2, 4: 1.6, 5: 1.15, 6: 1.12}
+	}, Regression, exit.Failed, "regression regression regression regression regression unconfirmed unconfirmed clear"},
+	{"parity fails beside a regression", func(w *world) {
+		w.slow[3], w.parity[0] = 1.5, perf.Parity{State: "fail", Detail: "scores differ by 0.3"}
+	}, ParityFailed, exit.Failed, "parity clear clear regression"},
+	{"parity fails and a control fires", func(w *world) {
+		w.drift, w.parity[0] = 0.3, perf.Parity{State: "fail", Detail: "scores differ by 0.3"}
+	}, ParityFailed, exit.Failed, "parity clear clear clear"},
+	{"explained differences", func(w *world) { w.parity[1] = perf.Parity{State: "explained", Detail: "a tie"} }, Pass, exit.OK, "clear clear clear clear"},
+	{"the fixed workload moves with a regression", func(w *world) { w.drift, w.slow[3] = 0.2, 1.5 }, Inconclusive, exit.Inconclusive, "clear clear clear regression"},
+	{"the fixed workload becomes faster", func(w *world) { w.drift = -0.2 }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"base moves against itself", func(w *world) {
+		w.touch = func(_ Stage, _ int, m *perf.Measurement) {
+			for i := range m.Samples {
+				if m.Control {
+					m.Samples[i] *= 1.2
+				}
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"too noisy a machine", func(w *world) { w.noise, w.seed = 0.25, 3 }, Inconclusive, exit.Inconclusive, ""},
+	{"one cell not supported by either", func(w *world) { w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"} }, Pass, exit.OK, "clear clear unsupported clear"},
+	{"nothing supported", func(w *world) {
+		for i := range w.cells {
+			w.parity[i] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
+		}
+	}, Unavailable, exit.Unavailable, "unsupported unsupported unsupported unsupported"},
+	{"the head crashes in its parity run", func(w *world) { w.parity[2] = perf.Parity{State: "crashed", Detail: "segmentation fault"} }, Broken, exit.Internal, "clear clear broken clear"},
+	{"the head never ran", func(w *world) {
+		for i := range w.cells {
+			w.parity[i] = perf.Parity{State: "not-run", Detail: "error: no kernel"}
+		}
+	}, Broken, exit.Internal, "broken broken broken broken"},
+	{"the head crashes once", func(w *world) {
+		w.touch = func(s Stage, cell int, m *perf.Measurement) {
+			if s == Screen && cell == 1 && m.Block == 3 && m.Replicate == 4 {
+				fails(m, perf.Crashed, "segmentation fault")
+			}
+		}
+	}, Broken, exit.Internal, "clear broken clear clear"},
+	{"the head hangs once where it is slower", func(w *world) {
+		w.slow[1] = 1.5
+		w.touch = func(s Stage, cell int, m *perf.Measurement) {
+			if s == Confirm && cell == 1 && m.Block == 3 && m.Replicate == 1 {
+				fails(m, perf.Hung, "deadline")
+			}
+		}
+	}, Regression, exit.Failed, "clear regression clear clear"},
+	{"a dead base", func(w *world) {
+		w.touch = func(_ Stage, _ int, m *perf.Measurement) {
+			if m.Arm == perf.Base {
+				fails(m, perf.Crashed, "killed")
+			}
+		}
+	}, Broken, exit.Internal, "broken broken broken broken"},
+	{"a cell that the base never had", func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Base && cell == 0 {
+				fails(m, perf.Unsupported, "op_unsupported")
+			}
+		}
+	}, Pass, exit.OK, "unsupported clear clear clear"},
+	{"the base crashes once", func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Base && cell == 0 && m.Block == 0 && m.Replicate == 0 {
+				fails(m, perf.Crashed, "killed")
+			}
+		}
+	}, Pass, exit.OK, "clear clear clear clear"},
+	{"a device too hot in one block", func(w *world) {
+		w.device = true
+		w.touch = throttle(func(m *perf.Measurement) bool { return m.Block == 2 }, "sw_thermal_slowdown")
+	}, Pass, exit.OK, "clear clear clear clear"},
+	{"a power brake in every block", func(w *world) {
+		w.device = true
+		w.touch = throttle(func(m *perf.Measurement) bool { return true }, "hw_power_brake_slowdown")
+	}, Inconclusive, exit.Inconclusive, "inconclusive inconclusive inconclusive inconclusive"},
+	{"a device without a clock of its own, too hot", func(w *world) {
+		w.touch = throttle(func(m *perf.Measurement) bool { return true }, "hw_thermal_slowdown")
+	}, Inconclusive, exit.Inconclusive, "inconclusive inconclusive inconclusive inconclusive"},
+	{"held at the power limit", func(w *world) {
+		w.device = true
+		w.touch = throttle(func(m *perf.Measurement) bool { return true }, "sw_power_cap")
+	}, Pass, exit.OK, "clear clear clear clear"},
+	{"time and cycles disagree", func(w *world) {
+		w.device = true
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			for i := range m.Devices {
+				if m.Arm == perf.Head && cell == 0 {
+					m.Devices[i].SMClockMHz = 1700
+				}
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"two clocks in a block", func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Head && cell == 0 {
+				m.Clock = "timing"
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"the device's clock on one side", func(w *world) {
+		w.device = true
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Head && cell == 0 {
+				m.DeviceSamples = nil
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"a confirmation with too few blocks", func(w *world) {
+		w.device, w.slow[0], w.fresh[0] = true, 1.2, 1
+		hot := throttle(func(m *perf.Measurement) bool { return m.Block >= 8 }, "hw_slowdown")
+		w.touch = func(s Stage, cell int, m *perf.Measurement) {
+			if s == Confirm {
+				hot(s, cell, m)
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+}
+
+// throttle makes devices slow down in the measurements that are chosen.
+func throttle(chosen func(*perf.Measurement) bool, reason string) func(Stage, int, *perf.Measurement) {
+	return func(_ Stage, _ int, m *perf.Measurement) {
+		if chosen(m) {
+			m.Devices = append(m.Devices, perf.DeviceSample{SMClockMHz: 1980, EventReasons: []string{reason}})
+		}
+	}
+}
+
+// TestJudge checks the verdict of every scenario, that its record is whole, and, against a golden file, what it says.
+func TestJudge(t *testing.T) {
+	var text strings.Builder
+	for _, s := range scenarios {
+		w := quiet()
+		s.change(&w)
+		rec := w.record()
+		v := rec.Verdict
+		if err := rec.Check(); err != nil {
+			t.Errorf("%s: the record does not pass its check: %v", s.name, err)
+		}
+		if v.Outcome != s.outcome || v.ExitCode != s.code {
+			t.Errorf("%s: %s (%d) %q, want %s (%d)", s.name, v.Outcome, v.ExitCode, v.Reasons, s.outcome, s.code)
+		}
+		var states []string
+		for _, c := range v.Cells {
+			states = append(states, string(c.State))
+		}
+		if got := strings.Join(states, " "); s.states != "" && got != s.states {
+			t.Errorf("%s: cells are %s, want %s", s.name, got, s.states)
+		}
+		describe(&text, s.name, v)
+	}
+	golden(t, "testdata/verdicts.txt", text.String())
+}
+
+// describe writes what people read of a verdict.
+func describe(w *strings.Builder, name string, v *Verdict) {
+	fmt.Fprintf(w, "%s: %s, exit code %d\n", name, v.Outcome, v.ExitCode)
+	for _, r := range v.Reasons {
+		fmt.Fprintf(w, "  %s\n", r)
+	}
+	if v.Attribution != "" {
+		fmt.Fprintf(w, "  → %s\n", v.Attribution)
+	}
+	for _, c := range v.Cells {
+		if c.Note != "" {
+			fmt.Fprintf(w, "  %s %s: %s\n", c.Name, c.State, c.Note)
+		}
+	}
+	for i, warning := range v.Warnings {
+		if i == 2 {
+			fmt.Fprintf(w, "  and %d more warnings\n", len(v.Warnings)-i)
+			break
+		}
+		fmt.Fprintf(w, "  ! %s\n", warning)
+	}
+	w.WriteString("\n")
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(want, []byte(got)) {
+		t.Errorf("%s differs (run with -update to accept): %v\n%s", path, err, got)
+	}
+}
+
+// TestLostSupport checks that a backend that the base has and the head lost is no pass.
+func TestLostSupport(t *testing.T) {
+	for state, want := range map[string]Outcome{"unsupported": Pass, "pass": Broken, "fail": Broken, "crashed": Broken} {
+		w := quiet()
+		w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
+		rec := w.record()
+		rec.Parity[2].Base = &perf.Parity{State: state}
+		if v := Judge(rec); v.Outcome != want {
+			t.Errorf("base %s: %s %q, want %s", state, v.Outcome, v.Reasons, want)
+		}
+	}
+}
+
+// TestEstimate checks what a confirmed regression says in numbers.
+func TestEstimate(t *testing.T) {
+	w := quiet()
+	w.noise, w.slow[3] = 0, 1.25
+	c := w.record().Verdict.Cells[3]
+	e := c.Confirm
+	if e == nil || c.Final() != e || e.Ratio != 1.25 || e.Low != 1.25 || e.High != 1.25 || e.BaseMS != 12 || e.HeadMS != 15 || e.Blocks != 20 || e.Dropped != 0 || len(e.Values) != 20 {
+		t.Fatalf("%+v", e)
+	}
+	if want := rounded(1.0 / (1 << 20)); e.P != want {
+		t.Errorf("p %v, want 2^-20", e.P)
+	}
+	if c.Screen.Blocks != 5 || c.Screen.P != 1.0/32 {
+		t.Errorf("%+v", c.Screen)
+	}
+}
+
+// TestFires checks when a control says that the machine moved.
+func TestFires(t *testing.T) {
+	p := quiet().policy
+	repeat := func(n int, v float64, more ...float64) []float64 {
+		return append(slices.Repeat([]float64{v}, n), more...)
+	}
+	for _, c := range []struct {
+		values []float64
+		want   bool
+	}{
+		{nil, false},
+		{repeat(2, 0.5), false},
+		{repeat(3, 0.5), true},
+		{repeat(5, 0.2), true},
+		{repeat(5, -0.2), true},
+		{repeat(5, 0.07), false},      // below δ
+		{repeat(4, 0.2, -0.1), false}, // five blocks have to agree
+		{repeat(19, 0.2, -0.1), true}, // twenty need not
+		{repeat(19, -0.2, 0.9), true},
+		{repeat(14, 0.2, repeat(6, -0.3)...), false},
+	} {
+		if got := p.fires(c.values); got != c.want {
+			t.Errorf("%v: %t", c.values, got)
+		}
+	}
+}
+
+// TestPolicy checks what cannot decide anything, and the defaults.
+func TestPolicy(t *testing.T) {
+	for _, k := range []env.Kind{env.LockedGPU, env.UnlockedGPU, env.SharedCPU} {
+		if p := DefaultPolicy(k); p.Validate() != nil || p.Delta != k.Delta() || p.MaxResolution <= p.Delta {
+			t.Errorf("%s: %+v, %v", k, p, p.Validate())
+		}
+	}
+	for name, change := range map[string]func(p *Policy){
+		"delta 0 is outside":                  func(p *Policy) { p.Delta = 0 },
+		"delta NaN is outside":                func(p *Policy) { p.Delta = math.NaN() },
+		"alpha 0.5 is outside":                func(p *Policy) { p.Alpha = 0.5 },
+		"alpha 1e-13 is outside":              func(p *Policy) { p.Alpha = 1e-13 },
+		"2 screening blocks: want 3":          func(p *Policy) { p.ScreenBlocks = 2 },
+		"201 screening blocks":                func(p *Policy) { p.ScreenBlocks = 201 },
+		"201 confirming blocks":               func(p *Policy) { p.ConfirmBlocks = 201 },
+		"want 11 blocks or more":              func(p *Policy) { p.ConfirmBlocks = 10 },
+		"0 confirming blocks cannot give a p": func(p *Policy) { p.ConfirmBlocks = 0 },
+		"0 candidates to confirm":             func(p *Policy) { p.MaxConfirm = 0 },
+		"control share 1.5 is outside":        func(p *Policy) { p.ControlShare = 1.5 },
+		"control share NaN is outside":        func(p *Policy) { p.ControlShare = math.NaN() },
+		"the resolution 0.08 that a run":      func(p *Policy) { p.MaxResolution = p.Delta },
+		"the resolution +Inf that a run":      func(p *Policy) { p.MaxResolution = math.Inf(1) },
+	} {
+		p := DefaultPolicy(env.SharedCPU)
+		change(&p)
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for share, want := range map[float64]int{0: 0, 0.1: 1, 0.3: 3, 0.31: 4, 1: 10} {
+		if got := (Policy{ControlShare: share}).controls(10); got != want {
+			t.Errorf("a share of %g of 10 cells: %d, want %d", share, got, want)
+		}
+	}
+}

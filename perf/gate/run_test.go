@@ -1,0 +1,250 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
+)
+
+// The test binary is its own worker: with this variable set, it serves the reference under the name in it.
+const workerVariable = "APEXX_GATE_TEST_WORKER"
+
+func TestMain(m *testing.M) {
+	name := os.Getenv(workerVariable)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	if err := worker.ServeStdio(context.Background(), renamed{reference.New(), name}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+type renamed struct {
+	backends.Backend
+	name string
+}
+
+func (r renamed) Name() string { return r.name }
+
+// tiny makes models of a few additions.
+type tiny struct{}
+
+func (tiny) Complete(_ context.Context, s measure.Shape) (*measure.Complete, error) {
+	b := graph.NewBuilder("tiny")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{s.Height}})
+	b.Output("y", b.Add1("sum", graph.Binary{Fn: graph.Add}, x, b.Const("one", tensor.Scalar(float32(1)))))
+	g, err := b.Build()
+	in := tensor.Must(tensor.Of(slices.Repeat([]float32{0.5}, s.Height), s.Height))
+	return &measure.Complete{Graph: g, Inputs: tensor.List{{Name: "x", Tensor: in}}}, err
+}
+
+// started is one worker that a Runner started.
+type started struct {
+	arm     perf.Arm
+	backend string
+}
+
+// runnerOf returns a runner whose sides are this test binary, and the list of the processes that it starts. The environment
+// is the head's.
+func runnerOf(t *testing.T, env ...string) (*Runner, *[]started) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []started
+	side := func(arm perf.Arm, env ...string) measure.Side {
+		return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(tiny{}, reference.New()), Spec: func(backend string) worker.Spec {
+			list = append(list, started{arm, backend})
+			return worker.Spec{Name: backend, Command: []string{self}, Env: append(env, workerVariable+"="+backend), Deadline: time.Minute, StartTimeout: time.Minute}
+		}}
+	}
+	return &Runner{Base: side(perf.Base), Head: side(perf.Head, env...), Oracle: measure.NewOracle(reference.New())}, &list
+}
+
+func shortRecord(cells []perf.Cell) *Record {
+	p := quiet().policy
+	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm, p.Iterations, p.BoundNS, p.Seed = 3, 11, 1, 5, 1e6, 6
+	return &Record{Schema: SchemaID, Policy: p, Cells: cells}
+}
+
+// TestRunner measures two builds, one of which is slowed in one cell.
+func TestRunner(t *testing.T) {
+	cells := cellsNamed(2)
+	r, processes := runnerOf(t, worker.InjectVariable+"=slow=900@ort/nano/fp32/256x128/b1/complete")
+	var stages []string
+	r.Progress = func(stage string, done, total int) {
+		if done < 1 || done > total {
+			t.Errorf("%s: %d of %d", stage, done, total)
+		}
+		if done == total {
+			stages = append(stages, fmt.Sprintf("%s %d", stage, total))
+		}
+	}
+	rec := shortRecord(cells)
+	if err := r.Run(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Check(); err != nil {
+		t.Error(err)
+	}
+	honest(t, rec)
+	if got := strings.Join(stages, ", "); got != "parity 4, screen 54, confirm 44" {
+		t.Errorf("progress: %s", got)
+	}
+	for _, p := range rec.Parity {
+		if p.Parity.State != "pass" || p.Base != nil {
+			t.Errorf("%+v", p)
+		}
+	}
+
+	// The processes of a block are base, head, base, base, head, base; the middle two are the control and run where its cell is.
+	control := rec.Policy.controlled(cells)[0]
+	var want []started
+	block := func(backend string, controlled bool) {
+		for _, s := range slots {
+			if !s.control || controlled {
+				want = append(want, started{s.arm, backend})
+			}
+		}
+	}
+	want = append(want, started{perf.Head, "reference"}, started{perf.Head, "ort"}) // parity
+	for range 3 {
+		for _, b := range []string{"reference", "ort"} {
+			block(b, control.Backend == b)
+		}
+	}
+	candidates := Candidates(rec)
+	if len(candidates) != 1 || candidates[0] != cells[3] {
+		t.Fatalf("candidates %v, want the slowed cell", candidates)
+	}
+	for range 11 {
+		block("ort", false)
+	}
+	if !slices.Equal(*processes, want) {
+		t.Errorf("processes\n%v\nwant\n%v", *processes, want)
+	}
+	for _, m := range rec.Confirm {
+		if m.Cell != candidates[0] || m.Control {
+			t.Errorf("confirmed %s (control: %t)", m.Cell, m.Control)
+		}
+	}
+	for _, m := range rec.Screen {
+		if m.Control && m.Cell != control {
+			t.Errorf("%s is no control", m.Cell)
+		}
+	}
+	checkOrder(t, rec)
+}
+
+// checkOrder finds one order of cells in all processes of a block, and more than one over the blocks.
+func checkOrder(t *testing.T, rec *Record) {
+	t.Helper()
+	orders := map[string][]string{} // of block and backend, by slot
+	for _, m := range rec.Screen {
+		if m.Control {
+			continue
+		}
+		key := fmt.Sprintf("block %d of %s", m.Block, m.Cell.Backend)
+		for len(orders[key]) <= m.Replicate {
+			orders[key] = append(orders[key], "")
+		}
+		if m.Order != strings.Count(orders[key][m.Replicate], " ") {
+			t.Errorf("%s: order %d after %q", key, m.Order, orders[key][m.Replicate])
+		}
+		orders[key][m.Replicate] += m.Cell.Shape() + " "
+	}
+	distinct := map[string]bool{}
+	for key, list := range orders {
+		for _, slot := range []int{1, 4, 5} {
+			if list[slot] != list[0] {
+				t.Errorf("%s: the orders are %q", key, list)
+			}
+		}
+		distinct[list[0]] = true
+	}
+	if len(distinct) < 2 {
+		t.Errorf("all blocks have the order %v; the seed should give others, too", distinct)
+	}
+}
+
+// TestRunnerParity checks that a cell that computes something else is not measured.
+func TestRunnerParity(t *testing.T) {
+	cells := cellsNamed(2)[:2]
+	r, _ := runnerOf(t, worker.InjectVariable+"=wrong@"+cells[1].String())
+	rec := shortRecord(cells)
+	if err := r.Run(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if v := rec.Verdict; v.Outcome != ParityFailed || v.Cells[1].State != CellParityFailed || v.Cells[1].Note == "" {
+		t.Errorf("%s %+v", v.Outcome, v.Cells)
+	}
+	if slices.ContainsFunc(rec.Screen, func(m perf.Measurement) bool { return m.Cell == cells[1] }) {
+		t.Error("the wrong cell was measured")
+	}
+	if err := rec.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRunnerLostBackend checks that a backend that the head lost breaks the run, and that one that neither has does not.
+func TestRunnerLostBackend(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		cells := cellsNamed(1)
+		r, _ := runnerOf(t)
+		for _, side := range []*measure.Side{&r.Head, &r.Base} {
+			spec := side.Spec
+			side.Spec = func(backend string) worker.Spec {
+				s := spec(backend)
+				if backend == "ort" && (side == &r.Head || both) {
+					s.Command = []string{"/no/such/worker"}
+				}
+				return s
+			}
+		}
+		rec := shortRecord(cells)
+		if err := r.Run(context.Background(), rec); err != nil {
+			t.Fatal(err)
+		}
+		if err := rec.Check(); err != nil {
+			t.Error(err)
+		}
+		want := CellBroken
+		if both {
+			want = CellUnsupported
+		}
+		if got := rec.Verdict.Cells[1]; got.State != want || rec.Parity[1].Base == nil || rec.Verdict.Outcome == Pass && !both {
+			t.Errorf("lost by both (%t): %s %s, %s", both, got.State, got.Note, rec.Verdict.Outcome)
+		}
+	}
+}
+
+// TestRunnerStops checks that an interruption ends a run.
+func TestRunnerStops(t *testing.T) {
+	r, _ := runnerOf(t)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := errors.New("stop")
+	r.Progress = func(stage string, done, _ int) {
+		if stage == "screen" && done == 3 {
+			cancel(stop)
+		}
+	}
+	rec := shortRecord(cellsNamed(1))
+	if err := r.Run(ctx, rec); !errors.Is(err, stop) || rec.Verdict != nil || len(rec.Screen) != 3 {
+		t.Errorf("%v, verdict %v, %d measurements", err, rec.Verdict, len(rec.Screen))
+	}
+}

@@ -1,0 +1,121 @@
+package gate
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
+)
+
+// world makes records of runs whose truth is known: how much slower the head is, how blocks scatter, and what goes wrong.
+type world struct {
+	policy Policy
+	cells  []perf.Cell
+	seed   uint64
+	noise  float64             // standard deviation of a replicate's log time
+	slow   map[int]float64     // factor of the head's time, by cell; 1 where absent
+	fresh  map[int]float64     // … in the confirmation, where it differs
+	parity map[int]perf.Parity // by cell; pass where absent
+	drift  float64             // log ratio that the fixed workload shows before the head
+	device bool                // samples of a device's clock beside the host's
+	// touch changes a measurement after it was made.
+	touch func(stage Stage, cell int, m *perf.Measurement)
+}
+
+// cellsNamed returns cells of two backends: n of each.
+func cellsNamed(n int) []perf.Cell {
+	var out []perf.Cell
+	for _, b := range []string{"reference", "ort"} {
+		for i := range n {
+			out = append(out, perf.Cell{Backend: b, Profile: "nano", Precision: backends.FP32, Height: 128 * (i + 1), Width: 128, Batch: 1, Scope: perf.Complete})
+		}
+	}
+	return out
+}
+
+// quiet is a world of equal builds with two cells of each of two backends.
+func quiet() world {
+	p := DefaultPolicy(env.SharedCPU)
+	p.Iterations = 3
+	return world{policy: p, cells: cellsNamed(2), seed: 7, noise: 0.01, slow: map[int]float64{}, fresh: map[int]float64{}, parity: map[int]perf.Parity{}}
+}
+
+// record measures the world, as Runner does, and judges.
+func (w world) record() *Record {
+	rng := rand.New(rand.NewPCG(w.seed, 1))
+	rec := &Record{Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Version: "0.3.0", Command: "apexx gate", Policy: w.policy, Cells: w.cells}
+	for i, c := range w.cells {
+		p, ok := w.parity[i]
+		if !ok {
+			p = perf.Parity{State: "pass"}
+		}
+		rec.Parity = append(rec.Parity, CellParity{Cell: c, Parity: p})
+	}
+	held := holding(rec)
+	w.stage(rng, rec, plan{stage: Screen, cells: held, control: w.policy.controlled(held), blocks: w.policy.ScreenBlocks}, &rec.Screen)
+	w.stage(rng, rec, plan{stage: Confirm, cells: Candidates(rec), blocks: w.policy.ConfirmBlocks}, &rec.Confirm)
+	rec.Verdict = Judge(rec)
+	return rec
+}
+
+func (w world) stage(rng *rand.Rand, rec *Record, p plan, into *[]perf.Measurement) {
+	for b := range p.blocks {
+		for slot, s := range slots {
+			cells := p.in(s)
+			for range backendsOf(cells) {
+				ns := 5e5 * math.Exp(0.001*rng.NormFloat64())
+				if s.arm == perf.Head {
+					ns *= math.Exp(w.drift)
+				}
+				rec.Workload = append(rec.Workload, WorkloadSample{Stage: p.stage, Block: b, Slot: slot, Arm: s.arm, NS: ns})
+			}
+			for order, c := range cells {
+				i := slices.Index(w.cells, c)
+				m := perf.Measurement{Cell: c, Arm: s.arm, Block: b, Replicate: slot, Control: s.control, Order: order, State: perf.Measured,
+					Clock: "worker", CallsPerSample: 1, TimerShare: 2e-5, FirstRunNS: 8e6, Started: rec.When}
+				ns := 3e6 * float64(i+1) * w.factor(p.stage, i, s.arm) * math.Exp(w.noise*rng.NormFloat64())
+				m.Samples = []float64{0.99 * ns, ns, 1.02 * ns}
+				if w.device {
+					m.DeviceSamples = []float64{0.9 * ns, 0.9 * ns, 0.91 * ns}
+					m.Devices = []perf.DeviceSample{{SMClockMHz: 1980, EventReasons: []string{"gpu_idle"}}, {SMClockMHz: 1980}}
+				}
+				if w.touch != nil {
+					w.touch(p.stage, i, &m)
+				}
+				*into = append(*into, m)
+			}
+		}
+	}
+}
+
+func (w world) factor(s Stage, cell int, arm perf.Arm) float64 {
+	f, ok := w.slow[cell]
+	if g, differs := w.fresh[cell]; differs && s == Confirm {
+		f, ok = g, true
+	}
+	if arm != perf.Head || !ok {
+		return 1
+	}
+	return f
+}
+
+// fails makes a measurement end in another state.
+func fails(m *perf.Measurement, s perf.State, reason string) {
+	m.State, m.Reason, m.Samples, m.DeviceSamples = s, reason, nil, nil
+}
+
+// encoded writes a record as its file.
+func encoded(t testing.TB, rec *Record) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteJSON(&b, rec); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
