@@ -28,6 +28,9 @@ type MeasureOptions struct {
 	// takes longer): the place for queries that would disturb a sample.
 	Between      func()
 	BetweenEvery time.Duration
+	// BetweenWarmup runs once untimed after each Between, where a run is short against BetweenEvery: something else had the
+	// processor's caches meanwhile.
+	BetweenWarmup bool
 }
 
 // MaxSamples bounds the samples of one measurement.
@@ -115,6 +118,9 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 			left.Bound -= time.Duration(ns * float64(r.CallsPerSample))
 		}
 		req.WarmupRuns, req.CallsPerSample = 0, r.CallsPerSample
+		if last := r.Samples[len(r.Samples)-1] * float64(r.CallsPerSample); o.BetweenWarmup && last < float64(o.BetweenEvery)/4 {
+			req.WarmupRuns = r.CallsPerSample
+		}
 	}
 	if o.Between != nil {
 		o.Between()
@@ -197,6 +203,11 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 	for spent := time.Duration(0); len(m.Samples) < o.Iterations && spent < o.Bound; {
 		if o.Between != nil && time.Since(between) >= o.BetweenEvery {
 			o.Between()
+			if o.BetweenWarmup && len(m.Samples) > 0 && m.Samples[len(m.Samples)-1] < float64(o.BetweenEvery)/4 {
+				if _, err := once(); err != nil {
+					return nil, err
+				}
+			}
 			between = time.Now()
 		}
 		start := time.Now()

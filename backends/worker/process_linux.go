@@ -38,6 +38,18 @@ func (p *process) kill() {
 	}
 }
 
+// pause stops the child and what it started where they are, and resume lets them go on.
+func (p *process) pause()  { p.signal(unix.SIGSTOP) }
+func (p *process) resume() { p.signal(unix.SIGCONT) }
+
+func (p *process) signal(s unix.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		unix.Kill(-p.cmd.Process.Pid, s)
+	}
+}
+
 // limitProcess applies the limits of a hello to this process.
 func limitProcess(req helloRequest) error {
 	if req.OOMScoreAdj > 0 {

@@ -20,6 +20,10 @@ func (p *process) kill() {
 	p.killed = p.cmd.Process.Kill() == nil || p.killed
 }
 
+// Elsewhere than on Linux a worker that waits is left to itself.
+func (p *process) pause()  {}
+func (p *process) resume() {}
+
 func limitProcess(req helloRequest) error {
 	if req.MemoryLimit > 0 {
 		return errors.New("memory limits of workers need Linux")

@@ -34,7 +34,9 @@ func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 			return nil, h.blame(err)
 		}
 	}
-	runtime.GC() // what came before is not this cell's to collect
+	if r.CallsPerSample < 1 {
+		runtime.GC() // what came before is not this cell's to collect
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	if err := t.samples(r); err != nil {
@@ -79,8 +81,8 @@ func (t *timer) run() (time.Duration, error) {
 	return d, err
 }
 
-// warmUp runs untimed: the session's first run if that is still to come, then at least one more, as a first run tells nothing of
-// how long the others take, and further as the request says.
+// warmUp runs untimed: the session's first run if that is still to come, then at least one more where the size of a sample is to
+// be found, as a first run tells nothing of how long the others take, and further as the request says.
 func (t *timer) warmUp(r measureRequest) (err error) {
 	runs := 0
 	if t.hosted.firstRun == 0 {
@@ -89,7 +91,7 @@ func (t *timer) warmUp(r measureRequest) (err error) {
 		}
 		runs = 1
 	}
-	for start := time.Now(); t.fastest == 0 || runs < r.WarmupRuns && time.Since(start) < time.Duration(r.WarmupBound); runs++ {
+	for start := time.Now(); t.fastest == 0 && r.CallsPerSample < 1 || runs < r.WarmupRuns && time.Since(start) < time.Duration(r.WarmupBound); runs++ {
 		d, err := t.run()
 		if err != nil {
 			return err

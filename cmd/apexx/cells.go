@@ -33,6 +33,7 @@ func cellFlags(shapes, scopes string) []cli.Flag {
 		&cli.StringFlag{Name: "batches", Value: "1", Usage: "`LIST` of batch sizes"},
 		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions"},
 		&cli.StringFlag{Name: "scopes", Value: scopes, Usage: "`LIST` of " + strings.Join(names, ", ") + ", or all"},
+		&cli.StringFlag{Name: "cells", Usage: "`LIST` of cells by name, BACKEND/PROFILE/PRECISION/HxW/bN/SCOPE, instead of the lists above"},
 		&cli.IntFlag{Name: "iterations", Value: measure.DefaultIterations, Usage: "samples of a cell in a replicate, `N` at most"},
 		&cli.DurationFlag{Name: "time", Value: measure.DefaultBound, Usage: "bound on the samples of a cell in a replicate, a `DURATION`"},
 		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed `N` of the order of cells"},
@@ -129,6 +130,9 @@ func present(c *cli.Context, names []string, builds []specOf) error {
 
 // chosenCells multiplies the lists out, backend by backend.
 func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
+	if c.IsSet("cells") {
+		return namedCells(c, builds)
+	}
 	names, err := chosenBackends(c.Context, c.String("backends"))
 	if err != nil {
 		return nil, err
@@ -179,6 +183,32 @@ func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	}
 	return cells, nil
 }
+
+// namedCells reads --cells. What the names say of a backend is said explicitly: it must be there.
+func namedCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
+	for _, flag := range cellLists {
+		if c.IsSet(flag) {
+			return nil, usagef("--cells names whole cells; leave out --%s", flag)
+		}
+	}
+	cells, err := listOf(c, "cells", perf.ParseCell)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, cell := range cells {
+		if _, err := knownBackend(cell.Backend); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, cell.Backend) {
+			names = append(names, cell.Backend)
+		}
+	}
+	return cells, present(c, names, builds)
+}
+
+// cellLists are the flags that multiply out to cells.
+var cellLists = []string{"backends", "profiles", "shapes", "batches", "precisions", "scopes"}
 
 // listOf reads a comma-separated flag; an entry that comes twice counts once.
 func listOf[T comparable](c *cli.Context, flag string, parse func(string) (T, error)) ([]T, error) {

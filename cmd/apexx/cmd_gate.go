@@ -106,6 +106,11 @@ func runGate(c *cli.Context) error {
 	if c.IsSet("base") {
 		return gateBuilds(c)
 	}
+	if c.Bool("selfcheck") {
+		if err := selfcheckDefaults(c); err != nil {
+			return err
+		}
+	}
 	w, err := chosenWorkloads(c, execute.WorkerSpec)
 	switch {
 	case err != nil:

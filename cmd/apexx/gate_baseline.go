@@ -87,7 +87,7 @@ func openBaseline(path, class string) (*baseline.Baseline, error) {
 
 // choosesCells tells whether the command line says what to measure.
 func choosesCells(c *cli.Context) bool {
-	for _, flag := range []string{"backends", "profiles", "shapes", "batches", "precisions", "scopes"} {
+	for _, flag := range append([]string{"cells"}, cellLists...) {
 		if c.IsSet(flag) {
 			return true
 		}

@@ -8,14 +8,17 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 )
 
@@ -25,6 +28,36 @@ func selfcheckFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "for", Usage: "begin no trial of --selfcheck after this `DURATION`", DefaultText: "no limit"},
 		&cli.IntFlag{Name: "simulate", Value: 100000, Usage: "simulated runs `N` of each slowdown, after the trials of --selfcheck"},
 	}
+}
+
+// selfcheckTime bounds the samples of a cell in a trial.
+const selfcheckTime = 200 * time.Millisecond
+
+// selfcheckDefaults names the cells of a self-check whose flags name none: small ones, so that many trials fit an hour, and of
+// every backend that is here, so that the right one has to be found.
+func selfcheckDefaults(c *cli.Context) error {
+	if !c.IsSet("time") {
+		if err := c.Set("time", selfcheckTime.String()); err != nil {
+			return err
+		}
+	}
+	if choosesCells(c) {
+		return nil
+	}
+	names, err := chosenBackends(c.Context, "available")
+	if err != nil {
+		return err
+	}
+	var cells []string
+	for i, name := range names {
+		cell := perf.Cell{Backend: name, Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: 1, Scope: perf.Network}
+		cells = append(cells, cell.String())
+		if i == 0 {
+			cell.Scope = perf.Complete
+			cells = append(cells, cell.String())
+		}
+	}
+	return c.Set("cells", strings.Join(cells, ","))
 }
 
 const trialFile = "trials.jsonl"

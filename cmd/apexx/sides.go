@@ -48,15 +48,10 @@ func (b build) spec(backend string, deadline time.Duration) worker.Spec {
 	s := worker.Spec{Name: backend, Deadline: deadline, Env: b.env}
 	if _, err := execute.InProcess().Get(backend); err == nil {
 		s.Command = []string{b.binary, execute.WorkerCommand, "--backend", backend}
-	} else if beside := filepath.Join(filepath.Dir(b.binary), "apexx-"+backend); executable(beside) {
-		s.Command = []string{beside}
+	} else { // never one that both sides would share
+		s.Command = []string{filepath.Join(filepath.Dir(b.binary), "apexx-"+backend)}
 	}
 	return s
-}
-
-func executable(path string) bool {
-	_, err := exec.LookPath(path)
-	return err == nil
 }
 
 // describe asks the build's workers of the cells what they are. What it returns is of the first; it says of any whether it

@@ -7,6 +7,7 @@ import (
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/stat"
 )
 
 // Runner measures two builds.
@@ -109,8 +110,8 @@ type slot struct {
 	control bool
 }
 
-// slots is the order of processes in a block. It reads the same from both ends, so that a drift of the machine over the block
-// moves base, head and control alike; the control is a second base, and runs where there are cells for it.
+// slots are the processes of a block, in the order of their turns. It reads the same from both ends, so that a drift of the
+// machine moves base, head and control alike; the control is a second base, and runs where there are cells for it.
 var slots = []slot{{perf.Base, false}, {perf.Head, false}, {perf.Base, true}, {perf.Base, true}, {perf.Head, false}, {perf.Base, false}}
 
 // stage measures blocks of cells.
@@ -128,45 +129,49 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 	done := 0
 	for block := range s.blocks {
 		for _, b := range backendsOf(s.cells) {
-			for i, sl := range slots {
-				cells := cellsOf(s.cells, b)
-				if sl.control {
-					cells = cellsOf(s.control, b)
-				}
-				if len(cells) == 0 {
-					continue
-				}
-				err := s.replicate(ctx, block, i, b, cells, func(m perf.Measurement) {
-					*into = append(*into, m)
-					done++
-					s.runner.progress(string(s.name), done, total)
-				})
-				if err != nil {
-					return err
-				}
+			err := s.block(ctx, block, b, func(m perf.Measurement) {
+				*into = append(*into, m)
+				done++
+				s.runner.progress(string(s.name), done, total)
+			})
+			if err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// replicate times the fixed workload and then one process. All processes of a block measure their cells in one order.
-func (s *stage) replicate(ctx context.Context, block, at int, backend string, cells []perf.Cell, emit func(perf.Measurement)) error {
-	sl, p := slots[at], s.record.Policy
-	s.record.Workload = append(s.record.Workload, WorkloadSample{Stage: s.name, Block: block, Slot: at, Arm: sl.arm, NS: timeWorkload()})
-	side := s.runner.Base
-	if sl.arm == perf.Head {
-		side = s.runner.Head
-	}
+// block measures the cells of one backend in a block. The fixed workload runs before every turn of a process.
+func (s *stage) block(ctx context.Context, block int, backend string, emit func(perf.Measurement)) error {
 	stream := uint64(block)
 	if s.name == Confirm {
 		stream += maxBlocks
 	}
-	return measure.Replicate(ctx, side, backend, measure.Order(cells, p.Seed, stream), s.runner.options(p), func(m perf.Measurement) error {
-		m.Replicate, m.Block, m.Control = at, block, sl.control
+	cells := measure.Order(cellsOf(s.cells, backend), s.record.Policy.Seed, stream)
+	processes := make([]measure.Slot, len(slots))
+	for i, sl := range slots {
+		processes[i] = measure.Slot{Side: s.runner.Base, Cells: cells}
+		if sl.arm == perf.Head {
+			processes[i].Side = s.runner.Head
+		}
+		if sl.control {
+			processes[i].Cells = cellsOf(s.control, backend)
+		}
+	}
+	passes := make([][]float64, len(slots))
+	onTurn := func(i int) { passes[i] = append(passes[i], timeWorkload()) }
+	err := measure.Block(ctx, processes, backend, cells, s.runner.options(s.record.Policy), onTurn, func(i int, m perf.Measurement) error {
+		m.Replicate, m.Block, m.Control = i, block, slots[i].control
 		emit(m)
 		return nil
 	})
+	for i, list := range passes {
+		if len(list) > 0 {
+			s.record.Workload = append(s.record.Workload, WorkloadSample{Stage: s.name, Block: block, Slot: i, Arm: slots[i].arm, NS: stat.Median(list)})
+		}
+	}
+	return err
 }
 
 // backendsOf lists the backends in the order of their first cells.

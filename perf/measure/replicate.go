@@ -80,7 +80,7 @@ func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell
 		if err != nil {
 			return err
 		}
-		m := p.measure(ctx, c, work)
+		m := p.measure(ctx, c, work, nil)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -107,14 +107,20 @@ func (p *process) end() {
 	}
 }
 
-// measure records one cell.
-func (p *process) measure(ctx context.Context, c perf.Cell, work Workload) perf.Measurement {
+// measure records one cell. Where it is given, yield is called between slices of samples.
+func (p *process) measure(ctx context.Context, c perf.Cell, work Workload, yield func()) perf.Measurement {
 	m := perf.Measurement{Cell: c, Arm: p.side.Arm, State: perf.Measured, Started: time.Now().UTC()}
-	if err := p.time(ctx, &m, work); err != nil {
+	if yield != nil && p.worker != nil { // it waited for the cell before to end everywhere
+		p.worker.Resume()
+	}
+	if err := p.time(ctx, &m, work, yield); err != nil {
 		m.State, m.Reason, m.Detail = outcome(err)
 		if m.State == perf.Crashed || m.State == perf.Hung {
 			p.end()
 		}
+	}
+	if yield != nil && p.worker != nil {
+		p.worker.Pause()
 	}
 	return m
 }
@@ -133,7 +139,7 @@ func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, taps 
 	})
 }
 
-func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload) error {
+func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload, yield func()) error {
 	if err := p.start(ctx); err != nil {
 		return err
 	}
@@ -146,9 +152,21 @@ func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload) 
 	m.CompileNS = time.Since(begin).Nanoseconds()
 	wo := p.options.worker()
 	wo.Requests = p.side.Requests
-	if s := p.options.Samplers[p.backend]; s != nil {
+	if s := p.options.Samplers[p.backend]; s != nil || yield != nil {
 		wo.BetweenEvery = sampleEvery
-		wo.Between = func() { m.Devices = append(m.Devices, s.Sample()...) }
+		if yield != nil {
+			wo.BetweenEvery, wo.BetweenWarmup = slice, true
+		}
+		wo.Between = func() {
+			if yield != nil {
+				p.worker.Pause()
+				yield()
+				p.worker.Resume()
+			}
+			if s != nil {
+				m.Devices = append(m.Devices, s.Sample()...)
+			}
+		}
 	}
 	got, err := session.(worker.Measurer).Measure(ctx, work.Inputs, wo)
 	if err != nil {

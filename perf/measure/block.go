@@ -1,0 +1,88 @@
+package measure
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/apex-x/apexx/perf"
+)
+
+// Slot is one process of a block.
+type Slot struct {
+	Side  Side
+	Cells []perf.Cell // that it measures, in the block's order; none: no process
+}
+
+// slice is how long one process of a block samples before it is the next one's turn, as far as single runs allow it. The speed
+// of a shared machine wanders over tenths of a second and more: taking turns within that time has all processes see the same
+// machine, where measuring one after the other compares one moment with another.
+const slice = 20 * time.Millisecond
+
+// Block measures cells of one backend in several fresh processes at once, none of which ever runs beside another. They take
+// turns of a slice: from the first to the last, back again, and so on, so that with slots that read the same from both ends
+// (base, head, head, base) a drift cancels. All go through the cells in one order, and each cell ends in all of them before the
+// next begins. OnTurn, where it is set, is called before each turn. A slot's measurements go to emit, whose error ends the block.
+func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
+	processes := make([]*process, len(slots))
+	for i, s := range slots {
+		processes[i] = &process{side: s.Side, backend: backend, options: o}
+		defer processes[i].end()
+	}
+	for order, c := range cells {
+		var taking []int
+		work := make([]Workload, len(slots))
+		for i, s := range slots {
+			if !slices.Contains(s.Cells, c) {
+				continue
+			}
+			var err error
+			if work[i], err = s.Side.Workloads.Of(ctx, c); err != nil {
+				return err
+			}
+			taking = append(taking, i)
+		}
+		got := make([]perf.Measurement, len(slots))
+		takeTurns(taking, onTurn, func(i int, yield func()) {
+			got[i] = processes[i].measure(ctx, c, work[i], yield)
+		})
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		for _, i := range taking {
+			got[i].Order = order
+			if err := emit(i, got[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeTurns runs do for every slot, one at a time: a slot goes on until it yields or ends. The order is that of the list, then
+// its reverse, and so on.
+func takeTurns(slots []int, onTurn func(slot int), do func(slot int, yield func())) {
+	type turn struct{ begin, end chan bool } // end tells whether the slot wants another turn
+	turns := map[int]turn{}
+	for _, i := range slots {
+		t := turn{make(chan bool), make(chan bool)}
+		turns[i] = t
+		go func() {
+			<-t.begin
+			do(i, func() {
+				t.end <- true
+				<-t.begin
+			})
+			t.end <- false
+		}()
+	}
+	for waiting := slices.Clone(slots); len(waiting) > 0; {
+		waiting = slices.DeleteFunc(waiting, func(i int) bool {
+			if onTurn != nil {
+				onTurn(i)
+			}
+			turns[i].begin <- true
+			return !<-turns[i].end
+		})
+	}
+}
