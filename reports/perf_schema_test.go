@@ -120,6 +120,20 @@ func TestGateSchema(t *testing.T) {
 	}
 }
 
+func TestSelfcheckSchema(t *testing.T) {
+	h := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: sampleGate().Class, Policy: gate.DefaultPolicy("cpu"), Cells: sampleGate().Cells}
+	trial := gate.Trial{Outcome: gate.Pass, Version: "1", Blocks: [][]float64{{0.1, -0.1, 0, 0.2, -0.2}, {0.1, 0.2, -0.1, 0, 0.05}}}
+	for _, trials := range [][]gate.Trial{nil, {trial, trial}} {
+		if err := validate(t, SelfcheckSchema, gate.NewSelfcheck(h, trials, sweeptest.When, 10)); err != nil {
+			t.Error(err)
+		}
+	}
+	refuses(t, SelfcheckSchema, gate.NewSelfcheck(h, []gate.Trial{trial}, sweeptest.When, 10), map[string]any{
+		"schema": "apexx.gate/1", "tallies/trials": -1, "noise/outlier_share": 1, "noise/sd": "x", "simulated/runs": 0, "policy/alpha": 0, "extra": 1,
+		"cells": []any{}, "until": "yesterday",
+	})
+}
+
 func TestBaselineSchema(t *testing.T) {
 	b, err := baseline.New(sweeptest.New(1, sweeptest.Spec{}), strings.Repeat("0a", 32), baseline.Options{})
 	if err != nil {
@@ -128,7 +142,7 @@ func TestBaselineSchema(t *testing.T) {
 	if err := validate(t, BaselineSchema, encoded(t, b.Write)); err != nil {
 		t.Error(err)
 	}
-	b.Noise = &baseline.Noise{BlockSD: 0.02, TailShare: 0.05, TailScale: 6, ProcessSD: 0.01, Blocks: 200, Measured: sweeptest.When}
+	b.Noise = &baseline.Noise{Noise: gate.Noise{SD: 0.02, OutlierShare: 0.05, OutlierScale: 6, SharedSD: 0.01, Blocks: 200}, Measured: sweeptest.When}
 	b.Settings.Options = map[string]map[string]string{"ort": {"provider": "cpu"}}
 	if err := validate(t, BaselineSchema, b); err != nil {
 		t.Error(err)
@@ -136,7 +150,7 @@ func TestBaselineSchema(t *testing.T) {
 	const metric = "metrics"
 	refuses(t, BaselineSchema, b, map[string]any{
 		"schema": "x", "schema_version": 2, "suite": "other", "required_status": "partial", "delta": 0, metric: map[string]any{},
-		metric + "/infer_p50_ms": map[string]any{"value_ms": 1}, "noise/tail_share": 1, "noise/block_sd": 0, "provenance/result_sha256": "abc",
+		metric + "/infer_p50_ms": map[string]any{"value_ms": 1}, "noise/outlier_share": 1, "noise/sd": 0, "provenance/result_sha256": "abc",
 		"class/id": "../x", "extra": 1, "settings/threads": -1, "software/key": "",
 	})
 	one := map[string]any{"value_ms": 1.0}

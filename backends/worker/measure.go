@@ -26,8 +26,9 @@ type MeasureOptions struct {
 	Requests bool
 	// Between, when set, is called between groups of samples that take no longer than BetweenEvery each (or one sample, if that
 	// takes longer): the place for queries that would disturb a sample.
-	Between      func()
-	BetweenEvery time.Duration
+	Between        func()
+	BetweenEvery   time.Duration
+	BetweenSamples int // where it is set, a group holds no more samples than this either
 	// BetweenWarmup runs once untimed after each Between, where a run is short against BetweenEvery: something else had the
 	// processor's caches meanwhile.
 	BetweenWarmup bool
@@ -106,6 +107,9 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 			req.Bound = min(left.Bound, max(o.BetweenEvery, time.Millisecond)).Nanoseconds()
 		}
 		req.Iterations = left.Iterations
+		if o.Between != nil && o.BetweenSamples > 0 {
+			req.Iterations = min(req.Iterations, o.BetweenSamples)
+		}
 		var r measureReply
 		if err := s.worker.call(ctx, s.worker.spec.Deadline, kindMeasure, req, &r); err != nil {
 			return nil, err
@@ -200,15 +204,16 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 		}
 	}
 	var between time.Time // when it was last called
+	since := 0            // samples since then
 	for spent := time.Duration(0); len(m.Samples) < o.Iterations && spent < o.Bound; {
-		if o.Between != nil && time.Since(between) >= o.BetweenEvery {
+		if o.Between != nil && (time.Since(between) >= o.BetweenEvery || o.BetweenSamples > 0 && since >= o.BetweenSamples) {
 			o.Between()
 			if o.BetweenWarmup && len(m.Samples) > 0 && m.Samples[len(m.Samples)-1] < float64(o.BetweenEvery)/4 {
 				if _, err := once(); err != nil {
 					return nil, err
 				}
 			}
-			between = time.Now()
+			between, since = time.Now(), 0
 		}
 		start := time.Now()
 		d, err := once()
@@ -217,6 +222,7 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 		}
 		spent += time.Since(start) // the request included: a bound on what it costs to wait for
 		m.Samples = append(m.Samples, float64(d.Nanoseconds()))
+		since++
 	}
 	if o.Between != nil {
 		o.Between()

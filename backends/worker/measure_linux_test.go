@@ -70,7 +70,7 @@ func TestWarmUp(t *testing.T) {
 		{"none wanted", measureRequest{Iterations: 3}, 2 + 3},
 		{"runs", measureRequest{WarmupRuns: 6, WarmupBound: 1e12, Iterations: 3}, 6 + 3},
 		{"bound", measureRequest{WarmupRuns: 1000, WarmupBound: 1, Iterations: 3}, 2 + 3},
-		{"group of a given size", measureRequest{Iterations: 2, CallsPerSample: 5}, 2 + 10},
+		{"group of a given size", measureRequest{Iterations: 2, CallsPerSample: 5}, 1 + 10},
 	} {
 		session := &fakeSession{graph: addGraph(t, 3), busy: time.Millisecond}
 		s := serving(t, session)

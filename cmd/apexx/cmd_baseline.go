@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf/baseline"
+	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
@@ -36,6 +38,7 @@ func baselineCommand() *cli.Command {
 				"replaced only with --replace, which keeps its notes and noise model.",
 			Flags: []cli.Flag{from,
 				&cli.StringFlag{Name: "out", Usage: "`FILE` to write (default: baselines/CLASS.json)"},
+				&cli.StringFlag{Name: "noise", Usage: "take the noise model from the selfcheck.json `FILE` of a self-check on that class"},
 				&cli.BoolFlag{Name: "replace", Usage: "replace an existing file"},
 				&cli.BoolFlag{Name: "allow-dirty", Usage: "accept a build with changes that no commit holds"},
 				&cli.Float64Flag{Name: "max-regression-ratio", Usage: "tolerance `RATIO` of every metric (default: by class and metric)"},
@@ -116,6 +119,11 @@ func recordBaseline(c *cli.Context) error {
 	if err := keepOld(b, path, c.Bool("replace")); err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	if file := c.String("noise"); file != "" {
+		if b.Noise, err = readNoise(file, b.Class.ID); err != nil {
+			return exit.With(exit.Usage, err)
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return exit.With(exit.Usage, err)
 	}
@@ -124,6 +132,24 @@ func recordBaseline(c *cli.Context) error {
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s: %d metrics of %d cells on %s\n", path, len(b.Metrics), len(b.Cells()), b.Class.ID)
 	return err
+}
+
+// readNoise takes the noise model of a self-check on a class of machines.
+func readNoise(path, class string) (*baseline.Noise, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var s gate.Selfcheck
+	switch err := json.Unmarshal(data, &s); {
+	case err != nil || s.Schema != gate.SelfcheckSchemaID:
+		return nil, fmt.Errorf("%s is not the result of a self-check (want the schema %s)", path, gate.SelfcheckSchemaID)
+	case s.Class.ID != class:
+		return nil, fmt.Errorf("%s is of class %s, the sweep is of %s", path, s.Class.ID, class)
+	case s.Noise.Blocks == 0:
+		return nil, fmt.Errorf("%s has no trials", path)
+	}
+	return &baseline.Noise{Noise: s.Noise, Measured: s.Until}, nil
 }
 
 // keepOld refuses to replace an existing file unless told to, and then takes over what no sweep can give: notes and noise.

@@ -20,6 +20,7 @@ import (
 	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
+	"github.com/apex-x/apexx/reports/plots"
 )
 
 func selfcheckFlags() []cli.Flag {
@@ -167,6 +168,7 @@ func writeSelfcheck(c *cli.Context, dir string, s *gate.Selfcheck) error {
 		return err
 	}
 	err := errors.Join(
+		writePower(dir, s),
 		atomicfile.WriteFile(filepath.Join(dir, "selfcheck.json"), 0o644, func(w io.Writer) error { return printJSON(w, s) }),
 		atomicfile.WriteBytes(filepath.Join(dir, "selfcheck.md"), 0o644, text.Bytes()),
 	)
@@ -175,4 +177,22 @@ func writeSelfcheck(c *cli.Context, dir string, s *gate.Selfcheck) error {
 	}
 	_, err = text.WriteTo(c.App.Writer)
 	return err
+}
+
+// writePower draws what share of the trials found each slowdown.
+func writePower(dir string, s *gate.Selfcheck) error {
+	var points []plots.PowerPoint
+	for _, t := range s.Tallies {
+		if t.Trials > 0 {
+			points = append(points, plots.PowerPoint{Slowdown: t.Slowdown, Runs: t.Trials, Detected: t.Alarms, Named: t.Right, Inconclusive: t.Inconclusive})
+		}
+	}
+	figure, err := plots.Power(s.Class.ID, points)
+	if err != nil || figure == nil {
+		return err
+	}
+	return errors.Join(
+		atomicfile.WriteFile(filepath.Join(dir, "power.png"), 0o644, func(w io.Writer) error { return plots.WritePNG(w, figure) }),
+		atomicfile.WriteFile(filepath.Join(dir, "power.svg"), 0o644, func(w io.Writer) error { return plots.WriteSVG(w, figure) }),
+	)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/gate"
 )
 
 // SchemaID and SchemaVersion name the version of the JSON form of a Baseline.
@@ -52,16 +53,11 @@ type Settings struct {
 	Options      map[string]map[string]string `json:"options,omitempty"`
 }
 
-// Noise models how the block values of the interleaved gate scatter on a class when both builds are the same. A block value,
-// the log ratio of head over base, is drawn from a normal distribution around 0 with standard deviation BlockSD; a share
-// TailShare of the blocks is disturbed and has TailScale times that deviation. The simulation of rare error rates draws from it.
+// Noise is how the block values of the interleaved gate scatter on a class when both builds are the same, as a self-check of
+// the gate fitted it. The simulation of rare error rates draws from it.
 type Noise struct {
-	BlockSD   float64   `json:"block_sd"`   // standard deviation of the log ratio of an undisturbed A/A block of two processes per build
-	TailShare float64   `json:"tail_share"` // of disturbed blocks, in [0,1)
-	TailScale float64   `json:"tail_scale"` // deviation of a disturbed block over BlockSD, at least 1
-	ProcessSD float64   `json:"process_sd"` // standard deviation of the log median of one process among processes of the same build in one block: what another number of processes per block would average out
-	Blocks    int       `json:"blocks"`     // A/A blocks that the model was fitted to
-	Measured  time.Time `json:"measured"`
+	gate.Noise
+	Measured time.Time `json:"measured"` // the last trial, UTC
 }
 
 // Provenance says where the numbers came from.

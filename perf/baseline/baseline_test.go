@@ -15,6 +15,7 @@ import (
 
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
@@ -245,5 +246,5 @@ func TestWriteFileRefusesUnsound(t *testing.T) {
 }
 
 func noise() *Noise {
-	return &Noise{BlockSD: 0.02, TailShare: 0.05, TailScale: 6, ProcessSD: 0.015, Blocks: 200, Measured: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+	return &Noise{Noise: gate.Noise{SD: 0.02, OutlierShare: 0.05, OutlierScale: 6, SharedSD: 0.015, Blocks: 200}, Measured: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
 }

@@ -159,12 +159,12 @@ func (n *Noise) validate() error {
 	switch {
 	case n == nil:
 		return nil
-	case !(n.BlockSD > 0 && n.BlockSD < 10), !(n.ProcessSD >= 0 && n.ProcessSD < 10):
-		return fmt.Errorf("noise: block_sd %g and process_sd %g, want deviations of logarithms below 10, block_sd above 0", n.BlockSD, n.ProcessSD)
-	case !(n.TailShare >= 0 && n.TailShare < 1):
-		return fmt.Errorf("noise: tail_share is %g, outside [0,1)", n.TailShare)
-	case !(n.TailScale >= 1 && n.TailScale < 1e6):
-		return fmt.Errorf("noise: tail_scale is %g, want 1 or more", n.TailScale)
+	case !(n.SD > 0 && n.SD < 10), !(n.SharedSD >= 0 && n.SharedSD < 10):
+		return fmt.Errorf("noise: sd %g and shared_sd %g, want deviations of logarithms below 10, sd above 0", n.SD, n.SharedSD)
+	case !(n.OutlierShare >= 0 && n.OutlierShare < 1):
+		return fmt.Errorf("noise: outlier_share is %g, outside [0,1)", n.OutlierShare)
+	case !(n.OutlierScale >= 1 && n.OutlierScale < 1e6):
+		return fmt.Errorf("noise: outlier_scale is %g, want 1 or more", n.OutlierScale)
 	case n.Blocks < 1:
 		return fmt.Errorf("noise: fitted to %d blocks", n.Blocks)
 	}

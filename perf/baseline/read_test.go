@@ -57,9 +57,9 @@ func TestReadRefuses(t *testing.T) {
 		"digest":           {swap(sum, "0a"), "64 hexadecimal digits"},
 		"replicates":       {swap(`"replicates": 5`, `"replicates": 0`), "0 replicates"},
 		"no time":          {swap(`"when": "2026-03-01T12:00:00Z"`, `"when": "0001-01-01T00:00:00Z"`), "provenance.when"},
-		"block deviation":  {swap(`"block_sd": 0.02`, `"block_sd": 0`), "block_sd 0"},
-		"tail share":       {swap(`"tail_share": 0.05`, `"tail_share": 1`), "tail_share is 1"},
-		"tail scale":       {swap(`"tail_scale": 6`, `"tail_scale": 0.5`), "tail_scale is 0.5"},
+		"block deviation":  {swap(`"sd": 0.02`, `"sd": 0`), "sd 0"},
+		"tail share":       {swap(`"outlier_share": 0.05`, `"outlier_share": 1`), "outlier_share is 1"},
+		"tail scale":       {swap(`"outlier_scale": 6`, `"outlier_scale": 0.5`), "outlier_scale is 0.5"},
 		"blocks":           {swap(`"blocks": 200`, `"blocks": 0`), "0 blocks"},
 	} {
 		b, err := Read(strings.NewReader(tt.text))

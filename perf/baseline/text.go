@@ -22,8 +22,8 @@ func (b *Baseline) WriteText(w io.Writer) error {
 	}
 	noise := "not measured"
 	if n := b.Noise; n != nil {
-		noise = fmt.Sprintf("block deviation %.2f %%, %.0f %% of blocks disturbed %.1f times as much, process deviation %.2f %% (%d blocks)",
-			100*n.BlockSD, 100*n.TailShare, n.TailScale, 100*n.ProcessSD, n.Blocks)
+		noise = fmt.Sprintf("blocks of equal builds scatter by %.2f %%, %.1f %% of them %.1f times as much, together by %.2f %% (%d blocks)",
+			100*n.SD, 100*n.OutlierShare, n.OutlierScale, 100*n.SharedSD, n.Blocks)
 	}
 	fmt.Fprintf(&s, "class     %s\n", b.Class.ID)
 	fmt.Fprintf(&s, "recorded  %s, commit %s, %d replicates\n", p.When.UTC().Format("2006-01-02"), commit, p.Replicates)

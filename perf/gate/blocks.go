@@ -18,7 +18,8 @@ type series struct {
 }
 
 // blocksOf compares the arms of a cell, block by block, over the given number of blocks. With control set it compares the
-// control's base with the base. delta bounds by how much time and cycles of a device may disagree.
+// control's base with the base, process by process: a block gives two values, so that few blocks are enough to tell a machine
+// that moved from chance. delta bounds by how much time and cycles of a device may disagree.
 func blocksOf(list []perf.Measurement, c perf.Cell, blocks int, control bool, delta float64) series {
 	var s series
 	byBlock := make([][]perf.Measurement, blocks)
@@ -37,11 +38,22 @@ func blocksOf(list []perf.Measurement, c perf.Cell, blocks int, control bool, de
 			s.dropped = append(s.dropped, fmt.Sprintf("block %d: %s", i, why))
 			continue
 		}
-		s.values = append(s.values, value)
-		s.base = append(s.base, medians(base)...)
-		s.head = append(s.head, medians(head)...)
+		b, h := medians(base), medians(head)
+		if control {
+			s.pair(b, h)
+			continue
+		}
+		s.values, s.base, s.head = append(s.values, value), append(s.base, b...), append(s.head, h...)
 	}
 	return s
+}
+
+// pair adds the log ratios of neighbours: the first of head over the first of base, and so on.
+func (s *series) pair(base, head []float64) {
+	for i := range min(len(base), len(head)) {
+		s.values = append(s.values, math.Log(head[i]/base[i]))
+	}
+	s.base, s.head = append(s.base, base...), append(s.head, head...)
 }
 
 // arms splits the measurements of a block.
@@ -139,26 +151,29 @@ func meanLog(list []perf.Measurement, of func(perf.Measurement) float64) float64
 	return sum / float64(len(list))
 }
 
-// workloadBlocks compares the fixed workload as it ran before the head's replicates with how it ran before the base's.
+// workloadBlocks compares the fixed workload as it ran before the head's turns with how it ran before the base's, process by
+// process.
 func workloadBlocks(list []WorkloadSample, stage Stage, blocks int) series {
 	var s series
-	for block := range blocks {
-		var base, head []float64
-		for _, w := range list {
-			switch {
-			case w.Stage != stage || w.Block != block || slots[w.Slot%len(slots)].control || !(w.NS > 0):
-			case w.Arm == perf.Head:
-				head = append(head, w.NS)
-			default:
-				base = append(base, w.NS)
-			}
-		}
-		if len(base) == 0 || len(head) == 0 {
+	bySlot := map[string][]float64{} // by block, backend and slot
+	var names []string
+	key := func(block int, backend string, slot int) string { return fmt.Sprintf("%d %s %d", block, backend, slot) }
+	for _, w := range list {
+		if w.Stage != stage || w.NS <= 0 {
 			continue
 		}
-		b, h := stat.Median(base), stat.Median(head)
-		s.values = append(s.values, math.Log(h/b))
-		s.base, s.head = append(s.base, perf.Millis(b)), append(s.head, perf.Millis(h))
+		k := key(w.Block, w.Backend, w.Slot)
+		bySlot[k] = append(bySlot[k], perf.Millis(w.NS))
+		if !slices.Contains(names, w.Backend) {
+			names = append(names, w.Backend)
+		}
+	}
+	slices.Sort(names)
+	for block := range blocks {
+		for _, b := range names {
+			s.pair(bySlot[key(block, b, 0)], bySlot[key(block, b, 1)])
+			s.pair(bySlot[key(block, b, 5)], bySlot[key(block, b, 4)])
+		}
 	}
 	return s
 }

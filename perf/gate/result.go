@@ -50,13 +50,14 @@ const (
 )
 
 // WorkloadSample is one timing of the fixed reference workload, which neither build can change. It runs in the gate's own
-// process before every replicate.
+// process before every turn of a replicate; NS is the median over its turns.
 type WorkloadSample struct {
-	Stage Stage    `json:"stage"`
-	Block int      `json:"block"`
-	Slot  int      `json:"slot"` // position of the replicate in its block
-	Arm   perf.Arm `json:"arm"`  // of that replicate
-	NS    float64  `json:"ns"`
+	Stage   Stage    `json:"stage"`
+	Block   int      `json:"block"`
+	Backend string   `json:"backend"` // whose process it ran before
+	Slot    int      `json:"slot"`    // position of the replicate in its block
+	Arm     perf.Arm `json:"arm"`     // of that replicate
+	NS      float64  `json:"ns"`
 }
 
 // CellParity is the parity of one cell of the head.

@@ -168,7 +168,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	})
 	for i, list := range passes {
 		if len(list) > 0 {
-			s.record.Workload = append(s.record.Workload, WorkloadSample{Stage: s.name, Block: block, Slot: i, Arm: slots[i].arm, NS: stat.Median(list)})
+			s.record.Workload = append(s.record.Workload, WorkloadSample{Stage: s.name, Block: block, Backend: backend, Slot: i, Arm: slots[i].arm, NS: stat.Median(list)})
 		}
 	}
 	return err

@@ -69,13 +69,15 @@ func (s Simulation) Run() Rates {
 func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 	p := s.Policy
 	controls := p.controls(s.Cells) + 1 // the fixed workload is one more
-	screen := s.Noise.draw(r, s.Cells+controls, p.ScreenBlocks)
-	for _, values := range screen[s.Cells:] {
+	for _, values := range s.Noise.draw(r, controls, 2*p.ScreenBlocks) { // of one process on either side, where a block has two
+		for i := range values {
+			values[i] *= math.Sqrt2
+		}
 		if p.fires(values) {
 			return false, false, true
 		}
 	}
-	screen = screen[:s.Cells]
+	screen := s.Noise.draw(r, s.Cells, p.ScreenBlocks)
 	s.slow(screen)
 	confirm, _ := p.worst(screen)
 	exact = true

@@ -116,10 +116,10 @@ func TestFitNoise(t *testing.T) {
 	}
 }
 
-// TestPlanTrial checks the cycle of trials: half of them without a slowdown, and every cell gets its turn.
+// TestPlanTrial checks the cycle of trials: two of three without a slowdown, and every cell gets its turn.
 func TestPlanTrial(t *testing.T) {
 	cells, share, seen := cellsNamed(3), map[float64]int{}, map[string]bool{}
-	for i := range 120 {
+	for i := range 180 {
 		slowdown, cell := PlanTrial(i, cells)
 		share[slowdown]++
 		seen[cell.String()] = true
@@ -127,7 +127,7 @@ func TestPlanTrial(t *testing.T) {
 			t.Fatalf("trial %d is planned in two ways", i)
 		}
 	}
-	if share[0] != 60 || share[0.2] != 30 || share[0.1] != 10 || share[0.05] != 10 || share[0.02] != 10 || len(seen) != len(cells) {
+	if share[0] != 120 || share[0.2] != 30 || share[0.1] != 10 || share[0.05] != 10 || share[0.02] != 10 || len(seen) != len(cells) {
 		t.Errorf("%v, %d cells", share, len(seen))
 	}
 }
@@ -136,7 +136,7 @@ func TestPlanTrial(t *testing.T) {
 func TestSelfcheck(t *testing.T) {
 	var trials []Trial
 	h := SelfcheckHeader{Schema: SelfcheckSchemaID, Class: env.Class{ID: "cpu-amd-epyc-2c"}, Policy: quiet().policy, Cells: cellsNamed(2)}
-	for i := range 12 {
+	for i := range 18 {
 		w := quiet()
 		slowdown, cell := PlanTrial(i, w.cells)
 		for at, c := range w.cells {
@@ -157,7 +157,7 @@ func TestSelfcheck(t *testing.T) {
 		want := Tally{Slowdown: tally.Slowdown, Trials: 1}
 		switch tally.Slowdown {
 		case 0:
-			want.Trials, want.Inconclusive = 6, 1
+			want.Trials, want.Inconclusive = 12, 1
 		case 0.1:
 			want.Alarms, want.Right = 1, 1
 		case 0.2:

@@ -68,12 +68,12 @@ func (w world) stage(rng *rand.Rand, rec *Record, p plan, into *[]perf.Measureme
 	for b := range p.blocks {
 		for slot, s := range slots {
 			cells := p.in(s)
-			for range backendsOf(cells) {
+			for _, backend := range backendsOf(cells) {
 				ns := 5e5 * math.Exp(0.001*rng.NormFloat64())
 				if s.arm == perf.Head {
 					ns *= math.Exp(w.drift)
 				}
-				rec.Workload = append(rec.Workload, WorkloadSample{Stage: p.stage, Block: b, Slot: slot, Arm: s.arm, NS: ns})
+				rec.Workload = append(rec.Workload, WorkloadSample{Stage: p.stage, Block: b, Backend: backend, Slot: slot, Arm: s.arm, NS: ns})
 			}
 			for order, c := range cells {
 				i := slices.Index(w.cells, c)

@@ -19,6 +19,9 @@ type Slot struct {
 // machine, where measuring one after the other compares one moment with another.
 const slice = 20 * time.Millisecond
 
+// leastTurns is how many turns a cell takes in each process, however short its runs are, unless its time is over before.
+const leastTurns = 8
+
 // Block measures cells of one backend in several fresh processes at once, none of which ever runs beside another. They take
 // turns of a slice: from the first to the last, back again, and so on, so that with slots that read the same from both ends
 // (base, head, head, base) a drift cancels. All go through the cells in one order, and each cell ends in all of them before the

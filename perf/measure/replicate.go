@@ -155,7 +155,7 @@ func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload, 
 	if s := p.options.Samplers[p.backend]; s != nil || yield != nil {
 		wo.BetweenEvery = sampleEvery
 		if yield != nil {
-			wo.BetweenEvery, wo.BetweenWarmup = slice, true
+			wo.BetweenEvery, wo.BetweenWarmup, wo.BetweenSamples = slice, true, max(1, wo.Iterations/leastTurns)
 		}
 		wo.Between = func() {
 			if yield != nil {

@@ -1,0 +1,52 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// stateOf returns the letter by which the kernel tells the state of a process: T is stopped.
+func stateOf(t *testing.T, pid int) byte {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	return text[bytes.LastIndexByte(text, ')')+2]
+}
+
+// TestPause stops a worker, lets it go on and work, and closes it while it is stopped.
+func TestPause(t *testing.T) {
+	s := compileFake(t, spec(t, "ok"), "", nil)
+	pid := s.worker.hello.Pid
+	until := func(want bool) {
+		t.Helper()
+		for begin := time.Now(); (stateOf(t, pid) == 'T') != want; time.Sleep(time.Millisecond) {
+			if time.Since(begin) > 5*time.Second {
+				t.Fatalf("process in state %c", stateOf(t, pid))
+			}
+		}
+	}
+	s.worker.Pause()
+	until(true)
+	s.worker.Resume()
+	until(false)
+	if _, err := s.Run(context.Background(), floats(3, 1)); err != nil {
+		t.Error(err)
+	}
+	s.worker.Pause()
+	until(true)
+	begin := time.Now()
+	if err := s.worker.Close(); err != nil || time.Since(begin) > closeGrace {
+		t.Errorf("closing a paused worker: %v after %v", err, time.Since(begin))
+	}
+	if got := stateOf(t, pid); got != 0 && got != 'Z' {
+		t.Errorf("process in state %c after Close", got)
+	}
+	s.worker.Pause() // it is gone
+	s.worker.Resume()
+}
