@@ -68,7 +68,7 @@ func (s Simulation) Run() Rates {
 // once decides one run by the rules of Judge. Cell 0 is the slow one.
 func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 	p := s.Policy
-	controls := p.controls(s.Cells) + 1 // the fixed workload is one more
+	controls := p.controls(s.Cells) + 1                                  // the fixed workload is one more
 	for _, values := range s.Noise.draw(r, controls, 2*p.ScreenBlocks) { // of one process on either side, where a block has two
 		for i := range values {
 			values[i] *= math.Sqrt2
