@@ -12,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/measure"
 )
@@ -73,7 +74,14 @@ func policyFlags() []cli.Flag {
 
 // policyOf lays the flags over the policy of the machine's kind and checks it.
 func policyOf(c *cli.Context, w *workloadsOf) (gate.Policy, error) {
-	p := gate.DefaultPolicy(classOf(gatherEnvironment(c.Context, c.Bool("identify")), w).Kind)
+	p, err := policyFlagsOf(c, classOf(gatherEnvironment(c.Context, c.Bool("identify")), w).Kind)
+	p.Iterations, p.BoundNS, p.Threads, p.Seed = w.options.Iterations, w.options.Bound.Nanoseconds(), w.options.Threads, w.seed
+	return p, err
+}
+
+// policyFlagsOf is the policy of a kind of machine without what the workloads say.
+func policyFlagsOf(c *cli.Context, kind env.Kind) (gate.Policy, error) {
+	p := gate.DefaultPolicy(kind)
 	if c.IsSet("delta") {
 		p.Delta = c.Float64("delta")
 		p.MaxResolution = 2.5 * p.Delta
@@ -83,7 +91,6 @@ func policyOf(c *cli.Context, w *workloadsOf) (gate.Policy, error) {
 	}
 	p.Alpha, p.ControlShare = c.Float64("alpha"), c.Float64("control-share")
 	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm = c.Int("screen-blocks"), c.Int("confirm-blocks"), c.Int("max-confirm")
-	p.Iterations, p.BoundNS, p.Threads, p.Seed = w.options.Iterations, w.options.Bound.Nanoseconds(), w.options.Threads, w.seed
 	return p, exit.With(exit.Usage, p.Validate())
 }
 
@@ -102,6 +109,9 @@ func runGate(c *cli.Context) error {
 		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("replay"):
 		return replayGate(c)
+	}
+	if _, err := policyFlagsOf(c, env.SharedCPU); err != nil { // whatever is wrong with it is so on any machine
+		return err
 	}
 	if c.IsSet("base") {
 		return gateBuilds(c)
