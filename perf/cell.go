@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -87,4 +88,20 @@ func ParseCell(name string) (Cell, error) {
 	c.Width, _ = strconv.Atoi(m[5])
 	c.Batch, _ = strconv.Atoi(m[6])
 	return c, errors.Join(err1, err2)
+}
+
+// Backends lists the backends of cells in the order of their first ones.
+func Backends(cells []Cell) []string {
+	var names []string
+	for _, c := range cells {
+		if !slices.Contains(names, c.Backend) {
+			names = append(names, c.Backend)
+		}
+	}
+	return names
+}
+
+// OfBackend returns the cells of one backend, in their order.
+func OfBackend(cells []Cell, backend string) []Cell {
+	return slices.DeleteFunc(slices.Clone(cells), func(c Cell) bool { return c.Backend != backend })
 }

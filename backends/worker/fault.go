@@ -112,6 +112,17 @@ type Died struct {
 	Cause    error          // why the client ended it, such as context.Canceled, or the panic that it reported; or nil
 }
 
+// Ending tells in few words how the process ended: out of memory, by a signal, or with an exit status.
+func (d *Died) Ending() string {
+	switch {
+	case d.OOM:
+		return "out of memory"
+	case d.Signal != 0:
+		return d.Signal.String()
+	}
+	return fmt.Sprintf("exit status %d", d.ExitCode)
+}
+
 // Error tells in one line what ended the process during which stage, and the telling line of what it printed.
 func (d *Died) Error() string {
 	var s strings.Builder

@@ -17,6 +17,7 @@ import (
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
@@ -47,6 +48,7 @@ type workloadsOf struct {
 	models  *execute.Models
 	options measure.Options
 	seed    uint64
+	where   *env.Environment // nil until it was asked for
 }
 
 // specOf tells how a build of apexx starts the worker of a backend.

@@ -74,7 +74,7 @@ func policyFlags() []cli.Flag {
 
 // policyOf lays the flags over the policy of the machine's kind and checks it.
 func policyOf(c *cli.Context, w *workloadsOf) (gate.Policy, error) {
-	p, err := policyFlagsOf(c, classOf(gatherEnvironment(c.Context, c.Bool("identify")), w).Kind)
+	p, err := policyFlagsOf(c, classOf(w.environment(c), w).Kind)
 	p.Iterations, p.BoundNS, p.Threads, p.Seed = w.options.Iterations, w.options.Bound.Nanoseconds(), w.options.Threads, w.seed
 	return p, err
 }
@@ -193,7 +193,7 @@ func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head buil
 	if base.binary == head.binary && len(base.env) == 0 && len(head.env) == 0 {
 		r.Head.Workloads = r.Base.Workloads
 	}
-	where := gatherEnvironment(c.Context, c.Bool("identify"))
+	where := w.environment(c)
 	rec := &gate.Record{Schema: gate.SchemaID, When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w), Policy: policy, Cells: w.cells}
 	var err error

@@ -148,7 +148,7 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 }
 
 func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (sweep.Header, error) {
-	where := gatherEnvironment(c.Context, c.Bool("identify"))
+	where := w.environment(c)
 	h := sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w)}
 	plan, err := planOf(w)

@@ -3,12 +3,23 @@ package main
 import (
 	"slices"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
 // deviceBackends compute on a GPU; the others on the host's processors.
 var deviceBackends = []string{"cuda", "tensorrt"}
+
+// environment gathers where this program measures, once: it probes every backend and the devices.
+func (w *workloadsOf) environment(c *cli.Context) env.Environment {
+	if w.where == nil {
+		e := gatherEnvironment(c.Context, c.Bool("identify"))
+		w.where = &e
+	}
+	return *w.where
+}
 
 // onDevice tells whether any cell computes on a GPU.
 func (w *workloadsOf) onDevice() bool {

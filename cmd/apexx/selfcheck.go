@@ -73,7 +73,7 @@ func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
 	if err != nil {
 		return err
 	}
-	where := gatherEnvironment(c.Context, c.Bool("identify"))
+	where := w.environment(c)
 	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: classOf(where, w), Policy: policy, Cells: w.cells}
 	log, lines, err := journal.Open(dir, trialFile)
 	if err != nil {
@@ -191,8 +191,5 @@ func writePower(dir string, s *gate.Selfcheck) error {
 	if err != nil || figure == nil {
 		return err
 	}
-	return errors.Join(
-		atomicfile.WriteFile(filepath.Join(dir, "power.png"), 0o644, func(w io.Writer) error { return plots.WritePNG(w, figure) }),
-		atomicfile.WriteFile(filepath.Join(dir, "power.svg"), 0o644, func(w io.Writer) error { return plots.WriteSVG(w, figure) }),
-	)
+	return writeFigure(filepath.Join(dir, "power"), figure)
 }

@@ -4,38 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 )
 
-// decisionTaps are the taps that tell a wrong decision from a tie: the dense predictions behind the detections, and the
-// ranking of the parents of level 2.
-func decisionTaps(g *graph.Graph) []string {
-	var names []string
-	for _, t := range g.Taps {
-		if strings.HasPrefix(t.Name, "det.") || strings.HasPrefix(t.Name, "router.l1.") {
-			names = append(names, t.Name)
-		}
-	}
-	return names
-}
-
 // ParityCase tells the comparer what it must know of a case.
 func ParityCase(c *source.Case) parity.Case {
-	s, cfg := c.Image.Shape(), c.Model.Config
-	side := model.SideMultiple(cfg)
-	p := parity.Case{Name: c.Name, Golden: c.Expected, Setting: parity.Setting{
-		GridHeight: s[2] / side, GridWidth: s[3] / side, ImageHeight: s[2], ImageWidth: s[3], FeatureStride: cfg.Model.FFPrimaryStride,
-		ScoreThreshold: float64(c.Decode.ScoreThreshold), IoUThreshold: float64(c.Decode.IoUThreshold),
-	}}
-	return p
+	s := c.Image.Shape()
+	return parity.Case{Name: c.Name, Golden: c.Expected, Setting: settingOf(c.Model, c.Decode, s[2], s[3])}
+}
+
+// settingOf tells the comparer the geometry and thresholds of a model for an image size.
+func settingOf(m *source.Model, d model.Decode, height, width int) parity.Setting {
+	side := model.SideMultiple(m.Config)
+	return parity.Setting{
+		GridHeight: height / side, GridWidth: width / side, ImageHeight: height, ImageWidth: width, FeatureStride: m.Config.Model.FFPrimaryStride,
+		ScoreThreshold: float64(d.ScoreThreshold), IoUThreshold: float64(d.IoUThreshold),
+	}
 }
 
 // MatrixRunner executes the cells of a matrix, each in a fresh worker process, so that a crash, a hang or an out-of-memory
@@ -74,7 +64,7 @@ func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string,
 		return e, err
 	}
 	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name]}
-	opts.Taps = decisionTaps(g)
+	opts.Taps = parity.DecisionTaps(g)
 	if r.Taps {
 		opts.Taps = []string{"all"}
 	}
@@ -107,19 +97,9 @@ func failure(ctx context.Context, err error) parity.Execution {
 	case errors.As(err, &died) && died.Deadline:
 		return parity.Execution{State: parity.Hung, Reason: "deadline", Detail: died.Error()}
 	case errors.As(err, &died):
-		return parity.Execution{State: parity.Crashed, Signal: signalOf(died), Detail: died.Error()}
+		return parity.Execution{State: parity.Crashed, Signal: died.Ending(), Detail: died.Error()}
 	case errors.As(err, &remote) && remote.Code == worker.CodePanic:
 		return parity.Execution{State: parity.Crashed, Signal: "panic", Detail: remote.Error()}
 	}
 	return parity.Execution{State: parity.NotRun, Reason: "error", Detail: err.Error()}
-}
-
-func signalOf(d *worker.Died) string {
-	switch {
-	case d.OOM:
-		return "out of memory"
-	case d.Signal != 0:
-		return d.Signal.String()
-	}
-	return fmt.Sprintf("exit status %d", d.ExitCode)
 }

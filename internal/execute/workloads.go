@@ -15,7 +15,6 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/source"
-	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
@@ -79,11 +78,8 @@ func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Compl
 		return nil, err
 	}
 	c.Inputs = tensor.List{{Name: "image", Tensor: image}}
-	cfg, side := m.Config, model.SideMultiple(m.Config)
-	c.Setting = parity.Setting{
-		GridHeight: shape.Height / side, GridWidth: shape.Width / side, ImageHeight: shape.Height, ImageWidth: shape.Width,
-		FeatureStride: cfg.Model.FFPrimaryStride, ScoreThreshold: float64(s.Decode.ScoreThreshold), IoUThreshold: float64(s.Decode.IoUThreshold),
-	}
+	cfg := m.Config
+	c.Setting = settingOf(m, s.Decode, shape.Height, shape.Width)
 	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: splitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
 		B3: cfg.Routing.BudgetB3, Dense: cfg.Model.ForceDenseRouting}
 	return c, nil

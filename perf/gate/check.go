@@ -117,7 +117,7 @@ func (p plan) controlled(workload []WorkloadSample) error {
 	left := map[process]int{}
 	for b := range p.blocks {
 		for i, s := range slots {
-			left[process{b, i}] = len(backendsOf(p.in(s)))
+			left[process{b, i}] = len(perf.Backends(p.in(s)))
 		}
 	}
 	for _, w := range workload {

@@ -45,8 +45,8 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 // that lost a backend must not pass as one that never had it.
 func (r *Runner) parity(ctx context.Context, rec *Record) error {
 	o := r.options(rec.Policy)
-	for _, b := range backendsOf(rec.Cells) {
-		err := measure.Witness(ctx, r.Head, r.Oracle, b, cellsOf(rec.Cells, b), o, func(t measure.Testimony) error {
+	for _, b := range perf.Backends(rec.Cells) {
+		err := measure.Witness(ctx, r.Head, r.Oracle, b, perf.OfBackend(rec.Cells, b), o, func(t measure.Testimony) error {
 			rec.Parity = append(rec.Parity, CellParity{Cell: t.Cell, Parity: t.Parity, Work: t.Work})
 			r.progress("parity", len(rec.Parity), len(rec.Cells))
 			return nil
@@ -55,7 +55,7 @@ func (r *Runner) parity(ctx context.Context, rec *Record) error {
 			return err
 		}
 		var lacking []perf.Cell
-		for _, c := range cellsOf(rec.Cells, b) {
+		for _, c := range perf.OfBackend(rec.Cells, b) {
 			if p, _ := parityOf(rec, c); p.State == unsupported {
 				lacking = append(lacking, c)
 			}
@@ -128,7 +128,7 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 	total := s.blocks * (4*len(s.cells) + 2*len(s.control))
 	done := 0
 	for block := range s.blocks {
-		for _, b := range backendsOf(s.cells) {
+		for _, b := range perf.Backends(s.cells) {
 			err := s.block(ctx, block, b, func(m perf.Measurement) {
 				*into = append(*into, m)
 				done++
@@ -148,7 +148,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	if s.name == Confirm {
 		stream += maxBlocks
 	}
-	cells := measure.Order(cellsOf(s.cells, backend), s.record.Policy.Seed, stream)
+	cells := measure.Order(perf.OfBackend(s.cells, backend), s.record.Policy.Seed, stream)
 	processes := make([]measure.Slot, len(slots))
 	for i, sl := range slots {
 		processes[i] = measure.Slot{Side: s.runner.Base, Cells: cells}
@@ -156,7 +156,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 			processes[i].Side = s.runner.Head
 		}
 		if sl.control {
-			processes[i].Cells = cellsOf(s.control, backend)
+			processes[i].Cells = perf.OfBackend(s.control, backend)
 		}
 	}
 	passes := make([][]float64, len(slots))
@@ -172,19 +172,4 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 		}
 	}
 	return err
-}
-
-// backendsOf lists the backends in the order of their first cells.
-func backendsOf(cells []perf.Cell) []string {
-	var names []string
-	for _, c := range cells {
-		if !slices.Contains(names, c.Backend) {
-			names = append(names, c.Backend)
-		}
-	}
-	return names
-}
-
-func cellsOf(cells []perf.Cell, backend string) []perf.Cell {
-	return slices.DeleteFunc(slices.Clone(cells), func(c perf.Cell) bool { return c.Backend != backend })
 }

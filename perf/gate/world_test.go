@@ -68,7 +68,7 @@ func (w world) stage(rng *rand.Rand, rec *Record, p plan, into *[]perf.Measureme
 	for b := range p.blocks {
 		for slot, s := range slots {
 			cells := p.in(s)
-			for _, backend := range backendsOf(cells) {
+			for _, backend := range perf.Backends(cells) {
 				ns := 5e5 * math.Exp(0.001*rng.NormFloat64())
 				if s.arm == perf.Head {
 					ns *= math.Exp(w.drift)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -187,12 +186,8 @@ func outcome(err error) (state perf.State, reason, detail string) {
 		return perf.Unsupported, string(unavailable.Reason), unavailable.Detail
 	case errors.As(err, &died) && died.Deadline:
 		return perf.Hung, "deadline", died.Error()
-	case errors.As(err, &died) && died.OOM:
-		return perf.Crashed, "out of memory", died.Error()
-	case errors.As(err, &died) && died.Signal != 0:
-		return perf.Crashed, died.Signal.String(), died.Error()
 	case errors.As(err, &died):
-		return perf.Crashed, fmt.Sprintf("exit status %d", died.ExitCode), died.Error()
+		return perf.Crashed, died.Ending(), died.Error()
 	}
 	return perf.Failed, "error", err.Error()
 }

@@ -110,16 +110,10 @@ func (p *process) outputs(ctx context.Context, c perf.Cell, work Workload) (out 
 
 // tapsOf lists the intermediates that decisions rest on, for the complete model.
 func tapsOf(c perf.Cell, g *graph.Graph) []string {
-	var names []string
 	if c.Scope != perf.Complete {
 		return nil
 	}
-	for _, t := range g.Taps {
-		if strings.HasPrefix(t.Name, "det.") || strings.HasPrefix(t.Name, "router.l1.") {
-			names = append(names, t.Name)
-		}
-	}
-	return names
+	return parity.DecisionTaps(g)
 }
 
 // Oracle computes what cells should give, in float64, once for every workload.

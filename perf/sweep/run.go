@@ -18,9 +18,9 @@ func Run(ctx context.Context, s *Store, side measure.Side, oracle *measure.Oracl
 	r := runner{store: s, side: side, options: o, progress: progress, done: len(s.Measurements) + len(s.Testimonies)}
 	plan := s.Header.Plan
 	r.total = len(plan.Cells) * (plan.Replicates + 1)
-	backends := backendsOf(plan.Cells)
+	backends := perf.Backends(plan.Cells)
 	for _, b := range backends {
-		left := slices.DeleteFunc(cellsOf(plan.Cells, b), r.testified)
+		left := slices.DeleteFunc(perf.OfBackend(plan.Cells, b), r.testified)
 		if len(left) == 0 {
 			continue
 		}
@@ -60,7 +60,7 @@ func (r *runner) step(c perf.Cell) {
 
 func (r *runner) replicate(ctx context.Context, backend string, replicate int) error {
 	plan := r.store.Header.Plan
-	cells := measure.Order(cellsOf(plan.Cells, backend), plan.Seed, uint64(replicate))
+	cells := measure.Order(perf.OfBackend(plan.Cells, backend), plan.Seed, uint64(replicate))
 	left := slices.DeleteFunc(cells, func(c perf.Cell) bool {
 		return slices.ContainsFunc(r.store.Measurements, func(m perf.Measurement) bool { return m.Cell == c && m.Replicate == replicate })
 	})
@@ -76,19 +76,4 @@ func (r *runner) replicate(ctx context.Context, backend string, replicate int) e
 
 func (r *runner) testified(c perf.Cell) bool {
 	return slices.ContainsFunc(r.store.Testimonies, func(t measure.Testimony) bool { return t.Cell == c })
-}
-
-// backendsOf lists the backends in the order of their first cells.
-func backendsOf(cells []perf.Cell) []string {
-	var names []string
-	for _, c := range cells {
-		if !slices.Contains(names, c.Backend) {
-			names = append(names, c.Backend)
-		}
-	}
-	return names
-}
-
-func cellsOf(cells []perf.Cell, backend string) []perf.Cell {
-	return slices.DeleteFunc(slices.Clone(cells), func(c perf.Cell) bool { return c.Backend != backend })
 }
