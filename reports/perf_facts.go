@@ -148,8 +148,12 @@ func policyFacts(p gate.Policy) []backends.Fact {
 	if p == (gate.Policy{}) {
 		return nil
 	}
+	confirmation := fmt.Sprintf("%s of at most %s", counted(p.ConfirmBlocks, "fresh block"), counted(p.MaxConfirm, "candidate"))
+	if p.ConfirmNS > 0 {
+		confirmation += fmt.Sprintf(", meant to take %s", time.Duration(p.ConfirmNS))
+	}
 	return facts("δ, the least slowdown that counts", fmt.Sprintf("%.3g %%", 100*p.Delta), "screen", counted(p.ScreenBlocks, "ABBA block")+" of every cell",
-		"confirmation", fmt.Sprintf("%s of at most %s", counted(p.ConfirmBlocks, "fresh block"), counted(p.MaxConfirm, "candidate")), "α, the greatest p of a regression", fmt.Sprintf("%.2g", p.Alpha),
+		"confirmation", confirmation, "α, the greatest p of a regression", fmt.Sprintf("%.2g", p.Alpha),
 		"cells with an A/A arm", fmt.Sprintf("%.3g %%", 100*p.ControlShare), "resolution required", fmt.Sprintf("%.3g %%", 100*p.MaxResolution),
 		"samples", samplesBound(p.Iterations, p.BoundNS), "threads", threadsText(p.Threads), "seed", fmt.Sprint(p.Seed))
 }

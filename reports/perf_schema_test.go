@@ -88,7 +88,7 @@ func sampleGate() *gate.Record {
 	rec := &gate.Record{Schema: gate.SchemaID, When: r.When, Version: r.Version, Command: "apexx gate", Environment: r.Environment, Class: r.Class,
 		Base: gate.Build{Path: "old/apexx", Version: "v1", Revision: "abc", Protocol: "1.2"}, Head: gate.Build{Path: "apexx", Version: "v2", Modified: true},
 		Policy: gate.Policy{Delta: 0.03, ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 0.2,
-			Iterations: 200, BoundNS: 4e8, Seed: 1}, Cells: r.Plan.Cells}
+			Iterations: 200, BoundNS: 4e8, ConfirmNS: 3e11, Seed: 1}, Cells: r.Plan.Cells}
 	estimate := &gate.Estimate{Blocks: 5, Ratio: 1.1, Low: 1.05, High: 1.2, P: 0.03, BaseMS: 1, HeadMS: 1.1, Values: []float64{0.1, -0.02}}
 	verdict := &gate.Verdict{Outcome: gate.Regression, ExitCode: 1, Reasons: []string{"slower"}, Resolution: 0.05,
 		Controls: []gate.Control{{Name: "A/A", Estimate: estimate}, {Name: "fixed"}}}

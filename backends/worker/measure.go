@@ -20,7 +20,7 @@ type MeasureOptions struct {
 	WarmupRuns  int           // untimed runs before the first sample, at most this many
 	WarmupBound time.Duration // … and at most this long, after the first of them
 	Iterations  int           // samples, at most; from 1 to MaxSamples
-	Bound       time.Duration // of all samples together, the time of Between not counted: none begins when this is spent
+	Bound       time.Duration // of all samples together, the time of Between not counted: none begins when this is spent, no group one of which less than half would fit
 	// Requests times single run requests, as against a worker of protocol 1.0, which has no measure request. Two sides that are
 	// compared have to be timed in one way.
 	Requests bool
@@ -121,8 +121,12 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 		for _, ns := range r.Samples {
 			left.Bound -= time.Duration(ns * float64(r.CallsPerSample))
 		}
+		last := r.Samples[len(r.Samples)-1] * float64(r.CallsPerSample)
+		if float64(left.Bound) < last/2 {
+			break
+		}
 		req.WarmupRuns, req.CallsPerSample = 0, r.CallsPerSample
-		if last := r.Samples[len(r.Samples)-1] * float64(r.CallsPerSample); o.BetweenWarmup && last < float64(o.BetweenEvery)/4 {
+		if o.BetweenWarmup && last < float64(o.BetweenEvery)/4 {
 			req.WarmupRuns = r.CallsPerSample
 		}
 	}
@@ -205,7 +209,8 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 	}
 	var between time.Time // when it was last called
 	since := 0            // samples since then
-	for spent := time.Duration(0); len(m.Samples) < o.Iterations && spent < o.Bound; {
+	var last time.Duration
+	for spent := time.Duration(0); len(m.Samples) < o.Iterations && spent+last/2 < o.Bound; {
 		if o.Between != nil && (time.Since(between) >= o.BetweenEvery || o.BetweenSamples > 0 && since >= o.BetweenSamples) {
 			o.Between()
 			if o.BetweenWarmup && len(m.Samples) > 0 && m.Samples[len(m.Samples)-1] < float64(o.BetweenEvery)/4 {
@@ -220,7 +225,8 @@ func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o M
 		if err != nil {
 			return nil, err
 		}
-		spent += time.Since(start) // the request included: a bound on what it costs to wait for
+		last = time.Since(start)
+		spent += last // the request included: a bound on what it costs to wait for
 		m.Samples = append(m.Samples, float64(d.Nanoseconds()))
 		since++
 	}

@@ -169,6 +169,11 @@ func TestMeasureBound(t *testing.T) {
 		if err != nil || len(m.Samples) < 1 || len(m.Samples) > 3 { // they begin at 0, 5 and 10 ms at the earliest
 			t.Errorf("%s: %+v, %v", mode, m, err)
 		}
+		// In groups of one, less than half of a third would fit.
+		m, err = s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 1000, Bound: 12 * time.Millisecond, Between: func() {}})
+		if err != nil || len(m.Samples) < 1 || len(m.Samples) > 2 {
+			t.Errorf("%s, in groups: %+v, %v", mode, m, err)
+		}
 	}
 }
 

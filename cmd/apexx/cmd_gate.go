@@ -67,6 +67,7 @@ func policyFlags() []cli.Flag {
 		&cli.IntFlag{Name: "screen-blocks", Value: d.ScreenBlocks, Usage: "blocks `N` of every cell"},
 		&cli.IntFlag{Name: "confirm-blocks", Value: d.ConfirmBlocks, Usage: "fresh blocks `N` of a candidate"},
 		&cli.IntFlag{Name: "max-confirm", Value: d.MaxConfirm, Usage: "candidates `N` that are confirmed, the worst first"},
+		&cli.DurationFlag{Name: "confirm-time", Value: time.Duration(d.ConfirmNS), Usage: "`DURATION` of the confirmation, kept to by fewer samples where these would take longer; 0 for no limit"},
 		&cli.Float64Flag{Name: "control-share", Value: d.ControlShare, Usage: "share `X` of the cells that base is compared with itself on"},
 		&cli.Float64Flag{Name: "max-resolution", Usage: "a run that could miss a slowdown `X` is inconclusive", DefaultText: "2.5 times --delta"},
 	}
@@ -91,6 +92,7 @@ func policyFlagsOf(c *cli.Context, kind env.Kind) (gate.Policy, error) {
 	}
 	p.Alpha, p.ControlShare = c.Float64("alpha"), c.Float64("control-share")
 	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm = c.Int("screen-blocks"), c.Int("confirm-blocks"), c.Int("max-confirm")
+	p.ConfirmNS = c.Duration("confirm-time").Nanoseconds()
 	return p, exit.With(exit.Usage, p.Validate())
 }
 

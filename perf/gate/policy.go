@@ -12,11 +12,12 @@ import (
 )
 
 // DefaultPolicy returns the policy of a kind of machine: its δ, 5 blocks to screen, 20 to confirm the worst 5 candidates, p of
-// at most 5e-4, an A/A arm on a tenth of the cells, and a run that could miss a slowdown of 2.5·δ is inconclusive.
+// at most 5e-4, an A/A arm on a tenth of the cells, a run that could miss a slowdown of 2.5·δ is inconclusive, and the
+// confirmation takes 5 minutes.
 func DefaultPolicy(k env.Kind) Policy {
 	return Policy{
 		Delta: k.Delta(), ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 2.5 * k.Delta(),
-		Iterations: measure.DefaultIterations, BoundNS: measure.DefaultBound.Nanoseconds(), Seed: 1,
+		Iterations: measure.DefaultIterations, BoundNS: measure.DefaultBound.Nanoseconds(), ConfirmNS: (5 * time.Minute).Nanoseconds(), Seed: 1,
 	}
 }
 
@@ -40,6 +41,8 @@ func (p Policy) Validate() error {
 			p.ConfirmBlocks, stat.SmallestP(p.ConfirmBlocks), p.Alpha, int(math.Ceil(-math.Log2(p.Alpha))))
 	case p.MaxConfirm < 1:
 		return fmt.Errorf("%d candidates to confirm: want at least 1", p.MaxConfirm)
+	case p.ConfirmNS < 0:
+		return fmt.Errorf("the confirmation should take %v: want a time, or 0 for no limit", time.Duration(p.ConfirmNS))
 	case !(p.ControlShare >= 0 && p.ControlShare <= 1):
 		return fmt.Errorf("control share %g is outside [0, 1]", p.ControlShare)
 	case !(p.MaxResolution > p.Delta && p.MaxResolution <= maxResolution):

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf"
@@ -27,12 +28,13 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 		return err
 	}
 	cells := holding(rec)
-	s := stage{runner: r, record: rec, name: Screen, cells: cells, control: rec.Policy.controlled(cells), blocks: rec.Policy.ScreenBlocks}
+	o := r.options(rec.Policy).Filled()
+	s := stage{runner: r, record: rec, name: Screen, cells: cells, control: rec.Policy.controlled(cells), blocks: rec.Policy.ScreenBlocks, options: o}
 	if err := s.run(ctx, &rec.Screen); err != nil {
 		return err
 	}
 	if worst := Candidates(rec); len(worst) > 0 {
-		s = stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks}
+		s = stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: time.Duration(rec.Policy.ConfirmNS)}
 		if err := s.run(ctx, &rec.Confirm); err != nil {
 			return err
 		}
@@ -122,12 +124,16 @@ type stage struct {
 	cells   []perf.Cell
 	control []perf.Cell
 	blocks  int
+	options measure.Options // their bound is that of the next block
+	within  time.Duration   // what the stage should take; 0 if that does not matter
 }
 
 func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 	total := s.blocks * (4*len(s.cells) + 2*len(s.control))
 	done := 0
+	full, start := s.options.Bound, time.Now()
 	for block := range s.blocks {
+		begin := time.Now()
 		for _, b := range perf.Backends(s.cells) {
 			err := s.block(ctx, block, b, func(m perf.Measurement) {
 				*into = append(*into, m)
@@ -138,8 +144,19 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 				return err
 			}
 		}
+		if s.within > 0 && block+1 < s.blocks {
+			left := (s.within - time.Since(start)) / time.Duration(s.blocks-block-1)
+			s.options.Bound = paced(s.options.Bound, full, time.Since(begin), left, 4*len(s.cells))
+		}
 	}
 	return nil
+}
+
+// paced returns the bound of the next block's samples, so that it takes as long as is left for it: what the block before took
+// above or below that is spread over the samplings of a block. Between a quarter of the full bound and all of it: below, cells
+// would be timed by too little for the time that their compilation and first runs take anyway.
+func paced(bound, full, took, left time.Duration, samplings int) time.Duration {
+	return min(max(bound+(left-took)/time.Duration(samplings), full/4), full)
 }
 
 // block measures the cells of one backend in a block. The fixed workload runs before every turn of a process.
@@ -161,7 +178,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	}
 	passes := make([][]float64, len(slots))
 	onTurn := func(i int) { passes[i] = append(passes[i], timeWorkload()) }
-	err := measure.Block(ctx, processes, backend, cells, s.runner.options(s.record.Policy), onTurn, func(i int, m perf.Measurement) error {
+	err := measure.Block(ctx, processes, backend, cells, s.options, onTurn, func(i int, m perf.Measurement) error {
 		m.Replicate, m.Block, m.Control = i, block, slots[i].control
 		emit(m)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,10 +67,13 @@ func runnerOf(t *testing.T, env ...string) (*Runner, *[]started) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex
 	var list []started
 	side := func(arm perf.Arm, env ...string) measure.Side {
 		return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(tiny{}, reference.New()), Spec: func(backend string) worker.Spec {
+			mu.Lock()
 			list = append(list, started{arm, backend})
+			mu.Unlock()
 			return worker.Spec{Name: backend, Command: []string{self}, Env: append(env, workerVariable+"="+backend), Deadline: time.Minute, StartTimeout: time.Minute}
 		}}
 	}
@@ -262,5 +266,52 @@ func TestRunnerStops(t *testing.T) {
 	rec := shortRecord(cellsNamed(1))
 	if err := r.Run(ctx, rec); !errors.Is(err, stop) || rec.Verdict != nil || len(rec.Screen) != 4 { // the cell in progress is whole
 		t.Errorf("%v, verdict %v, %d measurements", err, rec.Verdict, len(rec.Screen))
+	}
+}
+
+// TestPaced keeps to a time by the bound of the samples, within its limits.
+func TestPaced(t *testing.T) {
+	const full = 400 * time.Millisecond
+	for _, c := range []struct {
+		bound, took, left time.Duration
+		want              time.Duration
+	}{
+		{full, 10 * time.Second, 20 * time.Second, full},                                     // time enough
+		{full, 22 * time.Second, 20 * time.Second, 300 * time.Millisecond},                   // 2 s too long, in 20 samplings
+		{full, 60 * time.Second, 20 * time.Second, full / 4},                                 // no less than a quarter
+		{200 * time.Millisecond, 18 * time.Second, 20 * time.Second, 300 * time.Millisecond}, // time was won back
+		{200 * time.Millisecond, 18 * time.Second, -3 * time.Second, full / 4},               // it is over already
+		{full / 4, 20 * time.Second, 20 * time.Second, full / 4},                             // just right
+		{399 * time.Millisecond, 20 * time.Second, 21 * time.Second, full},                   // no more than all
+	} {
+		if got := paced(c.bound, full, c.took, c.left, 20); got != c.want {
+			t.Errorf("bound %v, took %v of %v: %v, want %v", c.bound, c.took, c.left, got, c.want)
+		}
+	}
+}
+
+// TestConfirmTime confirms a slowed cell within no time at all: all blocks are measured, by fewer samples after the first.
+func TestConfirmTime(t *testing.T) {
+	r, _ := runnerOf(t, worker.InjectVariable+"=slow=900@ort/nano/fp32/256x128/b1/complete")
+	rec := shortRecord(cellsNamed(2))
+	rec.Policy.Iterations, rec.Policy.BoundNS, rec.Policy.ConfirmNS = 100000, 4e6, 1
+	if err := r.Run(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Check(); err != nil {
+		t.Error(err)
+	}
+	spent := map[bool]float64{} // per measurement, by whether it is of the first block
+	for _, m := range rec.Confirm {
+		n := 4.0
+		if m.Block > 0 {
+			n *= float64(rec.Policy.ConfirmBlocks - 1)
+		}
+		for _, ns := range m.Samples {
+			spent[m.Block == 0] += ns * float64(m.CallsPerSample) / n
+		}
+	}
+	if len(rec.Confirm) != 4*rec.Policy.ConfirmBlocks || spent[false] > spent[true]/2 || spent[false] < spent[true]/8 {
+		t.Errorf("%d measurements; %.3g ns of samples in the first block, then %.3g: want about a quarter", len(rec.Confirm), spent[true], spent[false])
 	}
 }

@@ -2,7 +2,9 @@ package measure
 
 import (
 	"context"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/apex-x/apexx/perf"
@@ -22,10 +24,12 @@ const slice = 20 * time.Millisecond
 // leastTurns is how many turns a cell takes in each process, however short its runs are, unless its time is over before.
 const leastTurns = 8
 
-// Block measures cells of one backend in several fresh processes at once, none of which ever runs beside another. They take
-// turns of a slice: from the first to the last, back again, and so on, so that with slots that read the same from both ends
-// (base, head, head, base) a drift cancels. All go through the cells in one order, and each cell ends in all of them before the
-// next begins. OnTurn, where it is set, is called before each turn. A slot's measurements go to emit, whose error ends the block.
+// Block measures cells of one backend in several fresh processes at once, none of which ever samples beside another. They take
+// turns of a slice, round after round; those whose turn it is not are stopped. With slots that read the same from both ends
+// (base, head, head, base) a drift within a round cancels, and each side runs as often right after the other as after itself.
+// All go through the cells in one order: each is compiled in all of them before the first samples it, and ends in all of them
+// before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements go to emit, whose error
+// ends the block.
 func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
 	processes := make([]*process, len(slots))
 	for i, s := range slots {
@@ -45,9 +49,21 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 			}
 			taking = append(taking, i)
 		}
+		timings := make([]*timing, len(slots))
+		sideBySide(taking, o.Samplers[backend] != nil, func(i int) {
+			processes[i].resume()
+			timings[i] = processes[i].prepare(ctx, c, work[i])
+			processes[i].pause()
+		})
 		got := make([]perf.Measurement, len(slots))
 		takeTurns(taking, onTurn, func(i int, yield func()) {
-			got[i] = processes[i].measure(ctx, c, work[i], yield)
+			processes[i].resume()
+			got[i] = timings[i].run(ctx, func() {
+				processes[i].pause()
+				yield()
+				processes[i].resume()
+			})
+			processes[i].pause()
 		})
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -62,8 +78,27 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 	return nil
 }
 
-// takeTurns runs do for every slot, one at a time: a slot goes on until it yields or ends. The order is that of the list, then
-// its reverse, and so on.
+// sideBySide runs do for every slot, on as many cores as there are. Compilers that may choose their kernels by timing them on a
+// device need it for themselves: those run one by one.
+func sideBySide(slots []int, onDevice bool, do func(slot int)) {
+	workers := runtime.GOMAXPROCS(0)
+	if onDevice {
+		workers = 1
+	}
+	free := make(chan struct{}, workers)
+	var all sync.WaitGroup
+	for _, i := range slots {
+		free <- struct{}{}
+		all.Go(func() {
+			do(i)
+			<-free
+		})
+	}
+	all.Wait()
+}
+
+// takeTurns runs do for every slot, one at a time: a slot goes on until it yields or ends, then it is the next one's turn, in
+// the order of the list, round after round.
 func takeTurns(slots []int, onTurn func(slot int), do func(slot int, yield func())) {
 	type turn struct{ begin, end chan bool } // end tells whether the slot wants another turn
 	turns := map[int]turn{}

@@ -55,7 +55,7 @@ func (o Options) worker() worker.MeasureOptions {
 // Side is a build of apexx with its workers.
 type Side struct {
 	Arm       perf.Arm
-	Spec      func(backend string) worker.Spec // how to start its worker
+	Spec      func(backend string) worker.Spec // how to start its worker; called from several goroutines
 	Workloads *Workloads
 	Requests  bool // time single run requests, because a side that it is compared with knows no others
 }
@@ -79,7 +79,7 @@ func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell
 		if err != nil {
 			return err
 		}
-		m := p.measure(ctx, c, work, nil)
+		m := p.prepare(ctx, c, work).run(ctx, nil)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -106,22 +106,30 @@ func (p *process) end() {
 	}
 }
 
-// measure records one cell. Where it is given, yield is called between slices of samples.
-func (p *process) measure(ctx context.Context, c perf.Cell, work Workload, yield func()) perf.Measurement {
-	m := perf.Measurement{Cell: c, Arm: p.side.Arm, State: perf.Measured, Started: time.Now().UTC()}
-	if yield != nil && p.worker != nil { // it waited for the cell before to end everywhere
-		p.worker.Resume()
-	}
-	if err := p.time(ctx, &m, work, yield); err != nil {
-		m.State, m.Reason, m.Detail = outcome(err)
-		if m.State == perf.Crashed || m.State == perf.Hung {
-			p.end()
-		}
-	}
-	if yield != nil && p.worker != nil {
+// pause stops the worker until resume; both do nothing where there is none.
+func (p *process) pause() {
+	if p.worker != nil {
 		p.worker.Pause()
 	}
-	return m
+}
+
+func (p *process) resume() {
+	if p.worker != nil {
+		p.worker.Resume()
+	}
+}
+
+// prepare makes a cell ready to run: it starts the worker if there is none and compiles.
+func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timing {
+	t := &timing{process: p, work: work, m: perf.Measurement{Cell: c, Arm: p.side.Arm, State: perf.Measured, Started: time.Now().UTC()}}
+	if t.err = p.start(ctx); t.err != nil {
+		return t
+	}
+	begin := time.Now()
+	if t.session, t.err = p.compile(ctx, c, work, nil); t.err == nil {
+		t.m.CompileNS = time.Since(begin).Nanoseconds()
+	}
+	return t
 }
 
 // start makes sure that there is a worker.
@@ -138,17 +146,33 @@ func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, taps 
 	})
 }
 
-func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload, yield func()) error {
-	if err := p.start(ctx); err != nil {
-		return err
+// timing is one cell in one process, from its preparation on.
+type timing struct {
+	process *process
+	work    Workload
+	m       perf.Measurement
+	session backends.Session // where err is nil
+	err     error            // of the preparation
+}
+
+// run records the cell. Where it is given, yield is called between slices of samples.
+func (t *timing) run(ctx context.Context, yield func()) perf.Measurement {
+	err := t.err
+	if err == nil {
+		err = t.sample(ctx, yield)
+		t.session.Close()
 	}
-	begin := time.Now()
-	session, err := p.compile(ctx, m.Cell, work, nil)
 	if err != nil {
-		return err
+		t.m.State, t.m.Reason, t.m.Detail = outcome(err)
+		if t.m.State == perf.Crashed || t.m.State == perf.Hung {
+			t.process.end()
+		}
 	}
-	defer session.Close()
-	m.CompileNS = time.Since(begin).Nanoseconds()
+	return t.m
+}
+
+func (t *timing) sample(ctx context.Context, yield func()) error {
+	p, m := t.process, &t.m
 	wo := p.options.worker()
 	wo.Requests = p.side.Requests
 	if s := p.options.Samplers[p.backend]; s != nil || yield != nil {
@@ -158,16 +182,14 @@ func (p *process) time(ctx context.Context, m *perf.Measurement, work Workload, 
 		}
 		wo.Between = func() {
 			if yield != nil {
-				p.worker.Pause()
 				yield()
-				p.worker.Resume()
 			}
 			if s != nil {
 				m.Devices = append(m.Devices, s.Sample()...)
 			}
 		}
 	}
-	got, err := session.(worker.Measurer).Measure(ctx, work.Inputs, wo)
+	got, err := t.session.(worker.Measurer).Measure(ctx, t.work.Inputs, wo)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func Gate(seed uint64, outcome gate.Outcome) *gate.Record {
 		Base: gate.Build{Path: "base/apexx", Version: "0.3.0", Revision: "a41f00c2be", Protocol: "1.1"},
 		Head: gate.Build{Path: "head/apexx", Version: "0.3.0", Revision: "3f9a1c07d2", Modified: true, Protocol: "1.2"},
 		Policy: gate.Policy{Delta: class.Kind.Delta(), ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 0.25,
-			Iterations: 200, BoundNS: 4e8, Seed: seed},
+			Iterations: 200, BoundNS: 4e8, ConfirmNS: 3e11, Seed: seed},
 		Verdict: &gate.Verdict{Outcome: outcome, ExitCode: exitCodes[outcome], Resolution: 0.118}}
 	rng := newRand(seed)
 	if outcome != gate.NoBaseline && outcome != gate.Unavailable {
