@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/goldenfile"
 )
 
 // list builds named outputs from alternating names and tensors.
@@ -203,7 +204,7 @@ func TestScenarios(t *testing.T) {
 		}
 		fmt.Fprintf(&messages, "summary: %s\n\n", r.Summary())
 	}
-	checkGolden(t, "messages.txt", messages.String())
+	goldenfile.Check(t, "messages.txt", messages.String())
 }
 
 func TestText(t *testing.T) {
@@ -213,7 +214,7 @@ func TestText(t *testing.T) {
 	if err := Text(&out, r); err != nil {
 		t.Fatal(err)
 	}
-	checkGolden(t, "text.txt", out.String())
+	goldenfile.Check(t, "text.txt", out.String())
 }
 
 // At level 2 the parents are ranked by a tap; where it was not recorded a difference has no explanation.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/goldenfile"
 )
 
 // A fault changes outputs as a defect of a backend would. Faults of a legitimate kind are changes that a correct backend may
@@ -286,5 +287,5 @@ func TestInjectedFaults(t *testing.T) {
 		fmt.Fprintf(&out, " %8.1f%%", 100*float64(caught[i])/float64(total))
 	}
 	fmt.Fprintf(&out, "\n\n%d trials each; \"+n%%\" were reported as explained, not as failures.\n", trials)
-	checkGolden(t, "faults.txt", out.String())
+	goldenfile.Check(t, "faults.txt", out.String())
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/goldenfile"
 )
 
 // scripted is a runner that answers "case backend/precision" from a table, after a random wait.
@@ -81,7 +82,7 @@ func TestEveryCellEndsInAState(t *testing.T) {
 		}
 		got.WriteByte('\n')
 	}
-	checkGolden(t, "matrix.txt", got.String())
+	goldenfile.Check(t, "matrix.txt", got.String())
 }
 
 func TestResultsDoNotDependOnJobs(t *testing.T) {

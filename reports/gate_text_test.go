@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/reports/internal/synthetic"
 )
@@ -29,15 +30,15 @@ func tableOf(t *testing.T, r *gate.Record, opt TableOptions) string {
 
 func TestGateGolden(t *testing.T) {
 	r := synthetic.Gate(1, gate.ParityFailed)
-	checkGolden(t, "gate.md", []byte(written(t, GateMarkdown, r)))
-	checkGolden(t, "gate-summary.md", []byte(written(t, GateSummary, r)))
-	checkGolden(t, "gate-table-120.txt", []byte(tableOf(t, r, TableOptions{Width: 120})))
-	checkGolden(t, "gate-table-70.txt", []byte(tableOf(t, r, TableOptions{Width: 70})))
+	goldenfile.Check(t, "gate.md", written(t, GateMarkdown, r))
+	goldenfile.Check(t, "gate-summary.md", written(t, GateSummary, r))
+	goldenfile.Check(t, "gate-table-120.txt", tableOf(t, r, TableOptions{Width: 120}))
+	goldenfile.Check(t, "gate-table-70.txt", tableOf(t, r, TableOptions{Width: 70}))
 	var all strings.Builder
 	for _, o := range synthetic.Outcomes {
 		all.WriteString("=== " + string(o) + "\n" + tableOf(t, synthetic.Gate(1, o), TableOptions{Color: true}))
 	}
-	checkGolden(t, "gate-table-outcomes.txt", []byte(strings.ReplaceAll(all.String(), "\x1b", "␛")))
+	goldenfile.Check(t, "gate-table-outcomes.txt", strings.ReplaceAll(all.String(), "\x1b", "␛"))
 }
 
 // TestGateTextIsInert checks that nothing a record quotes becomes markup, a terminal's control sequence or a command of a runner.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/reports/internal/synthetic"
 )
@@ -39,7 +40,7 @@ func TestWriteGitHub(t *testing.T) {
 	for _, o := range synthetic.Outcomes {
 		all.WriteString("=== " + string(o) + "\n" + onGitHub(t, path, synthetic.Gate(1, o)))
 	}
-	checkGolden(t, "annotations.txt", []byte(all.String()))
+	goldenfile.Check(t, "annotations.txt", all.String())
 	os.Remove(path)
 	onGitHub(t, path, r)
 	once := read(t, path)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/parity"
 )
@@ -43,7 +44,7 @@ func TestOverlayGolden(t *testing.T) {
 		Tiles:      []TileBox{{0, [4]float64{0, 0, 64, 64}}, {1, [4]float64{32, 32, 64, 64}}, {2, [4]float64{96, 0, 112, 16}}},
 	})
 	path := filepath.Join("testdata", "overlay.png")
-	if *update {
+	if *goldenfile.Update {
 		var b bytes.Buffer
 		if err := png.Encode(&b, img); err != nil {
 			t.Fatal(err)

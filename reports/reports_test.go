@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"image"
 	"image/color"
 	"image/png"
@@ -22,27 +21,9 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/parity"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func checkGolden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (run with -update to accept):\n%s", path, got)
-	}
-}
 
 // runner computes outputs of a few tiles; every backend adds rounding noise of its own, and some cases go wrong in ort.
 type runner struct{}
@@ -169,7 +150,7 @@ func TestMarkdown(t *testing.T) {
 	if err := Markdown(&out, sample(t)); err != nil {
 		t.Fatal(err)
 	}
-	checkGolden(t, "matrix.md", out.Bytes())
+	goldenfile.Check(t, "matrix.md", out.Bytes())
 }
 
 func TestTable(t *testing.T) {
@@ -182,7 +163,7 @@ func TestTable(t *testing.T) {
 		if err := Table(&out, d, c.opt); err != nil {
 			t.Fatal(err)
 		}
-		checkGolden(t, c.name, out.Bytes())
+		goldenfile.Check(t, c.name, out.Bytes())
 		if !c.opt.Color && strings.Contains(out.String(), "\x1b") {
 			t.Errorf("%s has escape sequences", c.name)
 		}

@@ -3,12 +3,11 @@ package reports
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/trend"
 )
@@ -52,19 +51,7 @@ func TestTrendTable(t *testing.T) {
 		if err := TrendTable(&got, report, opt); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.String() != string(want) {
-			t.Errorf("%s (-update rewrites it):\n%s", name, got.String())
-		}
+		goldenfile.Check(t, name, got.Bytes())
 	}
 }
 

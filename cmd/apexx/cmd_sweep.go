@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -148,13 +150,35 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 }
 
 func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (sweep.Header, error) {
+	program, err := ownDigest()
+	if err != nil {
+		return sweep.Header{}, err
+	}
 	where := w.environment(c)
-	h := sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
+	h := sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Program: program, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w)}
 	plan, err := planOf(w)
 	plan.Replicates = replicates
 	h.Plan = plan
 	return h, err
+}
+
+// ownDigest returns the SHA-256 of this program, in hexadecimal.
+func ownDigest() (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(own)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // planOf describes what is measured, down to the weights.

@@ -98,7 +98,7 @@ func replace(target string, perm fs.FileMode, exact bool, write func(io.Writer) 
 		return bare(err)
 	}
 	renamed = true
-	return bare(syncDir(filepath.Dir(target)))
+	return bare(SyncDir(filepath.Dir(target)))
 }
 
 // inPlace writes to a device or pipe, which has no content to protect.
@@ -154,8 +154,9 @@ func createTemp(target string, perm fs.FileMode) (*os.File, error) {
 	}
 }
 
-// syncDir makes the rename durable. Windows and some network file systems cannot sync a folder; the rename stands anyway.
-func syncDir(dir string) error {
+// SyncDir makes durable what was made or renamed in a folder. Windows and some network file systems cannot sync a folder; what
+// was done stands anyway.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/apex-x/apexx/internal/atomicfile"
 )
 
 // Journal is an open log.
@@ -52,6 +54,8 @@ func Open(dir, name string) (_ *Journal, lines [][]byte, err error) {
 	j.size = int64(len(complete))
 	if j.size > 0 {
 		lines = bytes.Split(complete[:j.size-1], []byte("\n"))
+	} else if err := atomicfile.SyncDir(dir); err != nil { // what is on disk can be found there
+		return nil, nil, err
 	}
 	return j, lines, j.rewind()
 }

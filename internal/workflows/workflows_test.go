@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -13,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/rhysd/actionlint"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"github.com/apex-x/apexx/internal/goldenfile"
+)
 
 // realWorkflows are the files that the rules are for, by path.
 func realWorkflows(t *testing.T) map[string][]byte {
@@ -95,20 +94,7 @@ func TestFixtures(t *testing.T) {
 			}
 			broken[f.Rule] = true
 		}
-		golden := filepath.Join("testdata", "err", name+".out")
-		if *update {
-			if err := os.WriteFile(golden, []byte(out.String()), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != string(want) {
-			t.Errorf("%s:\n%s\nwant\n%s", path, out.String(), want)
-		}
+		goldenfile.Check(t, "err/"+name+".out", out.String())
 	}
 	for _, r := range rules {
 		if !broken[r.name] {

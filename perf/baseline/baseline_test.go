@@ -3,7 +3,6 @@ package baseline
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,35 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with a file of testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test -update rewrites it):\n%s", path, got)
-	}
-}
 
 var sum = strings.Repeat("0a", 32)
 
@@ -80,7 +57,7 @@ func TestNew(t *testing.T) {
 	if err := b.Write(&file); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "baseline.json", file.Bytes())
+	goldenfile.Check(t, "baseline.json", file.Bytes())
 	read, err := Read(&file)
 	if err != nil || !reflect.DeepEqual(read, b) {
 		t.Errorf("reading gave %+v, %v", read, err)

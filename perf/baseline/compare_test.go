@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -204,11 +205,11 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	golden(t, "compare.json", summary.Bytes())
-	golden(t, "trend.json", trend.Bytes())
-	golden(t, "compare.txt", text.Bytes())
-	golden(t, "show.txt", show.Bytes())
-	golden(t, "diff.txt", diff.Bytes())
+	goldenfile.Check(t, "compare.json", summary.Bytes())
+	goldenfile.Check(t, "trend.json", trend.Bytes())
+	goldenfile.Check(t, "compare.txt", text.Bytes())
+	goldenfile.Check(t, "show.txt", show.Bytes())
+	goldenfile.Check(t, "diff.txt", diff.Bytes())
 }
 
 // TestArtifactsOfNaN checks that a comparison of what is no number can be written and fails.

@@ -1,21 +1,17 @@
 package gate
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // scenarios are runs with what they have to end as.
 var scenarios = []struct {
@@ -201,7 +197,7 @@ func TestJudge(t *testing.T) {
 		}
 		describe(&text, s.name, v)
 	}
-	golden(t, "testdata/verdicts.txt", text.String())
+	goldenfile.Check(t, "verdicts.txt", text.String())
 }
 
 // describe writes what people read of a verdict.
@@ -226,19 +222,6 @@ func describe(w *strings.Builder, name string, v *Verdict) {
 		fmt.Fprintf(w, "  ! %s\n", warning)
 	}
 	w.WriteString("\n")
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(want, []byte(got)) {
-		t.Errorf("%s differs (run with -update to accept): %v\n%s", path, err, got)
-	}
 }
 
 // TestLostSupport checks that a backend that the base has and the head lost is no pass.

@@ -4,54 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
-	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/measure/measuretest"
 )
 
-// The test binary is its own worker: with this variable set, it serves the reference under the name in it.
-const workerVariable = "APEXX_GATE_TEST_WORKER"
-
-func TestMain(m *testing.M) {
-	name := os.Getenv(workerVariable)
-	if name == "" {
-		os.Exit(m.Run())
-	}
-	if err := worker.ServeStdio(context.Background(), renamed{reference.New(), name}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-type renamed struct {
-	backends.Backend
-	name string
-}
-
-func (r renamed) Name() string { return r.name }
-
-// tiny makes models of a few additions.
-type tiny struct{}
-
-func (tiny) Complete(_ context.Context, s measure.Shape) (*measure.Complete, error) {
-	b := graph.NewBuilder("tiny")
-	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{s.Height}})
-	b.Output("y", b.Add1("sum", graph.Binary{Fn: graph.Add}, x, b.Const("one", tensor.Scalar(float32(1)))))
-	g, err := b.Build()
-	in := tensor.Must(tensor.Of(slices.Repeat([]float32{0.5}, s.Height), s.Height))
-	return &measure.Complete{Graph: g, Inputs: tensor.List{{Name: "x", Tensor: in}}}, err
-}
+func TestMain(m *testing.M) { measuretest.Main(m) }
 
 // started is one worker that a Runner started.
 type started struct {
@@ -63,18 +29,14 @@ type started struct {
 // is the head's.
 func runnerOf(t *testing.T, env ...string) (*Runner, *[]started) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var mu sync.Mutex
 	var list []started
 	side := func(arm perf.Arm, env ...string) measure.Side {
-		return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(tiny{}, reference.New()), Spec: func(backend string) worker.Spec {
+		return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(measuretest.Models{}, reference.New()), Spec: func(backend string) worker.Spec {
 			mu.Lock()
 			list = append(list, started{arm, backend})
 			mu.Unlock()
-			return worker.Spec{Name: backend, Command: []string{self}, Env: append(env, workerVariable+"="+backend), Deadline: time.Minute, StartTimeout: time.Minute}
+			return measuretest.Spec(backend, env...)
 		}}
 	}
 	return &Runner{Base: side(perf.Base), Head: side(perf.Head, env...), Oracle: measure.NewOracle(reference.New())}, &list

@@ -87,9 +87,17 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 		if r.Slowdown > 0 {
 			name = fmt.Sprintf("one cell slower by %.3g %%", 100*r.Slowdown)
 		}
-		share := func(k int) string { return fmt.Sprintf("%d (%.3g %%)", k, 100*float64(k)/float64(r.Runs)) }
+		share := func(k int) string { return fmt.Sprintf("%d (%s %%)", k, perCent(k, r.Runs)) }
 		p("| %s | %d | %d | %s | %s | %s |\n", name, r.Cells, r.Runs, share(r.Alarms), share(r.Right), share(r.Inconclusive))
 	}
 	_, err := fmt.Fprintf(w, "\nVersions: %v. Last trial: %s.\n", s.Versions, s.Until.Format(time.RFC3339))
 	return err
+}
+
+// perCent writes k of n, and rounds what is not all of it never to 100.
+func perCent(k, n int) string {
+	if k < n && k > n-n/100 {
+		return fmt.Sprintf("%.6g", 100*float64(k)/float64(n))
+	}
+	return fmt.Sprintf("%.3g", 100*float64(k)/float64(n))
 }

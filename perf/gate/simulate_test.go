@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf/env"
 )
 
@@ -179,7 +180,7 @@ func TestSelfcheck(t *testing.T) {
 	if err := s.WriteMarkdown(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/selfcheck.md", text.String())
+	goldenfile.Check(t, "selfcheck.md", text.String())
 
 	bare := NewSelfcheck(h, nil, time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC), 1000)
 	if text.Reset(); bare.WriteMarkdown(&text) != nil || len(bare.Simulated) != 0 || !strings.Contains(text.String(), "| none | 0 | – |") {

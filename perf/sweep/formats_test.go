@@ -5,11 +5,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,34 +14,12 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with a file of testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test -update rewrites it):\n%s", path, got)
-	}
-}
 
 // mixed is a result with a backend that is not there.
 func mixed() *sweep.Result {
@@ -61,11 +36,11 @@ func write(t *testing.T, f func(io.Writer, *sweep.Result) error, r *sweep.Result
 }
 
 func TestGolden(t *testing.T) {
-	golden(t, "sweep.md", write(t, sweep.WriteMarkdown, mixed()))
-	golden(t, "sweep.csv", write(t, sweep.WriteCSV, mixed()))
-	golden(t, "sweep.jsonl", write(t, sweep.WriteJSONL, mixed()))
-	golden(t, "sweep.bench.txt", write(t, sweep.WriteBenchmark, mixed()))
-	golden(t, "gpu.md", write(t, sweep.WriteMarkdown, sweeptest.New(4, sweeptest.Spec{GPU: true, Backends: []string{"reference", "cuda"}, Samples: 200})))
+	goldenfile.Check(t, "sweep.md", write(t, sweep.WriteMarkdown, mixed()))
+	goldenfile.Check(t, "sweep.csv", write(t, sweep.WriteCSV, mixed()))
+	goldenfile.Check(t, "sweep.jsonl", write(t, sweep.WriteJSONL, mixed()))
+	goldenfile.Check(t, "sweep.bench.txt", write(t, sweep.WriteBenchmark, mixed()))
+	goldenfile.Check(t, "gpu.md", write(t, sweep.WriteMarkdown, sweeptest.New(4, sweeptest.Spec{GPU: true, Backends: []string{"reference", "cuda"}, Samples: 200})))
 }
 
 func TestWriteErrorsAreReported(t *testing.T) {

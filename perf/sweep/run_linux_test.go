@@ -11,62 +11,24 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
-	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/measure/measuretest"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// The test binary is its own worker: with workerVariable set, it serves the reference under that name.
-const workerVariable = "APEXX_SWEEP_TEST_WORKER"
+func TestMain(m *testing.M) { measuretest.Main(m) }
 
-func TestMain(m *testing.M) {
-	name := os.Getenv(workerVariable)
-	if name == "" {
-		os.Exit(m.Run())
-	}
-	if err := worker.ServeStdio(context.Background(), alias{reference.New(), name}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(6)
-	}
-}
-
-type alias struct {
-	backends.Backend
-	name string
-}
-
-func (a alias) Name() string { return a.name }
-
-// doubled is a model that doubles numbers.
-type doubled struct{}
-
-func (doubled) Complete(_ context.Context, s measure.Shape) (*measure.Complete, error) {
-	b := graph.NewBuilder("doubled")
-	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{s.Batch}})
-	b.Output("y", b.Add1("double", graph.Binary{Fn: graph.Add}, x, x))
-	g, err := b.Build()
-	return &measure.Complete{Graph: g, Inputs: tensor.List{{Name: "x", Tensor: tensor.New(tensor.Float32, s.Batch)}}}, err
-}
-
-func side(t *testing.T) measure.Side {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(doubled{}, reference.New()), Spec: func(backend string) worker.Spec {
-		return worker.Spec{Name: backend, Command: []string{self}, Env: []string{workerVariable + "=" + backend}, Deadline: time.Minute}
-	}}
+func side() measure.Side {
+	return measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(measuretest.Models{}, reference.New()),
+		Spec: func(backend string) worker.Spec { return measuretest.Spec(backend) }}
 }
 
 func run(ctx context.Context, t *testing.T, s *sweep.Store, p sweep.Progress) error {
 	o := measure.Options{Iterations: 2, WarmupRuns: 1, WarmupBound: time.Millisecond}
-	return sweep.Run(ctx, s, side(t), measure.NewOracle(reference.New()), o, p)
+	return sweep.Run(ctx, s, side(), measure.NewOracle(reference.New()), o, p)
 }
 
 // outline is what must not depend on interruptions: every cell's state and parity, and which replicates were measured.

@@ -19,6 +19,7 @@ type Header struct {
 	Schema      string          `json:"schema"` // logSchema
 	When        time.Time       `json:"when"`
 	Version     string          `json:"version"`
+	Program     string          `json:"program_sha256"` // of the executable: builds of one commit may differ
 	Command     string          `json:"command"`
 	Environment env.Environment `json:"environment"`
 	Class       env.Class       `json:"class"`
@@ -130,6 +131,8 @@ func (h Header) fits(want Header) error {
 		return differs(fmt.Sprintf("hardware (%s, here is %s)", h.Class.ID, want.Class.ID))
 	case h.Version != want.Version || h.Environment.Commit != want.Environment.Commit:
 		return differs(fmt.Sprintf("build (%s, this is %s)", h.build(), want.build()))
+	case h.Program != want.Program:
+		return differs(fmt.Sprintf("build (of %s too, and not the same program)", h.build()))
 	}
 	return nil
 }

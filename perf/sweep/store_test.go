@@ -30,7 +30,7 @@ func plan() sweep.Plan {
 }
 
 func header() sweep.Header {
-	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Command: "apexx sweep", Plan: plan(),
+	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Program: "1a", Command: "apexx sweep", Plan: plan(),
 		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}}
 }
 
@@ -59,6 +59,7 @@ func TestStoreOfAnotherSweep(t *testing.T) {
 		"weights":      {func(h *sweep.Header) { h.Plan.Weights["nano"] = "a5" }, "it holds a sweep with other cells or settings" + other},
 		"machine":      {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "it holds a sweep with other hardware (cpu-test-2c, here is cpu-other-4c)" + other},
 		"version":      {func(h *sweep.Header) { h.Version = "v0.4.0" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.4.0 of no commit)" + other},
+		"program":      {func(h *sweep.Header) { h.Program = "1b" }, "it holds a sweep with other build (of v0.3.0 of no commit too, and not the same program)" + other},
 		"dirty commit": {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.3.0 of commit 2391b0e)" + other},
 	} {
 		dir := t.TempDir()

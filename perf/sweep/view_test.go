@@ -10,6 +10,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model/config"
+	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
@@ -69,7 +70,7 @@ func TestCPUReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw, tree := text(t, report)
-	golden(t, "view_cpu.json", raw)
+	goldenfile.Check(t, "view_cpu.json", raw)
 	samples := pooled(r, "reference/nano/fp32/512x512/b2/complete")
 	if got := at(t, tree, "metrics.infer_p50_ms"); got != samples[62]/1e6 { // 125 samples
 		t.Errorf("infer_p50_ms %v, want %v", got, samples[62]/1e6)
@@ -107,7 +108,7 @@ func pooled(r *sweep.Result, name string) []float64 {
 
 func TestGPUReport(t *testing.T) {
 	raw, tree := text(t, sweep.GPUReport(gpuResult(), view(t, backends.FP16)))
-	golden(t, "view_gpu.json", raw)
+	goldenfile.Check(t, "view_gpu.json", raw)
 	for path, want := range map[string]any{
 		"status": "ok", "environment.device": "cuda", "environment.fp8_requested": false, "environment.fp8_fallback_reason": nil,
 		"environment.effective_dtype": "fp16", "environment.runtime_caps.cuda.device_name": "NVIDIA H200",
@@ -145,7 +146,7 @@ func TestGPUReportFP8(t *testing.T) {
 func TestGPUReportSkipped(t *testing.T) {
 	r := sweeptest.New(8, sweeptest.Spec{Backends: []string{"cuda"}, Batches: []int{2}})
 	raw, tree := text(t, sweep.GPUReport(r, view(t, backends.FP32)))
-	golden(t, "view_gpu_skipped.json", raw)
+	goldenfile.Check(t, "view_gpu_skipped.json", raw)
 	for path, want := range map[string]any{"status": "skipped", "reason": "worker_not_found", "environment.device": "cpu",
 		"environment.runtime_caps.cuda.reason": "cuda_unavailable"} {
 		if got := at(t, tree, path); got != want {

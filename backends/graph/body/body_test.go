@@ -1,18 +1,14 @@
 package body
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func f32(shape ...int) graph.Type { return graph.Type{DType: tensor.Float32, Shape: shape} }
 func i64(shape ...int) graph.Type { return graph.Type{DType: tensor.Int64, Shape: shape} }
@@ -206,19 +202,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path, got := filepath.Join("testdata", file), dump(f)
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("%s differs (-update accepts it); got:\n%s", path, got)
-			}
+			goldenfile.Check(t, file, dump(f))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,27 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apex-x/apexx/internal/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got:\n%s\nwant, as in %s:\n%s", got, path, want)
-	}
-}
 
 // mustParse reads overrides over the defaults.
 func mustParse(t testing.TB, overrides ...string) Config {
@@ -51,7 +32,7 @@ func TestDefaultYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "default.yaml", string(text))
+	goldenfile.Check(t, "default.yaml", string(text))
 	if empty := mustParse(t); !reflect.DeepEqual(empty, c) {
 		t.Errorf("an empty file gives %+v, want %+v", empty, c)
 	}
@@ -197,7 +178,7 @@ func TestRejected(t *testing.T) {
 		}
 		out.WriteString("\t" + strings.ReplaceAll(err.Error(), "\n", "\n\t") + "\n")
 	}
-	golden(t, "rejected.txt", out.String())
+	goldenfile.Check(t, "rejected.txt", out.String())
 }
 
 // Files that are broken as a whole, and one with many faults at once.
@@ -227,7 +208,7 @@ func TestRejectedFiles(t *testing.T) {
 		}
 		out.WriteString(test.name + "\n\t" + strings.ReplaceAll(err.Error(), "\n", "\n\t") + "\n")
 	}
-	golden(t, "rejected_files.txt", out.String())
+	goldenfile.Check(t, "rejected_files.txt", out.String())
 }
 
 func TestOverrideRepairsTheFile(t *testing.T) {
