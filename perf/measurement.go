@@ -41,8 +41,8 @@ type Measurement struct {
 	CallsPerSample int       `json:"calls_per_sample,omitempty"`  // short calls are timed in groups; a sample is the group's time over its size
 	TimerShare     float64   `json:"timer_share,omitempty"`       // reading the clock, as a share of the median group
 
-	CompileNS       int64   `json:"compile_ns,omitempty"` // in a gate, beside the compilations of the block's other processes
-	FirstRunNS      int64   `json:"first_run_ns,omitempty"`
+	CompileNS       int64   `json:"compile_ns,omitempty"`        // in a gate, beside the compilations of the block's other processes
+	FirstRunNS      int64   `json:"first_run_ns,omitempty"`      // likewise
 	HostPeakBytes   int64   `json:"host_peak_bytes,omitempty"`   // resident memory of the process, high-water mark over the cell
 	DevicePeakBytes int64   `json:"device_peak_bytes,omitempty"` // 0 where the backend has no device
 	AllocsPerRun    float64 `json:"allocs_per_run"`              // of the worker's Go heap

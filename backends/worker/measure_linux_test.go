@@ -89,6 +89,25 @@ func TestWarmUp(t *testing.T) {
 	}
 }
 
+// TestFirstRun has a run request make the first run, which is the cold one: its time is the one that a measurement tells.
+func TestFirstRun(t *testing.T) {
+	s := serving(t, &instant{fakeSession{graph: addGraph(t, 3)}, 1})
+	h := s.sessions[1]
+	var err error
+	if h.outputs, err = createRegion(filepath.Join(t.TempDir(), "outputs"), 4096); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.outputs.close() })
+	if _, err := s.run(context.Background(), sessionRequest{Session: 1}); err != nil {
+		t.Fatal(err)
+	}
+	cold := h.firstRun
+	r, err := s.measure(context.Background(), measureRequest{Session: 1, Iterations: 1, Bound: 1})
+	if err != nil || cold <= 0 || r.(measureReply).FirstRun != cold.Nanoseconds() || r.(measureReply).Samples[0] >= float64(cold) {
+		t.Errorf("first run %v, then %+v, %v", cold, r, err)
+	}
+}
+
 // TestMeasureRequests lists the requests that a worker refuses, and failing runs.
 func TestMeasureRequests(t *testing.T) {
 	good := measureRequest{Session: 1, Iterations: 1, Bound: 1}

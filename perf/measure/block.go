@@ -27,14 +27,19 @@ const leastTurns = 8
 // Block measures cells of one backend in several fresh processes at once, none of which ever samples beside another. They take
 // turns of a slice, round after round; those whose turn it is not are stopped. With slots that read the same from both ends
 // (base, head, head, base) a drift within a round cancels, and each side runs as often right after the other as after itself.
-// All go through the cells in one order: each is compiled in all of them before the first samples it, and ends in all of them
-// before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements go to emit, whose error
+// All go through the cells in one order: each is compiled and run once in all of them, side by side, before the first samples
+// it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements go to emit, whose error
 // ends the block.
 func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
 	processes := make([]*process, len(slots))
+	all := make([]int, len(slots))
 	for i, s := range slots {
-		processes[i] = &process{side: s.Side, backend: backend, options: o}
-		defer processes[i].end()
+		processes[i], all[i] = &process{side: s.Side, backend: backend, options: o}, i
+	}
+	defer sideBySide(all, len(all), func(i int) { processes[i].end() })
+	lanes := runtime.GOMAXPROCS(0)
+	if o.Samplers[backend] != nil { // it computes on a device, and its compiler may choose kernels by timing them there
+		lanes = 1
 	}
 	for order, c := range cells {
 		var taking []int
@@ -50,9 +55,10 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 			taking = append(taking, i)
 		}
 		timings := make([]*timing, len(slots))
-		sideBySide(taking, o.Samplers[backend] != nil, func(i int) {
+		sideBySide(taking, lanes, func(i int) {
 			processes[i].resume()
 			timings[i] = processes[i].prepare(ctx, c, work[i])
+			timings[i].firstRun(ctx)
 			processes[i].pause()
 		})
 		got := make([]perf.Measurement, len(slots))
@@ -78,14 +84,9 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 	return nil
 }
 
-// sideBySide runs do for every slot, on as many cores as there are. Compilers that may choose their kernels by timing them on a
-// device need it for themselves: those run one by one.
-func sideBySide(slots []int, onDevice bool, do func(slot int)) {
-	workers := runtime.GOMAXPROCS(0)
-	if onDevice {
-		workers = 1
-	}
-	free := make(chan struct{}, workers)
+// sideBySide runs do for every slot, several at a time.
+func sideBySide(slots []int, lanes int, do func(slot int)) {
+	free := make(chan struct{}, max(lanes, 1))
 	var all sync.WaitGroup
 	for _, i := range slots {
 		free <- struct{}{}
