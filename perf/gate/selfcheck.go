@@ -24,7 +24,7 @@ type SelfcheckHeader struct {
 // Selfcheck is what the trials of a machine say of the gate's error rates there.
 type Selfcheck struct {
 	SelfcheckHeader
-	Until     time.Time `json:"until"` // of the last trial, UTC
+	Until     time.Time `json:"until"` // when the trials were summed up, UTC
 	Versions  []string  `json:"versions"`
 	Tallies   []Tally   `json:"tallies"`
 	Noise     Noise     `json:"noise"`
@@ -90,7 +90,7 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 		share := func(k int) string { return fmt.Sprintf("%d (%s %%)", k, perCent(k, r.Runs)) }
 		p("| %s | %d | %d | %s | %s | %s |\n", name, r.Cells, r.Runs, share(r.Alarms), share(r.Right), share(r.Inconclusive))
 	}
-	_, err := fmt.Fprintf(w, "\nVersions: %v. Last trial: %s.\n", s.Versions, s.Until.Format(time.RFC3339))
+	_, err := fmt.Fprintf(w, "\nVersions: %v. Summed up: %s.\n", s.Versions, s.Until.Format(time.RFC3339))
 	return err
 }
 
