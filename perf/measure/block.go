@@ -28,8 +28,8 @@ const leastTurns = 8
 // turns of a slice, round after round; those whose turn it is not are stopped. With slots that read the same from both ends
 // (base, head, head, base) a drift within a round cancels, and each side runs as often right after the other as after itself.
 // All go through the cells in one order: each is compiled and run once in all of them, side by side, before the first samples
-// it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements go to emit, whose error
-// ends the block.
+// it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements
+// go to emit, whose error ends the block.
 func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
 	processes := make([]*process, len(slots))
 	all := make([]int, len(slots))
