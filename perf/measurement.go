@@ -40,6 +40,7 @@ type Measurement struct {
 	DeviceSamples  []float64 `json:"device_samples_ns,omitempty"` // the backend's own events, where it has them
 	CallsPerSample int       `json:"calls_per_sample,omitempty"`  // short calls are timed in groups; a sample is the group's time over its size
 	TimerShare     float64   `json:"timer_share,omitempty"`       // reading the clock, as a share of the median group
+	BoundNS        int64     `json:"bound_ns,omitempty"`          // what the samples were to take together, where a gate cut that to keep to its time
 
 	CompileNS       int64   `json:"compile_ns,omitempty"`        // in a gate, beside the compilations of the block's other processes
 	FirstRunNS      int64   `json:"first_run_ns,omitempty"`      // likewise

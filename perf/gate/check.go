@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -160,6 +161,9 @@ func checkSamples(m perf.Measurement, p Policy) error {
 	if len(m.Samples) == 0 {
 		return errors.New("it has no samples")
 	}
+	if m.BoundNS < 0 || m.BoundNS >= p.BoundNS && m.BoundNS > 0 {
+		return fmt.Errorf("its samples were cut to %d ns, of %d", m.BoundNS, p.BoundNS)
+	}
 	if n := len(m.DeviceSamples); n > 0 && n != len(m.Samples) {
 		return fmt.Errorf("it has %d samples of the host's clock and %d of the device's", len(m.Samples), n)
 	}
@@ -176,7 +180,7 @@ func checkSamples(m perf.Measurement, p Policy) error {
 
 // checkUnits compares the samples with what else is known of the time that was spent, so that milliseconds or microseconds do
 // not read as a build that became a thousand times faster. Sampling goes on until there are Policy.Iterations or until they
-// took Policy.BoundNS; the share of reading the clock, which takes a nanosecond at least, is of the median; and no run takes
+// took Policy.BoundNS, or what that was cut to; the share of reading the clock, which takes a nanosecond at least, is of the median; and no run takes
 // much longer than the first, cold one. (How much longer the first may take is not known: it may load a device's program.)
 func checkUnits(m perf.Measurement, p Policy) error {
 	o := p.options().Filled()
@@ -185,7 +189,7 @@ func checkUnits(m perf.Measurement, p Policy) error {
 	for _, ns := range m.Samples {
 		spent += ns * calls
 	}
-	middle, least, bound := median(perf.Measurement{Samples: m.Samples}), slices.Min(m.Samples), float64(o.Bound.Nanoseconds())
+	middle, least, bound := median(perf.Measurement{Samples: m.Samples}), slices.Min(m.Samples), float64(cmp.Or(m.BoundNS, o.Bound.Nanoseconds()))
 	switch {
 	case len(m.Samples) > o.Iterations:
 		return fmt.Errorf("it has %d samples, and sampling ends at %d", len(m.Samples), o.Iterations)

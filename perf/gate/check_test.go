@@ -85,6 +85,8 @@ func TestCheck(t *testing.T) {
 		"all in ps":              {func(r *Record) { scale(r.Screen, 1e3); scale(r.Confirm, 1e3) }, "other units"},
 		"one sample, in ps":      {func(r *Record) { r.Screen[0].Samples = []float64{3e9} }, "the first run took"},
 		"a sample too many":      {func(r *Record) { r.Screen[0].Samples = []float64{1e6, 1e6, 1e6, 1e6} }, "4 samples, and sampling ends at 3"},
+		"cut to more":            {func(r *Record) { r.Screen[0].BoundNS = r.Policy.BoundNS }, "its samples were cut to"},
+		"cut to less than none":  {func(r *Record) { r.Screen[0].BoundNS = -1 }, "its samples were cut to -1 ns"},
 		"half a device":          {func(r *Record) { r.Screen[0].DeviceSamples = []float64{1e6, 1e6} }, "2 of the device's"},
 		"a device in ps":         {func(r *Record) { r.Screen[0].DeviceSamples = []float64{2e10, 2e10, 2e10} }, "the device's samples reach"},
 	} {
@@ -128,6 +130,8 @@ func TestCheckUnits(t *testing.T) {
 		"the same in µs, by the clock's share":    {perf.Measurement{Samples: many(200, 1e3), TimerShare: 5e-5}, false},
 		"groups of 20 runs of 1 µs":               {perf.Measurement{Samples: many(200, 1e3), CallsPerSample: 20, TimerShare: 2.5e-3}, true},
 		"the same in ms, by their size":           {perf.Measurement{Samples: many(200, 1e-3), CallsPerSample: 20, TimerShare: 2.5e-3}, false},
+		"20 samples of 5 ms, cut to a quarter":    {perf.Measurement{Samples: many(20, 5e6), BoundNS: 1e8}, true},
+		"80 samples of 5 ms, cut to a twelfth":    {perf.Measurement{Samples: many(80, 5e6), BoundNS: 3e7}, false},
 		"one run of a minute":                     {perf.Measurement{Samples: many(1, 6e10), FirstRunNS: 7e10}, true},
 		"a device whose program took a second":    {perf.Measurement{Samples: many(200, 2e4), DeviceSamples: many(200, 1.5e4), FirstRunNS: 1e9}, true},
 		"a device in µs beside a host in ns":      {perf.Measurement{Samples: many(200, 2e5), DeviceSamples: many(200, 2e9)}, false},

@@ -180,6 +180,9 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	onTurn := func(i int) { passes[i] = append(passes[i], timeWorkload()) }
 	err := measure.Block(ctx, processes, backend, cells, s.options, onTurn, func(i int, m perf.Measurement) error {
 		m.Replicate, m.Block, m.Control = i, block, slots[i].control
+		if bound := s.options.Bound.Nanoseconds(); m.State == perf.Measured && bound < s.record.Policy.BoundNS {
+			m.BoundNS = bound
+		}
 		emit(m)
 		return nil
 	})

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -252,7 +253,8 @@ func TestPaced(t *testing.T) {
 	}
 }
 
-// TestConfirmTime confirms a slowed cell within no time at all: all blocks are measured, by fewer samples after the first.
+// TestConfirmTime confirms a slowed cell within no time at all: all blocks are measured, and all after the first end by a quarter
+// of the samples' time. Every sample but the last, which ends them, lies within it.
 func TestConfirmTime(t *testing.T) {
 	r, _ := runnerOf(t, worker.InjectVariable+"=slow=900@ort/nano/fp32/256x128/b1/complete")
 	rec := shortRecord(cellsNamed(2))
@@ -263,17 +265,22 @@ func TestConfirmTime(t *testing.T) {
 	if err := rec.Check(); err != nil {
 		t.Error(err)
 	}
-	spent := map[bool]float64{} // per measurement, by whether it is of the first block
-	for _, m := range rec.Confirm {
-		n := 4.0
-		if m.Block > 0 {
-			n *= float64(rec.Policy.ConfirmBlocks - 1)
+	if len(rec.Confirm) != 4*rec.Policy.ConfirmBlocks {
+		t.Fatalf("%d measurements, want 4 in each of %d blocks", len(rec.Confirm), rec.Policy.ConfirmBlocks)
+	}
+	cut := func(m perf.Measurement, to int64) {
+		bound, spent := cmp.Or(to, rec.Policy.BoundNS), 0.0
+		for _, ns := range m.Samples[:len(m.Samples)-1] {
+			spent += ns * float64(m.CallsPerSample)
 		}
-		for _, ns := range m.Samples {
-			spent[m.Block == 0] += ns * float64(m.CallsPerSample) / n
+		if m.BoundNS != to || spent > float64(bound) {
+			t.Errorf("block %d: the samples were cut to %d ns, want %d; all but the last took %.3g ns", m.Block, m.BoundNS, to, spent)
 		}
 	}
-	if len(rec.Confirm) != 4*rec.Policy.ConfirmBlocks || spent[false] > spent[true]/2 || spent[false] < spent[true]/8 {
-		t.Errorf("%d measurements; %.3g ns of samples in the first block, then %.3g: want about a quarter", len(rec.Confirm), spent[true], spent[false])
+	for _, m := range slices.Concat(rec.Screen, rec.Confirm[:4]) {
+		cut(m, 0)
+	}
+	for _, m := range rec.Confirm[4:] {
+		cut(m, 1e6)
 	}
 }
