@@ -20,7 +20,9 @@ type MeasureOptions struct {
 	WarmupRuns  int           // untimed runs before the first sample, at most this many
 	WarmupBound time.Duration // … and at most this long, after the first of them
 	Iterations  int           // samples, at most; from 1 to MaxSamples
-	Bound       time.Duration // of all samples together, the time of Between not counted: none begins when this is spent, no group one of which less than half would fit
+	// CallsPerSample is the number of runs of a sample, where it is known: the warm-up need not find it then. 0 lets the worker choose.
+	CallsPerSample int
+	Bound          time.Duration // of all samples together, the time of Between not counted: none begins when this is spent, no group one of which less than half would fit
 	// Requests times single run requests, as against a worker of protocol 1.0, which has no measure request. Two sides that are
 	// compared have to be timed in one way.
 	Requests bool
@@ -99,7 +101,8 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 		return nil, err
 	}
 	m := &Measured{Clock: ClockWorker}
-	req := measureRequest{Session: s.id, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound.Nanoseconds(), Iterations: o.Iterations, Bound: o.Bound.Nanoseconds()}
+	req := measureRequest{Session: s.id, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound.Nanoseconds(), Iterations: o.Iterations, Bound: o.Bound.Nanoseconds(),
+		CallsPerSample: o.CallsPerSample}
 	left := o
 	for first := true; left.Iterations > 0 && left.Bound > 0; first = false {
 		if o.Between != nil {

@@ -80,7 +80,7 @@ type Policy struct {
 	MaxResolution float64 `json:"max_resolution"` // the run is inconclusive when even a slowdown of this size could be missed
 	Iterations    int     `json:"iterations"`
 	BoundNS       int64   `json:"bound_ns"`
-	ConfirmNS     int64   `json:"confirm_ns,omitempty"` // what the confirmation should take; to keep to it, blocks cut bound_ns down, to a quarter at most. 0: no limit
+	ConfirmNS     int64   `json:"confirm_ns,omitempty"` // what the confirmation should take; to keep to it, blocks cut bound_ns down, to a quarter at most, and runs longer than that lose the warm-up after the first. 0: no limit
 	Seed          uint64  `json:"seed"`
 	Threads       int     `json:"threads"`
 }

@@ -147,6 +147,9 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 		if s.within > 0 && block+1 < s.blocks {
 			left := (s.within - time.Since(start)) / time.Duration(s.blocks-block-1)
 			s.options.Bound = paced(s.options.Bound, full, time.Since(begin), left, 4*len(s.cells))
+			if s.options.Long = nil; s.options.Bound < full {
+				s.options.Long = long((*into)[len(*into)-total/s.blocks:], s.options.Bound)
+			}
 		}
 	}
 	return nil
@@ -157,6 +160,20 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 // would be timed by too little for the time that their compilation and first runs take anyway.
 func paced(bound, full, took, left time.Duration, samplings int) time.Duration {
 	return min(max(bound+(left-took)/time.Duration(samplings), full/4), full)
+}
+
+// long finds the cells of a block of which no process took less than the bound for a run. To warm such a cell up by more than
+// its first run would cost as much as its only sample.
+func long(block []perf.Measurement, bound time.Duration) map[perf.Cell]bool {
+	of := map[perf.Cell]bool{}
+	for _, m := range block {
+		is := m.State == perf.Measured && m.CallsPerSample == 1 && slices.Min(m.Samples) > float64(bound)
+		if before, known := of[m.Cell]; known {
+			is = is && before
+		}
+		of[m.Cell] = is
+	}
+	return of
 }
 
 // block measures the cells of one backend in a block. The fixed workload runs before every turn of a process.

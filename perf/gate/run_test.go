@@ -253,6 +253,23 @@ func TestPaced(t *testing.T) {
 	}
 }
 
+// TestLong finds the cells of which every process took more than the bound for every run.
+func TestLong(t *testing.T) {
+	c := cellsNamed(5)
+	m := func(cell perf.Cell, calls int, ns ...float64) perf.Measurement {
+		return perf.Measurement{Cell: cell, State: perf.Measured, CallsPerSample: calls, Samples: ns}
+	}
+	got := long([]perf.Measurement{
+		m(c[0], 1, 120e6), m(c[1], 1, 120e6), m(c[2], 1, 99e6, 120e6), m(c[3], 8, 120e6), {Cell: c[4], State: perf.Crashed},
+		m(c[0], 1, 101e6, 130e6), m(c[1], 1, 90e6), m(c[2], 1, 120e6), m(c[3], 8, 120e6), m(c[4], 1, 120e6),
+	}, 100*time.Millisecond)
+	for i, want := range []bool{true, false, false, false, false} {
+		if got[c[i]] != want {
+			t.Errorf("cell %d: %t, want %t", i, got[c[i]], want)
+		}
+	}
+}
+
 // TestConfirmTime confirms a slowed cell within no time at all: all blocks are measured, and all after the first end by a quarter
 // of the samples' time. Every sample but the last, which ends them, lies within it.
 func TestConfirmTime(t *testing.T) {

@@ -18,6 +18,7 @@ type Options struct {
 	Bound       time.Duration                // of the samples; 0 means 0.4 s
 	WarmupRuns  int                          // at most, the first run included; 0 means 10
 	WarmupBound time.Duration                // after the first run; 0 means an eighth of Bound
+	Long        map[perf.Cell]bool           // of which one run is known to take longer than Bound: that is their sample, right after the first run
 	Threads     int                          // 0 leaves the worker its own choice, GOMAXPROCS
 	Extra       map[string]map[string]string // options by backend
 	Samplers    map[string]Sampler           // by backend: what watches the devices that it computes on
@@ -188,6 +189,9 @@ func (t *timing) sample(ctx context.Context, yield func()) error {
 	p, m := t.process, &t.m
 	wo := p.options.worker()
 	wo.Requests = p.side.Requests
+	if p.options.Long[m.Cell] {
+		wo.WarmupRuns, wo.CallsPerSample = 0, 1
+	}
 	if s := p.options.Samplers[p.backend]; s != nil || yield != nil {
 		wo.BetweenEvery = sampleEvery
 		if yield != nil {

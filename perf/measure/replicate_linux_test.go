@@ -148,6 +148,21 @@ func TestReplicateRequests(t *testing.T) {
 	}
 }
 
+// TestReplicateLong takes another's word for it that a run is too long for a second one before its sample. This one is not, and
+// would be timed in groups.
+func TestReplicateLong(t *testing.T) {
+	o := Options{Iterations: 1, Long: map[perf.Cell]bool{cell(2): true}}
+	err := Replicate(context.Background(), sideOf(t, ""), "reference", []perf.Cell{cell(1), cell(2)}, o, func(m perf.Measurement) error {
+		if m.State != perf.Measured || (m.CallsPerSample == 1) != (m.Cell == cell(2)) {
+			t.Errorf("%+v", m)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestReplicateUnavailable(t *testing.T) {
 	side := sideOf(t, "")
 	side.Spec = func(name string) worker.Spec {
