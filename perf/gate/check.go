@@ -161,8 +161,8 @@ func checkSamples(m perf.Measurement, p Policy) error {
 	if len(m.Samples) == 0 {
 		return errors.New("it has no samples")
 	}
-	if m.BoundNS < 0 || m.BoundNS >= p.BoundNS && m.BoundNS > 0 {
-		return fmt.Errorf("its samples were cut to %d ns, of %d", m.BoundNS, p.BoundNS)
+	if full := p.options().Filled().Bound.Nanoseconds(); m.BoundNS < 0 || m.BoundNS >= full {
+		return fmt.Errorf("its samples were cut to %d ns, of %d", m.BoundNS, full)
 	}
 	if n := len(m.DeviceSamples); n > 0 && n != len(m.Samples) {
 		return fmt.Errorf("it has %d samples of the host's clock and %d of the device's", len(m.Samples), n)

@@ -28,14 +28,16 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 		return err
 	}
 	cells := holding(rec)
-	o := r.options(rec.Policy).Filled()
+	o := r.options(rec.Policy)
+	o.Bound = o.Filled().Bound
 	s := stage{runner: r, record: rec, name: Screen, cells: cells, control: rec.Policy.controlled(cells), blocks: rec.Policy.ScreenBlocks, options: o}
 	if err := s.run(ctx, &rec.Screen); err != nil {
 		return err
 	}
 	if worst := Candidates(rec); len(worst) > 0 {
-		s = stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: time.Duration(rec.Policy.ConfirmNS)}
-		if err := s.run(ctx, &rec.Confirm); err != nil {
+		c := stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: time.Duration(rec.Policy.ConfirmNS)}
+		c.pace(s.last, s.took, c.within/time.Duration(c.blocks))
+		if err := c.run(ctx, &rec.Confirm); err != nil {
 			return err
 		}
 	}
@@ -126,17 +128,23 @@ type stage struct {
 	blocks  int
 	options measure.Options // their bound is that of the next block
 	within  time.Duration   // what the stage should take; 0 if that does not matter
+
+	last []perf.Measurement          // of the latest block
+	took map[perf.Cell]time.Duration // … and what each cell of it took, by the clock on the wall
 }
 
 func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 	total := s.blocks * (4*len(s.cells) + 2*len(s.control))
-	done := 0
-	full, start := s.options.Bound, time.Now()
+	done, start := 0, time.Now()
 	for block := range s.blocks {
-		begin := time.Now()
+		s.last, s.took = nil, map[perf.Cell]time.Duration{}
 		for _, b := range perf.Backends(s.cells) {
+			mark := time.Now()
 			err := s.block(ctx, block, b, func(m perf.Measurement) {
-				*into = append(*into, m)
+				*into, s.last = append(*into, m), append(s.last, m)
+				now := time.Now()
+				s.took[m.Cell] += now.Sub(mark) // the first of a cell's measurements comes when all of them are there
+				mark = now
 				done++
 				s.runner.progress(string(s.name), done, total)
 			})
@@ -144,16 +152,31 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 				return err
 			}
 		}
-		if s.within > 0 && block+1 < s.blocks {
-			left := (s.within - time.Since(start)) / time.Duration(s.blocks-block-1)
-			s.options.Bound = paced(s.options.Bound, full, time.Since(begin), left, 4*len(s.cells))
-			if s.options.Long = nil; s.options.Bound < full {
-				s.options.Long = long((*into)[len(*into)-total/s.blocks:], s.options.Bound)
-			}
+		if block+1 < s.blocks {
+			s.pace(s.last, s.took, (s.within-time.Since(start))/time.Duration(s.blocks-block-1))
 		}
 	}
 	return nil
 }
+
+// pace sets how long the next block samples each cell, from what a block took before and the time there is for it.
+func (s *stage) pace(block []perf.Measurement, took map[perf.Cell]time.Duration, left time.Duration) {
+	if s.within == 0 {
+		return
+	}
+	sum := time.Duration(0)
+	for _, c := range s.cells {
+		sum += took[c]
+	}
+	full, o := s.full(), &s.options
+	o.Bound, o.Long = paced(o.Bound, full, sum, left, 4*len(s.cells)), nil
+	if o.Bound < full {
+		o.Long = long(block, o.Bound)
+	}
+}
+
+// full is the bound of samples that is not cut.
+func (s *stage) full() time.Duration { return s.runner.options(s.record.Policy).Filled().Bound }
 
 // paced returns the bound of the next block's samples, so that it takes as long as is left for it: what the block before took
 // above or below that is spread over the samplings of a block. Between a quarter of the full bound and all of it: below, cells
@@ -197,8 +220,8 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	onTurn := func(i int) { passes[i] = append(passes[i], timeWorkload()) }
 	err := measure.Block(ctx, processes, backend, cells, s.options, onTurn, func(i int, m perf.Measurement) error {
 		m.Replicate, m.Block, m.Control = i, block, slots[i].control
-		if bound := s.options.Bound.Nanoseconds(); m.State == perf.Measured && bound < s.record.Policy.BoundNS {
-			m.BoundNS = bound
+		if bound := s.options.Bound; m.State == perf.Measured && bound < s.full() {
+			m.BoundNS = bound.Nanoseconds()
 		}
 		emit(m)
 		return nil
