@@ -11,8 +11,8 @@ import (
 )
 
 // TrendTable writes a history for a terminal. For every class of machines there is a row per metric with its first and last value,
-// the last against the last release (of times) and its change points; then one line for each change point, and what the ratchet
-// says. Rows are never cut: a terminal wraps them.
+// the last against the last release (of times) and its change points; then one line for each change point, how many would be found
+// by chance, and what the ratchet says. Rows are never cut: a terminal wraps them.
 func TrendTable(w io.Writer, report *trend.Report, opt TableOptions) error {
 	t := &table{opt: opt}
 	for i := range report.Classes {
@@ -38,10 +38,18 @@ func (t *table) trendClass(c *trend.Class) {
 			againstRelease(c, s.Metric), strconv.Itoa(len(s.Changes))})
 	}
 	t.aligned(rows)
+	tested, found := 0, 0
 	for i := range c.Series {
+		if len(c.Series[i].Values) >= 2*trend.MinSegment {
+			tested++
+		}
 		for _, change := range c.Series[i].Changes {
 			t.out.WriteString(t.paint(33, "change") + " " + ChangeText(&c.Series[i], change) + "\n")
+			found++
 		}
+	}
+	if found > 0 { // each series has a test of its own
+		fmt.Fprintf(&t.out, "%s tested at p ≤ %g each: chance alone divides about %.2g\n", howMany(tested, "metric"), trend.Significance, trend.Significance*float64(tested))
 	}
 	t.ratchet(&c.Ratchet)
 }

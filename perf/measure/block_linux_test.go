@@ -3,6 +3,8 @@ package measure
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,57 @@ func TestBlock(t *testing.T) {
 		if turns[i] < 2 {
 			t.Errorf("slot %d had %d turns", i, turns[i])
 		}
+	}
+}
+
+// shared counts the files that this process shares with workers: those that it has mapped and those that it has open.
+func shared(t *testing.T) (n int) {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := strings.Split(string(maps), "\n")
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		to, _ := os.Readlink("/proc/self/fd/" + f.Name()) // the folder's own is closed by now
+		list = append(list, to)
+	}
+	for _, line := range list {
+		if strings.Contains(line, "/inputs (deleted)") || strings.Contains(line, "/outputs (deleted)") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNothingStaysShared looks for what sessions share with workers when their processes are over: a self-check starts thousands.
+func TestNothingStaysShared(t *testing.T) {
+	o := Options{Iterations: 3, Bound: 5 * time.Millisecond}
+	cells := []perf.Cell{cell(1), cell(2)}
+	during := 0
+	emit := func(int, perf.Measurement) error {
+		during = max(during, shared(t))
+		return nil
+	}
+	for _, faults := range []string{"", "kill@2", "error@2", "exit@1"} {
+		slots := []Slot{{sideOf(t, faults), cells}, {sideOf(t, faults), cells}}
+		if err := Block(context.Background(), slots, "reference", cells, o, nil, emit); err != nil {
+			t.Fatal(err)
+		}
+		err := Replicate(context.Background(), sideOf(t, faults), "reference", cells, o, func(m perf.Measurement) error { return emit(0, m) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := shared(t); n > 0 {
+			t.Errorf("faults %q: %d files are still shared", faults, n)
+		}
+	}
+	if during == 0 {
+		t.Error("no file was found while processes ran")
 	}
 }
 

@@ -101,11 +101,15 @@ type process struct {
 	session backends.Session // of the cell at hand or the one before; nil if there is none
 }
 
+// end ends the worker, and then the session, which costs no request any more but holds the memory that both ends share.
 func (p *process) end() {
 	if p.worker != nil {
 		p.worker.Close()
-		p.worker, p.session = nil, nil
 	}
+	if p.session != nil {
+		p.session.Close()
+	}
+	p.worker, p.session = nil, nil
 }
 
 // pause stops the worker until resume; both do nothing where there is none.
