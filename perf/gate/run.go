@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -35,7 +36,8 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 		return err
 	}
 	if worst := Candidates(rec); len(worst) > 0 {
-		c := stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: time.Duration(rec.Policy.ConfirmNS)}
+		within := time.Duration(math.Ceil(float64(rec.Policy.ConfirmNS) * aim)) // 0 stays 0: no limit
+		c := stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: within}
 		c.pace(s.last, s.took, c.within/time.Duration(c.blocks))
 		if err := c.run(ctx, &rec.Confirm); err != nil {
 			return err
@@ -44,6 +46,9 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 	rec.Verdict = Judge(rec)
 	return nil
 }
+
+// aim is the share of its time that a confirmation is paced to: what the last block takes too long cannot be made up for.
+const aim = 0.97
 
 // parity runs a witness of every cell on the head, and one on the base of every cell that the head does not support: a build
 // that lost a backend must not pass as one that never had it.
