@@ -1,4 +1,4 @@
-package measure
+package measure_test
 
 import (
 	"context"
@@ -9,22 +9,23 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
 )
 
 // TestBlock measures two builds, one of which fails on some cells, and a control on one cell alone.
 func TestBlock(t *testing.T) {
 	cells := []perf.Cell{cell(1), cell(2), cell(3)}
-	base, head := sideOf(t, ""), sideOf(t, "kill@2")
+	base, head := sideOf(""), sideOf("kill@2")
 	base.Arm = perf.Base
-	slots := []Slot{{base, cells}, {head, cells}, {base, cells[2:]}, {head, cells}, {base, cells}}
+	slots := []measure.Slot{{base, cells}, {head, cells}, {base, cells[2:]}, {head, cells}, {base, cells}}
 	turns := map[int]int{}
 	type result struct {
 		slot int
 		cell perf.Cell
 	}
 	got := map[result]perf.Measurement{}
-	o := Options{Iterations: 50, Bound: 60 * time.Millisecond, WarmupBound: time.Millisecond}
-	err := Block(context.Background(), slots, "reference", cells, o, func(i int) { turns[i]++ }, func(i int, m perf.Measurement) error {
+	o := measure.Options{Iterations: 50, Bound: 60 * time.Millisecond, WarmupBound: time.Millisecond}
+	err := measure.Block(context.Background(), slots, "reference", cells, o, func(i int) { turns[i]++ }, func(i int, m perf.Measurement) error {
 		got[result{i, m.Cell}] = m
 		return nil
 	})
@@ -73,7 +74,7 @@ func shared(t *testing.T) (n int) {
 
 // TestNothingStaysShared looks for what sessions share with workers when their processes are over: a self-check starts thousands.
 func TestNothingStaysShared(t *testing.T) {
-	o := Options{Iterations: 3, Bound: 5 * time.Millisecond}
+	o := measure.Options{Iterations: 3, Bound: 5 * time.Millisecond}
 	cells := []perf.Cell{cell(1), cell(2)}
 	during := 0
 	emit := func(int, perf.Measurement) error {
@@ -81,11 +82,11 @@ func TestNothingStaysShared(t *testing.T) {
 		return nil
 	}
 	for _, faults := range []string{"", "kill@2", "error@2", "exit@1"} {
-		slots := []Slot{{sideOf(t, faults), cells}, {sideOf(t, faults), cells}}
-		if err := Block(context.Background(), slots, "reference", cells, o, nil, emit); err != nil {
+		slots := []measure.Slot{{sideOf(faults), cells}, {sideOf(faults), cells}}
+		if err := measure.Block(context.Background(), slots, "reference", cells, o, nil, emit); err != nil {
 			t.Fatal(err)
 		}
-		err := Replicate(context.Background(), sideOf(t, faults), "reference", cells, o, func(m perf.Measurement) error { return emit(0, m) })
+		err := measure.Replicate(context.Background(), sideOf(faults), "reference", cells, o, func(m perf.Measurement) error { return emit(0, m) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,17 +102,17 @@ func TestNothingStaysShared(t *testing.T) {
 // TestBlockStops ends a block by the error of its consumer and by its context, with workers that are paused at that time.
 func TestBlockStops(t *testing.T) {
 	cells := []perf.Cell{cell(1), cell(2)}
-	slots := []Slot{{sideOf(t, ""), cells}, {sideOf(t, ""), cells}}
+	slots := []measure.Slot{{sideOf(""), cells}, {sideOf(""), cells}}
 	stop := errors.New("stop")
-	o := Options{Iterations: 10, Bound: 50 * time.Millisecond}
-	err := Block(context.Background(), slots, "reference", cells, o, nil, func(int, perf.Measurement) error { return stop })
+	o := measure.Options{Iterations: 10, Bound: 50 * time.Millisecond}
+	err := measure.Block(context.Background(), slots, "reference", cells, o, nil, func(int, perf.Measurement) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Errorf("consumer: %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	turns := 0
 	begin := time.Now()
-	err = Block(ctx, slots, "reference", cells, o, func(int) {
+	err = measure.Block(ctx, slots, "reference", cells, o, func(int) {
 		if turns++; turns == 3 {
 			cancel(stop)
 		}
@@ -122,10 +123,10 @@ func TestBlockStops(t *testing.T) {
 	if !errors.Is(err, stop) || time.Since(begin) > 10*time.Second {
 		t.Errorf("context: %v after %v", err, time.Since(begin))
 	}
-	slots[0].Side.Workloads = NewWorkloads(doubled{}, nil)
+	slots[0].Side.Workloads = measure.NewWorkloads(models{}, nil)
 	broken := cell(1)
 	broken.Profile = "broken"
-	if err := Block(context.Background(), []Slot{{sideOf(t, ""), []perf.Cell{broken}}}, "reference", []perf.Cell{broken}, o, nil, nil); err == nil {
+	if err := measure.Block(context.Background(), []measure.Slot{{sideOf(""), []perf.Cell{broken}}}, "reference", []perf.Cell{broken}, o, nil, nil); err == nil {
 		t.Error("a model that cannot be made went unnoticed")
 	}
 }

@@ -1,4 +1,4 @@
-package measure
+package measure_test
 
 import (
 	"context"
@@ -13,24 +13,17 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
-	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/measure/measuretest"
 )
 
-// The test binary is its own worker: with faultVariable set, it serves the reference, with the faults that the variable lists as
-// FAULT@BATCH: what happens when a cell of that batch is compiled.
+// faultVariable lists the faults of a worker as FAULT@BATCH: what happens when a cell of that batch is compiled.
 const faultVariable = "APEXX_MEASURE_TEST_FAULTS"
 
 func TestMain(m *testing.M) {
-	faults, set := os.LookupEnv(faultVariable)
-	if !set {
-		os.Exit(m.Run())
-	}
-	if err := worker.ServeStdio(context.Background(), faulty{reference.New(), faults}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(6)
-	}
+	measuretest.Main(m, func(b backends.Backend) backends.Backend { return faulty{b, os.Getenv(faultVariable)} })
 }
 
 type faulty struct {
@@ -61,28 +54,21 @@ func (f faulty) Compile(ctx context.Context, g *graph.Graph, o backends.Options)
 	return f.Backend.Compile(ctx, g, o)
 }
 
-// doubled is a model that doubles numbers.
-type doubled struct{}
+// models lack the profile "broken".
+type models struct{ measuretest.Models }
 
-func (doubled) Complete(_ context.Context, s Shape) (*Complete, error) {
+func (m models) Complete(ctx context.Context, s measure.Shape) (*measure.Complete, error) {
 	if s.Profile == "broken" {
 		return nil, errors.New("no such model")
 	}
-	b := graph.NewBuilder("doubled")
-	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{s.Batch}})
-	b.Output("y", b.Add1("double", graph.Binary{Fn: graph.Add}, x, x))
-	g, err := b.Build()
-	return &Complete{Graph: g, Inputs: tensor.List{{Name: "x", Tensor: tensor.New(tensor.Float32, s.Batch)}}}, err
+	return m.Models.Complete(ctx, s)
 }
 
-func sideOf(t *testing.T, faults string) Side {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Side{Arm: perf.Head, Workloads: NewWorkloads(doubled{}, reference.New()), Spec: func(backend string) worker.Spec {
-		return worker.Spec{Name: backend, Command: []string{self}, Env: []string{faultVariable + "=" + faults}, Deadline: 2 * time.Second}
+func sideOf(faults string) measure.Side {
+	return measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(models{}, reference.New()), Spec: func(backend string) worker.Spec {
+		spec := measuretest.Spec(backend, faultVariable+"="+faults)
+		spec.Deadline = 2 * time.Second
+		return spec
 	}}
 }
 
@@ -109,9 +95,9 @@ func TestReplicate(t *testing.T) {
 		cells = append(cells, cell(n))
 	}
 	s := &sampler{}
-	o := Options{Iterations: 5, Bound: time.Second, WarmupRuns: 2, WarmupBound: time.Millisecond, Samplers: map[string]Sampler{"reference": s}}
+	o := measure.Options{Iterations: 5, Bound: time.Second, WarmupRuns: 2, WarmupBound: time.Millisecond, Samplers: map[string]measure.Sampler{"reference": s}}
 	var got []perf.Measurement
-	err := Replicate(context.Background(), sideOf(t, "kill@2 error@4 hang@5 exit@6 unavailable@7"), "reference", cells, o, func(m perf.Measurement) error {
+	err := measure.Replicate(context.Background(), sideOf("kill@2 error@4 hang@5 exit@6 unavailable@7"), "reference", cells, o, func(m perf.Measurement) error {
 		got = append(got, m)
 		return nil
 	})
@@ -135,9 +121,9 @@ func TestReplicate(t *testing.T) {
 
 // TestReplicateRequests times a side by requests because the other side needs it.
 func TestReplicateRequests(t *testing.T) {
-	side := sideOf(t, "")
+	side := sideOf("")
 	side.Requests = true
-	err := Replicate(context.Background(), side, "reference", []perf.Cell{cell(1)}, Options{Iterations: 3}, func(m perf.Measurement) error {
+	err := measure.Replicate(context.Background(), side, "reference", []perf.Cell{cell(1)}, measure.Options{Iterations: 3}, func(m perf.Measurement) error {
 		if m.Clock != worker.ClockTiming || len(m.Samples) != 3 {
 			t.Errorf("%+v", m)
 		}
@@ -151,8 +137,8 @@ func TestReplicateRequests(t *testing.T) {
 // TestReplicateLong takes another's word for it that a run is too long for a second one before its sample. This one is not, and
 // would be timed in groups.
 func TestReplicateLong(t *testing.T) {
-	o := Options{Iterations: 1, Long: map[perf.Cell]bool{cell(2): true}}
-	err := Replicate(context.Background(), sideOf(t, ""), "reference", []perf.Cell{cell(1), cell(2)}, o, func(m perf.Measurement) error {
+	o := measure.Options{Iterations: 1, Long: map[perf.Cell]bool{cell(2): true}}
+	err := measure.Replicate(context.Background(), sideOf(""), "reference", []perf.Cell{cell(1), cell(2)}, o, func(m perf.Measurement) error {
 		if m.State != perf.Measured || (m.CallsPerSample == 1) != (m.Cell == cell(2)) {
 			t.Errorf("%+v", m)
 		}
@@ -164,7 +150,7 @@ func TestReplicateLong(t *testing.T) {
 }
 
 func TestReplicateUnavailable(t *testing.T) {
-	side := sideOf(t, "")
+	side := sideOf("")
 	side.Spec = func(name string) worker.Spec {
 		return worker.Spec{Name: name, Command: []string{"/nonexistent/apexx-cuda"}}
 	}
@@ -176,7 +162,7 @@ func TestReplicateUnavailable(t *testing.T) {
 		}
 		return nil
 	}
-	if err := Replicate(context.Background(), side, "cuda", []perf.Cell{cell(1), cell(2)}, Options{}, emit); err != nil || count != 2 {
+	if err := measure.Replicate(context.Background(), side, "cuda", []perf.Cell{cell(1), cell(2)}, measure.Options{}, emit); err != nil || count != 2 {
 		t.Errorf("%d measurements, %v", count, err)
 	}
 }
@@ -202,7 +188,7 @@ func TestReplicateEnds(t *testing.T) {
 		{"cancelled in a cell", soon(t), []perf.Cell{cell(1), cell(2)}, func() error { return nil }, "hang@1", "context canceled", 0},
 	} {
 		told, start := 0, time.Now()
-		err := Replicate(c.ctx, sideOf(t, c.faults), "reference", c.cells, Options{Iterations: 1}, func(perf.Measurement) error { told++; return c.emit() })
+		err := measure.Replicate(c.ctx, sideOf(c.faults), "reference", c.cells, measure.Options{Iterations: 1}, func(perf.Measurement) error { told++; return c.emit() })
 		if err == nil || err.Error() != c.want || told != c.told {
 			t.Errorf("%s: %v after %d measurements, want %s after %d", c.name, err, told, c.want, c.told)
 		}

@@ -19,13 +19,17 @@ import (
 // variable makes a test binary a worker of the backend that it names.
 const variable = "APEXX_TEST_WORKER"
 
-// Main is the TestMain of a package whose tests start workers by Spec.
-func Main(m *testing.M) {
+// Main is the TestMain of a package whose tests start workers by Spec. What they serve can be wrapped.
+func Main(m *testing.M, wraps ...func(backends.Backend) backends.Backend) {
 	name := os.Getenv(variable)
 	if name == "" {
 		os.Exit(m.Run())
 	}
-	if err := worker.ServeStdio(context.Background(), renamed{reference.New(), name}); err != nil {
+	var b backends.Backend = renamed{reference.New(), name}
+	for _, wrap := range wraps {
+		b = wrap(b)
+	}
+	if err := worker.ServeStdio(context.Background(), b); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
