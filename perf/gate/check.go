@@ -161,7 +161,7 @@ func checkSamples(m perf.Measurement, p Policy) error {
 	if len(m.Samples) == 0 {
 		return errors.New("it has no samples")
 	}
-	if full := p.options().Filled().Bound.Nanoseconds(); m.BoundNS < 0 || m.BoundNS >= full {
+	if full := p.bound().Nanoseconds(); m.BoundNS < 0 || m.BoundNS >= full {
 		return fmt.Errorf("its samples were cut to %d ns, of %d", m.BoundNS, full)
 	}
 	if n := len(m.DeviceSamples); n > 0 && n != len(m.Samples) {
@@ -180,8 +180,9 @@ func checkSamples(m perf.Measurement, p Policy) error {
 
 // checkUnits compares the samples with what else is known of the time that was spent, so that milliseconds or microseconds do
 // not read as a build that became a thousand times faster. Sampling goes on until there are Policy.Iterations or until they
-// took Policy.BoundNS, or what that was cut to; the share of reading the clock, which takes a nanosecond at least, is of the median; and no run takes
-// much longer than the first, cold one. (How much longer the first may take is not known: it may load a device's program.)
+// took Policy.BoundNS, or what that was cut to; the share of reading the clock, which takes a nanosecond at least, is of the
+// median; and no run takes much longer than the first, cold one. (How much longer the first may take is not known: it may load a
+// device's program.)
 func checkUnits(m perf.Measurement, p Policy) error {
 	o := p.options().Filled()
 	calls := float64(max(m.CallsPerSample, 1))

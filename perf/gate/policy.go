@@ -74,3 +74,6 @@ func (p Policy) controlled(cells []perf.Cell) []perf.Cell {
 func (p Policy) options() measure.Options {
 	return measure.Options{Iterations: p.Iterations, Bound: time.Duration(p.BoundNS), Threads: p.Threads}
 }
+
+// bound is what the samples of a cell take together in a process, where nothing cuts it.
+func (p Policy) bound() time.Duration { return p.options().Filled().Bound }

@@ -30,15 +30,15 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 	}
 	cells := holding(rec)
 	o := r.options(rec.Policy)
-	o.Bound = o.Filled().Bound
+	o.Bound = rec.Policy.bound()
 	s := stage{runner: r, record: rec, name: Screen, cells: cells, control: rec.Policy.controlled(cells), blocks: rec.Policy.ScreenBlocks, options: o}
 	if err := s.run(ctx, &rec.Screen); err != nil {
 		return err
 	}
 	if worst := Candidates(rec); len(worst) > 0 {
 		within := time.Duration(math.Ceil(float64(rec.Policy.ConfirmNS) * aim)) // 0 stays 0: no limit
-		c := stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: within}
-		c.pace(s.last, s.took, c.within/time.Duration(c.blocks))
+		c := stage{runner: r, record: rec, name: Confirm, cells: worst, blocks: rec.Policy.ConfirmBlocks, options: o, within: within, last: s.last, took: s.took}
+		c.pace(c.within / time.Duration(c.blocks))
 		if err := c.run(ctx, &rec.Confirm); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ type stage struct {
 	options measure.Options // their bound is that of the next block
 	within  time.Duration   // what the stage should take; 0 if that does not matter
 
-	last []perf.Measurement          // of the latest block
+	last []perf.Measurement          // of the latest block, of the stage before at first
 	took map[perf.Cell]time.Duration // … and what each cell of it took, by the clock on the wall
 }
 
@@ -158,30 +158,27 @@ func (s *stage) run(ctx context.Context, into *[]perf.Measurement) error {
 			}
 		}
 		if block+1 < s.blocks {
-			s.pace(s.last, s.took, (s.within-time.Since(start))/time.Duration(s.blocks-block-1))
+			s.pace((s.within - time.Since(start)) / time.Duration(s.blocks-block-1))
 		}
 	}
 	return nil
 }
 
-// pace sets how long the next block samples each cell, from what a block took before and the time there is for it.
-func (s *stage) pace(block []perf.Measurement, took map[perf.Cell]time.Duration, left time.Duration) {
+// pace sets how long the next block samples each cell, from what the latest took and the time there is for it.
+func (s *stage) pace(left time.Duration) {
 	if s.within == 0 {
 		return
 	}
-	sum := time.Duration(0)
+	took := time.Duration(0)
 	for _, c := range s.cells {
-		sum += took[c]
+		took += s.took[c]
 	}
-	full, o := s.full(), &s.options
-	o.Bound, o.Long = paced(o.Bound, full, sum, left, 4*len(s.cells)), nil
+	full, o := s.record.Policy.bound(), &s.options
+	o.Bound, o.Long = paced(o.Bound, full, took, left, 4*len(s.cells)), nil
 	if o.Bound < full {
-		o.Long = long(block, o.Bound)
+		o.Long = long(s.last, o.Bound)
 	}
 }
-
-// full is the bound of samples that is not cut.
-func (s *stage) full() time.Duration { return s.runner.options(s.record.Policy).Filled().Bound }
 
 // paced returns the bound of the next block's samples, so that it takes as long as is left for it: what the block before took
 // above or below that is spread over the samplings of a block. Between a quarter of the full bound and all of it: below, cells
@@ -225,7 +222,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	onTurn := func(i int) { passes[i] = append(passes[i], timeWorkload()) }
 	err := measure.Block(ctx, processes, backend, cells, s.options, onTurn, func(i int, m perf.Measurement) error {
 		m.Replicate, m.Block, m.Control = i, block, slots[i].control
-		if bound := s.options.Bound; m.State == perf.Measured && bound < s.full() {
+		if bound := s.options.Bound; m.State == perf.Measured && bound < s.record.Policy.bound() {
 			m.BoundNS = bound.Nanoseconds()
 		}
 		emit(m)
