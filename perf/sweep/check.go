@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
@@ -117,13 +118,13 @@ func (r *Result) checkMeasurements() (map[string]count, error) {
 			return nil, fmt.Errorf("replicate %d of cell %s appears twice", m.Replicate, name)
 		case !slices.Contains(states, m.State):
 			return nil, fmt.Errorf("measurements[%d]: unknown state %q", i, m.State)
-		case m.State == perf.Measured && len(m.Samples) == 0:
+		case m.State == evidence.Measured && len(m.Samples) == 0:
 			return nil, fmt.Errorf("replicate %d of cell %s is measured and has no samples", m.Replicate, name)
-		case m.State != perf.Measured && len(m.Samples) > 0:
+		case m.State != evidence.Measured && len(m.Samples) > 0:
 			return nil, fmt.Errorf("replicate %d of cell %s is %s and has samples", m.Replicate, name, m.State)
 		}
 		seen[k] = true
-		if m.State == perf.Measured {
+		if m.State == evidence.Measured {
 			n.measured++
 			n.samples += len(m.Samples)
 		} else {
@@ -136,9 +137,9 @@ func (r *Result) checkMeasurements() (map[string]count, error) {
 
 func (c *CellResult) checkSummary(n count) error {
 	switch {
-	case c.State == perf.Measured && n.measured == 0:
+	case c.State == evidence.Measured && n.measured == 0:
 		return fmt.Errorf("it is measured and has no measurements")
-	case c.State == perf.Measured && n.other > 0:
+	case c.State == evidence.Measured && n.other > 0:
 		return fmt.Errorf("it is measured and %d of its replicates are not", n.other)
 	case n.measured > 0 != (c.Summary != nil):
 		return fmt.Errorf("%d measured replicates and summary %v", n.measured, c.Summary)
