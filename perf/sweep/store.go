@@ -3,11 +3,13 @@ package sweep
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
@@ -80,10 +82,12 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	}
 	taken := map[step]bool{}
 	for i, line := range lines[1:] {
-		var e entry
-		err := json.Unmarshal(line, &e)
-		if err != nil || !e.belongs(s.Header.Plan) || taken[e.step()] {
-			return fmt.Errorf("%s is damaged in line %d; remove the folder and measure again", logFile, i+2)
+		e, err := readEntry(line, &s.Header.Plan)
+		if err == nil && taken[e.step()] {
+			err = errors.New("its step comes twice")
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w; remove the folder and measure again", logFile, i+2, err)
 		}
 		taken[e.step()] = true
 		if e.Measurement != nil {
@@ -108,13 +112,28 @@ func (e entry) step() step {
 	return step{e.Testimony.Cell, -1}
 }
 
-// belongs tells whether the entry is of one step that the plan has.
-func (e entry) belongs(p Plan) bool {
-	if (e.Measurement == nil) == (e.Testimony == nil) {
-		return false
+// readEntry reads a line of the log of a plan.
+func readEntry(line []byte, p *Plan) (e entry, err error) {
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, err
 	}
-	s := e.step()
-	return slices.Contains(p.Cells, s.cell) && (e.Testimony != nil || 0 <= s.replicate && s.replicate < p.Replicates)
+	if (e.Measurement == nil) == (e.Testimony == nil) {
+		return e, errors.New("it holds neither a measurement nor a testimony, or both")
+	}
+	if at := e.step(); !slices.Contains(p.Cells, at.cell) || e.Measurement != nil && !(0 <= at.replicate && at.replicate < p.Replicates) {
+		return e, fmt.Errorf("the plan has no replicate %d of cell %s", at.replicate, at.cell)
+	}
+	if e.Measurement != nil {
+		return e, p.check(e.Measurement)
+	}
+	return e, checkTestimony(e.Testimony)
+}
+
+func checkTestimony(t *measure.Testimony) error {
+	if err := t.Parity.Check(); err != nil {
+		return err
+	}
+	return t.Work.Check()
 }
 
 // fits tells what keeps a sweep from going on under h.
@@ -146,8 +165,12 @@ func (h Header) build() string {
 	return h.Version + " of " + commit
 }
 
-// Add appends a measurement.
+// Add appends a measurement. One that no machine can give becomes an error of its cell: nothing enters the log that could not be
+// summed up and written later.
 func (s *Store) Add(m perf.Measurement) error {
+	if err := s.Header.Plan.check(&m); err != nil {
+		m = m.Refused(err)
+	}
 	if err := s.journal.Append(entry{Measurement: &m}); err != nil {
 		return err
 	}
@@ -155,8 +178,11 @@ func (s *Store) Add(m perf.Measurement) error {
 	return nil
 }
 
-// AddTestimony appends what a witness run showed.
+// AddTestimony appends what a witness run showed. Numbers that no run can have fail the cell's parity: its outputs claim them.
 func (s *Store) AddTestimony(t measure.Testimony) error {
+	if err := checkTestimony(&t); err != nil {
+		t = measure.Testimony{Cell: t.Cell, Parity: perf.Parity{State: evidence.Fail, Detail: err.Error()}}
+	}
 	if err := s.journal.Append(entry{Testimony: &t}); err != nil {
 		return err
 	}

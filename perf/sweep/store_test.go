@@ -1,8 +1,10 @@
 package sweep_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,14 +95,22 @@ func TestDamagedStore(t *testing.T) {
 	}
 	good := string(text)
 	for name, c := range map[string]struct{ lines, want string }{
-		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
+		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl:2: the plan has no replicate 3 of cell reference/nano/fp32/128x128/b1/complete; remove the folder and measure again"},
 		"torn":              {good + "\n" + good[:40], ""},
-		"empty line":        {"\n" + good + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
-		"neither":           {"{}\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"twice":             {good + "\n" + good + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
+		"empty line":        {"\n" + good + "\n", "log.jsonl:2: unexpected end of JSON input; remove the folder and measure again"},
+		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl:3: unexpected end of JSON input; remove the folder and measure again"},
+		"neither":           {"{}\n", "log.jsonl:2: it holds neither a measurement nor a testimony, or both; remove the folder and measure again"},
+		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl:2: it holds neither a measurement nor a testimony, or both; remove the folder and measure again"},
+		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl:2: the plan has no replicate 0 of cell reference/nano/fp32/128x128/b77/complete; remove the folder and measure again"},
+		"a tiny sample": {`{"measurement":` + measured(1e-300, 1) + "}\n",
+			"log.jsonl:2: samples_ns[0] is 1e-300, want 0.5 to 8.64e+13; remove the folder and measure again"},
+		"1e308 allocations": {good + "\n" + `{"measurement":` + strings.Replace(measured(1e6, 1e308), `"replicate":0`, `"replicate":1`, 1) + "}\n",
+			"log.jsonl:3: allocs_per_run is 1e+308, want 0 to 1.099511627776e+12; remove the folder and measure again"},
+		"no samples": {`{"measurement":` + strings.Replace(good[len(`{"measurement":`):len(good)-1], `"error"`, `"measured"`, 1) + "}\n",
+			"log.jsonl:2: it is measured and has no samples; remove the folder and measure again"},
+		"a testimony of nothing": {`{"testimony":{"cell":` + cellJSON() + `,"parity":{"state":"pass","max_abs":-1}}}` + "\n",
+			"log.jsonl:2: max_abs is -1, want 0 to 1.7976931348623157e+308; remove the folder and measure again"},
+		"twice": {good + "\n" + good + "\n", "log.jsonl:3: its step comes twice; remove the folder and measure again"},
 	} {
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
@@ -121,6 +131,66 @@ func TestDamagedStore(t *testing.T) {
 		if err == nil {
 			s.Close()
 		}
+	}
+}
+
+func cellJSON() string {
+	text, _ := json.Marshal(plan().Cells[0]) // strings and numbers
+	return string(text)
+}
+
+// measured is the JSON of a measurement of the plan's first cell with one sample.
+func measured(ns, allocs float64) string {
+	text, _ := json.Marshal(perf.Measurement{Cell: plan().Cells[0], State: evidence.Measured, Samples: []float64{ns}, AllocsPerRun: allocs})
+	return string(text)
+}
+
+// TestNumbersOfAWorker adds what no worker can have measured or computed: it becomes an error of its cell, the others stand, and the result
+// can be written, now and after a resumption.
+func TestNumbersOfAWorker(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	p := plan()
+	of := func(cell, replicate int, change func(*perf.Measurement)) perf.Measurement {
+		m := perf.Measurement{Cell: p.Cells[cell], Replicate: replicate, State: evidence.Measured, Samples: []float64{6e8, 6e8}, FirstRunNS: 7e8}
+		change(&m)
+		return m
+	}
+	lies := map[string]func(*perf.Measurement){
+		"samples_ns[0] is 1e-300":               func(m *perf.Measurement) { m.Samples[0] = 1e-300 },
+		"allocs_per_run is 1e+308":              func(m *perf.Measurement) { m.AllocsPerRun = 1e308 },
+		"calls_per_sample is 4.6":               func(m *perf.Measurement) { m.CallsPerSample = 1 << 62 },
+		"timer_share is 5":                      func(m *perf.Measurement) { m.TimerShare = 5 },
+		"it has 3 samples, and sampling ends":   func(m *perf.Measurement) { m.Samples = []float64{1e8, 1e8, 1e8} },
+		"1 samples took 6e+05 ns together, and": func(m *perf.Measurement) { m.Samples = []float64{6e5} }, // in µs
+	}
+	n := 0
+	for want, lie := range lies {
+		if err := errors.Join(s.Add(of(n, 0, lie)), s.Add(of(n, 1, func(*perf.Measurement) {}))); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Result().Cells[n]; got.State != evidence.Errored || got.Summary.Replicates != 1 || !strings.HasPrefix(got.Detail, want) {
+			t.Errorf("%s: %+v", want, got)
+		}
+		n++
+	}
+	if err := errors.Join(s.AddTestimony(measure.Testimony{Cell: p.Cells[0], Parity: perf.Parity{State: evidence.Pass}, Work: &perf.Work{TilesL0: []int{-1 << 63}}}),
+		s.AddTestimony(measure.Testimony{Cell: p.Cells[1], Parity: perf.Parity{State: evidence.Pass, MaxAbs: math.Inf(1)}})); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	r := openStore(t, dir).Result()
+	for i, c := range r.Cells[:2] {
+		if c.Parity.State != evidence.Fail || c.Work != nil {
+			t.Errorf("testimony %d: %+v", i, c)
+		}
+	}
+	var out bytes.Buffer
+	if err := sweep.WriteJSON(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sweep.Read(&out); err != nil {
+		t.Error(err)
 	}
 }
 
