@@ -53,6 +53,8 @@ func beWorker(mode string) error {
 		return serveNextMinor()
 	case "minor-0": // before measure
 		Protocol.Minor = 0
+	case "liar":
+		return serveLies(os.Getenv(lieVariable))
 	case "other-backend":
 		return answerHello(Hello{Protocol: Protocol, Backend: "other"})
 	case "wrong-id":

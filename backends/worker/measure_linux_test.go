@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +18,32 @@ import (
 func serving(t *testing.T, s backends.Session) *server {
 	t.Helper()
 	g := addGraph(t, 3)
-	inputs, err := createRegion(filepath.Join(t.TempDir(), "inputs"), 64)
+	h := &hosted{session: s, graph: g, inputs: sharedRegion(t, 64), outputs: sharedRegion(t, 1), pid: os.Getpid(), views: floats(3, 1)}
+	return &server{backend: fake{}, sessions: map[int]*hosted{1: h}}
+}
+
+// sharedRegion returns the worker's end of a new file.
+func sharedRegion(t *testing.T, size int64) *region {
+	t.Helper()
+	f := sharedFile(t, size)
+	defer f.Close()
+	r, err := openRegion(f.Name(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { inputs.close() })
-	h := &hosted{session: s, graph: g, inputs: inputs, pid: os.Getpid(), views: floats(3, 1)}
-	return &server{backend: fake{}, sessions: map[int]*hosted{1: h}}
+	t.Cleanup(r.close)
+	return r
+}
+
+// sharedFile returns the client's end of a new file.
+func sharedFile(t *testing.T, size int64) *os.File {
+	t.Helper()
+	f, err := (&folder{path: t.TempDir()}).create("tensors", size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // instant is a session whose runs take next to no time, at first long ones.
@@ -93,11 +111,6 @@ func TestWarmUp(t *testing.T) {
 func TestFirstRun(t *testing.T) {
 	s := serving(t, &instant{fakeSession{graph: addGraph(t, 3)}, 1})
 	h := s.sessions[1]
-	var err error
-	if h.outputs, err = createRegion(filepath.Join(t.TempDir(), "outputs"), 4096); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.outputs.close() })
 	if _, err := s.run(context.Background(), sessionRequest{Session: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func (r supportsReply) support() (backends.Support, error) {
 // formatONNX is the graph_format of an ONNX model without function bodies. Its metadata declare the taps.
 const formatONNX = "onnx"
 
-// compileRequest names three files of one folder: the graph, which the worker reads before it answers, and the mapped
+// compileRequest names three files of one folder: the graph, which the worker reads before it answers, and the shared
 // inputs and outputs, which it keeps open.
 type compileRequest struct {
 	Folder      string            `json:"folder"`

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/apex-x/apexx/backends"
 )
 
 const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0}}}` // a client that is older than measure
@@ -141,13 +143,12 @@ func FuzzReply(f *testing.F) {
 	f.Add([]byte(`{"id":1,"kind":"error","body":{"code":"unavailable","message":"x"}}`))
 	f.Add([]byte(`{"id":1,"kind":"run","body":{"layout":[{"name":"y","dtype":"float32","shape":[3],"offset":64}],"size":-1}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		outputs, err := createRegion(filepath.Join(t.TempDir(), "outputs"), 4096)
+		w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
+		want, err := expectedOutputs(addGraph(t, 3), backends.FP32)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer outputs.close()
-		w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
-		s := &session{worker: w, graph: addGraph(t, 3), outputs: outputs}
+		outputs := &results{file: sharedFile(t, 4096), want: want}
 		m, err := decodeMessage(payload)
 		if err != nil {
 			return
@@ -159,7 +160,7 @@ func FuzzReply(f *testing.F) {
 			}
 			return
 		}
-		out, err := s.view(r)
+		out, err := outputs.read(r.Layout, r.Size)
 		if err != nil {
 			return
 		}

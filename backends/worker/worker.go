@@ -269,9 +269,8 @@ func (w *Worker) release() {
 }
 
 // Close ends the worker: it is asked to end, then its input is closed, then it is killed. A request in progress is not
-// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: what they share with the
-// worker stays in memory until then, as tensors that they returned are views of it. Close fails only where the process cannot be
-// killed.
+// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: they have files open. Close fails only
+// where the process cannot be killed.
 func (w *Worker) Close() error {
 	if w.closing.Swap(true) {
 		return nil
