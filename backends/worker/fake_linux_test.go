@@ -53,6 +53,8 @@ func beWorker(mode string) error {
 		return serveNextMinor()
 	case "minor-0": // before measure
 		Protocol.Minor = 0
+	case "minor-1": // before outputs
+		Protocol.Minor = 1
 	case "liar":
 		return serveLies(os.Getenv(lieVariable))
 	case "other-backend":
@@ -106,7 +108,8 @@ func serveNextMinor() error {
 }
 
 // fake is a backend that knows Identity of everything and Add of float32. Options.Extra names what goes wrong and when:
-// "compile" or "run" to one of the faults. "busy" is how long a run computes, and "device" gives the session a clock of the device.
+// "compile" or "run" to one of the faults. "busy" is how long a run computes, "drift" adds the
+// number of runs to outputs, and "device" gives the session a clock of the device.
 type fake struct{}
 
 func (fake) Name() string { return "fake" }
@@ -186,7 +189,11 @@ func (s *fakeSession) Run(_ context.Context, in tensor.List) (tensor.List, error
 	}
 	var out tensor.List
 	for _, p := range s.graph.Outputs {
-		out = append(out, tensor.Named{Name: p.Name, Tensor: values[p.Value]})
+		y := values[p.Value]
+		if s.opts.Extra["drift"] != "" {
+			y = add(y, tensor.Scalar(float32(s.runs)))
+		}
+		out = append(out, tensor.Named{Name: p.Name, Tensor: y})
 	}
 	return out, nil
 }

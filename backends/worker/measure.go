@@ -51,6 +51,9 @@ type Measured struct {
 	DevicePeak     int64   // bytes, greatest after any run; 0 without a device
 	AllocsPerRun   float64 // objects allocated on the worker's Go heap
 	BytesPerRun    float64
+	// Outputs are those of the last timed run, so that what was timed can be compared. They are the session's, as those of Run are:
+	// valid until its next Run or Measure. nil where a worker of protocol 1.1 has timed itself.
+	Outputs tensor.List
 }
 
 // measureRequest asks for one group of samples. Without samples it only warms up.
@@ -86,11 +89,14 @@ type Measurer interface {
 // Protocol returns the version that the session's worker speaks.
 func (s *session) Protocol() Version { return s.worker.hello.Protocol }
 
-// measures is the minor version that brought the measure request.
-const measures = 1
+// The minor versions that brought requests.
+const (
+	measures       = 1
+	returnsOutputs = 2
+)
 
 // Measure implements Measurer.
-func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error) {
+func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOptions) (_ *Measured, err error) {
 	if o.Iterations < 1 || o.Iterations > MaxSamples || o.Bound <= 0 {
 		return nil, badInput(fmt.Errorf("cannot take %d samples in %v (want 1 to %d, and a time)", o.Iterations, o.Bound, MaxSamples))
 	}
@@ -135,6 +141,15 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 	}
 	if o.Between != nil {
 		o.Between()
+	}
+	if s.Protocol().Minor >= returnsOutputs {
+		var r outputsReply
+		if err := s.worker.call(ctx, s.worker.spec.Deadline, kindOutputs, sessionRequest{s.id}, &r); err != nil {
+			return nil, err
+		}
+		if m.Outputs, err = s.read(r); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
@@ -192,7 +207,8 @@ func (m *Measured) add(r measureReply, req measureRequest, first bool) error {
 func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error) {
 	m := &Measured{Clock: ClockTiming, CallsPerSample: 1}
 	once := func() (time.Duration, error) {
-		if _, err := s.Run(ctx, inputs); err != nil {
+		var err error
+		if m.Outputs, err = s.Run(ctx, inputs); err != nil {
 			return 0, err
 		}
 		m.DevicePeak = max(m.DevicePeak, s.memory.Device)

@@ -208,6 +208,47 @@ func TestMeasureGiven(t *testing.T) {
 	}
 }
 
+// TestMeasuredOutputs compares what was timed: the outputs of the last run, whoever timed it.
+func TestMeasuredOutputs(t *testing.T) {
+	for _, c := range []struct {
+		mode     string
+		requests bool
+		runs     int // 0: no outputs
+	}{{"ok", false, 1 + 4*3}, {"ok", true, 1 + 4}, {"minor-0", false, 1 + 4}, {"minor-1", true, 1 + 4}, {"minor-1", false, 0}} {
+		s := compileFake(t, spec(t, c.mode), "", map[string]string{"drift": "yes"})
+		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 4, Bound: time.Minute, CallsPerSample: 3, Requests: c.requests,
+			Between: func() {}, BetweenSamples: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.runs == 0 && m.Outputs != nil || c.runs > 0 && (len(m.Outputs) != 1 || tensor.Data[float32](m.Outputs.Get("y"))[2] != float32(2+c.runs)) {
+			t.Errorf("%+v: %v, want those of run %d", c, m.Outputs, c.runs)
+		}
+	}
+}
+
+// TestOutputsRequest asks for outputs when there are none.
+func TestOutputsRequest(t *testing.T) {
+	session := &fakeSession{graph: addGraph(t, 3)}
+	s, ask := serving(t, session), sessionRequest{Session: 1}
+	if _, err := s.outputs(ask); toWire(err).Code != CodeBadMessage {
+		t.Errorf("before the first run: %v", err)
+	}
+	if _, err := s.run(context.Background(), ask); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.outputs(ask); err != nil || got.(outputsReply).Layout[0].Name != "y" {
+		t.Errorf("after a run: %v, %v", got, err)
+	}
+	session.opts.Extra = map[string]string{"run": "error"}
+	if _, err := s.measure(context.Background(), measureRequest{Session: 1, Iterations: 1, Bound: 1, CallsPerSample: 1}); err == nil {
+		t.Fatal("the run did not fail")
+	}
+	if _, err := s.outputs(ask); toWire(err).Code != CodeBadMessage {
+		t.Errorf("after a run that failed: %v", err)
+	}
+}
+
 // TestMeasureBound gives a measurement less time than its samples would take.
 func TestMeasureBound(t *testing.T) {
 	for _, mode := range []string{"ok", "minor-0"} {

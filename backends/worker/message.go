@@ -20,7 +20,7 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 1, Minor: 1}
+var Protocol = Version{Major: 1, Minor: 2}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
@@ -30,6 +30,7 @@ const (
 	kindCompile  = "compile"
 	kindRun      = "run"
 	kindMeasure  = "measure"  // since 1.1
+	kindOutputs  = "outputs"  // of the session's last run; since 1.2
 	kindClose    = "close"    // of a session
 	kindShutdown = "shutdown" // of the worker
 	kindError    = "error"
@@ -162,9 +163,14 @@ type sessionRequest struct {
 	Session int `json:"session"`
 }
 
+// outputsReply tells where the outputs of the last run are.
+type outputsReply struct {
+	Layout []place `json:"layout"`
+	Size   int64   `json:"size"` // of the file of outputs, which may have grown
+}
+
 type runReply struct {
-	Layout []place    `json:"layout"` // of the outputs
-	Size   int64      `json:"size"`   // of the file of outputs, which may have grown
+	outputsReply
 	Timing wireTiming `json:"timing"`
 	Memory wireMemory `json:"memory"`
 }

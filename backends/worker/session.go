@@ -120,11 +120,20 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	if err := s.worker.call(ctx, s.worker.spec.Deadline, kindRun, sessionRequest{s.id}, &r); err != nil {
 		return nil, err
 	}
+	out, err := s.read(r.outputsReply)
+	if err != nil {
+		return nil, err
+	}
+	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
+	return out, nil
+}
+
+// read takes the outputs that a reply tells of.
+func (s *session) read(r outputsReply) (tensor.List, error) {
 	out, err := s.outputs.read(r.Layout, r.Size)
 	if err != nil {
 		return nil, fmt.Errorf("outputs of the worker of backend %s: %w", s.worker.spec.Name, err)
 	}
-	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
 	return out, nil
 }
 
