@@ -3,9 +3,11 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -79,6 +81,141 @@ func TestOutputLies(t *testing.T) {
 				t.Errorf("the honest run: %v, %v", out, err)
 			}
 		})
+	}
+}
+
+// list is a JSON list of n equal numbers.
+func list(n int, x string) string {
+	return "[" + strings.TrimSuffix(strings.Repeat(x+",", n), ",") + "]"
+}
+
+// TestNumberLies lists what a worker may say of its time and memory and nobody believes. The next measurement, an honest one, works.
+func TestNumberLies(t *testing.T) {
+	for _, c := range []struct {
+		kind, path, value, want string
+	}{
+		{kindRun, "timing.upload_ns", "-1", "upload_ns is -1, want 0 to "},
+		{kindRun, "timing.execute_ns", "3600000000000", "execute_ns is 3.6e+12, want 0 to "},
+		{kindRun, "timing.download_ns", "9223372036854775807", "download_ns is 9.223372036854776e+18, want 0 to "},
+		{kindRun, "memory.host_bytes", "-1", "host_bytes is -1, want 0 to "},
+		{kindRun, "memory.host_bytes", "9223372036854775807", "host_bytes is 9.223372036854776e+18, want 0 to 1.125899906842624e+15 (bytes of memory of any machine)"},
+		{kindRun, "memory.device_bytes", "4611686018427387904", "device_bytes is 4.611686018427388e+18, want 0 to "},
+		{kindMeasure, "host_ns", "", "got 0 samples in host_ns, 2 in device_ns; asked for 1 to 2"},
+		{kindMeasure, "host_ns", "[]", "got 0 samples in host_ns, 2 in device_ns; asked for 1 to 2"},
+		{kindMeasure, "host_ns.2", "1000000", "got 3 samples in host_ns, 2 in device_ns; asked for 1 to 2"},
+		{kindMeasure, "host_ns.0", "null", "host_ns 0 is 0, want 0.25 to "},
+		{kindMeasure, "host_ns.1", "-1", "host_ns 1 is -1, want 0.25 to "},
+		{kindMeasure, "host_ns.1", "1e-300", "host_ns 1 is 1e-300, want 0.25 to "},
+		{kindMeasure, "host_ns.0", "1e300", "host_ns 0 is 1e+300, want 0.25 to "},
+		{kindMeasure, "host_ns.0", "60000000000", "host_ns 0 is 6e+10, want 0.25 to "}, // longer than the request
+		{kindMeasure, "host_ns", "[1000,1001]", "host_ns are other units than nanoseconds"},
+		{kindMeasure, "host_ns", "[1,1]", "host_ns are other units than nanoseconds"},
+		{kindMeasure, "device_ns.1", "", "got 2 samples in host_ns, 1 in device_ns; asked for 1 to 2"},
+		{kindMeasure, "device_ns.1", "-1", "device_ns 1 is -1, want 0 to "},
+		{kindMeasure, "device_ns.1", "1e300", "device_ns 1 is 1e+300, want 0 to "},
+		{kindMeasure, "device_ns.0", "60000000000", "device_ns 0 is 6e+10, want 0 to "},
+		{kindMeasure, "calls_per_sample", "", "calls_per_sample is 0, want 2"},
+		{kindMeasure, "calls_per_sample", "3", "calls_per_sample is 3, want 2"},
+		{kindMeasure, "calls_per_sample", "4611686018427387904", "calls_per_sample is 4611686018427387904, want 1 to 65536"},
+		{kindMeasure, "timer_share", "-1e-9", "timer_share is -1e-09, want 0 to 1 (a share)"},
+		{kindMeasure, "timer_share", "5", "timer_share is 5, want 0 to 1 (a share)"},
+		{kindMeasure, "timer_share", "1e-300", "timer_share is 1e-300 of a median group"},
+		{kindMeasure, "first_run_ns", "0", "first_run_ns is 0, want 1 to "},
+		{kindMeasure, "first_run_ns", "-5", "first_run_ns is -5, want 1 to "},
+		{kindMeasure, "first_run_ns", "3600000000000", "first_run_ns is 3.6e+12, want 1 to "},
+		{kindMeasure, "host_peak_bytes", "-1", "host_peak_bytes is -1, want 0 to "},
+		{kindMeasure, "host_peak_bytes", "9223372036854775807", "host_peak_bytes is 9.223372036854776e+18, want 0 to "},
+		{kindMeasure, "device_peak_bytes", "1125899906842625", "device_peak_bytes is 1.125899906842625e+15, want 0 to "},
+		{kindMeasure, "allocs_per_run", "-1", "allocs_per_run is -1, want 0 to "},
+		{kindMeasure, "allocs_per_run", "1e308", "allocs_per_run is 1e+308, want 0 to 1.099511627776e+12 (objects of any run)"},
+		{kindMeasure, "alloc_bytes_per_run", "1e300", "alloc_bytes_per_run is 1e+300, want 0 to 1.125899906842624e+15 (bytes of any run)"},
+		{kindOutputs, "layout.0.dtype", `"float64"`, `output "y" is float64[3], want float32[3]`},
+		{kindOutputs, "layout", "", `output "y" is missing`},
+		{kindOutputs, "size", "-1", "size is -1, their file has 4096 bytes"},
+	} {
+		t.Run(c.kind+" "+c.path+" "+c.value, func(t *testing.T) {
+			t.Parallel()
+			s := compileFake(t, lying(t, lie{Kind: c.kind, Path: c.path, Set: c.value}), "", map[string]string{"busy": "1ms", "device": "yes"})
+			o := MeasureOptions{Iterations: 2, Bound: time.Minute, CallsPerSample: 2, Requests: c.kind == kindRun}
+			if c.want == "calls_per_sample is 4611686018427387904, want 1 to 65536" {
+				o.CallsPerSample = 0 // the worker's choice
+			}
+			m, err := s.Measure(context.Background(), floats(3, 1), o)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || errors.As(err, new(*Died)) {
+				t.Errorf("Measure: %v, %v\nwant %s", m, err, c.want)
+			}
+			if m, err = s.Measure(context.Background(), floats(3, 1), o); err != nil || tensor.Data[float32](m.Outputs.Get("y"))[2] != 2 {
+				t.Errorf("the honest measurement: %v, %v", m, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestSumLies has samples that fit into the request each and together do not.
+func TestSumLies(t *testing.T) {
+	const n = 1000
+	for path, extra := range map[string]map[string]string{
+		"host_ns":   {"busy": "1ms"},
+		"device_ns": {"device": "yes"}, // as many as the host's samples, all of them short
+	} {
+		s := compileFake(t, lying(t, lie{Kind: kindMeasure, Path: path, Set: list(n, "1000000")}), "", extra)
+		o := MeasureOptions{Iterations: n, Bound: 5 * time.Millisecond, CallsPerSample: 1}
+		if path == "device_ns" {
+			o.Bound = time.Minute
+		}
+		want := "the sum of " + path + " is 1e+09, want 0 to "
+		if m, err := s.Measure(context.Background(), floats(3, 1), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		} else if m != nil {
+			t.Errorf("%s: got %v", path, m)
+		}
+	}
+}
+
+// TestChangingLies has a worker change what it said in an earlier reply of a measurement.
+func TestChangingLies(t *testing.T) {
+	for _, c := range []struct{ path, value, want string }{
+		{"first_run_ns", "1", "an earlier reply said 1"},
+		{"device_ns", "", "got 1 samples of the device after 0 before"},
+	} {
+		s := compileFake(t, lying(t, lie{Kind: kindMeasure, Path: c.path, Set: c.value}), "", map[string]string{"busy": "1ms", "device": "yes"})
+		o := MeasureOptions{Iterations: 2, Bound: time.Minute, CallsPerSample: 1, Between: func() {}, BetweenSamples: 1}
+		if m, err := s.Measure(context.Background(), floats(3, 1), o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, %v, want %s", c.path, m, err, c.want)
+		}
+	}
+}
+
+// TestCompileLies refuses the memory of a compiled session; the worker goes on.
+func TestCompileLies(t *testing.T) {
+	for path, value := range map[string]string{"memory.host_bytes": "-1", "memory.device_bytes": "4611686018427387904"} {
+		w, err := Start(context.Background(), lying(t, lie{Kind: kindCompile, Path: path, Set: value}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		_, field, _ := strings.Cut(path, ".")
+		if _, err := w.Compile(context.Background(), addGraph(t, 3), backends.Options{}); err == nil || !strings.Contains(err.Error(), field+" is ") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := compileOn(t, w, "", nil).Close(); err != nil {
+			t.Errorf("the honest session: %v", err)
+		}
+	}
+}
+
+// TestMalformedNumbers end the worker, which breaks the protocol; the error is of this session alone.
+func TestMalformedNumbers(t *testing.T) {
+	for path, value := range map[string]string{"host_ns.0": "1e400", "timer_share": `"NaN"`, "first_run_ns": "1e19", "host_peak_bytes": "0.5", "allocs_per_run": "NaN"} {
+		s := compileFake(t, lying(t, lie{Kind: kindMeasure, Path: path, Set: value}), "", nil)
+		var died *Died
+		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 2, Bound: time.Second})
+		if !errors.As(err, &died) || died.Cause == nil || !strings.Contains(err.Error(), "message") {
+			t.Errorf("%s: %v, %v", path, m, err)
+		}
 	}
 }
 

@@ -363,60 +363,43 @@ func TestMeasureErrors(t *testing.T) {
 	}
 }
 
-// TestMeasureReplies lists replies that no client takes.
-func TestMeasureReplies(t *testing.T) {
+// TestNotNumbers refuses what JSON cannot say and other encodings could.
+func TestNotNumbers(t *testing.T) {
+	req, known := measureRequest{Iterations: 2, CallsPerSample: 2}, seen{took: time.Millisecond, cold: time.Millisecond}
 	good := func() measureReply {
-		return measureReply{Samples: []float64{5, 6}, DeviceSamples: []float64{1, 0}, CallsPerSample: 2, TimerShare: 0.001, FirstRun: 9, HostPeak: 1, AllocsPerRun: 2, BytesPerRun: 3}
-	}
-	req := measureRequest{Iterations: 2, CallsPerSample: 2}
-	if err := new(Measured).add(good(), req, true); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name   string
-		change func(*measureReply)
-		want   string
-	}{
-		{"no samples", func(r *measureReply) { r.Samples, r.DeviceSamples = nil, nil }, "got 0 samples, 0 of the device; asked for 1 to 2"},
-		{"too many", func(r *measureReply) { r.Samples, r.DeviceSamples = make([]float64, 3), nil }, "got 3 samples, 0 of the device; asked for 1 to 2"},
-		{"lengths", func(r *measureReply) { r.DeviceSamples = r.DeviceSamples[:1] }, "got 2 samples, 1 of the device; asked for 1 to 2"},
-		{"no calls", func(r *measureReply) { r.CallsPerSample = 0 }, "got samples of 0 runs, asked for 2"},
-		{"other calls", func(r *measureReply) { r.CallsPerSample = 3 }, "got samples of 3 runs, asked for 2"},
-		{"NaN", func(r *measureReply) { r.Samples[1] = math.NaN() }, "a sample took NaN ns"},
-		{"infinite", func(r *measureReply) { r.Samples[1] = math.Inf(1) }, "a sample took +Inf ns"},
-		{"nothing", func(r *measureReply) { r.Samples[0] = 0 }, "a sample took 0 ns"},
-		{"negative", func(r *measureReply) { r.Samples[0] = -1 }, "a sample took -1 ns"},
-		{"device NaN", func(r *measureReply) { r.DeviceSamples[0] = math.NaN() }, "a sample took NaN ns of the device"},
-		{"device negative", func(r *measureReply) { r.DeviceSamples[0] = -1 }, "a sample took -1 ns of the device"},
-		{"timer", func(r *measureReply) { r.TimerShare = -1 }, "timer_share is -1"},
-		{"first run", func(r *measureReply) { r.FirstRun = -1 }, "first_run_ns is -1"},
-		{"host memory", func(r *measureReply) { r.HostPeak = -1 }, "host_peak_bytes is -1"},
-		{"device memory", func(r *measureReply) { r.DevicePeak = -1 }, "device_peak_bytes is -1"},
-		{"allocations", func(r *measureReply) { r.AllocsPerRun = math.NaN() }, "allocs_per_run is NaN"},
-		{"bytes", func(r *measureReply) { r.BytesPerRun = -1 }, "alloc_bytes_per_run is -1"},
-	} {
-		r := good()
-		c.change(&r)
-		m := new(Measured)
-		if err := m.add(r, req, true); err == nil || err.Error() != c.want {
-			t.Errorf("%s: %v, want %s", c.name, err, c.want)
-		}
-		if len(m.Samples) > 0 {
-			t.Errorf("%s: samples %v were kept", c.name, m.Samples)
-		}
+		return measureReply{Samples: []float64{5e3, 6e3}, DeviceSamples: []float64{1, 0}, CallsPerSample: 2, TimerShare: 0.001, FirstRun: 9, HostPeak: 1, AllocsPerRun: 2, BytesPerRun: 3}
 	}
 	m := new(Measured)
-	if err := m.add(good(), req, true); err != nil {
+	if err := m.add(good(), req, known); err != nil {
 		t.Fatal(err)
 	}
-	later := good()
-	later.DeviceSamples = nil
-	if err := m.add(later, req, false); err == nil || err.Error() != "got 0 samples of the device after 2 before" {
-		t.Errorf("the device's clock vanished: %v", err)
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for field, change := range map[string]func(*measureReply){
+			"host_ns 1":           func(r *measureReply) { r.Samples[1] = bad },
+			"device_ns 1":         func(r *measureReply) { r.DeviceSamples[1] = bad },
+			"timer_share":         func(r *measureReply) { r.TimerShare = bad },
+			"allocs_per_run":      func(r *measureReply) { r.AllocsPerRun = bad },
+			"alloc_bytes_per_run": func(r *measureReply) { r.BytesPerRun = bad },
+		} {
+			r := good()
+			change(&r)
+			if err := m.add(r, req, known); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%s is %v, want ", field, bad)) {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
 	}
-	w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
-	var r measureReply
-	if err := w.accept(message{ID: 1, Kind: kindMeasure, Body: []byte(`{"host_ns":[NaN]}`)}, kindMeasure, &r); err == nil {
-		t.Error("NaN in JSON was accepted")
+	if len(m.Samples) != 2 {
+		t.Errorf("samples %v were kept", m.Samples)
+	}
+}
+
+// TestTimesOfOneRun has parts that fit into the request and together do not.
+func TestTimesOfOneRun(t *testing.T) {
+	if err := (wireTiming{30e6, 40e6, 30e6}).check(100 * time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	want := "the sum of upload_ns, execute_ns and download_ns is 1.2e+08, want 0 to 1.00101e+08 (the request took 100ms)"
+	if err := (wireTiming{40e6, 40e6, 40e6}).check(100 * time.Millisecond); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

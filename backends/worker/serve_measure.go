@@ -162,10 +162,11 @@ func (t *timer) samples(r measureRequest) error {
 	return nil
 }
 
-// share returns what part of the median sample reading the clock takes.
+// share returns what part of the median sample reading the clock takes: all of it where runs are shorter, in groups whose size was
+// ordered.
 func (t *timer) share() float64 {
 	sorted := slices.Sorted(slices.Values(t.host))
-	return float64(t.overhead) / (sorted[len(sorted)/2] * float64(t.calls))
+	return min(float64(t.overhead)/(sorted[len(sorted)/2]*float64(t.calls)), 1)
 }
 
 // clockOverhead returns the median time that a pair of clock readings takes, measured over pairs in a row.

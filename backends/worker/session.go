@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -24,6 +25,8 @@ type session struct {
 	layout  layout       // of the inputs
 	inputs  *os.File
 	outputs *results
+	ran     bool          // some request has run it
+	cold    time.Duration // that the request took in which it ran first
 	timing  backends.Timing
 	memory  backends.MemoryUse
 	closed  bool
@@ -67,6 +70,9 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	var r compileReply
 	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
 		return nil, err
+	}
+	if err := r.Memory.check(); err != nil {
+		return nil, fmt.Errorf("compile reply of the worker of backend %s: %w", w.spec.Name, err)
 	}
 	s.id, s.memory = r.Session, backends.MemoryUse(r.Memory)
 	return s, nil
@@ -117,8 +123,12 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 		return nil, err
 	}
 	var r runReply
-	if err := s.worker.call(ctx, s.worker.spec.Deadline, kindRun, sessionRequest{s.id}, &r); err != nil {
+	took, err := s.request(ctx, kindRun, sessionRequest{s.id}, &r)
+	if err != nil {
 		return nil, err
+	}
+	if err := first(r.Timing.check(took), r.Memory.check()); err != nil {
+		return nil, fmt.Errorf("run reply of the worker of backend %s: %w", s.worker.spec.Name, err)
 	}
 	out, err := s.read(r.outputsReply)
 	if err != nil {
@@ -126,6 +136,17 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	}
 	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
 	return out, nil
+}
+
+// request makes a request that runs the session, and tells how long it took.
+func (s *session) request(ctx context.Context, kind string, body, reply any) (took time.Duration, err error) {
+	start := time.Now()
+	err = s.worker.call(ctx, s.worker.spec.Deadline, kind, body, reply)
+	took = time.Since(start)
+	if !s.ran { // a request that failed may have run all the same
+		s.cold, s.ran = max(s.cold, took), err == nil
+	}
+	return took, err
 }
 
 // read takes the outputs that a reply tells of.
