@@ -244,6 +244,9 @@ func fault(name string) error {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "giving up")
 		os.Exit(3)
+	case "exit-with-escapes":
+		fmt.Fprint(os.Stderr, "first\x1b[2J\nlast \xff\x1b]0;title\a")
+		os.Exit(3)
 	case "print":
 		fmt.Println("a library prints on standard output")
 	case "child":

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -216,6 +217,69 @@ func TestMalformedNumbers(t *testing.T) {
 		if !errors.As(err, &died) || died.Cause == nil || !strings.Contains(err.Error(), "message") {
 			t.Errorf("%s: %v, %v", path, m, err)
 		}
+	}
+}
+
+// TestWorkerText has a worker say what a terminal, a log or a page would take for something else.
+func TestWorkerText(t *testing.T) {
+	const (
+		said    = `"a\n::error::b\u001b[2J\u202ec"`
+		printed = `a ::error::b\x1b[2J\u202ec`
+	)
+	ctx := context.Background()
+	start := func(kind, path, value string) *Worker {
+		w, err := Start(ctx, lying(t, lie{Kind: kind, Path: path, Set: value}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { w.Close() })
+		return w
+	}
+	compile := func(w *Worker, fault string) error {
+		_, err := w.Compile(ctx, addGraph(t, 3), backends.Options{Extra: map[string]string{"compile": fault}})
+		return err
+	}
+	var u *backends.Unavailable
+	var e *Error
+	var d *Died
+	for name, got := range map[string]func() string{
+		"hello":          func() string { return start(kindHello, "build.revision", said).Hello().Build["revision"] },
+		"probe detail":   func() string { return start(kindProbe, "detail", said).Probe(ctx).Detail },
+		"probe reason":   func() string { return string(start(kindProbe, "reason", said).Probe(ctx).Reason) },
+		"fact":           func() string { return start(kindProbe, "facts.0.value", said).Probe(ctx).Facts[0].Value },
+		"name of a fact": func() string { return start(kindProbe, "facts.0.key", said).Probe(ctx).Facts[0].Key },
+		"supports detail": func() string {
+			return start(kindSupports, "detail", said).Supports(graph.MatMul{}, backends.FP32).Detail
+		},
+		"supports reason": func() string {
+			return string(start(kindSupports, "reason", said).Supports(graph.MatMul{}, backends.FP32).Reason)
+		},
+		"message": func() string { return compile(start(kindError, "message", said), "error").Error() },
+		"unavailable": func() string {
+			errors.As(compile(start(kindError, "reason_detail", said), "unavailable"), &u)
+			return u.Detail
+		},
+		"reason": func() string {
+			errors.As(compile(start(kindError, "reason", said), "unavailable"), &u)
+			return string(u.Reason)
+		},
+	} {
+		if got := got(); got != printed {
+			t.Errorf("%s: %q, want %q", name, got, printed)
+		}
+	}
+	if errors.As(compile(start(kindError, "detail", said), "error"), &e); e.Detail != "a\n"+`\x3a:error::b\x1b[2J\u202ec` {
+		t.Errorf("detail %q", e.Detail)
+	}
+	if errors.As(compile(start(kindError, "code", `"later"`), "error"), &e); e.Code != CodeFailed {
+		t.Errorf("an unknown code became %q", e.Code)
+	}
+	err := compile(start(kindHello, "later", "1"), "exit-with-escapes")
+	if !errors.As(err, &d) || d.Stderr != `first\x1b[2J`+"\n"+`last \xff\x1b]0;title\x07` || !strings.HasSuffix(err.Error(), `exit code 3: last \xff\x1b]0;title\x07`) {
+		t.Errorf("got %v with %q", err, d.Stderr)
+	}
+	if err := compile(start(kindCompile, "memory.host_bytes", "1"+strings.Repeat("0", 5000)), ""); err == nil || len(err.Error()) > 1200 {
+		t.Errorf("an endless number: %d bytes of error", len(err.Error()))
 	}
 }
 

@@ -125,7 +125,7 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 			return nil, err
 		}
 		if err := m.add(r, req, seen{took, s.cold, m.FirstRun.Nanoseconds()}); err != nil {
-			return nil, fmt.Errorf("measurement by the worker of backend %s: %w", s.worker.spec.Name, err)
+			return nil, s.worker.refused("measurement", err)
 		}
 		left.Iterations -= len(r.Samples)
 		for _, ns := range r.Samples {

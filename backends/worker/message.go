@@ -88,6 +88,16 @@ type Hello struct {
 	Build    map[string]string `json:"build,omitempty"` // such as "go", "version", "revision", "modified", "os", "arch"
 }
 
+// printable returns h with facts that are fit to print.
+func (h Hello) printable() Hello {
+	build := make(map[string]string, len(h.Build))
+	for key, value := range h.Build {
+		build[oneLine(key)] = oneLine(value)
+	}
+	h.Build = build
+	return h
+}
+
 type probeReply struct {
 	Available bool       `json:"available"`
 	Reason    string     `json:"reason,omitempty"`
@@ -109,9 +119,9 @@ func toProbeReply(a backends.Availability) probeReply {
 }
 
 func (r probeReply) availability() backends.Availability {
-	a := backends.Availability{Available: r.Available, Reason: backends.Reason(r.Reason), Detail: r.Detail}
+	a := backends.Availability{Available: r.Available, Reason: backends.Reason(oneLine(r.Reason)), Detail: oneLine(r.Detail)}
 	for _, f := range r.Facts {
-		a.Facts = append(a.Facts, backends.Fact(f))
+		a.Facts = append(a.Facts, backends.Fact{Key: oneLine(f.Key), Value: oneLine(f.Value)})
 	}
 	return a
 }
@@ -130,10 +140,10 @@ type supportsReply struct {
 func (r supportsReply) support() (backends.Support, error) {
 	for l := backends.Unsupported; l <= backends.Native; l++ {
 		if r.Level == l.String() {
-			return backends.Support{Level: l, Reason: backends.Reason(r.Reason), Detail: r.Detail}, nil
+			return backends.Support{Level: l, Reason: backends.Reason(oneLine(r.Reason)), Detail: oneLine(r.Detail)}, nil
 		}
 	}
-	return backends.Support{}, fmt.Errorf("unknown support level %q", r.Level)
+	return backends.Support{}, fmt.Errorf("unknown support level %.40q", r.Level)
 }
 
 // formatONNX is the graph_format of an ONNX model without function bodies. Its metadata declare the taps.

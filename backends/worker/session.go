@@ -72,7 +72,7 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 		return nil, err
 	}
 	if err := r.Memory.check(); err != nil {
-		return nil, fmt.Errorf("compile reply of the worker of backend %s: %w", w.spec.Name, err)
+		return nil, w.refused("compile reply", err)
 	}
 	s.id, s.memory = r.Session, backends.MemoryUse(r.Memory)
 	return s, nil
@@ -128,7 +128,7 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 		return nil, err
 	}
 	if err := first(r.Timing.check(took), r.Memory.check()); err != nil {
-		return nil, fmt.Errorf("run reply of the worker of backend %s: %w", s.worker.spec.Name, err)
+		return nil, s.worker.refused("run reply", err)
 	}
 	out, err := s.read(r.outputsReply)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *session) request(ctx context.Context, kind string, body, reply any) (to
 func (s *session) read(r outputsReply) (tensor.List, error) {
 	out, err := s.outputs.read(r.Layout, r.Size)
 	if err != nil {
-		return nil, fmt.Errorf("outputs of the worker of backend %s: %w", s.worker.spec.Name, err)
+		return nil, s.worker.refused("outputs", err)
 	}
 	return out, nil
 }
