@@ -37,7 +37,7 @@ func TestStartFailures(t *testing.T) {
 		{"slow", nil, backends.WorkerStartFailed, "during hello: no answer before the deadline"},
 		{"silent", nil, backends.WorkerStartFailed, "during hello: exit code 0"},
 		{"complain", nil, backends.WorkerStartFailed, "exit code 6: cannot open libfake.so"},
-		{"next-major", nil, backends.WorkerVersionMismatch, "speaks version 2.0 of the worker protocol, this program 1.1"},
+		{"next-major", nil, backends.WorkerVersionMismatch, "speaks version 2.0 of the worker protocol, this program 1.2"},
 		{"other-backend", nil, backends.WorkerStartFailed, `is a worker of backend "other"`},
 		{"wrong-id", nil, backends.WorkerStartFailed, "answered request 99, request 1 was asked"},
 		{"not-json", nil, backends.WorkerStartFailed, "not the JSON object"},
@@ -220,7 +220,7 @@ func TestErrors(t *testing.T) {
 		{"shape", run(floats(3, 1)), CodeBadInput, `input "x" is float32[3], the session was compiled for float32[2]`},
 		{"missing", run(tensor.List{{Name: "y", Tensor: floats(2, 1)[0].Tensor}}), CodeBadInput, `input "x" is missing`},
 		{"count", run(nil), CodeBadInput, "got 0 inputs, the graph has 1"},
-		{"unknown kind", w.call(ctx, 0, "profile", struct{}{}, nil), CodeUnknownKind, `this worker, of protocol 1.1, does not know "profile" requests`},
+		{"unknown kind", w.call(ctx, 0, "profile", struct{}{}, nil), CodeUnknownKind, `this worker, of protocol 1.2, does not know "profile" requests`},
 		{"unknown session", w.call(ctx, 0, kindRun, sessionRequest{77}, nil), CodeBadMessage, "there is no session 77"},
 		{"body", w.call(ctx, 0, kindRun, []int{1}, nil), CodeBadMessage, "body of run message: json: cannot unmarshal array"},
 	} {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // process is a child with pipes on its standard input and output and its standard error captured.
@@ -107,7 +109,7 @@ func (p *process) report(d *Died) {
 	case <-p.stderrEnd:
 	case <-time.After(100 * time.Millisecond): // something that the child started holds it open
 	}
-	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, p.stderr.String(), -1
+	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, printable.Text(p.stderr.String()), -1
 	select {
 	case <-p.exited:
 	default:

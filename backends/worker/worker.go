@@ -62,12 +62,13 @@ func (w *Worker) greet(ctx context.Context) error {
 	if err != nil {
 		return startFailed(name, backends.WorkerStartFailed, err)
 	}
+	w.hello = w.hello.printable()
 	if v := w.hello.Protocol; v.Major != Protocol.Major {
 		return startFailed(name, backends.WorkerVersionMismatch, fmt.Errorf("%s speaks version %v of the worker protocol, "+
 			"this program %v: use builds of one major version", w.proc.cmd.Path, v, Protocol))
 	}
 	if w.hello.Backend != name {
-		return startFailed(name, backends.WorkerStartFailed, fmt.Errorf("%s is a worker of backend %q", w.proc.cmd.Path,
+		return startFailed(name, backends.WorkerStartFailed, fmt.Errorf("%s is a worker of backend %.40q", w.proc.cmd.Path,
 			w.hello.Backend))
 	}
 	return nil
@@ -205,7 +206,7 @@ func (w *Worker) accept(m message, kind string, reply any) error {
 		}
 		return e.err(w.spec.Name)
 	}
-	return fmt.Errorf("the worker answered a %s request with a %q message", kind, m.Kind)
+	return fmt.Errorf("the worker answered a %s request with a %.40q message", kind, m.Kind)
 }
 
 // read passes frames on until the worker's output ends or is not understood.
@@ -269,9 +270,8 @@ func (w *Worker) release() {
 }
 
 // Close ends the worker: it is asked to end, then its input is closed, then it is killed. A request in progress is not
-// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: what they share with the
-// worker stays in memory until then, as tensors that they returned are views of it. Close fails only where the process cannot be
-// killed.
+// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: they have files open. Close fails only
+// where the process cannot be killed.
 func (w *Worker) Close() error {
 	if w.closing.Swap(true) {
 		return nil
