@@ -23,6 +23,7 @@ import (
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -47,7 +48,7 @@ func tableOptions(w io.Writer) reports.TableOptions {
 func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) error {
 	gallery := newGallery(cases, c.String("report") != "")
 	show := progress(c, len(spec.Cases)*len(spec.Columns))
-	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *parity.Execution) {
+	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *evidence.Run) {
 		gallery.add(pc, col, e)
 		show(pc, col, e)
 	}
@@ -136,8 +137,8 @@ func newGallery(cases []source.Case, on bool) *gallery {
 }
 
 // add draws the first sample of an execution that finished.
-func (g *gallery) add(pc *parity.Case, col parity.Column, e *parity.Execution) {
-	if !g.on || e.State != parity.Pass {
+func (g *gallery) add(pc *parity.Case, col parity.Column, e *evidence.Run) {
+	if !g.on || e.State != evidence.Measured {
 		return
 	}
 	c := g.cases[pc.Name]

@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // variant is a configuration that the backends must agree on.
@@ -93,7 +94,7 @@ func TestBackendsAgree(t *testing.T) {
 				ref, cand tensor.List
 			}{{"reference/fp32 vs fp64", oracle, single}, {"ort vs fp64", oracle, other}, {"ort vs reference/fp32", single, other}} {
 				r := parity.CompareOutputs(c.ref, c.cand, parity.Options{Policy: parity.GoldenPolicy(), Setting: setting})
-				if r.State == parity.Fail {
+				if r.State == evidence.Fail {
 					t.Errorf("%s: %s\n%s", c.name, r.Summary(), failing(r))
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
@@ -120,7 +121,7 @@ func (r *Result) checkMeasurements() (map[string]count, error) {
 			return nil, fmt.Errorf("measurements[%d]: %w", i, err)
 		}
 		seen[k] = true
-		if m.State == perf.Measured {
+		if m.State == evidence.Measured {
 			n.measured++
 			n.samples += len(m.Samples)
 		} else {
@@ -138,9 +139,9 @@ func checkMeasurement(m perf.Measurement) error {
 	switch {
 	case !slices.Contains(states, m.State):
 		return fmt.Errorf("unknown state %q", m.State)
-	case m.State == perf.Measured && len(m.Samples) == 0:
+	case m.State == evidence.Measured && len(m.Samples) == 0:
 		return fmt.Errorf("%s no samples", of)
-	case m.State != perf.Measured && len(m.Samples)+len(m.DeviceSamples) > 0:
+	case m.State != evidence.Measured && len(m.Samples)+len(m.DeviceSamples) > 0:
 		return fmt.Errorf("%s samples", of)
 	case len(m.DeviceSamples) > 0 && len(m.DeviceSamples) != len(m.Samples):
 		return fmt.Errorf("%s %d samples of the host and %d of the device", of, len(m.Samples), len(m.DeviceSamples))
@@ -152,9 +153,9 @@ func checkMeasurement(m perf.Measurement) error {
 
 func (c *CellResult) checkSummary(n count) error {
 	switch {
-	case c.State == perf.Measured && n.measured == 0:
+	case c.State == evidence.Measured && n.measured == 0:
 		return fmt.Errorf("it is measured and has no measurements")
-	case c.State == perf.Measured && n.other > 0:
+	case c.State == evidence.Measured && n.other > 0:
 		return fmt.Errorf("it is measured and %d of its replicates are not", n.other)
 	case n.measured > 0 != (c.Summary != nil):
 		return fmt.Errorf("%d measured replicates and summary %v", n.measured, c.Summary)

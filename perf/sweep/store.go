@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/internal/journal"
-	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
@@ -136,7 +136,7 @@ func (e entry) check(p Plan, taken map[step]bool) error {
 
 // checkTestimony holds what a witness run showed to the states of parity and to finite numbers.
 func checkTestimony(t measure.Testimony) error {
-	if !slices.Contains(parity.States, parity.State(t.Parity.State)) {
+	if !slices.Contains(evidence.States, t.Parity.State) {
 		return fmt.Errorf("cell %s has the unknown parity %q", t.Cell, t.Parity.State)
 	}
 	return sound("", reflect.ValueOf(t))
