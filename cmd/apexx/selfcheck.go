@@ -127,7 +127,11 @@ func readTrials(lines [][]byte, want gate.SelfcheckHeader) ([]gate.Trial, error)
 	var trials []gate.Trial
 	for i, line := range lines[1:] {
 		var t gate.Trial
-		if err := json.Unmarshal(line, &t); err != nil {
+		err := json.Unmarshal(line, &t)
+		if err == nil {
+			err = t.Check(i, want.Cells)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("line %d of %s is damaged: %w", i+2, trialFile, err)
 		}
 		trials = append(trials, t)

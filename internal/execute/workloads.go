@@ -1,7 +1,6 @@
 package execute
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/perf/measure"
@@ -89,7 +89,7 @@ func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Compl
 // image letterboxes pictures into a batch [B,3,H,W].
 func (s *Models) image(shape measure.Shape) (*tensor.Tensor, error) {
 	for i := len(s.pictures); i < min(shape.Batch, len(s.Pictures)); i++ {
-		p, err := picture.Decode(bytes.NewReader(s.Pictures[i]))
+		p, err := picture.Decode(s.Pictures[i])
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +137,7 @@ func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.
 		}
 		return nil, fmt.Errorf("%s export: %w: %s", e.Binary, err, firstLine(said))
 	}
-	encoded, err := os.ReadFile(filepath.Join(dir, "model.onnx"))
+	encoded, err := input.Read(filepath.Join(dir, "model.onnx"), input.Model)
 	if err != nil {
 		return nil, fmt.Errorf("%s export: %w", e.Binary, err)
 	}
