@@ -9,6 +9,8 @@ import (
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/goldenfile"
+
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // list builds named outputs from alternating names and tensors.
@@ -23,7 +25,7 @@ func list(nameAndTensor ...any) tensor.List {
 // scenario changes a pair of equal executions; both are reference and candidate of a comparison.
 type scenario struct {
 	name  string
-	state State
+	state evidence.State
 	apply func(ref, cand *fix)
 }
 
@@ -41,25 +43,25 @@ func nearTie(scores string, a, b int, level, gap, move float32) func(ref, cand *
 func (f *fix) place(i int) int { return int(f.ints("tiles_l0")[i]) }
 
 var scenarios = []scenario{
-	{"equal runs", Pass, func(_, _ *fix) {}},
-	{"rounding noise", Pass, func(_, cand *fix) { jitter(cand.list, 1e-6, rand.New(rand.NewPCG(1, 1))) }},
-	{"two tiles swap within rounding", Different, func(ref, cand *fix) {
+	{"equal runs", evidence.Pass, func(_, _ *fix) {}},
+	{"rounding noise", evidence.Pass, func(_, cand *fix) { jitter(cand.list, 1e-6, rand.New(rand.NewPCG(1, 1))) }},
+	{"two tiles swap within rounding", evidence.Explained, func(ref, cand *fix) {
 		a, b := ref.place(3), ref.place(4)
 		nearTie("utilities", a, b, (ref.floats("utilities")[a]+ref.floats("utilities")[b])/2, 6e-8, 6e-8)(ref, cand)
 	}},
-	{"two tiles swap, explained", Different, func(ref, cand *fix) {
+	{"two tiles swap, explained", evidence.Explained, func(ref, cand *fix) {
 		a, b := ref.place(3), ref.place(4)
 		nearTie("utilities", a, b, (ref.floats("utilities")[a]+ref.floats("utilities")[b])/2, 1e-5, 1e-5)(ref, cand)
 	}},
-	{"two tiles swap without cause", Fail, func(_, cand *fix) {
+	{"two tiles swap without cause", evidence.Fail, func(_, cand *fix) {
 		t := cand.ints("tiles_l0")
 		t[3], t[4] = t[4], t[3]
 	}},
-	{"three tiles rotate without cause", Fail, func(_, cand *fix) {
+	{"three tiles rotate without cause", evidence.Fail, func(_, cand *fix) {
 		t := cand.ints("tiles_l0")
 		t[1], t[2], t[3] = t[3], t[1], t[2]
 	}},
-	{"another tile is chosen, explained", Different, func(ref, cand *fix) {
+	{"another tile is chosen, explained", evidence.Explained, func(ref, cand *fix) {
 		in := ref.place(fixTiles - 1)
 		out := 0
 		for contains(ref.ints("tiles_l0")[:fixTiles], out) {
@@ -72,14 +74,14 @@ var scenarios = []scenario{
 		copy(cand.floats("semantic_logits")[half:], ref.floats("semantic_logits")[half:])
 		cand.dropRow(0, 2)
 	}},
-	{"another tile is chosen without cause", Fail, func(ref, cand *fix) {
+	{"another tile is chosen without cause", evidence.Fail, func(ref, cand *fix) {
 		out := 0
 		for contains(ref.ints("tiles_l0")[:fixTiles], out) {
 			out++
 		}
 		cand.ints("tiles_l0")[2] = int64(out)
 	}},
-	{"another parent is split, explained", Different, func(ref, cand *fix) {
+	{"another parent is split, explained", evidence.Explained, func(ref, cand *fix) {
 		k := ref.list.Get("split_utilities").Shape()[1]
 		for i := range k { // all parents within 1e-5 of each other
 			ref.floats("split_utilities")[i] = 0.5 + 1e-7*float32(i)
@@ -88,60 +90,60 @@ var scenarios = []scenario{
 		ref.selectTiles(0)
 		cand.selectTiles(0)
 	}},
-	{"children in another order", Fail, func(_, cand *fix) {
+	{"children in another order", evidence.Fail, func(_, cand *fix) {
 		t := cand.ints("tiles_l1")
 		t[0], t[1] = t[1], t[0]
 	}},
-	{"an incomplete family", Fail, func(_, cand *fix) { cand.ints("tiles_l1")[3]++ }},
-	{"a tile beyond the count", Fail, func(_, cand *fix) { cand.ints("valid_l0")[1]-- }},
-	{"a count beyond the list", Fail, func(_, cand *fix) { cand.ints("valid_l1")[0] = 1 << 40 }},
-	{"two detections swap, explained", Different, func(ref, cand *fix) {
+	{"an incomplete family", evidence.Fail, func(_, cand *fix) { cand.ints("tiles_l1")[3]++ }},
+	{"a tile beyond the count", evidence.Fail, func(_, cand *fix) { cand.ints("valid_l0")[1]-- }},
+	{"a count beyond the list", evidence.Fail, func(_, cand *fix) { cand.ints("valid_l1")[0] = 1 << 40 }},
+	{"two detections swap, explained", evidence.Explained, func(ref, cand *fix) {
 		s := ref.floats("scores")
 		s[6] = s[5] - 1e-5
 		copy(cand.floats("scores"), s)
 		cand.floats("scores")[5], cand.floats("scores")[6] = s[6], s[5]
 		cand.swapRows(0, 5, 6)
 	}},
-	{"two detections swap without cause", Fail, func(_, cand *fix) { cand.swapRows(0, 1, 2) }},
-	{"a detection at the score threshold", Different, func(ref, cand *fix) {
+	{"two detections swap without cause", evidence.Fail, func(_, cand *fix) { cand.swapRows(0, 1, 2) }},
+	{"a detection at the score threshold", evidence.Explained, func(ref, cand *fix) {
 		for _, f := range []*fix{ref, cand} {
 			f.floats("scores")[11] = 0.05 + 3e-8
 		}
 		cand.dropRow(0, 11)
 	}},
-	{"a detection is lost", Fail, func(_, cand *fix) { cand.dropRow(0, 4) }},
-	{"another detection is last", Different, func(ref, cand *fix) {
+	{"a detection is lost", evidence.Fail, func(_, cand *fix) { cand.dropRow(0, 4) }},
+	{"another detection is last", evidence.Explained, func(ref, cand *fix) {
 		last := 2*fixRows - 1
 		moved := detection{box: box{1, 1, 40, 40}, class: 7, score: float64(ref.floats("scores")[last])}
 		cand.setDetection(1, fixRows-1, moved, rand.New(rand.NewPCG(9, 9)))
 	}},
-	{"a suppression at the IoU threshold", Different, func(ref, cand *fix) {
+	{"a suppression at the IoU threshold", evidence.Explained, func(ref, cand *fix) {
 		for _, f := range []*fix{ref, cand} {
 			f.setDetection(0, 10, detection{box: box{0, 0, 100, 100}, class: 3, score: 0.0605}, rand.New(rand.NewPCG(7, 7)))
 			f.setDetection(0, 11, detection{box: box{0, 0, 100, 60}, class: 3, score: 0.0601}, rand.New(rand.NewPCG(8, 8)))
 		}
 		cand.dropRow(0, 11)
 	}},
-	{"two overlapping detections compete", Different, func(ref, cand *fix) {
+	{"two overlapping detections compete", evidence.Explained, func(ref, cand *fix) {
 		ref.setDetection(0, 11, detection{box: box{0, 0, 100, 80}, class: 3, score: 0.0601}, rand.New(rand.NewPCG(8, 8)))
 		cand.setDetection(0, 11, detection{box: box{0, 0, 100, 95}, class: 3, score: 0.0601}, rand.New(rand.NewPCG(8, 8)))
 		jitter(cand.list, 1e-7, rand.New(rand.NewPCG(8, 8)))
 	}},
-	{"a box edge rounds to another cell", Different, func(ref, cand *fix) {
+	{"a box edge rounds to another cell", evidence.Explained, func(ref, cand *fix) {
 		a := detection{box: box{63.99999, 32, 160, 96}, class: 3, score: 0.0601}
 		b := a
 		b.box[0] = 64.00001
 		ref.setDetection(0, 11, a, rand.New(rand.NewPCG(8, 8)))
 		cand.setDetection(0, 11, b, rand.New(rand.NewPCG(8, 8)))
 	}},
-	{"every box is shifted by a pixel", Fail, func(_, cand *fix) {
+	{"every box is shifted by a pixel", evidence.Fail, func(_, cand *fix) {
 		for i, v := range cand.floats("boxes") {
 			if v != 0 {
 				cand.floats("boxes")[i] = v + 1
 			}
 		}
 	}},
-	{"a freed detection", Different, func(ref, cand *fix) {
+	{"a freed detection", evidence.Explained, func(ref, cand *fix) {
 		rng := rand.New(rand.NewPCG(8, 8))
 		for i, d := range []detection{ // b suppresses c, and is suppressed itself in the candidate by a, at the threshold
 			{box: box{0, 0, 100, 100}, class: 3, score: 0.0605}, {box: box{0, 0, 100, 60}, class: 3, score: 0.0603}} {
@@ -153,17 +155,17 @@ var scenarios = []scenario{
 		copy(cand.floats("embeddings"), ref.floats("embeddings"))
 		cand.setDetection(0, 11, detection{box: box{0, 0, 100, 38}, class: 3, score: 0.0601}, rng)
 	}},
-	{"a detection in the padding", Fail, func(_, cand *fix) { cand.floats("scores")[15] = 0.1 }},
-	{"a NaN score", Fail, func(_, cand *fix) { cand.floats("scores")[3] = float32(nan) }},
-	{"a NaN utility", Fail, func(_, cand *fix) { cand.floats("utilities")[3] = float32(nan) }},
-	{"a missing output", Fail, func(_, cand *fix) { cand.list = cand.list[1:] }},
-	{"outputs in another order", Fail, func(_, cand *fix) {
+	{"a detection in the padding", evidence.Fail, func(_, cand *fix) { cand.floats("scores")[15] = 0.1 }},
+	{"a NaN score", evidence.Fail, func(_, cand *fix) { cand.floats("scores")[3] = float32(nan) }},
+	{"a NaN utility", evidence.Fail, func(_, cand *fix) { cand.floats("utilities")[3] = float32(nan) }},
+	{"a missing output", evidence.Fail, func(_, cand *fix) { cand.list = cand.list[1:] }},
+	{"outputs in another order", evidence.Fail, func(_, cand *fix) {
 		cand.list[0], cand.list[1] = cand.list[1], cand.list[0]
 	}},
-	{"another shape", Fail, func(_, cand *fix) {
+	{"another shape", evidence.Fail, func(_, cand *fix) {
 		cand.list[0].Tensor = tensor.New(tensor.Float32, fixBatch, fixRows+1, 4)
 	}},
-	{"another type", Fail, func(_, cand *fix) { cand.list[2].Tensor = tensor.New(tensor.Float32, fixBatch, fixRows) }},
+	{"another type", evidence.Fail, func(_, cand *fix) { cand.list[2].Tensor = tensor.New(tensor.Float32, fixBatch, fixRows) }},
 }
 
 func contains(ids []int64, id int) bool {
@@ -233,12 +235,12 @@ func TestSecondLevelOfSplits(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		ref, cand []float64
-		want      State
+		want      evidence.State
 	}{
-		{"a tie", []float64{0.5 + 1e-9, 0.5, 0, 0}, []float64{0.5, 0.5 + 1e-9, 0, 0}, Different},
-		{"a near tie", []float64{0.5 + 1e-5, 0.5, 0, 0}, []float64{0.5, 0.5 + 1e-5, 0, 0}, Different},
-		{"no tie", []float64{0.6, 0.5, 0, 0}, []float64{0.6, 0.5, 0, 0}, Fail},
-		{"not recorded", nil, nil, Fail},
+		{"a tie", []float64{0.5 + 1e-9, 0.5, 0, 0}, []float64{0.5, 0.5 + 1e-9, 0, 0}, evidence.Explained},
+		{"a near tie", []float64{0.5 + 1e-5, 0.5, 0, 0}, []float64{0.5, 0.5 + 1e-5, 0, 0}, evidence.Explained},
+		{"no tie", []float64{0.6, 0.5, 0, 0}, []float64{0.6, 0.5, 0, 0}, evidence.Fail},
+		{"not recorded", nil, nil, evidence.Fail},
 	} {
 		r := CompareOutputs(run(c.ref, first...), run(c.cand, second...), Options{Setting: Setting{GridHeight: 1, GridWidth: 1, LevelOneScores: "tap.l1"}})
 		if r.State != c.want {

@@ -8,6 +8,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 func row[T tensor.Element](v ...T) *tensor.Tensor { return tensor.Must(tensor.Of(v, 1, len(v))) }
@@ -37,12 +38,12 @@ func ExampleCompareOutputs() {
 // constant answers every case with one number per backend.
 type constant map[string]float32
 
-func (c constant) Execute(_ context.Context, _ *parity.Case, backend string, _ backends.Precision) parity.Execution {
+func (c constant) Execute(_ context.Context, _ *parity.Case, backend string, _ backends.Precision) evidence.Run {
 	v, ok := c[backend]
 	if !ok {
-		return parity.Execution{State: parity.Unsupported, Reason: string(backends.LibraryNotFound)}
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Unsupported, Reason: string(backends.LibraryNotFound)}}
 	}
-	return parity.Execution{State: parity.Pass, Outputs: tensor.List{{Name: "scores", Tensor: row(v)}}}
+	return evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Outputs: tensor.List{{Name: "scores", Tensor: row(v)}}}
 }
 
 func ExampleRun() {
@@ -64,5 +65,5 @@ func ExampleRun() {
 	// ort/fp32 vs reference/fp32: pass
 	// cuda/fp32 vs reference/fp32: unsupported
 	// cuda/fp32 vs ort/fp32: unsupported
-	// exit code 0
+	// exit code 5
 }

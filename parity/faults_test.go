@@ -9,6 +9,8 @@ import (
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/goldenfile"
+
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // A fault changes outputs as a defect of a backend would. Faults of a legitimate kind are changes that a correct backend may
@@ -253,9 +255,9 @@ func TestInjectedFaults(t *testing.T) {
 			f.inject(cand, rand.New(rand.NewPCG(uint64(trial), uint64(at))))
 			for i, p := range policies {
 				switch r := CompareOutputs(ref.list, cand.list, Options{Policy: p, Setting: fixSetting}); r.State {
-				case Fail:
+				case evidence.Fail:
 					failed[i]++
-				case Different:
+				case evidence.Explained:
 					explained[i]++
 				}
 			}

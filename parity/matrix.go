@@ -8,6 +8,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // Column is one way of executing a case. The backend GoldenBackend stands for the expectations stored with a case.
@@ -49,24 +50,10 @@ type Pair struct {
 // String returns "candidate vs reference".
 func (p Pair) String() string { return p.Candidate.String() + " vs " + p.Reference.String() }
 
-// Execution is what came of running one case in one column. State is Pass for a run that finished; Outputs are then set and
-// owned by the execution. Otherwise State is Unsupported with a Reason, Crashed with a Signal, Hung or NotRun.
-type Execution struct {
-	State   State
-	Reason  string // a code of backends.Reason, or another word where there is no code
-	Signal  string // "SIGSEGV", "panic", "exit status 3"
-	Detail  string // for people
-	Outputs tensor.List
-	Timing  backends.Timing    // the backend's own clock
-	Wall    time.Duration      // as the runner saw it, compilation and transport included
-	Memory  backends.MemoryUse // what the session held
-	Peak    int64              // bytes of peak resident memory during the run, 0 where unknown
-}
-
 // Runner executes cases. Run calls it from as many goroutines as it has jobs, once for each case and column. A runner answers
 // every failure with a state; a panic becomes Crashed.
 type Runner interface {
-	Execute(ctx context.Context, c *Case, backend string, precision backends.Precision) Execution
+	Execute(ctx context.Context, c *Case, backend string, precision backends.Precision) evidence.Run
 }
 
 // MatrixSpec describes a matrix. Cases, Columns and Runner are required.
@@ -81,28 +68,22 @@ type MatrixSpec struct {
 
 	// OnExecution, when set, is told of every execution as it ends: for progress, and for pictures of the outputs, which are
 	// released once the case is compared. Calls do not overlap; their order depends on the runner.
-	OnExecution func(c *Case, col Column, e *Execution)
+	OnExecution func(c *Case, col Column, e *evidence.Run)
 }
 
 // Cell is the comparison of one pair for one case. It always has a state.
 type Cell struct {
-	Case   string  `json:"case"`
-	Pair   Pair    `json:"pair"`
-	State  State   `json:"state"`
-	Reason string  `json:"reason,omitempty"`
-	Signal string  `json:"signal,omitempty"`
-	Detail string  `json:"detail,omitempty"`
+	Case string `json:"case"`
+	Pair Pair   `json:"pair"`
+	evidence.Outcome
 	Report *Report `json:"report,omitempty"` // nil unless both sides ran
 }
 
-// ExecutionRecord is an Execution as it is reported, without its outputs.
+// ExecutionRecord is the run of a case in a column as it is reported, without its outputs.
 type ExecutionRecord struct {
-	Case      string        `json:"case"`
-	Column    Column        `json:"column"`
-	State     State         `json:"state"`
-	Reason    string        `json:"reason,omitempty"`
-	Signal    string        `json:"signal,omitempty"`
-	Detail    string        `json:"detail,omitempty"`
+	Case   string `json:"case"`
+	Column Column `json:"column"`
+	evidence.Outcome
 	Upload    time.Duration `json:"upload_ns"`
 	Execute   time.Duration `json:"execute_ns"`
 	Download  time.Duration `json:"download_ns"`
@@ -110,6 +91,8 @@ type ExecutionRecord struct {
 	HostBytes int64         `json:"host_bytes"`
 	DevBytes  int64         `json:"device_bytes"`
 	Peak      int64         `json:"peak_bytes"`
+
+	Deterministic *bool `json:"deterministic"` // null where the session ran once
 }
 
 // Matrix is the result of Run: cells in the order of cases and then pairs, executions in the order of cases and then columns,
@@ -186,7 +169,7 @@ func (s *MatrixSpec) check() error {
 }
 
 // Count returns how many cells ended in the state.
-func (m *Matrix) Count(state State) int {
+func (m *Matrix) Count(state evidence.State) int {
 	n := 0
 	for i := range m.Cells {
 		if m.Cells[i].State == state {
@@ -199,17 +182,40 @@ func (m *Matrix) Count(state State) int {
 // Passed reports whether the exit code is 0.
 func (m *Matrix) Passed() bool { return m.ExitCode() == 0 }
 
-// ExitCode applies the rule for matrices: 1 with a failing cell, else 6 with a crashed or hung one, else 5 without any cell
-// that could be compared, else 0. Explained differences pass.
+// ExitCode applies evidence.ExitCode: every backend, every precision and every case of the matrix was named, and has to be in a cell
+// that could be compared.
 func (m *Matrix) ExitCode() int {
-	switch {
-	case m.Count(Fail) > 0:
-		return 1
-	case m.Count(Crashed)+m.Count(Hung) > 0:
-		return 6
-	case m.Count(Pass)+m.Count(Different) == 0:
-		return 5
-	default:
-		return 0
+	states := make([]evidence.State, len(m.Cells))
+	for i := range m.Cells {
+		states[i] = m.Cells[i].State
 	}
+	return evidence.ExitCode(states, len(m.Missing()) > 0)
+}
+
+// Missing lists what has no cell that could be compared, for people: "backend ort", "precision fp16", "case rocket".
+func (m *Matrix) Missing() []string {
+	compared := map[string]bool{}
+	for i := range m.Cells {
+		c := &m.Cells[i]
+		if !c.State.Compared() {
+			continue
+		}
+		compared["case "+c.Case] = true
+		for _, col := range []Column{c.Pair.Reference, c.Pair.Candidate} {
+			compared["backend "+col.Backend], compared["precision "+string(col.Precision)] = true, true
+		}
+	}
+	var named, missing []string
+	for _, col := range m.Columns {
+		named = append(named, "backend "+col.Backend, "precision "+string(col.Precision))
+	}
+	for _, c := range m.Cases {
+		named = append(named, "case "+c)
+	}
+	for _, n := range named {
+		if !compared[n] && !slices.Contains(missing, n) {
+			missing = append(missing, n)
+		}
+	}
+	return missing
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,15 +14,17 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/goldenfile"
+
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // scripted is a runner that answers "case backend/precision" from a table, after a random wait.
 type scripted struct {
-	answers map[string]Execution
+	answers map[string]evidence.Run
 	calls   atomic.Int64
 }
 
-func (s *scripted) Execute(_ context.Context, c *Case, backend string, p backends.Precision) Execution {
+func (s *scripted) Execute(_ context.Context, c *Case, backend string, p backends.Precision) evidence.Run {
 	s.calls.Add(1)
 	time.Sleep(time.Duration(rand.IntN(300)) * time.Microsecond)
 	key := c.Name + " " + Column{backend, p}.String()
@@ -34,7 +37,18 @@ func (s *scripted) Execute(_ context.Context, c *Case, backend string, p backend
 	return ran(1)
 }
 
-func ran(v float32) Execution { return Execution{State: Pass, Outputs: list("x", f32(v))} }
+func ran(v float32) evidence.Run {
+	return evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Outputs: list("x", f32(v))}
+}
+
+func ended(o evidence.Outcome) evidence.Run { return evidence.Run{Outcome: o} }
+
+// again ran twice, with another result the second time.
+func again(first, second float32) evidence.Run {
+	r := ran(first)
+	r.Again = list("x", f32(second))
+	return r
+}
 
 var (
 	ref64 = Column{"reference", backends.FP64}
@@ -43,17 +57,22 @@ var (
 )
 
 func smallMatrix(jobs int) (*scripted, MatrixSpec) {
-	r := &scripted{answers: map[string]Execution{
+	r := &scripted{answers: map[string]evidence.Run{
 		"wrong ort/fp32":         ran(2),
-		"crashes ort/fp32":       {State: Crashed, Signal: "SIGSEGV", Detail: "worker ended"},
-		"hangs ort/fp32":         {State: Hung, Detail: "no answer within 30s"},
-		"lacks ort/fp32":         {State: Unsupported, Reason: "library_not_found", Detail: "libonnxruntime.so.1"},
-		"odd ort/fp32":           {State: "finished"},
-		"empty ort/fp32":         {State: Pass},
-		"crashes reference/fp64": {State: NotRun, Reason: "cancelled"},
+		"crashes ort/fp32":       ended(evidence.Outcome{State: evidence.Crashed, Signal: "SIGSEGV", Detail: "worker ended"}),
+		"hangs ort/fp32":         ended(evidence.Outcome{State: evidence.Hung, Detail: "no answer within 30s"}),
+		"lacks ort/fp32":         ended(evidence.Outcome{State: evidence.Unsupported, Reason: "operator_unsupported", Detail: "Scan"}),
+		"unsteady ort/fp32":      ended(evidence.Outcome{State: evidence.Unsupported, Reason: "worker_start_failed", Detail: "exit status 3"}),
+		"errs ort/fp32":          ended(evidence.Outcome{State: evidence.Errored, Reason: "error", Detail: "no such kernel"}),
+		"odd ort/fp32":           ended(evidence.Outcome{State: "finished"}),
+		"empty ort/fp32":         ended(evidence.Outcome{State: evidence.Measured}),
+		"crashes reference/fp64": ended(evidence.Outcome{State: evidence.Hung}),
+		"restless ort/fp32":      again(1, 2),
+		"wavering ort/fp32":      again(1, 1.00001),
+		"steady ort/fp32":        again(1, 1),
 	}}
 	spec := MatrixSpec{Name: "small", Columns: []Column{ref32, ort32, ref64}, Runner: r, Jobs: jobs}
-	for _, n := range []string{"fine", "wrong", "crashes", "hangs", "lacks", "odd", "empty", "panics"} {
+	for _, n := range []string{"fine", "wrong", "crashes", "hangs", "lacks", "unsteady", "errs", "odd", "empty", "panics", "restless", "wavering", "steady"} {
 		spec.Cases = append(spec.Cases, Case{Name: n})
 	}
 	spec.Cases[0].Golden = list("x", f32(1.00009))
@@ -66,7 +85,7 @@ func TestEveryCellEndsInAState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.calls.Load() != 24 || len(m.Cells) != 8*len(m.Pairs) || len(m.Executions) != 24 {
+	if r.calls.Load() != 39 || len(m.Cells) != 13*len(m.Pairs) || len(m.Executions) != 39 {
 		t.Errorf("%d calls, %d cells, %d executions", r.calls.Load(), len(m.Cells), len(m.Executions))
 	}
 	var got strings.Builder
@@ -75,6 +94,9 @@ func TestEveryCellEndsInAState(t *testing.T) {
 		for _, c := range m.Cells {
 			if c.Pair == p {
 				fmt.Fprintf(&got, " %s=%s", c.Case, c.State)
+				if c.Report != nil && c.Report.Deterministic != nil {
+					fmt.Fprintf(&got, "(deterministic: %t)", *c.Report.Deterministic)
+				}
 				if c.Reason+c.Signal != "" {
 					fmt.Fprintf(&got, "(%s)", c.Reason+c.Signal)
 				}
@@ -94,9 +116,9 @@ func TestResultsDoNotDependOnJobs(t *testing.T) {
 	for _, jobs := range []int{2, 7} {
 		_, spec := smallMatrix(jobs)
 		seen := 0
-		spec.OnExecution = func(*Case, Column, *Execution) { seen++ }
+		spec.OnExecution = func(*Case, Column, *evidence.Run) { seen++ }
 		got, err := Run(context.Background(), spec)
-		if err != nil || seen != 24 {
+		if err != nil || seen != 39 {
 			t.Fatalf("%d executions reported, %v", seen, err)
 		}
 		if !reflect.DeepEqual(got, want) {
@@ -110,26 +132,30 @@ func TestCancelledMatrixIsComplete(t *testing.T) {
 	cancel()
 	r, spec := smallMatrix(2)
 	m, err := Run(ctx, spec)
-	if err != nil || r.calls.Load() != 0 || m.Count(NotRun) != len(m.Cells) || m.ExitCode() != 5 {
-		t.Errorf("%v, %d calls, %d of %d cells not run", err, r.calls.Load(), m.Count(NotRun), len(m.Cells))
+	if err != nil || r.calls.Load() != 0 || m.Count(evidence.Cancelled) != len(m.Cells)-m.Count(evidence.NotRun) || m.ExitCode() != 130 {
+		t.Errorf("%v, %d calls, %d of %d cells cancelled", err, r.calls.Load(), m.Count(evidence.Cancelled), len(m.Cells))
 	}
 }
 
-func TestExitCode(t *testing.T) {
-	for _, c := range []struct {
-		states []State
-		want   int
-	}{
-		{[]State{Pass, Different}, 0}, {[]State{Different, Unsupported, NotRun}, 0}, {[]State{Pass, Crashed}, 6}, {[]State{Hung}, 6},
-		{[]State{Crashed, Fail}, 1}, {[]State{Unsupported, NotRun}, 5}, {nil, 5},
-	} {
-		m := Matrix{}
-		for _, s := range c.states {
-			m.Cells = append(m.Cells, Cell{State: s})
-		}
-		if got := m.ExitCode(); got != c.want || m.Passed() != (c.want == 0) {
-			t.Errorf("%v: %d, want %d", c.states, got, c.want)
-		}
+// What was named has to be compared: a backend, a precision or a case without a comparable cell is no pass.
+func TestMissing(t *testing.T) {
+	_, spec := smallMatrix(1)
+	spec.Runner = &scripted{answers: map[string]evidence.Run{
+		"a ort/fp32": ended(evidence.Outcome{State: evidence.Unsupported, Reason: "library_not_found"}),
+		"b ort/fp32": ended(evidence.Outcome{State: evidence.Unsupported, Reason: "library_not_found"}),
+	}}
+	spec.Cases = []Case{{Name: "a"}, {Name: "b"}}
+	m, err := Run(context.Background(), spec)
+	if err != nil || m.ExitCode() != 5 || m.Passed() || !slices.Equal(m.Missing(), []string{"backend ort"}) {
+		t.Errorf("%v, exit code %d, missing %v", err, m.ExitCode(), m.Missing())
+	}
+	spec.Columns = []Column{ref32}
+	if m, err = Run(context.Background(), spec); err != nil || m.ExitCode() != 5 {
+		t.Errorf("%v, exit code %d of a matrix without a pair", err, m.ExitCode())
+	}
+	spec.Columns = []Column{ref32, ref64}
+	if m, err = Run(context.Background(), spec); err != nil || m.ExitCode() != 0 || len(m.Missing()) != 0 {
+		t.Errorf("%v, exit code %d, missing %v", err, m.ExitCode(), m.Missing())
 	}
 }
 
@@ -173,10 +199,10 @@ func TestDefaultPairs(t *testing.T) {
 
 // Expectations may name some of the outputs, in an order of their own.
 func TestGoldenCoversAPartOfTheOutputs(t *testing.T) {
-	r := &scripted{answers: map[string]Execution{"c ort/fp32": {State: Pass, Outputs: list("y", i64(3), "x", f32(1))}}}
+	r := &scripted{answers: map[string]evidence.Run{"c ort/fp32": {Outcome: evidence.Outcome{State: evidence.Measured}, Outputs: list("y", i64(3), "x", f32(1))}}}
 	spec := MatrixSpec{Cases: []Case{{Name: "c", Golden: tensor.List{{Name: "x", Tensor: f32(1)}}}}, Columns: []Column{ort32}, Runner: r}
 	m, err := Run(context.Background(), spec)
-	if err != nil || len(m.Cells) != 1 || m.Cells[0].State != Pass || m.Cells[0].Report.Policy != "golden" {
+	if err != nil || len(m.Cells) != 1 || m.Cells[0].State != evidence.Pass || m.Cells[0].Report.Policy != "golden" {
 		t.Errorf("%v %+v", err, m)
 	}
 }

@@ -5,24 +5,8 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/evidence"
 )
-
-// State is how a comparison, or a cell of a matrix, ended.
-type State string
-
-// The states. A comparison passes, is explained or fails; the others say why a cell has no comparison.
-const (
-	Pass        State = "pass"
-	Different   State = "explained" // discrete differences, every one tied or explained by how far the scores moved
-	Fail        State = "fail"
-	Unsupported State = "unsupported" // a reason code of the backend
-	Crashed     State = "crashed"     // a signal or panic
-	Hung        State = "hung"        // past its deadline
-	NotRun      State = "not-run"     // a reason
-)
-
-// States lists every state in the order of reports.
-var States = []State{Pass, Different, Fail, Unsupported, Crashed, Hung, NotRun}
 
 // Report compares all outputs of one candidate with one reference. The keys up to outputs are those of spec/runtime.md 6.8.
 // Unlike the original's, MeanAbsErr weights every output by its elements, and a difference in structure fails the report
@@ -32,7 +16,7 @@ type Report struct {
 	ReferenceBackend   string         `json:"reference_backend"`
 	CandidateBackend   string         `json:"candidate_backend"`
 	Seed               int64          `json:"seed"`
-	Deterministic      bool           `json:"deterministic"`
+	Deterministic      *bool          `json:"deterministic"` // whether the candidate's session gave the same bits twice; null where it ran once
 	MismatchRatioLimit Number         `json:"mismatch_ratio_limit"`
 	Passed             bool           `json:"passed"` // explained differences pass
 	MaxAbsErr          Number         `json:"max_abs_err"`
@@ -43,11 +27,11 @@ type Report struct {
 	MismatchRatio      Number         `json:"mismatch_ratio"`
 	Outputs            []TensorReport `json:"outputs"`
 
-	State             State      `json:"state"`
-	Policy            string     `json:"policy"`
-	Problems          []string   `json:"problems,omitempty"` // differences in structure
-	DecisionsCompared int        `json:"decisions_compared"`
-	Decisions         []Decision `json:"decisions"` // what was decided differently
+	State             evidence.State `json:"state"`
+	Policy            string         `json:"policy"`
+	Problems          []string       `json:"problems,omitempty"` // differences in structure
+	DecisionsCompared int            `json:"decisions_compared"`
+	Decisions         []Decision     `json:"decisions"` // what was decided differently
 }
 
 // Options of CompareOutputs. The zero value is the balanced profile end to end, the default class, and no knowledge of the
@@ -63,7 +47,7 @@ type Options struct {
 // out of everything that follows the selection; the note of an output says so.
 func CompareOutputs(ref, cand tensor.List, opt Options) *Report {
 	policy := opt.Policy.orDefault()
-	r := &Report{Policy: policy.Name, Outputs: []TensorReport{}, Decisions: []Decision{}, Deterministic: true}
+	r := &Report{Policy: policy.Name, Outputs: []TensorReport{}, Decisions: []Decision{}}
 	r.checkStructure(ref, cand)
 	s := settle(ref, cand, policy.For("boxes", opt.Class), opt.Setting)
 	for _, o := range ref {
@@ -165,15 +149,15 @@ func (d *Decision) concerns(output string) bool {
 
 // conclude sums up the outputs and decides the state.
 func (r *Report) conclude() {
-	r.State = Pass
+	r.State = evidence.Pass
 	if len(r.Decisions) > 0 {
-		r.State = Different
+		r.State = evidence.Explained
 	}
 	var sum float64
 	var finite int
 	for _, o := range r.Outputs {
 		if !o.Passed {
-			r.State = Fail
+			r.State = evidence.Fail
 		}
 		if o.Judgement == ByDecisions {
 			continue
@@ -188,7 +172,7 @@ func (r *Report) conclude() {
 	r.MeanAbsErr = Number(sum / float64(max(finite, 1)))
 	r.MismatchRatio = Number(float64(r.MismatchCount) / float64(max(r.TotalCount, 1)))
 	if len(r.Problems) > 0 || slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug }) {
-		r.State = Fail
+		r.State = evidence.Fail
 	}
-	r.Passed = r.State != Fail
+	r.Passed = r.State.Holds()
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // Run executes every case once in every column and compares the pairs. It fails only on a specification that makes no sense;
@@ -45,7 +46,7 @@ type task struct{ caseAt, column int }
 // run is a matrix in progress. Every slot of executions and cells is written by one goroutine.
 type run struct {
 	spec       MatrixSpec
-	executions [][]Execution // by case and column
+	executions [][]evidence.Run // by case and column
 	records    []ExecutionRecord
 	cells      []Cell
 
@@ -55,12 +56,12 @@ type run struct {
 
 func newRun(spec MatrixSpec) *run {
 	r := &run{
-		spec: spec, executions: make([][]Execution, len(spec.Cases)), left: make([]int, len(spec.Cases)),
+		spec: spec, executions: make([][]evidence.Run, len(spec.Cases)), left: make([]int, len(spec.Cases)),
 		records: make([]ExecutionRecord, len(spec.Cases)*len(spec.Columns)),
 		cells:   make([]Cell, len(spec.Cases)*len(spec.Pairs)),
 	}
 	for i := range spec.Cases {
-		r.executions[i] = make([]Execution, len(spec.Columns))
+		r.executions[i] = make([]evidence.Run, len(spec.Columns))
 		r.left[i] = len(spec.Columns)
 	}
 	return r
@@ -71,7 +72,7 @@ func (r *run) execute(ctx context.Context, t task) {
 	e := safeExecute(ctx, r.spec.Runner, c, col)
 	r.executions[t.caseAt][t.column] = e
 	r.records[t.caseAt*len(r.spec.Columns)+t.column] = ExecutionRecord{
-		Case: c.Name, Column: col, State: e.State, Reason: e.Reason, Signal: e.Signal, Detail: e.Detail,
+		Case: c.Name, Column: col, Outcome: e.Outcome, Deterministic: e.Deterministic(),
 		Upload: e.Timing.Upload, Execute: e.Timing.Execute, Download: e.Timing.Download, Wall: e.Wall,
 		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Peak,
 	}
@@ -89,21 +90,21 @@ func (r *run) execute(ctx context.Context, t task) {
 }
 
 // safeExecute turns a panic of the runner, an ended context and an answer outside the contract into states.
-func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e Execution) {
+func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e evidence.Run) {
 	if err := ctx.Err(); err != nil {
-		return Execution{State: NotRun, Reason: "cancelled", Detail: err.Error()}
+		return evidence.Failed(ctx, err)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			e = Execution{State: Crashed, Signal: "panic", Detail: fmt.Sprint(p)}
+			e = evidence.Failed(ctx, &evidence.Panic{Value: p})
 		}
 	}()
 	e = runner.Execute(ctx, c, col.Backend, col.Precision)
 	switch {
-	case e.State == Pass && e.Outputs == nil:
-		return Execution{State: NotRun, Reason: "no_outputs", Detail: "the runner reported a finished run without outputs"}
-	case !slices.Contains([]State{Pass, Unsupported, Crashed, Hung, NotRun}, e.State):
-		return Execution{State: NotRun, Reason: "no_state", Detail: fmt.Sprintf("the runner answered with the state %q", e.State)}
+	case e.State == evidence.Measured && e.Outputs == nil:
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Errored, Reason: evidence.ReasonNoOutputs, Detail: "the runner reported a finished run without outputs"}}
+	case !slices.Contains([]evidence.State{evidence.Measured, evidence.Unsupported, evidence.Errored, evidence.Crashed, evidence.Hung, evidence.Cancelled}, e.State):
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Errored, Reason: evidence.ReasonNoState, Detail: fmt.Sprintf("the runner answered with the state %q", e.State)}}
 	}
 	return e
 }
@@ -115,44 +116,58 @@ func (r *run) compareCase(at int) {
 }
 
 // side returns the execution of a column; the golden one is made of the case's expectations.
-func (r *run) side(at int, col Column) Execution {
+func (r *run) side(at int, col Column) evidence.Run {
 	if col != golden {
 		return r.executions[at][slices.Index(r.spec.Columns, col)]
 	}
 	if expected := r.spec.Cases[at].Golden; expected != nil {
-		return Execution{State: Pass, Outputs: expected}
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Outputs: expected}
 	}
-	return Execution{State: NotRun, Reason: "no_expectations", Detail: "the case has no expected outputs"}
+	return evidence.Run{Outcome: evidence.Outcome{State: evidence.NotRun, Reason: evidence.ReasonNoExpected, Detail: "the case has no expected outputs"}}
 }
-
-// severity orders the states of executions: the worse of two sides names the cell.
-var severity = []State{Pass, NotRun, Unsupported, Hung, Crashed}
 
 func (r *run) cell(at int, p Pair) Cell {
 	c := &r.spec.Cases[at]
-	ref, cand := r.side(at, p.Reference), r.side(at, p.Candidate)
 	cell := Cell{Case: c.Name, Pair: p}
-	worse, col := ref, p.Reference
-	if slices.Index(severity, cand.State) > slices.Index(severity, ref.State) {
-		worse, col = cand, p.Candidate
+	ref, cand := r.side(at, p.Reference), r.side(at, p.Candidate)
+	if ref.State != evidence.Measured || cand.State != evidence.Measured {
+		return cell // matrix says why, once it is known how the other cases ended
 	}
-	if worse.State != Pass {
-		cell.State, cell.Reason, cell.Signal = worse.State, worse.Reason, worse.Signal
-		cell.Detail = col.String() + ": " + worse.Detail
-		return cell
+	report := r.compare(c, p, ref.Outputs, cand.Outputs)
+	report.Deterministic = bothDeterministic(&ref, &cand)
+	for _, again := range [][2]tensor.List{{ref.Outputs, cand.Again}, {ref.Again, cand.Outputs}} { // what differs from run to run has to hold in each
+		if report.Deterministic == nil || *report.Deterministic || again[0] == nil || again[1] == nil {
+			continue
+		}
+		if second := r.compare(c, p, again[0], again[1]); second.State.Worse(report.State) {
+			second.Deterministic = report.Deterministic
+			report = second
+		}
 	}
-	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting}
-	outputs := cand.Outputs
-	if p.Reference == golden {
-		opt.Policy = GoldenPolicy()
-		outputs = expectedOnly(ref.Outputs, outputs)
-	}
-	report := CompareOutputs(ref.Outputs, outputs, opt)
-	report.CaseName, report.Seed = c.Name, c.Seed
-	report.ReferenceBackend, report.CandidateBackend = p.Reference.String(), p.Candidate.String()
 	cell.State, cell.Report = report.State, report
 	cell.Detail = report.Summary()
 	return cell
+}
+
+func (r *run) compare(c *Case, p Pair, ref, cand tensor.List) *Report {
+	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting}
+	if p.Reference == golden {
+		opt.Policy = GoldenPolicy()
+		cand = expectedOnly(ref, cand)
+	}
+	report := CompareOutputs(ref, cand, opt)
+	report.CaseName, report.Seed = c.Name, c.Seed
+	report.ReferenceBackend, report.CandidateBackend = p.Reference.String(), p.Candidate.String()
+	return report
+}
+
+// bothDeterministic is false where one of two sessions gave other bits the second time, and nil where none of them ran twice.
+func bothDeterministic(ref, cand *evidence.Run) *bool {
+	a, b := ref.Deterministic(), cand.Deterministic()
+	if a == nil || b != nil && !*b {
+		return b
+	}
+	return a
 }
 
 // expectedOnly returns the outputs that expectations name, in their order: expectations may cover a part of the outputs.
@@ -171,5 +186,35 @@ func (r *run) matrix() *Matrix {
 	for _, c := range r.spec.Cases {
 		m.Cases = append(m.Cases, c.Name)
 	}
+	for j := range r.spec.Columns {
+		outcomes := make([]*evidence.Outcome, len(r.spec.Cases))
+		for i := range r.spec.Cases {
+			outcomes[i] = &r.records[i*len(r.spec.Columns)+j].Outcome
+		}
+		evidence.Settle(outcomes)
+	}
+	for i := range r.cells {
+		if c := &r.cells[i]; c.Report == nil {
+			c.Outcome = r.absence(i/len(r.spec.Pairs), c.Pair)
+		}
+	}
 	return m
+}
+
+// absence is why a cell could not be compared: the worse of how its two sides ended.
+func (r *run) absence(at int, p Pair) evidence.Outcome {
+	var worst evidence.Outcome
+	for _, col := range []Column{p.Reference, p.Candidate} {
+		var o evidence.Outcome
+		if col == golden {
+			o = r.side(at, golden).Outcome
+		} else {
+			o = r.records[at*len(r.spec.Columns)+slices.Index(r.spec.Columns, col)].Outcome
+		}
+		if worst.State == "" || o.State.Worse(worst.State) {
+			worst = o
+			worst.Detail = col.String() + ": " + o.Detail
+		}
+	}
+	return worst
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/tensor"
+
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // recordPredictions adds the taps det.* that decode to the valid detections, each at an anchor of its own in P3.
@@ -62,11 +64,11 @@ func TestPredictionsTellAWrongBoxFromARival(t *testing.T) {
 		name   string
 		record bool
 		rivals bool // both executions predict both boxes
-		want   State
+		want   evidence.State
 	}{
-		{"not recorded", false, false, Different},
-		{"rivals", true, true, Different},
-		{"a wrong box", true, false, Fail},
+		{"not recorded", false, false, evidence.Explained},
+		{"rivals", true, true, evidence.Explained},
+		{"a wrong box", true, false, evidence.Fail},
 	} {
 		ref := &fix{fixture(11)}
 		ref.setDetection(0, 11, first, rand.New(rand.NewPCG(8, 8)))

@@ -1,17 +1,10 @@
 package perf
 
-import "time"
+import (
+	"cmp"
+	"time"
 
-// State says how the measurement of a cell ended.
-type State string
-
-// The states of a measurement. Only Measured has samples.
-const (
-	Measured    State = "measured"
-	Unsupported State = "unsupported" // the backend or precision cannot be had here; Reason is a code of backends.Reasons
-	Failed      State = "failed"      // the backend answered with an error
-	Crashed     State = "crashed"     // the worker died
-	Hung        State = "hung"        // the worker did not answer before the deadline
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // Arm tells the sides of a gate apart.
@@ -25,15 +18,15 @@ const (
 
 // Measurement is one cell in one replicate: what a fresh process recorded of it. Durations are nanoseconds.
 type Measurement struct {
-	Cell      Cell   `json:"cell"`
-	Arm       Arm    `json:"arm,omitempty"`
-	Replicate int    `json:"replicate"` // from 0; in a gate, the position of the process in the stage
-	Block     int    `json:"block"`     // of a gate, from 0; 0 in a sweep
-	Control   bool   `json:"control,omitempty"`
-	Order     int    `json:"order"` // position of the cell in its process, from 0
-	State     State  `json:"state"`
-	Reason    string `json:"reason,omitempty"`
-	Detail    string `json:"detail,omitempty"`
+	Cell      Cell           `json:"cell"`
+	Arm       Arm            `json:"arm,omitempty"`
+	Replicate int            `json:"replicate"` // from 0; in a gate, the position of the process in the stage
+	Block     int            `json:"block"`     // of a gate, from 0; 0 in a sweep
+	Control   bool           `json:"control,omitempty"`
+	Order     int            `json:"order"` // position of the cell in its process, from 0
+	State     evidence.State `json:"state"` // Measured, or how it ended without samples
+	Reason    string         `json:"reason,omitempty"`
+	Detail    string         `json:"detail,omitempty"`
 
 	Clock          string    `json:"clock,omitempty"`             // worker: inside the process; timing: what an older worker tells of each run (worker.ClockTiming)
 	Samples        []float64 `json:"samples_ns,omitempty"`        // host clock, one per sample, of one call each (see CallsPerSample)
@@ -51,6 +44,11 @@ type Measurement struct {
 
 	Started time.Time      `json:"started"`
 	Devices []DeviceSample `json:"devices,omitempty"` // sampled between the timed regions
+}
+
+// End records how a measurement ended without samples. What ended a crashed process is its reason.
+func (m *Measurement) End(o evidence.Outcome) {
+	m.State, m.Reason, m.Detail = o.State, cmp.Or(o.Reason, o.Signal), o.Detail
 }
 
 // DeviceSample is the state of one GPU at one time, by NVML.
@@ -82,10 +80,10 @@ type Budget struct {
 
 // Parity says whether the cell computes what it should: its outputs against the float64 oracle's.
 type Parity struct {
-	State  string  `json:"state"` // a parity.State: pass, explained, fail, unsupported, crashed, hung, not-run
-	Detail string  `json:"detail,omitempty"`
-	MaxAbs float64 `json:"max_abs"` // largest absolute error of any output; 0 where nothing was compared
+	State  evidence.State `json:"state"`
+	Detail string         `json:"detail,omitempty"`
+	MaxAbs float64        `json:"max_abs"` // largest absolute error of any output; 0 where nothing was compared
 }
 
 // Holds tells whether the cell's speed counts.
-func (p Parity) Holds() bool { return p.State == "pass" || p.State == "explained" }
+func (p Parity) Holds() bool { return p.State.Holds() }

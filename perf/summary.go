@@ -3,6 +3,7 @@ package perf
 import (
 	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/stat"
 )
 
@@ -34,7 +35,7 @@ func Summarize(list []Measurement, device bool) *Summary {
 		if device {
 			samples = m.DeviceSamples
 		}
-		if m.State != Measured || len(samples) == 0 {
+		if m.State != evidence.Measured || len(samples) == 0 {
 			continue
 		}
 		batch = m.Cell.Batch

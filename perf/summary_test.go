@@ -5,10 +5,12 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 func measured(samples ...float64) Measurement {
-	return Measurement{Cell: Cell{Batch: 4}, State: Measured, Samples: samples}
+	return Measurement{Cell: Cell{Batch: 4}, State: evidence.Measured, Samples: samples}
 }
 
 // ramp is 1 ms, 2 ms, … n ms.
@@ -20,7 +22,7 @@ func ramp(n int) (samples []float64) {
 }
 
 func TestSummarize(t *testing.T) {
-	crashed := Measurement{Cell: Cell{Batch: 4}, State: Crashed}
+	crashed := Measurement{Cell: Cell{Batch: 4}, State: evidence.Crashed}
 	device := measured(9e6, 9e6, 9e6)
 	device.DeviceSamples = []float64{2e6, 2e6, 4e6}
 	for _, c := range []struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // Document is a matrix with the circumstances of its making. Matrix is required; what is empty is left out.
@@ -61,24 +62,10 @@ func (d *Document) imagesOf(name string) []LabelledImage {
 	return nil
 }
 
-// verdict says in a word how the matrix ended, following its exit code.
-func verdict(m *parity.Matrix) string {
-	switch m.ExitCode() {
-	case 0:
-		return "PASS"
-	case 1:
-		return "FAIL"
-	case 5:
-		return "NOTHING COMPARED"
-	default:
-		return "INCOMPLETE"
-	}
-}
-
 // tally counts the cells by state: "24 cells: 22 pass, 2 explained".
 func tally(m *parity.Matrix) string {
 	var parts []string
-	for _, s := range parity.States {
+	for _, s := range evidence.States {
 		if n := m.Count(s); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
@@ -90,23 +77,37 @@ func tally(m *parity.Matrix) string {
 	if len(m.Cells) == 1 {
 		noun = "cell"
 	}
-	return fmt.Sprintf("%d %s: %s", len(m.Cells), noun, strings.Join(parts, ", "))
+	return fmt.Sprintf("%d %s: %s%s", len(m.Cells), noun, strings.Join(parts, ", "), notCompared(m))
+}
+
+// notCompared names what was asked for and has no cell that could be compared, at most five of it.
+func notCompared(m *parity.Matrix) string {
+	missing, more := m.Missing(), ""
+	if n := len(missing); n > 5 {
+		missing, more = missing[:5], fmt.Sprintf(" and %d more", n-5)
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return "; never compared: " + strings.Join(missing, ", ") + more
 }
 
 // symbol tells states apart without colour.
-func symbol(s parity.State) string {
+func symbol(s evidence.State) string {
 	switch s {
-	case parity.Pass:
+	case evidence.Pass:
 		return "✓"
-	case parity.Different:
+	case evidence.Explained:
 		return "≈"
-	case parity.Fail:
+	case evidence.Unverified:
+		return "?"
+	case evidence.Fail:
 		return "✗"
-	case parity.Crashed:
+	case evidence.Crashed, evidence.Errored:
 		return "!"
-	case parity.Hung:
+	case evidence.Hung:
 		return "∞"
-	case parity.Unsupported:
+	case evidence.Unsupported:
 		return "–"
 	default:
 		return "·"

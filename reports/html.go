@@ -12,6 +12,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 //go:embed page.css
@@ -37,7 +38,7 @@ type pageData struct {
 	Policy                       string
 	Facts                        []backends.Fact
 	Matrix                       *parity.Matrix
-	Legend                       []parity.State
+	Legend                       []evidence.State
 	Cases                        []pageCase
 }
 
@@ -56,12 +57,12 @@ type pageCell struct {
 
 func pageOf(d *Document) pageData {
 	m := d.Matrix
-	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: verdict(m), Tally: tally(m), Policy: m.Policy,
+	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(m.ExitCode()), Tally: tally(m), Policy: m.Policy,
 		Facts: circumstances(d), Matrix: m, Class: "fail"}
 	if m.Passed() {
 		p.Class = "pass"
 	}
-	for _, s := range parity.States {
+	for _, s := range evidence.States {
 		if m.Count(s) > 0 {
 			p.Legend = append(p.Legend, s)
 		}
@@ -70,7 +71,7 @@ func pageOf(d *Document) pageData {
 		c := pageCase{Anchor: fmt.Sprintf("case-%d", i), Name: name, Images: d.imagesOf(name)}
 		for j := range m.Pairs {
 			found := cell(m, i, j)
-			c.Cells = append(c.Cells, pageCell{found, fmt.Sprintf("cell-%d-%d", i, j), found.State == parity.Fail})
+			c.Cells = append(c.Cells, pageCell{found, fmt.Sprintf("cell-%d-%d", i, j), found.State == evidence.Fail})
 		}
 		if n := len(m.Columns); len(m.Executions) == n*len(m.Cases) {
 			c.Executions = m.Executions[i*n : (i+1)*n]

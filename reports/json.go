@@ -6,10 +6,11 @@ import (
 	"io"
 
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // SchemaID names the version of the JSON form; it is the value of the key "schema".
-const SchemaID = "apexx.matrix/1"
+const SchemaID = "apexx.matrix/2"
 
 // MatrixSchema is the JSON Schema (draft 2020-12) of what JSON writes.
 //
@@ -28,6 +29,7 @@ type jsonMatrix struct {
 	Schema     string                   `json:"schema"`
 	Verdict    string                   `json:"verdict"`
 	ExitCode   int                      `json:"exit_code"`
+	Missing    []string                 `json:"missing"` // what was named and has no cell that could be compared
 	When       string                   `json:"when,omitempty"`
 	Version    string                   `json:"version,omitempty"`
 	Command    string                   `json:"command,omitempty"`
@@ -35,7 +37,7 @@ type jsonMatrix struct {
 	Cases      []string                 `json:"cases"`
 	Columns    []parity.Column          `json:"columns"`
 	Pairs      []parity.Pair            `json:"pairs"`
-	States     map[parity.State]int     `json:"states"`
+	States     map[evidence.State]int   `json:"states"`
 	Cells      []jsonCell               `json:"cells"`
 	Executions []parity.ExecutionRecord `json:"executions"`
 }
@@ -47,14 +49,14 @@ type jsonFact struct {
 
 // jsonCell refers to its report by index, so that reports appear once.
 type jsonCell struct {
-	Case      string        `json:"case"`
-	Reference parity.Column `json:"reference"`
-	Candidate parity.Column `json:"candidate"`
-	State     parity.State  `json:"state"`
-	Reason    string        `json:"reason,omitempty"`
-	Signal    string        `json:"signal,omitempty"`
-	Detail    string        `json:"detail,omitempty"`
-	Report    *int          `json:"report"` // index into reports; null where nothing was compared
+	Case      string         `json:"case"`
+	Reference parity.Column  `json:"reference"`
+	Candidate parity.Column  `json:"candidate"`
+	State     evidence.State `json:"state"`
+	Reason    string         `json:"reason,omitempty"`
+	Signal    string         `json:"signal,omitempty"`
+	Detail    string         `json:"detail,omitempty"`
+	Report    *int           `json:"report"` // index into reports; null where nothing was compared
 }
 
 // JSON writes the document as one indented JSON object that MatrixSchema describes. Pictures are left out.
@@ -62,14 +64,14 @@ func JSON(w io.Writer, d *Document) error {
 	m := d.Matrix
 	out := jsonMatrix{
 		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
-		Schema: SchemaID, Verdict: verdict(m), ExitCode: m.ExitCode(), When: d.when(), Version: d.Version, Command: d.Command,
-		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[parity.State]int{},
+		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Command: d.Command,
+		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
 		Cells: []jsonCell{}, Executions: m.Executions,
 	}
 	for _, f := range d.Where {
 		out.Where = append(out.Where, jsonFact(f))
 	}
-	for _, s := range parity.States {
+	for _, s := range evidence.States {
 		out.States[s] = m.Count(s)
 	}
 	for _, c := range m.Cells {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // Markdown writes the matrix as GitHub-flavoured Markdown: verdict, circumstances, the matrix at a glance, and the numbers of
@@ -13,7 +14,7 @@ import (
 func Markdown(w io.Writer, d *Document) error {
 	var s strings.Builder
 	m := d.Matrix
-	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), verdict(m), tally(m), m.Policy)
+	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(m.ExitCode()), tally(m), m.Policy)
 	for _, f := range circumstances(d) {
 		fmt.Fprintf(&s, "- %s: %s\n", f.Key, escapeMarkdown(f.Value))
 	}
@@ -31,7 +32,7 @@ func Markdown(w io.Writer, d *Document) error {
 	}
 	s.WriteString("\nNumbers are the largest absolute error of any output.\n")
 	for i := range m.Cells {
-		if c := &m.Cells[i]; c.State != parity.Pass {
+		if c := &m.Cells[i]; c.State != evidence.Pass {
 			markdownCell(&s, c)
 		}
 	}

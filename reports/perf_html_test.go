@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -91,7 +92,7 @@ func TestPagesOfHostileNames(t *testing.T) {
 
 func TestSweepCells(t *testing.T) {
 	measured := func(change func(*sweep.CellResult)) sweep.CellResult {
-		c := sweep.CellResult{State: perf.Measured, Summary: &perf.Summary{P50: 1}, Parity: perf.Parity{State: "pass"}}
+		c := sweep.CellResult{State: evidence.Measured, Summary: &perf.Summary{P50: 1}, Parity: perf.Parity{State: "pass"}}
 		change(&c)
 		return c
 	}
@@ -106,7 +107,7 @@ func TestSweepCells(t *testing.T) {
 		"no samples":    {measured(func(c *sweep.CellResult) { c.Summary = nil }), "error", "no samples"},
 		"zero":          {sweep.CellResult{}, "error", "not measured"},
 		"later version": {sweep.CellResult{State: "melted"}, "error", "melted"},
-		"unsupported":   {sweep.CellResult{State: perf.Unsupported, Reason: "r", Detail: "d"}, "skipped", "unsupported"},
+		"unsupported":   {sweep.CellResult{State: evidence.Unsupported, Reason: "r", Detail: "d"}, "skipped", "unsupported"},
 	} {
 		if v := judgeSweepCell(c.cell); v.Class != c.class || v.Word != c.word || (v.Why == "") != (name == "measured" || name == "zero") {
 			t.Errorf("%s: %+v", name, v)

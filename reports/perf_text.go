@@ -77,7 +77,7 @@ func parityText(p perf.Parity) string {
 	if p.MaxAbs > 0 {
 		return fmt.Sprintf("%s, max abs %.1e", p.State, p.MaxAbs)
 	}
-	return p.State
+	return string(p.State)
 }
 
 // gateRecord returns a clean copy that every report of a gate is made of; parts that are not there are empty.

@@ -23,19 +23,20 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // runner computes outputs of a few tiles; every backend adds rounding noise of its own, and some cases go wrong in ort.
 type runner struct{}
 
-func (runner) Execute(_ context.Context, c *parity.Case, backend string, p backends.Precision) parity.Execution {
+func (runner) Execute(_ context.Context, c *parity.Case, backend string, p backends.Precision) evidence.Run {
 	switch c.Name + " " + backend {
 	case "crash ort":
-		return parity.Execution{State: parity.Crashed, Signal: "SIGSEGV", Detail: "the worker ended while it ran"}
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Crashed, Signal: "SIGSEGV", Detail: "the worker ended while it ran"}}
 	case "absent|<b>*case*</b> ort":
-		return parity.Execution{State: parity.Unsupported, Reason: "library_not_found", Detail: "libonnxruntime.so.1 is in none of the places searched"}
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Unsupported, Reason: "operator_unsupported", Detail: "no kernel for Scan"}}
 	}
-	e := parity.Execution{State: parity.Pass, Wall: 90 * time.Millisecond, Peak: 300 << 20}
+	e := evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Wall: 90 * time.Millisecond, Peak: 300 << 20}
 	e.Timing.Execute, e.Memory.Host = 71200*time.Microsecond, 96<<20
 	noise := map[string]float64{"reference fp64": 0, "reference fp32": 2e-7, "ort fp32": 4e-7}[backend+" "+string(p)]
 	rng := rand.New(rand.NewPCG(7, uint64(len(c.Name))))

@@ -31,5 +31,5 @@ func parityWord(c sweep.CellResult) string {
 	if c.Parity.Holds() {
 		return fmt.Sprintf("%s %.1e", c.Parity.State, c.Parity.MaxAbs)
 	}
-	return c.Parity.State + " " + c.Parity.Detail
+	return string(c.Parity.State) + " " + c.Parity.Detail
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
@@ -34,9 +34,9 @@ type sweepVerdict struct{ Class, Word, Why string }
 func judgeSweepCell(c sweep.CellResult) sweepVerdict {
 	why := cmp.Or(strings.Join(slices.DeleteFunc([]string{c.Reason, c.Detail}, func(s string) bool { return s == "" }), ": "), string(c.State))
 	switch {
-	case c.State == perf.Unsupported:
+	case c.State == evidence.Unsupported:
 		return sweepVerdict{"skipped", string(c.State), why}
-	case c.State != perf.Measured:
+	case c.State != evidence.Measured:
 		return sweepVerdict{"error", cmp.Or(string(c.State), "not measured"), why}
 	case c.Parity.State == "fail":
 		return sweepVerdict{"fail", "parity", cmp.Or(c.Parity.Detail, "the outputs are not those of the oracle")}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // TableOptions of Table. The zero value is 100 columns without colour.
@@ -34,7 +35,7 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 	if d.Matrix.Passed() {
 		color = 32
 	}
-	fmt.Fprintf(&t.out, "%s  %s (%s)\n", t.paint(color, verdict(d.Matrix)), tally(d.Matrix), d.Matrix.Policy)
+	fmt.Fprintf(&t.out, "%s  %s (%s)\n", t.paint(color, evidence.Verdict(d.Matrix.ExitCode())), tally(d.Matrix), d.Matrix.Policy)
 	_, err := io.WriteString(w, t.out.String())
 	return err
 }
@@ -52,13 +53,13 @@ func (t *table) paint(color int, s string) string {
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, s)
 }
 
-func stateColor(s parity.State) int {
+func stateColor(s evidence.State) int {
 	switch s {
-	case parity.Pass:
+	case evidence.Pass:
 		return 32
-	case parity.Different:
+	case evidence.Explained:
 		return 36
-	case parity.Fail, parity.Crashed, parity.Hung:
+	case evidence.Fail, evidence.Crashed, evidence.Hung, evidence.Errored:
 		return 31
 	default:
 		return 33
@@ -131,7 +132,7 @@ func (t *table) reasons() {
 	groups := map[string][]*parity.Cell{}
 	for i := range t.m.Cells {
 		c := &t.m.Cells[i]
-		if c.State == parity.Pass {
+		if c.State == evidence.Pass {
 			continue
 		}
 		key := string(c.State) + why(c)
@@ -158,7 +159,7 @@ func (t *table) reasons() {
 
 func (t *table) legend() {
 	var parts []string
-	for _, s := range parity.States {
+	for _, s := range evidence.States {
 		if t.m.Count(s) > 0 {
 			parts = append(parts, symbol(s)+" "+string(s))
 		}

@@ -268,6 +268,27 @@ func (t *Tensor) NonFinite() int {
 	return -1
 }
 
+// Identical reports whether two tensors have the same type, shape and bits: NaNs are identical where their bits are, and -0 is not
+// identical to +0.
+func Identical(a, b *Tensor) bool {
+	if a.dtype != b.dtype || !slices.Equal(a.shape, b.shape) {
+		return false
+	}
+	switch d := a.data.(type) {
+	case []float32:
+		return slices.EqualFunc(d, b.data.([]float32), func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+	case []float64:
+		return slices.EqualFunc(d, b.data.([]float64), func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) })
+	case []int32:
+		return slices.Equal(d, b.data.([]int32))
+	case []int64:
+		return slices.Equal(d, b.data.([]int64))
+	case []bool:
+		return slices.Equal(d, b.data.([]bool))
+	}
+	return true // two zero Tensors
+}
+
 // String describes type and shape, such as "float32[1 3 512 512]".
 func (t *Tensor) String() string { return fmt.Sprintf("%v%v", t.dtype, t.shape) }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 func matrixCommand() *cli.Command {
@@ -184,12 +185,12 @@ func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, 
 }
 
 // progress tells a terminal how far a matrix is.
-func progress(c *cli.Context, total int) func(*parity.Case, parity.Column, *parity.Execution) {
+func progress(c *cli.Context, total int) func(*parity.Case, parity.Column, *evidence.Run) {
 	if !isTerminal(c.App.ErrWriter) {
-		return func(*parity.Case, parity.Column, *parity.Execution) {}
+		return func(*parity.Case, parity.Column, *evidence.Run) {}
 	}
 	done, start := 0, time.Now()
-	return func(cs *parity.Case, col parity.Column, e *parity.Execution) {
+	return func(cs *parity.Case, col parity.Column, e *evidence.Run) {
 		done++
 		left := time.Duration(float64(time.Since(start)) / float64(done) * float64(total-done)).Round(time.Second)
 		fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K[%d/%d] %s %s %s, %v left", done, total, cs.Name, col, e.State, left)

@@ -15,7 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/baseline"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -62,7 +62,7 @@ func gateBaseline(c *cli.Context, w *workloadsOf) error {
 		return err
 	}
 	for _, cell := range r.Cells { // of which some have no metric in the baseline
-		if cell.Parity.State == string(parity.Fail) {
+		if cell.Parity.State == evidence.Fail {
 			return exit.With(exit.Failed, fmt.Errorf("parity of %s fails: %s", cell.Name, cell.Parity.Detail))
 		}
 	}

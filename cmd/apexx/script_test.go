@@ -49,6 +49,7 @@ func TestMain(m *testing.M) {
 //	fill FILE N              a file that leaves N bytes of its file system
 //	glob FILE PATTERN        copy the one file that matches
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
+//	interrupt2 apexx ARG…    the same, twice: the first signal must not end it, the second must
 //	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
@@ -96,7 +97,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep, "daily": writeDaily,
+			"damaged": writeDamaged, "interrupt": interrupt, "interrupt2": interruptTwice, "sweep": syntheticSweep, "daily": writeDaily,
 			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk,
 		},
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -28,11 +29,11 @@ func writeDaily(ts *testscript.TestScript, _ bool, args []string) {
 	cell := perf.Cell{Backend: "reference", Profile: "nano", Precision: backends.FP32, Height: 256, Width: 256, Batch: 1, Scope: perf.Network}
 	s := sweep.Result{Schema: sweep.SchemaID, When: time.Date(2026, 3, day, 5, 0, 0, 0, time.UTC),
 		Environment: env.Environment{Commit: args[2], Go: "go1.26.8"}, Class: env.Class{Kind: env.SharedCPU, ID: "cpu-test-2c"},
-		Cells: []sweep.CellResult{{Cell: cell, Name: cell.String(), State: perf.Measured, Parity: perf.Parity{State: "pass"},
+		Cells: []sweep.CellResult{{Cell: cell, Name: cell.String(), State: evidence.Measured, Parity: perf.Parity{State: "pass"},
 			Summary: &perf.Summary{Replicates: 3, Samples: 9, P50: ms, P95: 1.01 * ms}}}}
 	for replicate := range 3 {
 		level := ms * 1e6 * (1 + 0.01*float64(replicate-1))
-		s.Measurements = append(s.Measurements, perf.Measurement{Cell: cell, Arm: perf.Head, Replicate: replicate, State: perf.Measured,
+		s.Measurements = append(s.Measurements, perf.Measurement{Cell: cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured,
 			Samples: []float64{0.99 * level, level, 1.01 * level}})
 	}
 	data, err := json.Marshal(s)

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // variant is a configuration that the backends must agree on.
@@ -75,14 +77,10 @@ func TestBackendsAgree(t *testing.T) {
 			run := func(b backends.Backend, p backends.Precision) tensor.List {
 				t.Helper()
 				r, err := Once(ctx, b, m, in, decode, backends.Options{Precision: p, Taps: []string{"all"}})
-				if err != nil {
+				if err = errors.Join(err, r.Err); err != nil {
 					t.Fatalf("%s %s: %v", b.Name(), p, err)
 				}
-				out := r.Outputs.Clone()
-				if err := r.Close(); err != nil {
-					t.Error(err)
-				}
-				return out
+				return r.Outputs
 			}
 			oracle := run(reference.New(), backends.FP64)
 			single := run(reference.New(), backends.FP32)
@@ -93,7 +91,7 @@ func TestBackendsAgree(t *testing.T) {
 				ref, cand tensor.List
 			}{{"reference/fp32 vs fp64", oracle, single}, {"ort vs fp64", oracle, other}, {"ort vs reference/fp32", single, other}} {
 				r := parity.CompareOutputs(c.ref, c.cand, parity.Options{Policy: parity.GoldenPolicy(), Setting: setting})
-				if r.State == parity.Fail {
+				if r.State == evidence.Fail {
 					t.Errorf("%s: %s\n%s", c.name, r.Summary(), failing(r))
 				}
 			}

@@ -2,15 +2,13 @@ package execute
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // ParityCase tells the comparer what it must know of a case.
@@ -38,68 +36,36 @@ type MatrixRunner struct {
 	Extra   map[string]map[string]string // options by backend
 }
 
+// runs is how often a session runs: a result that differs from run to run is no result. The float64 oracle, by far the slowest, runs
+// once; where it is the candidate, nobody knows whether it is deterministic, and the report says so.
+func runs(p backends.Precision) int {
+	if p == backends.FP64 {
+		return 1
+	}
+	return 2
+}
+
 // Execute implements parity.Runner.
-func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string, precision backends.Precision) (e parity.Execution) {
+func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string, precision backends.Precision) (e evidence.Run) {
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			e = parity.Execution{State: parity.Crashed, Signal: "panic", Detail: fmt.Sprint(p)}
+			e = evidence.Failed(ctx, &evidence.Panic{Value: p})
 		}
 		e.Wall = time.Since(start)
 	}()
-	e, err := r.execute(ctx, r.Cases[c.Name], name, precision)
-	if err != nil {
-		return failure(ctx, err)
-	}
-	return e
-}
-
-func (r *MatrixRunner) execute(ctx context.Context, c *source.Case, name string, precision backends.Precision) (e parity.Execution, err error) {
+	of := r.Cases[c.Name]
 	b, err := r.Open(name)
 	if err != nil {
-		return e, err
+		return evidence.Failed(ctx, err)
 	}
-	g, err := c.Model.Graph(c.Options(c.Decode))
+	g, err := of.Model.Graph(of.Options(of.Decode))
 	if err != nil {
-		return e, err
+		return evidence.Failed(ctx, err)
 	}
-	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name]}
-	opts.Taps = parity.DecisionTaps(g)
+	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name], Taps: parity.DecisionTaps(g)}
 	if r.Taps {
 		opts.Taps = []string{"all"}
 	}
-	session, err := b.Compile(ctx, g, opts)
-	if err != nil {
-		return e, err
-	}
-	defer func() { err = errors.Join(err, session.Close()) }() // also after a panic, so that no worker stays
-	outputs, err := session.Run(ctx, c.Tensors())
-	if err != nil {
-		return e, err
-	}
-	e = parity.Execution{State: parity.Pass, Outputs: outputs.Clone(), Timing: session.LastTiming(), Memory: session.Memory()}
-	if process, ok := session.(interface{ Peak() int64 }); ok { // a worker's session knows its process
-		e.Peak = process.Peak()
-	}
-	return e, nil
-}
-
-// failure turns an error into the state of an execution.
-func failure(ctx context.Context, err error) parity.Execution {
-	var unavailable *backends.Unavailable
-	var died *worker.Died
-	var remote *worker.Error
-	switch {
-	case errors.As(err, &unavailable):
-		return parity.Execution{State: parity.Unsupported, Reason: string(unavailable.Reason), Detail: unavailable.Detail}
-	case ctx.Err() != nil:
-		return parity.Execution{State: parity.NotRun, Reason: "cancelled", Detail: ctx.Err().Error()}
-	case errors.As(err, &died) && died.Deadline:
-		return parity.Execution{State: parity.Hung, Reason: "deadline", Detail: died.Error()}
-	case errors.As(err, &died):
-		return parity.Execution{State: parity.Crashed, Signal: died.Ending(), Detail: died.Error()}
-	case errors.As(err, &remote) && remote.Code == worker.CodePanic:
-		return parity.Execution{State: parity.Crashed, Signal: "panic", Detail: remote.Error()}
-	}
-	return parity.Execution{State: parity.NotRun, Reason: "error", Detail: err.Error()}
+	return evidence.Collect(ctx, b, g, of.Tensors(), opts, runs(precision))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // fake is a backend and session that fails where it is told to.
@@ -62,26 +63,26 @@ func TestMatrixRunnerStates(t *testing.T) {
 		f              fake
 		open           error
 		cancelled      bool
-		state          parity.State
+		state          evidence.State
 		reason, signal string
 		detail         string
 	}{
-		{name: "runs", state: parity.Pass},
-		{name: "unavailable at open", open: absent, state: parity.Unsupported, reason: "library_not_found", detail: "looked everywhere"},
-		{name: "unavailable at compile", f: fake{compile: absent}, state: parity.Unsupported, reason: "library_not_found"},
-		{name: "unavailable at run", f: fake{run: absent}, state: parity.Unsupported, reason: "library_not_found"},
-		{name: "cannot be opened", open: errors.New("no such program"), state: parity.NotRun, reason: "error", detail: "no such program"},
-		{name: "fails to compile", f: fake{compile: errors.New("no kernel")}, state: parity.NotRun, reason: "error", detail: "no kernel"},
-		{name: "fails to run", f: fake{run: errors.New("division by zero")}, state: parity.NotRun, reason: "error", detail: "division by zero"},
-		{name: "fails to close", f: fake{close: errors.New("double free")}, state: parity.NotRun, reason: "error", detail: "double free"},
-		{name: "panics", f: fake{panics: true}, state: parity.Crashed, signal: "panic", detail: "the fake is broken"},
-		{name: "panics in the worker", f: fake{run: &worker.Error{Code: worker.CodePanic, Message: "index out of range"}}, state: parity.Crashed, signal: "panic", detail: "index out of range"},
-		{name: "killed", f: fake{run: &worker.Died{Signal: syscall.SIGSEGV, Stage: "run"}}, state: parity.Crashed, signal: "segmentation fault", detail: "died during run"},
-		{name: "exits", f: fake{compile: &worker.Died{ExitCode: 3, Stage: "compile"}}, state: parity.Crashed, signal: "exit status 3", detail: "died during compile"},
-		{name: "out of memory", f: fake{run: &worker.Died{OOM: true, Signal: syscall.SIGKILL}}, state: parity.Crashed, signal: "out of memory"},
-		{name: "deadline", f: fake{run: &worker.Died{Deadline: true, Signal: syscall.SIGKILL}}, state: parity.Hung, reason: "deadline"},
-		{name: "interrupted", f: fake{run: context.Canceled}, cancelled: true, state: parity.NotRun, reason: "cancelled"},
-		{name: "killed by the interruption", f: fake{run: &worker.Died{Cause: context.Canceled, Signal: syscall.SIGKILL}}, cancelled: true, state: parity.NotRun, reason: "cancelled"},
+		{name: "runs", state: evidence.Measured},
+		{name: "unavailable at open", open: absent, state: evidence.Unsupported, reason: "library_not_found", detail: "looked everywhere"},
+		{name: "unavailable at compile", f: fake{compile: absent}, state: evidence.Unsupported, reason: "library_not_found"},
+		{name: "unavailable at run", f: fake{run: absent}, state: evidence.Unsupported, reason: "library_not_found"},
+		{name: "cannot be opened", open: errors.New("no such program"), state: evidence.Errored, reason: "error", detail: "no such program"},
+		{name: "fails to compile", f: fake{compile: errors.New("no kernel")}, state: evidence.Errored, reason: "error", detail: "no kernel"},
+		{name: "fails to run", f: fake{run: errors.New("division by zero")}, state: evidence.Errored, reason: "error", detail: "division by zero"},
+		{name: "fails to close", f: fake{close: errors.New("double free")}, state: evidence.Errored, reason: "error", detail: "double free"},
+		{name: "panics", f: fake{panics: true}, state: evidence.Crashed, signal: "panic", detail: "the fake is broken"},
+		{name: "panics in the worker", f: fake{run: &worker.Error{Code: worker.CodePanic, Message: "index out of range"}}, state: evidence.Crashed, signal: "panic", detail: "index out of range"},
+		{name: "killed", f: fake{run: &worker.Died{Signal: syscall.SIGSEGV, Stage: "run"}}, state: evidence.Crashed, signal: "segmentation fault", detail: "died during run"},
+		{name: "exits", f: fake{compile: &worker.Died{ExitCode: 3, Stage: "compile"}}, state: evidence.Crashed, signal: "exit status 3", detail: "died during compile"},
+		{name: "out of memory", f: fake{run: &worker.Died{OOM: true, Signal: syscall.SIGKILL}}, state: evidence.Crashed, signal: "out of memory"},
+		{name: "deadline", f: fake{run: &worker.Died{Deadline: true, Signal: syscall.SIGKILL}}, state: evidence.Hung, reason: "deadline"},
+		{name: "interrupted", f: fake{run: context.Canceled}, cancelled: true, state: evidence.Cancelled, reason: "cancelled"},
+		{name: "killed by the interruption", f: fake{run: &worker.Died{Cause: context.Canceled, Signal: syscall.SIGKILL}}, cancelled: true, state: evidence.Cancelled, reason: "cancelled"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestMatrixRunnerStates(t *testing.T) {
 			if e.Wall <= 0 {
 				t.Error("no wall time was recorded")
 			}
-			if ran := tt.state == parity.Pass; ran != (e.Outputs != nil) || ran && (e.Timing.Execute != 7 || e.Memory.Host != 9) {
+			if ran := tt.state == evidence.Measured; ran != (e.Outputs != nil) || ran && (e.Timing.Execute != 7 || e.Memory.Host != 9) {
 				t.Errorf("%+v", e)
 			}
 			if compiled := tt.open == nil && tt.f.compile == nil; compiled != (tt.f.closed == 1) {
@@ -120,7 +121,7 @@ func TestMatrixRunnerOptions(t *testing.T) {
 		r := MatrixRunner{Cases: map[string]*source.Case{"c": fakeCase(t, tt.set...)}, Threads: 3, Taps: tt.taps,
 			Open: func(string) (backends.Backend, error) { return f, nil }, Extra: map[string]map[string]string{"fake": {"k": "v"}}}
 		e := r.Execute(context.Background(), &parity.Case{Name: "c"}, "fake", backends.FP64)
-		if e.State != parity.Pass || tapKinds(f.options.Taps) != tt.want || f.options.Threads != 3 ||
+		if e.State != evidence.Measured || tapKinds(f.options.Taps) != tt.want || f.options.Threads != 3 ||
 			f.options.Precision != backends.FP64 || f.options.Extra["k"] != "v" {
 			t.Errorf("%+v: %s, options %+v", tt, e.State, f.options)
 		}
@@ -128,7 +129,7 @@ func TestMatrixRunnerOptions(t *testing.T) {
 	bad := fakeCase(t)
 	bad.Image = tensor.New(tensor.Float32, 1, 3, 100, 128)
 	r := MatrixRunner{Cases: map[string]*source.Case{"c": bad}, Open: func(string) (backends.Backend, error) { return &fake{}, nil }}
-	if e := r.Execute(context.Background(), &parity.Case{Name: "c"}, "fake", backends.FP32); e.State != parity.NotRun || !strings.Contains(e.Detail, "multiples of 128") {
+	if e := r.Execute(context.Background(), &parity.Case{Name: "c"}, "fake", backends.FP32); e.State != evidence.Errored || !strings.Contains(e.Detail, "multiples of 128") {
 		t.Errorf("an input of 100 rows: %+v", e)
 	}
 }

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -204,7 +203,7 @@ var BuiltinOverrides = []string{"routing.budget_total=16", "routing.budget_b1=6.
 
 // PictureCase makes a case of an encoded picture that the program carries.
 func (m *Model) PictureCase(name string, encoded []byte, d model.Decode) (Case, error) {
-	p, err := picture.Decode(bytes.NewReader(encoded))
+	p, err := picture.Decode(encoded)
 	if err != nil {
 		return Case{}, fmt.Errorf("case %s: %w", name, err)
 	}

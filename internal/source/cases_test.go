@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -106,7 +107,7 @@ func TestLoadCasesErrors(t *testing.T) {
 		{"section is a list", map[string][]byte{"a.png": picture, "case.yaml": []byte("config: [1]\n")}, []string{"case.yaml"}},
 		{"not YAML", map[string][]byte{"a.png": picture, "case.yaml": []byte("{{{")}, []string{"case.yaml"}},
 		{"two documents", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {}\n---\ndecode: {}\n")}, []string{"case.yaml", "more than one"}},
-		{"huge case file", map[string][]byte{"a.png": picture, "case.yaml": make([]byte, maxCaseFile+1)}, []string{"case.yaml", "larger"}},
+		{"huge case file", map[string][]byte{"a.png": picture, "case.yaml": make([]byte, input.CaseSettings.Max+1)}, []string{"case.yaml is larger than the 1 MiB that the settings of a case may have"}},
 		{"threshold", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {score_threshold: 2}\n")}, []string{"a.png", "score threshold 2"}},
 		{"NaN threshold", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {iou_threshold: .nan}\n")}, []string{"IoU threshold NaN"}},
 		{"fractional count", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {max_detections: 2.5}\n")}, []string{"case.yaml", "2.5"}},

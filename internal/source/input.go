@@ -51,13 +51,17 @@ func (m *Model) PictureInput(name string, p *picture.Picture) (Input, error) {
 	return Input{Name: name, Image: image, Picture: p, Fit: fit}, nil
 }
 
-// LoadPicture reads and letterboxes a picture file.
+// LoadPicture reads and letterboxes a picture file. Errors name it.
 func (m *Model) LoadPicture(path string) (Input, error) {
 	p, err := picture.Load(path)
 	if err != nil {
 		return Input{}, err
 	}
-	return m.PictureInput(stem(path), p)
+	in, err := m.PictureInput(stem(path), p)
+	if err != nil {
+		return Input{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return in, nil
 }
 
 // LoadTensors reads a safetensors file with "image" [B,3,H,W] float32.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
@@ -111,8 +112,8 @@ func TestTolerance(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	crash := func(r *sweep.Result) {
 		m := &r.Measurements[0]
-		m.State, m.Samples = perf.Crashed, nil
-		r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = perf.Crashed, 4, 160
+		m.State, m.Samples = evidence.Crashed, nil
+		r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = evidence.Crashed, 4, 160
 	}
 	for name, tt := range map[string]struct {
 		breaks func(*sweep.Result)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
 )
@@ -61,9 +61,9 @@ func StatusOf(r *sweep.Result) string {
 	measured, failed := 0, 0
 	for _, c := range r.Cells {
 		switch c.State {
-		case perf.Measured:
+		case evidence.Measured:
 			measured++
-		case perf.Unsupported:
+		case evidence.Unsupported:
 		default:
 			failed++
 		}

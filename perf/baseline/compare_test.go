@@ -11,6 +11,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -80,9 +81,9 @@ func TestCompareMissing(t *testing.T) {
 			[]string{cell + ".p50_ms missing", cell + ".p95_ms missing"}, "budget b2"},
 		"dead backend": {func(r *sweep.Result) {
 			for i := range r.Measurements[:5] {
-				r.Measurements[i].State, r.Measurements[i].Samples = perf.Crashed, nil
+				r.Measurements[i].State, r.Measurements[i].Samples = evidence.Crashed, nil
 			}
-			r.Cells[0].State, r.Cells[0].Summary = perf.Crashed, nil
+			r.Cells[0].State, r.Cells[0].Summary = evidence.Crashed, nil
 		}, []string{"__status__ fail", cell + ".p50_ms missing", cell + ".p95_ms missing"}, "the sweep is partial, required is ok"},
 		"few samples": {func(r *sweep.Result) {
 			*r = *sweeptest.New(11, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete, perf.TilePack}, Samples: 3})
@@ -157,7 +158,7 @@ func TestCompareWarns(t *testing.T) {
 }
 
 func TestStatusOf(t *testing.T) {
-	set := func(states ...perf.State) *sweep.Result {
+	set := func(states ...evidence.State) *sweep.Result {
 		r := &sweep.Result{}
 		for _, s := range states {
 			r.Cells = append(r.Cells, sweep.CellResult{State: s})
@@ -165,9 +166,9 @@ func TestStatusOf(t *testing.T) {
 		return r
 	}
 	for want, list := range map[string][]*sweep.Result{
-		"ok":      {set(perf.Measured), set(perf.Measured, perf.Unsupported)},
-		"skipped": {set(), set(perf.Unsupported)},
-		"partial": {set(perf.Measured, perf.Failed), set(perf.Crashed), set(perf.Measured, perf.Hung, perf.Unsupported)},
+		"ok":      {set(evidence.Measured), set(evidence.Measured, evidence.Unsupported)},
+		"skipped": {set(), set(evidence.Unsupported)},
+		"partial": {set(evidence.Measured, evidence.Errored), set(evidence.Crashed), set(evidence.Measured, evidence.Hung, evidence.Unsupported)},
 	} {
 		for _, r := range list {
 			if got := StatusOf(r); got != want {
@@ -181,9 +182,9 @@ func TestStatusOf(t *testing.T) {
 func broken(t *testing.T) *Comparison {
 	r := slow()
 	for i := range r.Measurements[:5] {
-		r.Measurements[i].State, r.Measurements[i].Samples = perf.Crashed, nil
+		r.Measurements[i].State, r.Measurements[i].Samples = evidence.Crashed, nil
 	}
-	r.Cells[0].State, r.Cells[0].Reason, r.Cells[0].Summary = perf.Crashed, "signal: killed", nil
+	r.Cells[0].State, r.Cells[0].Reason, r.Cells[0].Summary = evidence.Crashed, "signal: killed", nil
 	b := newBaseline(t, result())
 	b.Software[0].Value = "go1.26.7"
 	return compare(t, b, r)
@@ -236,7 +237,7 @@ func TestTrendCounts(t *testing.T) {
 	b := newBaseline(t, r)
 	both := sweeptest.New(1, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete}, Backends: []string{"ort"}, Samples: 3,
 		Precisions: []backends.Precision{backends.FP32, backends.FP16}, Absent: func(c perf.Cell) bool { return c.Precision == backends.FP16 }})
-	both.Cells[1].State = perf.Failed
+	both.Cells[1].State = evidence.Errored
 	c := compare(t, b, both)
 	var out bytes.Buffer
 	if err := WriteTrendArtifact(&out, c, time.Now()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -82,9 +83,9 @@ func complete(r *sweep.Result) error {
 // unusable says why the speed of a cell does not count, "" where it does.
 func unusable(c *sweep.CellResult) string {
 	switch {
-	case c.State != perf.Measured && c.Reason != "":
+	case c.State != evidence.Measured && c.Reason != "":
 		return fmt.Sprintf("is %s (%s)", c.State, c.Reason)
-	case c.State != perf.Measured || c.Summary == nil:
+	case c.State != evidence.Measured || c.Summary == nil:
 		return fmt.Sprintf("is %s", c.State)
 	case !c.Parity.Holds():
 		return fmt.Sprintf("has parity %q, so that its speed does not count", c.Parity.State)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/stat"
@@ -75,7 +76,7 @@ func compare(base, head []perf.Measurement, delta float64) (value float64, why s
 		return 0, fmt.Sprintf("has %d and %d replicates, want 2 and 2", len(base), len(head))
 	}
 	for _, m := range slices.Concat(base, head) {
-		if m.State != perf.Measured {
+		if m.State != evidence.Measured {
 			return 0, failure(m)
 		}
 		if m.Clock != base[0].Clock {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -155,7 +156,7 @@ const maxPauseNS = 100e6
 
 // checkSamples refuses samples that are no durations, or not in nanoseconds.
 func checkSamples(m perf.Measurement, p Policy) error {
-	if m.State != perf.Measured {
+	if m.State != evidence.Measured {
 		return nil
 	}
 	if len(m.Samples) == 0 {

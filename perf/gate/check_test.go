@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -136,11 +137,11 @@ func TestCheckUnits(t *testing.T) {
 		"a device whose program took a second":    {perf.Measurement{Samples: many(200, 2e4), DeviceSamples: many(200, 1.5e4), FirstRunNS: 1e9}, true},
 		"a device in µs beside a host in ns":      {perf.Measurement{Samples: many(200, 2e5), DeviceSamples: many(200, 2e9)}, false},
 		"a first run a hundred times as short":    {perf.Measurement{Samples: many(80, 5e6), FirstRunNS: 1e4}, false},
-		"a measurement that found no cell":        {perf.Measurement{State: perf.Crashed}, true},
+		"a measurement that found no cell":        {perf.Measurement{State: evidence.Crashed}, true},
 		"a measurement that is not a measurement": {perf.Measurement{}, false},
 	} {
 		if c.m.State == "" {
-			c.m.State = perf.Measured
+			c.m.State = evidence.Measured
 		}
 		if err := checkSamples(c.m, p); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
@@ -236,7 +237,7 @@ func FuzzJudge(f *testing.F) {
 		case 1:
 			m.Samples = nil
 		case 2:
-			m.State = perf.State([]string{"", "crashed", "hung", "measured", "?"}[at%5])
+			m.State = evidence.State([]string{"", "crashed", "hung", "measured", "?"}[at%5])
 		case 3:
 			m.Block = int(x)
 		case 4:

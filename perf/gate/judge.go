@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -110,7 +110,7 @@ func (j *judge) unheld(c perf.Cell) (CellState, string) {
 	for _, p := range j.rec.Parity {
 		switch {
 		case p.Cell != c:
-		case p.Parity.State == string(parity.Fail):
+		case p.Parity.State == evidence.Fail:
 			return CellParityFailed, p.Parity.Detail
 		case p.Parity.State == unsupported && p.Base != nil && p.Base.State != unsupported:
 			return CellBroken, "the head does not support what the base does: " + p.Parity.Detail
@@ -139,7 +139,7 @@ func (j *judge) screenState(cell *Cell, s series) {
 // crashes now and then is not fit, however fast.
 func dead(list []perf.Measurement, c perf.Cell) string {
 	for _, m := range list {
-		if m.Cell == c && m.Arm == perf.Head && m.State != perf.Measured {
+		if m.Cell == c && m.Arm == perf.Head && m.State != evidence.Measured {
 			return "the " + failure(m)
 		}
 	}
@@ -155,10 +155,10 @@ func failure(m perf.Measurement) string {
 // compare with, and blocks that were dropped are noise.
 func missing(list []perf.Measurement, c perf.Cell, s series) (CellState, string) {
 	for _, m := range list {
-		if m.Cell == c && m.Arm == perf.Base && m.State == perf.Unsupported {
+		if m.Cell == c && m.Arm == perf.Base && m.State == evidence.Unsupported {
 			return CellUnsupported, "the base does not support it: " + strings.TrimSpace(m.Reason+" "+m.Detail)
 		}
-		if m.Cell == c && m.State != perf.Measured {
+		if m.Cell == c && m.State != evidence.Measured {
 			return CellBroken, "the " + failure(m)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
@@ -81,7 +82,7 @@ var scenarios = []struct {
 	{"the head crashes once", func(w *world) {
 		w.touch = func(s Stage, cell int, m *perf.Measurement) {
 			if s == Screen && cell == 1 && m.Block == 3 && m.Replicate == 4 {
-				fails(m, perf.Crashed, "segmentation fault")
+				fails(m, evidence.Crashed, "segmentation fault")
 			}
 		}
 	}, Broken, exit.Internal, "clear broken clear clear"},
@@ -89,28 +90,28 @@ var scenarios = []struct {
 		w.slow[1] = 1.5
 		w.touch = func(s Stage, cell int, m *perf.Measurement) {
 			if s == Confirm && cell == 1 && m.Block == 3 && m.Replicate == 1 {
-				fails(m, perf.Hung, "deadline")
+				fails(m, evidence.Hung, "deadline")
 			}
 		}
 	}, Regression, exit.Failed, "clear regression clear clear"},
 	{"a dead base", func(w *world) {
 		w.touch = func(_ Stage, _ int, m *perf.Measurement) {
 			if m.Arm == perf.Base {
-				fails(m, perf.Crashed, "killed")
+				fails(m, evidence.Crashed, "killed")
 			}
 		}
 	}, Broken, exit.Internal, "broken broken broken broken"},
 	{"a cell that the base never had", func(w *world) {
 		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
 			if m.Arm == perf.Base && cell == 0 {
-				fails(m, perf.Unsupported, "op_unsupported")
+				fails(m, evidence.Unsupported, "op_unsupported")
 			}
 		}
 	}, Pass, exit.OK, "unsupported clear clear clear"},
 	{"the base crashes once", func(w *world) {
 		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
 			if m.Arm == perf.Base && cell == 0 && m.Block == 0 && m.Replicate == 0 {
-				fails(m, perf.Crashed, "killed")
+				fails(m, evidence.Crashed, "killed")
 			}
 		}
 	}, Pass, exit.OK, "clear clear clear clear"},
@@ -226,7 +227,7 @@ func describe(w *strings.Builder, name string, v *Verdict) {
 
 // TestLostSupport checks that a backend that the base has and the head lost is no pass.
 func TestLostSupport(t *testing.T) {
-	for state, want := range map[string]Outcome{"unsupported": Pass, "pass": Broken, "fail": Broken, "crashed": Broken} {
+	for state, want := range map[evidence.State]Outcome{"unsupported": Pass, "pass": Broken, "fail": Broken, "crashed": Broken} {
 		w := quiet()
 		w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
 		rec := w.record()

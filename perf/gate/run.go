@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/stat"
@@ -102,7 +102,7 @@ func holding(rec *Record) []perf.Cell {
 }
 
 // unsupported is the state of a cell that a build cannot compute.
-const unsupported = string(parity.Unsupported)
+const unsupported = evidence.Unsupported
 
 func parityOf(rec *Record, c perf.Cell) (perf.Parity, bool) {
 	for _, p := range rec.Parity {
@@ -192,7 +192,7 @@ func paced(bound, full, took, left time.Duration, samplings int) time.Duration {
 func long(block []perf.Measurement, bound time.Duration) map[perf.Cell]bool {
 	of := map[perf.Cell]bool{}
 	for _, m := range block {
-		is := m.State == perf.Measured && m.CallsPerSample == 1 && slices.Min(m.Samples) > float64(bound)
+		is := m.State == evidence.Measured && m.CallsPerSample == 1 && slices.Min(m.Samples) > float64(bound)
 		if before, known := of[m.Cell]; known {
 			is = is && before
 		}
@@ -222,7 +222,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 	onTurn := func(i int) { passes[i] = append(passes[i], timeWorkload()) }
 	err := measure.Block(ctx, processes, backend, cells, s.options, onTurn, func(i int, m perf.Measurement) error {
 		m.Replicate, m.Block, m.Control = i, block, slots[i].control
-		if bound := s.options.Bound; m.State == perf.Measured && bound < s.record.Policy.bound() {
+		if bound := s.options.Bound; m.State == evidence.Measured && bound < s.record.Policy.bound() {
 			m.BoundNS = bound.Nanoseconds()
 		}
 		emit(m)

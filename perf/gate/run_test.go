@@ -13,6 +13,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/measure/measuretest"
@@ -257,10 +258,10 @@ func TestPaced(t *testing.T) {
 func TestLong(t *testing.T) {
 	c := cellsNamed(5)
 	m := func(cell perf.Cell, calls int, ns ...float64) perf.Measurement {
-		return perf.Measurement{Cell: cell, State: perf.Measured, CallsPerSample: calls, Samples: ns}
+		return perf.Measurement{Cell: cell, State: evidence.Measured, CallsPerSample: calls, Samples: ns}
 	}
 	got := long([]perf.Measurement{
-		m(c[0], 1, 120e6), m(c[1], 1, 120e6), m(c[2], 1, 99e6, 120e6), m(c[3], 8, 120e6), {Cell: c[4], State: perf.Crashed},
+		m(c[0], 1, 120e6), m(c[1], 1, 120e6), m(c[2], 1, 99e6, 120e6), m(c[3], 8, 120e6), {Cell: c[4], State: evidence.Crashed},
 		m(c[0], 1, 101e6, 130e6), m(c[1], 1, 90e6), m(c[2], 1, 120e6), m(c[3], 8, 120e6), m(c[4], 1, 120e6),
 	}, 100*time.Millisecond)
 	for i, want := range []bool{true, false, false, false, false} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
@@ -77,7 +78,7 @@ func (w world) stage(rng *rand.Rand, rec *Record, p plan, into *[]perf.Measureme
 			}
 			for order, c := range cells {
 				i := slices.Index(w.cells, c)
-				m := perf.Measurement{Cell: c, Arm: s.arm, Block: b, Replicate: slot, Control: s.control, Order: order, State: perf.Measured,
+				m := perf.Measurement{Cell: c, Arm: s.arm, Block: b, Replicate: slot, Control: s.control, Order: order, State: evidence.Measured,
 					Clock: "worker", CallsPerSample: 1, TimerShare: 2e-5, FirstRunNS: 8e6, Started: rec.When}
 				ns := 3e6 * float64(i+1) * w.factor(p.stage, i, s.arm) * math.Exp(w.noise*rng.NormFloat64())
 				m.Samples = []float64{0.99 * ns, ns, 1.02 * ns}
@@ -106,7 +107,7 @@ func (w world) factor(s Stage, cell int, arm perf.Arm) float64 {
 }
 
 // fails makes a measurement end in another state.
-func fails(m *perf.Measurement, s perf.State, reason string) {
+func fails(m *perf.Measurement, s evidence.State, reason string) {
 	m.State, m.Reason, m.Samples, m.DeviceSamples = s, reason, nil, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 )
@@ -33,11 +34,11 @@ func TestBlock(t *testing.T) {
 		t.Fatalf("%d measurements, %v", len(got), err)
 	}
 	for r, m := range got {
-		want := perf.Measured
+		want := evidence.Measured
 		if slots[r.slot].Side.Arm == perf.Head && r.cell == cells[1] {
-			want = perf.Crashed
+			want = evidence.Crashed
 		}
-		if m.State != want || m.State == perf.Measured && len(m.Samples) == 0 || m.Arm != slots[r.slot].Side.Arm || m.Cell != cells[m.Order] {
+		if m.State != want || m.State == evidence.Measured && len(m.Samples) == 0 || m.Arm != slots[r.slot].Side.Arm || m.Cell != cells[m.Order] {
 			t.Errorf("slot %d, %s: %s %s, %d samples", r.slot, r.cell, m.State, m.Detail, len(m.Samples))
 		}
 	}

@@ -3,12 +3,12 @@ package measure
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -127,7 +127,7 @@ func (p *process) resume() {
 
 // prepare makes a cell ready to run: it starts the worker if there is none, closes the session before and compiles.
 func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timing {
-	t := &timing{process: p, work: work, m: perf.Measurement{Cell: c, Arm: p.side.Arm, State: perf.Measured, Started: time.Now().UTC()}}
+	t := &timing{process: p, work: work, m: perf.Measurement{Cell: c, Arm: p.side.Arm, State: evidence.Measured, Started: time.Now().UTC()}}
 	if t.err = p.start(ctx); t.err != nil {
 		return t
 	}
@@ -181,8 +181,8 @@ func (t *timing) run(ctx context.Context, yield func()) perf.Measurement {
 		err = t.sample(ctx, yield)
 	}
 	if err != nil {
-		t.m.State, t.m.Reason, t.m.Detail = outcome(err)
-		if t.m.State == perf.Crashed || t.m.State == perf.Hung {
+		t.m.End(evidence.Of(ctx, err))
+		if t.m.State == evidence.Crashed || t.m.State == evidence.Hung {
 			t.process.end()
 		}
 	}
@@ -218,19 +218,4 @@ func (t *timing) sample(ctx context.Context, yield func()) error {
 	m.FirstRunNS, m.HostPeakBytes, m.DevicePeakBytes = got.FirstRun.Nanoseconds(), got.HostPeak, got.DevicePeak
 	m.AllocsPerRun, m.BytesPerRun = got.AllocsPerRun, got.BytesPerRun
 	return nil
-}
-
-// outcome classes what went wrong.
-func outcome(err error) (state perf.State, reason, detail string) {
-	var unavailable *backends.Unavailable
-	var died *worker.Died
-	switch {
-	case errors.As(err, &unavailable):
-		return perf.Unsupported, string(unavailable.Reason), unavailable.Detail
-	case errors.As(err, &died) && died.Deadline:
-		return perf.Hung, "deadline", died.Error()
-	case errors.As(err, &died):
-		return perf.Crashed, died.Ending(), died.Error()
-	}
-	return perf.Failed, "error", err.Error()
 }

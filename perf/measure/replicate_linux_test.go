@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/measure/measuretest"
@@ -106,13 +107,13 @@ func TestReplicate(t *testing.T) {
 	}
 	for i, m := range got {
 		text := strings.TrimSpace(fmt.Sprint(m.State, " ", m.Reason))
-		if m.State == perf.Failed || m.State == perf.Unsupported {
+		if m.State == evidence.Errored || m.State == evidence.Unsupported {
 			text += ": " + m.Detail
 		}
 		if m.Cell != cells[i] || m.Order != i || m.Arm != perf.Head || m.Started.IsZero() || text != want[i+1] {
 			t.Errorf("measurement %d is %+v, want %s", i, m, want[i+1])
 		}
-		measured := m.State == perf.Measured
+		measured := m.State == evidence.Measured
 		if measured != (len(m.Samples) == 5) || measured != (m.CompileNS > 0) || measured != (m.FirstRunNS > 0) || measured && (m.Clock != worker.ClockWorker || len(m.Devices) < 2) {
 			t.Errorf("cell %s: %+v", m.Cell, m)
 		}
@@ -139,7 +140,7 @@ func TestReplicateRequests(t *testing.T) {
 func TestReplicateLong(t *testing.T) {
 	o := measure.Options{Iterations: 1, Long: map[perf.Cell]bool{cell(2): true}}
 	err := measure.Replicate(context.Background(), sideOf(""), "reference", []perf.Cell{cell(1), cell(2)}, o, func(m perf.Measurement) error {
-		if m.State != perf.Measured || (m.CallsPerSample == 1) != (m.Cell == cell(2)) {
+		if m.State != evidence.Measured || (m.CallsPerSample == 1) != (m.Cell == cell(2)) {
 			t.Errorf("%+v", m)
 		}
 		return nil
@@ -157,7 +158,7 @@ func TestReplicateUnavailable(t *testing.T) {
 	count := 0
 	emit := func(m perf.Measurement) error {
 		count++
-		if m.State != perf.Unsupported || m.Reason != string(backends.WorkerNotFound) || m.Detail == "" {
+		if m.State != evidence.Unsupported || m.Reason != string(backends.WorkerNotFound) || m.Detail == "" {
 			t.Errorf("%+v", m)
 		}
 		return nil

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -41,9 +43,9 @@ func Witness(ctx context.Context, side Side, oracle *Oracle, backend string, cel
 			return cause
 		}
 		if err != nil {
-			state, reason, detail := outcome(err)
-			t.Parity = perf.Parity{State: string(parityState[state]), Detail: strings.TrimSpace(reason + ": " + detail)}
-			if state == perf.Crashed || state == perf.Hung {
+			o := evidence.Of(ctx, err)
+			t.Parity = perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}
+			if o.State == evidence.Crashed || o.State == evidence.Hung {
 				p.end()
 			}
 		} else {
@@ -57,8 +59,6 @@ func Witness(ctx context.Context, side Side, oracle *Oracle, backend string, cel
 	return nil
 }
 
-var parityState = map[perf.State]parity.State{perf.Unsupported: parity.Unsupported, perf.Crashed: parity.Crashed, perf.Hung: parity.Hung, perf.Failed: parity.NotRun}
-
 // judge compares and counts.
 func (t *Testimony) judge(expected, got tensor.List, m *Complete) {
 	level := parity.EndToEnd
@@ -68,8 +68,8 @@ func (t *Testimony) judge(expected, got tensor.List, m *Complete) {
 	r := parity.CompareOutputs(expected, got, parity.Options{
 		Policy: parity.Balanced.Policy(level), Class: parity.PairClass(backends.FP64, t.Cell.Precision), Setting: m.Setting,
 	})
-	t.Parity = perf.Parity{State: string(r.State), MaxAbs: finite(float64(r.MaxAbsErr))}
-	if r.State != parity.Pass {
+	t.Parity = perf.Parity{State: r.State, MaxAbs: finite(float64(r.MaxAbsErr))}
+	if r.State != evidence.Pass {
 		t.Parity.Detail = r.Summary()
 	}
 	if t.Cell.Scope != perf.Complete {
@@ -78,7 +78,7 @@ func (t *Testimony) judge(expected, got tensor.List, m *Complete) {
 	t.Work = workOf(got, m)
 	for _, name := range []string{"b1", "b2", "b3"} {
 		if b := t.Work.Budgets[name]; b.Over {
-			t.Parity.State = string(parity.Fail)
+			t.Parity.State = evidence.Fail
 			t.Parity.Detail = strings.TrimSpace(fmt.Sprintf("budget %s is overspent: %g of %g. %s", name, b.Spent, b.Limit, t.Parity.Detail))
 		}
 	}

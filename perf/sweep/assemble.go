@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -27,14 +28,14 @@ func (s *Store) Result() *Result {
 }
 
 // states orders the states of measurements: the worst of the replicates is the cell's.
-var states = []perf.State{perf.Measured, perf.Unsupported, perf.Failed, perf.Hung, perf.Crashed}
+var states = []evidence.State{evidence.Measured, evidence.Unsupported, evidence.Errored, evidence.Hung, evidence.Crashed}
 
 // Sum sums up the measurements of one cell. Without any, the cell has failed for the reason not_measured.
 func Sum(c perf.Cell, all []perf.Measurement) CellResult {
-	r := CellResult{Cell: c, Name: c.String(), State: perf.Measured, Parity: perf.Parity{State: "not-run", Detail: "no witness run"}}
+	r := CellResult{Cell: c, Name: c.String(), State: evidence.Measured, Parity: perf.Parity{State: "not-run", Detail: "no witness run"}}
 	list := slices.DeleteFunc(slices.Clone(all), func(m perf.Measurement) bool { return m.Cell != c })
 	if len(list) == 0 {
-		r.State, r.Reason = perf.Failed, "not_measured"
+		r.State, r.Reason = evidence.Errored, "not_measured"
 		return r
 	}
 	var first, compile, allocs, bytes []float64
@@ -42,7 +43,7 @@ func Sum(c perf.Cell, all []perf.Measurement) CellResult {
 		if slices.Index(states, m.State) > slices.Index(states, r.State) {
 			r.State, r.Reason, r.Detail = m.State, m.Reason, m.Detail
 		}
-		if m.State != perf.Measured {
+		if m.State != evidence.Measured {
 			continue
 		}
 		first, compile = append(first, float64(m.FirstRunNS)), append(compile, float64(m.CompileNS))

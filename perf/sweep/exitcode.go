@@ -1,27 +1,30 @@
 package sweep
 
-import (
-	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/perf"
-)
+import "github.com/apex-x/apexx/parity/evidence"
 
-// ExitCode applies the rule of matrices to a sweep: 1 where a cell computes something else than the oracle or overspends a
-// budget, else 6 where one failed, crashed or hung, while it was timed or while it was compared, else 5 where nothing was measured,
-// else 0.
+// ExitCode applies evidence.ExitCode to a sweep. A cell speaks by how its measurement ended, and where it was measured by its parity,
+// which an overspent budget fails. A backend of the plan that has no cell of which the speed counts is missing.
 func (r *Result) ExitCode() int {
-	code, measured := exit.OK, 0
+	states := make([]evidence.State, len(r.Cells))
+	counts := map[string]bool{}
+	for i, c := range r.Cells {
+		states[i] = c.Ended()
+		counts[c.Cell.Backend] = counts[c.Cell.Backend] || states[i].Holds()
+	}
+	missing := false
 	for _, c := range r.Cells {
-		switch {
-		case c.Parity.State == "fail":
-			return exit.Failed
-		case c.State == perf.Measured && c.Parity.Holds():
-			measured++
-		case c.State != perf.Unsupported:
-			code = exit.Internal
-		}
+		missing = missing || !counts[c.Cell.Backend]
 	}
-	if code == exit.OK && measured == 0 {
-		return exit.Unavailable
+	return evidence.ExitCode(states, missing)
+}
+
+// Ended is the worse of how the cell was measured and how it was compared. What was timed and never compared is unverified.
+func (c *CellResult) Ended() evidence.State {
+	if c.State == evidence.Measured && c.Parity.State == evidence.NotRun {
+		return evidence.Unverified
 	}
-	return code
+	if c.State == evidence.Measured || c.Parity.State.Worse(c.State) {
+		return c.Parity.State
+	}
+	return c.State
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
@@ -41,13 +42,13 @@ func TestValidateRefuses(t *testing.T) {
 		"cell state":          {func(r *sweep.Result) { r.Cells[0].State = "fine" }, `unknown state "fine"`},
 		"measurement state":   {func(r *sweep.Result) { r.Measurements[2].State = "" }, `measurements[2]: unknown state ""`},
 		"no samples":          {func(r *sweep.Result) { r.Measurements[1].Samples = nil }, "is measured and has no samples"},
-		"samples of a crash":  {func(r *sweep.Result) { r.Measurements[1].State = perf.Crashed }, "is crashed and has samples"},
+		"samples of a crash":  {func(r *sweep.Result) { r.Measurements[1].State = evidence.Crashed }, "is crashed and has samples"},
 		"replicate too great": {func(r *sweep.Result) { r.Measurements[1].Replicate = 2 }, "replicate 2 of cell"},
 		"replicate twice":     {func(r *sweep.Result) { r.Measurements[1].Replicate = 0 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete appears twice"},
 		"unknown cell":        {func(r *sweep.Result) { r.Measurements[0].Cell.Batch = 9 }, "which the plan does not have"},
 		"nothing measured":    {func(r *sweep.Result) { r.Measurements = r.Measurements[2:] }, "measured and has no measurements"},
 		"a crash counted as measured": {func(r *sweep.Result) {
-			r.Measurements[1].State, r.Measurements[1].Samples = perf.Crashed, nil
+			r.Measurements[1].State, r.Measurements[1].Samples = evidence.Crashed, nil
 		}, "1 of its replicates are not"},
 		"no summary":     {func(r *sweep.Result) { r.Cells[0].Summary = nil }, "2 measured replicates and summary"},
 		"false count":    {func(r *sweep.Result) { r.Cells[0].Summary.Samples = 7 }, "the summary is of 7 samples in 2 replicates, the measurements hold 6 in 2"},
@@ -68,8 +69,8 @@ func TestValidateRefuses(t *testing.T) {
 func TestPartialIsSound(t *testing.T) {
 	r := small()
 	m := &r.Measurements[1]
-	m.State, m.Samples, m.Reason = perf.Crashed, nil, "signal: killed"
-	r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = perf.Crashed, 1, 3
+	m.State, m.Samples, m.Reason = evidence.Crashed, nil, "signal: killed"
+	r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = evidence.Crashed, 1, 3
 	if err := r.Validate(); err != nil {
 		t.Error(err)
 	}

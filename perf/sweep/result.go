@@ -4,6 +4,7 @@ package sweep
 import (
 	"time"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
@@ -39,19 +40,19 @@ type Plan struct {
 
 // CellResult is one cell over all replicates.
 type CellResult struct {
-	Cell            perf.Cell     `json:"cell"`
-	Name            string        `json:"name"`  // Cell.String()
-	State           perf.State    `json:"state"` // the worst of its replicates
-	Reason          string        `json:"reason,omitempty"`
-	Detail          string        `json:"detail,omitempty"`
-	Summary         *perf.Summary `json:"summary"`          // null where nothing was measured
-	Device          *perf.Summary `json:"device,omitempty"` // by the backend's own events
-	FirstRunMS      float64       `json:"first_run_ms"`     // medians over the replicates
-	CompileMS       float64       `json:"compile_ms"`
-	HostPeakBytes   int64         `json:"host_peak_bytes"` // greatest over the replicates
-	DevicePeakBytes int64         `json:"device_peak_bytes"`
-	AllocsPerRun    float64       `json:"allocs_per_run"`
-	BytesPerRun     float64       `json:"alloc_bytes_per_run"`
-	Work            *perf.Work    `json:"work,omitempty"` // of the whole-model scopes
-	Parity          perf.Parity   `json:"parity"`
+	Cell            perf.Cell      `json:"cell"`
+	Name            string         `json:"name"`  // Cell.String()
+	State           evidence.State `json:"state"` // the worst of its replicates
+	Reason          string         `json:"reason,omitempty"`
+	Detail          string         `json:"detail,omitempty"`
+	Summary         *perf.Summary  `json:"summary"`          // null where nothing was measured
+	Device          *perf.Summary  `json:"device,omitempty"` // by the backend's own events
+	FirstRunMS      float64        `json:"first_run_ms"`     // medians over the replicates
+	CompileMS       float64        `json:"compile_ms"`
+	HostPeakBytes   int64          `json:"host_peak_bytes"` // greatest over the replicates
+	DevicePeakBytes int64          `json:"device_peak_bytes"`
+	AllocsPerRun    float64        `json:"allocs_per_run"`
+	BytesPerRun     float64        `json:"alloc_bytes_per_run"`
+	Work            *perf.Work     `json:"work,omitempty"` // of the whole-model scopes
+	Parity          perf.Parity    `json:"parity"`
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/internal/sortedjson"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -53,7 +54,7 @@ func (r *Result) cell(v *View, backend string, p backends.Precision, s perf.Scop
 func (r *Result) pooled(c *CellResult) []float64 {
 	var out []float64
 	for _, m := range r.Measurements {
-		if m.Cell == c.Cell && m.State == perf.Measured {
+		if m.Cell == c.Cell && m.State == evidence.Measured {
 			for _, ns := range m.Samples {
 				out = append(out, ns/1e6)
 			}
@@ -84,7 +85,7 @@ var cpuMetrics = []struct {
 func CPUReport(r *Result, v View) (Report, error) {
 	metrics := map[string]float64{}
 	for _, m := range cpuMetrics {
-		if c := r.cell(&v, "reference", v.Precision, m.scope); c != nil && c.State == perf.Measured {
+		if c := r.cell(&v, "reference", v.Precision, m.scope); c != nil && c.State == evidence.Measured {
 			metrics[m.name] = m.value(r.pooled(c))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -68,7 +69,7 @@ func (r *Result) gpuView(v *View) *gpuView {
 	}
 	g.dispatch = g.measuredBackend(g.effective)
 	for _, c := range r.Cells {
-		if g.of(c.Cell, g.effective) && c.State == perf.Measured && c.Work != nil {
+		if g.of(c.Cell, g.effective) && c.State == evidence.Measured && c.Work != nil {
 			g.work = c.Work
 			break
 		}
@@ -84,7 +85,7 @@ func (g *gpuView) of(c perf.Cell, p backends.Precision) bool {
 // measuredBackend returns the first backend beside reference and tensorrt that was measured on the workload.
 func (g *gpuView) measuredBackend(p backends.Precision) string {
 	i := slices.IndexFunc(g.result.Cells, func(c CellResult) bool {
-		return g.of(c.Cell, p) && c.State == perf.Measured && c.Cell.Backend != "reference" && c.Cell.Backend != "tensorrt"
+		return g.of(c.Cell, p) && c.State == evidence.Measured && c.Cell.Backend != "reference" && c.Cell.Backend != "tensorrt"
 	})
 	if i < 0 {
 		return ""
@@ -99,7 +100,7 @@ func (g *gpuView) skipped() string {
 		if !g.of(c.Cell, g.effective) {
 			continue
 		}
-		if c.State == perf.Measured {
+		if c.State == evidence.Measured {
 			return ""
 		}
 		reason = missing(&c)
@@ -138,7 +139,7 @@ func (g *gpuView) environment() map[string]any {
 // fp8Reason says why fp8 was not measured, by the first such cell.
 func (g *gpuView) fp8Reason() string {
 	for _, c := range g.result.Cells {
-		if c.Cell.Precision == backends.FP8 && c.State != perf.Measured {
+		if c.Cell.Precision == backends.FP8 && c.State != evidence.Measured {
 			return missing(&c)
 		}
 	}
@@ -157,7 +158,7 @@ func (g *gpuView) runtimeCaps() map[string]any {
 	}
 	onDevice, fp8 := false, false
 	for _, c := range g.result.Cells {
-		if c.State == perf.Measured && c.Cell.Backend != "reference" {
+		if c.State == evidence.Measured && c.Cell.Backend != "reference" {
 			onDevice = onDevice || c.DevicePeakBytes > 0
 			fp8 = fp8 || c.Cell.Precision == backends.FP8
 		}

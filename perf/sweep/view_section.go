@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -12,7 +13,7 @@ func (g *gpuView) section(s perf.Scope, throughput, reference, dispatch string) 
 		reference: g.variant("reference", s, throughput),
 		dispatch:  g.variant(g.dispatch, s, throughput),
 	}
-	if c := g.result.cell(g.View, g.dispatch, g.effective, s); c != nil && c.State == perf.Measured {
+	if c := g.result.cell(g.View, g.dispatch, g.effective, s); c != nil && c.State == evidence.Measured {
 		out["backend"] = g.dispatch
 	} else {
 		out["fallback_reason"] = missing(c)
@@ -38,7 +39,7 @@ func (g *gpuView) endToEnd() map[string]any {
 // its path is empty.
 func (g *gpuView) tensorRT(s perf.Scope, throughput, path string, more map[string]any) map[string]any {
 	c := g.result.cell(g.View, "tensorrt", g.effective, s)
-	if c == nil || c.State != perf.Measured {
+	if c == nil || c.State != evidence.Measured {
 		return map[string]any{"status": "skipped", "reason": missing(c)}
 	}
 	out := map[string]any{"status": "ok", path: "", "metrics": g.metrics(c, throughput)}
@@ -51,7 +52,7 @@ func (g *gpuView) tensorRT(s perf.Scope, throughput, path string, more map[strin
 // variant is the metrics of a backend's cell, or why there are none. Those of the whole model have what was selected and spent.
 func (g *gpuView) variant(backend string, s perf.Scope, throughput string) map[string]any {
 	c := g.result.cell(g.View, backend, g.effective, s)
-	if c == nil || c.State != perf.Measured {
+	if c == nil || c.State != evidence.Measured {
 		return map[string]any{"status": "skipped", "reason": missing(c)}
 	}
 	out := g.metrics(c, throughput)

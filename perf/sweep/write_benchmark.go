@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -40,7 +41,7 @@ func WriteBenchmark(w io.Writer, r *Result) error {
 	}
 	for _, c := range r.Cells {
 		for i := range r.Measurements {
-			if m := &r.Measurements[i]; m.Cell == c.Cell && m.State == perf.Measured {
+			if m := &r.Measurements[i]; m.Cell == c.Cell && m.State == evidence.Measured {
 				fmt.Fprintf(b, "%s %s\n", r.benchmarkName(c.Cell), benchmarkValues(m))
 			}
 		}

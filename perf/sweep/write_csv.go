@@ -55,7 +55,7 @@ func csvRow(r *Result, c *CellResult) []string {
 		row = append(row, make([]string, 6)...)
 	}
 	row = append(row, workColumns(c.Work)...)
-	row = append(row, c.Parity.State, number(c.Parity.MaxAbs), r.Class.ID, r.Environment.Commit, r.When.UTC().Format("2006-01-02T15:04:05Z"))
+	row = append(row, string(c.Parity.State), number(c.Parity.MaxAbs), r.Class.ID, r.Environment.Commit, r.When.UTC().Format("2006-01-02T15:04:05Z"))
 	for i := range row {
 		row[i] = plainText(row[i])
 	}

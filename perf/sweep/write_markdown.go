@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // WriteMarkdown writes a result as GitHub-flavoured Markdown: where and how it was measured, then a table per backend in the
@@ -14,7 +14,7 @@ func WriteMarkdown(w io.Writer, r *Result) error {
 	var s strings.Builder
 	measured := 0
 	for _, c := range r.Cells {
-		if c.State == perf.Measured {
+		if c.State == evidence.Measured {
 			measured++
 		}
 	}
@@ -83,7 +83,7 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 	without := map[string][]string{}
 	rows := 0
 	for _, c := range cells {
-		if c.State != perf.Measured || c.Summary == nil {
+		if c.State != evidence.Measured || c.Summary == nil {
 			reason := strings.TrimSuffix(string(c.State)+": "+why(c), ": ")
 			if without[reason] == nil {
 				reasons = append(reasons, reason)
@@ -117,7 +117,7 @@ func markdownRow(s *strings.Builder, c *CellResult) {
 	}
 	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
 		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), 100*m.Spread, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
-		device, c.AllocsPerRun, escapeMarkdown(c.Parity.State))
+		device, c.AllocsPerRun, escapeMarkdown(string(c.Parity.State)))
 }
 
 // why says in a few words why a cell has no numbers.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
@@ -33,7 +34,7 @@ func sweepOf(day int, commit string, ms float64) *sweep.Result {
 	}{{cellA, ms}, {cellB, 4}} {
 		var pooled []float64
 		for replicate := range 3 {
-			m := perf.Measurement{Cell: c.cell, Arm: perf.Head, Replicate: replicate, State: perf.Measured}
+			m := perf.Measurement{Cell: c.cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured}
 			level := c.ms * (1 + 0.01*r.NormFloat64()) // a replicate has a level of its own
 			for range 40 {
 				sample := level * (1 + 0.02*r.ExpFloat64())
@@ -42,7 +43,7 @@ func sweepOf(day int, commit string, ms float64) *sweep.Result {
 			}
 			s.Measurements = append(s.Measurements, m)
 		}
-		s.Cells = append(s.Cells, sweep.CellResult{Cell: c.cell, Name: c.cell.String(), State: perf.Measured, HostPeakBytes: 200 << 20,
+		s.Cells = append(s.Cells, sweep.CellResult{Cell: c.cell, Name: c.cell.String(), State: evidence.Measured, HostPeakBytes: 200 << 20,
 			Parity:  perf.Parity{State: "pass"},
 			Summary: &perf.Summary{Replicates: 3, Samples: 120, P50: stat.Median(pooled), P90: stat.Quantile(pooled, 0.9), P95: stat.Quantile(pooled, 0.95)}})
 	}
@@ -57,7 +58,7 @@ func gateOf(commit string, baseMS, headMS float64) *gate.Record {
 	for block := range 5 {
 		for _, arm := range []perf.Arm{perf.Base, perf.Head} {
 			ms := map[perf.Arm]float64{perf.Base: baseMS, perf.Head: headMS}[arm] + float64(block)/100
-			m := perf.Measurement{Cell: cellA, Arm: arm, Block: block, State: perf.Measured, Samples: []float64{ms * 1e6, ms * 1e6, ms * 1e6}}
+			m := perf.Measurement{Cell: cellA, Arm: arm, Block: block, State: evidence.Measured, Samples: []float64{ms * 1e6, ms * 1e6, ms * 1e6}}
 			g.Screen = append(g.Screen, m)
 			m.Control = true // base against base: no measurement of the head
 			m.Samples = []float64{1e9}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
@@ -22,7 +23,7 @@ func fromSweep(s *sweep.Result) (*Run, error) {
 	run.When, run.Version, run.Commit, run.Dirty = s.When, s.Version, s.Environment.Commit, s.Environment.Dirty
 	samples := byCell(s.Measurements, func(m *perf.Measurement) bool { return m.Arm != perf.Base && !m.Control })
 	for _, c := range s.Cells {
-		if c.State != perf.Measured || parityFailed(c.Parity) {
+		if c.State != evidence.Measured || parityFailed(c.Parity) {
 			continue
 		}
 		if c.Summary == nil {
@@ -102,7 +103,7 @@ func byCell(measurements []perf.Measurement, keep func(*perf.Measurement) bool) 
 	cells := map[perf.Cell]*cellSamples{}
 	for i := range measurements {
 		m := &measurements[i]
-		if m.State != perf.Measured || len(m.Samples) == 0 || !keep(m) {
+		if m.State != evidence.Measured || len(m.Samples) == 0 || !keep(m) {
 			continue
 		}
 		of := cells[m.Cell]

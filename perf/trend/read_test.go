@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -88,7 +88,7 @@ func TestReadRefuses(t *testing.T) {
 		{"unknown kind", sweepWith(func(s *sweep.Result) { s.Class.Kind = "tpu" }), `unknown kind "tpu"`, Facts{}},
 		{"other class", sweepWith(func(*sweep.Result) {}), "not gpu-x", Facts{Class: "gpu-x"}},
 		{"other commit", sweepWith(func(*sweep.Result) {}), "at commit abc, not def", Facts{Commit: "def"}},
-		{"nothing measured", sweepWith(func(s *sweep.Result) { s.Cells[0].State, s.Cells[1].State = perf.Crashed, perf.Hung }), "no metric of it was measured", Facts{}},
+		{"nothing measured", sweepWith(func(s *sweep.Result) { s.Cells[0].State, s.Cells[1].State = evidence.Crashed, evidence.Hung }), "no metric of it was measured", Facts{}},
 		{"no time", sweepWith(func(s *sweep.Result) { s.When = time.Time{} }), "does not say when", Facts{}},
 		{"no summary", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary = nil }), "has no summary", Facts{}},
 		{"no samples", sweepWith(func(s *sweep.Result) { s.Measurements = nil }), "no samples", Facts{}},

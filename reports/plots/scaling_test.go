@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/reports/internal/synthetic"
@@ -28,7 +29,7 @@ func TestScaling(t *testing.T) {
 
 // TestScalingLeavesOutWhatDoesNotCount checks that neither a wrong cell's speed nor a number that cannot be drawn is shown.
 func TestScalingLeavesOutWhatDoesNotCount(t *testing.T) {
-	at := func(side, batch int, p50 float64, parity string) sweep.CellResult {
+	at := func(side, batch int, p50 float64, parity evidence.State) sweep.CellResult {
 		return sweep.CellResult{Cell: perf.Cell{Backend: "ort", Height: side, Width: side, Batch: batch, Scope: perf.Complete}, Parity: perf.Parity{State: parity},
 			Summary: &perf.Summary{P50: p50, P90: p50, Throughput: 1}}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -88,7 +89,7 @@ func New(seed uint64, spec Spec) *sweep.Result {
 	rng := rand.New(rand.NewPCG(seed, 0xa9e))
 	for i, c := range r.Plan.Cells {
 		if spec.Absent(c) {
-			r.Cells = append(r.Cells, sweep.CellResult{Cell: c, Name: c.String(), State: perf.Unsupported, Reason: string(backends.WorkerNotFound),
+			r.Cells = append(r.Cells, sweep.CellResult{Cell: c, Name: c.String(), State: evidence.Unsupported, Reason: string(backends.WorkerNotFound),
 				Detail: "no apexx-" + c.Backend + " beside apexx or in PATH", Parity: perf.Parity{State: "unsupported"}})
 			continue
 		}
@@ -101,7 +102,7 @@ func New(seed uint64, spec Spec) *sweep.Result {
 func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.Cell) sweep.CellResult {
 	ns := 1e6 * milliseconds(c) * spec.Scale(c)
 	for replicate := range spec.Replicates {
-		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: perf.Measured, Clock: "worker", CallsPerSample: 1,
+		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: evidence.Measured, Clock: "worker", CallsPerSample: 1,
 			TimerShare: 2e-5, CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
 			AllocsPerRun: 12, BytesPerRun: 4096, Started: When.Add(time.Duration(replicate) * time.Minute)}
 		level := ns * math.Exp(0.02*rng.NormFloat64())
@@ -141,7 +142,7 @@ func milliseconds(c perf.Cell) float64 {
 }
 
 func summarise(c perf.Cell, ms []perf.Measurement) sweep.CellResult {
-	out := sweep.CellResult{Cell: c, Name: c.String(), State: perf.Measured, FirstRunMS: float64(ms[0].FirstRunNS) / 1e6,
+	out := sweep.CellResult{Cell: c, Name: c.String(), State: evidence.Measured, FirstRunMS: float64(ms[0].FirstRunNS) / 1e6,
 		CompileMS: float64(ms[0].CompileNS) / 1e6, AllocsPerRun: ms[0].AllocsPerRun, BytesPerRun: ms[0].BytesPerRun}
 	var host, device, medians []float64
 	for _, m := range ms {

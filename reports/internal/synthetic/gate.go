@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/stat"
@@ -113,9 +114,9 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 			cell.Note = fmt.Sprintf("%.1f %% slower than base, p %.1g", 100*(cell.Confirm.Ratio-1), cell.Confirm.P)
 		}
 	} else {
-		state := perf.Unsupported
+		state := evidence.Unsupported
 		if f.state == gate.CellBroken {
-			state = perf.Crashed
+			state = evidence.Crashed
 		}
 		r.Screen = append(r.Screen, perf.Measurement{Cell: c, Arm: perf.Head, State: state, Detail: f.note, Started: start})
 	}

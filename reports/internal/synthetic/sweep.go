@@ -3,6 +3,7 @@ package synthetic
 import (
 	"math/rand/v2"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -17,7 +18,7 @@ func Sweep(seed uint64) *sweep.Result {
 		Weights: map[string]string{"nano": "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"}, ConfigSHA256: map[string]string{"nano": "d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35"}}
 	rng := newRand(seed)
 	for i, c := range r.Plan.Cells {
-		cell := sweep.CellResult{Cell: c, Name: c.String(), State: perf.Measured, Parity: perf.Parity{State: "pass", MaxAbs: 3.1e-6}, Work: work(c)}
+		cell := sweep.CellResult{Cell: c, Name: c.String(), State: evidence.Measured, Parity: perf.Parity{State: "pass", MaxAbs: 3.1e-6}, Work: work(c)}
 		switch i {
 		case 5:
 			cell.Parity = perf.Parity{State: "fail", Detail: "semantic_logits: max abs 0.31, allowed 0.002", MaxAbs: 0.31}
@@ -26,15 +27,15 @@ func Sweep(seed uint64) *sweep.Result {
 		case 11:
 			cell.Parity = perf.Parity{State: "explained", Detail: "two tied tiles swapped", MaxAbs: 2e-5}
 		case 20:
-			cell.State, cell.Reason, cell.Detail = perf.Crashed, "", "signal: killed (out of memory)"
+			cell.State, cell.Reason, cell.Detail = evidence.Crashed, "", "signal: killed (out of memory)"
 		case 30:
-			cell.State, cell.Reason, cell.Detail = perf.Unsupported, "op-unsupported", "ort has no scope tile-pack"
+			cell.State, cell.Reason, cell.Detail = evidence.Unsupported, "op-unsupported", "ort has no scope tile-pack"
 		case 40:
-			cell.State, cell.Detail = perf.Hung, "no answer within 120 s"
+			cell.State, cell.Detail = evidence.Hung, "no answer within 120 s"
 		case 45:
-			cell.State, cell.Detail = perf.Failed, "the output boxes has a NaN"
+			cell.State, cell.Detail = evidence.Errored, "the output boxes has a NaN"
 		}
-		if cell.State != perf.Measured {
+		if cell.State != evidence.Measured {
 			cell.Work, cell.Parity = nil, perf.Parity{State: "not-run"}
 		} else {
 			measureCell(rng, r, &cell)

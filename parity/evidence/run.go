@@ -1,0 +1,102 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Run is the evidence of one compiled session. Where its state is Measured, Outputs are set; they are owned by the Run.
+type Run struct {
+	Outcome
+	Outputs tensor.List // of the first run: the graph's outputs in its order, then the taps'
+	Again   tensor.List // of the last run of the same session, nil where it ran once
+	Compile time.Duration
+	Timing  backends.Timing // of the first run
+	Memory  backends.MemoryUse
+	Peak    int64         // bytes of peak resident memory of the process, 0 where unknown
+	Wall    time.Duration // as the caller saw it, compilation and transport included
+	Err     error         // behind an outcome other than Measured
+}
+
+// Failed is the evidence of a session that could not be made.
+func Failed(ctx context.Context, err error) Run { return Run{Outcome: Of(ctx, err), Err: err} }
+
+// Deterministic tells whether the runs of the session gave the same bits; nil where it ran once, so that nobody knows.
+func (r *Run) Deterministic() *bool {
+	if r.Again == nil {
+		return nil
+	}
+	same := Identical(r.Outputs, r.Again)
+	return &same
+}
+
+// Identical reports whether two lists of outputs have the same names in the same order, types, shapes and bits. A NaN is identical
+// to a NaN with the same bits, and -0 is not identical to +0.
+func Identical(a, b tensor.List) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name || !tensor.Identical(a[i].Tensor, b[i].Tensor) {
+			return false
+		}
+	}
+	return true
+}
+
+// Collect compiles a graph on a backend, runs the session the given number of times, at least once, on the inputs and closes it.
+// It does not fail: what went wrong, a panic of the backend included, is the outcome.
+func Collect(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, opts backends.Options, runs int) (r Run) {
+	start := time.Now()
+	defer func() { r.Wall = time.Since(start) }()
+	r.Err = r.collect(ctx, b, g, inputs, opts, runs)
+	if r.Outcome = Of(ctx, r.Err); r.State != Measured {
+		r.Outputs, r.Again = nil, nil
+	}
+	return r
+}
+
+func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, opts backends.Options, runs int) (err error) {
+	start := time.Now()
+	var session backends.Session
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Panic{Value: p}
+		}
+		if session != nil { // after a panic too, so that no worker stays
+			err = errors.Join(err, session.Close())
+		}
+	}()
+	compiled, err := b.Compile(ctx, g, opts)
+	if err != nil {
+		return err
+	}
+	session, r.Compile = compiled, time.Since(start)
+	for i := range max(runs, 1) {
+		out, err := session.Run(ctx, inputs)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			r.Outputs, r.Timing, r.Memory = out.Clone(), session.LastTiming(), session.Memory()
+		} else {
+			r.Again = out.Clone()
+		}
+	}
+	if process, ok := session.(interface{ Peak() int64 }); ok { // a worker's session knows its process
+		r.Peak = process.Peak()
+	}
+	return nil
+}
+
+// Panic is the error of a run that panicked in this process.
+type Panic struct{ Value any }
+
+// Error tells what was panicked with.
+func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
