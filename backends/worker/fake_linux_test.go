@@ -252,6 +252,18 @@ func fault(name string) error {
 	case "child":
 		syscall.ForkExec("/bin/sleep", []string{"sleep", "61"}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
 		select {}
+	case "daemon": // leaves its pipes to a process of another group
+		pipes := []uintptr{0, 1, 2}
+		for fd := uintptr(3); fd < 32; fd++ {
+			if name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); strings.HasPrefix(name, "pipe:") {
+				pipes = append(pipes, fd)
+			}
+		}
+		if _, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "20"}, &syscall.ProcAttr{Files: pipes, Sys: &syscall.SysProcAttr{Setsid: true}}); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "left a daemon")
+		os.Exit(3)
 	case "allocate":
 		var hoard [][]byte
 		for range 64 {
