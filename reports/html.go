@@ -28,7 +28,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // HTML writes one self-contained page: styles, drawings and pictures are in it, and it runs no script.
 func HTML(w io.Writer, d *Document) error {
-	return page.Execute(w, pageOf(d))
+	return page.Execute(w, pageOf(clean(d)))
 }
 
 // pageData is what the template shows.

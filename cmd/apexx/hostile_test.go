@@ -6,10 +6,12 @@ import (
 	"errors"
 	"hash/crc32"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"image/png"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -53,7 +55,10 @@ var hostile = map[string]func() ([]byte, error){
 		err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 1000000, 1)))
 		return b.Bytes(), err
 	},
-	"bom": func() ([]byte, error) { return []byte("\ufeffmodel:\n  profile: small\n"), nil },
+	// A palette of one colour, with and without opacity.
+	"png-opaque": func() ([]byte, error) { return palettePNG(255) },
+	"png-clear":  func() ([]byte, error) { return palettePNG(0) },
+	"bom":        func() ([]byte, error) { return []byte("\ufeffmodel:\n  profile: small\n"), nil },
 	// A good picture whose orientation tag is garbage: it is read as upright.
 	"jpeg-exif": func() ([]byte, error) {
 		var b bytes.Buffer
@@ -62,6 +67,21 @@ var hostile = map[string]func() ([]byte, error){
 		segment := append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(len(exif) + 2)}, exif...)
 		return append(segment, b.Bytes()[2:]...), err
 	},
+}
+
+func palettePNG(alpha uint8) ([]byte, error) {
+	var b bytes.Buffer
+	err := png.Encode(&b, image.NewPaletted(image.Rect(0, 0, 128, 128), color.Palette{color.NRGBA{200, 30, 30, alpha}}))
+	return b.Bytes(), err
+}
+
+// writeNames makes two cases whose names are commands or no text in a folder, and files that are no cases.
+func writeNames(ts *testscript.TestScript, _ bool, args []string) {
+	picture, err := encodedPNG()
+	ts.Check(err)
+	for _, name := range []string{"a\n::error file=x::pwned.png", "b\xff.png", "._a.png", "notes.txt"} {
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), name), picture, 0o644))
+	}
 }
 
 func encodedPNG() ([]byte, error) {

@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 //	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
 //	photo FILE WxH           write a small picture
 //	damaged FILE KIND        write a hostile file: see hostile
+//	names DIR                write cases of hostile names, and files that are no cases
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
 //	lines FILE N             the file has N lines
 //	busy DIR COMMAND ARG…    a command of this list, while another process writes to the folder
@@ -97,7 +98,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt, "interrupt2": interruptTwice, "sweep": syntheticSweep, "daily": writeDaily,
+			"damaged": writeDamaged, "names": writeNames, "interrupt": interrupt, "interrupt2": interruptTwice, "sweep": syntheticSweep, "daily": writeDaily,
 			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk,
 		},
 	})

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // Kind is what a file is read as.
@@ -88,14 +90,14 @@ func (k Kind) open(path string, pipes bool) (*os.File, error) {
 	pipes = pipes && isDescriptor(path)
 	info, err := os.Stat(path) // a device may act on being opened
 	if err != nil {
-		return nil, err
+		return nil, named(err)
 	}
 	if err := k.check(path, info, pipes); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, named(err)
 	}
 	info, err = f.Stat() // another file may have taken its place
 	if err == nil {
@@ -106,6 +108,14 @@ func (k Kind) open(path string, pipes bool) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// named makes the name in an error of package os fit to be printed.
+func named(err error) error {
+	if p, ok := err.(*fs.PathError); ok {
+		return &fs.PathError{Op: p.Op, Path: printable.Line(p.Path), Err: p.Err}
+	}
+	return err
 }
 
 // isDescriptor tells the names of a process's own open files from those of the file system.
@@ -121,13 +131,13 @@ func (k Kind) check(path string, info fs.FileInfo, pipes bool) error {
 	case mode.IsRegular() && info.Size() > k.Max:
 		return k.tooLarge(path)
 	case !mode.IsRegular():
-		return fmt.Errorf("%s is %s; want %s in a regular file", path, describe(mode), k.Name)
+		return fmt.Errorf("%s is %s; want %s in a regular file", printable.Line(path), describe(mode), k.Name)
 	}
 	return nil
 }
 
 func (k Kind) tooLarge(path string) error {
-	return fmt.Errorf("%s is larger than the %s that %s may have", path, size(k.Max), k.Name)
+	return fmt.Errorf("%s is larger than the %s that %s may have", printable.Line(path), size(k.Max), k.Name)
 }
 
 func size(bytes int64) string {
@@ -155,6 +165,7 @@ const lfsPointer = "version https://git-lfs.github.com/spec/"
 
 // unmask recognises by its first bytes what is not the file that was meant.
 func (k Kind) unmask(path string, head []byte) error {
+	path = printable.Line(path)
 	marked := func(mark string) bool { return k.text && bytes.HasPrefix(head, []byte(mark)) }
 	switch {
 	case bytes.HasPrefix(head, []byte(lfsPointer)):

@@ -105,6 +105,9 @@ func TestWhatIsNoRegularFile(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
 	}
+	if _, err := Read("no\n::error::x\xff", small); errorText(err) != `stat no\n::error::x\xff: no such file or directory` || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a name that is no line: %v", err)
+	}
 	if _, err := Read(loop, small); err == nil || !strings.Contains(err.Error(), loop) {
 		t.Errorf("a link to itself: %v", err)
 	}

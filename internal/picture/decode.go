@@ -15,6 +15,7 @@ import (
 	"io"
 
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // MaxPixels bounds what is decoded, and what a picture becomes with its border: a short file can promise any number of pixels.
@@ -40,7 +41,7 @@ func Load(path string) (*Picture, error) {
 	}
 	p, err := Decode(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", printable.Line(path), err)
 	}
 	return p, nil
 }

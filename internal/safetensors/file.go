@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // MaxHeader is the largest header accepted, in bytes: the limit of the format's own implementation.
@@ -57,7 +58,7 @@ func Open(path string) (*File, error) {
 		err = fault
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tensors %s: %w", path, err), unmap())
+		return nil, errors.Join(fmt.Errorf("open tensors %s: %w", printable.Line(path), err), unmap())
 	}
 	file.unmap = unmap
 	return file, nil
