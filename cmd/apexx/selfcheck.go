@@ -20,6 +20,7 @@ import (
 	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
+	"github.com/apex-x/apexx/reports"
 	"github.com/apex-x/apexx/reports/plots"
 )
 
@@ -173,7 +174,7 @@ func writeSelfcheck(c *cli.Context, dir string, s *gate.Selfcheck) error {
 	}
 	err := errors.Join(
 		writePower(dir, s),
-		atomicfile.WriteFile(filepath.Join(dir, "selfcheck.json"), 0o644, func(w io.Writer) error { return printJSON(w, s) }),
+		atomicfile.WriteFile(filepath.Join(dir, "selfcheck.json"), 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, s) }),
 		atomicfile.WriteBytes(filepath.Join(dir, "selfcheck.md"), 0o644, text.Bytes()),
 	)
 	if err != nil {

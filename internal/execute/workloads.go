@@ -11,6 +11,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/picture"
@@ -80,7 +81,7 @@ func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Compl
 	c.Inputs = tensor.List{{Name: "image", Tensor: image}}
 	cfg := m.Config
 	c.Setting = settingOf(m, s.Decode, shape.Height, shape.Width)
-	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: splitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
+	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: config.SplitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
 		B3: cfg.Routing.BudgetB3, Dense: cfg.Model.ForceDenseRouting}
 	return c, nil
 }

@@ -16,7 +16,7 @@ import (
 // The greatest lengths of results, in bytes.
 const (
 	MaxLine = 1000
-	MaxText = 64 << 10
+	MaxText = 256 << 10
 )
 
 // cut stands for what was left out at the end.
