@@ -16,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -78,10 +79,11 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	extras := map[string]map[string]string{"ort": extra}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: map[string]map[string]string{"ort": extra},
+		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
 		}}
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	for i := range cases {
@@ -98,7 +100,7 @@ func runMatrix(c *cli.Context) error {
 
 func matrixName(c *cli.Context) string {
 	if cases := c.String("cases"); cases != "builtin" {
-		return filepath.Base(cases)
+		return printable.Line(filepath.Base(cases))
 	}
 	return "builtin"
 }
@@ -158,7 +160,11 @@ func chosenBackends(ctx context.Context, list string) ([]string, error) {
 // openCases reads the cases of --cases.
 func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
 	if dir := c.String("cases"); dir != "builtin" {
-		return source.LoadCases(dir, m, d)
+		folder, err := source.LoadCases(dir, m, d)
+		if remark := folder.Remark(); remark != "" {
+			fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s\n", printable.Line(dir), remark)
+		}
+		return folder.Cases, err
 	}
 	if c.String("config") == "" {
 		var err error

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -94,23 +95,46 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := string(text)
-	for name, c := range map[string]struct{ lines, want string }{
-		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl:2: the plan has no replicate 3 of cell reference/nano/fp32/128x128/b1/complete; remove the folder and measure again"},
-		"torn":              {good + "\n" + good[:40], ""},
-		"empty line":        {"\n" + good + "\n", "log.jsonl:2: unexpected end of JSON input; remove the folder and measure again"},
-		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl:3: unexpected end of JSON input; remove the folder and measure again"},
-		"neither":           {"{}\n", "log.jsonl:2: it holds neither a measurement nor a testimony, or both; remove the folder and measure again"},
-		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl:2: it holds neither a measurement nor a testimony, or both; remove the folder and measure again"},
-		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl:2: the plan has no replicate 0 of cell reference/nano/fp32/128x128/b77/complete; remove the folder and measure again"},
-		"a tiny sample": {`{"measurement":` + measured(1e-300, 1) + "}\n",
-			"log.jsonl:2: samples_ns[0] is 1e-300, want 0.5 to 8.64e+13; remove the folder and measure again"},
-		"1e308 allocations": {good + "\n" + `{"measurement":` + strings.Replace(measured(1e6, 1e308), `"replicate":0`, `"replicate":1`, 1) + "}\n",
-			"log.jsonl:3: allocs_per_run is 1e+308, want 0 to 1.099511627776e+12; remove the folder and measure again"},
-		"no samples": {`{"measurement":` + strings.Replace(good[len(`{"measurement":`):len(good)-1], `"error"`, `"measured"`, 1) + "}\n",
-			"log.jsonl:2: it is measured and has no samples; remove the folder and measure again"},
-		"a testimony of nothing": {`{"testimony":{"cell":` + cellJSON() + `,"parity":{"state":"pass","max_abs":-1}}}` + "\n",
-			"log.jsonl:2: max_abs is -1, want 0 to 1.7976931348623157e+308; remove the folder and measure again"},
-		"twice": {good + "\n" + good + "\n", "log.jsonl:3: its step comes twice; remove the folder and measure again"},
+	measured := func(more string) string {
+		return strings.Replace(good, `"state":"error"`, `"state":"measured"`+more, 1) + "\n"
+	}
+	witnessed := func(parity string) string {
+		text, err := json.Marshal(map[string]any{"testimony": map[string]any{"cell": plan().Cells[0], "parity": json.RawMessage(parity)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text) + "\n"
+	}
+	const cell = "reference/nano/fp32/128x128/b1/complete"
+	for name, c := range map[string]struct {
+		lines string
+		line  int    // 0: sound
+		want  string // what is wrong with it
+	}{
+		"another replicate":  {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", 2, "the plan has no replicate 3 of cell " + cell},
+		"negative replicate": {strings.Replace(good, `"replicate":0`, `"replicate":-1`, 1) + "\n", 2, "the plan has no replicate -1 of cell " + cell},
+		"torn":               {good + "\n" + good[:40], 0, ""},
+		"empty line":         {"\n" + good + "\n", 2, "unexpected end of JSON input"},
+		"no JSON":            {good + "\n" + good[:40] + "\n", 3, "unexpected end of JSON input"},
+		"neither":            {"{}\n", 2, "it holds neither a measurement nor a testimony, or both"},
+		"both":               {`{"measurement":{},"testimony":{}}` + "\n", 2, "it holds neither a measurement nor a testimony, or both"},
+		"no cell of ours":    {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", 2, "the plan has no replicate 0 of cell " + strings.Replace(cell, "b1", "b77", 1)},
+		"twice":              {good + "\n" + good + "\n", 3, "its step comes twice"},
+		"measured":           {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5,8e5]`), 0, ""},
+		"no samples":         {measured(``), 2, "it is measured and has no samples"},
+		"empty samples":      {measured(`,"samples_ns":[]`), 2, "it is measured and has no samples"},
+		"samples of failure": {strings.Replace(good, `"state"`, `"samples_ns":[1e6],"state"`, 1) + "\n", 2, "it is error and has samples"},
+		"a sample of 0":      {measured(`,"samples_ns":[1e6,0]`), 2, "samples_ns[1] is 0, want 0.5 to 8.64e+13"},
+		"a negative sample":  {measured(`,"samples_ns":[1e6,-3]`), 2, "samples_ns[1] is -3, want 0.5 to 8.64e+13"},
+		"half of a device":   {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5]`), 2, "it has 2 samples of the host's clock and 1 of the device's"},
+		"a tiny sample":      {measured(`,"samples_ns":[1e-300]`), 2, "samples_ns[0] is 1e-300, want 0.5 to 8.64e+13"},
+		"1e308 allocations":  {strings.Replace(measured(`,"samples_ns":[6e8,6e8]`), `"allocs_per_run":0`, `"allocs_per_run":1e308`, 1), 2, "allocs_per_run is 1e+308, want 0 to 1.099511627776e+12"},
+		"in µs":              {measured(`,"samples_ns":[6e5]`), 2, "1 samples took 6e+05 ns together, and sampling ends at 2 or at 1e+09 ns: other units than nanoseconds"},
+		"negative peak":      {measured(`,"samples_ns":[1e6],"host_peak_bytes":-1`), 2, "host_peak_bytes is -1, want 0 to 1.125899906842624e+15"},
+		"unknown state":      {strings.Replace(good, `"error"`, `"fine"`, 1) + "\n", 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
+		"witnessed":          {good + "\n" + witnessed(`{"state":"pass","max_abs":1e-6}`), 0, ""},
+		"unknown parity":     {witnessed(`{"state":"fine","max_abs":0}`), 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
+		"negative error":     {witnessed(`{"state":"pass","max_abs":-1}`), 2, "max_abs is -1, want 0 to 1.7976931348623157e+308"},
 	} {
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
@@ -122,27 +146,17 @@ func TestDamagedStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := sweep.Open(dir, header())
+		want := fmt.Sprintf("sweep store %s: log.jsonl:%d: %s; remove the folder and measure again", dir, c.line, c.want)
 		switch {
-		case c.want == "" && (err != nil || len(s.Measurements) != 1):
+		case c.line == 0 && (err != nil || len(s.Measurements) != 1):
 			t.Errorf("%s: %v", name, err)
-		case c.want != "" && (err == nil || err.Error() != "sweep store "+dir+": "+c.want):
-			t.Errorf("%s: got  %v\nwant %s", name, err, c.want)
+		case c.line > 0 && (err == nil || err.Error() != want):
+			t.Errorf("%s: got  %v\nwant %s", name, err, want)
 		}
 		if err == nil {
 			s.Close()
 		}
 	}
-}
-
-func cellJSON() string {
-	text, _ := json.Marshal(plan().Cells[0]) // strings and numbers
-	return string(text)
-}
-
-// measured is the JSON of a measurement of the plan's first cell with one sample.
-func measured(ns, allocs float64) string {
-	text, _ := json.Marshal(perf.Measurement{Cell: plan().Cells[0], State: evidence.Measured, Samples: []float64{ns}, AllocsPerRun: allocs})
-	return string(text)
 }
 
 // TestNumbersOfAWorker adds what no worker can have measured or computed: it becomes an error of its cell, the others stand, and the result
