@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,8 @@ import (
 
 // plan is three cells of each of two backends, in three replicates.
 func plan() sweep.Plan {
-	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"}}
+	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"},
+		Options: map[string]map[string]string{"ort": {"provider": "cpu"}}, Decode: map[string]string{"max-detections": "100"}}
 	for _, b := range []string{"reference", "ort"} {
 		for n := 1; n <= 3; n++ {
 			p.Cells = append(p.Cells, perf.Cell{Backend: b, Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: n, Scope: perf.Complete})
@@ -35,7 +37,8 @@ func plan() sweep.Plan {
 
 func header() sweep.Header {
 	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Program: "1a", Command: "apexx sweep", Plan: plan(),
-		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}}
+		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}, Files: map[string]string{"ort": "0f"},
+		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Fact{{Key: "instruction_set", Value: "avx2"}}}}
 }
 
 func openStore(t *testing.T, dir string) *sweep.Store {
@@ -48,24 +51,49 @@ func openStore(t *testing.T, dir string) *sweep.Store {
 	return s
 }
 
-// TestStoreOfAnotherSweep lists what keeps a sweep from going on in a folder.
+// TestStoreOfAnotherSweep lists what keeps a sweep from going on in a folder: it would mix what no file tells apart.
 func TestStoreOfAnotherSweep(t *testing.T) {
-	const other = "; choose another folder, or remove this one"
+	const (
+		other = ": go on as it was begun, choose another folder, or remove this one"
+		first = "reference/nano/fp32/128x128/b1/complete"
+	)
+	library := func(h *sweep.Header, key, value string) {
+		h.Environment.Libraries = append(slices.Clone(h.Environment.Libraries), env.Fact{Key: key, Value: value})
+	}
 	for name, c := range map[string]struct {
 		change func(*sweep.Header)
-		want   string
+		want   string // before and after
 	}{
-		"the same":     {func(*sweep.Header) {}, ""},
-		"later":        {func(h *sweep.Header) { h.When, h.Command = h.When.AddDate(0, 0, 1), "apexx sweep --out ." }, ""},
-		"fewer cells":  {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[1:] }, "it holds a sweep with other cells or settings" + other},
-		"replicates":   {func(h *sweep.Header) { h.Plan.Replicates++ }, "it holds a sweep with other cells or settings" + other},
-		"seed":         {func(h *sweep.Header) { h.Plan.Seed++ }, "it holds a sweep with other cells or settings" + other},
-		"weights":      {func(h *sweep.Header) { h.Plan.Weights["nano"] = "a5" }, "it holds a sweep with other cells or settings" + other},
-		"machine":      {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "it holds a sweep with other hardware (cpu-test-2c, here is cpu-other-4c)" + other},
-		"version":      {func(h *sweep.Header) { h.Version = "v0.4.0" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.4.0 of no commit)" + other},
-		"program":      {func(h *sweep.Header) { h.Program = "1b" }, "it holds a sweep with other build (of v0.3.0 of no commit too, and not the same program)" + other},
-		"dirty commit": {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.3.0 of commit 2391b0e)" + other},
+		"the same": {func(*sweep.Header) {}, ""},
+		"later":    {func(h *sweep.Header) { h.When, h.Command = h.When.AddDate(0, 0, 1), "apexx sweep --out ." }, ""},
+		"a load":   {func(h *sweep.Header) { h.Environment.LoadAverage[0], h.Environment.Host = 9, "other" }, ""},
+		"first cell": {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[1:] },
+			"cell 1 " + first + ", and here it is " + strings.Replace(first, "b1", "b2", 1)},
+		"last cell": {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[:5] },
+			"cell 6 ort/nano/fp32/128x128/b3/complete, and here it is absent"},
+		"replicates":    {func(h *sweep.Header) { h.Plan.Replicates++ }, "--replicates 3, and here it is 4"},
+		"iterations":    {func(h *sweep.Header) { h.Plan.Iterations++ }, "--iterations 2, and here it is 3"},
+		"time":          {func(h *sweep.Header) { h.Plan.BoundNS /= 2 }, "--time 1s, and here it is 500ms"},
+		"seed":          {func(h *sweep.Header) { h.Plan.Seed++ }, "--seed 1, and here it is 2"},
+		"threads":       {func(h *sweep.Header) { h.Plan.Threads = 1 }, "--threads GOMAXPROCS, and here it is 1"},
+		"weights":       {func(h *sweep.Header) { h.Plan.Weights = map[string]string{"nano": "a5"} }, "weights of nano 5a, and here it is a5"},
+		"configuration": {func(h *sweep.Header) { h.Plan.ConfigSHA256 = map[string]string{"nano": "3c"} }, "configuration of nano c3, and here it is 3c"},
+		"provider": {func(h *sweep.Header) { h.Plan.Options = map[string]map[string]string{"ort": {"provider": "cuda"}} },
+			"--provider cpu, and here it is cuda"},
+		"decoding":        {func(h *sweep.Header) { h.Plan.Decode = map[string]string{"max-detections": "10"} }, "--max-detections 100, and here it is 10"},
+		"GOMAXPROCS":      {func(h *sweep.Header) { h.Environment.CPU.Procs, h.Class.ID = 1, "cpu-test-1c" }, "GOMAXPROCS 2, and here it is 1"},
+		"instruction set": {func(h *sweep.Header) { h.Environment.Libraries = nil; library(h, "instruction_set", "portable") }, "instruction_set avx2, and here it is portable"},
+		"new library":     {func(h *sweep.Header) { library(h, "onnxruntime", "1.30.0") }, "onnxruntime absent, and here it is 1.30.0"},
+		"no library":      {func(h *sweep.Header) { h.Environment.Libraries = nil }, "instruction_set avx2, and here it is absent"},
+		"library file":    {func(h *sweep.Header) { h.Files = map[string]string{"ort": "f1"} }, "file of ort 0f, and here it is f1"},
+		"machine":         {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "class of machines cpu-test-2c, and here it is cpu-other-4c"},
+		"version":         {func(h *sweep.Header) { h.Version = "v0.4.0" }, "version v0.3.0, and here it is v0.4.0"},
+		"program":         {func(h *sweep.Header) { h.Program = "1b" }, "program 1a, and here it is 1b"},
+		"commit":          {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "commit none, and here it is 2391b0e"},
 	} {
+		if c.want != "" {
+			c.want = "it was begun with " + c.want + other
+		}
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
 			t.Fatal(err)
