@@ -1,9 +1,10 @@
 package sweep_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,43 +94,23 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := string(text)
-	measured := func(more string) string {
-		return strings.Replace(good, `"state":"error"`, `"state":"measured"`+more, 1) + "\n"
-	}
-	witnessed := func(parity string) string {
-		text, err := json.Marshal(map[string]any{"testimony": map[string]any{"cell": plan().Cells[0], "parity": json.RawMessage(parity)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text) + "\n"
-	}
-	const cell = "reference/nano/fp32/128x128/b1/complete"
-	for name, c := range map[string]struct {
-		lines string
-		line  int    // 0: sound
-		want  string // what is wrong with it
-	}{
-		"another replicate":  {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", 2, "replicate 3 of cell " + cell + ", the sweep has 3"},
-		"negative replicate": {strings.Replace(good, `"replicate":0`, `"replicate":-1`, 1) + "\n", 2, "replicate -1 of cell " + cell + ", the sweep has 3"},
-		"torn":               {good + "\n" + good[:40], 0, ""},
-		"empty line":         {"\n" + good + "\n", 2, "unexpected end of JSON input"},
-		"no JSON":            {good + "\n" + good[:40] + "\n", 3, "unexpected end of JSON input"},
-		"neither":            {"{}\n", 2, "want either a measurement or a testimony"},
-		"both":               {`{"measurement":{},"testimony":{}}` + "\n", 2, "want either a measurement or a testimony"},
-		"no cell of ours":    {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", 2, "cell " + strings.Replace(cell, "b1", "b77", 1) + " is not one of the sweep's"},
-		"twice":              {good + "\n" + good + "\n", 3, "what it says of cell " + cell + " was said before"},
-		"measured":           {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5,8e5]`), 0, ""},
-		"no samples":         {measured(``), 2, "replicate 0 of cell " + cell + " is measured and has no samples"},
-		"empty samples":      {measured(`,"samples_ns":[]`), 2, "replicate 0 of cell " + cell + " is measured and has no samples"},
-		"samples of failure": {strings.Replace(good, `"state"`, `"samples_ns":[1e6],"state"`, 1) + "\n", 2, "replicate 0 of cell " + cell + " is error and has samples"},
-		"a sample of 0":      {measured(`,"samples_ns":[1e6,0]`), 2, "replicate 0 of cell " + cell + " is measured and has a sample of 0 ns"},
-		"a negative sample":  {measured(`,"samples_ns":[1e6,-3]`), 2, "samples_ns[1] is -3, want a finite number that is not negative"},
-		"half of a device":   {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5]`), 2, "replicate 0 of cell " + cell + " is measured and has 2 samples of the host and 1 of the device"},
-		"negative peak":      {measured(`,"samples_ns":[1e6],"host_peak_bytes":-1`), 2, "host_peak_bytes is -1, want a number that is not negative"},
-		"unknown state":      {strings.Replace(good, `"error"`, `"fine"`, 1) + "\n", 2, `unknown state "fine"`},
-		"witnessed":          {good + "\n" + witnessed(`{"state":"pass","max_abs":1e-6}`), 0, ""},
-		"unknown parity":     {witnessed(`{"state":"fine","max_abs":0}`), 2, "cell " + cell + ` has the unknown parity "fine"`},
-		"negative error":     {witnessed(`{"state":"pass","max_abs":-1}`), 2, "parity.max_abs is -1, want a finite number that is not negative"},
+	for name, c := range map[string]struct{ lines, want string }{
+		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl:2: the plan has no replicate 3 of cell reference/nano/fp32/128x128/b1/complete; remove the folder and measure again"},
+		"torn":              {good + "\n" + good[:40], ""},
+		"empty line":        {"\n" + good + "\n", "log.jsonl:2: unexpected end of JSON input; remove the folder and measure again"},
+		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl:3: unexpected end of JSON input; remove the folder and measure again"},
+		"neither":           {"{}\n", "log.jsonl:2: it holds neither a measurement nor a testimony, or both; remove the folder and measure again"},
+		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl:2: it holds neither a measurement nor a testimony, or both; remove the folder and measure again"},
+		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl:2: the plan has no replicate 0 of cell reference/nano/fp32/128x128/b77/complete; remove the folder and measure again"},
+		"a tiny sample": {`{"measurement":` + measured(1e-300, 1) + "}\n",
+			"log.jsonl:2: samples_ns[0] is 1e-300, want 0.5 to 8.64e+13; remove the folder and measure again"},
+		"1e308 allocations": {good + "\n" + `{"measurement":` + strings.Replace(measured(1e6, 1e308), `"replicate":0`, `"replicate":1`, 1) + "}\n",
+			"log.jsonl:3: allocs_per_run is 1e+308, want 0 to 1.099511627776e+12; remove the folder and measure again"},
+		"no samples": {`{"measurement":` + strings.Replace(good[len(`{"measurement":`):len(good)-1], `"error"`, `"measured"`, 1) + "}\n",
+			"log.jsonl:2: it is measured and has no samples; remove the folder and measure again"},
+		"a testimony of nothing": {`{"testimony":{"cell":` + cellJSON() + `,"parity":{"state":"pass","max_abs":-1}}}` + "\n",
+			"log.jsonl:2: max_abs is -1, want 0 to 1.7976931348623157e+308; remove the folder and measure again"},
+		"twice": {good + "\n" + good + "\n", "log.jsonl:3: its step comes twice; remove the folder and measure again"},
 	} {
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
@@ -141,16 +122,75 @@ func TestDamagedStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := sweep.Open(dir, header())
-		want := fmt.Sprintf("sweep store %s: log.jsonl is damaged in line %d: %s; remove the folder and measure again", dir, c.line, c.want)
 		switch {
-		case c.line == 0 && (err != nil || len(s.Measurements) != 1):
+		case c.want == "" && (err != nil || len(s.Measurements) != 1):
 			t.Errorf("%s: %v", name, err)
-		case c.line > 0 && (err == nil || err.Error() != want):
-			t.Errorf("%s: got  %v\nwant %s", name, err, want)
+		case c.want != "" && (err == nil || err.Error() != "sweep store "+dir+": "+c.want):
+			t.Errorf("%s: got  %v\nwant %s", name, err, c.want)
 		}
 		if err == nil {
 			s.Close()
 		}
+	}
+}
+
+func cellJSON() string {
+	text, _ := json.Marshal(plan().Cells[0]) // strings and numbers
+	return string(text)
+}
+
+// measured is the JSON of a measurement of the plan's first cell with one sample.
+func measured(ns, allocs float64) string {
+	text, _ := json.Marshal(perf.Measurement{Cell: plan().Cells[0], State: evidence.Measured, Samples: []float64{ns}, AllocsPerRun: allocs})
+	return string(text)
+}
+
+// TestNumbersOfAWorker adds what no worker can have measured or computed: it becomes an error of its cell, the others stand, and the result
+// can be written, now and after a resumption.
+func TestNumbersOfAWorker(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	p := plan()
+	of := func(cell, replicate int, change func(*perf.Measurement)) perf.Measurement {
+		m := perf.Measurement{Cell: p.Cells[cell], Replicate: replicate, State: evidence.Measured, Samples: []float64{6e8, 6e8}, FirstRunNS: 7e8}
+		change(&m)
+		return m
+	}
+	lies := map[string]func(*perf.Measurement){
+		"samples_ns[0] is 1e-300":               func(m *perf.Measurement) { m.Samples[0] = 1e-300 },
+		"allocs_per_run is 1e+308":              func(m *perf.Measurement) { m.AllocsPerRun = 1e308 },
+		"calls_per_sample is 4.6":               func(m *perf.Measurement) { m.CallsPerSample = 1 << 62 },
+		"timer_share is 5":                      func(m *perf.Measurement) { m.TimerShare = 5 },
+		"it has 3 samples, and sampling ends":   func(m *perf.Measurement) { m.Samples = []float64{1e8, 1e8, 1e8} },
+		"1 samples took 6e+05 ns together, and": func(m *perf.Measurement) { m.Samples = []float64{6e5} }, // in µs
+	}
+	n := 0
+	for want, lie := range lies {
+		if err := errors.Join(s.Add(of(n, 0, lie)), s.Add(of(n, 1, func(*perf.Measurement) {}))); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Result().Cells[n]; got.State != evidence.Errored || got.Summary.Replicates != 1 || !strings.HasPrefix(got.Detail, want) {
+			t.Errorf("%s: %+v", want, got)
+		}
+		n++
+	}
+	if err := errors.Join(s.AddTestimony(measure.Testimony{Cell: p.Cells[0], Parity: perf.Parity{State: evidence.Pass}, Work: &perf.Work{TilesL0: []int{-1 << 63}}}),
+		s.AddTestimony(measure.Testimony{Cell: p.Cells[1], Parity: perf.Parity{State: evidence.Pass, MaxAbs: math.Inf(1)}})); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	r := openStore(t, dir).Result()
+	for i, c := range r.Cells[:2] {
+		if c.Parity.State != evidence.Fail || c.Work != nil {
+			t.Errorf("testimony %d: %+v", i, c)
+		}
+	}
+	var out bytes.Buffer
+	if err := sweep.WriteJSON(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sweep.Read(&out); err != nil {
+		t.Error(err)
 	}
 }
 
