@@ -90,7 +90,7 @@ func (c *Client) dismiss() error {
 	return err
 }
 
-// Compile starts a worker and compiles the graph there. Closing the session ends the worker.
+// Compile starts a worker and compiles the graph there. Closing the session ends the worker, and so does the end of ctx.
 func (c *Client) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	w, err := Start(ctx, c.spec)
 	if err != nil {
