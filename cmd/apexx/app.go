@@ -12,6 +12,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // run executes one command line and returns its exit code. Errors are printed here and nowhere else: one line that names
@@ -34,7 +35,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case code == exit.Interrupted:
 		fmt.Fprintln(stderr, "apexx: interrupted")
 	case !errors.As(err, &coded) || coded.Err != nil:
-		fmt.Fprintf(stderr, "apexx: %v\n", err)
+		fmt.Fprintf(stderr, "apexx: %s\n", printable.Text(err.Error())) // names of files and messages of workers are in it
 	}
 	return code
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
@@ -224,12 +226,11 @@ func gateProgress(c *cli.Context) func(stage string, done, total int) {
 
 // replayGate judges a record again.
 func replayGate(c *cli.Context) error {
-	f, err := os.Open(c.String("replay"))
+	data, err := input.Read(c.String("replay"), input.Record)
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	defer f.Close()
-	rec, err := gate.Read(f)
+	rec, err := gate.Read(bytes.NewReader(data))
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
 	}

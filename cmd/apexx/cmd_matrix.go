@@ -16,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -98,7 +99,7 @@ func runMatrix(c *cli.Context) error {
 
 func matrixName(c *cli.Context) string {
 	if cases := c.String("cases"); cases != "builtin" {
-		return filepath.Base(cases)
+		return printable.Line(filepath.Base(cases))
 	}
 	return "builtin"
 }
@@ -158,7 +159,11 @@ func chosenBackends(ctx context.Context, list string) ([]string, error) {
 // openCases reads the cases of --cases.
 func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
 	if dir := c.String("cases"); dir != "builtin" {
-		return source.LoadCases(dir, m, d)
+		folder, err := source.LoadCases(dir, m, d)
+		if remark := folder.Remark(); remark != "" {
+			fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s\n", printable.Line(dir), remark)
+		}
+		return folder.Cases, err
 	}
 	if c.String("config") == "" {
 		var err error

@@ -121,7 +121,7 @@ func trendShow(c *cli.Context) error {
 		code = report.RatchetExitCode()
 	}
 	if c.Bool("json") {
-		err = printJSON(c.App.Writer, report)
+		err = reports.IndentedJSON(c.App.Writer, report)
 	} else {
 		err = reports.TrendTable(c.App.Writer, report, tableOptions(c.App.Writer))
 	}

@@ -5,8 +5,6 @@ package source
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -101,15 +100,14 @@ func openWeights(r ModelRequest) (*safetensors.File, weights.Spec, error) {
 	return f, spec, nil
 }
 
-// readConfig parses the configuration file, if any, under the overrides; the weights' metadata fill in for the file. The file
-// is read once, so that it may be a pipe.
+// readConfig parses the configuration file, if any, under the overrides; the weights' metadata fill in for the file.
 func (m *Model) readConfig(meta weights.Metadata) error {
 	path, overrides := m.request.Config, m.request.Set
 	var text []byte
 	var err error
 	if path == "" {
 		overrides = slices.Concat(meta.Overrides(), overrides)
-	} else if text, err = readBounded(path, config.MaxSize); err != nil {
+	} else if text, err = input.Read(path, input.Configuration); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
 	if m.Config, err = config.Parse(text, overrides); err != nil {
@@ -120,16 +118,6 @@ func (m *Model) readConfig(meta weights.Metadata) error {
 	}
 	m.SizeGiven = namesInputSize(text, overrides)
 	return nil
-}
-
-// readBounded reads a file of at most limit bytes, and one byte more of a larger one.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
 // namesInputSize tells whether a valid configuration mentions model.input_height or model.input_width.

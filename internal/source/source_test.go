@@ -244,7 +244,7 @@ func TestPictureInput(t *testing.T) {
 		{fixed, 40, 900, []int{1, 3, 256, fixed.Config.Model.InputWidth}},
 	}
 	for _, tt := range tests {
-		p, err := picture.Decode(bytes.NewReader(pngOf(t, tt.width, tt.height)))
+		p, err := picture.Decode(pngOf(t, tt.width, tt.height))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,12 +116,9 @@ func (r *Result) checkMeasurements() (map[string]count, error) {
 			return nil, fmt.Errorf("measurements[%d]: replicate %d of cell %s, the plan has %d", i, m.Replicate, name, r.Plan.Replicates)
 		case seen[k]:
 			return nil, fmt.Errorf("replicate %d of cell %s appears twice", m.Replicate, name)
-		case !slices.Contains(states, m.State):
-			return nil, fmt.Errorf("measurements[%d]: unknown state %q", i, m.State)
-		case m.State == evidence.Measured && len(m.Samples) == 0:
-			return nil, fmt.Errorf("replicate %d of cell %s is measured and has no samples", m.Replicate, name)
-		case m.State != evidence.Measured && len(m.Samples) > 0:
-			return nil, fmt.Errorf("replicate %d of cell %s is %s and has samples", m.Replicate, name, m.State)
+		}
+		if err := checkMeasurement(m); err != nil {
+			return nil, fmt.Errorf("measurements[%d]: %w", i, err)
 		}
 		seen[k] = true
 		if m.State == evidence.Measured {
@@ -133,6 +130,25 @@ func (r *Result) checkMeasurements() (map[string]count, error) {
 		counts[name] = n
 	}
 	return counts, nil
+}
+
+// checkMeasurement holds one measurement to what every one is: of a known state, with samples where and only where it is measured,
+// every number finite and not negative, no sample of no time, and the device's samples as many as the host's.
+func checkMeasurement(m perf.Measurement) error {
+	of := fmt.Sprintf("replicate %d of cell %s is %s and has", m.Replicate, m.Cell, m.State)
+	switch {
+	case !slices.Contains(states, m.State):
+		return fmt.Errorf("unknown state %q", m.State)
+	case m.State == evidence.Measured && len(m.Samples) == 0:
+		return fmt.Errorf("%s no samples", of)
+	case m.State != evidence.Measured && len(m.Samples)+len(m.DeviceSamples) > 0:
+		return fmt.Errorf("%s samples", of)
+	case len(m.DeviceSamples) > 0 && len(m.DeviceSamples) != len(m.Samples):
+		return fmt.Errorf("%s %d samples of the host and %d of the device", of, len(m.Samples), len(m.DeviceSamples))
+	case slices.Contains(m.Samples, 0), slices.Contains(m.DeviceSamples, 0):
+		return fmt.Errorf("%s a sample of 0 ns", of)
+	}
+	return sound("", reflect.ValueOf(m))
 }
 
 func (c *CellResult) checkSummary(n count) error {

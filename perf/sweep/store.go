@@ -3,11 +3,14 @@ package sweep
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
@@ -82,8 +85,11 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	for i, line := range lines[1:] {
 		var e entry
 		err := json.Unmarshal(line, &e)
-		if err != nil || !e.belongs(s.Header.Plan) || taken[e.step()] {
-			return fmt.Errorf("%s is damaged in line %d; remove the folder and measure again", logFile, i+2)
+		if err == nil {
+			err = e.check(s.Header.Plan, taken)
+		}
+		if err != nil {
+			return fmt.Errorf("%s is damaged in line %d: %w; remove the folder and measure again", logFile, i+2, err)
 		}
 		taken[e.step()] = true
 		if e.Measurement != nil {
@@ -108,13 +114,32 @@ func (e entry) step() step {
 	return step{e.Testimony.Cell, -1}
 }
 
-// belongs tells whether the entry is of one step that the plan has.
-func (e entry) belongs(p Plan) bool {
+// check holds an entry to what Add and AddTestimony are given: one step that the plan has and no line before, and a record that is
+// sound.
+func (e entry) check(p Plan, taken map[step]bool) error {
 	if (e.Measurement == nil) == (e.Testimony == nil) {
-		return false
+		return errors.New("want either a measurement or a testimony")
 	}
 	s := e.step()
-	return slices.Contains(p.Cells, s.cell) && (e.Testimony != nil || 0 <= s.replicate && s.replicate < p.Replicates)
+	switch {
+	case !slices.Contains(p.Cells, s.cell):
+		return fmt.Errorf("cell %s is not one of the sweep's", s.cell)
+	case e.Measurement != nil && (s.replicate < 0 || s.replicate >= p.Replicates):
+		return fmt.Errorf("replicate %d of cell %s, the sweep has %d", s.replicate, s.cell, p.Replicates)
+	case taken[s]:
+		return fmt.Errorf("what it says of cell %s was said before", s.cell)
+	case e.Measurement != nil:
+		return checkMeasurement(*e.Measurement)
+	}
+	return checkTestimony(*e.Testimony)
+}
+
+// checkTestimony holds what a witness run showed to the states of parity and to finite numbers.
+func checkTestimony(t measure.Testimony) error {
+	if !slices.Contains(evidence.States, t.Parity.State) {
+		return fmt.Errorf("cell %s has the unknown parity %q", t.Cell, t.Parity.State)
+	}
+	return sound("", reflect.ValueOf(t))
 }
 
 // fits tells what keeps a sweep from going on under h.

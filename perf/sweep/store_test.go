@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,15 +93,43 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := string(text)
-	for name, c := range map[string]struct{ lines, want string }{
-		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"torn":              {good + "\n" + good[:40], ""},
-		"empty line":        {"\n" + good + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
-		"neither":           {"{}\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"twice":             {good + "\n" + good + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
+	measured := func(more string) string {
+		return strings.Replace(good, `"state":"error"`, `"state":"measured"`+more, 1) + "\n"
+	}
+	witnessed := func(parity string) string {
+		text, err := json.Marshal(map[string]any{"testimony": map[string]any{"cell": plan().Cells[0], "parity": json.RawMessage(parity)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text) + "\n"
+	}
+	const cell = "reference/nano/fp32/128x128/b1/complete"
+	for name, c := range map[string]struct {
+		lines string
+		line  int    // 0: sound
+		want  string // what is wrong with it
+	}{
+		"another replicate":  {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", 2, "replicate 3 of cell " + cell + ", the sweep has 3"},
+		"negative replicate": {strings.Replace(good, `"replicate":0`, `"replicate":-1`, 1) + "\n", 2, "replicate -1 of cell " + cell + ", the sweep has 3"},
+		"torn":               {good + "\n" + good[:40], 0, ""},
+		"empty line":         {"\n" + good + "\n", 2, "unexpected end of JSON input"},
+		"no JSON":            {good + "\n" + good[:40] + "\n", 3, "unexpected end of JSON input"},
+		"neither":            {"{}\n", 2, "want either a measurement or a testimony"},
+		"both":               {`{"measurement":{},"testimony":{}}` + "\n", 2, "want either a measurement or a testimony"},
+		"no cell of ours":    {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", 2, "cell " + strings.Replace(cell, "b1", "b77", 1) + " is not one of the sweep's"},
+		"twice":              {good + "\n" + good + "\n", 3, "what it says of cell " + cell + " was said before"},
+		"measured":           {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5,8e5]`), 0, ""},
+		"no samples":         {measured(``), 2, "replicate 0 of cell " + cell + " is measured and has no samples"},
+		"empty samples":      {measured(`,"samples_ns":[]`), 2, "replicate 0 of cell " + cell + " is measured and has no samples"},
+		"samples of failure": {strings.Replace(good, `"state"`, `"samples_ns":[1e6],"state"`, 1) + "\n", 2, "replicate 0 of cell " + cell + " is error and has samples"},
+		"a sample of 0":      {measured(`,"samples_ns":[1e6,0]`), 2, "replicate 0 of cell " + cell + " is measured and has a sample of 0 ns"},
+		"a negative sample":  {measured(`,"samples_ns":[1e6,-3]`), 2, "samples_ns[1] is -3, want a finite number that is not negative"},
+		"half of a device":   {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5]`), 2, "replicate 0 of cell " + cell + " is measured and has 2 samples of the host and 1 of the device"},
+		"negative peak":      {measured(`,"samples_ns":[1e6],"host_peak_bytes":-1`), 2, "host_peak_bytes is -1, want a number that is not negative"},
+		"unknown state":      {strings.Replace(good, `"error"`, `"fine"`, 1) + "\n", 2, `unknown state "fine"`},
+		"witnessed":          {good + "\n" + witnessed(`{"state":"pass","max_abs":1e-6}`), 0, ""},
+		"unknown parity":     {witnessed(`{"state":"fine","max_abs":0}`), 2, "cell " + cell + ` has the unknown parity "fine"`},
+		"negative error":     {witnessed(`{"state":"pass","max_abs":-1}`), 2, "parity.max_abs is -1, want a finite number that is not negative"},
 	} {
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
@@ -112,11 +141,12 @@ func TestDamagedStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := sweep.Open(dir, header())
+		want := fmt.Sprintf("sweep store %s: log.jsonl is damaged in line %d: %s; remove the folder and measure again", dir, c.line, c.want)
 		switch {
-		case c.want == "" && (err != nil || len(s.Measurements) != 1):
+		case c.line == 0 && (err != nil || len(s.Measurements) != 1):
 			t.Errorf("%s: %v", name, err)
-		case c.want != "" && (err == nil || err.Error() != "sweep store "+dir+": "+c.want):
-			t.Errorf("%s: got  %v\nwant %s", name, err, c.want)
+		case c.line > 0 && (err == nil || err.Error() != want):
+			t.Errorf("%s: got  %v\nwant %s", name, err, want)
 		}
 		if err == nil {
 			s.Close()
