@@ -124,6 +124,10 @@ func TestCompareRefuses(t *testing.T) {
 			b.Settings.Options = map[string]map[string]string{"ort": {"provider": "cpu"}}
 			r.Plan.Options = map[string]map[string]string{"ort": {"provider": "cuda"}}
 		}, true, "ort options map[provider:cpu], now map[provider:cuda]"},
+		"decoding": {func(b *Baseline, r *sweep.Result) {
+			b.Settings.Decode = map[string]string{"max-detections": "100"}
+			r.Plan.Decode = map[string]string{"max-detections": "1"}
+		}, true, "other settings: --max-detections 100, now 1"},
 		"empty baseline": {func(b *Baseline, r *sweep.Result) { b.Metrics = nil }, false, "no metrics"},
 		"truncated":      {func(b *Baseline, r *sweep.Result) { r.Measurements = r.Measurements[:3] }, false, "sweep: cell"},
 		"edited":         {func(b *Baseline, r *sweep.Result) { r.Cells[0].Summary.P50 /= 2 }, false, "summary.p50_ms is "},

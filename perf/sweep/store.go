@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +14,8 @@ import (
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// Header says what a sweep measures and where. Its store resumes only under an equal plan on the same class of machine with
-// the same build.
+// Header says what a sweep measures and where. Its store resumes only under an equal plan, on the same class of machines, with the same
+// build, libraries, instruction set and GOMAXPROCS.
 type Header struct {
 	Schema      string          `json:"schema"` // logSchema
 	When        time.Time       `json:"when"`
@@ -26,6 +25,8 @@ type Header struct {
 	Environment env.Environment `json:"environment"`
 	Class       env.Class       `json:"class"`
 	Plan        Plan            `json:"plan"`
+	// Files are the libraries and workers that the plan's backends open: SHA-256 by backend.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 const (
@@ -77,7 +78,7 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	if err := json.Unmarshal(lines[0], &s.Header); err != nil || s.Header.Schema != logSchema {
 		return fmt.Errorf("%s is not the log of a sweep (want the schema %s); choose another folder", logFile, logSchema)
 	}
-	if err := s.Header.fits(want); err != nil {
+	if err := s.Header.fits(&want); err != nil {
 		return err
 	}
 	taken := map[step]bool{}
@@ -134,35 +135,6 @@ func checkTestimony(t *measure.Testimony) error {
 		return err
 	}
 	return t.Work.Check()
-}
-
-// fits tells what keeps a sweep from going on under h.
-func (h Header) fits(want Header) error {
-	differs := func(what string) error {
-		return fmt.Errorf("it holds a sweep with other %s; choose another folder, or remove this one", what)
-	}
-	a, err1 := json.Marshal(h.Plan)
-	b, err2 := json.Marshal(want.Plan)
-	switch {
-	case err1 != nil || err2 != nil || !bytes.Equal(a, b):
-		return differs("cells or settings")
-	case h.Class.ID != want.Class.ID:
-		return differs(fmt.Sprintf("hardware (%s, here is %s)", h.Class.ID, want.Class.ID))
-	case h.Version != want.Version || h.Environment.Commit != want.Environment.Commit:
-		return differs(fmt.Sprintf("build (%s, this is %s)", h.build(), want.build()))
-	case h.Program != want.Program:
-		return differs(fmt.Sprintf("build (of %s too, and not the same program)", h.build()))
-	}
-	return nil
-}
-
-// build names the program that measured, by version and commit.
-func (h Header) build() string {
-	commit := "no commit"
-	if h.Environment.Commit != "" {
-		commit = "commit " + h.Environment.Commit
-	}
-	return h.Version + " of " + commit
 }
 
 // Add appends a measurement. One that no machine can give becomes an error of its cell: nothing enters the log that could not be
