@@ -79,10 +79,11 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	extras := map[string]map[string]string{"ort": extra}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: map[string]map[string]string{"ort": extra},
+		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
 		}}
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	for i := range cases {

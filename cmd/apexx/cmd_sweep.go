@@ -145,7 +145,11 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 	return measure.Side{
 		Arm:       perf.Head,
 		Workloads: measure.NewWorkloads(w.models, reference.New()),
-		Spec:      func(backend string) worker.Spec { return execute.WorkerSpec(backend, c.Duration("deadline")) },
+		Spec: func(backend string) worker.Spec {
+			s := execute.WorkerSpec(backend, c.Duration("deadline"))
+			s.MemoryLimit = execute.MemoryLimit(backend, w.options.Extra[backend])
+			return s
+		},
 	}
 }
 

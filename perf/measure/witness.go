@@ -3,6 +3,7 @@ package measure
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -45,7 +47,7 @@ func Witness(ctx context.Context, side Side, oracle *Oracle, backend string, cel
 		if err != nil {
 			o := evidence.Of(ctx, err)
 			t.Parity = perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}
-			if o.State == evidence.Crashed || o.State == evidence.Hung {
+			if errors.As(err, new(*worker.Died)) {
 				p.end()
 			}
 		} else {
