@@ -108,15 +108,19 @@ func (m *Measurement) checkDevices() error {
 	return nil
 }
 
-// Checked returns the measurement, or where Check refuses it, one of the same cell and place that ended in an error for that reason
-// and holds no numbers: what one worker says wrongly costs its cell and nothing else.
+// Checked returns the measurement, Refused where Check refuses it.
 func (m Measurement) Checked() Measurement {
-	err := m.Check()
-	if err == nil {
-		return m
+	if err := m.Check(); err != nil {
+		return m.Refused(err)
 	}
+	return m
+}
+
+// Refused returns a measurement of the same cell and place that ended in an error and holds no numbers: what one worker says wrongly
+// costs its cell and nothing else.
+func (m Measurement) Refused(why error) Measurement {
 	bad := Measurement{Cell: m.Cell, Arm: m.Arm, Replicate: m.Replicate, Block: m.Block, Control: m.Control, Order: m.Order, Started: m.Started}
-	bad.End(evidence.Outcome{State: evidence.Errored, Reason: evidence.ReasonError, Detail: err.Error()})
+	bad.End(evidence.Outcome{State: evidence.Errored, Reason: evidence.ReasonError, Detail: why.Error()})
 	return bad
 }
 

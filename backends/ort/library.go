@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // libraryVariable names the library file; when it is set, nothing else is tried.
@@ -148,13 +149,17 @@ var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AA
 // checkLibrary reads the headers of a library, without opening it: its processor, the entry point, and the version that the
 // entry point carries ("VERS_1.30.0").
 func checkLibrary(path string) error {
-	f, err := elf.Open(path)
+	file, err := input.Open(path, input.Library)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return unavailable(backends.LibraryNotFound, "%v", err)
 	} else if err != nil {
+		return unavailable(backends.LibraryLoadFailed, "%v", err)
+	}
+	defer file.Close()
+	f, err := elf.NewFile(file)
+	if err != nil {
 		return unavailable(backends.LibraryLoadFailed, "%s is no ELF library: %v", path, err)
 	}
-	defer f.Close()
 	if want := machines[runtime.GOARCH]; f.Machine != want {
 		return unavailable(backends.LibraryWrongArchitecture, "%s is for %v, this program for %v", path, f.Machine, want)
 	}

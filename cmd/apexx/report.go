@@ -87,9 +87,19 @@ func writeMatrix(c *cli.Context, doc *reports.Document) error {
 	err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer))
 	for _, f := range files {
 		if err == nil && filepath.Ext(f) == ".html" {
-			_, err = fmt.Fprintf(c.App.Writer, "report: %s\n", f)
+			err = announce(c.App.Writer, f)
 		}
 	}
+	return err
+}
+
+// announce tells where a page is and how much there is to open.
+func announce(w io.Writer, page string) error {
+	info, err := os.Stat(page)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "report: %s (%.1f MB)\n", page, float64(info.Size())/1e6)
 	return err
 }
 
