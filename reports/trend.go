@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/perf/trend"
 )
 
@@ -16,6 +15,7 @@ import (
 // by chance, every run that was removed or marked with the reason, what is odd about runs, and what the ratchet says. Rows are never
 // cut: a terminal wraps them.
 func TrendTable(w io.Writer, report *trend.Report, opt TableOptions) error {
+	report = clean(report)
 	t := &table{opt: opt}
 	for i := range report.Classes {
 		if i > 0 {
@@ -67,7 +67,7 @@ func (t *table) remarks(c *trend.Class) {
 	for i := range c.Runs {
 		r := &c.Runs[i]
 		line := func(color int, word, text string) {
-			fmt.Fprintf(&t.out, "%s %s (%s): %s\n", t.paint(color, word), r.ID(), r.Name(), printable.Line(text))
+			fmt.Fprintf(&t.out, "%s %s (%s): %s\n", t.paint(color, word), r.ID(), r.Name(), text)
 		}
 		if r.Removed != "" {
 			line(33, "removed", r.Removed)

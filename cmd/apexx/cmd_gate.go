@@ -9,14 +9,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
-	"github.com/apex-x/apexx/perf/measure"
 )
 
 func gateCommand() *cli.Command {
@@ -193,7 +191,7 @@ type gateRun struct {
 // newGate joins two builds. Sides of different protocols are both timed in the way that both know.
 func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head build) (*gateRun, error) {
 	deadline := c.Duration("deadline")
-	r := &gate.Runner{Base: base.side(perf.Base, w, deadline), Head: head.side(perf.Head, w, deadline), Oracle: measure.NewOracle(reference.New()), Extra: w.options.Extra}
+	r := &gate.Runner{Base: base.side(perf.Base, w, deadline), Head: head.side(perf.Head, w, deadline), Extra: w.options.Extra}
 	if base.binary == head.binary && len(base.env) == 0 && len(head.env) == 0 {
 		r.Head.Workloads = r.Base.Workloads
 	}

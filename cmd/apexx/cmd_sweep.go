@@ -77,8 +77,7 @@ func runSweep(c *cli.Context) (err error) {
 	defer monitor.Close()
 	w.options.Samplers = samplers
 	side := ownSide(c, w)
-	oracle := measure.NewOracle(reference.New())
-	if err := sweep.Run(c.Context, store, side, oracle, w.options, sweepProgress(c)); err != nil {
+	if err := sweep.Run(c.Context, store, side, w.options, sweepProgress(c)); err != nil {
 		return err
 	}
 	return finishSweep(c, store.Result(), w)

@@ -83,9 +83,9 @@ func trendAdd(c *cli.Context) error {
 			of += ": nothing to do"
 		}
 		if run.Removed != "" {
-			of += ", it was removed: " + printable.Line(run.Removed)
+			of += ", it was removed: " + run.Removed
 		}
-		fmt.Fprintf(c.App.Writer, "%s %s\n", what, of)
+		fmt.Fprintf(c.App.Writer, "%s %s\n", what, printable.Line(of))
 		for _, w := range run.Warnings() {
 			fmt.Fprintf(c.App.ErrWriter, "apexx: warning: run %s: %s\n", run.ID(), printable.Line(w))
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
@@ -246,4 +247,24 @@ func TestWriteFileRefusesUnsound(t *testing.T) {
 
 func noise() *Noise {
 	return &Noise{Noise: gate.Noise{SD: 0.02, OutlierShare: 0.05, OutlierScale: 6, SharedSD: 0.015, Blocks: 200}, Measured: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+}
+
+// TestTextOfHostileBaseline shows what a file may say of software and commits.
+func TestTextOfHostileBaseline(t *testing.T) {
+	b := newBaseline(t, result())
+	other := *b
+	b.Software = []env.Fact{{Key: "lib\n::error::x", Value: "\x1b[2J\xff"}}
+	b.Provenance.Commit = "ab\x1b]0;t"
+	for name, write := range map[string]func(*strings.Builder) error{
+		"show": func(s *strings.Builder) error { return b.WriteText(s) },
+		"diff": func(s *strings.Builder) error { return WriteDiff(s, b, &other) },
+	} {
+		var s strings.Builder
+		if err := write(&s); err != nil {
+			t.Fatal(err)
+		}
+		if text := s.String(); printable.Text(text) != text || strings.Contains(text, "\n::") {
+			t.Errorf("%s writes\n%q", name, text)
+		}
+	}
 }
