@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"another schema":     {func(r *Record) { r.Schema = "apexx.sweep/1" }, `the schema is "apexx.sweep/1"`},
 		"no schema":          {func(r *Record) { r.Schema = "" }, `the schema is ""`},
-		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "delta 0"},
+		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "alpha 0"},
 		"p above alpha":      {func(r *Record) { r.Policy.ConfirmBlocks = 10 }, "10 confirming blocks cannot give a p below 0.00098"},
 		"no cells":           {func(r *Record) { r.Cells = nil }, "no cells"},
 		"nothing at all":     {func(r *Record) { r.Cells, r.Parity, r.Screen, r.Confirm, r.Workload = nil, nil, nil, nil, nil }, "no cells"},
@@ -67,7 +67,7 @@ func TestCheck(t *testing.T) {
 		}, "cut short"},
 		"no confirmation":        {func(r *Record) { r.Confirm = nil }, "the confirm lacks block 0"},
 		"a confirmation less":    {func(r *Record) { r.Confirm = r.Confirm[:len(r.Confirm)-1] }, "the confirm lacks block 10"},
-		"another's candidates":   {func(r *Record) { r.Policy.Delta = 0.7; r.Policy.MaxResolution = 0.9 }, "not to be measured there"},
+		"another's candidates":   {func(r *Record) { r.Policy.Targets.SetDelta(0.7) }, "not to be measured there"},
 		"no workload":            {func(r *Record) { r.Workload = nil }, "lacks the fixed workload"},
 		"a workload less":        {func(r *Record) { r.Workload = r.Workload[1:] }, "lacks the fixed workload before slot 0 of block 0"},
 		"a workload more":        {func(r *Record) { r.Workload = append(r.Workload, r.Workload[0]) }, "too many"},
@@ -115,7 +115,8 @@ func TestCheckSamples(t *testing.T) {
 	p := quiet().policy
 	p.Iterations, p.BoundNS = 200, 4e8
 	of := func(n int, ns float64) perf.Measurement {
-		return perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Measured, Samples: slices.Repeat([]float64{ns}, n)}
+		return perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Measured, Samples: slices.Repeat([]float64{ns}, n),
+			Outputs: &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: perf.Parity{State: evidence.Pass}}}
 	}
 	cut := func(m perf.Measurement, bound int64) perf.Measurement { m.BoundNS = bound; return m }
 	instant := of(2, 1e6)
@@ -197,7 +198,7 @@ func FuzzRead(f *testing.F) {
 	w.cells = w.cells[1:]
 	w.policy.ControlShare = 0
 	f.Add(encoded(f, w.record()))
-	f.Add([]byte(`{"schema":"apexx.gate/1","policy":{"delta":0.1,"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1,"max_resolution":0.2}}`))
+	f.Add([]byte(`{"schema":"apexx.gate/2","policy":{"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rec, err := Read(bytes.NewReader(data))
 		if err != nil {
@@ -252,7 +253,7 @@ func honest(t *testing.T, rec *Record) {
 	rec.Verdict = Judge(rec)
 	measured := 0
 	for _, c := range rec.Verdict.Cells {
-		if c.Screen != nil {
+		if c.Final() != nil {
 			measured++
 		}
 	}
