@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -17,27 +16,32 @@ const (
 	mostDecisions  = 50       // of a cell
 )
 
-// wholeCases chooses the cases that a page shows with numbers and pictures, by their places: those with a cell that does not hold
-// first, then those with one that did not simply pass, then the others, each in their order.
+// wholeCases chooses the cases that a page shows with numbers and pictures, by their places: those with the worst cells first, and
+// the first of those in which nothing went wrong. What was not run or not there has no numbers to show.
 func wholeCases(m *parity.Matrix) map[int]bool {
-	rank := make([]int, len(m.Cases))
+	worst := make([]evidence.State, len(m.Cases))
 	order := make([]int, len(m.Cases))
 	passing := 0
 	for i := range m.Cases {
-		order[i] = i
+		order[i], worst[i] = i, evidence.Pass
 		for j := range m.Pairs {
-			switch s := cell(m, i, j).State; {
-			case !s.Holds():
-				rank[i] = 2
-			case s != evidence.Pass:
-				rank[i] = max(rank[i], 1)
+			if s := cell(m, i, j).State; (s.Compared() || s.Broken()) && s.Worse(worst[i]) {
+				worst[i] = s
 			}
 		}
-		if rank[i] == 0 {
+		if worst[i] == evidence.Pass {
 			passing++
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank[b], rank[a]) })
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case worst[a].Worse(worst[b]):
+			return -1
+		case worst[b].Worse(worst[a]):
+			return 1
+		}
+		return 0
+	})
 	whole := map[int]bool{}
 	for _, i := range order[:min(len(order), mostWhole, len(order)-passing+mostPassing)] {
 		whole[i] = true
@@ -50,6 +54,6 @@ func leftOut(total, whole int) string {
 	if whole == total {
 		return ""
 	}
-	return fmt.Sprintf("Below are %d of the %d cases with their numbers and pictures: those that did not simply pass, %d at most, and the first %d that did. matrix.json has the numbers of all.",
+	return fmt.Sprintf("Below are %d of the %d cases with their numbers and pictures: the worst of those that did not simply pass, %d at most, and the first %d others. matrix.json has the numbers of all.",
 		whole, total, mostWhole, mostPassing)
 }

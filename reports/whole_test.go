@@ -48,6 +48,8 @@ func TestWholeCases(t *testing.T) {
 	}
 	mixed := states(evidence.Explained, span(0, 95)...)
 	maps.Copy(mixed, states(evidence.Crashed, span(700, 710)...))
+	interrupted := states(evidence.Cancelled, span(200, 900)...)
+	interrupted[850] = evidence.Hung
 	for name, tt := range map[string]struct {
 		cases  int
 		states map[int]evidence.State
@@ -57,6 +59,8 @@ func TestWholeCases(t *testing.T) {
 		"many that pass":   {900, nil, span(0, 24)},
 		"some that do not": {900, states(evidence.Unverified, 3, 500, 899), slices.Concat(span(0, 25), []int{500, 899})},
 		"none that passes": {900, states(evidence.Fail, span(0, 900)...), span(0, 100)},
+		"not there":        {900, states(evidence.Unsupported, span(0, 900)...), span(0, 24)},
+		"not run, one bad": {900, interrupted, slices.Concat(span(0, 24), []int{850})},
 		"worse first":      {900, mixed, slices.Concat(span(0, 90), span(700, 710))},
 	} {
 		got := slices.Sorted(maps.Keys(wholeCases(many(tt.cases, tt.states))))

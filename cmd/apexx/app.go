@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/printable"
 )
@@ -127,6 +128,9 @@ func strict(commands []*cli.Command) {
 		}
 		action, files := c.Action, c.ArgsUsage != ""
 		c.Action = func(ctx *cli.Context) error {
+			if err := reference.Check(); err != nil {
+				return exit.With(exit.Usage, err)
+			}
 			if files { // urfave/cli takes a flag behind a file for a file
 				for _, a := range ctx.Args().Slice() {
 					if strings.HasPrefix(a, "-") {

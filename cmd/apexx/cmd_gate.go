@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf"
@@ -184,6 +185,11 @@ func gateSetup(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head ga
 	monitor, samplers := w.monitored()
 	options := w.options
 	options.Samplers = samplers
+	limits := map[string]int64{}
+	for _, b := range perf.Backends(w.cells) {
+		limits[b] = execute.MemoryLimit(b, w.options.Extra[b])
+	}
+	base.Limits, head.Limits = limits, limits
 	return gate.Setup{
 		Base: base, Head: head, Models: w.modelsOf, Oracle: reference.New(), Options: options, Progress: gateProgress(c),
 		Record: gate.Record{Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "), Environment: where, Class: classOf(where, w),

@@ -65,7 +65,7 @@ func runModel(c *cli.Context) error {
 	if (len(images) == 0) == (c.String("tensors") == "") {
 		return usagef("want either --image or --tensors")
 	}
-	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate")})
+	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate"), Extra: extra})
 	if err != nil {
 		return err
 	}

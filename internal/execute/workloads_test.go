@@ -23,8 +23,19 @@ import (
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// TestMain lets the test binary be the program of OwnWorker.
+// misbehave serves a worker that misbehaves as the environment says, where it says so.
+var misbehave func() (served bool, err error)
+
+// TestMain lets the test binary be the program of OwnWorker, and a worker that misbehaves.
 func TestMain(m *testing.M) {
+	if misbehave != nil {
+		if served, err := misbehave(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(6)
+		} else if served {
+			return
+		}
+	}
 	if len(os.Args) == 4 && os.Args[1] == WorkerCommand {
 		if err := Serve(context.Background(), os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

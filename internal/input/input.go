@@ -38,6 +38,7 @@ var (
 	Routing       = Kind{"a routing table", 16 << 20, true}
 	Picture       = Kind{"a picture", 256 << 20, false}
 	Model         = Kind{"an ONNX model", 2 << 30, false} // the limit of the format, which is that of protocol buffers
+	Library       = Kind{"a library", 8 << 30, false}
 	Tensors       = Kind{"a tensor file", 256 << 30, false}
 )
 

@@ -15,6 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/model/weights"
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -31,7 +32,7 @@ type Model struct {
 	Config config.Config
 	// SizeGiven tells whether the configuration names an input size; otherwise pictures choose their own.
 	SizeGiven     bool
-	Classes       []string // names by class id
+	Classes       []string // names by class id, fit to be printed
 	WeightsDigest string
 	ConfigDigest  string
 
@@ -139,12 +140,13 @@ func namesInputSize(text []byte, overrides []string) bool {
 
 // classNames takes the names from the weights where they fit, and numbers the classes otherwise.
 func classNames(meta weights.Metadata, n int) []string {
-	if len(meta.Classes) == n {
-		return meta.Classes
-	}
 	names := make([]string, n)
 	for i := range names {
-		names[i] = fmt.Sprintf("class %d", i)
+		if len(meta.Classes) == n {
+			names[i] = printable.Line(meta.Classes[i])
+		} else {
+			names[i] = fmt.Sprintf("class %d", i)
+		}
 	}
 	return names
 }

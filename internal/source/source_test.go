@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/weights"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/picture"
@@ -128,6 +129,17 @@ func TestOpen(t *testing.T) {
 	}
 	if a := open(t, embedded); a.Classes[0] == "class 0" {
 		t.Error("the names of the classes in the weights were not taken")
+	}
+}
+
+// TestClassNames takes names from weights, which may hold anything.
+func TestClassNames(t *testing.T) {
+	named := weights.Metadata{Classes: []string{"cat", "dog\n::error::x"}}
+	if got := classNames(named, 2); !slices.Equal(got, []string{"cat", `dog\n::error::x`}) {
+		t.Errorf("%q", got)
+	}
+	if got := classNames(named, 1); !slices.Equal(got, []string{"class 0"}) {
+		t.Errorf("names of another number of classes: %q", got)
 	}
 }
 

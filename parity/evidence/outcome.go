@@ -46,6 +46,8 @@ func Of(ctx context.Context, err error) Outcome {
 		return Outcome{State: Hung, Reason: ReasonDeadline, Detail: died.Error()}
 	case errors.As(err, new(*Panic)), errors.As(err, &answer) && answer.Code == worker.CodePanic: // a worker that dies of it carries it as the cause
 		return Outcome{State: Crashed, Signal: "panic", Detail: err.Error()}
+	case errors.As(err, &died) && died.Cause != nil: // it was ended for what it answered
+		return Outcome{State: Errored, Reason: ReasonError, Detail: died.Error()}
 	case errors.As(err, &died):
 		return Outcome{State: Crashed, Signal: died.Ending(), Detail: died.Error()}
 	}

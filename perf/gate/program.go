@@ -19,6 +19,7 @@ type Program struct {
 	Binary   string              // the apexx
 	Env      []string            // for its processes, added to this one's
 	Own      map[string][]string // by backend that an apexx serves itself: the arguments that make it a worker
+	Limits   map[string]int64    // by backend: bytes of memory beyond what a worker has at its start (worker.Spec.MemoryLimit)
 	Deadline time.Duration       // on each request to a worker
 }
 
@@ -44,7 +45,7 @@ func OpenProgram(path string) (Program, error) {
 // Worker tells how to start a worker of the build: the program itself, or an executable beside it, never one that both sides of a gate
 // would share.
 func (p Program) Worker(backend string) worker.Spec {
-	s := worker.Spec{Name: backend, Deadline: p.Deadline, Env: p.Env}
+	s := worker.Spec{Name: backend, Deadline: p.Deadline, Env: p.Env, MemoryLimit: p.Limits[backend]}
 	if args, own := p.Own[backend]; own {
 		s.Command = append([]string{p.Binary}, args...)
 	} else {

@@ -3,6 +3,7 @@ package measure
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -201,7 +202,7 @@ func (t *timing) run(ctx context.Context, yield func()) {
 	}
 	if err != nil {
 		t.m.End(evidence.Of(ctx, err))
-		if t.m.State == evidence.Crashed || t.m.State == evidence.Hung {
+		if errors.As(err, new(*worker.Died)) {
 			t.process.end()
 		}
 	}

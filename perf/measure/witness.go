@@ -3,11 +3,13 @@ package measure
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -81,7 +83,7 @@ func (p *process) testify(ctx context.Context, c perf.Cell) (t Testimony, got te
 	if err != nil {
 		o := evidence.Of(ctx, err)
 		t.Parity = perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}
-		if o.State == evidence.Crashed || o.State == evidence.Hung {
+		if errors.As(err, new(*worker.Died)) {
 			p.end()
 		}
 		return t, nil, nil
