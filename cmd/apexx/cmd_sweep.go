@@ -57,7 +57,7 @@ func runSweep(c *cli.Context) (err error) {
 	if c.Int("replicates") < 1 {
 		return usagef("--replicates must be at least 1")
 	}
-	w, err := chosenWorkloads(c, execute.WorkerSpec)
+	w, err := chosenWorkloads(c, ownWorker(c))
 	if err != nil {
 		return err
 	}
