@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/apex-x/apexx/parity/evidence"
@@ -63,19 +62,20 @@ func fromGate(g *gate.Record) (*Run, error) {
 			return nil, err
 		}
 	}
-	if err := sameVerdict(g.Verdict, gate.Judge(g)); err != nil {
-		return nil, err
+	judged := gate.Judge(g)
+	if differs := gate.Differs(g.Verdict, judged); differs != "" {
+		return nil, errors.New(differs)
 	}
 	run := newRun(FromGate, g.Class, &g.Environment)
 	run.When, run.Version, run.Commit, run.Dirty = g.When, g.Head.Version, g.Head.Revision, g.Head.Modified
 	all := slices.DeleteFunc(slices.Concat(g.Screen, g.Confirm), func(m perf.Measurement) bool { return m.Arm != perf.Head || m.Control })
-	for _, p := range g.Parity {
-		if !p.Parity.Holds() {
-			run.leaveOut(p.Cell, p.Parity.State)
+	for _, c := range judged.Cells {
+		if !c.Parity.Holds() {
+			run.leaveOut(c.Cell, c.Parity.State)
 			continue
 		}
-		run.addMedian(p.Cell.String()+".gate_p50_ms", all, p.Cell, hostSamples)
-		run.addMedian(p.Cell.String()+".gate_device_p50_ms", all, p.Cell, deviceSamples)
+		run.addMedian(c.Name+".gate_p50_ms", all, c.Cell, hostSamples)
+		run.addMedian(c.Name+".gate_device_p50_ms", all, c.Cell, deviceSamples)
 	}
 	return run, nil
 }
@@ -93,41 +93,6 @@ func (r *Run) addMedian(metric string, all []perf.Measurement, c perf.Cell, cloc
 		}
 	}
 	r.Points = append(r.Points, Point{Metric: metric, Unit: Milliseconds, Value: stat.Median(of), Samples: samples, Replicates: len(of), Medians: of})
-}
-
-// sameVerdict refuses a stored verdict that is not the one of the record's samples: one of the two was changed. What is said about a
-// verdict may change with the program; what it rests on does not.
-func sameVerdict(stored, own *gate.Verdict) error {
-	differs := func(what string, stored, own any) error {
-		return fmt.Errorf("its verdict does not follow from its samples: %s is %v, by the samples it is %v", what, stored, own)
-	}
-	switch {
-	case stored.Outcome != own.Outcome:
-		return differs("the outcome", stored.Outcome, own.Outcome)
-	case stored.ExitCode != own.ExitCode:
-		return differs("the exit code", stored.ExitCode, own.ExitCode)
-	case len(stored.Cells) != len(own.Cells):
-		return differs("the number of cells", len(stored.Cells), len(own.Cells))
-	}
-	for i, c := range stored.Cells {
-		if o := own.Cells[i]; c.Name != o.Name || c.State != o.State {
-			return differs("cell "+c.Name, c.State, fmt.Sprintf("%s of %s", o.State, o.Name))
-		}
-		for _, pair := range [][2]*gate.Estimate{{c.Screen, own.Cells[i].Screen}, {c.Confirm, own.Cells[i].Confirm}} {
-			if stored, own := ratioOf(pair[0]), ratioOf(pair[1]); math.Abs(stored-own) > 1e-9*own {
-				return differs("the ratio of cell "+c.Name, stored, own)
-			}
-		}
-	}
-	return nil
-}
-
-// ratioOf is the ratio of an estimate, 0 where there is none.
-func ratioOf(e *gate.Estimate) float64 {
-	if e == nil {
-		return 0
-	}
-	return e.Ratio
 }
 
 func newRun(source Source, class env.Class, e *env.Environment) *Run {

@@ -52,8 +52,8 @@ func TestReadGate(t *testing.T) {
 	for i, c := range g.Verdict.Cells {
 		p := run.Point(c.Name + ".gate_p50_ms")
 		final := c.Final() // of its own stage, where the point is of both
-		if len(run.Points) != 2 || p == nil || math.Abs(p.Value/final.HeadMS-1) > 0.03 || math.Abs(p.Value/final.BaseMS-1) < 0.1 && i == 1 {
-			t.Errorf("%s: %+v, want about %g, the head's", c.Name, p, final.HeadMS)
+		if len(run.Points) != 2 || p == nil || math.Abs(p.Value/final.Head-1) > 0.03 || math.Abs(p.Value/final.Base-1) < 0.1 && i == 1 {
+			t.Errorf("%s: %+v, want about %g, the head's", c.Name, p, final.Head)
 		}
 	}
 }
@@ -152,11 +152,11 @@ func TestReadRefuses(t *testing.T) {
 		{"gate without verdict", gateWith(func(g *gate.Record) { g.Verdict = nil }), "did not finish", Origin{}},
 		{"gate without samples", gateWith(func(g *gate.Record) { g.Screen = nil }), "cut short", Origin{}},
 		{"gate in µs", gateWith(func(g *gate.Record) { head(g, 1e-3) }), "other units than nanoseconds", Origin{}},
-		{"gate with a faster head", gateWith(func(g *gate.Record) { head(g, 0.99) }), "its verdict does not follow from its samples: ", Origin{}},
-		{"gate with another outcome", gateWith(func(g *gate.Record) { g.Verdict.Outcome = gate.Pass }), "the outcome is pass, by the samples it is regression", Origin{}},
-		{"gate with another code", gateWith(func(g *gate.Record) { g.Verdict.ExitCode = 0 }), "the exit code is 0, by the samples it is 1", Origin{}},
-		{"gate with a cell that was cleared", gateWith(func(g *gate.Record) { g.Verdict.Cells[1].State = gate.CellCleared }), "is cleared, by the samples it is regression", Origin{}},
-		{"gate with a cell less", gateWith(func(g *gate.Record) { g.Verdict.Cells = g.Verdict.Cells[:1] }), "the number of cells is 1, by the samples it is 2", Origin{}},
+		{"gate with a faster head", gateWith(func(g *gate.Record) { head(g, 0.99) }), "the stored verdict is regression like that of its samples, and differs in its details", Origin{}},
+		{"gate with another outcome", gateWith(func(g *gate.Record) { g.Verdict.Outcome = gate.Pass }), "the stored verdict pass (exit code 1) is not that of its samples, regression (1)", Origin{}},
+		{"gate with another code", gateWith(func(g *gate.Record) { g.Verdict.ExitCode = 0 }), "the stored verdict regression (exit code 0) is not that of its samples, regression (1)", Origin{}},
+		{"gate with a cell that was cleared", gateWith(func(g *gate.Record) { g.Verdict.Cells[1].State = gate.CellCleared }), "differs in its details", Origin{}},
+		{"gate with a cell less", gateWith(func(g *gate.Record) { g.Verdict.Cells = g.Verdict.Cells[:1] }), "differs in its details", Origin{}},
 		{"gate of an unknown kind", gateWith(func(g *gate.Record) { g.Class.Kind = "tpu" }), `class.kind is "tpu"`, Origin{}},
 		{"gate of no class", gateWith(func(g *gate.Record) { g.Class.ID = "" }), "it names no machine class", Origin{}},
 		{"artifact without class", artifactText, "give --class ID", Origin{}},
