@@ -328,7 +328,9 @@ func TestInjectedFaults(t *testing.T) {
 		var failed, unverified, explained [4]int
 		for trial := range trials {
 			ref := &fix{fixture(uint64(trial % 3))}
-			ref.tie()
+			if strings.Contains(f.name, "tie of") || strings.Contains(f.name, "another tile") {
+				ref.tie()
+			}
 			if strings.Contains(f.name, "taps recorded") {
 				ref.recordPredictions()
 			}

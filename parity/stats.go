@@ -112,7 +112,7 @@ type measure struct {
 	maxMagnitude                float64 // of the reference
 	maxAngle                    float64 // of vectors
 	maxULP                      uint64
-	objectOf                    func(flat int) int
+	objectOf                    func(flat int) int // nil with one object of all
 	objects                     []object // the last one is padding
 	hist                        Histogram
 
@@ -123,7 +123,7 @@ type measure struct {
 func newMeasure(tol Tolerance, of objects, total int) *measure {
 	m := &measure{tol: tol, total: total, worst: -1, objectOf: of.at}
 	if of.at == nil {
-		m.objectOf, of.size = func(int) int { return 0 }, []int{total}
+		of.size = []int{total}
 	}
 	for _, n := range append(slices.Clone(of.size), 0) {
 		budget := tol.budget(n)
@@ -133,6 +133,9 @@ func newMeasure(tol Tolerance, of objects, total int) *measure {
 }
 
 func (m *measure) object(flat int) *object {
+	if m.objectOf == nil {
+		return &m.objects[0]
+	}
 	at := m.objectOf(flat)
 	if at < 0 {
 		at = len(m.objects) - 1
