@@ -27,7 +27,8 @@ const (
 	WorkerNotFound            Reason = "worker_not_found"
 	WorkerStartFailed         Reason = "worker_start_failed"
 	WorkerVersionMismatch     Reason = "worker_version_mismatch"
-	FunctionBody              Reason = "function_body" // executed through its ONNX function body
+	InstructionSetUnsupported Reason = "instruction_set_unsupported" // APEXX_ISA asks for one that the machine or the build lacks
+	FunctionBody              Reason = "function_body"               // executed through its ONNX function body
 )
 
 // Reasons lists the catalog in a fixed order.
@@ -35,7 +36,7 @@ var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
 	CapabilityBelowSM90, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
 	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
-	WorkerStartFailed, WorkerVersionMismatch, FunctionBody,
+	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody,
 }
 
 // Unavailable is the error for a backend, precision or option that cannot be had here. Commands exit with 5 on it.

@@ -92,11 +92,11 @@ func (r *run) execute(ctx context.Context, t task) {
 // safeExecute turns a panic of the runner, an ended context and an answer outside the contract into states.
 func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e evidence.Run) {
 	if err := ctx.Err(); err != nil {
-		return evidence.Run{Outcome: evidence.Of(ctx, err)}
+		return evidence.Failed(ctx, err)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			e = evidence.Run{Outcome: evidence.Panicked(fmt.Sprint(p))}
+			e = evidence.Failed(ctx, &evidence.Panic{Value: p})
 		}
 	}()
 	e = runner.Execute(ctx, c, col.Backend, col.Precision)

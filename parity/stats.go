@@ -113,7 +113,7 @@ type measure struct {
 	maxAngle                    float64 // of vectors
 	maxULP                      uint64
 	objectOf                    func(flat int) int // nil with one object of all
-	objects                     []object // the last one is padding
+	objects                     []object           // the last one is padding
 	hist                        Histogram
 
 	worst, worstCand    int // flat indices of the worst element, -1 while all are equal

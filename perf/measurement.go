@@ -42,13 +42,25 @@ type Measurement struct {
 	AllocsPerRun    float64 `json:"allocs_per_run"`              // of the worker's Go heap
 	BytesPerRun     float64 `json:"alloc_bytes_per_run"`
 
+	Outputs *Outputs `json:"outputs,omitempty"` // what the timed session gave; nil where there are no samples
+
 	Started time.Time      `json:"started"`
-	Devices []DeviceSample `json:"devices,omitempty"` // sampled between the timed regions
+	Device  *int           `json:"device,omitempty"`  // the GPU that the cell computes on, by NVML's index; nil for the host's processors
+	Devices []DeviceSample `json:"devices,omitempty"` // of every GPU, sampled between the timed regions
 }
 
-// End records how a measurement ended without samples. What ended a crashed process is its reason.
+// Outputs says what a timed session gave: parity belongs to the session that was timed, and not to another one of the same cell.
+type Outputs struct {
+	FirstSHA256 string `json:"first_sha256"` // of the outputs of its first run, the cold one: names, types, shapes and bits
+	LastSHA256  string `json:"last_sha256"`  // of those of its last timed run
+	Parity      Parity `json:"parity"`       // the worse of both against the float64 oracle
+}
+
+// End records how a measurement ended without samples; numbers that it has already are dropped. What ended a crashed process is its
+// reason.
 func (m *Measurement) End(o evidence.Outcome) {
-	m.State, m.Reason, m.Detail = o.State, cmp.Or(o.Reason, o.Signal), o.Detail
+	*m = Measurement{Cell: m.Cell, Arm: m.Arm, Replicate: m.Replicate, Block: m.Block, Control: m.Control, Order: m.Order, Started: m.Started, Device: m.Device,
+		State: o.State, Reason: cmp.Or(o.Reason, o.Signal), Detail: o.Detail}
 }
 
 // DeviceSample is the state of one GPU at one time, by NVML.

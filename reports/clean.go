@@ -3,15 +3,11 @@ package reports
 import (
 	"reflect"
 
-	"github.com/apex-x/apexx/reports/plots"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
-// longestText is how many characters of one string of a record a report shows. Messages of broken workers can be endless.
-const longestText = 2000
-
-// clean returns a deep copy in which every string is one printable line of valid UTF-8 and no longer than longestText. Records
-// hold what other programs said; a report escapes markup where it writes it, but control characters and directional overrides
-// have no place in any.
+// clean returns a deep copy in which every string is one printable.Line. Records hold what other programs said, and files are named
+// by anyone; a report escapes markup where it writes it, but control characters and directional overrides have no place in any.
 func clean[T any](v T) T {
 	out := reflect.New(reflect.TypeFor[T]()).Elem()
 	cleanInto(out, reflect.ValueOf(&v).Elem())
@@ -22,7 +18,7 @@ func cleanInto(to, from reflect.Value) {
 	to.Set(from) // also what no case below changes, such as the inside of a time
 	switch from.Kind() {
 	case reflect.String:
-		to.SetString(plots.Shorten(plots.Printable(from.String()), longestText))
+		to.SetString(printable.Line(from.String()))
 	case reflect.Pointer:
 		if !from.IsNil() {
 			to.Set(reflect.New(from.Type().Elem()))

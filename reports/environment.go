@@ -122,11 +122,19 @@ func orUnknown(s string) string {
 	return s
 }
 
+// quota says what keeps a process from the processors that it may use.
 func quota(c env.CPU) string {
-	if c.Quota == 0 {
+	var limits []string
+	if c.Quota > 0 {
+		limits = append(limits, fmt.Sprintf("quota %.3g", c.Quota))
+	}
+	if c.Procs > 0 && c.Procs != c.Cores {
+		limits = append(limits, fmt.Sprintf("GOMAXPROCS %d", c.Procs))
+	}
+	if len(limits) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (quota %.3g)", c.Quota)
+	return " (" + strings.Join(limits, ", ") + ")"
 }
 
 func virtual(c env.CPU) string {

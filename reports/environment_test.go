@@ -13,7 +13,7 @@ import (
 func sampleEnvironments() map[string]*Environment {
 	full := env.Environment{
 		Host: "0123456789abcdef", OS: "linux", Arch: "amd64", Kernel: "6.8.0-45-generic", Container: "kubernetes",
-		CPU:         env.CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 12, Total: 384, Quota: 11.5, Governor: "performance", SMT: "on", Virtual: true},
+		CPU:         env.CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 12, Total: 384, Quota: 11.5, Procs: 8, Governor: "performance", SMT: "on", Virtual: true},
 		MemoryBytes: 1583296743014, MemoryLimitBytes: 128 << 30, LoadAverage: [3]float64{1.25, 0.5, 0}, Go: "go1.26.8",
 		Libraries: []env.Fact{{Key: "cuda_driver", Value: "13.0"}, {Key: "driver", Value: "580.95.05"}, {Key: "instruction_set", Value: "avx512"}, {Key: "onnxruntime", Value: "1.30.0"}},
 		Commit:    "0123456789abcdef0123456789abcdef01234567", Dirty: true, GPUDetail: "device 2: nvmlDeviceGetHandleByIndex_v2: GPU is lost",

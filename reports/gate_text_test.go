@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/reports/internal/synthetic"
 )
@@ -113,14 +114,14 @@ func TestClean(t *testing.T) {
 	if got.Verdict == r.Verdict || &got.Verdict.Cells[0] == &r.Verdict.Cells[0] {
 		t.Error("the copy shares memory with the record")
 	}
-	if got.Verdict.Reasons[2] != "a ::error title=forged::forged" || r.Verdict.Reasons[2] == got.Verdict.Reasons[2] {
+	if got.Verdict.Reasons[2] != `a\n::error title=forged::forged` || r.Verdict.Reasons[2] == got.Verdict.Reasons[2] {
 		t.Errorf("%q", got.Verdict.Reasons[2])
 	}
 	if !got.When.Equal(r.When) || got.Environment.Libraries != nil || got.Policy != r.Policy {
 		t.Error("the copy lost a value")
 	}
 	m := clean(map[string]map[string]string{"a\n": {"b\x00": strings.Repeat("x", 5000)}})
-	if v := m["a "]["b?"]; len([]rune(v)) != longestText {
+	if v := m[`a\n`][`b\x00`]; len(v) != printable.MaxLine {
 		t.Errorf("%d characters in %v", len(v), m)
 	}
 }

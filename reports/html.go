@@ -28,7 +28,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // HTML writes one self-contained page: styles, drawings and pictures are in it, and it runs no script.
 func HTML(w io.Writer, d *Document) error {
-	return page.Execute(w, pageOf(d))
+	return page.Execute(w, pageOf(clean(d)))
 }
 
 // pageData is what the template shows.
@@ -40,10 +40,13 @@ type pageData struct {
 	Matrix                       *parity.Matrix
 	Legend                       []evidence.State
 	Cases                        []pageCase
+	LeftOut                      string // what is said of the cases that are not whole
 }
 
 type pageCase struct {
 	Anchor, Name string
+	Whole        bool // shown with what follows
+	NoRoom       int  // pictures that were left out
 	Cells        []pageCell
 	Executions   []parity.ExecutionRecord
 	Images       []LabelledImage
@@ -53,6 +56,7 @@ type pageCell struct {
 	*parity.Cell
 	Anchor string
 	Open   bool
+	More   int // decisions that are left out
 }
 
 func pageOf(d *Document) pageData {
@@ -67,16 +71,49 @@ func pageOf(d *Document) pageData {
 			p.Legend = append(p.Legend, s)
 		}
 	}
+	whole, room := wholeCases(m), mostImageBytes
+	p.LeftOut = leftOut(len(m.Cases), len(whole))
 	for i, name := range m.Cases {
-		c := pageCase{Anchor: fmt.Sprintf("case-%d", i), Name: name, Images: d.imagesOf(name)}
+		c := pageCase{Anchor: fmt.Sprintf("case-%d", i), Name: name, Whole: whole[i]}
 		for j := range m.Pairs {
-			found := cell(m, i, j)
-			c.Cells = append(c.Cells, pageCell{found, fmt.Sprintf("cell-%d-%d", i, j), found.State == evidence.Fail})
+			c.Cells = append(c.Cells, pageCellOf(cell(m, i, j), fmt.Sprintf("cell-%d-%d", i, j)))
 		}
+		if !c.Whole {
+			p.Cases = append(p.Cases, c)
+			continue
+		}
+		c.takeImages(d.imagesOf(name), &room)
 		if n := len(m.Columns); len(m.Executions) == n*len(m.Cases) {
 			c.Executions = m.Executions[i*n : (i+1)*n]
 		}
 		p.Cases = append(p.Cases, c)
+	}
+	return p
+}
+
+// takeImages shows the pictures of a case together, or none where they do not fit what is left of mostImageBytes.
+func (c *pageCase) takeImages(images []LabelledImage, room *int) {
+	size := 0
+	for _, im := range images {
+		size += len(im.Data)
+	}
+	if size > *room {
+		c.NoRoom = len(images)
+		return
+	}
+	*room -= size
+	c.Images = images
+}
+
+// pageCellOf cuts the list of a cell's decisions to mostDecisions.
+func pageCellOf(c *parity.Cell, anchor string) pageCell {
+	p := pageCell{Cell: c, Anchor: anchor, Open: c.State == evidence.Fail}
+	if c.Report != nil && len(c.Report.Decisions) > mostDecisions {
+		p.More = len(c.Report.Decisions) - mostDecisions
+		report, shown := *c.Report, *c
+		report.Decisions = report.Decisions[:mostDecisions]
+		shown.Report = &report
+		p.Cell = &shown
 	}
 	return p
 }

@@ -13,6 +13,7 @@ import (
 // every output of each cell that did not simply pass.
 func Markdown(w io.Writer, d *Document) error {
 	var s strings.Builder
+	d = clean(d)
 	m := d.Matrix
 	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(m.ExitCode()), tally(m), m.Policy)
 	for _, f := range circumstances(d) {

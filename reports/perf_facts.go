@@ -96,7 +96,7 @@ func cpuText(c env.CPU) string {
 	if c.Model == "" && c.Cores == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("%s, %d of %d logical processors", cmp.Or(c.Model, "unknown model"), c.Cores, c.Total)
+	s := fmt.Sprintf("%s, %d of %d logical processors%s", cmp.Or(c.Model, "unknown model"), c.Cores, c.Total, quota(c))
 	if c.Virtual {
 		s += ", virtual"
 	}

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -24,6 +27,7 @@ import (
 	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/reports/internal/synthetic"
 )
 
 // runner computes outputs of a few tiles; every backend adds rounding noise of its own, and some cases go wrong in ort.
@@ -193,6 +197,39 @@ func TestHTMLIsSelfContained(t *testing.T) {
 	}
 	if n := strings.Count(text, "data:image/png;base64,"); n != 3 {
 		t.Errorf("%d pictures, want 3", n)
+	}
+}
+
+// TestHostileNamesAreShownAsTheyAre puts every hostile text where a name or message goes, in every form of the matrix that people or
+// runners read.
+func TestHostileNamesAreShownAsTheyAre(t *testing.T) {
+	for _, text := range append(synthetic.Hostile, "::error::x", "##[error]x", "\x1b]0;title\x07") {
+		d := sample(t)
+		d.Title, d.Command, d.Matrix.Cases[1] = text, text, text
+		d.Where = append(d.Where, backends.Fact{Key: "libraries", Value: text})
+		for i := range d.Matrix.Cells {
+			c := &d.Matrix.Cells[i]
+			if c.Detail = text; c.Case == "wrong" {
+				c.Case = text
+			}
+		}
+		for name, write := range map[string]func(io.Writer) error{
+			"HTML":     func(w io.Writer) error { return HTML(w, d) },
+			"Markdown": func(w io.Writer) error { return Markdown(w, d) },
+			"table":    func(w io.Writer) error { return Table(w, d, TableOptions{}) },
+		} {
+			var out bytes.Buffer
+			if err := write(&out); err != nil {
+				t.Fatal(err)
+			}
+			shown := out.String()
+			if !utf8.ValidString(shown) || strings.ContainsFunc(shown, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+				t.Errorf("%s of %.40q has characters that are not to be printed", name, text)
+			}
+			if regexp.MustCompile(`(?m)^\s*::|##\[`).MatchString(shown) || name == "HTML" && strings.Contains(shown, "<script") {
+				t.Errorf("%s of %.40q has a command", name, text)
+			}
+		}
 	}
 }
 

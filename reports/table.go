@@ -23,6 +23,7 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 	if opt.Width == 0 {
 		opt.Width = 100
 	}
+	d = clean(d)
 	t := &table{opt: opt, m: d.Matrix}
 	if t.wide() <= opt.Width {
 		t.grid()

@@ -14,6 +14,7 @@ import (
 // the last against the last release (of times) and its change points; then one line for each change point, how many would be found
 // by chance, and what the ratchet says. Rows are never cut: a terminal wraps them.
 func TrendTable(w io.Writer, report *trend.Report, opt TableOptions) error {
+	report = clean(report)
 	t := &table{opt: opt}
 	for i := range report.Classes {
 		if i > 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/trend"
 )
@@ -59,5 +60,27 @@ func TestTrendTableOfNothing(t *testing.T) {
 	var got strings.Builder
 	if err := TrendTable(&got, &trend.Report{}, TableOptions{}); err != nil || got.String() != "no run in the history fits\n" {
 		t.Errorf("%q, %v", got.String(), err)
+	}
+}
+
+// TestTrendTableOfHostileText shows what an artifact may name a metric, a commit or a release.
+func TestTrendTableOfHostileText(t *testing.T) {
+	runs := trendRuns()
+	for i := range runs {
+		runs[i].Release, runs[i].Software = "v1\n::error::x", "lib \x1b[2J\xff"
+		for j := range runs[i].Points {
+			runs[i].Points[j].Metric += "\n::warning::y"
+		}
+	}
+	report, err := trend.Analyze(runs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	if err := TrendTable(&got, report, TableOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := got.String(); printable.Text(text) != text || strings.Contains(text, "\n::") {
+		t.Errorf("it writes\n%q", text)
 	}
 }

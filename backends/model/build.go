@@ -53,6 +53,31 @@ func SideMultiple(cfg config.Config) int { return cfg.Model.TileSizeL0 * cfg.Mod
 var OutputNames = []string{"boxes", "scores", "class_ids", "valid_counts", "mask_logits", "mask_scores", "embeddings",
 	"semantic_logits", "utilities", "split_utilities", "tiles_l0", "tiles_l1", "valid_l0", "valid_l1"}
 
+// Bounds on what an input shape asks to be allocated, far beyond any use.
+const (
+	maxImagePixels  = 1 << 26
+	maxBatchPixels  = 1 << 28 // 3 GiB in float32
+	maxMaskElements = 1 << 30 // of mask_logits; 4 GiB in float32
+)
+
+// Check holds the shape of the input to what the configuration can cut into tiles, and to bounds: 64 Mi pixels in an image, 256 Mi
+// in a batch, 1 Gi elements in the masks of all detections.
+func (o Options) Check(cfg config.Config) error {
+	side, shape := SideMultiple(cfg), fmt.Sprintf("image shape %d×3×%d×%d", o.Batch, o.Height, o.Width)
+	if o.Batch < 1 || o.Height < side || o.Width < side || o.Height%side != 0 || o.Width%side != 0 {
+		return fmt.Errorf("%s: the batch must be at least 1 and both sides multiples of %d", shape, side)
+	}
+	if o.Height > maxImagePixels/o.Width || o.Batch > maxBatchPixels/(o.Height*o.Width) {
+		return fmt.Errorf("%s: want at most %d million pixels in an image and %d million in a batch", shape, maxImagePixels>>20, maxBatchPixels>>20)
+	}
+	mask := o.Batch * (o.Height / cfg.Model.MaskStride) * (o.Width / cfg.Model.MaskStride)
+	if o.Decode.MaxDetections > maxMaskElements/mask {
+		return fmt.Errorf("%s with %d detections: their masks have more than %d million elements; lower max detections, batch or size",
+			shape, o.Decode.MaxDetections, maxMaskElements>>20)
+	}
+	return nil
+}
+
 // Build returns the graph of the complete model for one configuration, set of weights and input shape.
 //
 // Its input is "image" [B,3,H,W] with values in [0,1]. Its outputs, with N = MaxDetections, K L0 tiles and C classes, are
@@ -67,9 +92,8 @@ func Build(cfg config.Config, w Weights, opts Options) (*graph.Graph, error) {
 	if err := opts.Decode.Validate(); err != nil {
 		return nil, err
 	}
-	side := SideMultiple(cfg)
-	if opts.Batch < 1 || opts.Height < side || opts.Width < side || opts.Height%side != 0 || opts.Width%side != 0 {
-		return nil, fmt.Errorf("image shape %d×3×%d×%d: the batch must be at least 1 and both sides multiples of %d", opts.Batch, opts.Height, opts.Width, side)
+	if err := opts.Check(cfg); err != nil {
+		return nil, err
 	}
 	b := &builder{Builder: graph.NewBuilder("apexx_" + cfg.Model.Profile), cfg: cfg, weights: w, opts: opts}
 	c, err := b.countTiles()

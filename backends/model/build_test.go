@@ -143,6 +143,11 @@ func TestBuildRejects(t *testing.T) {
 	}{
 		{shape(1, 500, 512), "multiples of 128"},
 		{shape(0, 128, 128), "batch must be at least 1"},
+		{shape(1, 128000000, 128), "image shape 1×3×128000000×128: want at most 64 million pixels in an image and 256 million in a batch"},
+		{shape(1, 1<<62, 1<<62), "256 million in a batch"},
+		{shape(100000, 128, 128), "256 million in a batch"},
+		{shape(1<<62, 128, 128), "256 million in a batch"},
+		{Options{Batch: 2, Height: 4096, Width: 4096, Decode: Decode{PreNMSTopK: 1, MaxDetections: 10000}}, "with 10000 detections: their masks have more than 1024 million elements"},
 		{Options{Batch: 1, Height: 128, Width: 128, Decode: Decode{ScoreThreshold: 2, PreNMSTopK: 1}}, "score threshold 2"},
 		{Options{Batch: 1, Height: 128, Width: 128, Decode: Decode{PreNMSTopK: 0}}, "pre-NMS top-k 0"},
 		{Options{Batch: 1, Height: 128, Width: 128, Decode: Decode{PreNMSTopK: 1, MaxDetections: -1}}, "max detections -1"},

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // libraryVariable names the library file; when it is set, nothing else is tried.
@@ -33,7 +34,7 @@ type places struct {
 	folders []string
 }
 
-// standardPlaces returns the places of this process: .deps beside the executable, .deps in the working directory and every
+// standardPlaces returns the places of this process: .deps where the executable is, .deps in the working directory and every
 // folder above it, the user's cache, and the folders of the system's loader.
 func standardPlaces() places {
 	p := places{file: os.Getenv(libraryVariable)}
@@ -41,7 +42,7 @@ func standardPlaces() places {
 		if real, err := filepath.EvalSymlinks(exe); err == nil {
 			exe = real
 		}
-		p.folders = append(p.folders, filepath.Join(filepath.Dir(exe), ".deps"))
+		p.folders = append(p.folders, besides(exe)...)
 	}
 	if dir, err := os.Getwd(); err == nil {
 		p.folders = append(p.folders, upwards(dir)...)
@@ -51,6 +52,17 @@ func standardPlaces() places {
 	}
 	p.folders = append(p.folders, loaderFolders(os.Getenv("LD_LIBRARY_PATH"), "/etc/ld.so.conf.d/*.conf")...)
 	return p
+}
+
+// besides returns the .deps folders of an executable: beside it and, where it was built into a folder .bin as the Makefile does, beside that.
+// No other folder above it counts: a program in /tmp/x takes no library from /tmp/.deps.
+func besides(exe string) []string {
+	dir := filepath.Dir(exe)
+	out := []string{filepath.Join(dir, ".deps")}
+	if filepath.Base(dir) == ".bin" {
+		out = append(out, filepath.Join(filepath.Dir(dir), ".deps"))
+	}
+	return out
 }
 
 // upwards returns the .deps folders of dir and of all folders above it.
@@ -122,7 +134,7 @@ func (p places) find(check func(path string) error) (string, error) {
 	if rejected != nil {
 		return "", rejected
 	}
-	return "", unavailable(backends.LibraryNotFound, "no libonnxruntime.so.1 in .deps beside the program, in .deps of the working directory "+
+	return "", unavailable(backends.LibraryNotFound, "no libonnxruntime.so.1 in .deps beside the program or its folder .bin, in .deps of the working directory "+
 		"or above it, in the user's cache or in the system's folders; run 'make deps', or set %s to the file", libraryVariable)
 }
 
@@ -137,13 +149,17 @@ var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AA
 // checkLibrary reads the headers of a library, without opening it: its processor, the entry point, and the version that the
 // entry point carries ("VERS_1.30.0").
 func checkLibrary(path string) error {
-	f, err := elf.Open(path)
+	file, err := input.Open(path, input.Library)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return unavailable(backends.LibraryNotFound, "%v", err)
 	} else if err != nil {
+		return unavailable(backends.LibraryLoadFailed, "%v", err)
+	}
+	defer file.Close()
+	f, err := elf.NewFile(file)
+	if err != nil {
 		return unavailable(backends.LibraryLoadFailed, "%s is no ELF library: %v", path, err)
 	}
-	defer f.Close()
 	if want := machines[runtime.GOARCH]; f.Machine != want {
 		return unavailable(backends.LibraryWrongArchitecture, "%s is for %v, this program for %v", path, f.Machine, want)
 	}

@@ -27,6 +27,18 @@ func touch(t *testing.T, paths ...string) {
 	}
 }
 
+func TestBesides(t *testing.T) {
+	for exe, want := range map[string][]string{
+		"/src/apexx/.bin/apexx": {"/src/apexx/.bin/.deps", "/src/apexx/.deps"},
+		"/opt/apexx/apexx":      {"/opt/apexx/.deps"},
+		"/.bin/apexx":           {"/.bin/.deps", "/.deps"},
+	} {
+		if got := besides(exe); !slices.Equal(got, want) {
+			t.Errorf("besides(%s) = %q, want %q", exe, got, want)
+		}
+	}
+}
+
 func reasonOf(err error) backends.Reason {
 	var missing *backends.Unavailable
 	if errors.As(err, &missing) {

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -17,17 +18,37 @@ const Name = "reference"
 
 type backend struct{}
 
-// New returns the reference backend. It is always available and executes every operator natively in fp32 and fp64.
+// New returns the reference backend. It is available wherever APEXX_ISA asks for what the machine has, and executes every operator natively in fp32 and fp64.
 func New() backends.Backend { return backend{} }
 
 // Name implements backends.Backend.
 func (backend) Name() string { return Name }
 
+// Check refuses an environment variable APEXX_ISA that cannot be followed: a name that is none, or as an *backends.Unavailable the
+// name of an instruction set that this machine does not have.
+func Check() error {
+	_, err := instructionSet()
+	return err
+}
+
+// instructionSet returns what the inner loops use; its error is an *backends.Unavailable where a known one cannot be had here.
+func instructionSet() (kernel.ISA, error) {
+	isa, err := kernel.Chosen()
+	if unknown := (*kernel.UnknownISA)(nil); err != nil && !errors.As(err, &unknown) {
+		err = &backends.Unavailable{Backend: Name, Reason: backends.InstructionSetUnsupported, Detail: err.Error()}
+	}
+	return isa, err
+}
+
 // Probe implements backends.Backend. Its facts are the instruction set of the inner loops, the number of threads and the Go
 // release that compiled them.
 func (backend) Probe(context.Context) backends.Availability {
+	isa, err := kernel.Chosen()
+	if err != nil {
+		return backends.Availability{Reason: backends.InstructionSetUnsupported, Detail: err.Error()}
+	}
 	return backends.Availability{Available: true, Facts: []backends.Fact{
-		{Key: "instruction_set", Value: kernel.Best().String()},
+		{Key: "instruction_set", Value: isa.String()},
 		{Key: "threads", Value: fmt.Sprint(runtime.GOMAXPROCS(0))},
 		{Key: "go", Value: runtime.Version()},
 	}}
@@ -59,7 +80,11 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if g, err = g.WithTaps(opts.Taps); err != nil {
 		return nil, err
 	}
-	return compile(ctx, g, settings{float: float, threads: opts.Threads, isa: kernel.Best()})
+	isa, err := instructionSet()
+	if err != nil {
+		return nil, err
+	}
+	return compile(ctx, g, settings{float: float, threads: opts.Threads, isa: isa})
 }
 
 // floatOf returns the element type of a precision, or an *backends.Unavailable.

@@ -70,8 +70,17 @@ func built(t testing.TB, b *graph.Builder) *graph.Graph {
 	return g
 }
 
-func fp32() settings { return settings{float: tensor.Float32, threads: 2, isa: kernel.Best()} }
-func fp64() settings { return settings{float: tensor.Float64, threads: 2, isa: kernel.Best()} }
+// chosen is the instruction set that the environment asks for.
+func chosen() kernel.ISA {
+	isa, err := kernel.Chosen()
+	if err != nil {
+		panic(err)
+	}
+	return isa
+}
+
+func fp32() settings { return settings{float: tensor.Float32, threads: 2, isa: chosen()} }
+func fp64() settings { return settings{float: tensor.Float64, threads: 2, isa: chosen()} }
 
 // open compiles a graph and closes the session with the test.
 func open(t testing.TB, g *graph.Graph, set settings) *session {

@@ -48,7 +48,7 @@ func TestRunAllocatesNothing(t *testing.T) {
 func TestThreadsAndRepetitionDoNotChangeAnything(t *testing.T) {
 	g, inputs := everyOperator(t, 2)
 	for _, float := range []tensor.DType{tensor.Float32, tensor.Float64} {
-		set := settings{float: float, threads: 1, isa: kernel.Best()}
+		set := settings{float: float, threads: 1, isa: chosen()}
 		want := outputs(t, g, inputs, set).Clone()
 		for _, threads := range []int{2, 3, 7} {
 			set.threads = threads
@@ -93,7 +93,7 @@ func TestFusionKeepsResults(t *testing.T) {
 func TestPrecisionsAndInstructionSetsAgree(t *testing.T) {
 	g, inputs := everyOperator(t, 1)
 	want := outputs(t, g, inputs, fp64())
-	for _, isa := range []kernel.ISA{kernel.Portable, kernel.Best()} {
+	for _, isa := range []kernel.ISA{kernel.Portable, chosen()} {
 		got := outputs(t, g, inputs, settings{float: tensor.Float32, isa: isa})
 		for i, w := range want {
 			requireNear(t, isa.String()+" "+w.Name, got[i].Tensor, w.Float64s(), 1e-4)

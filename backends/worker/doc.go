@@ -8,7 +8,8 @@
 //  2. Client (from New) is a Backend that starts a fresh process for every compiled session. Start is the layer below it: a
 //     Worker is one process, and several sessions may share it.
 //  3. Requests travel as length-prefixed JSON messages on the pipes to the child's standard input and output, one at a time.
-//     Tensors do not: every session has one file for inputs and one for outputs, mapped into both processes.
+//     Tensors do not: every session has one file for inputs and one for outputs. The worker maps them; the client reads and writes
+//     them, as nothing that a worker does to a file may end the client.
 //  4. Serve is the other end: it answers requests with the methods of a backends.Backend. ServeStdio wires it to the pipes.
 //  5. What goes wrong comes back typed: *backends.Unavailable where something cannot be had, *Error where the backend
 //     refused or failed and the process goes on, *Died where the process is gone.

@@ -53,6 +53,10 @@ func beWorker(mode string) error {
 		return serveNextMinor()
 	case "minor-0": // before measure
 		Protocol.Minor = 0
+	case "minor-1": // before outputs
+		Protocol.Minor = 1
+	case "liar":
+		return serveLies(os.Getenv(lieVariable))
 	case "other-backend":
 		return answerHello(Hello{Protocol: Protocol, Backend: "other"})
 	case "wrong-id":
@@ -104,7 +108,8 @@ func serveNextMinor() error {
 }
 
 // fake is a backend that knows Identity of everything and Add of float32. Options.Extra names what goes wrong and when:
-// "compile" or "run" to one of the faults. "busy" is how long a run computes, and "device" gives the session a clock of the device.
+// "compile" or "run" to one of the faults. "busy" is how long a run computes, "drift" adds the
+// number of runs to outputs, and "device" gives the session a clock of the device.
 type fake struct{}
 
 func (fake) Name() string { return "fake" }
@@ -184,7 +189,11 @@ func (s *fakeSession) Run(_ context.Context, in tensor.List) (tensor.List, error
 	}
 	var out tensor.List
 	for _, p := range s.graph.Outputs {
-		out = append(out, tensor.Named{Name: p.Name, Tensor: values[p.Value]})
+		y := values[p.Value]
+		if s.opts.Extra["drift"] != "" {
+			y = add(y, tensor.Scalar(float32(s.runs)))
+		}
+		out = append(out, tensor.Named{Name: p.Name, Tensor: y})
 	}
 	return out, nil
 }
@@ -235,11 +244,26 @@ func fault(name string) error {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "giving up")
 		os.Exit(3)
+	case "exit-with-escapes":
+		fmt.Fprint(os.Stderr, "first\x1b[2J\nlast \xff\x1b]0;title\a")
+		os.Exit(3)
 	case "print":
 		fmt.Println("a library prints on standard output")
 	case "child":
 		syscall.ForkExec("/bin/sleep", []string{"sleep", "61"}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
 		select {}
+	case "daemon": // leaves its pipes to a process of another group
+		pipes := []uintptr{0, 1, 2}
+		for fd := uintptr(3); fd < 32; fd++ {
+			if name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); strings.HasPrefix(name, "pipe:") {
+				pipes = append(pipes, fd)
+			}
+		}
+		if _, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "20"}, &syscall.ProcAttr{Files: pipes, Sys: &syscall.SysProcAttr{Setsid: true}}); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "left a daemon")
+		os.Exit(3)
 	case "allocate":
 		var hoard [][]byte
 		for range 64 {

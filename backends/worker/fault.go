@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // Code classes an error that a worker reports. The set may grow with the protocol's minor version.
@@ -22,6 +24,8 @@ const (
 	CodeBadMessage  Code = "bad_message"  // a message breaks the protocol
 	CodeUnknownKind Code = "unknown_kind" // the worker does not know this kind of request
 )
+
+var codes = []Code{CodeBadInput, CodeFailed, CodePanic, CodeUnavailable, CodeBadMessage, CodeUnknownKind}
 
 // Error is what a worker answered instead of a result. It wraps an *backends.Unavailable where the worker's error did.
 type Error struct {
@@ -71,13 +75,16 @@ func toWire(err error) wireError {
 
 // err rebuilds the error: the *backends.Unavailable itself where nothing wrapped it, else an *Error.
 func (w wireError) err(backend string) error {
-	e := &Error{Backend: backend, Code: w.Code, Message: w.Message, Detail: w.Detail}
+	e := &Error{Backend: backend, Code: w.Code, Message: oneLine(w.Message), Detail: printable.Text(w.Detail)}
+	if !slices.Contains(codes, e.Code) {
+		e.Code = CodeFailed
+	}
 	if e.Message == "" {
-		e.Message = fmt.Sprintf("the worker of backend %s answered with an error without text (code %q)", backend, w.Code)
+		e.Message = fmt.Sprintf("the worker of backend %s answered with an error without text (code %.40q)", backend, w.Code)
 	}
 	if w.Code == CodeUnavailable {
-		e.unavailable = &backends.Unavailable{Backend: w.Backend, Reason: backends.Reason(w.Reason), Detail: w.ReasonDetail}
-		if e.unavailable.Error() == w.Message {
+		e.unavailable = &backends.Unavailable{Backend: oneLine(w.Backend), Reason: backends.Reason(oneLine(w.Reason)), Detail: oneLine(w.ReasonDetail)}
+		if oneLine(e.unavailable.Error()) == e.Message {
 			return e.unavailable
 		}
 	}
@@ -92,8 +99,9 @@ func badMessage(format string, args ...any) error {
 	return &Error{Code: CodeBadMessage, Message: fmt.Sprintf(format, args...)}
 }
 
-// oneLine joins the lines of a text that a user reads in one.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine joins the lines of a text that a user reads in one. Everything that a worker says and that is not compared with something
+// passes it, or printable.Text where lines matter: a terminal or a report takes it as it is.
+func oneLine(s string) string { return printable.Line(strings.Join(strings.Fields(s), " ")) }
 
 // ErrClosed is the cause of a Died whose worker was closed by its own side.
 var ErrClosed = errors.New("the worker was closed")
@@ -108,7 +116,7 @@ type Died struct {
 	ExitCode int            // of an exit; -1 after a signal
 	Deadline bool           // it was killed because it had not answered in time
 	OOM      bool           // it ran into its memory limit or was ended by the kernel's out-of-memory killer
-	Stderr   string         // the last lines that it wrote to standard error
+	Stderr   string         // the last lines that it wrote to standard error, by printable.Text
 	Cause    error          // why the client ended it, such as context.Canceled, or the panic that it reported; or nil
 }
 
@@ -174,6 +182,11 @@ func headline(stderr string) string {
 		}
 	}
 	return last
+}
+
+// refused is the error for a claim of a worker that the client does not believe. The worker goes on.
+func (w *Worker) refused(claim string, err error) error {
+	return errors.New(printable.Line(fmt.Sprintf("%s of the worker of backend %s: %v", claim, w.spec.Name, err)))
 }
 
 // startError is a failure to start a worker: unavailable for those who choose a backend, with the death, if there was one,

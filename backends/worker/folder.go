@@ -18,7 +18,7 @@ const (
 	sweepAge = time.Minute
 )
 
-// folder is the private directory through which a graph and the mapped files reach a worker. Its owner holds a lock on a
+// folder is the private directory through which a graph and the files of tensors reach a worker. Its owner holds a lock on a
 // file in it, which the kernel releases when the owner dies, however it dies: that is how others know a folder that nobody
 // needs any more. A process id would not do, as containers may share memory and not ids.
 type folder struct {
@@ -52,6 +52,20 @@ func newFolder(need int64) (*folder, error) {
 }
 
 func (f *folder) file(name string) string { return filepath.Join(f.path, name) }
+
+// create makes a file of tensors with room for size bytes. The client reads and writes it and never maps it: the worker may make it
+// shorter at any moment, and touching mapped memory beyond the end of a file is a SIGBUS.
+func (f *folder) create(name string, size int64) (*os.File, error) {
+	file, err := os.OpenFile(f.file(name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := reserve(file, max(size, 1)); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
 
 func (f *folder) remove() {
 	removeFolder(f.path)

@@ -7,10 +7,10 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// Tensors lie in a mapped file at offsets that are multiples of alignment, in host byte order: both ends share a machine.
+// Tensors lie in a shared file at offsets that are multiples of alignment, in host byte order: both ends share a machine.
 const alignment = 64
 
-// place is where a tensor lies in a mapped file.
+// place is where a tensor lies in a shared file.
 type place struct {
 	Name   string `json:"name"`
 	DType  string `json:"dtype"`

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/apex-x/apexx/backends/tensor"
@@ -51,6 +50,9 @@ type Measured struct {
 	DevicePeak     int64   // bytes, greatest after any run; 0 without a device
 	AllocsPerRun   float64 // objects allocated on the worker's Go heap
 	BytesPerRun    float64
+	// Outputs are those of the last timed run, so that what was timed can be compared. They are the session's, as those of Run are:
+	// valid until its next Run or Measure. nil where a worker of protocol 1.1 has timed itself.
+	Outputs tensor.List
 }
 
 // measureRequest asks for one group of samples. Without samples it only warms up.
@@ -86,13 +88,17 @@ type Measurer interface {
 // Protocol returns the version that the session's worker speaks.
 func (s *session) Protocol() Version { return s.worker.hello.Protocol }
 
-// measures is the minor version that brought the measure request.
-const measures = 1
+// The minor versions that brought requests.
+const (
+	measures       = 1
+	returnsOutputs = 2
+)
 
 // Measure implements Measurer.
-func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error) {
-	if o.Iterations < 1 || o.Iterations > MaxSamples || o.Bound <= 0 {
-		return nil, badInput(fmt.Errorf("cannot take %d samples in %v (want 1 to %d, and a time)", o.Iterations, o.Bound, MaxSamples))
+func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOptions) (_ *Measured, err error) {
+	if o.Iterations < 1 || o.Iterations > MaxSamples || o.Bound <= 0 || o.CallsPerSample > maxCalls {
+		return nil, badInput(fmt.Errorf("cannot take %d samples of %d runs in %v (want 1 to %d samples, at most %d runs, and a time)", o.Iterations,
+			o.CallsPerSample, o.Bound, MaxSamples, maxCalls))
 	}
 	if o.Requests || !s.Protocol().Measures() {
 		return s.measureByRequests(ctx, inputs, o)
@@ -104,7 +110,9 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 	req := measureRequest{Session: s.id, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound.Nanoseconds(), Iterations: o.Iterations, Bound: o.Bound.Nanoseconds(),
 		CallsPerSample: o.CallsPerSample}
 	left := o
-	for first := true; left.Iterations > 0 && left.Bound > 0; first = false {
+	var sampled float64      // ns that the groups of runs took, by the worker's clock
+	var waited time.Duration // for the requests after the first, which alone warms up
+	for left.Iterations > 0 && left.Bound > 0 {
 		if o.Between != nil {
 			o.Between()
 			req.Bound = min(left.Bound, max(o.BetweenEvery, time.Millisecond)).Nanoseconds()
@@ -114,15 +122,23 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 			req.Iterations = min(req.Iterations, o.BetweenSamples)
 		}
 		var r measureReply
-		if err := s.worker.call(ctx, s.worker.spec.Deadline, kindMeasure, req, &r); err != nil {
+		took, err := s.request(ctx, kindMeasure, req, &r)
+		if err != nil {
 			return nil, err
 		}
-		if err := m.add(r, req, first); err != nil {
-			return nil, fmt.Errorf("measurement by the worker of backend %s: %w", s.worker.spec.Name, err)
+		if len(m.Samples) > 0 {
+			waited += took
+		}
+		if err := m.add(r, req, seen{took, s.cold, m.FirstRun.Nanoseconds()}); err != nil {
+			return nil, s.worker.refused("measurement", err)
 		}
 		left.Iterations -= len(r.Samples)
 		for _, ns := range r.Samples {
+			sampled += ns * float64(r.CallsPerSample)
 			left.Bound -= time.Duration(ns * float64(r.CallsPerSample))
+		}
+		if err := checkFilled(sampled, waited); err != nil {
+			return nil, s.worker.refused("measurement", err)
 		}
 		last := r.Samples[len(r.Samples)-1] * float64(r.CallsPerSample)
 		if float64(left.Bound) < last/2 {
@@ -136,43 +152,24 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 	if o.Between != nil {
 		o.Between()
 	}
+	if s.Protocol().Minor >= returnsOutputs {
+		var r outputsReply
+		if err := s.worker.call(ctx, s.worker.spec.Deadline, kindOutputs, sessionRequest{s.id}, &r); err != nil {
+			return nil, err
+		}
+		if m.Outputs, err = s.read(r); err != nil {
+			return nil, err
+		}
+	}
 	return m, nil
 }
 
-// check refuses a reply that does not answer its request or holds what no measurement can give.
-func (r measureReply) check(req measureRequest) error {
-	n := len(r.Samples)
-	if n < 1 || n > req.Iterations || r.DeviceSamples != nil && len(r.DeviceSamples) != n {
-		return fmt.Errorf("got %d samples, %d of the device; asked for 1 to %d", n, len(r.DeviceSamples), req.Iterations)
-	}
-	if r.CallsPerSample < 1 || req.CallsPerSample > 0 && r.CallsPerSample != req.CallsPerSample {
-		return fmt.Errorf("got samples of %d runs, asked for %d", r.CallsPerSample, req.CallsPerSample)
-	}
-	for _, ns := range r.Samples {
-		if !(ns > 0) || math.IsInf(ns, 0) {
-			return fmt.Errorf("a sample took %v ns", ns)
-		}
-	}
-	for _, ns := range r.DeviceSamples {
-		if !(ns >= 0) || math.IsInf(ns, 0) {
-			return fmt.Errorf("a sample took %v ns of the device", ns)
-		}
-	}
-	for name, x := range map[string]float64{"timer_share": r.TimerShare, "allocs_per_run": r.AllocsPerRun, "alloc_bytes_per_run": r.BytesPerRun,
-		"first_run_ns": float64(r.FirstRun), "host_peak_bytes": float64(r.HostPeak), "device_peak_bytes": float64(r.DevicePeak)} {
-		if !(x >= 0) || math.IsInf(x, 0) {
-			return fmt.Errorf("%s is %v", name, x)
-		}
-	}
-	return nil
-}
-
 // add appends the group of samples that answers a request.
-func (m *Measured) add(r measureReply, req measureRequest, first bool) error {
-	if err := r.check(req); err != nil {
+func (m *Measured) add(r measureReply, req measureRequest, s seen) error {
+	if err := r.check(req, s); err != nil {
 		return err
 	}
-	if !first && (r.DeviceSamples != nil) != (m.DeviceSamples != nil) {
+	if len(m.Samples) > 0 && (r.DeviceSamples != nil) != (m.DeviceSamples != nil) {
 		return fmt.Errorf("got %d samples of the device after %d before", len(r.DeviceSamples), len(m.DeviceSamples))
 	}
 	before, n := float64(len(m.Samples)), float64(len(r.Samples))
@@ -182,9 +179,7 @@ func (m *Measured) add(r measureReply, req measureRequest, first bool) error {
 	m.Samples, m.DeviceSamples = append(m.Samples, r.Samples...), append(m.DeviceSamples, r.DeviceSamples...)
 	m.CallsPerSample = r.CallsPerSample
 	m.HostPeak, m.DevicePeak = max(m.HostPeak, r.HostPeak), max(m.DevicePeak, r.DevicePeak)
-	if first {
-		m.FirstRun = time.Duration(r.FirstRun)
-	}
+	m.FirstRun = time.Duration(r.FirstRun)
 	return nil
 }
 
@@ -192,7 +187,8 @@ func (m *Measured) add(r measureReply, req measureRequest, first bool) error {
 func (s *session) measureByRequests(ctx context.Context, inputs tensor.List, o MeasureOptions) (*Measured, error) {
 	m := &Measured{Clock: ClockTiming, CallsPerSample: 1}
 	once := func() (time.Duration, error) {
-		if _, err := s.Run(ctx, inputs); err != nil {
+		var err error
+		if m.Outputs, err = s.Run(ctx, inputs); err != nil {
 			return 0, err
 		}
 		m.DevicePeak = max(m.DevicePeak, s.memory.Device)

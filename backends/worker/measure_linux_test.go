@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +18,32 @@ import (
 func serving(t *testing.T, s backends.Session) *server {
 	t.Helper()
 	g := addGraph(t, 3)
-	inputs, err := createRegion(filepath.Join(t.TempDir(), "inputs"), 64)
+	h := &hosted{session: s, graph: g, inputs: sharedRegion(t, 64), outputs: sharedRegion(t, 1), pid: os.Getpid(), views: floats(3, 1)}
+	return &server{backend: fake{}, sessions: map[int]*hosted{1: h}}
+}
+
+// sharedRegion returns the worker's end of a new file.
+func sharedRegion(t *testing.T, size int64) *region {
+	t.Helper()
+	f := sharedFile(t, size)
+	defer f.Close()
+	r, err := openRegion(f.Name(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { inputs.close() })
-	h := &hosted{session: s, graph: g, inputs: inputs, pid: os.Getpid(), views: floats(3, 1)}
-	return &server{backend: fake{}, sessions: map[int]*hosted{1: h}}
+	t.Cleanup(r.close)
+	return r
+}
+
+// sharedFile returns the client's end of a new file.
+func sharedFile(t *testing.T, size int64) *os.File {
+	t.Helper()
+	f, err := (&folder{path: t.TempDir()}).create("tensors", size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // instant is a session whose runs take next to no time, at first long ones.
@@ -93,11 +111,6 @@ func TestWarmUp(t *testing.T) {
 func TestFirstRun(t *testing.T) {
 	s := serving(t, &instant{fakeSession{graph: addGraph(t, 3)}, 1})
 	h := s.sessions[1]
-	var err error
-	if h.outputs, err = createRegion(filepath.Join(t.TempDir(), "outputs"), 4096); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.outputs.close() })
 	if _, err := s.run(context.Background(), sessionRequest{Session: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +205,47 @@ func TestMeasureGiven(t *testing.T) {
 	}
 	if _, err := s.Run(context.Background(), floats(3, 1)); err != nil || s.Memory().Host != 1+4*3+1 {
 		t.Errorf("%d runs, want 14; %v", s.Memory().Host, err)
+	}
+}
+
+// TestMeasuredOutputs compares what was timed: the outputs of the last run, whoever timed it.
+func TestMeasuredOutputs(t *testing.T) {
+	for _, c := range []struct {
+		mode     string
+		requests bool
+		runs     int // 0: no outputs
+	}{{"ok", false, 1 + 4*3}, {"ok", true, 1 + 4}, {"minor-0", false, 1 + 4}, {"minor-1", true, 1 + 4}, {"minor-1", false, 0}} {
+		s := compileFake(t, spec(t, c.mode), "", map[string]string{"drift": "yes"})
+		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 4, Bound: time.Minute, CallsPerSample: 3, Requests: c.requests,
+			Between: func() {}, BetweenSamples: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.runs == 0 && m.Outputs != nil || c.runs > 0 && (len(m.Outputs) != 1 || tensor.Data[float32](m.Outputs.Get("y"))[2] != float32(2+c.runs)) {
+			t.Errorf("%+v: %v, want those of run %d", c, m.Outputs, c.runs)
+		}
+	}
+}
+
+// TestOutputsRequest asks for outputs when there are none.
+func TestOutputsRequest(t *testing.T) {
+	session := &fakeSession{graph: addGraph(t, 3)}
+	s, ask := serving(t, session), sessionRequest{Session: 1}
+	if _, err := s.outputs(ask); toWire(err).Code != CodeBadMessage {
+		t.Errorf("before the first run: %v", err)
+	}
+	if _, err := s.run(context.Background(), ask); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.outputs(ask); err != nil || got.(outputsReply).Layout[0].Name != "y" {
+		t.Errorf("after a run: %v, %v", got, err)
+	}
+	session.opts.Extra = map[string]string{"run": "error"}
+	if _, err := s.measure(context.Background(), measureRequest{Session: 1, Iterations: 1, Bound: 1, CallsPerSample: 1}); err == nil {
+		t.Fatal("the run did not fail")
+	}
+	if _, err := s.outputs(ask); toWire(err).Code != CodeBadMessage {
+		t.Errorf("after a run that failed: %v", err)
 	}
 }
 
@@ -309,60 +363,43 @@ func TestMeasureErrors(t *testing.T) {
 	}
 }
 
-// TestMeasureReplies lists replies that no client takes.
-func TestMeasureReplies(t *testing.T) {
+// TestNotNumbers refuses what JSON cannot say and other encodings could.
+func TestNotNumbers(t *testing.T) {
+	req, known := measureRequest{Iterations: 2, CallsPerSample: 2}, seen{took: time.Millisecond, cold: time.Millisecond}
 	good := func() measureReply {
-		return measureReply{Samples: []float64{5, 6}, DeviceSamples: []float64{1, 0}, CallsPerSample: 2, TimerShare: 0.001, FirstRun: 9, HostPeak: 1, AllocsPerRun: 2, BytesPerRun: 3}
-	}
-	req := measureRequest{Iterations: 2, CallsPerSample: 2}
-	if err := new(Measured).add(good(), req, true); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name   string
-		change func(*measureReply)
-		want   string
-	}{
-		{"no samples", func(r *measureReply) { r.Samples, r.DeviceSamples = nil, nil }, "got 0 samples, 0 of the device; asked for 1 to 2"},
-		{"too many", func(r *measureReply) { r.Samples, r.DeviceSamples = make([]float64, 3), nil }, "got 3 samples, 0 of the device; asked for 1 to 2"},
-		{"lengths", func(r *measureReply) { r.DeviceSamples = r.DeviceSamples[:1] }, "got 2 samples, 1 of the device; asked for 1 to 2"},
-		{"no calls", func(r *measureReply) { r.CallsPerSample = 0 }, "got samples of 0 runs, asked for 2"},
-		{"other calls", func(r *measureReply) { r.CallsPerSample = 3 }, "got samples of 3 runs, asked for 2"},
-		{"NaN", func(r *measureReply) { r.Samples[1] = math.NaN() }, "a sample took NaN ns"},
-		{"infinite", func(r *measureReply) { r.Samples[1] = math.Inf(1) }, "a sample took +Inf ns"},
-		{"nothing", func(r *measureReply) { r.Samples[0] = 0 }, "a sample took 0 ns"},
-		{"negative", func(r *measureReply) { r.Samples[0] = -1 }, "a sample took -1 ns"},
-		{"device NaN", func(r *measureReply) { r.DeviceSamples[0] = math.NaN() }, "a sample took NaN ns of the device"},
-		{"device negative", func(r *measureReply) { r.DeviceSamples[0] = -1 }, "a sample took -1 ns of the device"},
-		{"timer", func(r *measureReply) { r.TimerShare = -1 }, "timer_share is -1"},
-		{"first run", func(r *measureReply) { r.FirstRun = -1 }, "first_run_ns is -1"},
-		{"host memory", func(r *measureReply) { r.HostPeak = -1 }, "host_peak_bytes is -1"},
-		{"device memory", func(r *measureReply) { r.DevicePeak = -1 }, "device_peak_bytes is -1"},
-		{"allocations", func(r *measureReply) { r.AllocsPerRun = math.NaN() }, "allocs_per_run is NaN"},
-		{"bytes", func(r *measureReply) { r.BytesPerRun = -1 }, "alloc_bytes_per_run is -1"},
-	} {
-		r := good()
-		c.change(&r)
-		m := new(Measured)
-		if err := m.add(r, req, true); err == nil || err.Error() != c.want {
-			t.Errorf("%s: %v, want %s", c.name, err, c.want)
-		}
-		if len(m.Samples) > 0 {
-			t.Errorf("%s: samples %v were kept", c.name, m.Samples)
-		}
+		return measureReply{Samples: []float64{5e3, 6e3}, DeviceSamples: []float64{1, 0}, CallsPerSample: 2, TimerShare: 0.001, FirstRun: 9, HostPeak: 1, AllocsPerRun: 2, BytesPerRun: 3}
 	}
 	m := new(Measured)
-	if err := m.add(good(), req, true); err != nil {
+	if err := m.add(good(), req, known); err != nil {
 		t.Fatal(err)
 	}
-	later := good()
-	later.DeviceSamples = nil
-	if err := m.add(later, req, false); err == nil || err.Error() != "got 0 samples of the device after 2 before" {
-		t.Errorf("the device's clock vanished: %v", err)
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for field, change := range map[string]func(*measureReply){
+			"host_ns 1":           func(r *measureReply) { r.Samples[1] = bad },
+			"device_ns 1":         func(r *measureReply) { r.DeviceSamples[1] = bad },
+			"timer_share":         func(r *measureReply) { r.TimerShare = bad },
+			"allocs_per_run":      func(r *measureReply) { r.AllocsPerRun = bad },
+			"alloc_bytes_per_run": func(r *measureReply) { r.BytesPerRun = bad },
+		} {
+			r := good()
+			change(&r)
+			if err := m.add(r, req, known); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%s is %v, want ", field, bad)) {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
 	}
-	w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
-	var r measureReply
-	if err := w.accept(message{ID: 1, Kind: kindMeasure, Body: []byte(`{"host_ns":[NaN]}`)}, kindMeasure, &r); err == nil {
-		t.Error("NaN in JSON was accepted")
+	if len(m.Samples) != 2 {
+		t.Errorf("samples %v were kept", m.Samples)
+	}
+}
+
+// TestTimesOfOneRun has parts that fit into the request and together do not.
+func TestTimesOfOneRun(t *testing.T) {
+	if err := (wireTiming{30e6, 40e6, 30e6}).check(100 * time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	want := "the sum of upload_ns, execute_ns and download_ns is 1.2e+08, want 0 to 1.00101e+08 (the request took 100ms)"
+	if err := (wireTiming{40e6, 40e6, 40e6}).check(100 * time.Millisecond); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -20,7 +20,7 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 1, Minor: 1}
+var Protocol = Version{Major: 1, Minor: 2}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
@@ -30,6 +30,7 @@ const (
 	kindCompile  = "compile"
 	kindRun      = "run"
 	kindMeasure  = "measure"  // since 1.1
+	kindOutputs  = "outputs"  // of the session's last run; since 1.2
 	kindClose    = "close"    // of a session
 	kindShutdown = "shutdown" // of the worker
 	kindError    = "error"
@@ -87,6 +88,16 @@ type Hello struct {
 	Build    map[string]string `json:"build,omitempty"` // such as "go", "version", "revision", "modified", "os", "arch"
 }
 
+// printable returns h with facts that are fit to print.
+func (h Hello) printable() Hello {
+	build := make(map[string]string, len(h.Build))
+	for key, value := range h.Build {
+		build[oneLine(key)] = oneLine(value)
+	}
+	h.Build = build
+	return h
+}
+
 type probeReply struct {
 	Available bool       `json:"available"`
 	Reason    string     `json:"reason,omitempty"`
@@ -108,9 +119,9 @@ func toProbeReply(a backends.Availability) probeReply {
 }
 
 func (r probeReply) availability() backends.Availability {
-	a := backends.Availability{Available: r.Available, Reason: backends.Reason(r.Reason), Detail: r.Detail}
+	a := backends.Availability{Available: r.Available, Reason: backends.Reason(oneLine(r.Reason)), Detail: oneLine(r.Detail)}
 	for _, f := range r.Facts {
-		a.Facts = append(a.Facts, backends.Fact(f))
+		a.Facts = append(a.Facts, backends.Fact{Key: oneLine(f.Key), Value: oneLine(f.Value)})
 	}
 	return a
 }
@@ -129,16 +140,16 @@ type supportsReply struct {
 func (r supportsReply) support() (backends.Support, error) {
 	for l := backends.Unsupported; l <= backends.Native; l++ {
 		if r.Level == l.String() {
-			return backends.Support{Level: l, Reason: backends.Reason(r.Reason), Detail: r.Detail}, nil
+			return backends.Support{Level: l, Reason: backends.Reason(oneLine(r.Reason)), Detail: oneLine(r.Detail)}, nil
 		}
 	}
-	return backends.Support{}, fmt.Errorf("unknown support level %q", r.Level)
+	return backends.Support{}, fmt.Errorf("unknown support level %.40q", r.Level)
 }
 
 // formatONNX is the graph_format of an ONNX model without function bodies. Its metadata declare the taps.
 const formatONNX = "onnx"
 
-// compileRequest names three files of one folder: the graph, which the worker reads before it answers, and the mapped
+// compileRequest names three files of one folder: the graph, which the worker reads before it answers, and the shared
 // inputs and outputs, which it keeps open.
 type compileRequest struct {
 	Folder      string            `json:"folder"`
@@ -162,9 +173,14 @@ type sessionRequest struct {
 	Session int `json:"session"`
 }
 
+// outputsReply tells where the outputs of the last run are.
+type outputsReply struct {
+	Layout []place `json:"layout"`
+	Size   int64   `json:"size"` // of the file of outputs, which may have grown
+}
+
 type runReply struct {
-	Layout []place    `json:"layout"` // of the outputs
-	Size   int64      `json:"size"`   // of the file of outputs, which may have grown
+	outputsReply
 	Timing wireTiming `json:"timing"`
 	Memory wireMemory `json:"memory"`
 }

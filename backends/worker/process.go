@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // process is a child with pipes on its standard input and output and its standard error captured.
@@ -18,9 +20,10 @@ type process struct {
 	stdout *os.File // our end
 	stderr *tail
 
-	stderrEnd chan struct{} // closed when all of standard error is in stderr
-	exited    chan struct{} // closed when the child has been waited for
-	oomKills  int64         // the kernel's count when the child started
+	stderrPipe *os.File      // our end
+	stderrEnd  chan struct{} // closed when all of standard error is in stderr
+	exited     chan struct{} // closed when the child has been waited for
+	oomKills   int64         // the kernel's count when the child started
 
 	mu     sync.Mutex
 	reaped bool // the process id may be another's by now
@@ -58,7 +61,7 @@ func startProcess(argv, env []string) (*process, error) {
 	}
 	p.cmd = &exec.Cmd{Path: argv[0], Args: argv, Env: append(os.Environ(), env...), SysProcAttr: processAttributes()}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, childErr
-	p.stdin, p.stdout = stdin, stdout
+	p.stdin, p.stdout, p.stderrPipe = stdin, stdout, stderr
 
 	// The kernel sends the parent-death signal when the thread that started the child ends. Threads of Go end when a goroutine
 	// that is locked to one returns; a new goroutine is never on such a thread.
@@ -80,8 +83,17 @@ func startProcess(argv, env []string) (*process, error) {
 	return p, nil
 }
 
+// drainGrace is how long what a child wrote before its end may take to be read.
+const drainGrace = 100 * time.Millisecond
+
+// wait learns of the child's end from the child itself. Its pipes may stay open for longer, in the hands of a process that it started
+// and that left its group; the deadlines end whoever waits for them to close. (Where pipes have no deadlines, as on Windows, they stay.)
 func (p *process) wait() {
 	p.reap()
+	end := time.Now().Add(drainGrace)
+	p.stdin.SetWriteDeadline(end)
+	p.stdout.SetReadDeadline(end)
+	p.stderrPipe.SetReadDeadline(end)
 	close(p.exited)
 }
 
@@ -105,9 +117,9 @@ func (p *process) end(grace time.Duration) bool {
 func (p *process) report(d *Died) {
 	select {
 	case <-p.stderrEnd:
-	case <-time.After(100 * time.Millisecond): // something that the child started holds it open
+	case <-time.After(2 * drainGrace): // something that the child started holds it open, or the child cannot be killed
 	}
-	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, p.stderr.String(), -1
+	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, printable.Text(p.stderr.String()), -1
 	select {
 	case <-p.exited:
 	default:

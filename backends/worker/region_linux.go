@@ -11,28 +11,26 @@ import (
 // removeEarly tells whether a session's folder goes as soon as both ends have opened its files: a file stays usable for those who have it open.
 const removeEarly = true
 
-// region is a file whose contents two processes share as memory. On Linux it is mapped; publish and fetch have nothing to do.
+// region is a file of tensors at the worker's end. On Linux it is mapped; publish and fetch have nothing to do.
 type region struct {
 	file     *os.File
 	data     []byte
 	readOnly bool
 }
 
-// createRegion makes the file and reserves its space, so that a full disk is an error here and not a SIGBUS later.
-func createRegion(path string, size int64) (*region, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+// reserve makes a file at least size bytes long and takes the space, so that a full disk is an error here and not a SIGBUS later.
+func reserve(f *os.File, size int64) error {
+	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		err = f.Truncate(size)
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("no room for %d bytes of tensors in %s: %w", size, f.Name(), err)
 	}
-	r := &region{file: f}
-	if err := r.grow(max(size, 1)); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return r, nil
+	return nil
 }
 
-// openRegion maps the file that the other end made. Writing to a read-only region ends the process.
+// openRegion maps the file that the client made. Writing to a read-only region ends the process.
 func openRegion(path string, readOnly bool) (*region, error) {
 	mode := os.O_RDWR
 	if readOnly {
@@ -56,12 +54,8 @@ func (r *region) grow(size int64) error {
 		return nil
 	}
 	size = roundUp(size, int64(os.Getpagesize()))
-	err := unix.Fallocate(int(r.file.Fd()), 0, 0, size)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
-		err = r.file.Truncate(size)
-	}
-	if err != nil {
-		return fmt.Errorf("no room for %d bytes of tensors in %s: %w", size, r.file.Name(), err)
+	if err := reserve(r.file, size); err != nil {
+		return err
 	}
 	return r.remap()
 }
@@ -89,20 +83,6 @@ func (r *region) unmap() {
 		unix.Munmap(r.data) // fails for addresses that are not mapped alone
 		r.data = nil
 	}
-}
-
-// refresh follows a file that the other end has grown to at least size bytes.
-func (r *region) refresh(size int64) error {
-	if size <= int64(len(r.data)) {
-		return nil
-	}
-	if err := r.remap(); err != nil {
-		return err
-	}
-	if size > int64(len(r.data)) {
-		return fmt.Errorf("the worker claims %d bytes of outputs, their file has %d", size, len(r.data))
-	}
-	return nil
 }
 
 func (r *region) publish() error { return nil }

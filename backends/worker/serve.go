@@ -149,6 +149,8 @@ func (s *server) handle(ctx context.Context, m message) (any, error) {
 		return request(m, func(r sessionRequest) (any, error) { return s.run(ctx, r) })
 	case kindMeasure:
 		return request(m, func(r measureRequest) (any, error) { return s.measure(ctx, r) })
+	case kindOutputs:
+		return request(m, s.outputs)
 	case kindClose:
 		return request(m, s.closeSession)
 	case kindShutdown:

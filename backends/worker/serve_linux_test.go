@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/apex-x/apexx/backends"
 )
 
 const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0}}}` // a client that is older than measure
@@ -22,9 +24,9 @@ func TestConversation(t *testing.T) {
 		requests []string
 		replies  []string // parts of them
 	}{
-		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":1},"backend":"fake","pid":`}},
+		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":2},"backend":"fake","pid":`}},
 		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2}}}`, `{"id":2,"kind":"probe"}`},
-			[]string{`"protocol":{"major":1,"minor":1}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
+			[]string{`"protocol":{"major":1,"minor":2}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
 		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","facts":[{"key":"pid",`}},
 		{"supports", []string{greeting, `{"id":2,"kind":"supports","body":{"op":{"domain":"","type":"Identity"},"precision":"fp32"}}`},
 			[]string{"hello", `{"id":2,"kind":"supports","body":{"level":"native"}}`}},
@@ -141,13 +143,12 @@ func FuzzReply(f *testing.F) {
 	f.Add([]byte(`{"id":1,"kind":"error","body":{"code":"unavailable","message":"x"}}`))
 	f.Add([]byte(`{"id":1,"kind":"run","body":{"layout":[{"name":"y","dtype":"float32","shape":[3],"offset":64}],"size":-1}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		outputs, err := createRegion(filepath.Join(t.TempDir(), "outputs"), 4096)
+		w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
+		want, err := expectedOutputs(addGraph(t, 3), backends.FP32)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer outputs.close()
-		w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
-		s := &session{worker: w, graph: addGraph(t, 3), outputs: outputs}
+		outputs := &results{file: sharedFile(t, 4096), want: want}
 		m, err := decodeMessage(payload)
 		if err != nil {
 			return
@@ -159,7 +160,7 @@ func FuzzReply(f *testing.F) {
 			}
 			return
 		}
-		out, err := s.view(r)
+		out, err := outputs.read(r.Layout, r.Size)
 		if err != nil {
 			return
 		}
@@ -176,7 +177,7 @@ func TestJSONNames(t *testing.T) {
 		`{"protocol":{"major":1,"minor":2},"memory_limit":3,"oom_score_adj":4}`: helloRequest{Version{1, 2}, 3, 4},
 		`{"session":1,"memory":{"host_bytes":2,"device_bytes":3}}`:              compileReply{1, wireMemory{2, 3}},
 		`{"layout":[{"name":"y","dtype":"bool","shape":[],"offset":64}],"size":5,"timing":{"upload_ns":1,"execute_ns":2,"download_ns":3},` +
-			`"memory":{"host_bytes":0,"device_bytes":0}}`: runReply{[]place{{"y", "bool", []int{}, 64}}, 5, wireTiming{1, 2, 3}, wireMemory{}},
+			`"memory":{"host_bytes":0,"device_bytes":0}}`: runReply{outputsReply{[]place{{"y", "bool", []int{}, 64}}, 5}, wireTiming{1, 2, 3}, wireMemory{}},
 		`{"folder":"f","graph":"g","graph_format":"onnx","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
 			`"taps":["all"],"extra":{"provider":"cpu"}}`: compileRequest{"f", "g", "onnx", "i", "o", nil, "fp64", 2, []string{"all"},
 			map[string]string{"provider": "cpu"}},
@@ -204,6 +205,7 @@ func TestProtocolExamples(t *testing.T) {
 		"→compile": func() any { return new(compileRequest) }, "←compile": func() any { return new(compileReply) },
 		"→run": func() any { return new(sessionRequest) }, "←run": func() any { return new(runReply) },
 		"→measure": func() any { return new(measureRequest) }, "←measure": func() any { return new(measureReply) },
+		"→outputs": func() any { return new(sessionRequest) }, "←outputs": func() any { return new(outputsReply) },
 		"→close": func() any { return new(sessionRequest) }, "←close": func() any { return new(struct{}) },
 		"→shutdown": func() any { return new(struct{}) }, "←shutdown": func() any { return new(struct{}) },
 		"←error": func() any { return new(wireError) },

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // measure times runs of a session. Groups of runs are timed together where one is short, so that reading the clock takes less
@@ -66,7 +67,7 @@ type timer struct {
 
 // run executes once and tells how long that took.
 func (t *timer) run() (time.Duration, error) {
-	_, d, err := t.hosted.run(t.ctx)
+	d, err := t.hosted.run(t.ctx)
 	t.devicePeak = max(t.devicePeak, t.hosted.session.Memory().Device)
 	return d, err
 }
@@ -125,16 +126,20 @@ func (t *timer) sizeGroups() error {
 
 // group runs as often as a sample does, and tells the time by the host's and by the device's clock.
 func (t *timer) group() (host, device time.Duration, err error) {
+	var out tensor.List
 	start := time.Now()
 	for range t.calls {
-		if _, err := t.hosted.session.Run(t.ctx, t.hosted.views); err != nil {
+		if out, err = t.hosted.session.Run(t.ctx, t.hosted.views); err != nil {
+			t.hosted.last = nil
 			return 0, 0, err
 		}
 		if t.clock != nil {
 			device += t.clock.LastDeviceTime()
 		}
 	}
-	return time.Since(start), device, nil
+	host = time.Since(start)
+	t.hosted.last = out
+	return host, device, nil
 }
 
 // samples takes at least one sample.
@@ -157,10 +162,11 @@ func (t *timer) samples(r measureRequest) error {
 	return nil
 }
 
-// share returns what part of the median sample reading the clock takes.
+// share returns what part of the median sample reading the clock takes: all of it where runs are shorter, in groups whose size was
+// ordered.
 func (t *timer) share() float64 {
 	sorted := slices.Sorted(slices.Values(t.host))
-	return float64(t.overhead) / (sorted[len(sorted)/2] * float64(t.calls))
+	return min(float64(t.overhead)/(sorted[len(sorted)/2]*float64(t.calls)), 1)
 }
 
 // clockOverhead returns the median time that a pair of clock readings takes, measured over pairs in a row.

@@ -25,6 +25,7 @@ type hosted struct {
 
 	pid      int           // of this process
 	firstRun time.Duration // of the first run, 0 before it
+	last     tensor.List   // outputs of the last run, nil before the first and after one that failed
 }
 
 func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
@@ -114,28 +115,38 @@ func (s *server) run(ctx context.Context, r sessionRequest) (any, error) {
 	if err := h.inputs.fetch(); err != nil {
 		return nil, err
 	}
-	out, _, err := h.run(ctx)
-	if err != nil {
+	if _, err := h.run(ctx); err != nil {
 		return nil, h.blame(err)
 	}
-	l, err := h.store(out)
+	stored, err := h.store()
 	if err != nil {
 		return nil, err
 	}
-	return runReply{Layout: l.places, Size: int64(len(h.outputs.data)), Timing: toTiming(h.session.LastTiming()),
-		Memory: wireMemory(h.session.Memory())}, nil
+	return runReply{stored, toTiming(h.session.LastTiming()), wireMemory(h.session.Memory())}, nil
+}
+
+// outputs stores what the last run gave, such as the last one of a measurement.
+func (s *server) outputs(r sessionRequest) (any, error) {
+	h, err := s.session(r.Session)
+	if err != nil {
+		return nil, err
+	}
+	if h.last == nil {
+		return nil, badMessage("session %d has no outputs: no run has succeeded since it was compiled or since one failed", r.Session)
+	}
+	return h.store()
 }
 
 // run executes once and tells how long that took, at least 1 ns, as a coarse clock may not have moved. The time of the first run
 // is kept.
-func (h *hosted) run(ctx context.Context) (tensor.List, time.Duration, error) {
+func (h *hosted) run(ctx context.Context) (took time.Duration, err error) {
 	start := time.Now()
-	out, err := h.session.Run(ctx, h.views)
-	took := max(time.Since(start), 1)
+	h.last, err = h.session.Run(ctx, h.views)
+	took = max(time.Since(start), 1)
 	if h.firstRun == 0 {
 		h.firstRun = took
 	}
-	return out, took, err
+	return took, err
 }
 
 // blame makes an error of a run that bad inputs explain the caller's fault.
@@ -146,21 +157,21 @@ func (h *hosted) blame(err error) error {
 	return err
 }
 
-// store copies the outputs into the shared file, which grows as needed.
-func (h *hosted) store(out tensor.List) (layout, error) {
+// store copies the outputs of the last run into the shared file, which grows as needed.
+func (h *hosted) store() (outputsReply, error) {
 	var l layout
-	for _, t := range out {
+	for _, t := range h.last {
 		if err := l.add(t.Name, t.DType(), t.Shape()); err != nil {
-			return l, err
+			return outputsReply{}, err
 		}
 	}
 	if err := h.outputs.grow(l.size); err != nil {
-		return l, err
+		return outputsReply{}, err
 	}
-	for i, t := range out {
+	for i, t := range h.last {
 		l.places[i].store(h.outputs.data, t.Tensor)
 	}
-	return l, h.outputs.publish()
+	return outputsReply{l.places, int64(len(h.outputs.data))}, h.outputs.publish()
 }
 
 func (s *server) closeSession(r sessionRequest) (any, error) {

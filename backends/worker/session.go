@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -21,9 +22,11 @@ type session struct {
 	id      int
 	graph   *graph.Graph // with the taps as outputs
 	folder  *folder      // nil once it is removed
-	inputs  *region
-	outputs *region
-	layout  layout // of inputs
+	layout  layout       // of the inputs
+	inputs  *os.File
+	outputs *results
+	ran     bool          // some request has run it
+	cold    time.Duration // that the request took in which it ran first
 	timing  backends.Timing
 	memory  backends.MemoryUse
 	closed  bool
@@ -53,14 +56,14 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 			s.removeFolder()
 		}
 		if err != nil {
-			s.unmap()
+			s.closeFiles()
 		}
 	}()
-	if err := s.makeFiles(g); err != nil {
+	if err := s.makeFiles(g, opts.Precision); err != nil {
 		return nil, err
 	}
 	req := compileRequest{
-		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Inputs: s.inputs.file.Name(),
+		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Inputs: s.inputs.Name(),
 		Outputs: s.outputs.file.Name(), Layout: s.layout.places, Precision: string(opts.Precision), Threads: opts.Threads,
 		Taps: opts.Taps, Extra: opts.Extra,
 	}
@@ -68,18 +71,25 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
 		return nil, err
 	}
+	if err := r.Memory.check(); err != nil {
+		return nil, w.refused("compile reply", err)
+	}
 	s.id, s.memory = r.Session, backends.MemoryUse(r.Memory)
 	return s, nil
 }
 
 // makeFiles makes the folder, with room for the outputs that the first run adds, and the files that the worker opens.
-func (s *session) makeFiles(g *graph.Graph) (err error) {
+func (s *session) makeFiles(g *graph.Graph, precision backends.Precision) (err error) {
+	want, err := expectedOutputs(s.graph, precision)
+	if err != nil {
+		return badInput(err)
+	}
 	need := s.layout.size
+	for _, e := range want {
+		need += roundUp(e.bytes, alignment)
+	}
 	for _, v := range g.Constants() {
 		need += int64(v.Len()) * int64(v.DType.Size())
-	}
-	for _, p := range s.graph.Outputs {
-		need += int64(p.Value.Len()) * 8 // a float64 session widens what the graph declares as float32
 	}
 	if s.folder, err = newFolder(need); err != nil {
 		return err
@@ -87,11 +97,15 @@ func (s *session) makeFiles(g *graph.Graph) (err error) {
 	if err := writeGraph(s.folder.file("graph"), g); err != nil {
 		return fmt.Errorf("graph for the worker of backend %s: %w", s.worker.spec.Name, err)
 	}
-	if s.inputs, err = createRegion(s.folder.file("inputs"), s.layout.size); err != nil {
+	if s.inputs, err = s.folder.create("inputs", s.layout.size); err != nil {
 		return err
 	}
-	s.outputs, err = createRegion(s.folder.file("outputs"), 0)
-	return err
+	file, err := s.folder.create("outputs", 0) // which the worker makes as long as it needs
+	if err != nil {
+		return err
+	}
+	s.outputs = &results{file: file, want: want}
+	return nil
 }
 
 func writeGraph(path string, g *graph.Graph) error {
@@ -103,24 +117,48 @@ func writeGraph(path string, g *graph.Graph) error {
 	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
 }
 
-// Run copies the inputs into the shared file, lets the worker compute and returns views of its outputs.
+// Run writes the inputs into their file, lets the worker compute and reads its outputs into memory of the session.
 func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
 	if err := s.place(inputs); err != nil {
 		return nil, err
 	}
 	var r runReply
-	if err := s.worker.call(ctx, s.worker.spec.Deadline, kindRun, sessionRequest{s.id}, &r); err != nil {
+	took, err := s.request(ctx, kindRun, sessionRequest{s.id}, &r)
+	if err != nil {
 		return nil, err
 	}
-	out, err := s.view(r)
+	if err := first(r.Timing.check(took), r.Memory.check()); err != nil {
+		return nil, s.worker.refused("run reply", err)
+	}
+	out, err := s.read(r.outputsReply)
 	if err != nil {
-		return nil, fmt.Errorf("outputs of the worker of backend %s: %w", s.worker.spec.Name, err)
+		return nil, err
 	}
 	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
 	return out, nil
 }
 
-// place checks the inputs and copies them into the shared file.
+// request makes a request that runs the session, and tells how long it took.
+func (s *session) request(ctx context.Context, kind string, body, reply any) (took time.Duration, err error) {
+	start := time.Now()
+	err = s.worker.call(ctx, s.worker.spec.Deadline, kind, body, reply)
+	took = time.Since(start)
+	if !s.ran { // a request that failed may have run all the same
+		s.cold, s.ran = max(s.cold, took), err == nil
+	}
+	return took, err
+}
+
+// read takes the outputs that a reply tells of.
+func (s *session) read(r outputsReply) (tensor.List, error) {
+	out, err := s.outputs.read(r.Layout, r.Size)
+	if err != nil {
+		return nil, s.worker.refused("outputs", err)
+	}
+	return out, nil
+}
+
+// place checks the inputs and writes them into their file.
 func (s *session) place(inputs tensor.List) error {
 	if s.closed {
 		return fmt.Errorf("backend %s: the session is closed", s.worker.spec.Name)
@@ -136,38 +174,11 @@ func (s *session) place(inputs tensor.List) error {
 		if t.DType().String() != p.DType || !slices.Equal(t.Shape(), p.Shape) {
 			return badInput(fmt.Errorf("input %q is %v, the session was compiled for %s%v", p.Name, t, p.DType, p.Shape))
 		}
-		p.store(s.inputs.data, t)
-	}
-	if err := s.inputs.publish(); err != nil {
-		return fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
+		if _, err := s.inputs.WriteAt(bytesOf(t), p.Offset); err != nil {
+			return fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
+		}
 	}
 	return nil
-}
-
-// view checks what the worker says of its outputs against the graph and maps them.
-func (s *session) view(r runReply) (tensor.List, error) {
-	if err := s.outputs.refresh(r.Size); err != nil {
-		return nil, err
-	}
-	if err := s.outputs.fetch(); err != nil {
-		return nil, err
-	}
-	if len(r.Layout) != len(s.graph.Outputs) {
-		return nil, fmt.Errorf("got %d, the graph has %d", len(r.Layout), len(s.graph.Outputs))
-	}
-	out := make(tensor.List, len(r.Layout))
-	for i, p := range r.Layout {
-		want := s.graph.Outputs[i]
-		if p.Name != want.Name || !slices.Equal(p.Shape, want.Value.Shape) {
-			return nil, fmt.Errorf("output %d is %q %v, the graph has %q %v", i, p.Name, p.Shape, want.Name, want.Value.Shape)
-		}
-		t, err := p.view(s.outputs.data)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = tensor.Named{Name: p.Name, Tensor: t}
-	}
-	return out, nil
 }
 
 // LastTiming returns the worker's clock, without the transport, which the caller's own clock includes.
@@ -187,7 +198,7 @@ func (s *session) Close() error {
 		return nil
 	}
 	s.closed = true
-	defer s.unmap()
+	defer s.closeFiles()
 	defer s.removeFolder()
 	if s.owned {
 		return s.worker.Close()
@@ -206,11 +217,12 @@ func (s *session) removeFolder() {
 	}
 }
 
-func (s *session) unmap() {
-	for _, r := range []*region{s.inputs, s.outputs} {
-		if r != nil {
-			r.close()
-		}
+func (s *session) closeFiles() {
+	if s.inputs != nil {
+		s.inputs.Close()
+	}
+	if s.outputs != nil {
+		s.outputs.file.Close()
 	}
 	s.inputs, s.outputs = nil, nil
 }

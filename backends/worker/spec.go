@@ -38,6 +38,8 @@ const (
 	defaultStartTimeout = 10 * time.Second
 	// closeGrace is how long a worker has to end once it was asked to, or once its input was closed.
 	closeGrace = 2 * time.Second
+	// cancelGrace is how long a worker has to end once the context that it was started with is done.
+	cancelGrace = 250 * time.Millisecond
 )
 
 func (s Spec) startTimeout() time.Duration {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,6 +22,9 @@ type Worker struct {
 	proc  *process
 	hello Hello
 
+	life    context.Context // that of Start: the process ends with it
+	unwatch func() bool     // stops watching life
+
 	turn    chan struct{} // holds one token: the right to make a request
 	nextID  uint64        // of the last request; under turn
 	dead    error         // what every call returns from now on; under turn
@@ -33,6 +37,9 @@ type Worker struct {
 
 // Start starts a worker and waits for its hello. Its errors wrap an *backends.Unavailable with the reason worker_not_found,
 // worker_start_failed or worker_version_mismatch; if ctx is cancelled, the error wraps context.Canceled instead.
+//
+// ctx bounds the life of the process, as that of exec.CommandContext does: when it is done, the worker has 250 ms to end and is killed,
+// so that many workers end together and none delays the end of the program.
 func Start(ctx context.Context, spec Spec) (*Worker, error) {
 	argv, err := spec.command()
 	if err != nil {
@@ -42,14 +49,22 @@ func Start(ctx context.Context, spec Spec) (*Worker, error) {
 	if err != nil {
 		return nil, startFailed(spec.Name, backends.WorkerStartFailed, err)
 	}
-	w := &Worker{spec: spec, proc: proc, turn: make(chan struct{}, 1), replies: make(chan message, 1), quit: make(chan struct{})}
+	w := &Worker{spec: spec, proc: proc, life: ctx, turn: make(chan struct{}, 1), replies: make(chan message, 1), quit: make(chan struct{})}
 	w.turn <- struct{}{}
+	w.unwatch = context.AfterFunc(ctx, w.hurry)
 	go w.read()
 	if err := w.greet(ctx); err != nil {
 		w.Close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// hurry ends a worker whose time is over, whether or not a call finds out.
+func (w *Worker) hurry() {
+	w.proc.resume()
+	w.proc.stdin.Close()
+	w.proc.end(cancelGrace)
 }
 
 func (w *Worker) greet(ctx context.Context) error {
@@ -62,12 +77,13 @@ func (w *Worker) greet(ctx context.Context) error {
 	if err != nil {
 		return startFailed(name, backends.WorkerStartFailed, err)
 	}
+	w.hello = w.hello.printable()
 	if v := w.hello.Protocol; v.Major != Protocol.Major {
 		return startFailed(name, backends.WorkerVersionMismatch, fmt.Errorf("%s speaks version %v of the worker protocol, "+
 			"this program %v: use builds of one major version", w.proc.cmd.Path, v, Protocol))
 	}
 	if w.hello.Backend != name {
-		return startFailed(name, backends.WorkerStartFailed, fmt.Errorf("%s is a worker of backend %q", w.proc.cmd.Path,
+		return startFailed(name, backends.WorkerStartFailed, fmt.Errorf("%s is a worker of backend %.40q", w.proc.cmd.Path,
 			w.hello.Backend))
 	}
 	return nil
@@ -205,7 +221,7 @@ func (w *Worker) accept(m message, kind string, reply any) error {
 		}
 		return e.err(w.spec.Name)
 	}
-	return fmt.Errorf("the worker answered a %s request with a %q message", kind, m.Kind)
+	return fmt.Errorf("the worker answered a %s request with a %.40q message", kind, m.Kind)
 }
 
 // read passes frames on until the worker's output ends or is not understood.
@@ -235,12 +251,14 @@ func (w *Worker) read() {
 func (w *Worker) died(ctx context.Context, stage string, err error) *Died {
 	d := &Died{Backend: w.spec.Name, Stage: stage}
 	grace := closeGrace // it is ending by itself
-	gone := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE)
+	gone := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case w.closing.Load():
 		d.Cause = ErrClosed
 	case ctx.Err() != nil:
 		d.Cause, d.Deadline, grace = context.Cause(ctx), errors.Is(ctx.Err(), context.DeadlineExceeded), 0
+	case w.life.Err() != nil:
+		d.Cause, grace = context.Cause(w.life), cancelGrace
 	case !gone && !errors.As(err, new(*Error)):
 		d.Cause, grace = err, 0
 	case !gone:
@@ -259,6 +277,7 @@ func (w *Worker) died(ctx context.Context, stage string, err error) *Died {
 }
 
 func (w *Worker) release() {
+	w.unwatch()
 	w.proc.stdin.Close()
 	w.proc.stdout.Close()
 	select {
@@ -269,9 +288,8 @@ func (w *Worker) release() {
 }
 
 // Close ends the worker: it is asked to end, then its input is closed, then it is killed. A request in progress is not
-// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: what they share with the
-// worker stays in memory until then, as tensors that they returned are views of it. Close fails only where the process cannot be
-// killed.
+// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: they have files open. Close fails only
+// where the process cannot be killed.
 func (w *Worker) Close() error {
 	if w.closing.Swap(true) {
 		return nil

@@ -11,7 +11,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // run executes one command line and returns its exit code. Errors are printed here and nowhere else: one line that names
@@ -34,7 +36,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case code == exit.Interrupted:
 		fmt.Fprintln(stderr, "apexx: interrupted")
 	case !errors.As(err, &coded) || coded.Err != nil:
-		fmt.Fprintf(stderr, "apexx: %v\n", err)
+		fmt.Fprintf(stderr, "apexx: %s\n", printable.Text(err.Error())) // names of files and messages of workers are in it
 	}
 	return code
 }
@@ -126,6 +128,9 @@ func strict(commands []*cli.Command) {
 		}
 		action, files := c.Action, c.ArgsUsage != ""
 		c.Action = func(ctx *cli.Context) error {
+			if err := reference.Check(); err != nil {
+				return exit.With(exit.Usage, err)
+			}
 			if files { // urfave/cli takes a flag behind a file for a file
 				for _, a := range ctx.Args().Slice() {
 					if strings.HasPrefix(a, "-") {

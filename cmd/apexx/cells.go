@@ -105,6 +105,10 @@ func (w *workloadsOf) check(cell perf.Cell) error {
 	if side := model.SideMultiple(m.Config); cell.Height%side != 0 || cell.Width%side != 0 {
 		return fmt.Errorf("--shapes: the sides of %s are no multiples of %d, which profile %s asks for", cell.Shape(), side, cell.Profile)
 	}
+	shape := model.Options{Batch: cell.Batch, Height: cell.Height, Width: cell.Width, Decode: w.models.Decode}
+	if err := shape.Check(m.Config); err != nil {
+		return fmt.Errorf("--shapes or --batches of cell %s: %w", cell, err)
+	}
 	if _, err := perf.ParseCell(cell.String()); err != nil {
 		return fmt.Errorf("--shapes or --batches: the numbers of cell %s are too large", cell)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf/baseline"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -80,7 +81,7 @@ func readSweep(path string) (*sweep.Result, string, error) {
 	if path == "" {
 		return nil, "", usagef("--from is missing: the JSON file of a sweep")
 	}
-	data, err := os.ReadFile(path)
+	data, err := input.Read(path, input.Record)
 	if err != nil {
 		return nil, "", exit.With(exit.Usage, err)
 	}
@@ -136,7 +137,7 @@ func recordBaseline(c *cli.Context) error {
 
 // readNoise takes the noise model of a self-check on a class of machines.
 func readNoise(path, class string) (*baseline.Noise, error) {
-	data, err := os.ReadFile(path)
+	data, err := input.Read(path, input.Record)
 	if err != nil {
 		return nil, err
 	}

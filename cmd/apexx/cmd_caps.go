@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/internal/execute"
+	"github.com/apex-x/apexx/reports"
 )
 
 func capsCommand() *cli.Command {
@@ -17,7 +18,7 @@ func capsCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			caps := execute.DetectCaps(c.Context)
 			if c.Bool("json") {
-				return printJSON(c.App.Writer, caps)
+				return reports.IndentedJSON(c.App.Writer, caps)
 			}
 			return printCaps(c.App.Writer, caps)
 		},

@@ -27,7 +27,7 @@ func envCommand() *cli.Command {
 				return err
 			}
 			if c.Bool("json") {
-				return printJSON(c.App.Writer, report)
+				return reports.IndentedJSON(c.App.Writer, report)
 			}
 			return reports.EnvironmentTable(c.App.Writer, report, !identify)
 		},

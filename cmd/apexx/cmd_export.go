@@ -87,7 +87,7 @@ func exportModel(c *cli.Context) error {
 		return err
 	}
 	manifest.Model.Config, manifest.Model.Weights, manifest.Model.Classes = m.ConfigDigest, m.WeightsDigest, m.Classes
-	err = atomicfile.WriteFile(filepath.Join(dir, manifestFile), 0o644, func(w io.Writer) error { return printJSON(w, manifest) })
+	err = atomicfile.WriteFile(filepath.Join(dir, manifestFile), 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, manifest) })
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -8,13 +9,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
-	"github.com/apex-x/apexx/perf/measure"
 )
 
 func gateCommand() *cli.Command {
@@ -191,7 +191,7 @@ type gateRun struct {
 // newGate joins two builds. Sides of different protocols are both timed in the way that both know.
 func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head build) (*gateRun, error) {
 	deadline := c.Duration("deadline")
-	r := &gate.Runner{Base: base.side(perf.Base, w, deadline), Head: head.side(perf.Head, w, deadline), Oracle: measure.NewOracle(reference.New()), Extra: w.options.Extra}
+	r := &gate.Runner{Base: base.side(perf.Base, w, deadline), Head: head.side(perf.Head, w, deadline), Extra: w.options.Extra}
 	if base.binary == head.binary && len(base.env) == 0 && len(head.env) == 0 {
 		r.Head.Workloads = r.Base.Workloads
 	}
@@ -226,12 +226,11 @@ func gateProgress(c *cli.Context) func(stage string, done, total int) {
 
 // replayGate judges a record again.
 func replayGate(c *cli.Context) error {
-	f, err := os.Open(c.String("replay"))
+	data, err := input.Read(c.String("replay"), input.Record)
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	defer f.Close()
-	rec, err := gate.Read(f)
+	rec, err := gate.Read(bytes.NewReader(data))
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
 	}

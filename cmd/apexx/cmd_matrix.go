@@ -16,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -38,9 +39,12 @@ func matrixCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "matrix",
 		Usage: "compare backends with each other over many cases",
-		Description: "Every execution runs in a worker process of its own. A cell ends as pass, explained (decisions differ by no more than\n" +
-			"the scores moved), fail, unsupported, crashed, hung or not-run. Exit codes: 1 with a failing cell, else 6 with a crashed\n" +
-			"or hung one, else 5 without a comparable one, else 0.",
+		Description: "Every execution runs in a worker process of its own, and twice in its session, the float64 oracle once. A cell ends as pass,\n" +
+			"explained (decisions differ, and the scores of the items concerned account for it), unverified (nothing wrong was found,\n" +
+			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled.\n\n" +
+			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
+			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
+			"printed and stored with 0 alone. Only --backends available leaves out what is not here.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: runMatrix,
 	}
@@ -78,10 +82,11 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	extras := map[string]map[string]string{"ort": extra}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: map[string]map[string]string{"ort": extra},
+		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
 		}}
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	for i := range cases {
@@ -98,7 +103,7 @@ func runMatrix(c *cli.Context) error {
 
 func matrixName(c *cli.Context) string {
 	if cases := c.String("cases"); cases != "builtin" {
-		return filepath.Base(cases)
+		return printable.Line(filepath.Base(cases))
 	}
 	return "builtin"
 }
@@ -158,7 +163,11 @@ func chosenBackends(ctx context.Context, list string) ([]string, error) {
 // openCases reads the cases of --cases.
 func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
 	if dir := c.String("cases"); dir != "builtin" {
-		return source.LoadCases(dir, m, d)
+		folder, err := source.LoadCases(dir, m, d)
+		if remark := folder.Remark(); remark != "" {
+			fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s\n", printable.Line(dir), remark)
+		}
+		return folder.Cases, err
 	}
 	if c.String("config") == "" {
 		var err error

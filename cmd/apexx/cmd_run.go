@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"image/png"
@@ -18,6 +17,7 @@ import (
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -65,7 +65,7 @@ func runModel(c *cli.Context) error {
 	if (len(images) == 0) == (c.String("tensors") == "") {
 		return usagef("want either --image or --tensors")
 	}
-	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate")})
+	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate"), Extra: extra})
 	if err != nil {
 		return err
 	}
@@ -142,31 +142,22 @@ func (r runner) all(inputs []source.Input) error {
 	var list []*reports.Run
 	for _, in := range inputs {
 		res, err := execute.Once(r.c.Context, r.backend, r.model, in, r.decode, r.options)
-		if err != nil {
-			return runError(in.Name, err)
+		if err != nil { // the input is at fault
+			return exit.With(exit.Usage, fmt.Errorf("%s: %w", in.Name, err))
 		}
-		err = errors.Join(r.writeOut(in, res), r.writeOverlay(in, res))
-		list = append(list, res.Report)
-		if closeErr := res.Close(); err == nil {
-			err = closeErr
+		if res.Err != nil {
+			return exit.With(evidence.ExitCode([]evidence.State{res.State}, false), fmt.Errorf("%s: %w", in.Name, res.Err))
 		}
+		report, err := reports.DescribeRun(reports.Executed{Backend: r.backend.Name(), Precision: r.options.Precision, Model: r.model, Input: in, Decode: r.decode}, res)
 		if err != nil {
+			return exit.With(exit.Internal, fmt.Errorf("%s: %w", in.Name, err))
+		}
+		list = append(list, report)
+		if err := errors.Join(r.writeOut(in, res), r.writeOverlay(in, report)); err != nil {
 			return err
 		}
 	}
 	return r.writeReports(list)
-}
-
-// runError keeps what was wrong with the input apart from a backend that failed on good input.
-func runError(name string, err error) error {
-	var unavailable *backends.Unavailable
-	switch {
-	case errors.As(err, &unavailable), errors.Is(err, context.Canceled):
-		return err
-	case errors.Is(err, execute.ErrInput):
-		return exit.With(exit.Usage, fmt.Errorf("%s: %w", name, err))
-	}
-	return exit.With(exit.Internal, fmt.Errorf("%s: %w", name, err))
 }
 
 // target returns where the file of one input goes: the path itself, or NAME.ext in the folder it names.
@@ -180,7 +171,7 @@ func (r runner) target(path, name, ext string) (string, error) {
 	return filepath.Join(path, name+ext), nil
 }
 
-func (r runner) writeOut(in source.Input, res *execute.Result) error {
+func (r runner) writeOut(in source.Input, res *evidence.Run) error {
 	if r.c.String("out") == "" {
 		return nil
 	}
@@ -193,21 +184,21 @@ func (r runner) writeOut(in source.Input, res *execute.Result) error {
 }
 
 // writeOverlay draws the first sample, and with a batch from --tensors every sample into a folder.
-func (r runner) writeOverlay(in source.Input, res *execute.Result) error {
+func (r runner) writeOverlay(in source.Input, report *reports.Run) error {
 	if r.c.String("overlay") == "" {
 		return nil
 	}
-	r.many = r.many || len(res.Report.Images) > 1
-	for i := range res.Report.Images {
+	r.many = r.many || len(report.Images) > 1
+	for i := range report.Images {
 		name := in.Name
-		if len(res.Report.Images) > 1 {
+		if len(report.Images) > 1 {
 			name = fmt.Sprintf("%s-%d", in.Name, i)
 		}
 		path, err := r.target(r.c.String("overlay"), name, ".png")
 		if err != nil {
 			return err
 		}
-		img := reports.Overlay(res.Scene(i))
+		img := reports.Overlay(reports.SubjectOf(r.model, in).SceneOf(report.Images[i], in.Image, i))
 		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
 			return err
 		}
@@ -230,10 +221,10 @@ func (r runner) writeReports(list []*reports.Run) error {
 	}
 	switch path := r.c.String("json"); path {
 	case "-":
-		return printJSON(r.c.App.Writer, value)
+		return reports.IndentedJSON(r.c.App.Writer, value)
 	case "":
 	default:
-		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return printJSON(w, value) }); err != nil {
+		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, value) }); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -77,8 +75,7 @@ func runSweep(c *cli.Context) (err error) {
 	defer monitor.Close()
 	w.options.Samplers = samplers
 	side := ownSide(c, w)
-	oracle := measure.NewOracle(reference.New())
-	if err := sweep.Run(c.Context, store, side, oracle, w.options, sweepProgress(c)); err != nil {
+	if err := sweep.Run(c.Context, store, side, w.options, sweepProgress(c)); err != nil {
 		return err
 	}
 	return finishSweep(c, store.Result(), w)
@@ -145,46 +142,37 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 	return measure.Side{
 		Arm:       perf.Head,
 		Workloads: measure.NewWorkloads(w.models, reference.New()),
-		Spec:      func(backend string) worker.Spec { return execute.WorkerSpec(backend, c.Duration("deadline")) },
+		Spec: func(backend string) worker.Spec {
+			s := execute.WorkerSpec(backend, c.Duration("deadline"))
+			s.MemoryLimit = execute.MemoryLimit(backend, w.options.Extra[backend])
+			return s
+		},
 	}
 }
 
-func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (sweep.Header, error) {
-	program, err := ownDigest()
+func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (h sweep.Header, err error) {
+	self, err := os.Executable()
 	if err != nil {
-		return sweep.Header{}, err
+		return h, err
 	}
 	where := w.environment(c)
-	h := sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Program: program, Command: "apexx " + strings.Join(os.Args[1:], " "),
+	h = sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Environment: where, Class: classOf(where, w)}
-	plan, err := planOf(w)
-	plan.Replicates = replicates
-	h.Plan = plan
+	if h.Program, err = execute.DigestFile(self); err != nil {
+		return h, err
+	}
+	if h.Files, err = execute.FileDigests(c.Context, perf.Backends(w.cells)); err != nil {
+		return h, err
+	}
+	h.Plan, err = planOf(w)
+	h.Plan.Replicates = replicates
 	return h, err
-}
-
-// ownDigest returns the SHA-256 of this program, in hexadecimal.
-func ownDigest() (string, error) {
-	own, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.Open(own)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // planOf describes what is measured, down to the weights.
 func planOf(w *workloadsOf) (sweep.Plan, error) {
 	p := sweep.Plan{Cells: w.cells, Iterations: w.options.Iterations, BoundNS: w.options.Bound.Nanoseconds(), Seed: w.seed,
-		Threads: w.options.Threads, Weights: map[string]string{}, ConfigSHA256: map[string]string{}, Options: w.options.Extra}
+		Threads: w.options.Threads, Weights: map[string]string{}, ConfigSHA256: map[string]string{}, Options: w.options.Extra, Decode: decodeText(w.models.Decode)}
 	for _, cell := range w.cells {
 		m, err := w.models.Open(cell.Profile)
 		if err != nil {

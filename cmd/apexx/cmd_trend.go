@@ -10,6 +10,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/perf/trend"
 	"github.com/apex-x/apexx/perf/trend/store"
 	"github.com/apex-x/apexx/reports"
@@ -79,7 +80,7 @@ func trendAdd(c *cli.Context) error {
 		if what == store.Known {
 			of += ": nothing to do"
 		}
-		fmt.Fprintf(c.App.Writer, "%s %s\n", what, of)
+		fmt.Fprintf(c.App.Writer, "%s %s\n", what, printable.Line(of))
 	}
 	return nil
 }
@@ -121,7 +122,7 @@ func trendShow(c *cli.Context) error {
 		code = report.RatchetExitCode()
 	}
 	if c.Bool("json") {
-		err = printJSON(c.App.Writer, report)
+		err = reports.IndentedJSON(c.App.Writer, report)
 	} else {
 		err = reports.TrendTable(c.App.Writer, report, tableOptions(c.App.Writer))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/reports"
 )
 
 // version is set by the build (-ldflags "-X main.version=…"); a module build knows its own.
@@ -55,7 +56,7 @@ func versionCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			v := readVersion()
 			if c.Bool("json") {
-				return printJSON(c.App.Writer, v)
+				return reports.IndentedJSON(c.App.Writer, v)
 			}
 			commit := v.Commit
 			if commit == "" {

@@ -49,6 +49,14 @@ func decodeOf(c *cli.Context) (model.Decode, error) {
 	return d, exit.With(exit.Usage, d.Validate())
 }
 
+// decodeText writes what decodeFlags say by flag, for records.
+func decodeText(d model.Decode) map[string]string {
+	return map[string]string{
+		"score-threshold": fmt.Sprint(d.ScoreThreshold), "pre-nms-topk": fmt.Sprint(d.PreNMSTopK),
+		"iou-threshold": fmt.Sprint(d.IoUThreshold), "max-detections": fmt.Sprint(d.MaxDetections),
+	}
+}
+
 // backendFlags are the options of a session.
 func backendFlags() []cli.Flag {
 	return []cli.Flag{

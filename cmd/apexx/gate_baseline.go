@@ -12,12 +12,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/baseline"
-	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
@@ -113,7 +111,7 @@ func measureForBaseline(c *cli.Context, w *workloadsOf, dir string) (r *sweep.Re
 	monitor, samplers := w.monitored()
 	defer monitor.Close()
 	w.options.Samplers = samplers
-	if err := sweep.Run(c.Context, store, ownSide(c, w), measure.NewOracle(reference.New()), w.options, sweepProgress(c)); err != nil {
+	if err := sweep.Run(c.Context, store, ownSide(c, w), w.options, sweepProgress(c)); err != nil {
 		return nil, err
 	}
 	r = store.Result()

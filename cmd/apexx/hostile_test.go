@@ -6,10 +6,12 @@ import (
 	"errors"
 	"hash/crc32"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"image/png"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -47,6 +49,16 @@ var hostile = map[string]func() ([]byte, error){
 		binary.BigEndian.PutUint32(data[29:], crc32.ChecksumIEEE(data[12:29]))
 		return data, err
 	},
+	// A kilobyte that fitting into whole tiles would make 1.5 GB, and the model some more.
+	"png-wide": func() ([]byte, error) {
+		var b bytes.Buffer
+		err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 1000000, 1)))
+		return b.Bytes(), err
+	},
+	// A palette of one colour, with and without opacity.
+	"png-opaque": func() ([]byte, error) { return palettePNG(255) },
+	"png-clear":  func() ([]byte, error) { return palettePNG(0) },
+	"bom":        func() ([]byte, error) { return []byte("\ufeffmodel:\n  profile: small\n"), nil },
 	// A good picture whose orientation tag is garbage: it is read as upright.
 	"jpeg-exif": func() ([]byte, error) {
 		var b bytes.Buffer
@@ -55,6 +67,21 @@ var hostile = map[string]func() ([]byte, error){
 		segment := append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(len(exif) + 2)}, exif...)
 		return append(segment, b.Bytes()[2:]...), err
 	},
+}
+
+func palettePNG(alpha uint8) ([]byte, error) {
+	var b bytes.Buffer
+	err := png.Encode(&b, image.NewPaletted(image.Rect(0, 0, 128, 128), color.Palette{color.NRGBA{200, 30, 30, alpha}}))
+	return b.Bytes(), err
+}
+
+// writeNames makes two cases whose names are commands or no text in a folder, and files that are no cases.
+func writeNames(ts *testscript.TestScript, _ bool, args []string) {
+	picture, err := encodedPNG()
+	ts.Check(err)
+	for _, name := range []string{"a\n::error file=x::pwned.png", "b\xff.png", "._a.png", "notes.txt"} {
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), name), picture, 0o644))
+	}
 }
 
 func encodedPNG() ([]byte, error) {
@@ -78,8 +105,18 @@ func writeDamaged(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o644))
 }
 
-// interrupt starts a program and interrupts it after a moment, as Ctrl-C does; the program must end soon, with code 130.
+// interrupt starts a program, with a pipe as standard input, and interrupts it after a moment, as Ctrl-C does; the program must end
+// soon, with code 130.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	signalled(ts, args, "apexx: interrupted\n", syscall.SIGINT)
+}
+
+// interruptTwice does so when the program waits for something that does not come: the first signal does not end it, the second does.
+func interruptTwice(ts *testscript.TestScript, _ bool, args []string) {
+	signalled(ts, args, "apexx: ended at once by a second signal\n", syscall.SIGINT, syscall.SIGTERM)
+}
+
+func signalled(ts *testscript.TestScript, args []string, want string, signals ...syscall.Signal) {
 	path, err := exec.LookPath(args[0])
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
@@ -87,15 +124,19 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Env = append(os.Environ(), "APEXX_ORT_LIB="+ts.Getenv("APEXX_ORT_LIB"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	_, err = cmd.StdinPipe()
+	ts.Check(err)
 	ts.Check(cmd.Start())
-	time.Sleep(700 * time.Millisecond)
-	ts.Check(cmd.Process.Signal(syscall.SIGINT))
-	sent := time.Now()
 	killer := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	defer killer.Stop()
+	for _, s := range signals {
+		time.Sleep(700 * time.Millisecond)
+		ts.Check(cmd.Process.Signal(s))
+	}
+	sent := time.Now()
 	err = cmd.Wait()
-	killer.Stop()
 	var ended *exec.ExitError
-	if !errors.As(err, &ended) || ended.ExitCode() != 130 || stderr.String() != "apexx: interrupted\n" {
+	if !errors.As(err, &ended) || ended.ExitCode() != 130 || stderr.String() != want {
 		ts.Fatalf("ended with %v, want exit code 130; it said: %s", err, &stderr)
 	}
 	ts.Logf("ended %v after the signal: %s", time.Since(sent).Round(time.Millisecond), &stderr)

@@ -18,14 +18,37 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	ctx, cancel := context.WithCancel(context.Background())
+	go obeySignals(cancel)
+	os.Exit(run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// echo is how long one wish to end may go on arriving: timeout(1) signals the program and then its process group.
+const echo = 200 * time.Millisecond
+
+// obeySignals lets the first signal end the command in order, and the second one end the program at once, whatever it waits for.
+func obeySignals(cancel context.CancelFunc) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	first := time.Now()
+	cancel()
+	input.Interrupt()
+	for range signals {
+		if time.Since(first) > echo {
+			fmt.Fprintln(os.Stderr, "apexx: ended at once by a second signal")
+			os.Exit(exit.Interrupted)
+		}
+	}
 }

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"image/png"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,17 +42,17 @@ func tableOptions(w io.Writer) reports.TableOptions {
 
 // matrixReport runs the matrix, prints its table and writes its reports. The exit code is the matrix's own.
 func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) error {
-	gallery := newGallery(cases, c.String("report") != "")
+	pictures := gallery(cases, c.String("report") != "")
 	show := progress(c, len(spec.Cases)*len(spec.Columns))
 	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *evidence.Run) {
-		gallery.add(pc, col, e)
+		pictures.Add(pc.Name, col.String(), e)
 		show(pc, col, e)
 	}
 	m, err := parity.Run(c.Context, spec)
 	if err != nil {
 		return err
 	}
-	images, err := gallery.images()
+	images, err := pictures.Images()
 	if err != nil {
 		return err
 	}
@@ -91,9 +87,19 @@ func writeMatrix(c *cli.Context, doc *reports.Document) error {
 	err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer))
 	for _, f := range files {
 		if err == nil && filepath.Ext(f) == ".html" {
-			_, err = fmt.Fprintf(c.App.Writer, "report: %s\n", f)
+			err = announce(c.App.Writer, f)
 		}
 	}
+	return err
+}
+
+// announce tells where a page is and how much there is to open.
+func announce(w io.Writer, page string) error {
+	info, err := os.Stat(page)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "report: %s (%.1f MB)\n", page, float64(info.Size())/1e6)
 	return err
 }
 
@@ -111,72 +117,14 @@ func whereFacts(c *cli.Context) []backends.Fact {
 	return facts
 }
 
-// diffGain amplifies the difference of two overlays, so that one step of 255 is seen.
-const diffGain = 16
-
-// gallery collects the overlays of every execution while a matrix runs.
-type gallery struct {
-	on    bool
-	order []string
-	cases map[string]*source.Case
-	drawn map[string][]labelled
-}
-
-type labelled struct {
-	label string
-	img   image.Image
-}
-
-func newGallery(cases []source.Case, on bool) *gallery {
-	g := &gallery{on: on, cases: map[string]*source.Case{}, drawn: map[string][]labelled{}}
+// gallery prepares the pictures of a page, nil without one.
+func gallery(cases []source.Case, on bool) *reports.Gallery {
+	if !on {
+		return nil
+	}
+	g := reports.NewGallery()
 	for i := range cases {
-		g.order = append(g.order, cases[i].Name)
-		g.cases[cases[i].Name] = &cases[i]
+		g.Expect(cases[i].Name, cases[i].Model, cases[i].Input)
 	}
 	return g
-}
-
-// add draws the first sample of an execution that finished.
-func (g *gallery) add(pc *parity.Case, col parity.Column, e *evidence.Run) {
-	if !g.on || e.State != evidence.Measured {
-		return
-	}
-	c := g.cases[pc.Name]
-	subject := execute.SubjectOf(c.Model, c.Input)
-	described, err := reports.Describe(subject, e.Outputs)
-	if err != nil || len(described) == 0 {
-		return // the comparison reports outputs that are missing
-	}
-	img := reports.Overlay(subject.SceneOf(described[0], c.Image, 0))
-	g.drawn[pc.Name] = append(g.drawn[pc.Name], labelled{col.String(), img})
-}
-
-// images encodes the overlays of each case, and then the difference of each but the first from the first. Overlays are
-// for people and so JPEG; a difference has few colours, and PNG keeps every one.
-func (g *gallery) images() ([]reports.CaseImages, error) {
-	var all []reports.CaseImages
-	for _, name := range g.order {
-		list := g.drawn[name]
-		if len(list) == 0 {
-			continue
-		}
-		entry := reports.CaseImages{Case: name}
-		for _, l := range list {
-			var buf bytes.Buffer
-			if err := jpeg.Encode(&buf, l.img, &jpeg.Options{Quality: 90}); err != nil {
-				return nil, err
-			}
-			entry.Images = append(entry.Images, reports.LabelledImage{Label: l.label, Type: "jpeg", Data: buf.Bytes()})
-		}
-		for _, l := range list[1:] {
-			var buf bytes.Buffer
-			if err := png.Encode(&buf, reports.DiffImage(list[0].img, l.img, diffGain)); err != nil {
-				return nil, err
-			}
-			label := fmt.Sprintf("%s − %s, ×%d", l.label, list[0].label, diffGain)
-			entry.Images = append(entry.Images, reports.LabelledImage{Label: label, Type: "png", Data: buf.Bytes()})
-		}
-		all = append(all, entry)
-	}
-	return all, nil
 }

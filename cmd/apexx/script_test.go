@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 //	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
 //	photo FILE WxH           write a small picture
 //	damaged FILE KIND        write a hostile file: see hostile
+//	names DIR                write cases of hostile names, and files that are no cases
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
 //	lines FILE N             the file has N lines
 //	busy DIR COMMAND ARG…    a command of this list, while another process writes to the folder
@@ -49,6 +50,7 @@ func TestMain(m *testing.M) {
 //	fill FILE N              a file that leaves N bytes of its file system
 //	glob FILE PATTERN        copy the one file that matches
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
+//	interrupt2 apexx ARG…    the same, twice: the first signal must not end it, the second must
 //	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
@@ -96,7 +98,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
-			"damaged": writeDamaged, "interrupt": interrupt, "sweep": syntheticSweep, "daily": writeDaily,
+			"damaged": writeDamaged, "names": writeNames, "interrupt": interrupt, "interrupt2": interruptTwice, "sweep": syntheticSweep, "daily": writeDaily,
 			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk,
 		},
 	})

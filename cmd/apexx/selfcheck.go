@@ -20,6 +20,7 @@ import (
 	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
+	"github.com/apex-x/apexx/reports"
 	"github.com/apex-x/apexx/reports/plots"
 )
 
@@ -126,7 +127,11 @@ func readTrials(lines [][]byte, want gate.SelfcheckHeader) ([]gate.Trial, error)
 	var trials []gate.Trial
 	for i, line := range lines[1:] {
 		var t gate.Trial
-		if err := json.Unmarshal(line, &t); err != nil {
+		err := json.Unmarshal(line, &t)
+		if err == nil {
+			err = t.Check(i, want.Cells)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("line %d of %s is damaged: %w", i+2, trialFile, err)
 		}
 		trials = append(trials, t)
@@ -169,7 +174,7 @@ func writeSelfcheck(c *cli.Context, dir string, s *gate.Selfcheck) error {
 	}
 	err := errors.Join(
 		writePower(dir, s),
-		atomicfile.WriteFile(filepath.Join(dir, "selfcheck.json"), 0o644, func(w io.Writer) error { return printJSON(w, s) }),
+		atomicfile.WriteFile(filepath.Join(dir, "selfcheck.json"), 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, s) }),
 		atomicfile.WriteBytes(filepath.Join(dir, "selfcheck.md"), 0o644, text.Bytes()),
 	)
 	if err != nil {

@@ -100,5 +100,9 @@ func same(a, b string) bool {
 // side makes the build a side of a gate.
 func (b build) side(arm perf.Arm, w *workloadsOf, deadline time.Duration) measure.Side {
 	return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(b.models(w), reference.New()),
-		Spec: func(backend string) worker.Spec { return b.spec(backend, deadline) }}
+		Spec: func(backend string) worker.Spec {
+			s := b.spec(backend, deadline)
+			s.MemoryLimit = execute.MemoryLimit(backend, w.options.Extra[backend])
+			return s
+		}}
 }

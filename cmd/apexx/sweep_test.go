@@ -11,7 +11,7 @@ import (
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
 
-// syntheticSweep writes the result of a small sweep: sweep FILE [slow|gpu|threads|absent|dirty|negative].
+// syntheticSweep writes the result of a small sweep: sweep FILE [slow|gpu|threads|absent|dirty|negative|micros].
 func syntheticSweep(ts *testscript.TestScript, _ bool, args []string) {
 	kind := ""
 	if len(args) > 1 {
@@ -33,6 +33,13 @@ func syntheticSweep(ts *testscript.TestScript, _ bool, args []string) {
 	r.Environment.Dirty = kind == "dirty"
 	if kind == "threads" {
 		r.Plan.Threads = 1
+	}
+	if kind == "micros" {
+		for _, c := range r.Cells {
+			for _, ms := range []*float64{&c.Summary.P50, &c.Summary.P90, &c.Summary.P95} {
+				*ms *= 1000
+			}
+		}
 	}
 	if kind == "negative" {
 		r.Measurements[0].Samples[0] = -1

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -76,14 +77,10 @@ func TestBackendsAgree(t *testing.T) {
 			run := func(b backends.Backend, p backends.Precision) tensor.List {
 				t.Helper()
 				r, err := Once(ctx, b, m, in, decode, backends.Options{Precision: p, Taps: []string{"all"}})
-				if err != nil {
+				if err = errors.Join(err, r.Err); err != nil {
 					t.Fatalf("%s %s: %v", b.Name(), p, err)
 				}
-				out := r.Outputs.Clone()
-				if err := r.Close(); err != nil {
-					t.Error(err)
-				}
-				return out
+				return r.Outputs
 			}
 			oracle := run(reference.New(), backends.FP64)
 			single := run(reference.New(), backends.FP32)

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -30,10 +31,9 @@ func TestGoldenCases(t *testing.T) {
 					t.Skipf("%s is unavailable: %s: %s", b.backend.Name(), a.Reason, a.Detail)
 				}
 				res, err := Once(ctx, b.backend, c.model, c.input, c.decode, backends.Options{Precision: b.precision, Taps: []string{"all"}})
-				if err != nil {
+				if err = errors.Join(err, res.Err); err != nil {
 					t.Fatal(err)
 				}
-				defer res.Close()
 				c.check(t, res.Outputs)
 			})
 		}

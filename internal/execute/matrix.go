@@ -2,7 +2,6 @@ package execute
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -52,18 +51,18 @@ func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string,
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			e = evidence.Run{Outcome: evidence.Panicked(fmt.Sprint(p))}
+			e = evidence.Failed(ctx, &evidence.Panic{Value: p})
 		}
 		e.Wall = time.Since(start)
 	}()
 	of := r.Cases[c.Name]
 	b, err := r.Open(name)
 	if err != nil {
-		return evidence.Run{Outcome: evidence.Of(ctx, err)}
+		return evidence.Failed(ctx, err)
 	}
 	g, err := of.Model.Graph(of.Options(of.Decode))
 	if err != nil {
-		return evidence.Run{Outcome: evidence.Of(ctx, err)}
+		return evidence.Failed(ctx, err)
 	}
 	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name], Taps: parity.DecisionTaps(g)}
 	if r.Taps {

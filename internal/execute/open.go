@@ -22,23 +22,20 @@ func InProcess() *backends.Registry { return backends.NewRegistry(reference.New(
 
 // Options of Open.
 type Options struct {
-	Isolate     bool          // use a worker even for a backend that this program holds
-	Deadline    time.Duration // bound on each request to a worker; 0 means none
-	MemoryLimit int64         // bytes of address space of a worker beyond its start; 0 means no limit
+	Isolate  bool              // use a worker even for a backend that this program holds
+	Deadline time.Duration     // bound on each request to a worker; 0 means none
+	Extra    map[string]string // options of the sessions to come, on which the limit of a worker's memory depends
 }
 
 // Open returns the backend of a known name. Backends with vendor libraries are executables of their own, found by
 // worker.Find; where one is missing, its Probe says so.
 func Open(name string, o Options) (backends.Backend, error) {
-	own, err := InProcess().Get(name)
-	spec := worker.Spec{Name: name, Deadline: o.Deadline, MemoryLimit: o.MemoryLimit}
-	switch {
-	case err != nil:
-		return worker.New(spec), nil
-	case !o.Isolate:
+	if own, err := InProcess().Get(name); err == nil && !o.Isolate {
 		return own, nil
 	}
-	return worker.New(OwnWorker(spec)), nil
+	spec := WorkerSpec(name, o.Deadline)
+	spec.MemoryLimit = MemoryLimit(name, o.Extra)
+	return worker.New(spec), nil
 }
 
 // OwnWorker completes a spec for a worker of a backend that this program holds: this program itself, started as a worker.
@@ -51,7 +48,7 @@ func OwnWorker(spec worker.Spec) worker.Spec {
 	return spec
 }
 
-// WorkerSpec tells how to start a worker of any known backend.
+// WorkerSpec tells how to start a worker of any known backend. It has no limit of memory: MemoryLimit gives that.
 func WorkerSpec(name string, deadline time.Duration) worker.Spec {
 	spec := worker.Spec{Name: name, Deadline: deadline}
 	if _, err := InProcess().Get(name); err != nil {

@@ -1,7 +1,6 @@
 package execute
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -12,7 +11,9 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/perf/measure"
@@ -80,7 +81,7 @@ func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Compl
 	c.Inputs = tensor.List{{Name: "image", Tensor: image}}
 	cfg := m.Config
 	c.Setting = settingOf(m, s.Decode, shape.Height, shape.Width)
-	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: splitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
+	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: config.SplitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
 		B3: cfg.Routing.BudgetB3, Dense: cfg.Model.ForceDenseRouting}
 	return c, nil
 }
@@ -88,7 +89,7 @@ func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Compl
 // image letterboxes pictures into a batch [B,3,H,W].
 func (s *Models) image(shape measure.Shape) (*tensor.Tensor, error) {
 	for i := len(s.pictures); i < min(shape.Batch, len(s.Pictures)); i++ {
-		p, err := picture.Decode(bytes.NewReader(s.Pictures[i]))
+		p, err := picture.Decode(s.Pictures[i])
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +137,7 @@ func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.
 		}
 		return nil, fmt.Errorf("%s export: %w: %s", e.Binary, err, firstLine(said))
 	}
-	encoded, err := os.ReadFile(filepath.Join(dir, "model.onnx"))
+	encoded, err := input.Read(filepath.Join(dir, "model.onnx"), input.Model)
 	if err != nil {
 		return nil, fmt.Errorf("%s export: %w", e.Binary, err)
 	}

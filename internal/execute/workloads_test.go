@@ -23,8 +23,19 @@ import (
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// TestMain lets the test binary be the program of OwnWorker.
+// misbehave serves a worker that misbehaves as the environment says, where it says so.
+var misbehave func() (served bool, err error)
+
+// TestMain lets the test binary be the program of OwnWorker, and a worker that misbehaves.
 func TestMain(m *testing.M) {
+	if misbehave != nil {
+		if served, err := misbehave(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(6)
+		} else if served {
+			return
+		}
+	}
 	if len(os.Args) == 4 && os.Args[1] == WorkerCommand {
 		if err := Serve(context.Background(), os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -135,6 +146,36 @@ func TestWorkloadsOfOtherBackends(t *testing.T) {
 	}
 }
 
+// TestFeedFrom feeds the operators of one build with what reaches them in another: what the head computes before an operator does not
+// decide what the operator is measured on. Where that does not fit, it is its own.
+func TestFeedFrom(t *testing.T) {
+	ctx := context.Background()
+	of := func(w *measure.Workloads) tensor.List {
+		work, err := w.Of(ctx, nanoCell(256, 256, 1, perf.TilePack))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return work.Inputs
+	}
+	sameList := func(a, b tensor.List) bool {
+		return slices.EqualFunc(a, b, func(x, y tensor.Named) bool { return x.Name == y.Name && same(x.Tensor, y.Tensor) })
+	}
+	other, fewer := nanoModels(), nanoModels("routing.budget_b1=1.6")
+	other.Request.Weights = HashedDefault
+	base := of(measure.NewWorkloads(nanoModels(), reference.New()))
+	for name, c := range map[string]struct {
+		models *Models
+		fits   bool
+	}{"other weights": {other, true}, "fewer tiles": {fewer, false}} {
+		own, fed := measure.NewWorkloads(c.models, reference.New()), measure.NewWorkloads(c.models, reference.New())
+		fed.FeedFrom(measure.NewWorkloads(nanoModels(), reference.New()))
+		got := of(fed)
+		if sameList(of(own), base) || sameList(got, base) != c.fits || sameList(got, of(own)) == c.fits {
+			t.Errorf("%s: fed with the base's (%t), want %t", name, sameList(got, base), c.fits)
+		}
+	}
+}
+
 // TestScopesThatAModelLacks names the scope, where a configuration has no such node.
 func TestScopesThatAModelLacks(t *testing.T) {
 	for set, scope := range map[string]perf.Scope{"routing.budget_b1=0": perf.TilePack, "model.force_dense_routing=true": perf.GreedySelect, "model.disable_ssm=true": perf.SSMScan} {
@@ -169,7 +210,7 @@ func testify(t *testing.T, models measure.Models, backend, inject string, cells 
 		return s
 	}}
 	var got []measure.Testimony
-	err := measure.Witness(context.Background(), side, measure.NewOracle(reference.New()), backend, cells, measure.Options{}, func(m measure.Testimony) error {
+	err := measure.Witness(context.Background(), side, backend, cells, measure.Options{}, func(m measure.Testimony) error {
 		got = append(got, m)
 		return nil
 	})

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // Journal is an open log.
@@ -43,7 +44,7 @@ func Open(dir, name string) (_ *Journal, lines [][]byte, err error) {
 			j.Close()
 		}
 	}()
-	text, err := os.ReadFile(j.path)
+	text, err := input.Read(j.path, input.Journal)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}

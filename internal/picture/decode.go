@@ -9,17 +9,17 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/jpeg" // registers the decoder
+	"image/color"
+	"image/jpeg"
 	"image/png"
 	"io"
-	"os"
+
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
-// Limits on what is decoded: a header can promise any number of pixels.
-const (
-	MaxBytes  = 256 << 20 // of a file
-	MaxPixels = 64 << 20  // of a picture
-)
+// MaxPixels bounds what is decoded, and what a picture becomes with its border: a short file can promise any number of pixels.
+const MaxPixels = 64 << 20
 
 // Picture is an upright 8-bit RGB picture: three bytes a pixel, row-major.
 type Picture struct {
@@ -33,38 +33,51 @@ func (p *Picture) At(x, y int) (r, g, b byte) {
 	return p.Pix[i], p.Pix[i+1], p.Pix[i+2]
 }
 
-// Load reads a PNG or JPEG file.
+// Load reads a PNG or JPEG file. Errors name it.
 func Load(path string) (*Picture, error) {
-	f, err := os.Open(path)
+	data, err := input.Read(path, input.Picture)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	p, err := Decode(f)
+	p, err := Decode(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", printable.Line(path), err)
 	}
 	return p, nil
 }
 
+// format is a kind of file that is read. Others are not, even where some library registers its decoder with package image.
+type format struct {
+	name, magic string
+	config      func(io.Reader) (image.Config, error)
+	decode      func(io.Reader) (image.Image, error)
+}
+
+var formats = []format{
+	{"PNG", "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode},
+	{"JPEG", "\xff\xd8", jpeg.DecodeConfig, jpeg.Decode},
+}
+
 // Decode reads a PNG or JPEG of any colour type as 8-bit RGB and applies its orientation tag. Transparency is dropped: the
 // colour under it counts. Errors say what is wrong with the file: not an image, truncated, too large, or without pixels.
-func Decode(r io.Reader) (*Picture, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
-	if err != nil {
-		return nil, err
+func Decode(data []byte) (*Picture, error) {
+	for _, f := range formats {
+		if bytes.HasPrefix(data, []byte(f.magic)) {
+			return f.read(data)
+		}
 	}
-	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("the file is larger than %d MiB", MaxBytes>>20)
-	}
-	cfg, format, err := image.DecodeConfig(bytes.NewReader(data))
+	return nil, errors.New("not a PNG or JPEG image")
+}
+
+func (f format) read(data []byte) (*Picture, error) {
+	cfg, err := f.config(bytes.NewReader(data))
 	if err != nil {
 		return nil, explain(err)
 	}
 	if cfg.Width < 1 || cfg.Height < 1 || cfg.Width > MaxPixels/cfg.Height {
-		return nil, fmt.Errorf("%s of %d×%d pixels: want at least one and at most %d million", format, cfg.Width, cfg.Height, MaxPixels>>20)
+		return nil, fmt.Errorf("a %s of %d×%d pixels: want at least one and at most %d million", f.name, cfg.Width, cfg.Height, MaxPixels>>20)
 	}
-	img, _, err := image.Decode(bytes.NewReader(data))
+	img, err := f.decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -72,10 +85,7 @@ func Decode(r io.Reader) (*Picture, error) {
 }
 
 func explain(err error) error {
-	switch {
-	case errors.Is(err, image.ErrFormat):
-		return errors.New("not a PNG or JPEG image")
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, png.FormatError("not enough pixel data")):
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, png.FormatError("not enough pixel data")) {
 		return errors.New("the image is truncated")
 	}
 	return fmt.Errorf("the image cannot be decoded: %w", err)
@@ -85,32 +95,51 @@ func explain(err error) error {
 func FromImage(img image.Image) *Picture {
 	b := img.Bounds()
 	p := &Picture{Width: b.Dx(), Height: b.Dy(), Pix: make([]byte, 3*b.Dx()*b.Dy())}
+	at := pixels(img)
 	i := 0
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
-			r, g, bl := opaque(img, x, y)
-			p.Pix[i], p.Pix[i+1], p.Pix[i+2] = r, g, bl
+			copy(p.Pix[i:], at(x, y))
 			i += 3
 		}
 	}
 	return p
 }
 
-// opaque returns a pixel's colour as if it were opaque, with the fast paths of the usual decoders' results.
-func opaque(img image.Image, x, y int) (r, g, b byte) {
+// pixels returns a function for the three bytes of a pixel's colour, valid until the next call. The usual results of the decoders have
+// theirs at hand.
+func pixels(img image.Image) func(x, y int) []byte {
+	var rgb [3]byte
 	switch m := img.(type) {
 	case *image.NRGBA:
-		i := m.PixOffset(x, y)
-		return m.Pix[i], m.Pix[i+1], m.Pix[i+2]
-	case *image.NRGBA64:
-		i := m.PixOffset(x, y)
-		return m.Pix[i], m.Pix[i+2], m.Pix[i+4]
+		return func(x, y int) []byte { return m.Pix[m.PixOffset(x, y):][:3] }
+	case *image.Paletted:
+		palette := make([][3]byte, len(m.Palette))
+		for i, c := range m.Palette {
+			palette[i] = opaque(c)
+		}
+		return func(x, y int) []byte { return palette[m.ColorIndexAt(x, y)][:] }
 	}
-	cr, cg, cb, a := img.At(x, y).RGBA()
+	return func(x, y int) []byte {
+		rgb = opaque(img.At(x, y))
+		return rgb[:]
+	}
+}
+
+// opaque returns a colour without its transparency. What is not premultiplied keeps its colour under any transparency, whole
+// transparency included; of the rest that is the best that its bits still tell.
+func opaque(c color.Color) [3]byte {
+	switch c := c.(type) {
+	case color.NRGBA:
+		return [3]byte{c.R, c.G, c.B}
+	case color.NRGBA64:
+		return [3]byte{byte(c.R >> 8), byte(c.G >> 8), byte(c.B >> 8)}
+	}
+	r, g, b, a := c.RGBA()
 	if a != 0 && a != 0xffff {
-		cr, cg, cb = min(cr*0xffff/a, 0xffff), min(cg*0xffff/a, 0xffff), min(cb*0xffff/a, 0xffff)
+		r, g, b = min(r*0xffff/a, 0xffff), min(g*0xffff/a, 0xffff), min(b*0xffff/a, 0xffff)
 	}
-	return byte(cr >> 8), byte(cg >> 8), byte(cb >> 8)
+	return [3]byte{byte(r >> 8), byte(g >> 8), byte(b >> 8)}
 }
 
 // Image returns the picture as a standard image that shares nothing with it.

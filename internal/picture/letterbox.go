@@ -24,10 +24,14 @@ func NearestShape(width, height, side int) (w, h int) {
 	return near(width), near(height)
 }
 
-// NewFit centres a picture in an input of the given size, as large as its aspect allows.
+// NewFit centres a picture in an input of the given size, at most MaxPixels, as large as its aspect allows.
 func NewFit(pictureWidth, pictureHeight, width, height int) (Fit, error) {
 	if pictureWidth < 1 || pictureHeight < 1 || width < 1 || height < 1 {
 		return Fit{}, fmt.Errorf("cannot fit a picture of %d×%d into %d×%d", pictureWidth, pictureHeight, width, height)
+	}
+	if width > MaxPixels/height {
+		return Fit{}, fmt.Errorf("the picture of %d×%d pixels becomes an input of %d×%d with its border: want at most %d million pixels",
+			pictureWidth, pictureHeight, width, height, MaxPixels>>20)
 	}
 	scale := math.Min(float64(width)/float64(pictureWidth), float64(height)/float64(pictureHeight))
 	inner := func(n, limit int) int { return min(max(int(math.Round(float64(n)*scale)), 1), limit) }

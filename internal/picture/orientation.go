@@ -17,15 +17,22 @@ func orientation(data []byte) int {
 	return 1
 }
 
+// exifMark precedes the TIFF block in a JPEG. In a PNG it does not belong, and some writers put it there.
+const exifMark = "Exif\x00\x00"
+
 // jpegExif returns the TIFF block of the first Exif APP1 segment before the scan.
 func jpegExif(data []byte) []byte {
 	for i := 2; i+4 <= len(data) && data[i] == 0xff; {
+		if data[i+1] == 0xff { // any number of fill bytes may precede a marker (ITU T.81, B.1.1.2)
+			i++
+			continue
+		}
 		marker, size := data[i+1], int(binary.BigEndian.Uint16(data[i+2:]))
 		if marker == 0xda || size < 2 || i+2+size > len(data) {
 			return nil
 		}
 		segment := data[i+4 : i+2+size]
-		if exif, ok := bytes.CutPrefix(segment, []byte("Exif\x00\x00")); ok && marker == 0xe1 {
+		if exif, ok := bytes.CutPrefix(segment, []byte(exifMark)); ok && marker == 0xe1 {
 			return exif
 		}
 		i += 2 + size
@@ -41,14 +48,15 @@ func pngExif(data []byte) []byte {
 			return nil
 		}
 		if string(data[i+4:i+8]) == "eXIf" {
-			return data[i+8 : i+8+size]
+			return bytes.TrimPrefix(data[i+8:i+8+size], []byte(exifMark))
 		}
 		i += 12 + size
 	}
 	return nil
 }
 
-// tiffOrientation finds tag 0x0112 (SHORT) in the first directory of a TIFF block (TIFF 6.0, sections 2 and 8).
+// tiffOrientation finds tag 0x0112 in the first directory of a TIFF block (TIFF 6.0, sections 2 and 8), a SHORT there; some
+// writers make it a LONG.
 func tiffOrientation(tiff []byte) int {
 	if len(tiff) < 8 {
 		return 1
@@ -70,15 +78,28 @@ func tiffOrientation(tiff []byte) int {
 		if len(entries) < 12 {
 			return 1
 		}
-		if tag, kind := order.Uint16(entries), order.Uint16(entries[2:]); tag == 0x0112 && kind == 3 {
-			if v := int(order.Uint16(entries[8:])); v >= 1 && v <= 8 {
-				return v
-			}
-			return 1
+		if order.Uint16(entries) == 0x0112 {
+			return validOrientation(order, entries)
 		}
 		entries = entries[12:]
 	}
 	return 1
+}
+
+// validOrientation reads the value of the orientation's directory entry.
+func validOrientation(order binary.ByteOrder, entry []byte) int {
+	const short, long = 3, 4
+	v := uint32(1)
+	switch order.Uint16(entry[2:]) {
+	case short:
+		v = uint32(order.Uint16(entry[8:]))
+	case long:
+		v = order.Uint32(entry[8:])
+	}
+	if v < 1 || v > 8 {
+		return 1
+	}
+	return int(v)
 }
 
 // Oriented returns the picture as an Exif orientation of 1 to 8 asks for it: 2 to 4 mirror and turn by 180°, 5 to 8 also

@@ -3,8 +3,10 @@ package picture
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"math"
@@ -42,8 +44,18 @@ func TestOriented(t *testing.T) {
 	}
 }
 
-// exifBlock is a TIFF block with one directory entry: the orientation.
+// exifBlock is a TIFF block with one directory entry: the orientation, as a SHORT.
 func exifBlock(order binary.AppendByteOrder, tag uint16) []byte {
+	return append(exifEntry(order, 3), order.AppendUint32(order.AppendUint16(nil, tag), 0)[:8]...)
+}
+
+// exifLong is exifBlock with a LONG, as some writers make it.
+func exifLong(order binary.AppendByteOrder, tag uint32) []byte {
+	return append(exifEntry(order, 4), order.AppendUint32(order.AppendUint32(nil, tag), 0)...)
+}
+
+// exifEntry is a TIFF block up to the value of its one directory entry.
+func exifEntry(order binary.AppendByteOrder, kind uint16) []byte {
 	b := []byte("II*\x00")
 	if order == binary.BigEndian {
 		b = []byte("MM\x00*")
@@ -51,40 +63,87 @@ func exifBlock(order binary.AppendByteOrder, tag uint16) []byte {
 	b = order.AppendUint32(b, 8)
 	b = order.AppendUint16(b, 1)
 	b = order.AppendUint16(b, 0x0112)
-	b = order.AppendUint16(b, 3)
-	b = order.AppendUint32(b, 1)
-	b = order.AppendUint16(b, tag)
-	return append(b, 0, 0, 0, 0, 0, 0)
+	b = order.AppendUint16(b, kind)
+	return order.AppendUint32(b, 1)
 }
 
-func jpegWith(t testing.TB, tag uint16, order binary.AppendByteOrder) []byte {
-	var plain bytes.Buffer
+// halfWhite is 16×8 pixels, white on the left.
+func halfWhite() image.Image {
 	img := image.NewRGBA(image.Rect(0, 0, 16, 8))
 	for x := range 8 {
 		for y := range 8 {
 			img.Set(x, y, color.White)
 		}
 	}
-	if err := jpeg.Encode(&plain, img, nil); err != nil {
+	return img
+}
+
+// jpegWith is halfWhite with an Exif segment that holds a TIFF block, after as many fill bytes as are said.
+func jpegWith(t testing.TB, fill int, tiff []byte) []byte {
+	t.Helper()
+	var plain bytes.Buffer
+	if err := jpeg.Encode(&plain, halfWhite(), nil); err != nil {
 		t.Fatal(err)
 	}
-	exif := append([]byte("Exif\x00\x00"), exifBlock(order, tag)...)
-	out := []byte{0xff, 0xd8, 0xff, 0xe1}
-	out = binary.BigEndian.AppendUint16(out, uint16(len(exif)+2))
+	exif := append([]byte("Exif\x00\x00"), tiff...)
+	out := append([]byte{0xff, 0xd8}, bytes.Repeat([]byte{0xff}, fill+1)...)
+	out = binary.BigEndian.AppendUint16(append(out, 0xe1), uint16(len(exif)+2))
 	return slices.Concat(out, exif, plain.Bytes()[2:])
 }
 
+// pngWith is halfWhite with an eXIf chunk.
+func pngWith(t testing.TB, exif []byte) []byte {
+	t.Helper()
+	var plain bytes.Buffer
+	if err := png.Encode(&plain, halfWhite()); err != nil {
+		t.Fatal(err)
+	}
+	const header = 8 + 25 // signature and IHDR
+	data := plain.Bytes()
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(exif)))
+	chunk = append(append(chunk, "eXIf"...), exif...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	return slices.Concat(data[:header], chunk, data[header:])
+}
+
 func TestDecodeHonoursTheOrientation(t *testing.T) {
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
-		p, err := Decode(bytes.NewReader(jpegWith(t, 6, order)))
+	little, big := binary.LittleEndian, binary.BigEndian
+	for name, data := range map[string][]byte{
+		"JPEG, little-endian":    jpegWith(t, 0, exifBlock(little, 6)),
+		"JPEG, big-endian":       jpegWith(t, 0, exifBlock(big, 6)),
+		"JPEG, LONG":             jpegWith(t, 0, exifLong(little, 6)),
+		"JPEG, big-endian LONG":  jpegWith(t, 0, exifLong(big, 6)),
+		"JPEG, fill bytes":       jpegWith(t, 3, exifBlock(little, 6)),
+		"PNG":                    pngWith(t, exifBlock(little, 6)),
+		"PNG, mark before TIFF":  pngWith(t, append([]byte("Exif\x00\x00"), exifBlock(big, 6)...)),
+		"PNG, mark and a LONG":   pngWith(t, append([]byte("Exif\x00\x00"), exifLong(big, 6)...)),
+		"JPEG, LONG behind fill": jpegWith(t, 1, exifLong(big, 6)),
+	} {
+		p, err := Decode(data)
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", name, err)
+			continue
 		}
 		// White on the left, turned by 90° clockwise, is white on top.
 		top, _, _ := p.At(4, 4)
-		bottom, _, _ := p.At(4, 12)
+		bottom, _, _ := p.At(min(4, p.Width-1), p.Height-1)
 		if p.Width != 8 || p.Height != 16 || top < 200 || bottom > 50 {
-			t.Errorf("%v: %d×%d, top %d, bottom %d", order, p.Width, p.Height, top, bottom)
+			t.Errorf("%s: %d×%d, top %d, bottom %d", name, p.Width, p.Height, top, bottom)
+		}
+	}
+}
+
+// TestBadOrientationIsUpright reads tags that are no orientation: a picture with a broken tag is still a picture.
+func TestBadOrientationIsUpright(t *testing.T) {
+	little := binary.LittleEndian
+	for name, tiff := range map[string][]byte{
+		"0": exifBlock(little, 0), "9": exifBlock(little, 9), "a LONG of 2^16+6": exifLong(little, 1<<16+6), "BYTE": append(exifEntry(little, 1), 6, 0, 0, 0, 0, 0, 0, 0),
+		"cut": exifBlock(little, 6)[:18], "nothing": nil,
+	} {
+		for kind, data := range map[string][]byte{"JPEG": jpegWith(t, 0, tiff), "PNG": pngWith(t, tiff)} {
+			if p, err := Decode(data); err != nil || p.Width != 16 {
+				t.Errorf("%s in a %s: %+v, %v", name, kind, p, err)
+			}
 		}
 	}
 }
@@ -93,17 +152,21 @@ func TestDecodeColourTypes(t *testing.T) {
 	c := color.NRGBA{200, 100, 50, 128}
 	rect := image.Rect(0, 0, 2, 2)
 	for name, img := range map[string]image.Image{
-		"NRGBA":    &image.NRGBA{Pix: bytes.Repeat([]byte{200, 100, 50, 128}, 4), Stride: 8, Rect: rect},
-		"opaque":   &image.NRGBA{Pix: bytes.Repeat([]byte{200, 100, 50, 255}, 4), Stride: 8, Rect: rect},
-		"palette":  &image.Paletted{Pix: make([]byte, 4), Stride: 2, Rect: rect, Palette: color.Palette{color.NRGBA{200, 100, 50, 255}}},
-		"16 bit":   uniform64(rect, color.NRGBA64{200 * 257, 100 * 257, 50 * 257, 0xffff}),
-		"16 alpha": uniform64(rect, color.NRGBA64{200 * 257, 100 * 257, 50 * 257, uint16(c.A) * 257}),
+		"NRGBA":         &image.NRGBA{Pix: bytes.Repeat([]byte{200, 100, 50, 128}, 4), Stride: 8, Rect: rect},
+		"opaque":        &image.NRGBA{Pix: bytes.Repeat([]byte{200, 100, 50, 255}, 4), Stride: 8, Rect: rect},
+		"palette":       &image.Paletted{Pix: make([]byte, 4), Stride: 2, Rect: rect, Palette: color.Palette{color.NRGBA{200, 100, 50, 255}}},
+		"clear palette": &image.Paletted{Pix: make([]byte, 4), Stride: 2, Rect: rect, Palette: color.Palette{color.NRGBA{200, 100, 50, 0}}},
+		"half palette":  &image.Paletted{Pix: make([]byte, 4), Stride: 2, Rect: rect, Palette: color.Palette{color.NRGBA{200, 100, 50, 7}}},
+		"clear":         &image.NRGBA{Pix: bytes.Repeat([]byte{200, 100, 50, 0}, 4), Stride: 8, Rect: rect},
+		"16 bit, clear": uniform64(rect, color.NRGBA64{200 * 257, 100 * 257, 50 * 257, 0}),
+		"16 bit":        uniform64(rect, color.NRGBA64{200 * 257, 100 * 257, 50 * 257, 0xffff}),
+		"16 alpha":      uniform64(rect, color.NRGBA64{200 * 257, 100 * 257, 50 * 257, uint16(c.A) * 257}),
 	} {
 		var buf bytes.Buffer
 		if err := png.Encode(&buf, img); err != nil {
 			t.Fatal(err)
 		}
-		p, err := Decode(&buf)
+		p, err := Decode(buf.Bytes())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -133,15 +196,32 @@ func TestDecodeRejects(t *testing.T) {
 	huge := bytes.Clone(whole)
 	binary.BigEndian.PutUint32(huge[16:], 1<<30)
 	for name, data := range map[string][]byte{"empty": nil, "text": []byte("not an image"), "truncated": whole[:len(whole)/2], "cut header": whole[:20], "huge": huge} {
-		if _, err := Decode(bytes.NewReader(data)); err == nil {
+		if _, err := Decode(data); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
 }
 
+// TestOtherFormatsAreRejected holds GIF, whose decoder this test registers as a library might, and a TIFF header to their contents.
+func TestOtherFormatsAreRejected(t *testing.T) {
+	var buf bytes.Buffer
+	if err := gif.Encode(&buf, halfWhite(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := image.Decode(bytes.NewReader(buf.Bytes())); err != nil {
+		t.Fatalf("no decoder is registered for GIF: %v", err)
+	}
+	for name, data := range map[string][]byte{"GIF": buf.Bytes(), "TIFF": []byte("II*\x00\x08\x00\x00\x00\x00\x00")} {
+		if _, err := Decode(data); err == nil || err.Error() != "not a PNG or JPEG image" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
-	f.Add(jpegWith(f, 6, binary.LittleEndian))
-	f.Add(jpegWith(f, 3, binary.BigEndian))
+	f.Add(jpegWith(f, 0, exifBlock(binary.LittleEndian, 6)))
+	f.Add(jpegWith(f, 2, exifLong(binary.BigEndian, 3)))
+	f.Add(pngWith(f, append([]byte(exifMark), exifLong(binary.LittleEndian, 8)...)))
 	var buf bytes.Buffer
 	if err := png.Encode(&buf, image.NewRGBA(image.Rect(0, 0, 3, 2))); err != nil {
 		f.Fatal(err)
@@ -157,7 +237,7 @@ func FuzzDecode(f *testing.F) {
 		if cfg, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && cfg.Width*cfg.Height > 1<<20 {
 			return // legal, but slow to fill
 		}
-		p, err := Decode(bytes.NewReader(data))
+		p, err := Decode(data)
 		if err == nil && len(p.Pix) != 3*p.Width*p.Height {
 			t.Fatalf("%d bytes for %d×%d", len(p.Pix), p.Width, p.Height)
 		}
@@ -185,6 +265,10 @@ func TestFitCentresAndMapsBack(t *testing.T) {
 	}
 	if _, err := NewFit(0, 5, 128, 128); err == nil {
 		t.Error("an empty picture was accepted")
+	}
+	_, err = NewFit(1000000, 1, 1000064, 128)
+	if want := "the picture of 1000000×1 pixels becomes an input of 1000064×128 with its border: want at most 64 million pixels"; err == nil || err.Error() != want {
+		t.Errorf("a line of pixels: %v, want %s", err, want)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // MaxHeader is the largest header accepted, in bytes: the limit of the format's own implementation.
@@ -42,14 +44,12 @@ type File struct {
 // the typed readers then return an error, but touching Tensor.Data would crash the process.
 // Errors name path; bad content is a *FormatError.
 func Open(path string) (*File, error) {
-	info, err := os.Stat(path)
+	f, err := input.Open(path, input.Tensors)
 	if err != nil {
 		return nil, fmt.Errorf("open tensors: %w", err)
 	}
-	if !info.Mode().IsRegular() { // opening a pipe would block
-		return nil, fmt.Errorf("open tensors %s: not a regular file", path)
-	}
-	data, unmap, err := mapFile(path)
+	data, unmap, err := mapFile(f)
+	f.Close()
 	if err != nil {
 		return nil, fmt.Errorf("open tensors %s: %w", path, err)
 	}
@@ -58,7 +58,7 @@ func Open(path string) (*File, error) {
 		err = fault
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tensors %s: %w", path, err), unmap())
+		return nil, errors.Join(fmt.Errorf("open tensors %s: %w", printable.Line(path), err), unmap())
 	}
 	file.unmap = unmap
 	return file, nil

@@ -9,12 +9,7 @@ import (
 )
 
 // mapFile maps the file read-only. The mapping outlives the descriptor.
-func mapFile(path string) (data []byte, unmap func() error, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
+func mapFile(file *os.File) (data []byte, unmap func() error, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, nil, err

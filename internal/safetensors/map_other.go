@@ -2,11 +2,14 @@
 
 package safetensors
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
 // mapFile reads the whole file.
-func mapFile(path string) (data []byte, unmap func() error, err error) {
-	data, err = os.ReadFile(path)
+func mapFile(file *os.File) (data []byte, unmap func() error, err error) {
+	data, err = io.ReadAll(file)
 	return data, func() error { return nil }, err
 }
 

@@ -286,7 +286,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("missing file: got %v", err)
 	}
 	for path, want := range map[string]string{
-		dir:   "not a regular file",
+		dir:   "is a folder; want a tensor file in a regular file",
 		short: "3 bytes, too short",
 		empty: "0 bytes, too short",
 	} {

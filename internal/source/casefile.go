@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // caseFile is case.yaml: what a case changes and expects. All keys are optional.
@@ -39,15 +40,9 @@ func (n *integer) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode((*int)(n))
 }
 
-// maxCaseFile bounds a case file, in bytes.
-const maxCaseFile = 1 << 20
-
 // parseCase reads a case file; unknown keys and a second document are errors.
 func parseCase(text []byte) (caseFile, error) {
 	var c caseFile
-	if len(text) > maxCaseFile {
-		return c, fmt.Errorf("the case file is larger than %d bytes", maxCaseFile)
-	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(&c); errors.Is(err, io.EOF) {
@@ -99,7 +94,7 @@ func (c caseFile) decode(d model.Decode) model.Decode {
 func findCaseFile(path string) (c caseFile, from string, err error) {
 	dir := filepath.Dir(path)
 	for _, candidate := range []string{filepath.Join(dir, stem(path)+".case.yaml"), filepath.Join(dir, "case.yaml")} {
-		text, err := readBounded(candidate, maxCaseFile)
+		text, err := input.Read(candidate, input.CaseSettings)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

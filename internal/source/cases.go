@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -25,63 +25,116 @@ type Case struct {
 	Expected tensor.List // by output name; taps as "tap.NAME"; nil when unknown
 }
 
-// LoadCases reads every picture and safetensors file below a folder, in order of path. A file NAME.ext takes its settings
-// from NAME.case.yaml beside it, or else from case.yaml in its folder; they go over the model's own and over d. A safetensors
-// file holds "image" and may hold its expected outputs, as "out.NAME" or NAME, and "tap.NAME", and its decode settings as
-// metadata.
-// Errors name the file. Two files whose paths differ in the extension alone would be one case, and are an error too.
-func LoadCases(dir string, m *Model, d model.Decode) ([]Case, error) {
-	files, err := caseFiles(dir)
-	if err != nil {
-		return nil, fmt.Errorf("cases: %w", err)
+// Folder is what a folder of cases holds.
+type Folder struct {
+	Cases   []Case   // in order of name
+	LeftOut []string // paths of whatever is neither a case nor belongs to one, in order; a hidden folder ends with a slash
+}
+
+// Remark says in one line what was left out, "" where nothing was.
+func (f Folder) Remark() string {
+	if len(f.LeftOut) == 0 {
+		return ""
 	}
-	l := caseLoader{model: m, decode: d, models: map[string]*Model{}}
+	noun := "files are"
+	if len(f.LeftOut) == 1 {
+		noun = "file is"
+	}
+	return fmt.Sprintf("%d %s left out, as cases are PNG, JPEG and safetensors files with an image, and not hidden: %s",
+		len(f.LeftOut), noun, abbreviate(f.LeftOut))
+}
+
+// LoadCases reads every picture and safetensors file below a folder. A file NAME.ext takes its settings from NAME.case.yaml beside
+// it, or else from case.yaml in its folder; they go over the model's own and over d. A safetensors file holds "image" and may hold
+// its expected outputs, as "out.NAME" or NAME, and "tap.NAME", and its decode settings as metadata. Hidden files, such as the
+// ._NAME.png that other systems leave beside a picture, are no cases.
+//
+// The name of a case is its path without the extension, made fit to be printed. Errors name the file. Two files with one such name
+// would be one case, and are an error too; so are more inputs than fit 8 GiB of memory.
+func LoadCases(dir string, m *Model, d model.Decode) (Folder, error) {
+	files, others, err := caseFiles(dir)
+	if err != nil {
+		return Folder{}, fmt.Errorf("cases: %w", err)
+	}
+	l := caseLoader{model: m, decode: d, models: map[string]*Model{}, used: map[string]bool{}, room: maxCaseBytes}
 	from := map[string]string{}
-	var cases []Case
+	var folder Folder
 	for _, path := range files {
-		file, err := filepath.Rel(dir, path)
-		if err != nil {
-			return nil, err
-		}
+		file := relative(dir, path)
 		c, skip, err := l.load(path)
+		if err == nil && !skip {
+			err = l.hold(c.Input)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("case %s: %w", file, err)
+			return Folder{}, fmt.Errorf("case %s: %w", file, err)
 		}
 		if skip {
+			others = append(others, path)
 			continue
 		}
 		c.Name = strings.TrimSuffix(file, filepath.Ext(file))
 		if other, dup := from[c.Name]; dup {
-			return nil, fmt.Errorf("cases: %s and %s would both be the case %s; rename one", other, file, c.Name)
+			return Folder{}, fmt.Errorf("cases: %s and %s would both be the case %s; rename one", other, file, c.Name)
 		}
 		from[c.Name] = file
-		cases = append(cases, c)
+		folder.Cases = append(folder.Cases, c)
 	}
-	if len(cases) == 0 {
-		return nil, fmt.Errorf("cases: %s holds no PNG, JPEG or safetensors file with an image", dir)
+	for _, path := range others {
+		if !l.used[path] {
+			folder.LeftOut = append(folder.LeftOut, relative(dir, path))
+		}
 	}
-	slices.SortFunc(cases, func(a, b Case) int { return cmp.Compare(a.Name, b.Name) })
-	return cases, nil
+	if len(folder.Cases) == 0 {
+		return Folder{}, fmt.Errorf("cases: %s holds no PNG, JPEG or safetensors file with an image (it has %s)", dir, cmp.Or(abbreviate(folder.LeftOut), "no files"))
+	}
+	slices.SortFunc(folder.Cases, func(a, b Case) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(folder.LeftOut)
+	return folder, nil
 }
 
-// caseFiles lists the pictures and safetensors files below a folder, which may be a symbolic link.
-func caseFiles(dir string) ([]string, error) {
+// maxCaseBytes bounds the inputs of all cases, which are held together.
+const maxCaseBytes = 8 << 30
+
+// relative names a file within the folder, fit to be printed; a folder keeps its slash.
+func relative(dir, path string) string {
+	file, err := filepath.Rel(dir, path)
+	if err != nil {
+		file = path
+	}
+	if os.IsPathSeparator(path[len(path)-1]) {
+		file += "/"
+	}
+	return printable.Line(filepath.ToSlash(file))
+}
+
+// caseFiles lists the pictures and safetensors files below a folder, which may be a symbolic link, and the other files. Of what is
+// hidden, a folder is listed and not entered.
+func caseFiles(dir string) (files, others []string, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is a file, want a folder", dir)
+		return nil, nil, fmt.Errorf("%s is a file, want a folder", dir)
 	}
-	var files []string
-	// The separator makes WalkDir enter a symbolic link.
-	err = filepath.WalkDir(dir+string(filepath.Separator), func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && (IsPicture(path) || filepath.Ext(path) == ".safetensors") {
+	root := dir + string(filepath.Separator) // makes WalkDir enter a symbolic link
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(e.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case hidden && e.IsDir():
+			others = append(others, path+string(filepath.Separator))
+			return fs.SkipDir
+		case e.IsDir():
+		case !hidden && (IsPicture(path) || strings.ToLower(filepath.Ext(path)) == ".safetensors"):
 			files = append(files, path)
+		default:
+			others = append(others, path)
 		}
-		return err
+		return nil
 	})
-	return files, err
+	return files, others, err
 }
 
 // caseLoader reads the files of one folder. Cases with the same configuration share a model.
@@ -89,6 +142,20 @@ type caseLoader struct {
 	model  *Model
 	decode model.Decode
 	models map[string]*Model // by overrides
+	used   map[string]bool   // paths of the settings and expectations of cases
+	room   int64             // bytes left for inputs
+}
+
+// hold takes the memory of a case's input from what is left.
+func (l *caseLoader) hold(in Input) error {
+	l.room -= int64(in.Image.Len()) * 4
+	if in.Picture != nil {
+		l.room -= int64(len(in.Picture.Pix))
+	}
+	if l.room < 0 {
+		return fmt.Errorf("the inputs of all cases take more than %d GiB; divide the folder, or make the pictures smaller", maxCaseBytes>>30)
+	}
+	return nil
 }
 
 // with returns the model under a case's overrides.
@@ -120,6 +187,7 @@ func (l *caseLoader) load(path string) (c Case, skip bool, err error) {
 		}
 		return c, false, err
 	}
+	l.used[from] = true
 	c.Decode = l.decode
 	if IsPicture(path) {
 		c.Input, err = c.Model.LoadPicture(path)
@@ -137,7 +205,9 @@ func (l *caseLoader) load(path string) (c Case, skip bool, err error) {
 		return c, false, err
 	}
 	if settings.Expected != "" {
-		c.Expected, err = loadExpected(filepath.Join(filepath.Dir(from), settings.Expected))
+		path := filepath.Join(filepath.Dir(from), settings.Expected)
+		l.used[path] = true
+		c.Expected, err = loadExpected(path)
 	}
 	return c, false, err
 }
@@ -204,7 +274,7 @@ var BuiltinOverrides = []string{"routing.budget_total=16", "routing.budget_b1=6.
 
 // PictureCase makes a case of an encoded picture that the program carries.
 func (m *Model) PictureCase(name string, encoded []byte, d model.Decode) (Case, error) {
-	p, err := picture.Decode(bytes.NewReader(encoded))
+	p, err := picture.Decode(encoded)
 	if err != nil {
 		return Case{}, fmt.Errorf("case %s: %w", name, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -28,6 +30,11 @@ func TestLoadCases(t *testing.T) {
 		"a.JPG":                  pngOf(t, 10, 10), // content decides the format
 		"a.case.yaml":            []byte("config: {routing: {budget_b1: 1.5}}\ndecode: {max_detections: 7}\n"),
 		"notes.txt":              []byte("not a case"),
+		"lonely.case.yaml":       []byte("no case has that name"),
+		"._a.JPG":                []byte("what macOS keeps beside a.JPG"),
+		".DS_Store":              nil,
+		".cache/x.png":           []byte("not read"),
+		"sub/also.safetensors":   tensorsOf(t, nil, gray2("scores")), // no image, and nothing names it
 		"sub/deep/t.safetensors": tensorsOf(t, map[string]string{"score_threshold": "0.25", "max_detections": "9", "note": "x"}, gray(1, 3, 128, 128), scores, tap, gray2("other")),
 		"sub/deep/case.yaml":     []byte("config:\n  routing:\n    budget_b1: 1.5\ndecode:\n  max_detections: 5\n  iou_threshold: 0.5\n  pre_nms_topk: 11\n"),
 		"sub/p.png":              pngOf(t, 10, 10),
@@ -40,9 +47,13 @@ func TestLoadCases(t *testing.T) {
 	}
 	d := model.DefaultDecode()
 	for _, folder := range []string{dir, dir + "/", link} {
-		cases, err := LoadCases(folder, small(t), d)
+		loaded, err := LoadCases(folder, small(t), d)
 		if err != nil {
 			t.Fatal(err)
+		}
+		cases := loaded.Cases
+		if want := []string{".DS_Store", "._a.JPG", ".cache/", "lonely.case.yaml", "notes.txt", "sub/also.safetensors"}; !slices.Equal(loaded.LeftOut, want) {
+			t.Errorf("%s: left out %q, want %q", folder, loaded.LeftOut, want)
 		}
 		byName := map[string]Case{}
 		var names []string
@@ -106,7 +117,7 @@ func TestLoadCasesErrors(t *testing.T) {
 		{"section is a list", map[string][]byte{"a.png": picture, "case.yaml": []byte("config: [1]\n")}, []string{"case.yaml"}},
 		{"not YAML", map[string][]byte{"a.png": picture, "case.yaml": []byte("{{{")}, []string{"case.yaml"}},
 		{"two documents", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {}\n---\ndecode: {}\n")}, []string{"case.yaml", "more than one"}},
-		{"huge case file", map[string][]byte{"a.png": picture, "case.yaml": make([]byte, maxCaseFile+1)}, []string{"case.yaml", "larger"}},
+		{"huge case file", map[string][]byte{"a.png": picture, "case.yaml": make([]byte, input.CaseSettings.Max+1)}, []string{"case.yaml is larger than the 1 MiB that the settings of a case may have"}},
 		{"threshold", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {score_threshold: 2}\n")}, []string{"a.png", "score threshold 2"}},
 		{"NaN threshold", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {iou_threshold: .nan}\n")}, []string{"IoU threshold NaN"}},
 		{"fractional count", map[string][]byte{"a.png": picture, "case.yaml": []byte("decode: {max_detections: 2.5}\n")}, []string{"case.yaml", "2.5"}},
@@ -143,6 +154,60 @@ func TestLoadCasesUnreadable(t *testing.T) {
 	t.Cleanup(func() { os.Chmod(filepath.Join(dir, "sub"), 0o755) })
 	_, err := LoadCases(dir, small(t), model.DefaultDecode())
 	wantError(t, err, "sub", "permission denied")
+}
+
+// TestCaseNamesAreFitToBePrinted loads names that would write commands and control characters where they are shown.
+func TestCaseNamesAreFitToBePrinted(t *testing.T) {
+	picture := pngOf(t, 8, 8)
+	dir := write(t, map[string][]byte{"a\n::error file=x::pwned.png": picture, "::b.png": picture, "\x1b[2Jc.png": picture, "d\xff.png": picture, "e\u202egnp.txt": nil})
+	folder, err := LoadCases(dir, small(t), model.DefaultDecode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range folder.Cases {
+		names = append(names, c.Name)
+	}
+	if want := []string{`\x1b[2Jc`, `\x3a:b`, `a\n::error file=x::pwned`, `d\xff`}; !slices.Equal(names, want) {
+		t.Errorf("names %q, want %q", names, want)
+	}
+	if want := `1 file is left out, as cases are PNG, JPEG and safetensors files with an image, and not hidden: e\u202egnp.txt`; folder.Remark() != want {
+		t.Errorf("remark %q, want %q", folder.Remark(), want)
+	}
+	_, err = LoadCases(write(t, map[string][]byte{"a\n.png": picture, `a\n.png`: picture}), small(t), model.DefaultDecode())
+	wantError(t, err, `a\n.png and a\n.png would both be the case a\n; rename one`)
+	_, err = LoadCases(write(t, map[string][]byte{"a\n.png": []byte("text")}), small(t), model.DefaultDecode())
+	wantError(t, err, `case a\n.png: `)
+}
+
+// TestInputsOfAllCasesAreBounded fills the room for inputs with pictures of 128×128, which take 3 bytes a pixel and 12 as a tensor.
+func TestInputsOfAllCasesAreBounded(t *testing.T) {
+	l := caseLoader{room: 2 * 15 * 128 * 128}
+	in, err := small(t).PictureInput("x", &picture.Picture{Width: 128, Height: 128, Pix: make([]byte, 3*128*128)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := l.hold(in); err != nil {
+			t.Error(err)
+		}
+	}
+	wantError(t, l.hold(in), "the inputs of all cases take more than 8 GiB; divide the folder, or make the pictures smaller")
+}
+
+func TestRemark(t *testing.T) {
+	for _, tt := range []struct {
+		left []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"a.gif"}, "1 file is left out, as cases are PNG, JPEG and safetensors files with an image, and not hidden: a.gif"},
+		{strings.Fields("1 2 3 4 5 6 7"), "7 files are left out, as cases are PNG, JPEG and safetensors files with an image, and not hidden: 1, 2, 3, 4, 5 and 2 more"},
+	} {
+		if got := (Folder{LeftOut: tt.left}).Remark(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
 }
 
 // TestCaseConfigValues checks that a case's values reach the configuration as a configuration file's do.

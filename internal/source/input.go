@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,13 +11,14 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
 // Input is one image tensor [B,3,H,W] with values in [0,1] and, if it came from a picture (then B = 1), that picture and
 // how it lies in the tensor.
 type Input struct {
-	Name    string
+	Name    string // fit to be printed
 	Image   *tensor.Tensor
 	Picture *picture.Picture
 	Fit     picture.Fit
@@ -51,13 +53,17 @@ func (m *Model) PictureInput(name string, p *picture.Picture) (Input, error) {
 	return Input{Name: name, Image: image, Picture: p, Fit: fit}, nil
 }
 
-// LoadPicture reads and letterboxes a picture file.
+// LoadPicture reads and letterboxes a picture file. Errors name it.
 func (m *Model) LoadPicture(path string) (Input, error) {
 	p, err := picture.Load(path)
 	if err != nil {
 		return Input{}, err
 	}
-	return m.PictureInput(stem(path), p)
+	in, err := m.PictureInput(printable.Line(stem(path)), p)
+	if err != nil {
+		return Input{}, fmt.Errorf("%s: %w", printable.Line(path), err)
+	}
+	return in, nil
 }
 
 // LoadTensors reads a safetensors file with "image" [B,3,H,W] float32.
@@ -68,16 +74,16 @@ func LoadTensors(path string) (Input, error) {
 	}
 	in, err := imageOf(f)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return Input{}, fmt.Errorf("%s: %w", path, err)
+		return Input{}, fmt.Errorf("%s: %w", printable.Line(path), err)
 	}
-	in.Name = stem(path)
+	in.Name = printable.Line(stem(path))
 	return in, nil
 }
 
 func imageOf(f *safetensors.File) (Input, error) {
 	t, ok := f.Tensor("image")
 	if !ok {
-		return Input{}, fmt.Errorf(`no tensor "image" (it has %s)`, abbreviate(f.Names()))
+		return Input{}, fmt.Errorf(`no tensor "image" (it has %s)`, cmp.Or(printable.Line(abbreviate(f.Names())), "no tensors"))
 	}
 	if len(t.Shape) != 4 || t.Shape[1] != 3 || slices.Contains(t.Shape, 0) {
 		return Input{}, fmt.Errorf("image has shape %v, want [B,3,H,W]", t.Shape)
@@ -102,10 +108,7 @@ func imageOf(f *safetensors.File) (Input, error) {
 // abbreviate joins the first names of a list.
 func abbreviate(names []string) string {
 	const most = 5
-	switch {
-	case len(names) == 0:
-		return "no tensors"
-	case len(names) > most:
+	if len(names) > most {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 	}
 	return strings.Join(names, ", ")

@@ -5,8 +5,6 @@ package source
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +14,8 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
@@ -32,7 +32,7 @@ type Model struct {
 	Config config.Config
 	// SizeGiven tells whether the configuration names an input size; otherwise pictures choose their own.
 	SizeGiven     bool
-	Classes       []string // names by class id
+	Classes       []string // names by class id, fit to be printed
 	WeightsDigest string
 	ConfigDigest  string
 
@@ -101,15 +101,14 @@ func openWeights(r ModelRequest) (*safetensors.File, weights.Spec, error) {
 	return f, spec, nil
 }
 
-// readConfig parses the configuration file, if any, under the overrides; the weights' metadata fill in for the file. The file
-// is read once, so that it may be a pipe.
+// readConfig parses the configuration file, if any, under the overrides; the weights' metadata fill in for the file.
 func (m *Model) readConfig(meta weights.Metadata) error {
 	path, overrides := m.request.Config, m.request.Set
 	var text []byte
 	var err error
 	if path == "" {
 		overrides = slices.Concat(meta.Overrides(), overrides)
-	} else if text, err = readBounded(path, config.MaxSize); err != nil {
+	} else if text, err = input.Read(path, input.Configuration); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
 	if m.Config, err = config.Parse(text, overrides); err != nil {
@@ -120,16 +119,6 @@ func (m *Model) readConfig(meta weights.Metadata) error {
 	}
 	m.SizeGiven = namesInputSize(text, overrides)
 	return nil
-}
-
-// readBounded reads a file of at most limit bytes, and one byte more of a larger one.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
 // namesInputSize tells whether a valid configuration mentions model.input_height or model.input_width.
@@ -151,12 +140,13 @@ func namesInputSize(text []byte, overrides []string) bool {
 
 // classNames takes the names from the weights where they fit, and numbers the classes otherwise.
 func classNames(meta weights.Metadata, n int) []string {
-	if len(meta.Classes) == n {
-		return meta.Classes
-	}
 	names := make([]string, n)
 	for i := range names {
-		names[i] = fmt.Sprintf("class %d", i)
+		if len(meta.Classes) == n {
+			names[i] = printable.Line(meta.Classes[i])
+		} else {
+			names[i] = fmt.Sprintf("class %d", i)
+		}
 	}
 	return names
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/weights"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/picture"
@@ -131,6 +132,17 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestClassNames takes names from weights, which may hold anything.
+func TestClassNames(t *testing.T) {
+	named := weights.Metadata{Classes: []string{"cat", "dog\n::error::x"}}
+	if got := classNames(named, 2); !slices.Equal(got, []string{"cat", `dog\n::error::x`}) {
+		t.Errorf("%q", got)
+	}
+	if got := classNames(named, 1); !slices.Equal(got, []string{"class 0"}) {
+		t.Errorf("names of another number of classes: %q", got)
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	dir := write(t, map[string][]byte{
 		"nano.safetensors": fixtures.NanoWeights(), "cut.safetensors": fixtures.NanoWeights()[:5000],
@@ -244,7 +256,7 @@ func TestPictureInput(t *testing.T) {
 		{fixed, 40, 900, []int{1, 3, 256, fixed.Config.Model.InputWidth}},
 	}
 	for _, tt := range tests {
-		p, err := picture.Decode(bytes.NewReader(pngOf(t, tt.width, tt.height)))
+		p, err := picture.Decode(pngOf(t, tt.width, tt.height))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,6 +32,8 @@ func TestOf(t *testing.T) {
 			want: Outcome{Crashed, "", "panic", "the worker of backend  died during run: index out of range"}},
 		"a signal": {err: &worker.Died{Backend: "ort", Stage: "run", Signal: syscall.SIGSEGV},
 			want: Outcome{Crashed, "", "segmentation fault", "the worker of backend ort died during run: signal 11, segmentation fault"}},
+		"nonsense for an answer": {err: &worker.Died{Backend: "ort", Stage: "run", Signal: syscall.SIGKILL, Cause: errors.New("got \"Loading\"")},
+			want: Outcome{Errored, "error", "", "the worker of backend ort died during run: got \"Loading\""}},
 		"want of memory": {err: &worker.Died{Backend: "ort", Stage: "run", Signal: syscall.SIGKILL, OOM: true},
 			want: Outcome{Crashed, "", "out of memory", "the worker of backend ort died during run: out of memory (signal 9, killed)"}},
 		"a deadline": {err: &worker.Died{Backend: "ort", Stage: "run", Deadline: true, Signal: syscall.SIGKILL},

@@ -44,17 +44,14 @@ func Of(ctx context.Context, err error) Outcome {
 		return Outcome{State: Unsupported, Reason: string(unavailable.Reason), Detail: unavailable.Detail}
 	case errors.As(err, &died) && died.Deadline:
 		return Outcome{State: Hung, Reason: ReasonDeadline, Detail: died.Error()}
-	case errors.As(err, &answer) && answer.Code == worker.CodePanic: // a worker that dies of it carries it as the cause
+	case errors.As(err, new(*Panic)), errors.As(err, &answer) && answer.Code == worker.CodePanic: // a worker that dies of it carries it as the cause
 		return Outcome{State: Crashed, Signal: "panic", Detail: err.Error()}
+	case errors.As(err, &died) && died.Cause != nil: // it was ended for what it answered
+		return Outcome{State: Errored, Reason: ReasonError, Detail: died.Error()}
 	case errors.As(err, &died):
 		return Outcome{State: Crashed, Signal: died.Ending(), Detail: died.Error()}
 	}
 	return Outcome{State: Errored, Reason: ReasonError, Detail: err.Error()}
-}
-
-// Panicked is the outcome of a run that panicked in this process.
-func Panicked(detail string) Outcome {
-	return Outcome{State: Crashed, Signal: "panic", Detail: detail}
 }
 
 // ofGraph are the reasons that concern what was asked, which differs from case to case. All others concern the backend as a whole:

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,11 +16,16 @@ type Run struct {
 	Outcome
 	Outputs tensor.List // of the first run: the graph's outputs in its order, then the taps'
 	Again   tensor.List // of the last run of the same session, nil where it ran once
-	Timing  backends.Timing
+	Compile time.Duration
+	Timing  backends.Timing // of the first run
 	Memory  backends.MemoryUse
 	Peak    int64         // bytes of peak resident memory of the process, 0 where unknown
 	Wall    time.Duration // as the caller saw it, compilation and transport included
+	Err     error         // behind an outcome other than Measured
 }
+
+// Failed is the evidence of a session that could not be made.
+func Failed(ctx context.Context, err error) Run { return Run{Outcome: Of(ctx, err), Err: err} }
 
 // Deterministic tells whether the runs of the session gave the same bits; nil where it ran once, so that nobody knows.
 func (r *Run) Deterministic() *bool {
@@ -49,34 +55,33 @@ func Identical(a, b tensor.List) bool {
 func Collect(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, opts backends.Options, runs int) (r Run) {
 	start := time.Now()
 	defer func() { r.Wall = time.Since(start) }()
-	if r.Outcome = r.collect(ctx, b, g, inputs, opts, runs); r.State != Measured {
+	r.Err = r.collect(ctx, b, g, inputs, opts, runs)
+	if r.Outcome = Of(ctx, r.Err); r.State != Measured {
 		r.Outputs, r.Again = nil, nil
 	}
 	return r
 }
 
-func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, opts backends.Options, runs int) (o Outcome) {
+func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, opts backends.Options, runs int) (err error) {
+	start := time.Now()
 	var session backends.Session
 	defer func() {
 		if p := recover(); p != nil {
-			o = Panicked(fmt.Sprint(p))
+			err = &Panic{Value: p}
 		}
-		if session == nil {
-			return
-		}
-		if err := session.Close(); o.State == Measured { // after a panic too, so that no worker stays
-			o = Of(ctx, err)
+		if session != nil { // after a panic too, so that no worker stays
+			err = errors.Join(err, session.Close())
 		}
 	}()
 	compiled, err := b.Compile(ctx, g, opts)
 	if err != nil {
-		return Of(ctx, err)
+		return err
 	}
-	session = compiled
+	session, r.Compile = compiled, time.Since(start)
 	for i := range max(runs, 1) {
 		out, err := session.Run(ctx, inputs)
 		if err != nil {
-			return Of(ctx, err)
+			return err
 		}
 		if i == 0 {
 			r.Outputs, r.Timing, r.Memory = out.Clone(), session.LastTiming(), session.Memory()
@@ -87,5 +92,11 @@ func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, i
 	if process, ok := session.(interface{ Peak() int64 }); ok { // a worker's session knows its process
 		r.Peak = process.Peak()
 	}
-	return Outcome{State: Measured}
+	return nil
 }
+
+// Panic is the error of a run that panicked in this process.
+type Panic struct{ Value any }
+
+// Error tells what was panicked with.
+func (p *Panic) Error() string { return fmt.Sprint(p.Value) }

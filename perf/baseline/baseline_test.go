@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
@@ -113,7 +114,13 @@ func TestNewRefuses(t *testing.T) {
 	crash := func(r *sweep.Result) {
 		m := &r.Measurements[0]
 		m.State, m.Samples = evidence.Crashed, nil
-		r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = evidence.Crashed, 4, 160
+		sweeptest.Sum(r)
+	}
+	inMicroseconds := func(s *perf.Summary) {
+		for _, ms := range []*float64{&s.P50, &s.P90, &s.P95} {
+			*ms *= 1000
+		}
+		s.Throughput /= 1000
 	}
 	for name, tt := range map[string]struct {
 		breaks func(*sweep.Result)
@@ -124,14 +131,29 @@ func TestNewRefuses(t *testing.T) {
 		"unsupported": {func(r *sweep.Result) {
 			*r = *sweeptest.New(1, sweeptest.Spec{Backends: []string{"reference", "cuda"}})
 		}, "is unsupported (worker_not_found)"},
-		"parity":   {func(r *sweep.Result) { r.Cells[1].Parity.State = "fail" }, `has parity "fail"`},
-		"unproven": {func(r *sweep.Result) { r.Cells[1].Parity.State = "" }, `has parity ""`},
+		"parity":      {func(r *sweep.Result) { r.Cells[1].Parity.State = "fail" }, `has parity "fail"`},
+		"unproven":    {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.NotRun }, `has parity "not-run"`},
+		"half proven": {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.Unverified }, `has parity "unverified"`},
+		"summaries in µs": {func(r *sweep.Result) {
+			for _, c := range r.Cells {
+				inMicroseconds(c.Summary)
+			}
+		}, "cell reference/nano/fp32/256x256/b1/complete: summary.p50_ms is "},
+		"everything in µs": {func(r *sweep.Result) {
+			r.Plan.Iterations, r.Plan.BoundNS = 200, 4e8
+			for _, m := range r.Measurements {
+				for i := range m.Samples {
+					m.Samples[i] /= 1000
+				}
+			}
+			sweeptest.Sum(r)
+		}, "other units than nanoseconds"},
 		"budget": {func(r *sweep.Result) {
 			r.Cells[0].Work.Budgets["b1"] = perf.Budget{Spent: 17, Limit: 16, Over: true}
 		}, "spent 17 of budget b1, which is 16"},
 		"unfinished": {func(r *sweep.Result) {
 			r.Measurements = r.Measurements[1:]
-			r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = 4, 160
+			sweeptest.Sum(r)
 		}, "has 4 of the planned 5 replicates"},
 		"dirty":   {func(r *sweep.Result) { r.Environment.Dirty = true }, "--allow-dirty"},
 		"unsound": {func(r *sweep.Result) { r.Measurements[0].Samples[0] = math.NaN() }, "NaN"},
@@ -225,4 +247,24 @@ func TestWriteFileRefusesUnsound(t *testing.T) {
 
 func noise() *Noise {
 	return &Noise{Noise: gate.Noise{SD: 0.02, OutlierShare: 0.05, OutlierScale: 6, SharedSD: 0.015, Blocks: 200}, Measured: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+}
+
+// TestTextOfHostileBaseline shows what a file may say of software and commits.
+func TestTextOfHostileBaseline(t *testing.T) {
+	b := newBaseline(t, result())
+	other := *b
+	b.Software = []env.Fact{{Key: "lib\n::error::x", Value: "\x1b[2J\xff"}}
+	b.Provenance.Commit = "ab\x1b]0;t"
+	for name, write := range map[string]func(*strings.Builder) error{
+		"show": func(s *strings.Builder) error { return b.WriteText(s) },
+		"diff": func(s *strings.Builder) error { return WriteDiff(s, b, &other) },
+	} {
+		var s strings.Builder
+		if err := write(&s); err != nil {
+			t.Fatal(err)
+		}
+		if text := s.String(); printable.Text(text) != text || strings.Contains(text, "\n::") {
+			t.Errorf("%s writes\n%q", name, text)
+		}
+	}
 }

@@ -168,6 +168,11 @@ func otherSettings(b, r Settings) string {
 			return fmt.Sprintf("%s options %v, now %v", backend, b.Options[backend], now)
 		}
 	}
+	for _, flag := range slices.Sorted(maps.Keys(b.Decode)) {
+		if now, ok := r.Decode[flag]; ok && now != b.Decode[flag] {
+			return fmt.Sprintf("--%s %s, now %s", flag, b.Decode[flag], now)
+		}
+	}
 	return ""
 }
 

@@ -83,7 +83,7 @@ func TestCompareMissing(t *testing.T) {
 			for i := range r.Measurements[:5] {
 				r.Measurements[i].State, r.Measurements[i].Samples = evidence.Crashed, nil
 			}
-			r.Cells[0].State, r.Cells[0].Summary = evidence.Crashed, nil
+			sweeptest.Sum(r)
 		}, []string{"__status__ fail", cell + ".p50_ms missing", cell + ".p95_ms missing"}, "the sweep is partial, required is ok"},
 		"few samples": {func(r *sweep.Result) {
 			*r = *sweeptest.New(11, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete, perf.TilePack}, Samples: 3})
@@ -124,8 +124,13 @@ func TestCompareRefuses(t *testing.T) {
 			b.Settings.Options = map[string]map[string]string{"ort": {"provider": "cpu"}}
 			r.Plan.Options = map[string]map[string]string{"ort": {"provider": "cuda"}}
 		}, true, "ort options map[provider:cpu], now map[provider:cuda]"},
+		"decoding": {func(b *Baseline, r *sweep.Result) {
+			b.Settings.Decode = map[string]string{"max-detections": "100"}
+			r.Plan.Decode = map[string]string{"max-detections": "1"}
+		}, true, "other settings: --max-detections 100, now 1"},
 		"empty baseline": {func(b *Baseline, r *sweep.Result) { b.Metrics = nil }, false, "no metrics"},
 		"truncated":      {func(b *Baseline, r *sweep.Result) { r.Measurements = r.Measurements[:3] }, false, "sweep: cell"},
+		"edited":         {func(b *Baseline, r *sweep.Result) { r.Cells[0].Summary.P50 /= 2 }, false, "summary.p50_ms is "},
 	} {
 		b, r := newBaseline(t, result()), result()
 		tt.breaks(b, r)
@@ -182,9 +187,10 @@ func TestStatusOf(t *testing.T) {
 func broken(t *testing.T) *Comparison {
 	r := slow()
 	for i := range r.Measurements[:5] {
-		r.Measurements[i].State, r.Measurements[i].Samples = evidence.Crashed, nil
+		m := &r.Measurements[i]
+		m.State, m.Reason, m.Samples = evidence.Crashed, "signal: killed", nil
 	}
-	r.Cells[0].State, r.Cells[0].Reason, r.Cells[0].Summary = evidence.Crashed, "signal: killed", nil
+	sweeptest.Sum(r)
 	b := newBaseline(t, result())
 	b.Software[0].Value = "go1.26.7"
 	return compare(t, b, r)
@@ -237,7 +243,12 @@ func TestTrendCounts(t *testing.T) {
 	b := newBaseline(t, r)
 	both := sweeptest.New(1, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete}, Backends: []string{"ort"}, Samples: 3,
 		Precisions: []backends.Precision{backends.FP32, backends.FP16}, Absent: func(c perf.Cell) bool { return c.Precision == backends.FP16 }})
-	both.Cells[1].State = evidence.Errored
+	for i := range both.Measurements {
+		if m := &both.Measurements[i]; m.Cell.Precision == backends.FP16 {
+			m.State = evidence.Errored
+		}
+	}
+	sweeptest.Sum(both)
 	c := compare(t, b, both)
 	var out bytes.Buffer
 	if err := WriteTrendArtifact(&out, c, time.Now()); err != nil {

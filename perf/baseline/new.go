@@ -136,7 +136,7 @@ func Software(e env.Environment) []env.Fact {
 }
 
 func settings(r *sweep.Result) Settings {
-	s := Settings{Threads: r.Plan.Threads, ConfigSHA256: map[string]string{}, Weights: map[string]string{}, Options: r.Plan.Options}
+	s := Settings{Threads: r.Plan.Threads, ConfigSHA256: map[string]string{}, Weights: map[string]string{}, Options: r.Plan.Options, Decode: r.Plan.Decode}
 	maps.Copy(s.ConfigSHA256, r.Plan.ConfigSHA256)
 	maps.Copy(s.Weights, r.Plan.Weights)
 	return s

@@ -8,11 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 
 	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/sortedjson"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -44,7 +44,7 @@ func Find(dir string, class env.Class) (*Baseline, error) {
 
 // ReadFile reads a baseline. The error names the file.
 func ReadFile(path string) (*Baseline, error) {
-	data, err := os.ReadFile(path)
+	data, err := input.Read(path, input.Baseline)
 	if err != nil {
 		return nil, fmt.Errorf("baseline: %w", err)
 	}

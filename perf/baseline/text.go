@@ -6,19 +6,21 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // WriteText writes a baseline for people: where it came from, then a line per metric.
 func (b *Baseline) WriteText(w io.Writer) error {
 	var s strings.Builder
 	p := &b.Provenance
-	commit := fmt.Sprintf("%.12s", p.Commit)
+	commit := printable.Line(fmt.Sprintf("%.12s", p.Commit))
 	if p.Dirty {
 		commit += " with changes"
 	}
 	var software []string
 	for _, f := range b.Software {
-		software = append(software, f.Key+" "+f.Value)
+		software = append(software, printable.Line(f.Key+" "+f.Value))
 	}
 	noise := "not measured"
 	if n := b.Noise; n != nil {
@@ -44,7 +46,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s: %d of %d checks passed\n", c.Status, len(c.Checks)-len(c.Failed()), len(c.Checks))
 	for _, warning := range c.Warnings {
-		fmt.Fprintf(&s, "warning: %s\n", warning)
+		fmt.Fprintf(&s, "warning: %s\n", printable.Line(warning))
 	}
 	rows := [][]string{{"check", "status", "baseline ms", "allowed ms", "current ms", "change"}}
 	for _, k := range slices.Concat(c.Failed(), slices.DeleteFunc(slices.Clone(c.Checks), func(k Check) bool { return k.Status != CheckPass })) {
@@ -67,7 +69,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	}
 	for _, k := range c.Failed() {
 		if k.Note != "" {
-			fmt.Fprintf(&s, "%s: %s\n", k.Metric, k.Note)
+			fmt.Fprintf(&s, "%s: %s\n", k.Metric, printable.Line(k.Note))
 		}
 	}
 	_, err := io.WriteString(w, s.String())
@@ -84,7 +86,7 @@ func WriteDiff(w io.Writer, from, to *Baseline) error {
 		fmt.Fprintf(&s, "warning: other settings: %s\n", other)
 	}
 	for _, change := range softwareChanges(from.Software, to.Software) {
-		fmt.Fprintf(&s, "%s\n", change)
+		fmt.Fprintf(&s, "%s\n", printable.Line(change))
 	}
 	if from.Delta != to.Delta {
 		fmt.Fprintf(&s, "delta was %g %%, now %g %%\n", 100*from.Delta, 100*to.Delta)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -37,7 +38,7 @@ type Class struct {
 	Kind        Kind    `json:"kind"`
 	ID          string  `json:"id"` // such as cpu-amd-epyc-2c or gpu-unlocked-nvidia-h200-132sm-700w-ecc-nomig--amd-epyc-9654-16c
 	CPU         string  `json:"cpu"`
-	Cores       int     `json:"cores"` // processors at work: those that the process may use, or its threads where they are fewer
+	Cores       float64 `json:"cores"` // processors at work, in tenths: see coresOf
 	GPU         string  `json:"gpu,omitempty"`
 	SMs         int     `json:"sms,omitempty"`
 	PowerLimitW float64 `json:"power_limit_w,omitempty"` // rounded to whole watts
@@ -46,12 +47,9 @@ type Class struct {
 }
 
 // Classify returns the class of a machine for backends that compute on the given GPU of e, or on its processors for nil. Threads
-// are those of a session, 0 for one per processor.
+// are those of a session, 0 for GOMAXPROCS.
 func Classify(e Environment, threads int, gpu *GPU) Class {
-	c := Class{Kind: SharedCPU, CPU: cleanModel(e.CPU.Model), Cores: e.CPU.Cores}
-	if threads > 0 {
-		c.Cores = min(threads, c.Cores)
-	}
+	c := Class{Kind: SharedCPU, CPU: cleanModel(e.CPU.Model), Cores: coresOf(e.CPU, threads)}
 	if gpu != nil {
 		c.Kind = UnlockedGPU
 		if gpu.ClocksLocked {
@@ -62,6 +60,24 @@ func Classify(e Environment, threads int, gpu *GPU) Class {
 	}
 	c.ID = c.slug()
 	return c
+}
+
+// coresOf returns how many processors can be at work: the least of those that the process may use, the quota of its control groups,
+// GOMAXPROCS and the threads of a session, rounded down to a tenth. A part of a processor is not a slow whole one: a process that has
+// spent its quota stands still until the next period.
+func coresOf(c CPU, threads int) float64 {
+	cores := float64(c.Cores)
+	if c.Procs > 0 {
+		cores = min(cores, float64(c.Procs))
+	}
+	if threads > 0 {
+		cores = min(cores, float64(threads))
+	}
+	if c.Quota > 0 {
+		const rounding = 1e-9 // of a quotient such as 30000/100000, whose tenths lie a little below
+		cores = min(cores, max(math.Floor(10*c.Quota+rounding)/10, 0.1))
+	}
+	return cores
 }
 
 // cleanModel removes the marks and blanks that vendors put into the names of their products.
@@ -77,7 +93,7 @@ func cleanModel(name string) string {
 // Distinct classes have distinct names: every part is at a fixed place from the end, the GPU's and the processor's parts are
 // joined by a double hyphen, and the name of a model is written so that it can be read back (see slugModel).
 func (c Class) slug() string {
-	host := fmt.Sprintf("%s-%dc", slugModel(c.CPU), c.Cores)
+	host := fmt.Sprintf("%s-%sc", slugModel(c.CPU), strconv.FormatFloat(c.Cores, 'f', -1, 64))
 	if c.Kind == SharedCPU {
 		return fmt.Sprintf("%s-%s", c.Kind, host)
 	}

@@ -39,6 +39,48 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestCores lists what decides how many processors are at work, with the name that the class gets.
+func TestCores(t *testing.T) {
+	const period = " 100000\n"
+	v2 := func(quota string) host {
+		return fakeHost("proc/self/cgroup", "0::/a\n", "proc/self/mountinfo", v2Mount, "sys/fs/cgroup/a/cpu.max", quota+period)
+	}
+	v1 := func(quota string) host {
+		return fakeHost("proc/self/cgroup", "1:cpu,cpuacct:/c\n", "proc/self/mountinfo", v1Mounts,
+			"sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_quota_us", quota+"\n", "sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_period_us", "100000\n")
+	}
+	for name, tt := range map[string]struct {
+		h              host
+		procs, threads int
+		want           string
+	}{
+		"all":                            {fakeHost(), 3, 0, "3c"},
+		"GOMAXPROCS=1":                   {fakeHost(), 1, 0, "1c"},
+		"--threads 1":                    {fakeHost(), 3, 1, "1c"},
+		"GOMAXPROCS above":               {fakeHost(), 64, 0, "3c"},
+		"threads above":                  {fakeHost(), 3, 9, "3c"},
+		"three tenths":                   {v2("30000"), 2, 0, "0.3c"}, // Go takes 2 at least
+		"the same, of version 1":         {v1("30000"), 2, 0, "0.3c"},
+		"1.2":                            {v2("120000"), 2, 0, "1.2c"},
+		"1.5, of version 1":              {v1("150000"), 2, 0, "1.5c"},
+		"1.2 and GOMAXPROCS=1":           {v2("120000"), 1, 0, "1c"},
+		"1.2 and --threads 1":            {v2("120000"), 2, 1, "1c"},
+		"0.3 and --threads 1":            {v2("30000"), 2, 1, "0.3c"},
+		"2.99":                           {v2("299000"), 3, 0, "2.9c"},
+		"a whole quota":                  {v2("200000"), 2, 0, "2c"},
+		"a hundredth":                    {v2("1000"), 2, 0, "0.1c"},
+		"a generous quota":               {v2("6400000"), 3, 0, "3c"},
+		"no quota":                       {v2("max"), 3, 0, "3c"},
+		"no quota either":                {v1("-1"), 3, 0, "3c"},
+		"a file that says no GOMAXPROCS": {fakeHost(), 0, 0, "3c"},
+	} {
+		tt.h.procs = func() int { return tt.procs }
+		if got, want := Classify(Environment{CPU: tt.h.cpu()}, tt.threads, nil).ID, "cpu-unknown-"+tt.want; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestModelNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"AMD EPYC 9654 96-Core Processor": "cpu-amd-epyc-9654-96_core-processor-1c",
@@ -86,7 +128,7 @@ func TestClassIDsAreDistinct(t *testing.T) {
 				MIG: modes[random.IntN(3)], ClocksLocked: random.IntN(2) == 0}
 		}
 		c := Classify(e, random.IntN(3), g)
-		if !fit.MatchString(c.ID) || c.ID != Classify(e, c.Cores, g).ID {
+		if !fit.MatchString(c.ID) || c.ID != Classify(e, int(c.Cores), g).ID {
 			t.Fatalf("%+v: ID %q", c, c.ID)
 		}
 		class := c

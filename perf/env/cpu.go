@@ -16,7 +16,7 @@ func (h host) cpu() CPU {
 	online := parseCPUList(h.line("sys/devices/system/cpu/online"))
 	allowed := h.allowed()
 	c := CPU{
-		Model: info.model, Total: len(online), Quota: h.cpuQuota(), Cores: len(allowed), Governor: h.governor(allowed),
+		Model: info.model, Total: len(online), Quota: h.cpuQuota(), Cores: len(allowed), Procs: h.procs(), Governor: h.governor(allowed),
 		Virtual: info.hypervisor || h.line("sys/hypervisor/type") != "" || h.exists("proc/device-tree/hypervisor"),
 	}
 	if c.Total == 0 {

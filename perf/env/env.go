@@ -43,6 +43,7 @@ type CPU struct {
 	Cores    int     `json:"cores"`                 // logical processors that this process may use (affinity and cgroup quota considered)
 	Total    int     `json:"total"`                 // logical processors of the machine that are online
 	Quota    float64 `json:"quota_cores,omitempty"` // processor time per time that the control groups grant; 0 where they do not limit it
+	Procs    int     `json:"gomaxprocs,omitempty"`  // GOMAXPROCS, on how many threads a worker computes unless it is told otherwise; 0 where it was not recorded
 	Governor string  `json:"governor"`              // of frequency scaling; "" where the kernel does not tell
 	SMT      string  `json:"smt"`                   // on, off, or "" where the kernel does not tell
 	Virtual  bool    `json:"virtual"`               // under a hypervisor

@@ -23,6 +23,7 @@ func fakeHost(entries ...string) host {
 		name:    func() (string, error) { return "build-17.example.net", nil },
 		getenv:  func(string) string { return "" },
 		allowed: func() []int { return []int{0, 2, 3} },
+		procs:   func() int { return 3 },
 		build:   func() (*debug.BuildInfo, bool) { return nil, false },
 		nvml:    func() (driver, error) { return nil, &gpuError{"cuda_unavailable", "none here"} },
 		sleep:   func(time.Duration) {},

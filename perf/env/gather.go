@@ -40,13 +40,14 @@ type host struct {
 	name    func() (string, error)
 	getenv  func(string) string
 	allowed func() []int // logical processors that the scheduler may give to this process
+	procs   func() int   // GOMAXPROCS
 	build   func() (*debug.BuildInfo, bool)
 	nvml    func() (driver, error) // its error is a *gpuError
 	sleep   func(time.Duration)
 }
 
 func thisHost() host {
-	return host{os.DirFS("/"), os.Hostname, os.Getenv, allowedProcessors, debug.ReadBuildInfo, openNVML, time.Sleep}
+	return host{os.DirFS("/"), os.Hostname, os.Getenv, allowedProcessors, func() int { return runtime.GOMAXPROCS(0) }, debug.ReadBuildInfo, openNVML, time.Sleep}
 }
 
 func (h host) gather(ctx context.Context, opts Options) Environment {

@@ -47,7 +47,7 @@ func TestGather(t *testing.T) {
 	got := h.gather(context.Background(), Options{Identify: true, Libraries: []Fact{{"onnxruntime", "1.30.0"}, {"avx", "512"}}})
 	want := Environment{
 		Host: "build-17.example.net", OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: "6.8.0-45-generic", Container: "podman",
-		CPU:         CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 2, Total: 8, Quota: 1.5, Governor: "performance", SMT: "on", Virtual: true},
+		CPU:         CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 2, Total: 8, Quota: 1.5, Procs: 3, Governor: "performance", SMT: "on", Virtual: true},
 		MemoryBytes: 24683656 * 1024, MemoryLimitBytes: 8 << 30, LoadAverage: [3]float64{0.52, 1.25, 0.90}, Go: runtime.Version(),
 		Libraries: []Fact{{"avx", "512"}, {"cuda_driver", "13.0"}, {"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}},
 		Commit:    "abc123", Dirty: true,

@@ -228,3 +228,15 @@ func FuzzFindGroups(f *testing.F) {
 		}
 	})
 }
+
+func TestUsableMemory(t *testing.T) {
+	for _, c := range []struct {
+		meminfo, limit string
+		want           int64
+	}{{"MemTotal: 4 kB\n", "8192\n", 4096}, {"MemTotal: 4 kB\n", "2048\n", 2048}, {"MemTotal: 4 kB\n", "max\n", 4096}, {"", "2048\n", 2048}, {"", "max\n", 0}} {
+		h := fakeHost("proc/meminfo", c.meminfo, "proc/self/cgroup", "0::/\n", "proc/self/mountinfo", v2Mount, "sys/fs/cgroup/memory.max", c.limit)
+		if got := h.usableMemory(); got != c.want {
+			t.Errorf("MemTotal %q, limit %q: %d, want %d", c.meminfo, c.limit, got, c.want)
+		}
+	}
+}

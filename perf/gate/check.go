@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
+	"time"
 
-	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -151,61 +150,22 @@ const (
 	maxSampleNS = 86400e9
 )
 
-// maxPauseNS is how long a process may be kept from running between two samples. Bounds below it say nothing about the samples.
-const maxPauseNS = 100e6
-
 // checkSamples refuses samples that are no durations, or not in nanoseconds.
 func checkSamples(m perf.Measurement, p Policy) error {
-	if m.State != evidence.Measured {
-		return nil
+	o := p.options().Filled()
+	if m.BoundNS < 0 || m.BoundNS > 0 && m.BoundNS >= o.Bound.Nanoseconds() {
+		return fmt.Errorf("its samples were cut to %d ns, of %d", m.BoundNS, o.Bound.Nanoseconds())
 	}
-	if len(m.Samples) == 0 {
-		return errors.New("it has no samples")
+	if err := m.Check(); err != nil {
+		return err
 	}
-	if full := p.bound().Nanoseconds(); m.BoundNS < 0 || m.BoundNS >= full {
-		return fmt.Errorf("its samples were cut to %d ns, of %d", m.BoundNS, full)
-	}
-	if n := len(m.DeviceSamples); n > 0 && n != len(m.Samples) {
-		return fmt.Errorf("it has %d samples of the host's clock and %d of the device's", len(m.Samples), n)
-	}
-	for _, ns := range slices.Concat(m.Samples, m.DeviceSamples) {
-		if !(ns > 0) || math.IsInf(ns, 0) {
-			return fmt.Errorf("a sample is %v ns, want a positive number", ns)
+	for _, ns := range m.DeviceSamples { // a ratio of two of them is judged
+		if ns == 0 {
+			return errors.New("a sample of the device is 0 ns, want a positive number")
 		}
 	}
-	if most := slices.Max(slices.Concat(m.Samples, m.DeviceSamples)); most > maxSampleNS || most < minSampleNS {
-		return fmt.Errorf("its samples reach %v ns: other units than nanoseconds", most)
+	if len(m.Samples) > 0 && slices.Max(slices.Concat(m.Samples, m.DeviceSamples)) < minSampleNS {
+		return fmt.Errorf("its samples reach %v ns: other units than nanoseconds", slices.Max(m.Samples))
 	}
-	return checkUnits(m, p)
-}
-
-// checkUnits compares the samples with what else is known of the time that was spent, so that milliseconds or microseconds do
-// not read as a build that became a thousand times faster. Sampling goes on until there are Policy.Iterations or until they
-// took Policy.BoundNS, or what that was cut to; the share of reading the clock, which takes a nanosecond at least, is of the
-// median; and no run takes much longer than the first, cold one. (How much longer the first may take is not known: it may load a
-// device's program.)
-func checkUnits(m perf.Measurement, p Policy) error {
-	o := p.options().Filled()
-	calls := float64(max(m.CallsPerSample, 1))
-	spent := 0.0
-	for _, ns := range m.Samples {
-		spent += ns * calls
-	}
-	middle, least, bound := median(perf.Measurement{Samples: m.Samples}), slices.Min(m.Samples), float64(cmp.Or(m.BoundNS, o.Bound.Nanoseconds()))
-	switch {
-	case len(m.Samples) > o.Iterations:
-		return fmt.Errorf("it has %d samples, and sampling ends at %d", len(m.Samples), o.Iterations)
-	case len(m.Samples) < o.Iterations && spent < bound/100 && bound > maxPauseNS:
-		return fmt.Errorf("%d samples took %.4g ns together, and sampling ends at %d or at %.4g ns: other units than nanoseconds", len(m.Samples), spent, o.Iterations, bound)
-	case len(m.Samples) > 1 && spent-slices.Max(m.Samples)*calls > 2*bound:
-		return fmt.Errorf("%d samples took %.4g ns together, and sampling ends at %.4g ns: other units than nanoseconds", len(m.Samples), spent, bound)
-	case m.TimerShare > 0 && m.TimerShare*middle*calls < 0.5:
-		return fmt.Errorf("reading the clock takes %.2g of a sample of %.4g ns: other units than nanoseconds", m.TimerShare, middle)
-	case m.FirstRunNS > 0 && least > 100*float64(m.FirstRunNS):
-		return fmt.Errorf("every sample is above %.4g ns and the first run took %d: other units than nanoseconds", least, m.FirstRunNS)
-	}
-	if len(m.DeviceSamples) > 0 && slices.Max(m.DeviceSamples) > 1e3*slices.Max(m.Samples) {
-		return fmt.Errorf("the device's samples reach %.4g ns and the host's %.4g: other units than nanoseconds", slices.Max(m.DeviceSamples), slices.Max(m.Samples))
-	}
-	return nil
+	return m.CheckUnits(o.Iterations, cmp.Or(time.Duration(m.BoundNS), o.Bound))
 }

@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 		"a block more":        {func(r *Record) { r.Policy.ScreenBlocks = 4 }, "the screen lacks block 3"},
 		"a block twice":       {func(r *Record) { r.Screen = append(r.Screen, r.Screen[0]) }, "twice"},
 		"a block too far":     {func(r *Record) { r.Screen[0].Block = 3 }, "want 3 blocks"},
-		"a negative block":    {func(r *Record) { r.Screen[0].Block = -1 }, "block -1"},
+		"a negative block":    {func(r *Record) { r.Screen[0].Block = -1 }, "block is -1"},
 		"a slot too far":      {func(r *Record) { r.Screen[0].Replicate = 6 }, "slot 6"},
 		"arms exchanged":      {func(r *Record) { r.Screen[0].Arm = perf.Head }, "is not for head"},
 		"base called control": {func(r *Record) { r.Screen[0].Control = true }, "control: true"},
@@ -76,10 +76,10 @@ func TestCheck(t *testing.T) {
 		"a workload of no stage": {func(r *Record) { r.Workload[0].Stage = "warm-up" }, `stage "warm-up"`},
 		"an instant workload":    {func(r *Record) { r.Workload[0].NS = 0 }, "took 0 ns"},
 		"no samples":             {func(r *Record) { r.Screen[0].Samples = nil }, "no samples"},
-		"NaN":                    {func(r *Record) { r.Screen[0].Samples = []float64{math.NaN()} }, "a sample is NaN"},
-		"infinity":               {func(r *Record) { r.Screen[0].Samples = []float64{math.Inf(1)} }, "a sample is +Inf"},
-		"zero":                   {func(r *Record) { r.Screen[0].Samples = []float64{0} }, "a sample is 0 ns"},
-		"negative":               {func(r *Record) { r.Screen[0].Samples = []float64{-3e6} }, "a sample is -3e+06 ns"},
+		"NaN":                    {func(r *Record) { r.Screen[0].Samples = []float64{math.NaN()} }, "samples_ns[0] is NaN"},
+		"infinity":               {func(r *Record) { r.Screen[0].Samples = []float64{math.Inf(1)} }, "samples_ns[0] is +Inf"},
+		"zero":                   {func(r *Record) { r.Screen[0].Samples = []float64{0} }, "samples_ns[0] is 0"},
+		"negative":               {func(r *Record) { r.Screen[0].Samples = []float64{-3e6} }, "samples_ns[0] is -3e+06"},
 		"head in ms":             {func(r *Record) { scaleHead(r, 1e-6) }, "other units"},
 		"head in µs":             {func(r *Record) { scaleHead(r, 1e-3) }, "other units"},
 		"all in µs":              {func(r *Record) { scale(r.Screen, 1e-3); scale(r.Confirm, 1e-3) }, "other units"},
@@ -110,41 +110,31 @@ func scaleHead(r *Record, factor float64) {
 	}
 }
 
-// TestCheckUnits checks what tells units apart, one rule at a time, and that none of them refuses what can be measured.
-func TestCheckUnits(t *testing.T) {
+// TestCheckSamples holds measurements against what a gate asked for.
+func TestCheckSamples(t *testing.T) {
 	p := quiet().policy
 	p.Iterations, p.BoundNS = 200, 4e8
-	many := func(n int, ns float64) (out []float64) {
-		for range n {
-			out = append(out, ns)
-		}
-		return out
+	of := func(n int, ns float64) perf.Measurement {
+		return perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Measured, Samples: slices.Repeat([]float64{ns}, n)}
 	}
+	cut := func(m perf.Measurement, bound int64) perf.Measurement { m.BoundNS = bound; return m }
+	instant := of(2, 1e6)
+	instant.DeviceSamples = []float64{1e6, 0}
 	for name, c := range map[string]struct {
-		m  perf.Measurement
-		ok bool
+		m    perf.Measurement
+		want string
 	}{
-		"80 samples of 5 ms":                      {perf.Measurement{Samples: many(80, 5e6), FirstRunNS: 9e6, TimerShare: 1e-5}, true},
-		"the same in µs":                          {perf.Measurement{Samples: many(80, 5e3), FirstRunNS: 9e6}, false},
-		"the same in ps":                          {perf.Measurement{Samples: many(80, 5e9)}, false},
-		"200 samples of 1 ms":                     {perf.Measurement{Samples: many(200, 1e6), TimerShare: 5e-5}, true},
-		"the same in µs, by the clock's share":    {perf.Measurement{Samples: many(200, 1e3), TimerShare: 5e-5}, false},
-		"groups of 20 runs of 1 µs":               {perf.Measurement{Samples: many(200, 1e3), CallsPerSample: 20, TimerShare: 2.5e-3}, true},
-		"the same in ms, by their size":           {perf.Measurement{Samples: many(200, 1e-3), CallsPerSample: 20, TimerShare: 2.5e-3}, false},
-		"20 samples of 5 ms, cut to a quarter":    {perf.Measurement{Samples: many(20, 5e6), BoundNS: 1e8}, true},
-		"80 samples of 5 ms, cut to a twelfth":    {perf.Measurement{Samples: many(80, 5e6), BoundNS: 3e7}, false},
-		"one run of a minute":                     {perf.Measurement{Samples: many(1, 6e10), FirstRunNS: 7e10}, true},
-		"a device whose program took a second":    {perf.Measurement{Samples: many(200, 2e4), DeviceSamples: many(200, 1.5e4), FirstRunNS: 1e9}, true},
-		"a device in µs beside a host in ns":      {perf.Measurement{Samples: many(200, 2e5), DeviceSamples: many(200, 2e9)}, false},
-		"a first run a hundred times as short":    {perf.Measurement{Samples: many(80, 5e6), FirstRunNS: 1e4}, false},
-		"a measurement that found no cell":        {perf.Measurement{State: evidence.Crashed}, true},
-		"a measurement that is not a measurement": {perf.Measurement{}, false},
+		"80 samples of 5 ms":                      {of(80, 5e6), ""},
+		"20 samples of 5 ms, cut to a quarter":    {cut(of(20, 5e6), 1e8), ""},
+		"80 samples of 5 ms, cut to a twelfth":    {cut(of(80, 5e6), 3e7), "other units"},
+		"80 samples of 5 µs":                      {of(80, 5e3), "other units"},
+		"200 samples of 5 ns":                     {of(200, 5), "its samples reach 5 ns"},
+		"a device that needs no time":             {instant, "a sample of the device is 0 ns"},
+		"a measurement that found no cell":        {perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Crashed}, ""},
+		"a measurement that is not a measurement": {of(0, 0), "it is measured and has no samples"},
 	} {
-		if c.m.State == "" {
-			c.m.State = evidence.Measured
-		}
-		if err := checkSamples(c.m, p); (err == nil) != c.ok {
-			t.Errorf("%s: %v", name, err)
+		if err := checkSamples(c.m, p); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }

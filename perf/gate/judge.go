@@ -112,7 +112,7 @@ func (j *judge) unheld(c perf.Cell) (CellState, string) {
 		case p.Cell != c:
 		case p.Parity.State == evidence.Fail:
 			return CellParityFailed, p.Parity.Detail
-		case p.Parity.State == unsupported && p.Base != nil && p.Base.State != unsupported:
+		case p.Parity.State == unsupported && p.Base.State != "" && p.Base.State != unsupported:
 			return CellBroken, "the head does not support what the base does: " + p.Parity.Detail
 		case p.Parity.State == unsupported:
 			return CellUnsupported, p.Parity.Detail

@@ -231,7 +231,7 @@ func TestLostSupport(t *testing.T) {
 		w := quiet()
 		w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
 		rec := w.record()
-		rec.Parity[2].Base = &perf.Parity{State: state}
+		rec.Parity[2].Base = perf.Parity{State: state}
 		if v := Judge(rec); v.Outcome != want {
 			t.Errorf("base %s: %s %q, want %s", state, v.Outcome, v.Reasons, want)
 		}

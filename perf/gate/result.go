@@ -60,13 +60,13 @@ type WorkloadSample struct {
 	NS      float64  `json:"ns"`
 }
 
-// CellParity is the parity of one cell of the head.
+// CellParity is what one untimed run of a cell on either side showed.
 type CellParity struct {
-	Cell   perf.Cell   `json:"cell"`
-	Parity perf.Parity `json:"parity"`
-	Work   *perf.Work  `json:"work,omitempty"`
-	// Base is the parity of the base, only where the head does not support the cell.
-	Base *perf.Parity `json:"base,omitempty"`
+	Cell   perf.Cell    `json:"cell"`
+	Parity perf.Parity  `json:"parity"`           // of the head, by its own graph
+	Base   perf.Parity  `json:"base,omitzero"`    // of the base, likewise
+	Change *perf.Parity `json:"change,omitempty"` // what the head computes against what the base does; nil where one of them gave nothing
+	Work   *perf.Work   `json:"work,omitempty"`   // of the head
 }
 
 // Policy is how a gate decides. All ratios are head over base.

@@ -15,7 +15,6 @@ import (
 // Runner measures two builds.
 type Runner struct {
 	Base, Head measure.Side
-	Oracle     *measure.Oracle
 	Extra      map[string]map[string]string // options by backend
 	Samplers   map[string]measure.Sampler   // by backend: what watches its devices
 	Progress   func(stage string, done, total int)
@@ -50,28 +49,16 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 // aim is the share of its time that a confirmation is paced to: what the last block takes too long cannot be made up for.
 const aim = 0.97
 
-// parity runs a witness of every cell on the head, and one on the base of every cell that the head does not support: a build
-// that lost a backend must not pass as one that never had it.
+// parity runs every cell once on either side, untimed: against the float64 oracle of the side, and the head against the base.
 func (r *Runner) parity(ctx context.Context, rec *Record) error {
 	o := r.options(rec.Policy)
+	if r.Head.Workloads != r.Base.Workloads {
+		r.Head.Workloads.FeedFrom(r.Base.Workloads) // and not the other way round: the head does not choose what it is measured on
+	}
 	for _, b := range perf.Backends(rec.Cells) {
-		err := measure.Witness(ctx, r.Head, r.Oracle, b, perf.OfBackend(rec.Cells, b), o, func(t measure.Testimony) error {
-			rec.Parity = append(rec.Parity, CellParity{Cell: t.Cell, Parity: t.Parity, Work: t.Work})
+		err := measure.WitnessBoth(ctx, r.Base, r.Head, b, perf.OfBackend(rec.Cells, b), o, func(base, head measure.Testimony, change *perf.Parity) error {
+			rec.Parity = append(rec.Parity, CellParity{Cell: head.Cell, Parity: head.Parity, Base: base.Parity, Change: change, Work: head.Work})
 			r.progress("parity", len(rec.Parity), len(rec.Cells))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		var lacking []perf.Cell
-		for _, c := range perf.OfBackend(rec.Cells, b) {
-			if p, _ := parityOf(rec, c); p.State == unsupported {
-				lacking = append(lacking, c)
-			}
-		}
-		err = measure.Witness(ctx, r.Base, r.Oracle, b, lacking, o, func(t measure.Testimony) error {
-			at := slices.IndexFunc(rec.Parity, func(p CellParity) bool { return p.Cell == t.Cell })
-			rec.Parity[at].Base = &t.Parity
 			return nil
 		})
 		if err != nil {

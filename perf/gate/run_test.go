@@ -41,7 +41,7 @@ func runnerOf(t *testing.T, env ...string) (*Runner, *[]started) {
 			return measuretest.Spec(backend, env...)
 		}}
 	}
-	return &Runner{Base: side(perf.Base), Head: side(perf.Head, env...), Oracle: measure.NewOracle(reference.New())}, &list
+	return &Runner{Base: side(perf.Base), Head: side(perf.Head, env...)}, &list
 }
 
 func shortRecord(cells []perf.Cell) *Record {
@@ -75,7 +75,7 @@ func TestRunner(t *testing.T) {
 		t.Errorf("progress: %s", got)
 	}
 	for _, p := range rec.Parity {
-		if p.Parity.State != "pass" || p.Base != nil {
+		if p.Parity.State != "pass" || p.Base.State != "pass" || p.Change == nil || p.Change.State != "pass" {
 			t.Errorf("%+v", p)
 		}
 	}
@@ -91,7 +91,9 @@ func TestRunner(t *testing.T) {
 			}
 		}
 	}
-	want = append(want, started{perf.Head, "reference"}, started{perf.Head, "ort"}) // parity
+	for _, b := range []string{"reference", "ort"} { // parity
+		want = append(want, started{perf.Base, b}, started{perf.Head, b})
+	}
 	for range 3 {
 		for _, b := range []string{"reference", "ort"} {
 			block(b, control.Backend == b)
@@ -211,7 +213,7 @@ func TestRunnerLostBackend(t *testing.T) {
 		if both {
 			want = CellUnsupported
 		}
-		if got := rec.Verdict.Cells[1]; got.State != want || rec.Parity[1].Base == nil || rec.Verdict.Outcome == Pass && !both {
+		if got := rec.Verdict.Cells[1]; got.State != want || rec.Parity[1].Base.State == "" || rec.Verdict.Outcome == Pass && !both {
 			t.Errorf("lost by both (%t): %s %s, %s", both, got.State, got.Note, rec.Verdict.Outcome)
 		}
 	}

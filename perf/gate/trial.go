@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -35,6 +36,26 @@ const trialStream = 20
 func PlanTrial(index int, cells []perf.Cell) (slowdown float64, slowed perf.Cell) {
 	slowdown = trialOrder[index%len(trialOrder)]
 	return slowdown, cells[rand.New(rand.NewPCG(trialStream, uint64(index))).IntN(len(cells))]
+}
+
+// Check says what keeps a trial that was read from being the one with an index in a self-check of these cells.
+func (t Trial) Check(index int, cells []perf.Cell) error {
+	slowdown, slowed := PlanTrial(index, cells)
+	name := ""
+	if slowdown > 0 {
+		name = slowed.String()
+	}
+	switch outcomes := []Outcome{Pass, Regression, ParityFailed, Inconclusive, NoBaseline, Unavailable, Broken}; {
+	case t.Index != index:
+		return fmt.Errorf("it is trial %d, want trial %d", t.Index, index)
+	case t.Slowdown != slowdown || t.Cell != name:
+		return fmt.Errorf("trial %d slows %q by %g, want %q by %g", index, t.Cell, t.Slowdown, name, slowdown)
+	case !slices.Contains(outcomes, t.Outcome):
+		return fmt.Errorf("trial %d has the unknown outcome %q", index, t.Outcome)
+	case len(t.Blocks) > len(cells):
+		return fmt.Errorf("trial %d has the blocks of %d cells, want at most %d", index, len(t.Blocks), len(cells))
+	}
+	return nil
 }
 
 // FalseAlarm tells whether equal builds were called a regression.

@@ -61,10 +61,9 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 			timings[i].firstRun(ctx)
 			processes[i].pause()
 		})
-		got := make([]perf.Measurement, len(slots))
 		takeTurns(taking, onTurn, func(i int, yield func()) {
 			processes[i].resume()
-			got[i] = timings[i].run(ctx, func() {
+			timings[i].run(ctx, func() {
 				processes[i].pause()
 				yield()
 				processes[i].resume()
@@ -75,8 +74,12 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 			return err
 		}
 		for _, i := range taking {
-			got[i].Order = order
-			if err := emit(i, got[i]); err != nil {
+			m, err := timings[i].verified(ctx)
+			if err != nil {
+				return err
+			}
+			m.Order = order
+			if err := emit(i, m); err != nil {
 				return err
 			}
 		}

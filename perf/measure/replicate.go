@@ -3,6 +3,7 @@ package measure
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -22,6 +23,7 @@ type Options struct {
 	Threads     int                          // 0 leaves the worker its own choice, GOMAXPROCS
 	Extra       map[string]map[string]string // options by backend
 	Samplers    map[string]Sampler           // by backend: what watches the devices that it computes on
+	Devices     map[string]int               // by backend: the GPU that it computes on, by NVML's index; none for the host's processors
 }
 
 // The defaults of Options.
@@ -70,8 +72,9 @@ func Order(cells []perf.Cell, seed, stream uint64) []perf.Cell {
 }
 
 // Replicate measures cells of one backend in their order in a fresh worker process and hands each measurement to emit, whose
-// error ends it. Whatever goes wrong with a cell is the state of its measurement; after the death of the process the remaining
-// cells get a new one. Replicate fails when ctx ends and when a workload cannot be made.
+// error ends it. The outputs of a cell's first run and of its last timed one are compared with the oracle's. Whatever goes wrong
+// with a cell is the state of its measurement; after the death of the process the remaining cells get a new one. Replicate fails when
+// ctx ends, when a workload cannot be made, and when the oracle fails.
 func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(perf.Measurement) error) error {
 	p := process{side: side, backend: backend, options: o}
 	defer p.end()
@@ -80,8 +83,14 @@ func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell
 		if err != nil {
 			return err
 		}
-		m := p.prepare(ctx, c, work).run(ctx, nil)
+		t := p.prepare(ctx, c, work)
+		t.firstRun(ctx)
+		t.run(ctx, nil)
 		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		m, err := t.verified(ctx)
+		if err != nil {
 			return err
 		}
 		m.Order = i
@@ -128,6 +137,9 @@ func (p *process) resume() {
 // prepare makes a cell ready to run: it starts the worker if there is none, closes the session before and compiles.
 func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timing {
 	t := &timing{process: p, work: work, m: perf.Measurement{Cell: c, Arm: p.side.Arm, State: evidence.Measured, Started: time.Now().UTC()}}
+	if index, there := p.options.Devices[p.backend]; there {
+		t.m.Device = &index
+	}
 	if t.err = p.start(ctx); t.err != nil {
 		return t
 	}
@@ -164,29 +176,56 @@ type timing struct {
 	process *process
 	work    Workload
 	m       perf.Measurement
-	err     error // of the preparation
+	first   snapshot // of the first run
+	last    snapshot // of the last timed run
+	err     error    // of the preparation
 }
 
 // firstRun runs the cell once, of which the worker keeps the time: a cold run need not wait for the turn of its process.
 func (t *timing) firstRun(ctx context.Context) {
-	if t.err == nil {
-		_, t.err = t.process.session.Run(ctx, t.work.Inputs)
+	if t.err != nil {
+		return
 	}
+	out, err := t.process.session.Run(ctx, t.work.Inputs)
+	if err != nil {
+		t.err = err
+		return
+	}
+	t.first = t.process.side.Workloads.snapshot(t.m.Cell, out)
 }
 
-// run records the cell. Where it is given, yield is called between slices of samples.
-func (t *timing) run(ctx context.Context, yield func()) perf.Measurement {
+// run times the cell. Where it is given, yield is called between slices of samples.
+func (t *timing) run(ctx context.Context, yield func()) {
 	err := t.err
 	if err == nil {
 		err = t.sample(ctx, yield)
 	}
 	if err != nil {
 		t.m.End(evidence.Of(ctx, err))
-		if t.m.State == evidence.Crashed || t.m.State == evidence.Hung {
+		if errors.As(err, new(*worker.Died)) {
 			t.process.end()
 		}
 	}
-	return t.m
+}
+
+// verified compares what the timed session gave, first and last, and returns what is recorded of the cell. It is called when nothing
+// is being timed. It fails when the oracle does.
+func (t *timing) verified(ctx context.Context) (perf.Measurement, error) {
+	if t.m.State != evidence.Measured {
+		return t.m, nil
+	}
+	o := perf.Outputs{FirstSHA256: t.first.digest, LastSHA256: t.last.digest}
+	for _, s := range []snapshot{t.first, t.last} {
+		p, err := t.process.side.Workloads.parityOf(ctx, t.m.Cell, t.work, s)
+		if err != nil {
+			return t.m, err
+		}
+		if o.Parity.State == "" || p.State.Worse(o.Parity.State) {
+			o.Parity = p
+		}
+	}
+	t.m.Outputs = &o
+	return t.m, nil
 }
 
 func (t *timing) sample(ctx context.Context, yield func()) error {
@@ -217,5 +256,12 @@ func (t *timing) sample(ctx context.Context, yield func()) error {
 	m.Clock, m.Samples, m.DeviceSamples, m.CallsPerSample, m.TimerShare = got.Clock, got.Samples, got.DeviceSamples, got.CallsPerSample, got.TimerShare
 	m.FirstRunNS, m.HostPeakBytes, m.DevicePeakBytes = got.FirstRun.Nanoseconds(), got.HostPeak, got.DevicePeak
 	m.AllocsPerRun, m.BytesPerRun = got.AllocsPerRun, got.BytesPerRun
+	out := got.Outputs
+	if out == nil { // of protocol 1.1: what it computes right after the last timed run
+		if out, err = p.session.Run(ctx, t.work.Inputs); err != nil {
+			return err
+		}
+	}
+	t.last = p.side.Workloads.snapshot(m.Cell, out)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -20,7 +22,7 @@ import (
 	"github.com/apex-x/apexx/perf/measure/measuretest"
 )
 
-// faultVariable lists the faults of a worker as FAULT@BATCH: what happens when a cell of that batch is compiled.
+// faultVariable lists the faults of a worker as FAULT@BATCH: what happens when a cell of that batch is compiled, or to its runs.
 const faultVariable = "APEXX_MEASURE_TEST_FAULTS"
 
 func TestMain(m *testing.M) {
@@ -50,9 +52,37 @@ func (f faulty) Compile(ctx context.Context, g *graph.Graph, o backends.Options)
 			return nil, errors.New("kernel 7 failed")
 		case "unavailable":
 			return nil, &backends.Unavailable{Backend: "reference", Reason: backends.PrecisionUnsupported, Detail: "no fp32"}
+		case "later", "nan", "rounding", "flicker":
+			s, err := f.Backend.Compile(ctx, g, o)
+			return &changing{Session: s, fault: fault}, err
 		}
 	}
 	return f.Backend.Compile(ctx, g, o)
+}
+
+// changing is a session whose outputs are right in the first run, which is all that a run with taps sees, and then others.
+type changing struct {
+	backends.Session
+	fault string
+	runs  int
+}
+
+func (s *changing) Run(ctx context.Context, in tensor.List) (tensor.List, error) {
+	out, err := s.Session.Run(ctx, in)
+	if s.runs++; err != nil || s.runs == 1 || s.fault == "flicker" && s.runs > 2 {
+		return out, err
+	}
+	out = out.Clone()
+	first := &tensor.Data[float32](out[0].Tensor)[0]
+	switch s.fault {
+	case "later", "flicker":
+		*first = 7
+	case "nan":
+		*first = float32(math.NaN())
+	case "rounding":
+		*first = math.Nextafter32(*first, 9)
+	}
+	return out, nil
 }
 
 // models lack the profile "broken".
@@ -88,7 +118,7 @@ func (s *sampler) Sample() []perf.DeviceSample {
 // TestReplicate has cells fail in every way; the others are measured all the same.
 func TestReplicate(t *testing.T) {
 	want := map[int]string{
-		1: "measured", 2: "crashed killed", 3: "measured", 4: "failed error: kernel 7 failed", 5: "hung deadline", 6: "crashed exit status 3",
+		1: "measured", 2: "crashed killed", 3: "measured", 4: "error error: kernel 7 failed", 5: "hung deadline", 6: "crashed exit status 3",
 		7: "unsupported precision_unsupported: no fp32", 8: "measured",
 	}
 	var cells []perf.Cell

@@ -3,13 +3,13 @@ package measure
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"strings"
 
-	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -25,56 +25,81 @@ type Testimony struct {
 // Witness runs cells of one backend once, compares their outputs with the oracle's float64 and reads off what the routing
 // selected and spent. A budget that was overspent fails the parity of the cell. Witness fails when ctx ends, when a workload
 // cannot be made, and when the oracle itself fails.
-func Witness(ctx context.Context, side Side, oracle *Oracle, backend string, cells []perf.Cell, o Options, emit func(Testimony) error) error {
+func Witness(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(Testimony) error) error {
 	p := process{side: side, backend: backend, options: o}
 	defer p.end()
 	for _, c := range cells {
-		work, err := side.Workloads.Of(ctx, c)
-		if err != nil {
-			return err
-		}
-		expected, err := oracle.outputs(ctx, c, work)
-		if err != nil {
-			return fmt.Errorf("float64 oracle of cell %s: %w", c, err)
-		}
-		t := Testimony{Cell: c}
-		got, err := p.outputs(ctx, c, work)
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
+		t, _, err := p.testify(ctx, c)
+		if err == nil {
+			err = emit(t)
 		}
 		if err != nil {
-			o := evidence.Of(ctx, err)
-			t.Parity = perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}
-			if o.State == evidence.Crashed || o.State == evidence.Hung {
-				p.end()
-			}
-		} else {
-			complete := side.Workloads.complete[shapeOf(c)]
-			t.judge(expected, got, complete)
-		}
-		if err := emit(t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// judge compares and counts.
-func (t *Testimony) judge(expected, got tensor.List, m *Complete) {
-	level := parity.EndToEnd
-	if t.Cell.Scope.Operator() {
-		level = parity.Op
+// WitnessBoth runs cells of one backend once on either side, as Witness does, and compares what the head computes with what the base
+// does: the graph and the oracle of a side are its own, so that a head which leaves work out is right by them. The change is nil
+// where one of the sides gave nothing. Both sides are given the same inputs (Workloads.FeedFrom).
+func WitnessBoth(ctx context.Context, base, head Side, backend string, cells []perf.Cell, o Options, emit func(base, head Testimony, change *perf.Parity) error) error {
+	bases, heads := process{side: base, backend: backend, options: o}, process{side: head, backend: backend, options: o}
+	defer bases.end()
+	defer heads.end()
+	for _, c := range cells {
+		b, want, err := bases.testify(ctx, c)
+		if err != nil {
+			return err
+		}
+		h, got, err := heads.testify(ctx, c)
+		if err != nil {
+			return err
+		}
+		var change *perf.Parity
+		if want != nil && got != nil {
+			p := base.Workloads.compare(c, common(want, got), common(got, want), parity.PairClass(c.Precision, c.Precision), parity.EndToEnd)
+			change = &p
+		}
+		if err := emit(b, h, change); err != nil {
+			return err
+		}
 	}
-	r := parity.CompareOutputs(expected, got, parity.Options{
-		Policy: parity.Balanced.Policy(level), Class: parity.PairClass(backends.FP64, t.Cell.Precision), Setting: m.Setting,
-	})
-	t.Parity = perf.Parity{State: r.State, MaxAbs: finite(float64(r.MaxAbsErr))}
-	if r.State != evidence.Pass {
-		t.Parity.Detail = r.Summary()
+	return nil
+}
+
+// testify runs a cell once, with taps. The outputs are nil where it gave none; they are the caller's.
+func (p *process) testify(ctx context.Context, c perf.Cell) (t Testimony, got tensor.List, err error) {
+	t.Cell = c
+	workloads := p.side.Workloads
+	work, err := workloads.Of(ctx, c)
+	if err != nil {
+		return t, nil, err
 	}
-	if t.Cell.Scope != perf.Complete {
-		return
+	got, err = p.outputs(ctx, c, work)
+	if cause := context.Cause(ctx); cause != nil {
+		return t, nil, cause
 	}
+	if err != nil {
+		o := evidence.Of(ctx, err)
+		t.Parity = perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}
+		if errors.As(err, new(*worker.Died)) {
+			p.end()
+		}
+		return t, nil, nil
+	}
+	if t.Parity, err = workloads.verify(ctx, c, work, got); err != nil {
+		return t, nil, err
+	}
+	if c.Scope == perf.Complete {
+		t.count(got, workloads.complete[shapeOf(c)])
+	}
+	workloads.known[answer{c, digestOf(got)}] = t.Parity
+	return t, got, nil
+}
+
+// count reads off the outputs what the routing did, and fails what spent too much.
+func (t *Testimony) count(got tensor.List, m *Complete) {
 	t.Work = workOf(got, m)
 	for _, name := range []string{"b1", "b2", "b3"} {
 		if b := t.Work.Budgets[name]; b.Over {
@@ -82,14 +107,6 @@ func (t *Testimony) judge(expected, got tensor.List, m *Complete) {
 			t.Parity.Detail = strings.TrimSpace(fmt.Sprintf("budget %s is overspent: %g of %g. %s", name, b.Spent, b.Limit, t.Parity.Detail))
 		}
 	}
-}
-
-// finite keeps infinities, which JSON lacks, out of a report; an output that is infinitely wrong says so in the detail.
-func finite(x float64) float64 {
-	if math.IsInf(x, 0) || math.IsNaN(x) {
-		return math.MaxFloat64
-	}
-	return x
 }
 
 // outputs runs a cell once with the taps that judging it takes.
@@ -114,33 +131,4 @@ func tapsOf(c perf.Cell, g *graph.Graph) []string {
 		return nil
 	}
 	return parity.DecisionTaps(g)
-}
-
-// Oracle computes what cells should give, in float64, once for every workload.
-type Oracle struct {
-	backend backends.Backend
-	known   map[string]tensor.List // by Cell.Workload without its precision
-}
-
-// NewOracle returns an oracle that computes on a backend with float64.
-func NewOracle(b backends.Backend) *Oracle {
-	return &Oracle{backend: b, known: map[string]tensor.List{}}
-}
-
-func (o *Oracle) outputs(ctx context.Context, c perf.Cell, work Workload) (tensor.List, error) {
-	key := fmt.Sprintf("%v %s", shapeOf(c), c.Scope)
-	if out := o.known[key]; out != nil {
-		return out, nil
-	}
-	session, err := o.backend.Compile(ctx, work.Graph, backends.Options{Precision: backends.FP64, Taps: tapsOf(c, work.Graph)})
-	if err != nil {
-		return nil, err
-	}
-	defer session.Close()
-	out, err := session.Run(ctx, work.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	o.known[key] = out.Clone()
-	return o.known[key], nil
 }

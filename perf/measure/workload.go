@@ -52,14 +52,24 @@ type Workload struct {
 type Workloads struct {
 	models   Models
 	oracle   backends.Backend
+	donor    *Workloads // whose inputs operators are fed with; nil for their own
 	complete map[Shape]*Complete
 	reached  map[Shape]tensor.List // values at the borders of operators, by name
+	answers  map[question]tensor.List
+	known    map[answer]perf.Parity
 }
 
-// NewWorkloads returns workloads of the models. The oracle computes what reaches an operator in the complete model.
+// NewWorkloads returns workloads of the models. The oracle computes what reaches an operator in the complete model, and in float64
+// what every cell should give.
 func NewWorkloads(models Models, oracle backends.Backend) *Workloads {
-	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]tensor.List{}}
+	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]tensor.List{},
+		answers: map[question]tensor.List{}, known: map[answer]perf.Parity{}}
 }
+
+// FeedFrom has operators fed with what reaches them in another build's models, where these have the operator with inputs of the same
+// names, types and shapes. Two builds that are compared have to be given the same: what the one computes before an operator is no
+// excuse for what that operator then computes, or takes.
+func (w *Workloads) FeedFrom(donor *Workloads) { w.donor = donor }
 
 // Of returns the workload of a cell. Its graph's metadata name the cell, for injected faults. Cells with one Cell.Workload have
 // equal workloads.
@@ -82,11 +92,28 @@ func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
 	}
 	inputs := m.Inputs
 	if c.Scope.Operator() {
-		if inputs, err = w.reach(ctx, c, b.inputs); err != nil {
+		if inputs, err = w.feed(ctx, c, b.inputs); err != nil {
 			return Workload{}, fmt.Errorf("inputs of cell %s: %w", c, err)
 		}
 	}
 	return Workload{named(g, c), inputs}, nil
+}
+
+// feed returns the inputs of an operator: the donor's where there is one and they fit, else what reaches it in its own model.
+func (w *Workloads) feed(ctx context.Context, c perf.Cell, values []*graph.Value) (tensor.List, error) {
+	if w.donor != nil {
+		if theirs, err := w.donor.Of(ctx, c); err == nil && fits(theirs.Inputs, values) {
+			return theirs.Inputs, nil
+		}
+	}
+	return w.reach(ctx, c, values)
+}
+
+// fits tells whether tensors can be the values of a graph.
+func fits(inputs tensor.List, values []*graph.Value) bool {
+	return slices.EqualFunc(inputs, values, func(t tensor.Named, v *graph.Value) bool {
+		return t.Name == v.Name && t.DType() == v.DType && slices.Equal(t.Shape(), v.Shape)
+	})
 }
 
 func named(g *graph.Graph, c perf.Cell) *graph.Graph {

@@ -27,20 +27,22 @@ func (s *Store) Result() *Result {
 	return r
 }
 
-// states orders the states of measurements: the worst of the replicates is the cell's.
-var states = []evidence.State{evidence.Measured, evidence.Unsupported, evidence.Errored, evidence.Hung, evidence.Crashed}
-
-// Sum sums up the measurements of one cell. Without any, the cell has failed for the reason not_measured.
+// Sum sums up the measurements of one cell, whose state is the worst of its replicates'. Without any, the cell has failed for the reason not_measured.
 func Sum(c perf.Cell, all []perf.Measurement) CellResult {
 	r := CellResult{Cell: c, Name: c.String(), State: evidence.Measured, Parity: perf.Parity{State: "not-run", Detail: "no witness run"}}
-	list := slices.DeleteFunc(slices.Clone(all), func(m perf.Measurement) bool { return m.Cell != c })
+	var list []perf.Measurement
+	for _, m := range all {
+		if m.Cell == c {
+			list = append(list, m)
+		}
+	}
 	if len(list) == 0 {
 		r.State, r.Reason = evidence.Errored, "not_measured"
 		return r
 	}
 	var first, compile, allocs, bytes []float64
 	for _, m := range list {
-		if slices.Index(states, m.State) > slices.Index(states, r.State) {
+		if m.State.Worse(r.State) {
 			r.State, r.Reason, r.Detail = m.State, m.Reason, m.Detail
 		}
 		if m.State != evidence.Measured {

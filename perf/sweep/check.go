@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
@@ -34,16 +33,17 @@ func ValidClass(c env.Class) error {
 }
 
 // Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class; cells unique,
-// named as they are and those of the plan; every number finite and not negative; known states, samples where and only where the
-// state is measured; and the counts of a summary those of the measurements. A result may hold fewer replicates than its plan.
+// named as they are and those of the plan; every number finite, not negative and within perf.Measurement.Check; samples in the unit
+// that the plan's bounds tell; and every cell what Sum makes of the measurements, so that nothing but samples is believed. A result
+// may hold fewer replicates than its plan.
 func (r *Result) Validate() error {
 	switch {
 	case r.Schema != SchemaID:
 		return fmt.Errorf("schema is %q, want %q", r.Schema, SchemaID)
 	case r.When.IsZero():
 		return fmt.Errorf("when is missing")
-	case r.Plan.Replicates < 1 || r.Plan.Iterations < 1:
-		return fmt.Errorf("the plan has %d replicates of %d iterations, want one or more", r.Plan.Replicates, r.Plan.Iterations)
+	case r.Plan.Replicates < 1 || r.Plan.Iterations < 1 || r.Plan.BoundNS < 1:
+		return fmt.Errorf("the plan has %d replicates of %d iterations in %d ns, want one or more", r.Plan.Replicates, r.Plan.Iterations, r.Plan.BoundNS)
 	}
 	if err := ValidClass(r.Class); err != nil {
 		return err
@@ -54,16 +54,10 @@ func (r *Result) Validate() error {
 	if err := r.checkCells(); err != nil {
 		return err
 	}
-	counts, err := r.checkMeasurements()
-	if err != nil {
+	if err := r.checkMeasurements(); err != nil {
 		return err
 	}
-	for _, c := range r.Cells {
-		if err := c.checkSummary(counts[c.Name]); err != nil {
-			return fmt.Errorf("cell %s: %w", c.Name, err)
-		}
-	}
-	return nil
+	return r.checkSums()
 }
 
 // checkCells compares the cells with the plan, position by position.
@@ -84,77 +78,105 @@ func (r *Result) checkCells() error {
 			return fmt.Errorf("cells[%d] is %s, the plan has %s there", i, name, r.Plan.Cells[i])
 		case seen[name]:
 			return fmt.Errorf("cell %s appears twice", name)
-		case !slices.Contains(states, c.State):
-			return fmt.Errorf("cell %s: unknown state %q", name, c.State)
+		}
+		if err := c.Parity.Check(); err != nil {
+			return fmt.Errorf("the parity of cell %s: %w", name, err)
+		}
+		if err := c.Work.Check(); err != nil {
+			return fmt.Errorf("the work of cell %s: %w", name, err)
 		}
 		seen[name] = true
 	}
 	return nil
 }
 
-// count is what the measurements of one cell hold.
-type count struct{ measured, other, samples int }
-
-func (r *Result) checkMeasurements() (map[string]count, error) {
-	counts := map[string]count{}
-	for _, c := range r.Cells {
-		counts[c.Name] = count{}
-	}
-	type key struct {
-		name      string
+func (r *Result) checkMeasurements() error {
+	type place struct {
+		cell      perf.Cell
 		replicate int
 	}
-	seen := map[key]bool{}
-	for i, m := range r.Measurements {
-		name := m.Cell.String()
-		n, known := counts[name]
-		k := key{name, m.Replicate}
-		switch {
-		case !known:
-			return nil, fmt.Errorf("measurements[%d] is of cell %s, which the plan does not have", i, name)
-		case m.Replicate >= r.Plan.Replicates:
-			return nil, fmt.Errorf("measurements[%d]: replicate %d of cell %s, the plan has %d", i, m.Replicate, name, r.Plan.Replicates)
-		case seen[k]:
-			return nil, fmt.Errorf("replicate %d of cell %s appears twice", m.Replicate, name)
-		case !slices.Contains(states, m.State):
-			return nil, fmt.Errorf("measurements[%d]: unknown state %q", i, m.State)
-		case m.State == evidence.Measured && len(m.Samples) == 0:
-			return nil, fmt.Errorf("replicate %d of cell %s is measured and has no samples", m.Replicate, name)
-		case m.State != evidence.Measured && len(m.Samples) > 0:
-			return nil, fmt.Errorf("replicate %d of cell %s is %s and has samples", m.Replicate, name, m.State)
-		}
-		seen[k] = true
-		if m.State == evidence.Measured {
-			n.measured++
-			n.samples += len(m.Samples)
-		} else {
-			n.other++
-		}
-		counts[name] = n
+	planned, seen := map[perf.Cell]bool{}, map[place]bool{}
+	for _, c := range r.Plan.Cells {
+		planned[c] = true
 	}
-	return counts, nil
+	for i := range r.Measurements {
+		m := &r.Measurements[i]
+		at := place{m.Cell, m.Replicate}
+		switch {
+		case !planned[m.Cell]:
+			return fmt.Errorf("measurements[%d] is of cell %s, which the plan does not have", i, m.Cell)
+		case m.Replicate >= r.Plan.Replicates:
+			return fmt.Errorf("measurements[%d]: replicate %d of cell %s, the plan has %d", i, m.Replicate, m.Cell, r.Plan.Replicates)
+		case seen[at]:
+			return fmt.Errorf("replicate %d of cell %s appears twice", m.Replicate, m.Cell)
+		case m.Arm == perf.Base || m.Control:
+			return fmt.Errorf("replicate %d of cell %s is of a gate", m.Replicate, m.Cell)
+		}
+		if err := r.Plan.check(m); err != nil {
+			return fmt.Errorf("replicate %d of cell %s: %w", m.Replicate, m.Cell, err)
+		}
+		seen[at] = true
+	}
+	return nil
 }
 
-func (c *CellResult) checkSummary(n count) error {
-	switch {
-	case c.State == evidence.Measured && n.measured == 0:
-		return fmt.Errorf("it is measured and has no measurements")
-	case c.State == evidence.Measured && n.other > 0:
-		return fmt.Errorf("it is measured and %d of its replicates are not", n.other)
-	case n.measured > 0 != (c.Summary != nil):
-		return fmt.Errorf("%d measured replicates and summary %v", n.measured, c.Summary)
-	case c.Summary == nil:
-		return nil
-	case c.Summary.Replicates != n.measured || c.Summary.Samples != n.samples:
-		return fmt.Errorf("the summary is of %d samples in %d replicates, the measurements hold %d in %d",
-			c.Summary.Samples, c.Summary.Replicates, n.samples, n.measured)
+// check refuses a measurement that no machine can give, or whose samples are no nanoseconds.
+func (p *Plan) check(m *perf.Measurement) error {
+	if err := m.Check(); err != nil {
+		return err
 	}
-	for _, s := range []*perf.Summary{c.Summary, c.Device} {
-		if s == nil {
-			continue
+	return m.CheckUnits(p.Iterations, time.Duration(p.BoundNS))
+}
+
+// checkSums holds every cell against the sum of its measurements.
+func (r *Result) checkSums() error {
+	of := map[perf.Cell][]perf.Measurement{}
+	for _, m := range r.Measurements {
+		of[m.Cell] = append(of[m.Cell], m)
+	}
+	for _, got := range r.Cells {
+		want := Sum(got.Cell, of[got.Cell])
+		want.Parity, want.Work, want.Detail = got.Parity, got.Work, got.Detail // what samples do not tell
+		if err := equal("", reflect.ValueOf(got), reflect.ValueOf(want)); err != nil {
+			return fmt.Errorf("cell %s: %w", got.Name, err)
 		}
-		if quantiles := []float64{s.P50, s.P90, s.P95}; !slices.IsSorted(quantiles) || s.P99 != nil && *s.P99 < s.P95 {
-			return fmt.Errorf("the quantiles of the summary are not in order: %v", quantiles)
+	}
+	return nil
+}
+
+// rounding is the relative difference that a sum may have which was made by another build or written with fewer digits.
+const rounding = 1e-9
+
+// equal walks through two values of one type and returns the first number, text or absence in which they differ, with the JSON path to it.
+func equal(path string, got, want reflect.Value) error {
+	differ := func(g, w any) error {
+		return fmt.Errorf("%s is %v, its samples give %v: the file was changed after it was written", strings.TrimPrefix(path, "."), g, w)
+	}
+	switch got.Kind() {
+	case reflect.Float64:
+		if g, w := got.Float(), want.Float(); math.Abs(g-w) > rounding*w {
+			return differ(g, w)
+		}
+	case reflect.Pointer:
+		switch {
+		case got.IsNil() && want.IsNil():
+		case got.IsNil():
+			return differ("null", "a value")
+		case want.IsNil():
+			return differ("a value", "none")
+		default:
+			return equal(path, got.Elem(), want.Elem())
+		}
+	case reflect.Struct:
+		for i := range got.NumField() {
+			name, _, _ := strings.Cut(got.Type().Field(i).Tag.Get("json"), ",")
+			if err := equal(path+"."+name, got.Field(i), want.Field(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.String, reflect.Int, reflect.Int64:
+		if !got.Equal(want) {
+			return differ(got, want)
 		}
 	}
 	return nil

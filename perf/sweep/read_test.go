@@ -39,20 +39,36 @@ func TestValidateRefuses(t *testing.T) {
 		"wrong name":          {func(r *sweep.Result) { r.Cells[0].Name = "x" }, `cells[0] is named "x"`},
 		"impossible cell":     {func(r *sweep.Result) { r.Cells[0].Cell.Backend = "A B"; r.Cells[0].Name = r.Cells[0].Cell.String() }, "is not the name of a cell"},
 		"twice":               {func(r *sweep.Result) { r.Cells[1], r.Plan.Cells[1] = r.Cells[0], r.Plan.Cells[0] }, "appears twice"},
-		"cell state":          {func(r *sweep.Result) { r.Cells[0].State = "fine" }, `unknown state "fine"`},
-		"measurement state":   {func(r *sweep.Result) { r.Measurements[2].State = "" }, `measurements[2]: unknown state ""`},
+		"cell state":          {func(r *sweep.Result) { r.Cells[0].State = "fine" }, "cell reference/nano/fp32/256x256/b1/complete: state is fine, its samples give measured"},
+		"measurement state":   {func(r *sweep.Result) { r.Measurements[2].State = "" }, `replicate 0 of cell reference/nano/fp32/256x256/b1/tile-pack: unknown state ""`},
 		"no samples":          {func(r *sweep.Result) { r.Measurements[1].Samples = nil }, "is measured and has no samples"},
 		"samples of a crash":  {func(r *sweep.Result) { r.Measurements[1].State = evidence.Crashed }, "is crashed and has samples"},
 		"replicate too great": {func(r *sweep.Result) { r.Measurements[1].Replicate = 2 }, "replicate 2 of cell"},
 		"replicate twice":     {func(r *sweep.Result) { r.Measurements[1].Replicate = 0 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete appears twice"},
 		"unknown cell":        {func(r *sweep.Result) { r.Measurements[0].Cell.Batch = 9 }, "which the plan does not have"},
-		"nothing measured":    {func(r *sweep.Result) { r.Measurements = r.Measurements[2:] }, "measured and has no measurements"},
+		"nothing measured":    {func(r *sweep.Result) { r.Measurements = r.Measurements[2:] }, "complete: state is measured, its samples give error"},
 		"a crash counted as measured": {func(r *sweep.Result) {
 			r.Measurements[1].State, r.Measurements[1].Samples = evidence.Crashed, nil
-		}, "1 of its replicates are not"},
-		"no summary":     {func(r *sweep.Result) { r.Cells[0].Summary = nil }, "2 measured replicates and summary"},
-		"false count":    {func(r *sweep.Result) { r.Cells[0].Summary.Samples = 7 }, "the summary is of 7 samples in 2 replicates, the measurements hold 6 in 2"},
-		"quantile order": {func(r *sweep.Result) { r.Cells[0].Summary.P50 = 1e9 }, "not in order"},
+		}, "state is measured, its samples give crashed"},
+		"no summary":         {func(r *sweep.Result) { r.Cells[0].Summary = nil }, "summary is null, its samples give a value: the file was changed after it was written"},
+		"false count":        {func(r *sweep.Result) { r.Cells[0].Summary.Samples = 7 }, "summary.samples is 7, its samples give 6"},
+		"quantile order":     {func(r *sweep.Result) { r.Cells[0].Summary.P50 = 1e9 }, "summary.p50_ms is 1e+09, its samples give "},
+		"a p95 of its own":   {func(r *sweep.Result) { r.Cells[0].Summary.P95 *= 1.001 }, "summary.p95_ms is "},
+		"a p99 of nothing":   {func(r *sweep.Result) { r.Cells[0].Summary.P99 = new(1e3) }, "summary.p99_ms is a value, its samples give none"},
+		"another throughput": {func(r *sweep.Result) { r.Cells[0].Summary.Throughput *= 2 }, "summary.throughput_per_s is "},
+		"a device's summary": {func(r *sweep.Result) { r.Cells[0].Device = r.Cells[0].Summary }, "device is a value, its samples give none"},
+		"fewer allocations":  {func(r *sweep.Result) { r.Cells[0].AllocsPerRun = 1 }, "allocs_per_run is 1, its samples give 12"},
+		"less memory":        {func(r *sweep.Result) { r.Cells[0].HostPeakBytes-- }, "host_peak_bytes is "},
+		"compiled at once":   {func(r *sweep.Result) { r.Cells[0].CompileMS = 0 }, "compile_ms is 0, its samples give 30"},
+		"an odd parity":      {func(r *sweep.Result) { r.Cells[0].Parity.State = "fine" }, `the parity of cell reference/nano/fp32/256x256/b1/complete: unknown state "fine"`},
+		"a tiny sample":      {func(r *sweep.Result) { r.Measurements[0].Samples[1] = 1e-300 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete: samples_ns[1] is 1e-300"},
+		"1e308 allocations":  {func(r *sweep.Result) { r.Measurements[1].AllocsPerRun = 1e308 }, "replicate 1 of cell reference/nano/fp32/256x256/b1/complete: allocs_per_run is 1e+308"},
+		"of a gate":          {func(r *sweep.Result) { r.Measurements[1].Arm = perf.Base }, "is of a gate"},
+		"all in µs": {func(r *sweep.Result) {
+			r.Plan.Iterations, r.Plan.BoundNS = 200, 4e8
+			scaleSamples(r, 1e-3)
+			sweeptest.Sum(r)
+		}, "other units than nanoseconds"},
 	} {
 		r := small()
 		tt.breaks(r)
@@ -65,18 +81,26 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
+func scaleSamples(r *sweep.Result, factor float64) {
+	for _, m := range r.Measurements {
+		for i := range m.Samples {
+			m.Samples[i] *= factor
+		}
+	}
+}
+
 // TestPartialIsSound checks that an interrupted sweep and a crashed replicate can be read.
 func TestPartialIsSound(t *testing.T) {
 	r := small()
 	m := &r.Measurements[1]
 	m.State, m.Samples, m.Reason = evidence.Crashed, nil, "signal: killed"
-	r.Cells[0].State, r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = evidence.Crashed, 1, 3
+	sweeptest.Sum(r)
 	if err := r.Validate(); err != nil {
 		t.Error(err)
 	}
 	r = small()
 	r.Measurements = r.Measurements[1:]
-	r.Cells[0].Summary.Replicates, r.Cells[0].Summary.Samples = 1, 3
+	sweeptest.Sum(r)
 	if err := r.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -36,6 +36,7 @@ type Plan struct {
 	Weights      map[string]string            `json:"weights"`           // by profile: SHA-256 of the weights
 	ConfigSHA256 map[string]string            `json:"config_sha256"`     // by profile
 	Options      map[string]map[string]string `json:"options,omitempty"` // of a backend, such as ort's provider
+	Decode       map[string]string            `json:"decode,omitempty"`  // how detections are chosen, by flag, such as score-threshold
 }
 
 // CellResult is one cell over all replicates.

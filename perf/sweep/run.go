@@ -14,7 +14,7 @@ type Progress func(done, total int, cell perf.Cell)
 // Run measures what the store does not hold yet: first one witness run of every cell, then the replicates, each backend's cells
 // in a process of their own and an order of their own. It returns when everything is in the store, or with the error that
 // stopped it; the same call goes on from there.
-func Run(ctx context.Context, s *Store, side measure.Side, oracle *measure.Oracle, o measure.Options, progress Progress) error {
+func Run(ctx context.Context, s *Store, side measure.Side, o measure.Options, progress Progress) error {
 	r := runner{store: s, side: side, options: o, progress: progress, done: len(s.Measurements) + len(s.Testimonies)}
 	plan := s.Header.Plan
 	r.total = len(plan.Cells) * (plan.Replicates + 1)
@@ -24,7 +24,7 @@ func Run(ctx context.Context, s *Store, side measure.Side, oracle *measure.Oracl
 		if len(left) == 0 {
 			continue
 		}
-		err := measure.Witness(ctx, side, oracle, b, left, o, func(t measure.Testimony) error {
+		err := measure.Witness(ctx, side, b, left, o, func(t measure.Testimony) error {
 			defer r.step(t.Cell)
 			return s.AddTestimony(t)
 		})

@@ -28,7 +28,7 @@ func side() measure.Side {
 
 func run(ctx context.Context, t *testing.T, s *sweep.Store, p sweep.Progress) error {
 	o := measure.Options{Iterations: 2, WarmupRuns: 1, WarmupBound: time.Millisecond}
-	return sweep.Run(ctx, s, side(), measure.NewOracle(reference.New()), o, p)
+	return sweep.Run(ctx, s, side(), o, p)
 }
 
 // outline is what must not depend on interruptions: every cell's state and parity, and which replicates were measured.

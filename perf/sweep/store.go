@@ -1,20 +1,21 @@
 package sweep
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/internal/journal"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// Header says what a sweep measures and where. Its store resumes only under an equal plan on the same class of machine with
-// the same build.
+// Header says what a sweep measures and where. Its store resumes only under an equal plan, on the same class of machines, with the same
+// build, libraries, instruction set and GOMAXPROCS.
 type Header struct {
 	Schema      string          `json:"schema"` // logSchema
 	When        time.Time       `json:"when"`
@@ -24,6 +25,8 @@ type Header struct {
 	Environment env.Environment `json:"environment"`
 	Class       env.Class       `json:"class"`
 	Plan        Plan            `json:"plan"`
+	// Files are the libraries and workers that the plan's backends open: SHA-256 by backend.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 const (
@@ -75,15 +78,17 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	if err := json.Unmarshal(lines[0], &s.Header); err != nil || s.Header.Schema != logSchema {
 		return fmt.Errorf("%s is not the log of a sweep (want the schema %s); choose another folder", logFile, logSchema)
 	}
-	if err := s.Header.fits(want); err != nil {
+	if err := s.Header.fits(&want); err != nil {
 		return err
 	}
 	taken := map[step]bool{}
 	for i, line := range lines[1:] {
-		var e entry
-		err := json.Unmarshal(line, &e)
-		if err != nil || !e.belongs(s.Header.Plan) || taken[e.step()] {
-			return fmt.Errorf("%s is damaged in line %d; remove the folder and measure again", logFile, i+2)
+		e, err := readEntry(line, &s.Header.Plan)
+		if err == nil && taken[e.step()] {
+			err = errors.New("its step comes twice")
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w; remove the folder and measure again", logFile, i+2, err)
 		}
 		taken[e.step()] = true
 		if e.Measurement != nil {
@@ -108,46 +113,36 @@ func (e entry) step() step {
 	return step{e.Testimony.Cell, -1}
 }
 
-// belongs tells whether the entry is of one step that the plan has.
-func (e entry) belongs(p Plan) bool {
+// readEntry reads a line of the log of a plan.
+func readEntry(line []byte, p *Plan) (e entry, err error) {
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, err
+	}
 	if (e.Measurement == nil) == (e.Testimony == nil) {
-		return false
+		return e, errors.New("it holds neither a measurement nor a testimony, or both")
 	}
-	s := e.step()
-	return slices.Contains(p.Cells, s.cell) && (e.Testimony != nil || 0 <= s.replicate && s.replicate < p.Replicates)
+	if at := e.step(); !slices.Contains(p.Cells, at.cell) || e.Measurement != nil && !(0 <= at.replicate && at.replicate < p.Replicates) {
+		return e, fmt.Errorf("the plan has no replicate %d of cell %s", at.replicate, at.cell)
+	}
+	if e.Measurement != nil {
+		return e, p.check(e.Measurement)
+	}
+	return e, checkTestimony(e.Testimony)
 }
 
-// fits tells what keeps a sweep from going on under h.
-func (h Header) fits(want Header) error {
-	differs := func(what string) error {
-		return fmt.Errorf("it holds a sweep with other %s; choose another folder, or remove this one", what)
+func checkTestimony(t *measure.Testimony) error {
+	if err := t.Parity.Check(); err != nil {
+		return err
 	}
-	a, err1 := json.Marshal(h.Plan)
-	b, err2 := json.Marshal(want.Plan)
-	switch {
-	case err1 != nil || err2 != nil || !bytes.Equal(a, b):
-		return differs("cells or settings")
-	case h.Class.ID != want.Class.ID:
-		return differs(fmt.Sprintf("hardware (%s, here is %s)", h.Class.ID, want.Class.ID))
-	case h.Version != want.Version || h.Environment.Commit != want.Environment.Commit:
-		return differs(fmt.Sprintf("build (%s, this is %s)", h.build(), want.build()))
-	case h.Program != want.Program:
-		return differs(fmt.Sprintf("build (of %s too, and not the same program)", h.build()))
-	}
-	return nil
+	return t.Work.Check()
 }
 
-// build names the program that measured, by version and commit.
-func (h Header) build() string {
-	commit := "no commit"
-	if h.Environment.Commit != "" {
-		commit = "commit " + h.Environment.Commit
-	}
-	return h.Version + " of " + commit
-}
-
-// Add appends a measurement.
+// Add appends a measurement. One that no machine can give becomes an error of its cell: nothing enters the log that could not be
+// summed up and written later.
 func (s *Store) Add(m perf.Measurement) error {
+	if err := s.Header.Plan.check(&m); err != nil {
+		m = m.Refused(err)
+	}
 	if err := s.journal.Append(entry{Measurement: &m}); err != nil {
 		return err
 	}
@@ -155,8 +150,11 @@ func (s *Store) Add(m perf.Measurement) error {
 	return nil
 }
 
-// AddTestimony appends what a witness run showed.
+// AddTestimony appends what a witness run showed. Numbers that no run can have fail the cell's parity: its outputs claim them.
 func (s *Store) AddTestimony(t measure.Testimony) error {
+	if err := checkTestimony(&t); err != nil {
+		t = measure.Testimony{Cell: t.Cell, Parity: perf.Parity{State: evidence.Fail, Detail: err.Error()}}
+	}
 	if err := s.journal.Append(entry{Testimony: &t}); err != nil {
 		return err
 	}

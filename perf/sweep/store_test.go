@@ -1,10 +1,14 @@
 package sweep_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +25,8 @@ import (
 
 // plan is three cells of each of two backends, in three replicates.
 func plan() sweep.Plan {
-	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"}}
+	p := sweep.Plan{Replicates: 3, Iterations: 2, BoundNS: 1e9, Seed: 1, Weights: map[string]string{"nano": "5a"}, ConfigSHA256: map[string]string{"nano": "c3"},
+		Options: map[string]map[string]string{"ort": {"provider": "cpu"}}, Decode: map[string]string{"max-detections": "100"}}
 	for _, b := range []string{"reference", "ort"} {
 		for n := 1; n <= 3; n++ {
 			p.Cells = append(p.Cells, perf.Cell{Backend: b, Profile: "nano", Precision: backends.FP32, Height: 128, Width: 128, Batch: n, Scope: perf.Complete})
@@ -32,7 +37,8 @@ func plan() sweep.Plan {
 
 func header() sweep.Header {
 	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Program: "1a", Command: "apexx sweep", Plan: plan(),
-		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}}
+		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}, Files: map[string]string{"ort": "0f"},
+		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Fact{{Key: "instruction_set", Value: "avx2"}}}}
 }
 
 func openStore(t *testing.T, dir string) *sweep.Store {
@@ -45,24 +51,49 @@ func openStore(t *testing.T, dir string) *sweep.Store {
 	return s
 }
 
-// TestStoreOfAnotherSweep lists what keeps a sweep from going on in a folder.
+// TestStoreOfAnotherSweep lists what keeps a sweep from going on in a folder: it would mix what no file tells apart.
 func TestStoreOfAnotherSweep(t *testing.T) {
-	const other = "; choose another folder, or remove this one"
+	const (
+		other = ": go on as it was begun, choose another folder, or remove this one"
+		first = "reference/nano/fp32/128x128/b1/complete"
+	)
+	library := func(h *sweep.Header, key, value string) {
+		h.Environment.Libraries = append(slices.Clone(h.Environment.Libraries), env.Fact{Key: key, Value: value})
+	}
 	for name, c := range map[string]struct {
 		change func(*sweep.Header)
-		want   string
+		want   string // before and after
 	}{
-		"the same":     {func(*sweep.Header) {}, ""},
-		"later":        {func(h *sweep.Header) { h.When, h.Command = h.When.AddDate(0, 0, 1), "apexx sweep --out ." }, ""},
-		"fewer cells":  {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[1:] }, "it holds a sweep with other cells or settings" + other},
-		"replicates":   {func(h *sweep.Header) { h.Plan.Replicates++ }, "it holds a sweep with other cells or settings" + other},
-		"seed":         {func(h *sweep.Header) { h.Plan.Seed++ }, "it holds a sweep with other cells or settings" + other},
-		"weights":      {func(h *sweep.Header) { h.Plan.Weights["nano"] = "a5" }, "it holds a sweep with other cells or settings" + other},
-		"machine":      {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "it holds a sweep with other hardware (cpu-test-2c, here is cpu-other-4c)" + other},
-		"version":      {func(h *sweep.Header) { h.Version = "v0.4.0" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.4.0 of no commit)" + other},
-		"program":      {func(h *sweep.Header) { h.Program = "1b" }, "it holds a sweep with other build (of v0.3.0 of no commit too, and not the same program)" + other},
-		"dirty commit": {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "it holds a sweep with other build (v0.3.0 of no commit, this is v0.3.0 of commit 2391b0e)" + other},
+		"the same": {func(*sweep.Header) {}, ""},
+		"later":    {func(h *sweep.Header) { h.When, h.Command = h.When.AddDate(0, 0, 1), "apexx sweep --out ." }, ""},
+		"a load":   {func(h *sweep.Header) { h.Environment.LoadAverage[0], h.Environment.Host = 9, "other" }, ""},
+		"first cell": {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[1:] },
+			"cell 1 " + first + ", and here it is " + strings.Replace(first, "b1", "b2", 1)},
+		"last cell": {func(h *sweep.Header) { h.Plan.Cells = h.Plan.Cells[:5] },
+			"cell 6 ort/nano/fp32/128x128/b3/complete, and here it is absent"},
+		"replicates":    {func(h *sweep.Header) { h.Plan.Replicates++ }, "--replicates 3, and here it is 4"},
+		"iterations":    {func(h *sweep.Header) { h.Plan.Iterations++ }, "--iterations 2, and here it is 3"},
+		"time":          {func(h *sweep.Header) { h.Plan.BoundNS /= 2 }, "--time 1s, and here it is 500ms"},
+		"seed":          {func(h *sweep.Header) { h.Plan.Seed++ }, "--seed 1, and here it is 2"},
+		"threads":       {func(h *sweep.Header) { h.Plan.Threads = 1 }, "--threads GOMAXPROCS, and here it is 1"},
+		"weights":       {func(h *sweep.Header) { h.Plan.Weights = map[string]string{"nano": "a5"} }, "weights of nano 5a, and here it is a5"},
+		"configuration": {func(h *sweep.Header) { h.Plan.ConfigSHA256 = map[string]string{"nano": "3c"} }, "configuration of nano c3, and here it is 3c"},
+		"provider": {func(h *sweep.Header) { h.Plan.Options = map[string]map[string]string{"ort": {"provider": "cuda"}} },
+			"--provider cpu, and here it is cuda"},
+		"decoding":        {func(h *sweep.Header) { h.Plan.Decode = map[string]string{"max-detections": "10"} }, "--max-detections 100, and here it is 10"},
+		"GOMAXPROCS":      {func(h *sweep.Header) { h.Environment.CPU.Procs, h.Class.ID = 1, "cpu-test-1c" }, "GOMAXPROCS 2, and here it is 1"},
+		"instruction set": {func(h *sweep.Header) { h.Environment.Libraries = nil; library(h, "instruction_set", "portable") }, "instruction_set avx2, and here it is portable"},
+		"new library":     {func(h *sweep.Header) { library(h, "onnxruntime", "1.30.0") }, "onnxruntime absent, and here it is 1.30.0"},
+		"no library":      {func(h *sweep.Header) { h.Environment.Libraries = nil }, "instruction_set avx2, and here it is absent"},
+		"library file":    {func(h *sweep.Header) { h.Files = map[string]string{"ort": "f1"} }, "file of ort 0f, and here it is f1"},
+		"machine":         {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "class of machines cpu-test-2c, and here it is cpu-other-4c"},
+		"version":         {func(h *sweep.Header) { h.Version = "v0.4.0" }, "version v0.3.0, and here it is v0.4.0"},
+		"program":         {func(h *sweep.Header) { h.Program = "1b" }, "program 1a, and here it is 1b"},
+		"commit":          {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "commit none, and here it is 2391b0e"},
 	} {
+		if c.want != "" {
+			c.want = "it was begun with " + c.want + other
+		}
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
 			t.Fatal(err)
@@ -92,15 +123,46 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := string(text)
-	for name, c := range map[string]struct{ lines, want string }{
-		"another replicate": {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"torn":              {good + "\n" + good[:40], ""},
-		"empty line":        {"\n" + good + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"no JSON":           {good + "\n" + good[:40] + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
-		"neither":           {"{}\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"both":              {`{"measurement":{},"testimony":{}}` + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"no cell of ours":   {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", "log.jsonl is damaged in line 2; remove the folder and measure again"},
-		"twice":             {good + "\n" + good + "\n", "log.jsonl is damaged in line 3; remove the folder and measure again"},
+	measured := func(more string) string {
+		return strings.Replace(good, `"state":"error"`, `"state":"measured"`+more, 1) + "\n"
+	}
+	witnessed := func(parity string) string {
+		text, err := json.Marshal(map[string]any{"testimony": map[string]any{"cell": plan().Cells[0], "parity": json.RawMessage(parity)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text) + "\n"
+	}
+	const cell = "reference/nano/fp32/128x128/b1/complete"
+	for name, c := range map[string]struct {
+		lines string
+		line  int    // 0: sound
+		want  string // what is wrong with it
+	}{
+		"another replicate":  {strings.Replace(good, `"replicate":0`, `"replicate":3`, 1) + "\n", 2, "the plan has no replicate 3 of cell " + cell},
+		"negative replicate": {strings.Replace(good, `"replicate":0`, `"replicate":-1`, 1) + "\n", 2, "the plan has no replicate -1 of cell " + cell},
+		"torn":               {good + "\n" + good[:40], 0, ""},
+		"empty line":         {"\n" + good + "\n", 2, "unexpected end of JSON input"},
+		"no JSON":            {good + "\n" + good[:40] + "\n", 3, "unexpected end of JSON input"},
+		"neither":            {"{}\n", 2, "it holds neither a measurement nor a testimony, or both"},
+		"both":               {`{"measurement":{},"testimony":{}}` + "\n", 2, "it holds neither a measurement nor a testimony, or both"},
+		"no cell of ours":    {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", 2, "the plan has no replicate 0 of cell " + strings.Replace(cell, "b1", "b77", 1)},
+		"twice":              {good + "\n" + good + "\n", 3, "its step comes twice"},
+		"measured":           {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5,8e5]`), 0, ""},
+		"no samples":         {measured(``), 2, "it is measured and has no samples"},
+		"empty samples":      {measured(`,"samples_ns":[]`), 2, "it is measured and has no samples"},
+		"samples of failure": {strings.Replace(good, `"state"`, `"samples_ns":[1e6],"state"`, 1) + "\n", 2, "it is error and has samples"},
+		"a sample of 0":      {measured(`,"samples_ns":[1e6,0]`), 2, "samples_ns[1] is 0, want 0.5 to 8.64e+13"},
+		"a negative sample":  {measured(`,"samples_ns":[1e6,-3]`), 2, "samples_ns[1] is -3, want 0.5 to 8.64e+13"},
+		"half of a device":   {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5]`), 2, "it has 2 samples of the host's clock and 1 of the device's"},
+		"a tiny sample":      {measured(`,"samples_ns":[1e-300]`), 2, "samples_ns[0] is 1e-300, want 0.5 to 8.64e+13"},
+		"1e308 allocations":  {strings.Replace(measured(`,"samples_ns":[6e8,6e8]`), `"allocs_per_run":0`, `"allocs_per_run":1e308`, 1), 2, "allocs_per_run is 1e+308, want 0 to 1.099511627776e+12"},
+		"in µs":              {measured(`,"samples_ns":[6e5]`), 2, "1 samples took 6e+05 ns together, and sampling ends at 2 or at 1e+09 ns: other units than nanoseconds"},
+		"negative peak":      {measured(`,"samples_ns":[1e6],"host_peak_bytes":-1`), 2, "host_peak_bytes is -1, want 0 to 1.125899906842624e+15"},
+		"unknown state":      {strings.Replace(good, `"error"`, `"fine"`, 1) + "\n", 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
+		"witnessed":          {good + "\n" + witnessed(`{"state":"pass","max_abs":1e-6}`), 0, ""},
+		"unknown parity":     {witnessed(`{"state":"fine","max_abs":0}`), 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
+		"negative error":     {witnessed(`{"state":"pass","max_abs":-1}`), 2, "max_abs is -1, want 0 to 1.7976931348623157e+308"},
 	} {
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
@@ -112,15 +174,65 @@ func TestDamagedStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := sweep.Open(dir, header())
+		want := fmt.Sprintf("sweep store %s: log.jsonl:%d: %s; remove the folder and measure again", dir, c.line, c.want)
 		switch {
-		case c.want == "" && (err != nil || len(s.Measurements) != 1):
+		case c.line == 0 && (err != nil || len(s.Measurements) != 1):
 			t.Errorf("%s: %v", name, err)
-		case c.want != "" && (err == nil || err.Error() != "sweep store "+dir+": "+c.want):
-			t.Errorf("%s: got  %v\nwant %s", name, err, c.want)
+		case c.line > 0 && (err == nil || err.Error() != want):
+			t.Errorf("%s: got  %v\nwant %s", name, err, want)
 		}
 		if err == nil {
 			s.Close()
 		}
+	}
+}
+
+// TestNumbersOfAWorker adds what no worker can have measured or computed: it becomes an error of its cell, the others stand, and the result
+// can be written, now and after a resumption.
+func TestNumbersOfAWorker(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	p := plan()
+	of := func(cell, replicate int, change func(*perf.Measurement)) perf.Measurement {
+		m := perf.Measurement{Cell: p.Cells[cell], Replicate: replicate, State: evidence.Measured, Samples: []float64{6e8, 6e8}, FirstRunNS: 7e8}
+		change(&m)
+		return m
+	}
+	lies := map[string]func(*perf.Measurement){
+		"samples_ns[0] is 1e-300":               func(m *perf.Measurement) { m.Samples[0] = 1e-300 },
+		"allocs_per_run is 1e+308":              func(m *perf.Measurement) { m.AllocsPerRun = 1e308 },
+		"calls_per_sample is 4.6":               func(m *perf.Measurement) { m.CallsPerSample = 1 << 62 },
+		"timer_share is 5":                      func(m *perf.Measurement) { m.TimerShare = 5 },
+		"it has 3 samples, and sampling ends":   func(m *perf.Measurement) { m.Samples = []float64{1e8, 1e8, 1e8} },
+		"1 samples took 6e+05 ns together, and": func(m *perf.Measurement) { m.Samples = []float64{6e5} }, // in µs
+	}
+	n := 0
+	for want, lie := range lies {
+		if err := errors.Join(s.Add(of(n, 0, lie)), s.Add(of(n, 1, func(*perf.Measurement) {}))); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Result().Cells[n]; got.State != evidence.Errored || got.Summary.Replicates != 1 || !strings.HasPrefix(got.Detail, want) {
+			t.Errorf("%s: %+v", want, got)
+		}
+		n++
+	}
+	if err := errors.Join(s.AddTestimony(measure.Testimony{Cell: p.Cells[0], Parity: perf.Parity{State: evidence.Pass}, Work: &perf.Work{TilesL0: []int{-1 << 63}}}),
+		s.AddTestimony(measure.Testimony{Cell: p.Cells[1], Parity: perf.Parity{State: evidence.Pass, MaxAbs: math.Inf(1)}})); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	r := openStore(t, dir).Result()
+	for i, c := range r.Cells[:2] {
+		if c.Parity.State != evidence.Fail || c.Work != nil {
+			t.Errorf("testimony %d: %+v", i, c)
+		}
+	}
+	var out bytes.Buffer
+	if err := sweep.WriteJSON(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sweep.Read(&out); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -69,7 +70,7 @@ func configKey(name string) string {
 func (r *Result) benchmarkName(c perf.Cell) string {
 	threads := r.Plan.Threads
 	if threads == 0 {
-		threads = max(1, r.Environment.CPU.Cores)
+		threads = max(1, cmp.Or(r.Environment.CPU.Procs, r.Environment.CPU.Cores))
 	}
 	return fmt.Sprintf("BenchmarkApexx/backend=%s/profile=%s/precision=%s/shape=%s/batch=%d/scope=%s-%d",
 		c.Backend, c.Profile, c.Precision, c.Shape(), c.Batch, c.Scope, threads)

@@ -1,15 +1,16 @@
 package trend
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -25,12 +26,11 @@ type Facts struct {
 
 // ReadFile is Read for the file at path, which the error names.
 func ReadFile(path string, facts Facts) (*Run, error) {
-	file, err := os.Open(path)
+	data, err := input.Read(path, input.Record)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	run, err := Read(file, facts)
+	run, err := Read(bytes.NewReader(data), facts)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -3,9 +3,9 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // The versions of the standard operator set in which the operators of package graph mean what they mean there.
@@ -16,7 +16,7 @@ const (
 
 // ReadFile reads an ONNX model from a file.
 func ReadFile(path string) (*graph.Graph, error) {
-	data, err := os.ReadFile(path)
+	data, err := input.Read(path, input.Model)
 	if err != nil {
 		return nil, err
 	}

@@ -142,6 +142,9 @@ func (c *Config) EffectiveDepth() int {
 	return c.Model.NestingDepth
 }
 
+// SplitCost is the cost of splitting a tile into four, against the budget of its level (spec/routing.md 24).
+const SplitCost = 1.0
+
 // DeltaCost is what choosing a tile adds to the cost: max(CostHeavy - CostCheap, 1e-9).
 func (c *Config) DeltaCost() float64 {
 	return max(c.Routing.CostHeavy-c.Routing.CostCheap, 1e-9)

@@ -5,24 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // MaxSize is the largest configuration accepted, in bytes, the overrides included.
-const MaxSize = 1 << 20
+var MaxSize = int(input.Configuration.Max)
 
 // Load is Parse on the file at path. Errors name path; everything wrong with the content is a Problems.
 func Load(path string, overrides []string) (Config, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
-	}
-	defer file.Close()
-	source, err := io.ReadAll(io.LimitReader(file, MaxSize+1)) // Parse rejects the one byte too many
+	source, err := input.Read(path, input.Configuration)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}

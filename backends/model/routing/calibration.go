@@ -3,8 +3,9 @@ package routing
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
+
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // CalibrationRecord is one call of [CostModel.Calibrate].
@@ -91,7 +92,7 @@ func (m *CostModel) Save(path string) error { return saveJSON(path, m.Object()) 
 
 // LoadCostModel reads a file that Save wrote.
 func LoadCostModel(path string) (*CostModel, error) {
-	data, err := os.ReadFile(path)
+	data, err := input.Read(path, input.Routing)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,8 @@ package routing
 import (
 	"errors"
 	"fmt"
-	"os"
+
+	"github.com/apex-x/apexx/internal/input"
 )
 
 // TileSelectionTrace records all selections of a run. Source: spec 6.3.
@@ -63,7 +64,7 @@ func (t TileSelectionTrace) Save(path string) error {
 
 // LoadTrace reads a file that Save wrote.
 func LoadTrace(path string) (TileSelectionTrace, error) {
-	data, err := os.ReadFile(path)
+	data, err := input.Read(path, input.Routing)
 	if err != nil {
 		return TileSelectionTrace{}, err
 	}

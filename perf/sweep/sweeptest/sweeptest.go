@@ -5,7 +5,6 @@ package sweeptest
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ func New(seed uint64, spec Spec) *sweep.Result {
 	spec = spec.filled()
 	r := &sweep.Result{Schema: sweep.SchemaID, When: When, Version: "v0.3.0", Command: "apexx sweep --out out/sweep",
 		Environment: environment(spec.GPU), Class: class(spec.GPU),
-		Plan: sweep.Plan{Replicates: spec.Replicates, Iterations: 200, BoundNS: 400e6, Seed: seed,
+		Plan: sweep.Plan{Replicates: spec.Replicates, Iterations: spec.Samples, BoundNS: time.Hour.Nanoseconds(), Seed: seed,
 			Weights:      map[string]string{"nano": strings.Repeat("5a", 32)},
 			ConfigSHA256: map[string]string{"nano": strings.Repeat("c3", 32)}}}
 	for _, b := range spec.Backends {
@@ -89,8 +88,7 @@ func New(seed uint64, spec Spec) *sweep.Result {
 	rng := rand.New(rand.NewPCG(seed, 0xa9e))
 	for i, c := range r.Plan.Cells {
 		if spec.Absent(c) {
-			r.Cells = append(r.Cells, sweep.CellResult{Cell: c, Name: c.String(), State: evidence.Unsupported, Reason: string(backends.WorkerNotFound),
-				Detail: "no apexx-" + c.Backend + " beside apexx or in PATH", Parity: perf.Parity{State: "unsupported"}})
+			r.Cells = append(r.Cells, missCell(r, spec, i, c))
 			continue
 		}
 		r.Cells = append(r.Cells, measureCell(r, rng, spec, i, c))
@@ -98,12 +96,24 @@ func New(seed uint64, spec Spec) *sweep.Result {
 	return r
 }
 
-// measureCell adds the cell's measurements to r and returns its summary.
+// missCell adds measurements of a cell that could not be had to r and returns their sum.
+func missCell(r *sweep.Result, spec Spec, order int, c perf.Cell) sweep.CellResult {
+	for replicate := range spec.Replicates {
+		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, Started: When.Add(time.Duration(replicate) * time.Minute)}
+		m.End(evidence.Outcome{State: evidence.Unsupported, Reason: string(backends.WorkerNotFound), Detail: "no apexx-" + c.Backend + " beside apexx or in PATH"})
+		r.Measurements = append(r.Measurements, m)
+	}
+	out := sweep.Sum(c, r.Measurements)
+	out.Parity = perf.Parity{State: evidence.Unsupported}
+	return out
+}
+
+// measureCell adds the cell's measurements to r and returns their sum.
 func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.Cell) sweep.CellResult {
 	ns := 1e6 * milliseconds(c) * spec.Scale(c)
 	for replicate := range spec.Replicates {
 		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: evidence.Measured, Clock: "worker", CallsPerSample: 1,
-			TimerShare: 2e-5, CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
+			TimerShare: min(1, 40/ns), CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
 			AllocsPerRun: 12, BytesPerRun: 4096, Started: When.Add(time.Duration(replicate) * time.Minute)}
 		level := ns * math.Exp(0.02*rng.NormFloat64())
 		for range spec.Samples {
@@ -122,7 +132,7 @@ func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.C
 		}
 		r.Measurements = append(r.Measurements, m)
 	}
-	out := summarise(c, r.Measurements[len(r.Measurements)-spec.Replicates:])
+	out := sweep.Sum(c, r.Measurements[len(r.Measurements)-spec.Replicates:])
 	out.Parity = perf.Parity{State: "pass", MaxAbs: 3.1e-5}
 	if !c.Scope.Operator() {
 		out.Work = work(c)
@@ -141,37 +151,12 @@ func milliseconds(c perf.Cell) float64 {
 	return per * speed * float64(c.Height*c.Width*c.Batch) / (512 * 512)
 }
 
-func summarise(c perf.Cell, ms []perf.Measurement) sweep.CellResult {
-	out := sweep.CellResult{Cell: c, Name: c.String(), State: evidence.Measured, FirstRunMS: float64(ms[0].FirstRunNS) / 1e6,
-		CompileMS: float64(ms[0].CompileNS) / 1e6, AllocsPerRun: ms[0].AllocsPerRun, BytesPerRun: ms[0].BytesPerRun}
-	var host, device, medians []float64
-	for _, m := range ms {
-		host, device = append(host, m.Samples...), append(device, m.DeviceSamples...)
-		medians = append(medians, quantile(m.Samples, 0.5))
-		out.HostPeakBytes = max(out.HostPeakBytes, m.HostPeakBytes)
-		out.DevicePeakBytes = max(out.DevicePeakBytes, m.DevicePeakBytes)
+// Sum sums every cell up again, after a test changed measurements. Parity and work stay.
+func Sum(r *sweep.Result) {
+	for i, c := range r.Cells {
+		r.Cells[i] = sweep.Sum(c.Cell, r.Measurements)
+		r.Cells[i].Parity, r.Cells[i].Work = c.Parity, c.Work
 	}
-	spread := (slices.Max(medians) - slices.Min(medians)) / quantile(medians, 0.5)
-	summary := func(ns []float64) *perf.Summary {
-		s := &perf.Summary{Replicates: len(ms), Samples: len(ns), P50: quantile(ns, 0.5) / 1e6, P90: quantile(ns, 0.9) / 1e6,
-			P95: quantile(ns, 0.95) / 1e6, Spread: spread, P99Needs: 662}
-		s.Throughput = 1000 * float64(c.Batch) / s.P50
-		if p99 := quantile(ns, 0.99) / 1e6; len(ns) >= 662 {
-			s.P99, s.P99Needs = &p99, 0
-		}
-		return s
-	}
-	out.Summary = summary(host)
-	if len(device) > 0 {
-		out.Device = summary(device)
-	}
-	return out
-}
-
-// quantile is the nearest rank.
-func quantile(values []float64, q float64) float64 {
-	s := slices.Sorted(slices.Values(values))
-	return s[max(0, int(math.Ceil(q*float64(len(s))))-1)]
 }
 
 func work(c perf.Cell) *perf.Work {

@@ -45,11 +45,12 @@ func TestSQLiteRefuses(t *testing.T) {
 			if err == nil {
 				s.Close()
 			}
+			want := c.want
 			if kind == "reader" && c.name == "no folder" {
-				c.want = "there is none yet"
+				want = "there is none yet"
 			}
-			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("%s, %s: %v, want %q", c.name, kind, err, c.want)
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s, %s: %v, want %q", c.name, kind, err, want)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ func TestNoAllocation(t *testing.T) {
 func testNoAllocation[T Float](t *testing.T) {
 	s := conv3(64, 32, 64, 2)
 	dw := tiles(conv3(64, 16, 64, 1), 1, 64)
-	isa := Best()
+	isa := chosen()
 	for _, threads := range []int{1, 2} {
 		p := NewPool(threads)
 		defer p.Close()

@@ -43,7 +43,7 @@ func benchConv[T Float](b *testing.B) {
 	threads, _ := strconv.Atoi(os.Getenv("APEXX_BENCH_THREADS"))
 	p := NewPool(max(1, threads))
 	defer p.Close()
-	isa := Best()
+	isa := chosen()
 	for _, s := range layers {
 		b.Run(s.label(), func(b *testing.B) {
 			d := s.withDefaults()
@@ -90,7 +90,7 @@ func BenchmarkElementwise(b *testing.B) {
 	defer p.Close()
 	x, y := make([]float32, 1<<14), make([]float32, 1<<14)
 	for _, f := range elementFns {
-		for isa := Portable; isa <= Best(); isa++ {
+		for isa := Portable; isa <= chosen(); isa++ {
 			b.Run(fmt.Sprintf("%s/%v", f.name, isa), func(b *testing.B) {
 				for range b.N {
 					f.run(p, x, y, isa)

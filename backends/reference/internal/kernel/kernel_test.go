@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -75,17 +76,36 @@ func guarded[T Float](n int) (x []T, intact func() bool) {
 	}
 }
 
-func TestBest(t *testing.T) {
-	for _, asked := range []string{"", "portable", "avx2", "avx512", "mmx"} {
+// chosen is what the environment asks of benchmarks and tests.
+func chosen() ISA {
+	isa, err := Chosen()
+	if err != nil {
+		panic(err)
+	}
+	return isa
+}
+
+func TestChosen(t *testing.T) {
+	for _, asked := range []string{"", "portable", "avx2", "avx512", "mmx", "AVX2", "bogus", " "} {
 		t.Setenv("APEXX_ISA", asked)
-		want := detect()
-		for _, i := range []ISA{Portable, AVX2, AVX512} {
-			if i.String() == asked {
-				want = supported(i)
+		want, wantErr := detect(), ""
+		switch {
+		case asked == "":
+		case slices.Contains([]string{"portable", "avx2", "avx512"}, asked):
+			for _, i := range []ISA{Portable, AVX2, AVX512} {
+				if i.String() == asked {
+					want = i
+				}
 			}
+			if want > detect() {
+				want, wantErr = 0, "APEXX_ISA is "+asked+", and "+detect().String()+" is the most that this machine and build have"
+			}
+		default:
+			want, wantErr = 0, fmt.Sprintf("APEXX_ISA is %q (known: portable, avx2, avx512)", asked)
 		}
-		if got := Best(); got != want {
-			t.Errorf("APEXX_ISA=%q: got %v, want %v", asked, got, want)
+		got, err := Chosen()
+		if got != want || (err == nil) != (wantErr == "") || err != nil && err.Error() != wantErr {
+			t.Errorf("APEXX_ISA=%q: %v, %v, want %v, %s", asked, got, err, want, wantErr)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package reports
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"io"
 )
 
-// printJSON writes indented JSON without HTML escapes. Lists of plain values, such as the run lengths of a mask, stay on one
+// IndentedJSON writes indented JSON without HTML escapes. Lists of plain values, such as the run lengths of a mask, stay on one
 // line.
-func printJSON(w io.Writer, v any) error {
+func IndentedJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")

@@ -1,4 +1,4 @@
-package main
+package reports
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestPrintJSON(t *testing.T) {
+func TestIndentedJSON(t *testing.T) {
 	for _, tt := range []struct{ value, want string }{
 		{`[]`, "[]\n"},
 		{`"[1,\n2]"`, `"[1,\n2]"` + "\n"},
@@ -24,7 +24,7 @@ func TestPrintJSON(t *testing.T) {
 			t.Fatalf("%s: %v", tt.value, err)
 		}
 		var b bytes.Buffer
-		if err := printJSON(&b, value); err != nil || b.String() != tt.want {
+		if err := IndentedJSON(&b, value); err != nil || b.String() != tt.want {
 			t.Errorf("%s became %q, want %q (%v)", tt.value, b.String(), tt.want, err)
 		}
 		if err := json.Unmarshal(b.Bytes(), &again); err != nil || !reflect.DeepEqual(value, again) {

@@ -1,0 +1,158 @@
+package worker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// results is the client's end of a session's file of outputs.
+type results struct {
+	file    *os.File
+	want    []expected
+	tensors tensor.List // what read fills, made by its first call
+}
+
+// expected is an output of a compiled graph.
+type expected struct {
+	name  string
+	dtype tensor.DType
+	shape []int
+	bytes int64
+}
+
+// String returns type and shape, such as float32[1 100 4].
+func (e expected) String() string { return fmt.Sprintf("%v%v", e.dtype, e.shape) }
+
+// expectedOutputs returns the outputs of a graph as a session of the precision has them: a float64 session widens what the graph
+// declares as float32.
+func expectedOutputs(g *graph.Graph, precision backends.Precision) (out []expected, err error) {
+	for _, p := range g.Outputs {
+		e := expected{name: p.Name, dtype: p.Value.DType, shape: p.Value.Shape}
+		if precision == backends.FP64 && e.dtype == tensor.Float32 {
+			e.dtype = tensor.Float64
+		}
+		n, err := tensor.Elements(e.shape)
+		if err != nil {
+			return nil, fmt.Errorf("output %q: %w", e.name, err)
+		}
+		e.bytes = int64(n) * int64(e.dtype.Size())
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// read checks what a worker says of its outputs and reads them from the first size bytes of the file. The tensors are the session's:
+// the next read overwrites them.
+func (r *results) read(layout []place, size int64) (tensor.List, error) {
+	if err := r.check(layout, size); err != nil {
+		return nil, err
+	}
+	if r.tensors == nil {
+		for _, e := range r.want {
+			r.tensors = append(r.tensors, tensor.Named{Name: e.name, Tensor: tensor.New(e.dtype, e.shape...)})
+		}
+	}
+	for i, p := range layout {
+		if err := r.fill(r.tensors[i].Tensor, p.Offset); err != nil {
+			return nil, fmt.Errorf("output %q: %w", p.Name, err)
+		}
+	}
+	return slices.Clone(r.tensors), nil
+}
+
+// fill reads one tensor.
+func (r *results) fill(t *tensor.Tensor, offset int64) error {
+	data := bytesOf(t)
+	n, err := r.file.ReadAt(data, offset)
+	if n < len(data) {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the worker has made the file shorter")
+		}
+		return fmt.Errorf("got %d of %d bytes at offset %d: %w", n, len(data), offset, err)
+	}
+	if t.DType() != tensor.Bool {
+		return nil
+	}
+	for i, b := range data {
+		if b > 1 { // a Go bool with other bits set is neither true nor false
+			clear(data)
+			return fmt.Errorf("boolean %d is the byte %d, want 0 or 1", i, b)
+		}
+	}
+	return nil
+}
+
+// check holds a layout against the graph and the file: every output once and in order, of its type and shape, within the file, at an
+// offset that the protocol allows, and no two at the same place.
+func (r *results) check(layout []place, size int64) error {
+	if err := r.checkNames(layout); err != nil {
+		return err
+	}
+	info, err := r.file.Stat()
+	if err != nil {
+		return err
+	}
+	if size < 0 || size > info.Size() {
+		return fmt.Errorf("size is %d, their file has %d bytes", size, info.Size())
+	}
+	for i, p := range layout {
+		want := r.want[i]
+		if p.DType != want.dtype.String() || !slices.Equal(p.Shape, want.shape) {
+			return fmt.Errorf("output %q is %s%v, want %v", p.Name, p.DType, p.Shape, want)
+		}
+		if p.Offset < 0 || p.Offset%alignment != 0 || p.Offset > size-want.bytes {
+			return fmt.Errorf("output %q: %d bytes at offset %d do not fit %d bytes at a multiple of %d", p.Name, want.bytes, p.Offset, size,
+				alignment)
+		}
+	}
+	return r.checkOverlap(layout)
+}
+
+// checkNames finds what is missing, renamed, additional or in another order.
+func (r *results) checkNames(layout []place) error {
+	for _, e := range r.want {
+		if !slices.ContainsFunc(layout, func(p place) bool { return p.Name == e.name }) {
+			return fmt.Errorf("output %q is missing", e.name)
+		}
+	}
+	for i, p := range layout {
+		switch {
+		case !slices.ContainsFunc(r.want, func(e expected) bool { return p.Name == e.name }):
+			return fmt.Errorf("output %q is none of the graph's", p.Name)
+		case i >= len(r.want):
+			return fmt.Errorf("output %q comes again, the graph has %d", p.Name, len(r.want))
+		case p.Name != r.want[i].name:
+			return fmt.Errorf("output %d is %q, want %q", i, p.Name, r.want[i].name)
+		}
+	}
+	return nil
+}
+
+// checkOverlap finds two outputs that share bytes.
+func (r *results) checkOverlap(layout []place) error {
+	type span struct {
+		name       string
+		start, end int64
+	}
+	var spans []span
+	for i, p := range layout {
+		if n := r.want[i].bytes; n > 0 {
+			spans = append(spans, span{p.Name, p.Offset, p.Offset + n})
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	for i := 1; i < len(spans); i++ {
+		if a, b := spans[i-1], spans[i]; b.start < a.end {
+			return fmt.Errorf("outputs %q and %q overlap at offset %d", a.name, b.name, b.start)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package measure_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/measure/measuretest"
+)
+
+// TestTimedOutputs has sessions compute something else once they are timed, after a witness run that was right. What was timed
+// decides, in a replicate and in a block.
+func TestTimedOutputs(t *testing.T) {
+	cells := []perf.Cell{cell(1), cell(2), cell(3), cell(4)}
+	want := map[int]evidence.State{1: evidence.Pass, 2: evidence.Fail, 3: evidence.Fail, 4: evidence.Pass}
+	side := sideOf("later@2 nan@3 rounding@4")
+	o := measure.Options{Iterations: 3}
+	ctx := context.Background()
+	err := measure.Witness(ctx, side, "reference", cells, o, func(w measure.Testimony) error {
+		if w.Parity.State != evidence.Pass {
+			t.Errorf("witness run of %s: %+v", w.Cell, w.Parity)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(m perf.Measurement) error {
+		same := m.Outputs != nil && m.Outputs.FirstSHA256 == m.Outputs.LastSHA256
+		if m.Outputs == nil || m.Outputs.Parity.State != want[m.Cell.Batch] || same != (m.Cell.Batch == 1) || len(m.Outputs.LastSHA256) != 64 {
+			t.Errorf("%s: %+v, want %s", m.Cell, m.Outputs, want[m.Cell.Batch])
+		}
+		return nil
+	}
+	if err := measure.Replicate(ctx, side, "reference", cells, o, check); err != nil {
+		t.Error(err)
+	}
+	slots := []measure.Slot{{Side: side, Cells: cells}, {Side: side, Cells: cells}}
+	if err := measure.Block(ctx, slots, "reference", cells, o, nil, func(_ int, m perf.Measurement) error { return check(m) }); err != nil {
+		t.Error(err)
+	}
+	side.Requests = true // the way of workers of protocol 1.0
+	if err := measure.Replicate(ctx, side, "reference", cells, o, check); err != nil {
+		t.Error(err)
+	}
+}
+
+// tripled are models of a build that computes something else.
+type tripled struct{ measuretest.Models }
+
+func (m tripled) Complete(ctx context.Context, s measure.Shape) (*measure.Complete, error) {
+	c, err := m.Models.Complete(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	b := graph.NewBuilder("tripled")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{s.Batch * s.Height}})
+	b.Output("y", b.Add1("triple", graph.Binary{Fn: graph.Add}, x, b.Add1("double", graph.Binary{Fn: graph.Add}, x, x)))
+	c.Graph, err = b.Build()
+	return c, err
+}
+
+// TestWitnessBoth compares the sides with each other: each is right by its own graph.
+func TestWitnessBoth(t *testing.T) {
+	other := sideOf("")
+	other.Workloads = measure.NewWorkloads(tripled{}, reference.New())
+	for name, c := range map[string]struct {
+		base, head measure.Side
+		change     string // the state and a part of the detail; "" for none
+	}{
+		"equal":              {sideOf(""), sideOf(""), "pass"},
+		"another graph":      {sideOf(""), other, "fail y"},
+		"the head is dead":   {sideOf(""), sideOf("kill@1"), ""},
+		"the base is dead":   {sideOf("kill@1"), sideOf(""), ""},
+		"the head's session": {sideOf(""), sideOf("later@1"), "pass"}, // which is right in its first run
+	} {
+		err := measure.WitnessBoth(context.Background(), c.base, c.head, "reference", []perf.Cell{cell(1)}, measure.Options{}, func(base, head measure.Testimony, change *perf.Parity) error {
+			if change == nil || c.change == "" {
+				if change != nil || c.change != "" {
+					t.Errorf("%s: %+v, want %q", name, change, c.change)
+				}
+				return nil
+			}
+			state, detail, _ := strings.Cut(c.change, " ")
+			if string(change.State) != state || !strings.Contains(change.Detail, detail) || base.Parity.State != evidence.Pass || head.Parity.State != evidence.Pass {
+				t.Errorf("%s: %+v (base %+v, head %+v), want %s", name, change, base.Parity, head.Parity, c.change)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
