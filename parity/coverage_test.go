@@ -210,3 +210,28 @@ func atThreshold(f *fix, score float64) {
 	}
 	f.floats("scores")[11] = float32(score)
 }
+
+// What is left out still has to be numbers, in both executions, taps included, whatever outputs a graph has.
+func TestLeftOutIsNoLicense(t *testing.T) {
+	run := func(tile int64, first, second float32, values ...float32) tensor.List {
+		return list("utilities", tensor.Must(tensor.Of([]float32{first, second}, 1, 2)), "tiles_l0", tensor.Must(tensor.Of([]int64{tile}, 1, 1)), "valid_l0", i64(1),
+			"heatmap", tensor.Must(tensor.Of(values[:2], 1, 2)), "tap.fpn.P3", tensor.Must(tensor.Of(values[2:], 1, 1)))
+	}
+	bad := float32(nan)
+	for _, c := range []struct {
+		name      string
+		ref, cand []float32
+		want      evidence.State
+	}{
+		{"other numbers", []float32{1, 2, 3}, []float32{7, 8, 9}, evidence.Unverified},
+		{"NaN in the candidate", []float32{1, 2, 3}, []float32{7, bad, 9}, evidence.Fail},
+		{"infinite in a tap", []float32{1, 2, 3}, []float32{7, 8, float32(inf)}, evidence.Fail},
+		{"NaN in the reference", []float32{bad, 2, 3}, []float32{7, 8, 9}, evidence.Fail},
+		{"NaN in both", []float32{bad, 2, 3}, []float32{bad, 8, 9}, evidence.Fail},
+	} {
+		r := CompareOutputs(run(0, 0.5+1e-6, 0.5, c.ref...), run(1, 0.5, 0.5+1e-6, c.cand...), Options{})
+		if r.State != c.want {
+			t.Errorf("%s: %s, want %s: %s", c.name, r.State, c.want, r.Summary())
+		}
+	}
+}

@@ -126,6 +126,10 @@ func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, 
 	t := compareParts(ref, cand, tol, chosen.parts, of)
 	t.Note, t.lost = chosen.note, chosen.lost
 	t.Coverage.LeftOut = chosen.coverage.LeftOut
+	for _, o := range t.Coverage.LeftOut {
+		s.checkFinite(name, "reference", ref, o.Image)
+		s.checkFinite(name, "candidate", cand, o.Image)
+	}
 	if t.Judgement == ByNothing {
 		t.judgedByNothing(s.rerouted)
 	}
@@ -137,9 +141,8 @@ func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, 
 func (t *TensorReport) judgedByNothing(images []bool) {
 	t.Coverage.leaveOut(causeNoRule, 0, t.Coverage.Compared)
 	t.Coverage.Compared = 0
-	t.lost = []int{0}
-	for image := range images[min(1, len(images)):] {
-		t.lost = append(t.lost, image+1)
+	for image := range max(len(images), 1) {
+		t.lost = append(t.lost, image)
 	}
 }
 

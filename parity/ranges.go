@@ -3,6 +3,7 @@ package parity
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -13,59 +14,56 @@ const maskFill = -20
 // unitSlack is how far the length of an embedding may be from 1: what bf16 rounding does to 64 elements, and a little more.
 const unitSlack = 0.01
 
-// checkRanges holds the outputs of an image to what is true of every input, whether they can be compared or not: no NaN and no
-// infinity, scores of masks in [0,1], nothing but the fill value outside a mask's box, embeddings of unit length. What follows
-// detections that are not to be used is checked without them.
+// checkFinite holds an image of an output to being numbers. What is compared needs no such check: a NaN never matches there.
+func (s *settled) checkFinite(name, side string, t *tensor.Tensor, image int) {
+	if !t.DType().IsFloat() {
+		return
+	}
+	length := rowLength(t, 1)
+	for at := image * length; at < (image+1)*length; at++ {
+		if v := element(t, at); v-v != 0 {
+			d := Decision{Kind: Inconsistency, Verdict: Bug, Output: name, Image: image, Items: fmt.Sprintf("the %s holds %g at %v", side, v, unravel(at, t.Shape()))}
+			if !slices.Contains(s.decisions, d) {
+				s.add(d)
+			}
+			return
+		}
+	}
+}
+
+// checkRanges holds the outputs per detection of an image to what is true of every input, whether they can be compared or not:
+// scores of masks in [0,1], nothing but the fill value outside a mask's box, embeddings of unit length.
 func (s *settled) checkRanges(x *execution, outputs tensor.List, image int, set Setting) {
-	for _, name := range []string{"mask_logits", "mask_scores", "embeddings", "semantic_logits"} {
-		t := outputs.Get(name)
-		if t == nil || !t.DType().IsFloat() || t.Rank() < 2 || image >= t.Shape()[0] {
+	for _, c := range []struct {
+		name  string
+		rank  int
+		wrong func(x *execution, t *tensor.Tensor, image int, set Setting) string
+	}{{"mask_scores", 2, wrongScore}, {"embeddings", 3, wrongLength}, {"mask_logits", 4, outsideBoxes}} {
+		t := outputs.Get(c.name)
+		if t == nil || !t.DType().IsFloat() || t.Rank() != c.rank || image >= t.Shape()[0] || t.Shape()[1] != x.rows {
 			continue
 		}
-		length := rowLength(t, 1)
-		data := imageOf(t, image)
-		if at := firstNonFinite(data); at >= 0 {
-			s.inconsistent(name, image, "the %s holds %g at %v", x.name, data[at], unravel(image*length+at, t.Shape()))
-			continue
-		}
-		problem := ""
-		switch per := length / max(x.rows, 1); {
-		case t.Shape()[1] != x.rows:
-		case name == "mask_scores":
-			problem = wrongScore(data)
-		case name == "embeddings":
-			problem = wrongLength(data, per, len(x.list))
-		case name == "mask_logits" && t.Rank() == 4:
-			problem = x.outsideBoxes(data, t.Shape()[2], t.Shape()[3], set)
-		}
-		if problem != "" {
-			s.inconsistent(name, image, "the %s holds %s", x.name, problem)
+		if problem := c.wrong(x, t, image, set); problem != "" {
+			s.inconsistent(c.name, image, "the %s holds %s", x.name, problem)
 		}
 	}
 }
 
-func firstNonFinite(data []float64) int {
-	for i, v := range data {
-		if v-v != 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-func wrongScore(data []float64) string {
-	for row, v := range data {
-		if v < 0 || v > 1 {
+func wrongScore(x *execution, t *tensor.Tensor, image int, _ Setting) string {
+	for row := range x.rows {
+		if v := element(t, image*x.rows+row); v < 0 || v > 1 {
 			return fmt.Sprintf("a mask score of %g in row %d, outside [0, 1]", v, row)
 		}
 	}
 	return ""
 }
 
-func wrongLength(data []float64, length, valid int) string {
-	for row := range valid {
+func wrongLength(x *execution, t *tensor.Tensor, image int, _ Setting) string {
+	length := t.Shape()[2]
+	for row := range x.list {
 		var sum float64
-		for _, v := range data[row*length : (row+1)*length] {
+		for i := range length {
+			v := element(t, (image*x.rows+row)*length+i)
 			sum += v * v
 		}
 		if norm := math.Sqrt(sum); math.Abs(norm-1) > unitSlack {
@@ -77,20 +75,24 @@ func wrongLength(data []float64, length, valid int) string {
 
 // outsideBoxes looks for cells that are not the fill value though they are outside the box by more than a cell, which leaves room
 // for the rounding of an edge, and in padded rows.
-func (x *execution) outsideBoxes(data []float64, height, width int, set Setting) string {
+func outsideBoxes(x *execution, t *tensor.Tensor, image int, set Setting) string {
 	if set.ImageHeight < 1 || set.ImageWidth < 1 {
 		return ""
 	}
+	height, width := t.Shape()[2], t.Shape()[3]
 	for row := range x.rows {
 		var columns, rows [2]int
 		if row < len(x.list) {
 			b := x.list[row].box
 			columns, rows = cells(b[0], b[2], width, set.ImageWidth), cells(b[1], b[3], height, set.ImageHeight)
 		}
-		for at, v := range data[row*height*width : (row+1)*height*width] {
+		for at := range height * width {
 			px, py := at%width, at/width
 			outside := row >= len(x.list) || px < columns[0]-1 || px > columns[1] || py < rows[0]-1 || py > rows[1]
-			if outside && v != maskFill {
+			if !outside {
+				continue
+			}
+			if v := element(t, (image*x.rows+row)*height*width+at); v != maskFill {
 				return fmt.Sprintf("a mask logit of %g in row %d at (%d,%d), outside its box", v, row, py, px)
 			}
 		}
