@@ -320,7 +320,7 @@ func (r *TensorReport) failure() string {
 	case r.NonFiniteMismatches > 0:
 		return fmt.Sprintf("%d of %d elements are NaN, or infinite on one side", r.NonFiniteMismatches, r.TotalCount)
 	case r.beyond > 0 && r.Atol+r.Rtol > 0:
-		return fmt.Sprintf("%d of %d elements differ by more than %s; %d by more than %d times that", r.MismatchCount, r.TotalCount, r.Tolerance, r.beyond, forgiven)
+		return fmt.Sprintf("%d of %d elements differ by more than %s; %d by more than %d×", r.MismatchCount, r.TotalCount, r.Tolerance, r.beyond, forgiven)
 	default:
 		return fmt.Sprintf("%d of %d elements differ by more than %s", r.MismatchCount, r.TotalCount, r.Tolerance)
 	}

@@ -235,3 +235,15 @@ func TestLeftOutIsNoLicense(t *testing.T) {
 		}
 	}
 }
+
+// Where the threshold of the suppression is not known, nothing is explained by it.
+func TestUnknownSuppressionExplainsNothing(t *testing.T) {
+	ref := &fix{fixture(11)}
+	cand := &fix{ref.list.Clone()}
+	cand.dropRow(0, 9)
+	set := fixSetting
+	set.IoUThreshold = 0
+	if r := CompareOutputs(ref.list, cand.list, Options{Setting: set}); r.State != evidence.Fail {
+		t.Errorf("%s: %s", r.State, r.Summary())
+	}
+}

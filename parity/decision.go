@@ -84,7 +84,7 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 //
 // With a zero grid the splits of tiles cannot be traced to their parents, and differing ones count as bugs. With a zero image
 // box edges are not followed, and what a rounded edge changes counts as an error of arithmetic. With a zero IoUThreshold the
-// suppression is not checked.
+// suppression is not checked and explains nothing.
 type Setting struct {
 	GridHeight, GridWidth   int     // tiles of level 0
 	Dense                   bool    // level 0 holds all tiles in ascending order, whatever their utilities

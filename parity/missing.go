@@ -174,6 +174,9 @@ func (d *detections) ifDropped(v *execution, verdict Verdict) Verdict {
 // compete where it has none and the scores tie.
 func (d *detections) suppressed(v, w *execution, i int, set Setting) (best finding, ok bool) {
 	x, threshold := v.list[i], float64(float32(set.IoUThreshold))
+	if threshold == 0 { // not known
+		return finding{}, false
+	}
 	for k, y := range w.list {
 		overlap := iou(x.box, y.box)
 		if y.class != x.class || y.score < x.score-2*d.limits.score || overlap+iouSlack(x.box, y.box, d.limits.pixels) < threshold {

@@ -71,7 +71,7 @@ func (t Tolerance) budget(n int) int {
 }
 
 // String renders the rule as people write it: "abs 0.02 px", "angle 0.0005 rad", or "abs 5e-05 + rel 0.0005·|ref|" with the
-// mismatch ratio when there is one.
+// mismatch ratio when there is one, "up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements".
 func (t Tolerance) String() string {
 	var s string
 	switch {
@@ -87,8 +87,7 @@ func (t Tolerance) String() string {
 		s = fmt.Sprintf("abs %g + rel %g·|ref|", t.Abs, t.Rel)
 	}
 	if t.MismatchRatio > 0 {
-		s += fmt.Sprintf(", but for %g of the elements of a mask or tile (none below %d elements), and those by %d times as much",
-			t.MismatchRatio, t.SmallObject, forgiven)
+		s += fmt.Sprintf(", up to %d× for %g %% of a mask or tile of ≥ %d elements", forgiven, 100*t.MismatchRatio, t.SmallObject)
 	}
 	return s
 }

@@ -47,10 +47,10 @@ func TestUnits(t *testing.T) {
 		{"scores", ClassDefault, [3]string{"abs 2e-05", "abs 5e-05", "abs 8e-05"}},
 		{"mask_scores", ClassFP16, [3]string{"abs 0.002", "abs 0.003", "abs 0.004"}},
 		{"embeddings", ClassDefault, [3]string{"angle 0.0002 rad", "angle 0.0005 rad", "angle 0.0008 rad"}},
-		{"utilities", ClassDefault, [3]string{"abs 0.0002", "abs 0.0005, but for 0.0001 of the elements of a mask or tile (none below 10000 elements), and those by 10 times as much",
-			"abs 0.0008, but for 0.0005 of the elements of a mask or tile (none below 2000 elements), and those by 10 times as much"}},
-		{"tap.pv.P3", ClassDefault, [3]string{"abs 2e-05 + rel 0.0002·|ref|", "abs 5e-05 + rel 0.0005·|ref|, but for 0.0001 of the elements of a mask or tile (none below 10000 elements), and those by 10 times as much",
-			"abs 8e-05 + rel 0.0008·|ref|, but for 0.0005 of the elements of a mask or tile (none below 2000 elements), and those by 10 times as much"}},
+		{"utilities", ClassDefault, [3]string{"abs 0.0002", "abs 0.0005, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
+			"abs 0.0008, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
+		{"tap.pv.P3", ClassDefault, [3]string{"abs 2e-05 + rel 0.0002·|ref|", "abs 5e-05 + rel 0.0005·|ref|, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
+			"abs 8e-05 + rel 0.0008·|ref|, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
 		{"boxes", ClassINT8, [3]string{"none is defined", "none is defined", "none is defined"}},
 	} {
 		for i, p := range []Profile{Quality, Balanced, Edge} {
