@@ -58,7 +58,12 @@ func TestMeasurementCheck(t *testing.T) {
 		"1e308 bytes":           {func(m *Measurement) { m.BytesPerRun = 1e308 }, "alloc_bytes_per_run is 1e+308"},
 		"a device without end":  {func(m *Measurement) { m.Devices[0].PowerW = math.Inf(1) }, "devices[0].power_w is +Inf"},
 		"a clock that is none":  {func(m *Measurement) { m.Devices[0].SMClockMHz = -1 }, "devices[0].sm_clock_mhz is -1"},
-		"a memory without rate": {func(m *Measurement) { m.Devices[0].MemClockMHz = -1 }, "devices[0].mem_clock_mhz is -1"},
+		"a digest that is none": {func(m *Measurement) { m.Outputs = &Outputs{FirstSHA256: "0a", Parity: Parity{State: evidence.Pass}} }, `the digest "0a"`},
+		"outputs nobody compared": {func(m *Measurement) {
+			m.Outputs = &Outputs{FirstSHA256: strings.Repeat("0a", 32), LastSHA256: strings.Repeat("0a", 32), Parity: Parity{State: evidence.Crashed}}
+		}, "its outputs were not compared: crashed"},
+		"a device before the first": {func(m *Measurement) { before := -1; m.Device = &before }, "device is -1"},
+		"a memory without rate":     {func(m *Measurement) { m.Devices[0].MemClockMHz = -1 }, "devices[0].mem_clock_mhz is -1"},
 	} {
 		m := sound()
 		c.change(&m)

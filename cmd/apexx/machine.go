@@ -39,6 +39,15 @@ func classOf(e env.Environment, w *workloadsOf) env.Class {
 	return env.Classify(e, w.options.Threads, nil)
 }
 
+// devices names the GPU of each backend that computes on one.
+func devices() map[string]int {
+	of := map[string]int{}
+	for _, b := range deviceBackends {
+		of[b] = 0
+	}
+	return of
+}
+
 // monitored opens what watches the devices, where there are any to watch. The monitor may be nil, which Close accepts.
 func (w *workloadsOf) monitored() (*env.Monitor, map[string]measure.Sampler) {
 	if !w.onDevice() {

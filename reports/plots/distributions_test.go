@@ -63,7 +63,7 @@ func TestConfirmationIsShownWhereItDecided(t *testing.T) {
 	if head := got.arms[perf.Head]; got.stage != "screen" || len(head.pooled) != 1 || head.medians[0] != 9 {
 		t.Errorf("%s: %+v", got.stage, got.arms)
 	}
-	r.Verdict.Cells[0].Confirm = &gate.Estimate{}
+	r.Verdict.Cells[0].Series = []gate.Series{{Metric: gate.Time, Confirm: &gate.Estimate{}}}
 	got = worstWithSamples(r)[0]
 	base := got.arms[perf.Base]
 	if got.stage != "confirmation" || len(got.arms[perf.Head].pooled) != 0 || base.pooled[0] != 2 || base.medians[0] != 4 || base.medians[1] != 2.5 {
