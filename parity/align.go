@@ -68,10 +68,17 @@ func correspondence(d *detections, edges map[int]pair) imageRows {
 
 // selected is what of an output is compared.
 type selected struct {
-	parts    []stretch
-	coverage Coverage
-	lost     []int // images of which the larger part is missing
-	note     string
+	parts   []stretch
+	leftOut []Omission
+	lost    []int // images of which the larger part is missing
+	note    string
+}
+
+// leaveOut records elements of an image that are not compared.
+func (s *selected) leaveOut(cause string, image, elements int) {
+	if elements > 0 {
+		s.leftOut = append(s.leftOut, Omission{cause, image, elements})
+	}
 }
 
 // take adds n elements, in one stretch with the last ones where they follow them.
@@ -107,11 +114,11 @@ func (s *selected) takeRow(p pair, height, width int) int {
 
 // selectRows picks of an output per detection what corresponds.
 func (s *settled) selectRows(spoiled edgeFlip, t *tensor.Tensor, isMask bool) selected {
-	out := selected{coverage: Coverage{Expected: t.Len()}}
+	var out selected
 	length := rowLength(t, 2)
 	for _, im := range s.rows {
 		if im.leftOut != "" {
-			out.coverage.leaveOut(im.leftOut, im.image, im.rows*length)
+			out.leaveOut(im.leftOut, im.image, im.rows*length)
 			out.lost = append(out.lost, im.image)
 			continue
 		}
@@ -134,9 +141,9 @@ func (s *settled) selectRows(spoiled edgeFlip, t *tensor.Tensor, isMask bool) se
 				compared.compared++
 			}
 		}
-		out.coverage.leaveOut(causeAlone, im.image, (im.rows-rows)*length)
-		out.coverage.leaveOut(causeEdge, im.image, spoiledRows*length)
-		out.coverage.leaveOut(causeCells, im.image, cells)
+		out.leaveOut(causeAlone, im.image, (im.rows-rows)*length)
+		out.leaveOut(causeEdge, im.image, spoiledRows*length)
+		out.leaveOut(causeCells, im.image, cells)
 		if compared.lost() {
 			out.lost = append(out.lost, im.image)
 		}
@@ -155,7 +162,7 @@ func isIndependent(name string) bool {
 
 // selectImages leaves out the rerouted images of what follows the selection.
 func (s *settled) selectImages(name string, t *tensor.Tensor) selected {
-	out := selected{coverage: Coverage{Expected: t.Len()}}
+	var out selected
 	if isIndependent(name) || t.Rank() == 0 || t.Shape()[0] != len(s.rerouted) {
 		out.take(0, 0, t.Len())
 		return out
@@ -163,7 +170,7 @@ func (s *settled) selectImages(name string, t *tensor.Tensor) selected {
 	length := rowLength(t, 1)
 	for image, rerouted := range s.rerouted {
 		if rerouted {
-			out.coverage.leaveOut(causeRerouted, image, length)
+			out.leaveOut(causeRerouted, image, length)
 			out.lost = append(out.lost, image)
 		} else {
 			out.take(image*length, image*length, length)
@@ -180,7 +187,7 @@ func (s *settled) choose(name string, t *tensor.Tensor) selected {
 		}
 	}
 	if s.decided[name] {
-		return selected{parts: []stretch{{0, 0, t.Len()}}, coverage: Coverage{Expected: t.Len()}}
+		return selected{parts: []stretch{{0, 0, t.Len()}}}
 	}
 	return s.selectImages(name, t)
 }

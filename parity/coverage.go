@@ -32,13 +32,6 @@ const (
 	causeNoRule   = "no tolerance is defined"
 )
 
-// leaveOut records elements of an image that were not compared.
-func (c *Coverage) leaveOut(cause string, image, elements int) {
-	if elements > 0 {
-		c.LeftOut = append(c.LeftOut, Omission{cause, image, elements})
-	}
-}
-
 // coverageOf adds up the coverage of the essential outputs, by cause and image.
 func coverageOf(outputs []TensorReport) Coverage {
 	var all Coverage

@@ -125,7 +125,7 @@ func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, 
 	}
 	t := compareParts(ref, cand, tol, chosen.parts, of)
 	t.Note, t.lost = chosen.note, chosen.lost
-	t.Coverage.LeftOut = chosen.coverage.LeftOut
+	t.Coverage.LeftOut = chosen.leftOut
 	for _, o := range t.Coverage.LeftOut {
 		s.checkFinite(name, "reference", ref, o.Image)
 		s.checkFinite(name, "candidate", cand, o.Image)
@@ -139,7 +139,9 @@ func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, 
 
 // judgedByNothing turns what was measured without a rule into what was left out.
 func (t *TensorReport) judgedByNothing(images []bool) {
-	t.Coverage.leaveOut(causeNoRule, 0, t.Coverage.Compared)
+	if n := t.Coverage.Compared; n > 0 {
+		t.Coverage.LeftOut = append(t.Coverage.LeftOut, Omission{causeNoRule, 0, n})
+	}
 	t.Coverage.Compared = 0
 	for image := range max(len(images), 1) {
 		t.lost = append(t.lost, image)
