@@ -87,14 +87,10 @@ func unusable(c *sweep.CellResult) string {
 		return fmt.Sprintf("is %s (%s)", c.State, c.Reason)
 	case c.State != evidence.Measured || c.Summary == nil:
 		return fmt.Sprintf("is %s", c.State)
+	case c.Overspent() != "":
+		return "overspent budget " + c.Overspent()
 	case !c.Parity.Holds():
 		return fmt.Sprintf("has parity %q, so that its speed does not count", c.Parity.State)
-	case c.Work != nil:
-		for _, level := range []string{"b1", "b2", "b3"} {
-			if b := c.Work.Budgets[level]; b.Over {
-				return fmt.Sprintf("spent %g of budget %s, which is %g", b.Spent, level, b.Limit)
-			}
-		}
 	}
 	return ""
 }
