@@ -152,7 +152,7 @@ func missed(c gate.Cell) string {
 func otherSeries(c gate.Cell) (lines []string) {
 	for _, s := range c.Series {
 		if e := s.Final(); s.Metric != gate.Time && s.State != gate.CellClear && e != nil {
-			lines = append(lines, fmt.Sprintf("%s %s (%s, p %s): %s → %s", s.Metric.Words(), change(e.Ratio), changes(e), probability(e.P), s.Metric.Amount(e.Base), s.Metric.Amount(e.Head)))
+			lines = append(lines, fmt.Sprintf("%s: %s, %s → %s (p %s)", s.Metric.Words(), s.State, s.Metric.Amount(e.Base), s.Metric.Amount(e.Head), probability(e.P)))
 		}
 	}
 	return lines

@@ -173,7 +173,7 @@ func (j *judge) confirm(out *Series, cell *Cell, l Limit, s series) {
 	case l.exceeded(s.values, j.p.Alpha):
 		out.State = CellRegressed
 		if out.Metric != Time {
-			out.Note = fmt.Sprintf("grew by %s, from %s to %s", percent(out.Confirm.Ratio), out.Metric.Amount(out.Confirm.Base), out.Metric.Amount(out.Confirm.Head))
+			out.Note = fmt.Sprintf("grew from %s to %s", out.Metric.Amount(out.Confirm.Base), out.Metric.Amount(out.Confirm.Head))
 		}
 	case stat.SmallestP(len(s.values)) > j.p.Alpha:
 		out.State = CellNoisy

@@ -43,7 +43,7 @@ func TestModerated(t *testing.T) {
 		screen, confirm := Noise{SD: 0.1}.draw(r, 1, 5), Noise{SD: 0.1}.draw(r, 1, 20)
 		few, many = append(few, moderated(0.02, screen[0])), append(many, moderated(0.02, screen[0], confirm[0]))
 	}
-	if a, b := stat.Median(few), stat.Median(many); !(0.04 < a && a < b && 0.08 < b && b < 0.1) {
+	if a, b := stat.Median(few), stat.Median(many); !(0.03 < a && a < b && 0.07 < b && b < 0.09) {
 		t.Errorf("noise of 0.1 beside 0.02: %.3g by 5 blocks, %.3g by 25", a, b)
 	}
 	if got := moderated(0.02); got != 0.02 {
