@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -55,14 +54,6 @@ func sum(s *sweep.Result) {
 		of.Parity = perf.Parity{State: evidence.Pass}
 		s.Cells = append(s.Cells, of)
 	}
-}
-
-// only leaves one cell in a sweep, as a shard of it has.
-func only(s *sweep.Result, cell perf.Cell) *sweep.Result {
-	s.Plan.Cells = []perf.Cell{cell}
-	s.Measurements = slices.DeleteFunc(s.Measurements, func(m perf.Measurement) bool { return m.Cell != cell })
-	sum(s)
-	return s
 }
 
 // scaleSweep multiplies every time of a sweep.
