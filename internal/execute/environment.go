@@ -21,8 +21,8 @@ func Environment(ctx context.Context, identify bool) env.Environment {
 
 // libraryVersions asks the backends that run here for the versions of their libraries, and for what decides how fast a library
 // is, such as the instruction set that the reference uses.
-func libraryVersions(ctx context.Context) []env.Fact {
-	var out []env.Fact
+func libraryVersions(ctx context.Context) []env.Software {
+	var out []env.Software
 	for _, name := range backends.Known {
 		b, err := Open(name, Options{})
 		if err != nil {
@@ -30,7 +30,7 @@ func libraryVersions(ctx context.Context) []env.Fact {
 		}
 		for _, f := range b.Probe(ctx).Facts {
 			if key, ok := libraryKeys[name+" "+f.Key]; ok {
-				out = append(out, env.Fact{Key: key, Value: f.Value})
+				out = append(out, env.Software{Key: key, Value: f.Value})
 			}
 		}
 	}

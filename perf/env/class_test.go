@@ -160,7 +160,7 @@ func TestClassIDsAreDistinct(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	e := Environment{OS: "linux", Arch: "amd64", Kernel: "6.8.0", Go: "go1.26.8", Libraries: []Fact{{"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}}}
+	e := Environment{OS: "linux", Arch: "amd64", Kernel: "6.8.0", Go: "go1.26.8", Libraries: []Software{{"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}}}
 	const want = "linux/amd64 6.8.0; go1.26.8; driver 580.95.05; onnxruntime 1.30.0"
 	if got := Fingerprint(e); got != want {
 		t.Errorf("%s, want %s", got, want)
