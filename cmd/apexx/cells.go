@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -165,11 +164,11 @@ func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	shapes, err := listOf(c, "shapes", parseSize)
+	sizes, err := listOf(c, "shapes", perf.ParseSize)
 	if err != nil {
 		return nil, err
 	}
-	batches, err := listOf(c, "batches", parseBatch)
+	batches, err := listOf(c, "batches", perf.ParseBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -187,20 +186,7 @@ func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	var cells []perf.Cell
-	for _, b := range names {
-		for _, p := range profiles {
-			for _, precision := range precisions {
-				for _, s := range shapes {
-					for _, n := range batches {
-						for _, scope := range scopes {
-							cells = append(cells, perf.Cell{Backend: b, Profile: p, Precision: precision, Height: s[0], Width: s[1], Batch: n, Scope: scope})
-						}
-					}
-				}
-			}
-		}
-	}
+	cells := perf.Grid{Backends: names, Profiles: profiles, Precisions: precisions, Sizes: sizes, Batches: batches, Scopes: scopes}.Cells()
 	if len(cells) == 0 {
 		return nil, &backends.Unavailable{Backend: c.String("backends"), Reason: backends.WorkerNotFound, Detail: "no backend is available here; see apexx caps"}
 	}
@@ -246,22 +232,4 @@ func listOf[T comparable](c *cli.Context, flag string, parse func(string) (T, er
 		}
 	}
 	return list, nil
-}
-
-func parseSize(s string) (size [2]int, err error) {
-	h, w, ok := strings.Cut(s, "x")
-	height, err1 := strconv.Atoi(h)
-	width, err2 := strconv.Atoi(w)
-	if !ok || err1 != nil || err2 != nil || height < 1 || width < 1 {
-		return size, fmt.Errorf("%q is not a size (want HEIGHTxWIDTH, such as 512x512)", s)
-	}
-	return [2]int{height, width}, nil
-}
-
-func parseBatch(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a batch size of 1 or more", s)
-	}
-	return n, nil
 }

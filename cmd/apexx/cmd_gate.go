@@ -196,7 +196,7 @@ func gateSetup(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head ga
 	base.Limits, head.Limits = limits, limits
 	return gate.Setup{
 		Base: base, Head: head, Models: w.modelsOf, Oracle: reference.New(), Options: options, Progress: gateProgress(c),
-		Record: gate.Record{Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "), Environment: where, Class: classOf(where, w),
+		Record: gate.Record{Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "), Environment: where, Class: w.class(c),
 			Policy: policy, Cells: w.cells, Named: named(c), Accepted: strings.TrimSpace(c.String("accept-change"))},
 	}, monitor.Close
 }

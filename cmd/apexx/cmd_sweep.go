@@ -159,7 +159,7 @@ func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (h sweep.Header
 	}
 	where := w.environment(c)
 	h = sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
-		Environment: where, Class: classOf(where, w)}
+		Environment: where, Class: w.class(c)}
 	if h.Program, err = execute.DigestFile(self); err != nil {
 		return h, err
 	}

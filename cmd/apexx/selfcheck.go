@@ -72,8 +72,7 @@ func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
 	if err != nil {
 		return err
 	}
-	where := w.environment(c)
-	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: classOf(where, w), Policy: policy, Cells: w.cells}
+	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: w.class(c), Policy: policy, Cells: w.cells}
 	log, lines, err := journal.Open(dir, trialFile)
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("self-check: %w", err))

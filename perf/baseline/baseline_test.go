@@ -253,7 +253,7 @@ func noise() *Noise {
 func TestTextOfHostileBaseline(t *testing.T) {
 	b := newBaseline(t, result())
 	other := *b
-	b.Software = []env.Fact{{Key: "lib\n::error::x", Value: "\x1b[2J\xff"}}
+	b.Software = []env.Software{{Key: "lib\n::error::x", Value: "\x1b[2J\xff"}}
 	b.Provenance.Commit = "ab\x1b]0;t"
 	for name, write := range map[string]func(*strings.Builder) error{
 		"show": func(s *strings.Builder) error { return b.WriteText(s) },

@@ -127,8 +127,8 @@ func metric(kind env.Kind, scope perf.Scope, p95 bool, value float64, o Options)
 }
 
 // Software returns the fingerprint of what an environment runs: Go, then its libraries and drivers.
-func Software(e env.Environment) []env.Fact {
-	return slices.Concat([]env.Fact{{Key: "go", Value: e.Go}}, e.Libraries)
+func Software(e env.Environment) []env.Software {
+	return slices.Concat([]env.Software{{Key: "go", Value: e.Go}}, e.Libraries)
 }
 
 func settings(r *sweep.Result) Settings {

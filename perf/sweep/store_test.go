@@ -38,7 +38,7 @@ func plan() sweep.Plan {
 func header() sweep.Header {
 	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Program: "1a", Command: "apexx sweep", Plan: plan(),
 		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}, Files: map[string]string{"ort": "0f"},
-		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Fact{{Key: "instruction_set", Value: "avx2"}}}}
+		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Software{{Key: "instruction_set", Value: "avx2"}}}}
 }
 
 func openStore(t *testing.T, dir string) *sweep.Store {
@@ -58,7 +58,7 @@ func TestStoreOfAnotherSweep(t *testing.T) {
 		first = "reference/nano/fp32/128x128/b1/complete"
 	)
 	library := func(h *sweep.Header, key, value string) {
-		h.Environment.Libraries = append(slices.Clone(h.Environment.Libraries), env.Fact{Key: key, Value: value})
+		h.Environment.Libraries = append(slices.Clone(h.Environment.Libraries), env.Software{Key: key, Value: value})
 	}
 	for name, c := range map[string]struct {
 		change func(*sweep.Header)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -27,7 +26,7 @@ var (
 func sweepOf(day int, commit string, ms float64) *sweep.Result {
 	r := rand.New(rand.NewPCG(uint64(day), 1))
 	s := &sweep.Result{Schema: sweep.SchemaID, When: epoch.AddDate(0, 0, day), Version: "v0.3.0",
-		Environment: env.Environment{Commit: commit, Go: "go1.26.8", Libraries: []env.Fact{{Key: "onnxruntime", Value: "1.30.0"}}},
+		Environment: env.Environment{Commit: commit, Go: "go1.26.8", Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}},
 		Class:       env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"},
 		Plan:        sweep.Plan{Cells: []perf.Cell{cellA, cellB}, Replicates: 3, Iterations: 40, BoundNS: time.Hour.Nanoseconds()}}
 	for _, c := range []struct {
@@ -55,14 +54,6 @@ func sum(s *sweep.Result) {
 		of.Parity = perf.Parity{State: evidence.Pass}
 		s.Cells = append(s.Cells, of)
 	}
-}
-
-// only leaves one cell in a sweep, as a shard of it has.
-func only(s *sweep.Result, cell perf.Cell) *sweep.Result {
-	s.Plan.Cells = []perf.Cell{cell}
-	s.Measurements = slices.DeleteFunc(s.Measurements, func(m perf.Measurement) bool { return m.Cell != cell })
-	sum(s)
-	return s
 }
 
 // scaleSweep multiplies every time of a sweep.
