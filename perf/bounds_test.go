@@ -117,6 +117,7 @@ func TestCheckUnits(t *testing.T) {
 		"one run of a minute":                  {Measurement{Samples: many(1, 6e10), FirstRunNS: 7e10}, ""},
 		"a device whose program took a second": {Measurement{Samples: many(200, 2e4), DeviceSamples: many(200, 1.5e4), FirstRunNS: 1e9}, ""},
 		"a device in µs beside a host in ns":   {Measurement{Samples: many(200, 2e5), DeviceSamples: many(200, 2e9)}, "the device's samples reach 2e+09 ns"},
+		"two samples, both held up":            {Measurement{Samples: many(2, 4.8e7), FirstRunNS: 387022}, ""}, // as seen on a busy machine
 		"a first run a hundred times as short": {Measurement{Samples: many(80, 5e6), FirstRunNS: 1e4}, "the first run took 10000"},
 		"a measurement that found no cell":     {Measurement{State: evidence.Crashed}, ""},
 	} {
