@@ -40,7 +40,8 @@ struct Patch {
   static constexpr int kHalfRow = (kSide + kStride - 1) / kStride;      // cells of a row with one column parity
   static constexpr int kPitch = kHalfRow * kStride;                     // cells of a row
   static constexpr int kChunks = kChannels / kCell;
-  // A plane is the patch of eight channels. 8k+2 cells put four planes of two neighbouring pixels in different banks.
+  // A plane is the patch of eight channels. 8k+2 cells put four planes of two neighbouring pixels in different banks
+  // (at stride 2 of every other two).
   static constexpr int kPlane = (kSide * kPitch + 5) / 8 * 8 + 2;
   static constexpr int kBytes = kPlane * kChunks * 16;
   // cell of an input pixel (row, column) of the patch.

@@ -21,7 +21,9 @@ inline std::vector<double> convolve(const Plan& plan, int levels, int stride, in
         by_tap[(size_t(tap) * channels_out + n) * channels_in + c] = weights[(size_t(n) * channels_in + c) * kTaps + tap];
   for (int l = 0; l < levels; l++) {
     const Level& level = plan.level[l];
+#ifdef _OPENMP
 #pragma omp parallel for
+#endif
     for (int p = 0; p < level.height * level.width; p++) {
       double* sum = &out[size_t(level.first_pixel + p) * channels_out];
       for (int tap = 0; tap < kTaps; tap++) {

@@ -16,10 +16,11 @@
 
 namespace apexx::conv3x3 {
 
-// Sm90Shape is one instance of the kernel: kTeams tiles at a time in a block, kSplit warpgroups for each.
-template <int kIn_, int kOut_, int kStride_, int kTeams_, int kSplit_>
+// Sm90Shape is one instance of the kernel: kTeams tiles at a time in a block, kSplit warpgroups for each, and room for the weights of
+// kBuffers layers.
+template <int kIn_, int kOut_, int kStride_, int kTeams_, int kSplit_, int kBuffers_ = 1>
 struct Sm90Shape {
-  static constexpr int kIn = kIn_, kOut = kOut_, kStride = kStride_, kTeams = kTeams_, kSplit = kSplit_;
+  static constexpr int kIn = kIn_, kOut = kOut_, kStride = kStride_, kTeams = kTeams_, kSplit = kSplit_, kBuffers = kBuffers_;
   using P = Patch<kIn, kStride>;
   static constexpr int kTeam = 128 * kSplit, kThreads = kTeam * kTeams, kWarps = kTeam / 32;
   static constexpr int kShare = kOut / kSplit;  // output channels of a warpgroup
@@ -29,37 +30,40 @@ struct Sm90Shape {
   static_assert(kTilePixels * kOutPitch * 2 <= P::kBytes, "the output tile is staged in the patch");
   static_assert(kShare % 16 == 0 && kThreads <= 1024, "two fragments of 8 channels are stored at once");
 
+  struct Weights {
+    uint4 slab[kSlabs][kSlabBytes / 16];
+    uint64_t arrived[kSlabs];
+  };
   struct Shared {
-    alignas(128) uint4 weights[kSlabs][kSlabBytes / 16];
+    alignas(128) Weights weights[kBuffers];
     uint4 patch[kTeams][P::kBytes / 16];
     Affine affine[kTeams][kIn];
     Moments warp[kTeams][kWarps];
-    uint64_t arrived[kSlabs];
   };
 };
 
 // load_weights starts the copies of slabs [first, end) of a branch, spread over the warps of the first team, each thread of which calls it.
 template <class Shape>
-__device__ __forceinline__ void load_weights(typename Shape::Shared& s, const __half* weights, int first, int end) {
+__device__ __forceinline__ void load_weights(typename Shape::Weights& to, const __half* weights, int first, int end) {
   if (threadIdx.x % 32 != 0) return;
 #pragma unroll 1
   for (int slab = first + threadIdx.x / 32; slab < end; slab += Shape::kWarps) {
-    sm90::barrier_expect(&s.arrived[slab], Shape::kSlabBytes);
-    sm90::bulk_load(s.weights[slab], weights + size_t(slab) * (Shape::kSlabBytes / 2), Shape::kSlabBytes, &s.arrived[slab]);
+    sm90::barrier_expect(&to.arrived[slab], Shape::kSlabBytes);
+    sm90::bulk_load(to.slab[slab], weights + size_t(slab) * (Shape::kSlabBytes / 2), Shape::kSlabBytes, &to.arrived[slab]);
   }
 }
 
 // multiply_phase starts the products of 32 input channels for the output channels of warpgroup `share` of a team. Weights that are on
 // their way are waited for at the given parity.
 template <class Shape>
-__device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], typename Shape::Shared& s, int phase, int team, int share,
+__device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], const uint4* patch, typename Shape::Weights& from, int phase, int share,
                                                uint32_t parity) {
   using P = typename Shape::P;
-  const uint64_t a = sm90::descriptor(sm90::shared_address(s.patch[team]), P::kPlane * 16, Shape::kStride * P::kPitch * 16);
-  const uint64_t b = sm90::descriptor(sm90::shared_address(s.weights) + share * Shape::kShare * 16, Shape::kOut * 16, 128);
+  const uint64_t a = sm90::descriptor(sm90::shared_address(patch), P::kPlane * 16, Shape::kStride * P::kPitch * 16);
+  const uint64_t b = sm90::descriptor(sm90::shared_address(from.slab) + share * Shape::kShare * 16, Shape::kOut * 16, 128);
 #pragma unroll
   for (int row = 0; row < 3; row++) {
-    sm90::barrier_wait(&s.arrived[phase * 3 + row], parity);
+    sm90::barrier_wait(&from.arrived[phase * 3 + row], parity);
     sm90::matrix_fence();
 #pragma unroll
     for (int step = 0; step < 6; step++) {  // three taps of 32 channels, 16 at once; distances in cells
@@ -74,7 +78,7 @@ __device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], 
 
 // store_tile rounds the sums, gathers them in shared memory so that whole pixels are written, and stores the tile's moments.
 template <class Shape>
-__device__ __forceinline__ void store_tile(const float (&sum)[Shape::kShare / 2], typename Shape::Shared& s, int team, int share, const Task& task) {
+__device__ __forceinline__ void store_tile(const float (&sum)[Shape::kShare / 2], typename Shape::Shared& s, int team, int share, const Task<__half>& task) {
   constexpr int kOut = Shape::kOut, kPitch = Shape::kOutPitch;
   const int t = threadIdx.x % Shape::kTeam, lane = t % 32, warp = t / 32 % 4;
   __half* stage = reinterpret_cast<__half*>(s.patch[team]);
@@ -119,9 +123,9 @@ __device__ __forceinline__ void store_tile(const float (&sum)[Shape::kShare / 2]
   if (t == 0) *task.moments = combine(s.warp[team]);
 }
 
-// run_tile makes one tile. loading() is called when its loads are under way.
+// run_tile makes one tile of the layer whose weights are in a buffer. loading() is called when its loads are under way.
 template <class Shape, bool kNormalise, class Loading>
-__device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task& task, uint32_t parity, Loading loading) {
+__device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task<__half>& task, int buffer, uint32_t parity, Loading loading) {
   const int team = threadIdx.x / Shape::kTeam, t = threadIdx.x % Shape::kTeam, share = t / 128;
   LevelMoments<Shape::kWarps> moments;
   Affine affine;
@@ -129,7 +133,7 @@ __device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task& 
     moments.load(task.in_moments, task.in_tiles, t);
     if (t < Shape::kIn) affine = {task.scale[t], task.shift[t]};
   }
-  PatchLoader<Shape::kIn, Shape::kStride, kNormalise, Shape::kTeam> patch;
+  PatchLoader<__half, Shape::kIn, Shape::kStride, kNormalise, Shape::kTeam> patch;
   patch.load(task, t);
   loading();
   if (kNormalise) {
@@ -147,7 +151,7 @@ __device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task& 
     patch.store(phase, s.patch[team], s.affine[team], t);
     sm90::shared_writes_visible();
     sm90::team_sync<Shape::kTeam>(team);
-    multiply_phase<Shape>(sum, s, phase, team, share, parity);
+    multiply_phase<Shape>(sum, s.patch[team], s.weights[buffer], phase, share, parity);
   }
   sm90::matrix_wait();
   sm90::team_sync<Shape::kTeam>(team);  // every warp has read the patch before it is written over
@@ -159,21 +163,21 @@ __device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task& 
 // A block has at least one task, that of its first team, which loads the weights: the first slabs at once, the others behind the
 // loads of its first tile.
 template <class Shape, bool kNormalise>
-__device__ __forceinline__ void run_first_layer(typename Shape::Shared& s, const Task* tasks, int most_tiles) {
+__device__ __forceinline__ void run_first_layer(typename Shape::Shared& s, const Task<__half>* tasks, int most_tiles) {
   const int team = threadIdx.x / Shape::kTeam;
-  tasks += blockIdx.x * most_tiles;
-  Task task = team < most_tiles ? tasks[team] : Task{};
+  Task<__half> task = team < most_tiles ? tasks[team] : Task<__half>{};
   if (threadIdx.x == 0) {
-    for (int slab = 0; slab < Shape::kSlabs; slab++) sm90::barrier_init(&s.arrived[slab], 1);
+    for (int buffer = 0; buffer < Shape::kBuffers; buffer++)
+      for (int slab = 0; slab < Shape::kSlabs; slab++) sm90::barrier_init(&s.weights[buffer].arrived[slab], 1);
     sm90::barrier_init_fence();
   }
   __syncthreads();
-  if (team == 0) load_weights<Shape>(s, task.weights, 0, Shape::kFirstSlabs);
+  if (team == 0) load_weights<Shape>(s.weights[0], task.weights, 0, Shape::kFirstSlabs);
   sm90::let_next_kernel_start();
   sm90::wait_for_previous_kernel();
-  for (int i = team; task.in != nullptr; task = i < most_tiles ? tasks[i] : Task{}) {
-    run_tile<Shape, kNormalise>(s, task, 0, [&] {
-      if (i == 0) load_weights<Shape>(s, task.weights, Shape::kFirstSlabs, Shape::kSlabs);
+  for (int i = team; task.in != nullptr; task = i < most_tiles ? tasks[i] : Task<__half>{}) {
+    run_tile<Shape, kNormalise>(s, task, 0, 0, [&] {
+      if (i == 0) load_weights<Shape>(s.weights[0], task.weights, Shape::kFirstSlabs, Shape::kSlabs);
     });
     i += Shape::kTeams;
   }
@@ -181,13 +185,13 @@ __device__ __forceinline__ void run_first_layer(typename Shape::Shared& s, const
 
 // conv3x3_sm90 is one layer of every branch. Launch: plan.blocks blocks, Shape::kThreads threads, sizeof(Shape::Shared) bytes.
 template <class Shape, bool kNormalise>
-__global__ void __launch_bounds__(Shape::kThreads, 1) conv3x3_sm90(const Task* tasks, int most_tiles) {
+__global__ void __launch_bounds__(Shape::kThreads, 1) conv3x3_sm90(const Task<__half>* tasks, int most_tiles) {
   extern __shared__ __align__(128) char memory[];
-  run_first_layer<Shape, kNormalise>(*reinterpret_cast<typename Shape::Shared*>(memory), tasks, most_tiles);
+  run_first_layer<Shape, kNormalise>(*reinterpret_cast<typename Shape::Shared*>(memory), tasks + blockIdx.x * most_tiles, most_tiles);
 }
 
-// branch_barrier waits until every block of a branch has come here. A counter only grows: in each launch every block adds one, so
-// that the launch a ticket belongs to follows from the ticket.
+// branch_barrier waits until every block of a branch has come here. A counter only grows: each time round every block adds one, so
+// that the round a ticket belongs to follows from the ticket.
 __device__ __forceinline__ void branch_barrier(unsigned long long* arrivals, int blocks) {
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -200,23 +204,32 @@ __device__ __forceinline__ void branch_barrier(unsigned long long* arrivals, int
   __syncthreads();
 }
 
-// conv3x3_sm90_pair is two layers of every branch on the same maps in one cooperative launch: the second normalises what the first wrote.
-// Its weights are on their way while the blocks of a branch wait for each other. Slot for slot the second list has the tile of the
-// first, or nothing where a branch ends after its first layer. arrivals has a counter for each branch, zero before the first launch ever.
+// conv3x3_sm90_chain is several layers of every branch on the same maps in one cooperative launch, each normalising what the one before
+// wrote. With kBuffers = 2 the next layer's weights are there before it begins; with 1, for layers too large for two, they are on
+// their way while the blocks of a branch wait for each other. The lists of the layers follow each other; slot for slot they have the
+// same tile, or nothing where a branch has ended. arrivals has a counter for each branch, zero before the first launch ever.
 template <class Shape, bool kNormalise>
-__global__ void __launch_bounds__(Shape::kThreads, 1)
-    conv3x3_sm90_pair(const Task* first, const Task* second, int most_tiles, unsigned long long* arrivals) {
-  static_assert(Shape::kStride == 1 && Shape::kIn == Shape::kOut, "both layers share the plan and the shared memory");
+__global__ void __launch_bounds__(Shape::kThreads, 1) conv3x3_sm90_chain(const Task<__half>* tasks, int layers, int most_tiles, unsigned long long* arrivals) {
+  static_assert(Shape::kStride == 1 && Shape::kIn == Shape::kOut, "all layers share the plan and the shared memory");
   extern __shared__ __align__(128) char memory[];
   auto& s = *reinterpret_cast<typename Shape::Shared*>(memory);
-  run_first_layer<Shape, kNormalise>(s, first, most_tiles);
-  second += blockIdx.x * most_tiles;
-  if (second->in == nullptr) return;
-  __syncthreads();
   const int team = threadIdx.x / Shape::kTeam;
-  if (team == 0) load_weights<Shape>(s, second->weights, 0, Shape::kSlabs);
-  branch_barrier(arrivals + second->branch, second->branch_blocks);
-  for (int i = team; i < most_tiles && second[i].in != nullptr; i += Shape::kTeams) run_tile<Shape, true>(s, second[i], 1, [] {});
+  auto tasks_of = [&](int layer) { return tasks + (size_t(layer) * gridDim.x + blockIdx.x) * most_tiles; };
+  auto prefetch = [&](int layer) {
+    if (layer < layers && team == 0 && tasks_of(layer)->in != nullptr)
+      load_weights<Shape>(s.weights[layer % Shape::kBuffers], tasks_of(layer)->weights, 0, Shape::kSlabs);
+  };
+  run_first_layer<Shape, kNormalise>(s, tasks_of(0), most_tiles);
+  for (int layer = 1; layer < Shape::kBuffers; layer++) prefetch(layer);
+  for (int layer = 1; layer < layers; layer++) {
+    const Task<__half>* own = tasks_of(layer);
+    if (own->in == nullptr) return;
+    __syncthreads();  // all teams have multiplied with the weights that are replaced now
+    prefetch(layer - 1 + Shape::kBuffers);
+    branch_barrier(arrivals + own->branch, own->branch_blocks);
+    for (int i = team; i < most_tiles && own[i].in != nullptr; i += Shape::kTeams)
+      run_tile<Shape, true>(s, own[i], layer % Shape::kBuffers, layer / Shape::kBuffers % 2, [] {});
+  }
 }
 
 }  // namespace apexx::conv3x3

@@ -13,10 +13,12 @@ namespace apexx::conv3x3 {
 // kEpsilon of every GroupNorm of the model.
 constexpr float kEpsilon = 1e-5f;
 
-// Operands of one branch.
+// Operands of one branch, whose maps hold T: __half, or float for strict single precision.
+template <class T>
 struct Operands {
-  const __half *in, *weights;
-  __half* out;
+  const T* in;
+  const __half* weights;         // for float two sets, one behind the other: see split
+  T* out;
   Moments* moments;              // of the output before it is rounded, one for each tile of the branch
   // Kernels compiled with kNormalise first take the input through a GroupNorm with one group, and SiLU.
   const Moments* in_moments;     // that the input's producer left, one for each of its tiles (Level::in_first_tile)
@@ -25,9 +27,11 @@ struct Operands {
 
 // Task is one tile with all that its computation needs. The tasks of a launch lie in device memory, made once: a block knows what to do
 // after one access, where plan and kernel parameters, read field by field, make it wait four times.
+template <class T>
 struct alignas(16) Task {
-  const __half *in, *weights;    // the level's input map; a null pointer means no task
-  __half* out;                   // the level's output map
+  const T* in;                   // the level's input map; a null pointer means no task
+  const __half* weights;
+  T* out;                        // the level's output map
   Moments* moments;              // of this tile
   const Moments* in_moments;     // of the level's input, in_tiles of them
   const float *scale, *shift;
@@ -37,16 +41,17 @@ struct alignas(16) Task {
 };
 
 // make_tasks lists the tiles of all blocks: block i has slots [i·most_tiles, (i+1)·most_tiles), the last of which may be empty.
-inline std::vector<Task> make_tasks(const Plan& plan, const Operands* operands, int channels_in, int channels_out) {
-  std::vector<Task> tasks(size_t(plan.blocks) * plan.most_tiles);
+template <class T>
+std::vector<Task<T>> make_tasks(const Plan& plan, const Operands<T>* operands, int channels_in, int channels_out) {
+  std::vector<Task<T>> tasks(size_t(plan.blocks) * plan.most_tiles);
   for (int b = 0; b < plan.branches; b++) {
     const Branch& branch = plan.branch[b];
-    const Operands& o = operands[b];
+    const Operands<T>& o = operands[b];
     for (int block = 0; block < branch.blocks; block++)
       for (int i = first_tile_of(branch, block); i < first_tile_of(branch, block + 1); i++) {
         const Tile tile = tile_at(plan, i);
         const Level& l = plan.level[tile.level];
-        Task& task = tasks[size_t(branch.first_block + block) * plan.most_tiles + (i - first_tile_of(branch, block))];
+        Task<T>& task = tasks[size_t(branch.first_block + block) * plan.most_tiles + (i - first_tile_of(branch, block))];
         task.in = o.in + size_t(l.in_first) * channels_in, task.weights = o.weights, task.out = o.out + size_t(l.first_pixel) * channels_out;
         task.moments = o.moments + i, task.in_moments = o.in_moments + l.in_first_tile, task.in_tiles = l.in_tiles;
         task.scale = o.scale, task.shift = o.shift;
@@ -133,34 +138,49 @@ __device__ __forceinline__ uint32_t pack(float low, float high) {
   return *reinterpret_cast<const uint32_t*>(&pair);
 }
 
+// Single precision on fp16 matrix units: x = hi + lo / 2048 with hi = fp16(x) and lo = fp16(2048·(x - hi)) keeps 22 bits and more, and
+//
+//   x·w = hi·hi' + (hi·lo' + lo·hi') / 2048 + lo·lo' / 2048²
+//
+// of which three products are computed, the small ones in sums of their own, and the last, below 2^-22 of the first, is left out
+// (Ootomo and Yokota, 2022, "Recovering single precision accuracy from Tensor Cores"). |x| must stay below 65504.
+constexpr float kSplitScale = 2048;
+
+APEXX_BOTH void split(float x, __half& hi, __half& lo) {
+  hi = __float2half_rn(x);
+  lo = __float2half_rn((x - __half2float(hi)) * kSplitScale);
+}
+
 // Affine is what GroupNorm does to one channel: x·scale + shift.
 struct Affine {
   float scale, shift;
 };
 
 // PatchLoader brings the input under a tile into a patch with kThreads threads: all loads first, then phase by phase normalised,
-// activated and stored, so that the first channels are multiplied while the next ones are made ready. Four threads read 64
+// activated and stored, so that the first channels are multiplied while the next ones are made ready. Four threads read
 // neighbouring bytes of a pixel, and every thread keeps its eight channels of a phase. Pixels outside the map are zero after
-// normalisation, as the padding of a convolution is.
-template <int kChannels, int kStride, bool kNormalise, int kThreads>
+// normalisation, as the padding of a convolution is. A patch of float has two parts, hi and lo, one behind the other.
+template <class T, int kChannels, int kStride, bool kNormalise, int kThreads>
 class PatchLoader {
  public:
   using P = Patch<kChannels, kStride>;
   static constexpr int kPhases = kChannels / kPhase;
 
   // load starts the loads of thread t.
-  __device__ __forceinline__ void load(const Task& task, int t) {
+  __device__ __forceinline__ void load(const Task<T>& task, int t) {
     inside_ = 0;
 #pragma unroll
     for (int i = 0; i < kSteps; i++) {
       const int p = t / kPhaseChunks + i * kLanes, y = task.y * kStride - 1 + p / P::kSide, x = task.x * kStride - 1 + p % P::kSide;
       const bool inside = p < kPixels && y >= 0 && y < task.in_height && x >= 0 && x < task.in_width;
-      const __half* pixel = task.in + (y * task.in_width + x) * kChannels + t % kPhaseChunks * kCell;
+      const T* pixel = task.in + (y * task.in_width + x) * kChannels + t % kPhaseChunks * kCell;
 #pragma unroll
-      for (int phase = 0; phase < kPhases; phase++) {
-        cell_[phase][i] = make_uint4(0, 0, 0, 0);
-        if (inside) cell_[phase][i] = *reinterpret_cast<const uint4*>(pixel + phase * kPhase);
-      }
+      for (int phase = 0; phase < kPhases; phase++)
+#pragma unroll
+        for (int w = 0; w < kWords; w++) {
+          cell_[phase][i][w] = make_uint4(0, 0, 0, 0);
+          if (inside) cell_[phase][i][w] = reinterpret_cast<const uint4*>(pixel + phase * kPhase)[w];
+        }
       inside_ |= unsigned(inside) << i;
     }
   }
@@ -177,14 +197,32 @@ class PatchLoader {
     for (int i = 0; i < kSteps; i++) {
       const int p = t / kPhaseChunks + i * kLanes;
       if (p >= kPixels) continue;
-      uint4 cell = cell_[phase][i];
-      if (kNormalise && inside_ >> i & 1) activate(cell.x, cell.y, a), activate(cell.z, cell.w, a + 4);
-      patch[chunk * P::kPlane + P::cell(p / P::kSide, p % P::kSide)] = cell;
+      uint4* at = patch + chunk * P::kPlane + P::cell(p / P::kSide, p % P::kSide);
+      const bool activates = kNormalise && inside_ >> i & 1;
+      if constexpr (kWords == 1) {
+        uint4 cell = cell_[phase][i][0];
+        if (activates) activate(cell.x, cell.y, a), activate(cell.z, cell.w, a + 4);
+        *at = cell;
+      } else {
+        __half hi[kCell], lo[kCell];
+#pragma unroll
+        for (int w = 0; w < 2; w++) {
+          const uint4 cell = cell_[phase][i][w];
+          float v[4] = {__uint_as_float(cell.x), __uint_as_float(cell.y), __uint_as_float(cell.z), __uint_as_float(cell.w)};
+#pragma unroll
+          for (int c = 0; c < 4; c++) {
+            if (activates) v[c] = v[c] * a[4 * w + c].scale + a[4 * w + c].shift, v[c] = v[c] / (1.0f + expf(-v[c]));
+            split(v[c], hi[4 * w + c], lo[4 * w + c]);
+          }
+        }
+        at[0] = *reinterpret_cast<const uint4*>(hi), at[P::kBytes / 16] = *reinterpret_cast<const uint4*>(lo);
+      }
     }
   }
 
  private:
   static constexpr int kPixels = P::kSide * P::kSide, kLanes = kThreads / kPhaseChunks, kSteps = (kPixels + kLanes - 1) / kLanes;
+  static constexpr int kWords = sizeof(T) / 2;  // 16-byte words of eight channels
 
   // activate normalises and activates four channels.
   static __device__ __forceinline__ void activate(uint32_t& low, uint32_t& high, const Affine* a) {
@@ -194,7 +232,7 @@ class PatchLoader {
     low = pack(v[0], v[1]), high = pack(v[2], v[3]);
   }
 
-  uint4 cell_[kPhases][kSteps];
+  uint4 cell_[kPhases][kSteps][kWords];
   unsigned inside_;  // bit i: pixel i of this thread lies inside the map
 };
 

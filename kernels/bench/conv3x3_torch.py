@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The layers of conv3x3.cu in PyTorch (cuDNN), fp16, channels last, replayed as a CUDA graph: the peer that the workbench is measured beside.
+"""The layers of conv3x3.cu in PyTorch (cuDNN), channels last, replayed as a CUDA graph: the peer that the workbench is measured beside.
 
   conv3x3_torch.py [--size 512] [--json result.json]
 
 What shares an input is one convolution with the output channels side by side, as PyTorch's users would write it for speed. "conv" is the
-convolutions alone; "compiled" is torch.compile of the whole layer with GroupNorm and SiLU, as model and workbench have them.
+convolutions alone; "compiled" is torch.compile of the whole layer with GroupNorm and SiLU, as model and workbench have them. The groups
+fp32.* are strict single precision, without TF32; all others are fp16.
 """
 import argparse, json
 
@@ -29,8 +30,8 @@ def time_graph(run, rows=20, replays=200, warm_up=20):
     return samples
 
 
-def random(*shape):
-    return torch.randn(*shape, device="cuda").half().contiguous(memory_format=torch.channels_last)
+def random(*shape, dtype=torch.float16):
+    return torch.randn(*shape, device="cuda").to(dtype).contiguous(memory_format=torch.channels_last)
 
 
 def norm_silu(x, groups):
@@ -40,12 +41,12 @@ def norm_silu(x, groups):
 class Heads(torch.nn.Module):
     """Towers on five levels, prototypes and semantic trunk on P3."""
 
-    def __init__(self, side, c=96):
+    def __init__(self, side, dtype, c=96):
         super().__init__()
-        self.levels = [random(1, c, side // s, side // s) for s in (8, 16, 32, 64, 128)]
-        self.hidden = [[random(1, c, x.shape[2], x.shape[3]) for _ in range(4 if i == 0 else 3)] for i, x in enumerate(self.levels)]
-        self.first = random(5 * c, c, 3, 3) * 0.03
-        self.second = [random(c, c, 3, 3) * 0.03 for _ in range(4)]
+        self.levels = [random(1, c, side // s, side // s, dtype=dtype) for s in (8, 16, 32, 64, 128)]
+        self.hidden = [[random(1, c, x.shape[2], x.shape[3], dtype=dtype) for _ in range(4 if i == 0 else 3)] for i, x in enumerate(self.levels)]
+        self.first = random(5 * c, c, 3, 3, dtype=dtype) * 0.03
+        self.second = [random(c, c, 3, 3, dtype=dtype) * 0.03 for _ in range(4)]
 
     def conv_first(self):
         return [F.conv2d(x, self.first if i == 0 else self.first[:288], padding=1) for i, x in enumerate(self.levels)]
@@ -74,12 +75,13 @@ def main():
     p.add_argument("--size", type=int, default=512)
     p.add_argument("--json")
     a = p.parse_args()
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
     results = []
     with torch.no_grad():
-        heads = Heads(a.size)
+        heads, single = Heads(a.size, torch.float16), Heads(a.size, torch.float32)
         rows = [("heads.first", "conv", heads.conv_first, False), ("heads.second", "conv", heads.conv_second, False),
-                ("heads.second", "compiled", heads.second_layer, True), ("heads.both", "compiled", heads.both, True)]
+                ("heads.second", "compiled", heads.second_layer, True), ("heads.both", "compiled", heads.both, True),
+                ("fp32.first", "conv", single.conv_first, False), ("fp32.second", "conv", single.conv_second, False), ("fp32.second", "compiled", single.second_layer, True)]
         for name, side in (("down_s4", a.size // 2), ("down_s8", a.size // 4)):
             conv, layer = down(side)
             rows += [(name, "conv", conv, False), (name, "compiled", layer, True)]

@@ -41,8 +41,6 @@ class Random {
   uint64_t state_;
 };
 
-inline float round_half(double x) { return __half2float(__float2half_rn(float(x))); }
-
 // Buffer owns device memory.
 template <class T>
 class Buffer {
@@ -69,16 +67,11 @@ class Buffer {
   size_t n_;
 };
 
-inline std::vector<__half> to_half(const std::vector<float>& v) {
-  std::vector<__half> h(v.size());
-  for (size_t i = 0; i < v.size(); i++) h[i] = __float2half_rn(v[i]);
-  return h;
-}
-
-inline std::vector<float> to_float(const std::vector<__half>& v) {
-  std::vector<float> f(v.size());
-  for (size_t i = 0; i < v.size(); i++) f[i] = __half2float(v[i]);
-  return f;
+template <class To, class From>
+std::vector<To> convert(const std::vector<From>& v) {
+  std::vector<To> out;
+  for (const From& x : v) out.push_back(To(float(x)));
+  return out;
 }
 
 // Difference of a result from its reference: ‖out - want‖ / ‖want‖, and the largest element of |out - want|. A NaN is infinite.
@@ -108,7 +101,7 @@ struct Samples {
 
 // time_graph captures `run` `rows` times in a row into one CUDA graph and replays that; a sample is a replay's time by device events
 // divided by rows. Data stay in L2 between runs, as they do between the steps of the model.
-inline Samples time_graph(const std::function<void(cudaStream_t)>& run, int rows = 20, int replays = 200, int warm_up = 20) {
+inline Samples time_graph(const std::function<void(cudaStream_t)>& run, int rows, int replays, int warm_up) {
   cudaStream_t stream;
   APEXX_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   cudaGraph_t graph;
@@ -138,6 +131,13 @@ inline Samples time_graph(const std::function<void(cudaStream_t)>& run, int rows
   return samples;
 }
 
+// time_runs takes 200 samples of 20 runs each, or of what takes milliseconds, where one run drowns every gap, 20 samples of one.
+inline Samples time_runs(const std::function<void(cudaStream_t)>& run) {
+  constexpr double kSlow = 1000;  // microseconds
+  if (time_graph(run, 1, 1, 1).us[0] > kSlow) return time_graph(run, 1, 20, 2);
+  return time_graph(run, 20, 200, 20);
+}
+
 // Launch attributes beside grid and block.
 enum class Start { plain, overlapped, cooperative };
 
@@ -163,20 +163,28 @@ void launch(void (*kernel)(Params...), dim3 grid, int threads, size_t shared, cu
 // Report collects results as JSON, one object for each variant.
 class Report {
  public:
-  void add(const std::string& group, const std::string& name, Samples s, Difference d, double gflop) {
-    char text[512];
-    snprintf(text, sizeof text, "{\"group\":\"%s\",\"variant\":\"%s\",\"gflop\":%.6g,\"relative_error\":%.4g,\"largest_error\":%.4g,\"p50_us\":%.4f,\"samples_us\":[",
-             group.c_str(), name.c_str(), gflop, d.relative, d.largest, s.quantile(0.5));
-    std::string line = text;
-    for (size_t i = 0; i < s.us.size(); i++) {
-      snprintf(text, sizeof text, "%s%.4f", i ? "," : "", s.us[i]);
-      line += text;
+  // times: whether what is right is timed.
+  explicit Report(bool times) : times_(times) {}
+
+  // add takes a variant with its difference from the reference. What exceeds the tolerance is wrong, counted and not timed.
+  void add(const std::string& group, const std::string& name, const std::function<void(cudaStream_t)>& run, Difference d, double tolerance, double gflop) {
+    printf("%-14s %-34s error %.2e (largest %.2e)", group.c_str(), name.c_str(), d.relative, d.largest);
+    if (!(d.relative <= tolerance)) {
+      printf("  WRONG: more than %.1e\n", tolerance);
+      wrong_++;
+      return;
     }
-    rows_.push_back(line + "]}");
-    printf("%-22s %-34s p5 %8.2f  p50 %8.2f  p95 %8.2f us  %6.1f TFLOP/s  error %.2e (largest %.2e)\n", group.c_str(), name.c_str(), s.quantile(0.05),
-           s.quantile(0.5), s.quantile(0.95), gflop / s.quantile(0.5) * 1e3, d.relative, d.largest);
+    if (times_) {
+      const Samples s = time_runs(run);
+      printf("  p5 %8.2f  p50 %8.2f  p95 %8.2f µs  %6.1f TFLOP/s", s.quantile(0.05), s.quantile(0.5), s.quantile(0.95), gflop / s.quantile(0.5) * 1e3);
+      keep(group, name, s, d, gflop);
+    }
+    printf("\n");
     fflush(stdout);
   }
+
+  int wrong() const { return wrong_; }
+
   void write(const char* path, const std::string& head) const {
     FILE* f = fopen(path, "w");
     if (!f) {
@@ -190,6 +198,21 @@ class Report {
   }
 
  private:
+  void keep(const std::string& group, const std::string& name, const Samples& s, Difference d, double gflop) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"group\":\"%s\",\"variant\":\"%s\",\"gflop\":%.6g,\"relative_error\":%.4g,\"largest_error\":%.4g,\"p50_us\":%.4f,\"samples_us\":[", group.c_str(),
+             name.c_str(), gflop, d.relative, d.largest, s.quantile(0.5));
+    std::string line = text;
+    for (size_t i = 0; i < s.us.size(); i++) {
+      snprintf(text, sizeof text, "%s%.4f", i ? "," : "", s.us[i]);
+      line += text;
+    }
+    rows_.push_back(line + "]}");
+  }
+
+  bool times_;
+  int wrong_ = 0;
   std::vector<std::string> rows_;
 };
 
