@@ -1,5 +1,6 @@
-// 3×3 convolution, the plain way: one thread for each output element, products and sums in fp32 (conv3x3.h has formula and
-// formats). The first rung of the workbench, and the only one that needs nothing of the hardware. It leaves no moments.
+// 3×3 convolution, the plain way: one thread for each output element, products and sums in fp32 (conv3x3.h has formula
+// and formats). The first rung of the workbench, and the only one that needs nothing of the hardware. It leaves no
+// moments.
 #pragma once
 
 #include "conv3x3_task.cuh"

@@ -1,4 +1,5 @@
-// 3×3 convolution on the CPU, as plain as its formula (conv3x3.h): what every variant is compared with before it is timed.
+// 3×3 convolution on the CPU, as plain as its formula (conv3x3.h): what every variant is compared with before it is
+// timed.
 #pragma once
 
 #include <cmath>
@@ -8,17 +9,18 @@
 
 namespace apexx::conv3x3::plain {
 
-// convolve returns the output pyramid of one branch, [pixel][channels_out], in double precision. in is the input pyramid,
-// [pixel][channels_in]; weights are in the order [channels_out][channels_in][tap].
-inline std::vector<double> convolve(const Plan& plan, int levels, int stride, int channels_in, int channels_out, const std::vector<float>& in,
-                                    const std::vector<float>& weights) {
+// convolve returns the output pyramid of one branch, [pixel][channels_out], in double precision. in is the input
+// pyramid, [pixel][channels_in]; weights are in the order [channels_out][channels_in][tap].
+inline std::vector<double> convolve(const Plan& plan, int levels, int stride, int channels_in, int channels_out,
+                                    const std::vector<float>& in, const std::vector<float>& weights) {
   const Level& last = plan.level[levels - 1];
   std::vector<double> out(size_t(last.first_pixel + last.height * last.width) * channels_out);
   std::vector<float> by_tap(weights.size());  // [tap][n][c]: the inner loop walks along both operands
   for (int n = 0; n < channels_out; n++)
     for (int c = 0; c < channels_in; c++)
       for (int tap = 0; tap < kTaps; tap++)
-        by_tap[(size_t(tap) * channels_out + n) * channels_in + c] = weights[(size_t(n) * channels_in + c) * kTaps + tap];
+        by_tap[(size_t(tap) * channels_out + n) * channels_in + c] =
+            weights[(size_t(n) * channels_in + c) * kTaps + tap];
   for (int l = 0; l < levels; l++) {
     const Level& level = plan.level[l];
 #ifdef _OPENMP
@@ -42,10 +44,12 @@ inline std::vector<double> convolve(const Plan& plan, int levels, int stride, in
   return out;
 }
 
-// normalise applies GroupNorm with one group and SiLU to each level of an input pyramid, rounding the result with `round`.
+// normalise applies GroupNorm with one group and SiLU to each level of an input pyramid, rounding the result with
+// `round`.
 template <class Round>
-std::vector<float> normalise(const Plan& plan, int levels, int channels, const std::vector<float>& in, const std::vector<float>& scale,
-                             const std::vector<float>& shift, double epsilon, Round round) {
+std::vector<float> normalise(const Plan& plan, int levels, int channels, const std::vector<float>& in,
+                             const std::vector<float>& scale, const std::vector<float>& shift, double epsilon,
+                             Round round) {
   std::vector<float> out(in.size());
   for (int l = 0; l < levels; l++) {
     const Level& level = plan.level[l];

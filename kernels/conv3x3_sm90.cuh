@@ -1,14 +1,14 @@
 // 3×3 convolution on Hopper: weights stay, pixels come (conv3x3.h has formula and formats).
 //
-// A block keeps the complete weights of its branch in shared memory (96 → 96 channels: 166 KB of 227) and works through its
-// tiles; all blocks of a launch are resident at once. A team of kSplit warpgroups owns a tile from load to store: it fills the patch,
-// multiplies straight out of shared memory, each warpgroup its share of the output channels, and writes. While one phase of 32 channels
-// is multiplied, the team normalises the next; while one team loads or stores, the others keep the matrix unit busy. The weights
-// arrive slab by slab on barriers of their own: the first ones at once, for they wait for nobody, the rest behind the pixels of
-// the first tiles, which are needed earlier.
+// A block keeps the complete weights of its branch in shared memory (96 → 96 channels: 166 KB of 227) and works through
+// its tiles; all blocks of a launch are resident at once. A team of kSplit warpgroups owns a tile from load to store:
+// it fills the patch, multiplies straight out of shared memory, each warpgroup its share of the output channels, and
+// writes. While one phase of 32 channels is multiplied, the team normalises the next; while one team loads or stores,
+// the others keep the matrix unit busy. The weights arrive slab by slab on barriers of their own: the first ones at
+// once, for they wait for nobody, the rest behind the pixels of the first tiles, which are needed earlier.
 //
-// The output is stored as it is, before its own GroupNorm; the moments of every tile go beside it, and whoever consumes the
-// output normalises in its prologue.
+// The output is stored as it is, before its own GroupNorm; the moments of every tile go beside it, and whoever consumes
+// the output normalises in its prologue.
 #pragma once
 
 #include "conv3x3_task.cuh"
@@ -16,17 +16,19 @@
 
 namespace apexx::conv3x3 {
 
-// Sm90Shape is one instance of the kernel: kTeams tiles at a time in a block, kSplit warpgroups for each, and room for the weights of
-// kBuffers layers.
+// Sm90Shape is one instance of the kernel: kTeams tiles at a time in a block, kSplit warpgroups for each, and room for
+// the weights of kBuffers layers.
 template <int kIn_, int kOut_, int kStride_, int kTeams_, int kSplit_, int kBuffers_ = 1>
 struct Sm90Shape {
-  static constexpr int kIn = kIn_, kOut = kOut_, kStride = kStride_, kTeams = kTeams_, kSplit = kSplit_, kBuffers = kBuffers_;
+  static constexpr int kIn = kIn_, kOut = kOut_, kStride = kStride_, kTeams = kTeams_, kSplit = kSplit_,
+                       kBuffers = kBuffers_;
   using P = Patch<kIn, kStride>;
   static constexpr int kTeam = 128 * kSplit, kThreads = kTeam * kTeams, kWarps = kTeam / 32;
   static constexpr int kShare = kOut / kSplit;  // output channels of a warpgroup
   static constexpr int kPhases = kIn / kPhase, kSlabs = 3 * kPhases, kSlabBytes = 3 * kPhase * kOut * 2;
-  static constexpr int kFirstSlabs = 2;         // of the weights, loaded before anything else
-  static constexpr int kOutPitch = kOut + 8;    // halves between output pixels in shared memory: rows start in different banks
+  static constexpr int kFirstSlabs = 2;  // of the weights, loaded before anything else
+  static constexpr int kOutPitch =
+      kOut + 8;  // halves between output pixels in shared memory: rows start in different banks
   static_assert(kTilePixels * kOutPitch * 2 <= P::kBytes, "the output tile is staged in the patch");
   static_assert(kShare % 16 == 0 && kThreads <= 1024, "two fragments of 8 channels are stored at once");
 
@@ -42,25 +44,28 @@ struct Sm90Shape {
   };
 };
 
-// load_weights starts the copies of slabs [first, end) of a branch, spread over the warps of the first team, each thread of which calls it.
+// load_weights starts the copies of slabs [first, end) of a branch, spread over the warps of the first team, each
+// thread of which calls it.
 template <class Shape>
 __device__ __forceinline__ void load_weights(typename Shape::Weights& to, const __half* weights, int first, int end) {
   if (threadIdx.x % 32 != 0) return;
 #pragma unroll 1
   for (int slab = first + threadIdx.x / 32; slab < end; slab += Shape::kWarps) {
     sm90::barrier_expect(&to.arrived[slab], Shape::kSlabBytes);
-    sm90::bulk_load(to.slab[slab], weights + size_t(slab) * (Shape::kSlabBytes / 2), Shape::kSlabBytes, &to.arrived[slab]);
+    sm90::bulk_load(to.slab[slab], weights + size_t(slab) * (Shape::kSlabBytes / 2), Shape::kSlabBytes,
+                    &to.arrived[slab]);
   }
 }
 
-// multiply_phase starts the products of 32 input channels for the output channels of warpgroup `share` of a team. Weights that are on
-// their way are waited for at the given parity.
+// multiply_phase starts the products of 32 input channels for the output channels of warpgroup `share` of a team.
+// Weights that are on their way are waited for at the given parity.
 template <class Shape>
-__device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], const uint4* patch, typename Shape::Weights& from, int phase, int share,
-                                               uint32_t parity) {
+__device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], const uint4* patch,
+                                               typename Shape::Weights& from, int phase, int share, uint32_t parity) {
   using P = typename Shape::P;
   const uint64_t a = sm90::descriptor(sm90::shared_address(patch), P::kPlane * 16, Shape::kStride * P::kPitch * 16);
-  const uint64_t b = sm90::descriptor(sm90::shared_address(from.slab) + share * Shape::kShare * 16, Shape::kOut * 16, 128);
+  const uint64_t b =
+      sm90::descriptor(sm90::shared_address(from.slab) + share * Shape::kShare * 16, Shape::kOut * 16, 128);
 #pragma unroll
   for (int row = 0; row < 3; row++) {
     sm90::barrier_wait(&from.arrived[phase * 3 + row], parity);
@@ -76,14 +81,17 @@ __device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], 
   }
 }
 
-// store_tile rounds the sums, gathers them in shared memory so that whole pixels are written, and stores the tile's moments.
+// store_tile rounds the sums, gathers them in shared memory so that whole pixels are written, and stores the tile's
+// moments.
 template <class Shape>
-__device__ __forceinline__ void store_tile(const float (&sum)[Shape::kShare / 2], typename Shape::Shared& s, int team, int share, const Task<__half>& task) {
+__device__ __forceinline__ void store_tile(const float (&sum)[Shape::kShare / 2], typename Shape::Shared& s, int team,
+                                           int share, const Task<__half>& task) {
   constexpr int kOut = Shape::kOut, kPitch = Shape::kOutPitch;
   const int t = threadIdx.x % Shape::kTeam, lane = t % 32, warp = t / 32 % 4;
   __half* stage = reinterpret_cast<__half*>(s.patch[team]);
 
-  // Rows of the product are pixels: row r is pixel (r/8, r%8) of the tile, of which a thread holds rows 16·warp + lane/4 + {0, 8}.
+  // Rows of the product are pixels: row r is pixel (r/8, r%8) of the tile, of which a thread holds rows 16·warp +
+  // lane/4 + {0, 8}.
 #pragma unroll
   for (int j = 0; j < Shape::kShare / 8; j += 2) {
     auto pair = [&](int i) { return pack(sum[i], sum[i + 1]); };
@@ -118,14 +126,16 @@ __device__ __forceinline__ void store_tile(const float (&sum)[Shape::kShare / 2]
   for (int p = t / kCells; p < kTilePixels; p += kPixels) {
     const int y = task.y + p / kTile, x = task.x + p % kTile;
     if (t < kPixels * kCells && y < task.height && x < task.width)
-      *reinterpret_cast<uint4*>(task.out + (y * task.width + x) * kOut + cell * kCell) = *reinterpret_cast<const uint4*>(stage + p * kPitch + cell * kCell);
+      *reinterpret_cast<uint4*>(task.out + (y * task.width + x) * kOut + cell * kCell) =
+          *reinterpret_cast<const uint4*>(stage + p * kPitch + cell * kCell);
   }
   if (t == 0) *task.moments = combine(s.warp[team]);
 }
 
 // run_tile makes one tile of the layer whose weights are in a buffer. loading() is called when its loads are under way.
 template <class Shape, bool kNormalise, class Loading>
-__device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task<__half>& task, int buffer, uint32_t parity, Loading loading) {
+__device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task<__half>& task, int buffer,
+                                         uint32_t parity, Loading loading) {
   const int team = threadIdx.x / Shape::kTeam, t = threadIdx.x % Shape::kTeam, share = t / 128;
   LevelMoments<Shape::kWarps> moments;
   Affine affine;
@@ -159,9 +169,9 @@ __device__ __forceinline__ void run_tile(typename Shape::Shared& s, const Task<_
   sm90::team_sync<Shape::kTeam>(team);
 }
 
-// run_first_layer is what both kernels begin with. Tasks and weights are constants, so they do not wait for the kernel before this one.
-// A block has at least one task, that of its first team, which loads the weights: the first slabs at once, the others behind the
-// loads of its first tile.
+// run_first_layer is what both kernels begin with. Tasks and weights are constants, so they do not wait for the kernel
+// before this one. A block has at least one task, that of its first team, which loads the weights: the first slabs at
+// once, the others behind the loads of its first tile.
 template <class Shape, bool kNormalise>
 __device__ __forceinline__ void run_first_layer(typename Shape::Shared& s, const Task<__half>* tasks, int most_tiles) {
   const int team = threadIdx.x / Shape::kTeam;
@@ -183,15 +193,17 @@ __device__ __forceinline__ void run_first_layer(typename Shape::Shared& s, const
   }
 }
 
-// conv3x3_sm90 is one layer of every branch. Launch: plan.blocks blocks, Shape::kThreads threads, sizeof(Shape::Shared) bytes.
+// conv3x3_sm90 is one layer of every branch. Launch: plan.blocks blocks, Shape::kThreads threads, sizeof(Shape::Shared)
+// bytes.
 template <class Shape, bool kNormalise>
 __global__ void __launch_bounds__(Shape::kThreads, 1) conv3x3_sm90(const Task<__half>* tasks, int most_tiles) {
   extern __shared__ __align__(128) char memory[];
-  run_first_layer<Shape, kNormalise>(*reinterpret_cast<typename Shape::Shared*>(memory), tasks + blockIdx.x * most_tiles, most_tiles);
+  run_first_layer<Shape, kNormalise>(*reinterpret_cast<typename Shape::Shared*>(memory),
+                                     tasks + blockIdx.x * most_tiles, most_tiles);
 }
 
-// branch_barrier waits until every block of a branch has come here. A counter only grows: each time round every block adds one, so
-// that the round a ticket belongs to follows from the ticket.
+// branch_barrier waits until every block of a branch has come here. A counter only grows: each time round every block
+// adds one, so that the round a ticket belongs to follows from the ticket.
 __device__ __forceinline__ void branch_barrier(unsigned long long* arrivals, int blocks) {
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -204,12 +216,14 @@ __device__ __forceinline__ void branch_barrier(unsigned long long* arrivals, int
   __syncthreads();
 }
 
-// conv3x3_sm90_chain is several layers of every branch on the same maps in one cooperative launch, each normalising what the one before
-// wrote. With kBuffers = 2 the next layer's weights are there before it begins; with 1, for layers too large for two, they are on
-// their way while the blocks of a branch wait for each other. The lists of the layers follow each other; slot for slot they have the
-// same tile, or nothing where a branch has ended. arrivals has a counter for each branch, zero before the first launch ever.
+// conv3x3_sm90_chain is several layers of every branch on the same maps in one cooperative launch, each normalising
+// what the one before wrote. With kBuffers = 2 the next layer's weights are there before it begins; with 1, for layers
+// too large for two, they are on their way while the blocks of a branch wait for each other. The lists of the layers
+// follow each other; slot for slot they have the same tile, or nothing where a branch has ended. arrivals has a counter
+// for each branch, zero before the first launch ever.
 template <class Shape, bool kNormalise>
-__global__ void __launch_bounds__(Shape::kThreads, 1) conv3x3_sm90_chain(const Task<__half>* tasks, int layers, int most_tiles, unsigned long long* arrivals) {
+__global__ void __launch_bounds__(Shape::kThreads, 1)
+    conv3x3_sm90_chain(const Task<__half>* tasks, int layers, int most_tiles, unsigned long long* arrivals) {
   static_assert(Shape::kStride == 1 && Shape::kIn == Shape::kOut, "all layers share the plan and the shared memory");
   extern __shared__ __align__(128) char memory[];
   auto& s = *reinterpret_cast<typename Shape::Shared*>(memory);

@@ -4,8 +4,8 @@
 //
 //   n = Σ n_i    mean = Σ n_i·mean_i / n    m2 = Σ m2_i + Σ n_i·(mean_i - mean)²
 //
-// No sum of squares is subtracted from another, so a map whose mean is large beside its deviation loses nothing. The order
-// of every sum is fixed by the code, never by which block came first: the same bits every time.
+// No sum of squares is subtracted from another, so a map whose mean is large beside its deviation loses nothing. The
+// order of every sum is fixed by the code, never by which block came first: the same bits every time.
 #pragma once
 
 #include "both.h"

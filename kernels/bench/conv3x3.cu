@@ -1,17 +1,20 @@
-// Workbench of the 3×3 convolutions at the shapes of profile nano: every variant in order of speed, each compared with the CPU, run a hundred
-// times for equal bits, and only then timed.
+// Workbench of the 3×3 convolutions at the shapes of profile nano: every variant in order of speed, each compared with
+// the CPU, run a hundred times for equal bits, and only then timed.
 //
 //   conv3x3 [--check] [image side, default 512 [result.json]]
 //
 // --check compares and does not time, for compute-sanitizer. Exits 1 if any variant is wrong.
 //
-// heads.first   three towers on five levels, prototypes and semantic trunk on P3: 96 → 96, one input, five sets of weights
+// heads.first   three towers on five levels, prototypes and semantic trunk on P3: 96 → 96, one input, five sets of
+//               weights
 // heads.second  second layer of towers and prototypes: input normalised and activated in the prologue
 // heads.both    the two after each other
-// fp32.first    the first two in single precision
-// fp32.second
-// down_s4       backbone, 64 → 64, stride 2, the largest map; down_s8 the next
-// chain         eight layers 64 → 64 on the maps of P3 and P4, one after the other: what a step costs that waits for the one before
+// fp32.first    heads.first in strict single precision
+// fp32.second   heads.second in strict single precision
+// down_s4       backbone, 64 → 64, stride 2, the largest map
+// down_s8       the same on the next map
+// chain         eight layers 64 → 64 on the maps of P3 and P4, one after the other: what a step costs that waits for
+//               the one before
 #include <string.h>
 
 #include "../conv3x3_direct.cuh"
@@ -41,7 +44,8 @@ struct Statistics {
   }
 };
 
-// tolerance on ‖out - want‖ / ‖want‖: rounding the output to fp16 makes 2.1e-4 of this measure, adding 864 products in single precision 5e-7.
+// tolerance on ‖out - want‖ / ‖want‖: rounding the output to fp16 makes 2.1e-4 of this measure, adding 864 products in
+// single precision 5e-7.
 template <class T>
 constexpr double tolerance() {
   return sizeof(T) == 2 ? 4e-4 : 2e-6;
@@ -52,7 +56,8 @@ template <class T, int kIn, int kOut, int kStride, bool kNormalise>
 class Layer {
  public:
   // level_branches gives, for each branch, on how many levels it runs; all branches read one input if shared.
-  Layer(const char* name, const std::vector<std::pair<int, int>>& input_sizes, const std::vector<int>& level_branches, bool shared, uint64_t seed)
+  Layer(const char* name, const std::vector<std::pair<int, int>>& input_sizes, const std::vector<int>& level_branches,
+        bool shared, uint64_t seed)
       : name_(name) {
     Random random(seed);
     for (auto [h, w] : input_sizes) add_level(plan, h, w, kStride);
@@ -63,7 +68,8 @@ class Layer {
       const Level& last = plan.level[levels - 1];
       if (b == 0 || !shared) {
         // Where the prologue normalises, a mean beside zero and gains make it matter.
-        input_.push_back(random.many(size_t(last.in_first + last.in_height * last.in_width) * kIn, kNormalise ? 2.0f : 1.0f, kNormalise ? 0.5f : 0.0f));
+        input_.push_back(random.many(size_t(last.in_first + last.in_height * last.in_width) * kIn,
+                                     kNormalise ? 2.0f : 1.0f, kNormalise ? 0.5f : 0.0f));
         for (float& x : input_.back()) x = rounded(x);
         in_.emplace_back(convert<T>(input_.back()));
         in_moments_.emplace_back(moments_of_input(levels, input_.back()));
@@ -84,8 +90,9 @@ class Layer {
       scale_.push_back(random.many(kIn, 0.1f, 1.0f)), shift_.push_back(random.many(kIn, 0.1f));
       scale_buffer_.emplace_back(scale_.back()), shift_buffer_.emplace_back(shift_.back());
       out_.emplace_back(out_size(b)), moments_.emplace_back(plan.branch[b].tiles);
-      operands[b] = {in_.back().get(), packed_.back().get(), out_.back().get(), moments_.back().get(), in_moments_.back().get(),
-                     scale_buffer_.back().get(), shift_buffer_.back().get()};
+      operands[b] = {in_.back().get(),          packed_.back().get(),     out_.back().get(),
+                     moments_.back().get(),     in_moments_.back().get(), scale_buffer_.back().get(),
+                     shift_buffer_.back().get()};
       gflop += 2e-9 * double(out_size(b)) * kIn * kTaps;
     }
     upload();
@@ -98,7 +105,8 @@ class Layer {
     return compare_with(want_, run, with_moments);
   }
 
-  Difference compare_with(const std::vector<std::vector<double>>& want, const std::function<void(cudaStream_t)>& run, bool with_moments) {
+  Difference compare_with(const std::vector<std::vector<double>>& want, const std::function<void(cudaStream_t)>& run,
+                          bool with_moments) {
     for (auto& b : out_) b.fill(0xFF);
     for (auto& b : moments_) b.fill(0xFF);
     run(nullptr);
@@ -173,7 +181,8 @@ class Layer {
           for (int p = 0; p < kTilePixels; p++) {
             const int py = y + p / kTile, px = x + p % kTile;
             if (py < level.in_height && px < level.in_width)
-              for (int c = 0; c < kIn; c++) values.push_back(input[size_t(level.in_first + py * level.in_width + px) * kIn + c]);
+              for (int c = 0; c < kIn; c++)
+                values.push_back(input[size_t(level.in_first + py * level.in_width + px) * kIn + c]);
           }
           const Statistics m(values.data(), values.size());
           moments.push_back({float(values.size()), float(m.mean), float(m.m2)});
@@ -193,7 +202,8 @@ class Layer {
       const size_t first = size_t(level.first_pixel) * kOut, n = size_t(level.height) * level.width * kOut;
       const Statistics truth(&want[first], n);
       const double deviation = std::sqrt(truth.m2 / double(n));
-      const double error = std::max(std::fabs(std::sqrt(m.m2 / m.n) - deviation), std::fabs(m.mean - truth.mean)) / deviation;
+      const double error =
+          std::max(std::fabs(std::sqrt(m.m2 / m.n) - deviation), std::fabs(m.mean - truth.mean)) / deviation;
       worst = error < INFINITY ? std::max(worst, error) : INFINITY;
     }
     return worst;
@@ -217,26 +227,28 @@ void run_direct(const Layer<T, kIn, kOut, kStride, kNormalise>& l, cudaStream_t 
 template <class T, int kIn, int kOut, int kStride, bool kNormalise>
 void run_sm80(const Layer<T, kIn, kOut, kStride, kNormalise>& l, cudaStream_t stream) {
   using Shape = Sm80Shape<T, kIn, kOut, kStride>;
-  launch(conv3x3_sm80<Shape, kNormalise>, dim3(l.slots()), Shape::kThreads, sizeof(typename Shape::Shared), stream, Start::plain, l.tasks());
+  launch(conv3x3_sm80<Shape, kNormalise>, dim3(l.slots()), Shape::kThreads, sizeof(typename Shape::Shared), stream,
+         Start::plain, l.tasks());
 }
 
 template <int kTeams, int kSplit, int kIn, int kOut, int kStride, bool kNormalise>
 void run_sm90(const Layer<__half, kIn, kOut, kStride, kNormalise>& l, cudaStream_t stream, Start start) {
   using Shape = Sm90Shape<kIn, kOut, kStride, kTeams, kSplit>;
-  launch(conv3x3_sm90<Shape, kNormalise>, dim3(l.plan.blocks), Shape::kThreads, sizeof(typename Shape::Shared), stream, start, l.tasks(),
-         l.plan.most_tiles);
+  launch(conv3x3_sm90<Shape, kNormalise>, dim3(l.plan.blocks), Shape::kThreads, sizeof(typename Shape::Shared), stream,
+         start, l.tasks(), l.plan.most_tiles);
 }
 
 // Chain is several layers in one cooperative launch.
 template <class Shape, bool kNormalise>
 class Chain {
  public:
-  Chain(const std::vector<Task<__half>>& tasks, const Plan& plan, int layers) : tasks_(tasks), arrivals_(kMaxBranches), plan_(plan), layers_(layers) {
+  Chain(const std::vector<Task<__half>>& tasks, const Plan& plan, int layers)
+      : tasks_(tasks), arrivals_(kMaxBranches), plan_(plan), layers_(layers) {
     arrivals_.fill(0);
   }
   void run(cudaStream_t stream) const {
-    launch(conv3x3_sm90_chain<Shape, kNormalise>, dim3(plan_.blocks), Shape::kThreads, sizeof(typename Shape::Shared), stream, Start::cooperative,
-           tasks_.get(), layers_, plan_.most_tiles, arrivals_.get());
+    launch(conv3x3_sm90_chain<Shape, kNormalise>, dim3(plan_.blocks), Shape::kThreads, sizeof(typename Shape::Shared),
+           stream, Start::cooperative, tasks_.get(), layers_, plan_.most_tiles, arrivals_.get());
   }
 
  private:
@@ -248,8 +260,8 @@ class Chain {
 
 // measure compares and then times; what is wrong is not timed.
 template <class T, int kIn, int kOut, int kStride, bool kNormalise>
-void measure(Report& report, Layer<T, kIn, kOut, kStride, kNormalise>& layer, const char* variant, const std::function<void(cudaStream_t)>& run,
-             bool with_moments = true) {
+void measure(Report& report, Layer<T, kIn, kOut, kStride, kNormalise>& layer, const char* variant,
+             const std::function<void(cudaStream_t)>& run, bool with_moments = true) {
   report.add(layer.name(), variant, run, layer.compare(run, with_moments), tolerance<T>(), layer.gflop);
 }
 
@@ -257,7 +269,8 @@ template <int kIn, int kOut, int kStride, bool kNormalise>
 void measure_sm90(Report& report, Layer<__half, kIn, kOut, kStride, kNormalise>& layer) {
   auto sm90 = [&]<int kTeams, int kSplit>(std::integer_sequence<int, kTeams, kSplit>, Start start) {
     char name[64];
-    snprintf(name, sizeof name, "sm90, %d teams of %d%s", kTeams, kSplit, start == Start::overlapped ? ", overlapped" : "");
+    snprintf(name, sizeof name, "sm90, %d teams of %d%s", kTeams, kSplit,
+             start == Start::overlapped ? ", overlapped" : "");
     measure(report, layer, name, [&](cudaStream_t s) { run_sm90<kTeams, kSplit>(layer, s, start); });
   };
   sm90(std::integer_sequence<int, 1, 2>(), Start::plain);
@@ -291,7 +304,8 @@ void measure_single_precision(Report& report, int side) {
 void measure_heads(Report& report, int side) {
   Layer<__half, 96, 96, 1, false> first("heads.first", pyramid(side), {5, 5, 5, 1, 1}, true, 1);
   Layer<__half, 96, 96, 1, true> second("heads.second", pyramid(side), {5, 5, 5, 1}, false, 2);
-  printf("heads: %d blocks of at most %d tiles, then %d of at most %d\n", first.plan.blocks, first.plan.most_tiles, second.plan.blocks, second.plan.most_tiles);
+  printf("heads: %d blocks of at most %d tiles, then %d of at most %d\n", first.plan.blocks, first.plan.most_tiles,
+         second.plan.blocks, second.plan.most_tiles);
   measure_all(report, first);
   measure_all(report, second);
 
@@ -305,7 +319,8 @@ void measure_heads(Report& report, int side) {
   std::vector<std::vector<double>> want;
   for (int b = 0; b < 4; b++) want.push_back(second.expect(b, first.output(b)));
   auto measure_both = [&](const char* variant, const std::function<void(cudaStream_t)>& run) {
-    report.add("heads.both", variant, run, second.compare_with(want, run, true), tolerance<__half>(), first.gflop + second.gflop);
+    report.add("heads.both", variant, run, second.compare_with(want, run, true), tolerance<__half>(),
+               first.gflop + second.gflop);
   };
   measure_both("sm80, two launches", [&](cudaStream_t s) { run_sm80(first, s), run_sm80(second, s); });
   measure_both("sm90, two launches", chain(Start::plain));
@@ -320,14 +335,14 @@ void measure_heads(Report& report, int side) {
   measure_both("sm90, one cooperative launch", [&](cudaStream_t s) { both.run(s); });
 }
 
-// measure_chain times layers that have next to nothing to do, one after the other: what a step costs that must wait for the one before.
-// A sample is the whole chain; all ways to run it must give the same bits.
+// measure_chain times layers that have next to nothing to do, one after the other: what a step costs that must wait for
+// the one before. A sample is the whole chain; all ways to run it must give the same bits.
 template <int kTeams, int kSplit>
 void measure_chain(Report& report, const char* name, int side) {
   constexpr int kLayers = 8;
   using L = Layer<__half, 64, 64, 1, true>;
-  L first(name, {{side, side}}, {1}, false, 5), odd(name, {{side, side}}, {1}, false, 6), even(name, {{side, side}}, {1}, false, 7),
-      odd_again(name, {{side, side}}, {1}, false, 6);
+  L first(name, {{side, side}}, {1}, false, 5), odd(name, {{side, side}}, {1}, false, 6),
+      even(name, {{side, side}}, {1}, false, 7), odd_again(name, {{side, side}}, {1}, false, 6);
   odd.feed(first, 1), even.feed(odd, 1), odd_again.feed(even, 1);
   odd_again.operands[0].out = odd.operands[0].out, odd_again.operands[0].moments = odd.operands[0].moments;
   odd_again.upload();
@@ -343,7 +358,9 @@ void measure_chain(Report& report, const char* name, int side) {
     APEXX_CHECK(cudaDeviceSynchronize());
     const std::vector<float> out = odd.output(0);
     if (bits.empty()) bits = out;
-    const Difference same = memcmp(out.data(), bits.data(), out.size() * sizeof(float)) == 0 ? Difference{} : Difference{INFINITY, INFINITY};
+    const Difference same = memcmp(out.data(), bits.data(), out.size() * sizeof(float)) == 0
+                                ? Difference{}
+                                : Difference{INFINITY, INFINITY};
     report.add(name, variant, run, same, tolerance<__half>(), first.gflop * kLayers);
   };
   auto separate = [&](Start start) {
@@ -374,7 +391,8 @@ int main(int argc, char** argv) {
   int driver, clock;
   APEXX_CHECK(cudaDriverGetVersion(&driver));
   APEXX_CHECK(cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, 0));
-  printf("%s, %d multiprocessors, at most %d MHz, driver API %d; image %d×%d\n", device.name, device.multiProcessorCount, clock / 1000, driver, side, side);
+  printf("%s, %d multiprocessors, at most %d MHz, driver API %d; image %d×%d\n", device.name,
+         device.multiProcessorCount, clock / 1000, driver, side, side);
 
   Report report(!check_only);
   measure_heads(report, side);
@@ -387,8 +405,9 @@ int main(int argc, char** argv) {
   measure_chain<1, 2>(report, "chain.p4", side / 16);
   if (argc > 2) {
     char head[512];
-    snprintf(head, sizeof head, "\"device\":\"%s\",\"multiprocessors\":%d,\"max_clock_mhz\":%d,\"driver_api\":%d,\"image_side\":%d", device.name,
-             device.multiProcessorCount, clock / 1000, driver, side);
+    snprintf(head, sizeof head,
+             "\"device\":\"%s\",\"multiprocessors\":%d,\"max_clock_mhz\":%d,\"driver_api\":%d,\"image_side\":%d",
+             device.name, device.multiProcessorCount, clock / 1000, driver, side);
     report.write(argv[2], head);
   }
   return report.wrong() == 0 ? 0 : 1;

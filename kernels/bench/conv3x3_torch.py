@@ -81,7 +81,8 @@ def main():
         heads, single = Heads(a.size, torch.float16), Heads(a.size, torch.float32)
         rows = [("heads.first", "conv", heads.conv_first, False), ("heads.second", "conv", heads.conv_second, False),
                 ("heads.second", "compiled", heads.second_layer, True), ("heads.both", "compiled", heads.both, True),
-                ("fp32.first", "conv", single.conv_first, False), ("fp32.second", "conv", single.conv_second, False), ("fp32.second", "compiled", single.second_layer, True)]
+                ("fp32.first", "conv", single.conv_first, False), ("fp32.second", "conv", single.conv_second, False),
+                ("fp32.second", "compiled", single.second_layer, True)]
         for name, side in (("down_s4", a.size // 2), ("down_s8", a.size // 4)):
             conv, layer = down(side)
             rows += [(name, "conv", conv, False), (name, "compiled", layer, True)]
@@ -91,7 +92,8 @@ def main():
             print(f"{group:22s} {variant:34s} p50 {p50:8.2f} us", flush=True)
             results.append(dict(group=group, variant=variant, p50_us=p50, samples_us=[round(s, 4) for s in samples]))
     if a.json:
-        head = dict(peer=f"torch-{torch.__version__}", cudnn=torch.backends.cudnn.version(), device=torch.cuda.get_device_name(), image_side=a.size)
+        head = dict(peer=f"torch-{torch.__version__}", cudnn=torch.backends.cudnn.version(), device=torch.cuda.get_device_name(),
+                    image_side=a.size)
         json.dump(dict(head, results=results), open(a.json, "w"))
 
 

@@ -1,4 +1,5 @@
-// What every workbench needs: checked calls, random data, comparison, and times by device events of a replayed CUDA graph.
+// What every workbench needs: checked calls, random data, comparison, and times by device events of a replayed CUDA
+// graph.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -46,7 +47,9 @@ template <class T>
 class Buffer {
  public:
   explicit Buffer(size_t n) : n_(n) { APEXX_CHECK(cudaMalloc(&data_, n * sizeof(T))); }
-  explicit Buffer(const std::vector<T>& v) : Buffer(v.size()) { APEXX_CHECK(cudaMemcpy(data_, v.data(), n_ * sizeof(T), cudaMemcpyHostToDevice)); }
+  explicit Buffer(const std::vector<T>& v) : Buffer(v.size()) {
+    APEXX_CHECK(cudaMemcpy(data_, v.data(), n_ * sizeof(T), cudaMemcpyHostToDevice));
+  }
   Buffer(Buffer&& other) : data_(other.data_), n_(other.n_) { other.data_ = nullptr; }
   Buffer& operator=(Buffer&& other) {
     std::swap(data_, other.data_), std::swap(n_, other.n_);
@@ -74,7 +77,8 @@ std::vector<To> convert(const std::vector<From>& v) {
   return out;
 }
 
-// Difference of a result from its reference: ‖out - want‖ / ‖want‖, and the largest element of |out - want|. A NaN is infinite.
+// Difference of a result from its reference: ‖out - want‖ / ‖want‖, and the largest element of |out - want|. A NaN is
+// infinite.
 struct Difference {
   double relative = 0, largest = 0;
 };
@@ -99,8 +103,8 @@ struct Samples {
   }
 };
 
-// time_graph captures `run` `rows` times in a row into one CUDA graph and replays that; a sample is a replay's time by device events
-// divided by rows. Data stay in L2 between runs, as they do between the steps of the model.
+// time_graph captures `run` `rows` times in a row into one CUDA graph and replays that; a sample is a replay's time by
+// device events divided by rows. Data stay in L2 between runs, as they do between the steps of the model.
 inline Samples time_graph(const std::function<void(cudaStream_t)>& run, int rows, int replays, int warm_up) {
   cudaStream_t stream;
   APEXX_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
@@ -131,7 +135,8 @@ inline Samples time_graph(const std::function<void(cudaStream_t)>& run, int rows
   return samples;
 }
 
-// time_runs takes 200 samples of 20 runs each, or of what takes milliseconds, where one run drowns every gap, 20 samples of one.
+// time_runs takes 200 samples of 20 runs each, or of what takes milliseconds, where one run drowns every gap, 20
+// samples of one.
 inline Samples time_runs(const std::function<void(cudaStream_t)>& run) {
   constexpr double kSlow = 1000;  // microseconds
   if (time_graph(run, 1, 1, 1).us[0] > kSlow) return time_graph(run, 1, 20, 2);
@@ -141,10 +146,11 @@ inline Samples time_runs(const std::function<void(cudaStream_t)>& run) {
 // Launch attributes beside grid and block.
 enum class Start { plain, overlapped, cooperative };
 
-// launch starts a kernel. Overlapped: its blocks may start while the kernel before it still runs (programmatic dependent launch);
-// cooperative: all its blocks are resident at once.
+// launch starts a kernel. Overlapped: its blocks may start while the kernel before it still runs (programmatic
+// dependent launch); cooperative: all its blocks are resident at once.
 template <class... Params, class... Args>
-void launch(void (*kernel)(Params...), dim3 grid, int threads, size_t shared, cudaStream_t stream, Start start, const Args&... args) {
+void launch(void (*kernel)(Params...), dim3 grid, int threads, size_t shared, cudaStream_t stream, Start start,
+            const Args&... args) {
   APEXX_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)));
   cudaLaunchConfig_t config = {};
   config.gridDim = grid, config.blockDim = dim3(threads), config.dynamicSmemBytes = shared, config.stream = stream;
@@ -166,8 +172,10 @@ class Report {
   // times: whether what is right is timed.
   explicit Report(bool times) : times_(times) {}
 
-  // add takes a variant with its difference from the reference. What exceeds the tolerance is wrong, counted and not timed.
-  void add(const std::string& group, const std::string& name, const std::function<void(cudaStream_t)>& run, Difference d, double tolerance, double gflop) {
+  // add takes a variant with its difference from the reference. What exceeds the tolerance is wrong, counted and not
+  // timed.
+  void add(const std::string& group, const std::string& name, const std::function<void(cudaStream_t)>& run,
+           Difference d, double tolerance, double gflop) {
     printf("%-14s %-34s error %.2e (largest %.2e)", group.c_str(), name.c_str(), d.relative, d.largest);
     if (!(d.relative <= tolerance)) {
       printf("  WRONG: more than %.1e\n", tolerance);
@@ -176,7 +184,8 @@ class Report {
     }
     if (times_) {
       const Samples s = time_runs(run);
-      printf("  p5 %8.2f  p50 %8.2f  p95 %8.2f µs  %6.1f TFLOP/s", s.quantile(0.05), s.quantile(0.5), s.quantile(0.95), gflop / s.quantile(0.5) * 1e3);
+      printf("  p5 %8.2f  p50 %8.2f  p95 %8.2f µs  %6.1f TFLOP/s", s.quantile(0.05), s.quantile(0.5), s.quantile(0.95),
+             gflop / s.quantile(0.5) * 1e3);
       keep(group, name, s, d, gflop);
     }
     printf("\n");
@@ -201,8 +210,9 @@ class Report {
   void keep(const std::string& group, const std::string& name, const Samples& s, Difference d, double gflop) {
     char text[512];
     snprintf(text, sizeof text,
-             "{\"group\":\"%s\",\"variant\":\"%s\",\"gflop\":%.6g,\"relative_error\":%.4g,\"largest_error\":%.4g,\"p50_us\":%.4f,\"samples_us\":[", group.c_str(),
-             name.c_str(), gflop, d.relative, d.largest, s.quantile(0.5));
+             "{\"group\":\"%s\",\"variant\":\"%s\",\"gflop\":%.6g,\"relative_error\":%.4g,\"largest_error\":%.4g,\"p50_"
+             "us\":%.4f,\"samples_us\":[",
+             group.c_str(), name.c_str(), gflop, d.relative, d.largest, s.quantile(0.5));
     std::string line = text;
     for (size_t i = 0; i < s.us.size(); i++) {
       snprintf(text, sizeof text, "%s%.4f", i ? "," : "", s.us[i]);

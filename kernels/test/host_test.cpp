@@ -1,5 +1,5 @@
-// Tests of everything that needs no GPU: geometry, schedule, formats, moments, and the plain convolution the kernels are compared with.
-// Exits 1 after the first failed expectation of each test.
+// Tests of everything that needs no GPU: geometry, schedule, formats, moments, and the plain convolution the kernels
+// are compared with. Exits 1 after the first failed expectation of each test.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +19,17 @@ namespace {
 
 int failures = 0;
 
-#define EXPECT(condition, ...)                                    \
-  if (!(condition)) {                                             \
-    failures++;                                                   \
+#define EXPECT(condition, ...)                                      \
+  if (!(condition)) {                                               \
+    failures++;                                                     \
     printf("%s:%d: expected %s; ", __FILE__, __LINE__, #condition); \
-    printf(__VA_ARGS__);                                          \
-    printf("\n");                                                 \
-    return;                                                       \
+    printf(__VA_ARGS__);                                            \
+    printf("\n");                                                   \
+    return;                                                         \
   }
 
-// Eight neighbouring outputs of a row must read eight neighbouring cells for every tap, rows at an equal distance: that is what lets the
-// matrix unit read any tap straight out of the patch.
+// Eight neighbouring outputs of a row must read eight neighbouring cells for every tap, rows at an equal distance: that
+// is what lets the matrix unit read any tap straight out of the patch.
 template <int kStride>
 void test_patch_is_contiguous_for_every_tap() {
   using P = Patch<64, kStride>;
@@ -43,12 +43,14 @@ void test_patch_is_contiguous_for_every_tap() {
   std::set<int> cells;
   for (int row = 0; row < P::kSide; row++)
     for (int column = 0; column < P::kSide; column++) cells.insert(P::cell(row, column));
-  EXPECT(int(cells.size()) == P::kSide * P::kSide, "stride %d: %zu cells for %d pixels", kStride, cells.size(), P::kSide * P::kSide);
+  EXPECT(int(cells.size()) == P::kSide * P::kSide, "stride %d: %zu cells for %d pixels", kStride, cells.size(),
+         P::kSide * P::kSide);
   EXPECT(*cells.rbegin() < P::kPlane, "stride %d: cell %d, plane of %d", kStride, *cells.rbegin(), P::kPlane);
 }
 
-// A quarter of a warp stores four chunks of two neighbouring pixels: eight 16-byte cells in the eight groups of four banks. At stride 2
-// the planes cannot be laid so for both an even column and the next, and an odd one and the next; even columns have it.
+// A quarter of a warp stores four chunks of two neighbouring pixels: eight 16-byte cells in the eight groups of four
+// banks. At stride 2 the planes cannot be laid so for both an even column and the next, and an odd one and the next;
+// even columns have it.
 template <int kStride>
 void test_patch_stores_meet_no_bank_twice() {
   using P = Patch<64, kStride>;
@@ -72,7 +74,8 @@ void test_packed_is_a_permutation() {
       }
 }
 
-// Every tile of every branch belongs to exactly one block, no block has more than the plan says, and the plan says the least possible.
+// Every tile of every branch belongs to exactly one block, no block has more than the plan says, and the plan says the
+// least possible.
 void test_spread(int side, int stride, const std::vector<int>& branches, int most) {
   Plan plan{};
   for (int s = side; s >= side / 16; s /= 2) add_level(plan, s, s, stride);
@@ -84,7 +87,8 @@ void test_spread(int side, int stride, const std::vector<int>& branches, int mos
   int next_block = 0;
   for (int b = 0; b < plan.branches; b++) {
     const Branch& branch = plan.branch[b];
-    EXPECT(branch.first_block == next_block, "branch %d begins at block %d, want %d", b, branch.first_block, next_block);
+    EXPECT(branch.first_block == next_block, "branch %d begins at block %d, want %d", b, branch.first_block,
+           next_block);
     next_block += branch.blocks;
     EXPECT(first_tile_of(branch, 0) == 0 && first_tile_of(branch, branch.blocks) == branch.tiles, "branch %d", b);
     for (int i = 0; i < branch.blocks; i++) {
@@ -106,7 +110,8 @@ void test_spread(int side, int stride, const std::vector<int>& branches, int mos
   EXPECT(next_block == plan.blocks, "%d blocks, want %d", next_block, plan.blocks);
   if (plan.most_tiles > 1) {  // one tile less for the fullest block would need too many blocks
     int blocks = 0;
-    for (int b = 0; b < plan.branches; b++) blocks += (plan.branch[b].tiles + plan.most_tiles - 2) / (plan.most_tiles - 1);
+    for (int b = 0; b < plan.branches; b++)
+      blocks += (plan.branch[b].tiles + plan.most_tiles - 2) / (plan.most_tiles - 1);
     EXPECT(blocks > most, "%d tiles would do with %d blocks", plan.most_tiles - 1, blocks);
   }
 }
@@ -116,13 +121,15 @@ void test_input_tiles_are_the_producers() {
   Plan producer{}, consumer{};
   for (int s = 64; s >= 4; s /= 2) add_level(producer, s, s, 1), add_level(consumer, s, s, 2);
   for (int l = 0; l < producer.levels; l++) {
-    EXPECT(consumer.level[l].in_first_tile == producer.level[l].first_tile, "level %d begins at %d, want %d", l, consumer.level[l].in_first_tile, producer.level[l].first_tile);
-    EXPECT(consumer.level[l].in_tiles == level_tiles(producer.level[l]), "level %d has %d, want %d", l, consumer.level[l].in_tiles, level_tiles(producer.level[l]));
+    EXPECT(consumer.level[l].in_first_tile == producer.level[l].first_tile, "level %d begins at %d, want %d", l,
+           consumer.level[l].in_first_tile, producer.level[l].first_tile);
+    EXPECT(consumer.level[l].in_tiles == level_tiles(producer.level[l]), "level %d has %d, want %d", l,
+           consumer.level[l].in_tiles, level_tiles(producer.level[l]));
   }
 }
 
-// Pieces of very different size, mean and deviation, some empty, against two passes in double precision; the mean is large beside the
-// deviation, where a difference of sums of squares would leave nothing.
+// Pieces of very different size, mean and deviation, some empty, against two passes in double precision; the mean is
+// large beside the deviation, where a difference of sums of squares would leave nothing.
 void test_moments_combine() {
   std::mt19937 random(1);
   std::normal_distribution<double> normal;
@@ -167,10 +174,12 @@ void test_plain_convolution() {
             const bool inside = n == 1 && iy >= 0 && iy < l.in_height && ix >= 0 && ix < l.in_width;
             const double want = inside ? 2.0 * in[(l.in_first + iy * l.in_width + ix) * 2 + 1] : 0.0;
             const double got = out[(l.first_pixel + y * l.width + x) * 3 + n];
-            EXPECT(got == want, "stride %d, tap %d, (%d, %d), channel %d: %g, want %g", stride, tap, y, x, n, got, want);
+            EXPECT(got == want, "stride %d, tap %d, (%d, %d), channel %d: %g, want %g", stride, tap, y, x, n, got,
+                   want);
           }
     }
-    const std::vector<double> count = plain::convolve(plan, 2, stride, 2, 1, std::vector<float>(in.size(), 1), std::vector<float>(2 * kTaps, 1));
+    const std::vector<double> count =
+        plain::convolve(plan, 2, stride, 2, 1, std::vector<float>(in.size(), 1), std::vector<float>(2 * kTaps, 1));
     EXPECT(count[0] == 8, "stride %d: the corner counts %g values, want 4 taps of 2 channels", stride, count[0]);
   }
 }
@@ -178,7 +187,8 @@ void test_plain_convolution() {
 void test_plain_normalisation() {
   Plan plan{};
   add_level(plan, 2, 2, 1);
-  const std::vector<float> out = plain::normalise(plan, 1, 1, {1, 3, 1, 3}, {2}, {0.5}, 0, [](double x) { return float(x); });
+  const std::vector<float> out =
+      plain::normalise(plan, 1, 1, {1, 3, 1, 3}, {2}, {0.5}, 0, [](double x) { return float(x); });
   for (int i = 0; i < 4; i++) {
     const double v = (i % 2 ? 1 : -1) * 2 + 0.5, want = v / (1 + exp(-v));
     EXPECT(fabs(out[i] - want) < 1e-6, "value %d: %g, want %g", i, out[i], want);
