@@ -166,5 +166,10 @@ func (s *Store) AddTestimony(t measure.Testimony) error {
 	return nil
 }
 
+// Steps counts what the sweep consists of, a witness run and the replicates of every cell, and what the store holds of it.
+func (s *Store) Steps() (done, total int) {
+	return len(s.Measurements) + len(s.Testimonies), len(s.Header.Plan.Cells) * (s.Header.Plan.Replicates + 1)
+}
+
 // Close releases the store.
 func (s *Store) Close() error { return s.journal.Close() }
