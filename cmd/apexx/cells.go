@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +70,9 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	threads, err := threadsOf(c)
 	if err != nil {
 		return nil, err
+	}
+	if procs := runtime.GOMAXPROCS(0); threads > procs {
+		return nil, usagef("--threads %d is more than GOMAXPROCS, which is %d: the class of machines would tell fewer processors than are at work", threads, procs)
 	}
 	extra, err := extraOptions(c, "ort")
 	if err != nil {
