@@ -97,9 +97,8 @@ func convCases() []Case {
 		s := seeded(uint64(100 + i))
 		op := graph.Conv{Strides: [2]int{c.stride, c.stride}, Pads: [4]int{c.pad, c.pad, c.pad, c.pad}, Group: c.group}
 		x, w := s.normal(c.b, c.ch, c.h, c.w), s.normal(c.m, c.ch/c.group, c.k, c.k)
-		scale := math.Sqrt(float64(c.ch / c.group * c.k * c.k))
 		name := fmt.Sprintf("conv %dx%dx%dx%d to %d k%d s%d g%d", c.b, c.ch, c.h, c.w, c.m, c.k, c.stride, c.group)
-		all = append(all, Case{name, op, weights(x, w), scale}, Case{name + " bias", op, weights(x, w, s.normal(c.m)), scale})
+		all = append(all, Case{name, op, weights(x, w), 1}, Case{name + " bias", op, weights(x, w, s.normal(c.m)), 1})
 	}
 	return all
 }
@@ -196,14 +195,13 @@ func matrixCases() []Case {
 	var all []Case
 	for i, c := range []struct{ m, k, n int }{{1, 1, 1}, {5, 12, 32}, {17, 31, 7}, {0, 4, 3}, {100, 96, 128}, {16, 33, 1}} {
 		s := seeded(uint64(400 + i))
-		scale := math.Sqrt(float64(c.k))
 		all = append(all,
-			Case{fmt.Sprintf("gemm %v", c), graph.Gemm{}, weights(s.normal(c.m, c.k), s.normal(c.k, c.n)), scale},
-			Case{fmt.Sprintf("gemm transposed %v", c), graph.Gemm{TransB: true}, weights(s.normal(c.m, c.k), s.normal(c.n, c.k), s.normal(c.n)), scale})
+			Case{fmt.Sprintf("gemm %v", c), graph.Gemm{}, weights(s.normal(c.m, c.k), s.normal(c.k, c.n)), 1},
+			Case{fmt.Sprintf("gemm transposed %v", c), graph.Gemm{TransB: true}, weights(s.normal(c.m, c.k), s.normal(c.n, c.k), s.normal(c.n)), 1})
 	}
 	for i, c := range []struct{ b, m, k, n int }{{1, 1, 1, 1}, {2, 5, 7, 11}, {1, 50, 32, 255}, {3, 0, 4, 5}, {1, 2, 3, 0}} {
 		s := seeded(uint64(450 + i))
-		all = append(all, Case{fmt.Sprintf("matmul %v", c), graph.MatMul{}, in(s.normal(c.b, c.m, c.k), s.normal(c.b, c.k, c.n)), math.Sqrt(float64(c.k))})
+		all = append(all, Case{fmt.Sprintf("matmul %v", c), graph.MatMul{}, in(s.normal(c.b, c.m, c.k), s.normal(c.b, c.k, c.n)), 1})
 	}
 	return all
 }

@@ -17,7 +17,9 @@ import (
 func network(t *testing.T) *graph.Graph {
 	t.Helper()
 	b := graph.NewBuilder("network")
-	weight := func(name string, shape ...int) *graph.Value { return b.Const(name, tensor.New(tensor.Float32, shape...)) }
+	weight := func(name string, shape ...int) *graph.Value {
+		return b.Const(name, tensor.New(tensor.Float32, shape...))
+	}
 	same := graph.Conv{Strides: [2]int{1, 1}, Pads: [4]int{1, 1, 1, 1}, Group: 1}
 	deep := same
 	deep.Group = 4
