@@ -139,7 +139,7 @@ func execute(ctx context.Context, b backends.Backend, g *graph.Graph, inputs ten
 func sameBits(a, b *tensor.Tensor) bool {
 	x, y := a.Float64s(), b.Float64s()
 	for i := range x {
-		if math.Float64bits(x[i]) != math.Float64bits(y[i]) && !(math.IsNaN(x[i]) && math.IsNaN(y[i])) {
+		if !identical(x[i], y[i]) {
 			return false
 		}
 	}
