@@ -35,11 +35,12 @@ func (b *builder) detHead(p pyramid) detections {
 		strides = append(strides, b.cfg.Model.FFPrimaryStride<<i)
 	}
 	d := b.opts.Decode
-	out := b.Add("detections", graph.DecodeNMS{
+	kept := b.Add("detections.select", graph.SelectDetections{
 		Strides: strides, ImageHeight: b.opts.Height, ImageWidth: b.opts.Width,
 		ScoreThreshold: d.ScoreThreshold, PreNMSTopK: d.PreNMSTopK, IoUThreshold: d.IoUThreshold, MaxDetections: d.MaxDetections,
 	}, inputs...)
-	return detections{out[0], out[1], out[2], out[3]}
+	out := b.Add("detections", graph.DecodeBoxes{Strides: strides, ImageHeight: b.opts.Height, ImageWidth: b.opts.Width}, append(inputs, kept...)...)
+	return detections{out[0], out[1], out[2], kept[1]}
 }
 
 // mlp adds linear, SiLU, linear on the last axis of x [B,N,D] → [B,N,out].

@@ -40,7 +40,7 @@ func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 1 of "apexx", static shapes, weights as
+// Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 2 of "apexx", static shapes, weights as
 // raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node.
 // It fails, before anything is written, on a graph whose names clash, on an operator without a body, and when the file
 // would exceed the 2 GiB of a protobuf message.
