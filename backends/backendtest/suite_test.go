@@ -16,6 +16,10 @@ func TestReference(t *testing.T) { backendtest.Run(t, reference.New(), both) }
 
 func TestReferenceModules(t *testing.T) { backendtest.RunModules(t, reference.New(), both) }
 
+func TestReferenceReplay(t *testing.T) { backendtest.RunReplay(t, reference.New(), both) }
+
+func TestORTReplay(t *testing.T) { backendtest.RunReplay(t, ort.New(), backendtest.Options{}) }
+
 func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), backendtest.Options{}) }
 
 func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), backendtest.Options{}) }

@@ -116,12 +116,3 @@ func predictions(in []Type, strides []int, imageH, imageW int) error {
 	}
 	return nil
 }
-
-// Pairs returns A·C, the number of pairs of an anchor and a class, for the types of the class logits of every level.
-func Pairs(cls []Type) int {
-	total := 0
-	for _, t := range cls {
-		total += t.Shape[1] * t.Shape[2] * t.Shape[3]
-	}
-	return total
-}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 )
@@ -39,6 +40,11 @@ func (b *builder) detHead(p pyramid) detections {
 		Strides: strides, ImageHeight: b.opts.Height, ImageWidth: b.opts.Width,
 		ScoreThreshold: d.ScoreThreshold, PreNMSTopK: d.PreNMSTopK, IoUThreshold: d.IoUThreshold, MaxDetections: d.MaxDetections,
 	}, inputs...)
+	logits, pairs := slices.Concat(inputs[:len(levels)], inputs[2*len(levels):]), 0 // of classes and qualities
+	for _, cls := range inputs[:len(levels)] {
+		pairs += cls.Len() / b.opts.Batch
+	}
+	b.Decide("kept_detections", graph.Decision{Value: kept[0], Count: kept[1], Limit: pairs, Scores: logits})
 	out := b.Add("detections", graph.DecodeBoxes{Strides: strides, ImageHeight: b.opts.Height, ImageWidth: b.opts.Width}, append(inputs, kept...)...)
 	return detections{out[0], out[1], out[2], kept[1]}
 }

@@ -106,5 +106,5 @@ func readModel(data []byte) (*graph.Graph, error) {
 	if err := r.read(m.graph); err != nil {
 		return nil, err
 	}
-	return r.g, r.taps()
+	return r.g, r.marks()
 }

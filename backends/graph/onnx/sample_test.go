@@ -93,6 +93,9 @@ func ownOps(t testing.TB) *graph.Graph {
 	b.Output("mask_scores", masks[1])
 	b.Tap("tokens", tokens)
 	b.Tap("alpha", alpha)
+	b.Decide("select", graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})
+	b.Decide("tiles", graph.Decision{Value: ordered, Limit: 64})
+	b.Decide("kept", graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
 	return build(t, b)
 }
 
