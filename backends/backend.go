@@ -56,7 +56,21 @@ type Options struct {
 	Precision Precision         // "" means FP32
 	Threads   int               // 0 means GOMAXPROCS
 	Taps      []string          // taps to return as "tap.NAME" after the outputs; "all" stands for every declared tap
+	Replay    []string          // decisions that Run takes as inputs "replay.NAME" after the graph's; "all" stands for every decision
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
+}
+
+// Apply returns the graph that a session with these options executes: decisions that are replayed are inputs, values are rounded where
+// a low precision stores them, and taps are outputs. Every Compile begins with it, so that no backend needs code of its own for either.
+func (o Options) Apply(g *graph.Graph) (*graph.Graph, error) {
+	g, err := g.WithReplay(o.Replay)
+	if err != nil {
+		return nil, err
+	}
+	if g, err = graph.Lower(g, o.Precision.Format()); err != nil {
+		return nil, err
+	}
+	return g.WithTaps(o.Taps)
 }
 
 // Precision is an arithmetic mode of a session.
@@ -156,7 +170,8 @@ func (a Availability) Err(backend string) error {
 	return &Unavailable{Backend: backend, Reason: a.Reason, Detail: a.Detail}
 }
 
-// CheckInputs verifies names, types, shapes and finiteness of inputs against a graph: what every Run does first.
+// CheckInputs verifies names, types, shapes and finiteness of inputs against a graph, and that decisions under replay are such as
+// could have been made: what every Run does first.
 func CheckInputs(g *graph.Graph, inputs tensor.List) error {
 	if len(inputs) != len(g.Inputs) {
 		return fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(g.Inputs))
@@ -173,5 +188,5 @@ func CheckInputs(g *graph.Graph, inputs tensor.List) error {
 			return fmt.Errorf("input %q has a NaN or infinity at element %d", want.Name, i)
 		}
 	}
-	return nil
+	return checkDecisions(g, inputs)
 }

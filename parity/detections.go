@@ -81,6 +81,35 @@ func (s *settled) compareDetections(ref, cand tensor.List, lim limits, set Setti
 	}
 }
 
+// pairReplayed lets the rows of detections that both executions were given correspond as they stand. Their order follows the
+// reference's scores, so neither is held to its own.
+func (s *settled) pairReplayed(ref, cand tensor.List, lim limits, set Setting) {
+	if !detectionOutputs(ref, cand) {
+		return
+	}
+	for image := range s.rerouted {
+		rows := ref.Get("scores").Shape()[1]
+		d := &detections{image: image, rows: rows, limits: lim,
+			ref: &execution{name: "reference", rows: rows}, cand: &execution{name: "candidate", rows: rows}}
+		okRef, okCand := s.readRows(d.ref, ref, image), s.readRows(d.cand, cand, image)
+		s.checkRanges(d.ref, ref, image, set)
+		s.checkRanges(d.cand, cand, image, set)
+		switch {
+		case !okRef || !okCand:
+			s.rows = append(s.rows, imageRows{image: image, rows: rows, leftOut: causeBroken})
+			continue
+		case lim.undefined:
+			s.rows = append(s.rows, imageRows{image: image, rows: rows, leftOut: causeNoRule})
+			continue
+		}
+		d.ref.partner, d.cand.partner = unmatched(len(d.ref.list)), unmatched(len(d.cand.list))
+		for i := range min(len(d.ref.list), len(d.cand.list)) {
+			d.ref.partner[i], d.cand.partner[i] = i, i
+		}
+		s.rows = append(s.rows, correspondence(d, s.settleEdges(d, ref, set)))
+	}
+}
+
 // detectionOutputs reports whether both executions have well-shaped detections.
 func detectionOutputs(ref, cand tensor.List) bool {
 	boxes := ref.Get("boxes")

@@ -56,15 +56,24 @@ type Runner interface {
 	Execute(ctx context.Context, c *Case, backend string, precision backends.Precision) evidence.Run
 }
 
+// Replayer executes a case as a Runner does, under decisions that another execution recorded (evidence.Run.Decisions). Run calls it
+// from as many goroutines as it has jobs.
+type Replayer interface {
+	Replay(ctx context.Context, c *Case, backend string, precision backends.Precision, decisions tensor.List) evidence.Run
+}
+
 // MatrixSpec describes a matrix. Cases, Columns and Runner are required.
 type MatrixSpec struct {
 	Name    string
 	Cases   []Case
 	Columns []Column
 	Runner  Runner
-	Pairs   []Pair // nil means DefaultPairs
-	Policy  Policy // zero means balanced, end to end; pairs with golden expectations use GoldenPolicy
-	Jobs    int    // executions at a time; 0 means 1
+	// Replayer runs a candidate again under the reference's decisions where some of its own are others; nil leaves it at what the
+	// free runs tell.
+	Replayer Replayer
+	Pairs    []Pair // nil means DefaultPairs
+	Policy   Policy // zero means balanced, end to end; pairs with golden expectations use GoldenPolicy
+	Jobs     int    // executions at a time; 0 means 1
 
 	// OnExecution, when set, is told of every execution as it ends: for progress, and for pictures of the outputs, which are
 	// released once the case is compared. Calls do not overlap; their order depends on the runner.
@@ -76,7 +85,8 @@ type Cell struct {
 	Case string `json:"case"`
 	Pair Pair   `json:"pair"`
 	evidence.Outcome
-	Report *Report `json:"report,omitempty"` // nil unless both sides ran
+	Report *Report `json:"report,omitempty"` // of the free runs; nil unless both sides ran
+	Replay *Report `json:"replay,omitempty"` // of the candidate under the reference's decisions; nil unless it ran again
 }
 
 // ExecutionRecord is the run of a case in a column as it is reported, without its outputs.

@@ -69,7 +69,7 @@ func newRun(spec MatrixSpec) *run {
 
 func (r *run) execute(ctx context.Context, t task) {
 	c, col := &r.spec.Cases[t.caseAt], r.spec.Columns[t.column]
-	e := safeExecute(ctx, r.spec.Runner, c, col)
+	e := safely(ctx, func() evidence.Run { return r.spec.Runner.Execute(ctx, c, col.Backend, col.Precision) })
 	r.executions[t.caseAt][t.column] = e
 	r.records[t.caseAt*len(r.spec.Columns)+t.column] = ExecutionRecord{
 		Case: c.Name, Column: col, Outcome: e.Outcome, Deterministic: e.Deterministic(),
@@ -84,13 +84,13 @@ func (r *run) execute(ctx context.Context, t task) {
 	last := r.left[t.caseAt] == 0
 	r.mu.Unlock()
 	if last {
-		r.compareCase(t.caseAt)
+		r.compareCase(ctx, t.caseAt)
 		r.executions[t.caseAt] = nil // releases the outputs
 	}
 }
 
-// safeExecute turns a panic of the runner, an ended context and an answer outside the contract into states.
-func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e evidence.Run) {
+// safely turns a panic of the runner, an ended context and an answer outside the contract into states.
+func safely(ctx context.Context, execute func() evidence.Run) (e evidence.Run) {
 	if err := ctx.Err(); err != nil {
 		return evidence.Failed(ctx, err)
 	}
@@ -99,7 +99,11 @@ func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e evi
 			e = evidence.Failed(ctx, &evidence.Panic{Value: p})
 		}
 	}()
-	e = runner.Execute(ctx, c, col.Backend, col.Precision)
+	return answer(execute())
+}
+
+// answer makes an error of what a run cannot end in.
+func answer(e evidence.Run) evidence.Run {
 	switch {
 	case e.State == evidence.Measured && e.Outputs == nil:
 		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Errored, Reason: evidence.ReasonNoOutputs, Detail: "the runner reported a finished run without outputs"}}
@@ -109,9 +113,11 @@ func safeExecute(ctx context.Context, runner Runner, c *Case, col Column) (e evi
 	return e
 }
 
-func (r *run) compareCase(at int) {
+func (r *run) compareCase(ctx context.Context, at int) {
 	for i, p := range r.spec.Pairs {
-		r.cells[at*len(r.spec.Pairs)+i] = r.cell(at, p)
+		cell := r.cell(at, p)
+		r.replay(ctx, at, &cell)
+		r.cells[at*len(r.spec.Pairs)+i] = cell
 	}
 }
 
@@ -133,13 +139,13 @@ func (r *run) cell(at int, p Pair) Cell {
 	if ref.State != evidence.Measured || cand.State != evidence.Measured {
 		return cell // matrix says why, once it is known how the other cases ended
 	}
-	report := r.compare(c, p, ref.Outputs, cand.Outputs)
+	report := r.compare(c, p, ref.Outputs, cand.Outputs, false)
 	report.Deterministic = bothDeterministic(&ref, &cand)
 	for _, again := range [][2]tensor.List{{ref.Outputs, cand.Again}, {ref.Again, cand.Outputs}} { // what differs from run to run has to hold in each
 		if report.Deterministic == nil || *report.Deterministic || again[0] == nil || again[1] == nil {
 			continue
 		}
-		if second := r.compare(c, p, again[0], again[1]); second.State.Worse(report.State) {
+		if second := r.compare(c, p, again[0], again[1], false); second.State.Worse(report.State) {
 			second.Deterministic = report.Deterministic
 			report = second
 		}
@@ -149,8 +155,8 @@ func (r *run) cell(at int, p Pair) Cell {
 	return cell
 }
 
-func (r *run) compare(c *Case, p Pair, ref, cand tensor.List) *Report {
-	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting}
+func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool) *Report {
+	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting, Replayed: replayed}
 	if p.Reference == golden {
 		opt.Policy = GoldenPolicy()
 		cand = expectedOnly(ref, cand)

@@ -17,3 +17,15 @@ func DecisionTaps(g *graph.Graph) []string {
 	}
 	return names
 }
+
+// RankedDecisions names the decisions of a graph that scores ranked, in which honest executions may differ. Orders follow from them
+// without rounding, so that replay leaves them to be computed, and compared.
+func RankedDecisions(g *graph.Graph) []string {
+	var names []string
+	for _, d := range g.Decisions {
+		if len(d.Scores) > 0 {
+			names = append(names, d.Name())
+		}
+	}
+	return names
+}

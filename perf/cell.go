@@ -15,7 +15,7 @@ import (
 type Scope string
 
 // The scopes. Network ends at the head outputs; Complete adds suppression, masks and embeddings; every other scope is one
-// operator, cut out of the complete model and fed with what reaches it there.
+// operator (detection: two), cut out of the complete model and fed with what reaches it there.
 const (
 	Network      Scope = "network"
 	Complete     Scope = "complete"
@@ -24,7 +24,7 @@ const (
 	TileUnpack   Scope = "tile-unpack"   // TileUnpackFusion of the L0 tiles into P3
 	FusionGate   Scope = "fusion-gate"   // the gate map α of the heavy path
 	SSMScan      Scope = "ssm-scan"      // the forward TileSSMScan over the L0 tokens
-	DecodeNMS    Scope = "decode-nms"    // DecodeNMS over all levels
+	DecodeNMS    Scope = "decode-nms"    // SelectDetections and DecodeBoxes over all levels
 	RoiMeanPool  Scope = "roi-mean-pool" // RoiMeanPool of the embedding head
 	BoxMask      Scope = "box-mask"      // BoxMask over all detections
 	GreedySelect Scope = "greedy-select" // GreedySelect of the L0 tiles

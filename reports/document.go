@@ -119,7 +119,11 @@ func brief(c *parity.Cell) string {
 	if c.Report == nil {
 		return string(c.State)
 	}
-	switch v := float64(c.Report.MaxAbsErr); {
+	most := c.Report.MaxAbsErr
+	if c.Replay != nil {
+		most = max(most, c.Replay.MaxAbsErr)
+	}
+	switch v := float64(most); {
 	case v == 0:
 		return "0"
 	case v < 0.01:

@@ -22,7 +22,7 @@ var pageCSS string
 var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"number": number, "symbol": symbol, "brief": brief, "why": why, "histogram": histogramSVG, "source": dataURI,
+	"number": number, "symbol": symbol, "brief": brief, "leftOpen": leftOpen, "why": why, "histogram": histogramSVG, "source": dataURI,
 	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 

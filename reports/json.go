@@ -56,7 +56,18 @@ type jsonCell struct {
 	Reason    string         `json:"reason,omitempty"`
 	Signal    string         `json:"signal,omitempty"`
 	Detail    string         `json:"detail,omitempty"`
-	Report    *int           `json:"report"` // index into reports; null where nothing was compared
+	Report    *int           `json:"report"`           // index into reports; null where nothing was compared
+	Replay    *int           `json:"replay,omitempty"` // index into reports of the run under the reference's decisions, where there was one
+}
+
+// refer adds a report to the list and returns its index, nil for none.
+func (m *jsonMatrix) refer(r *parity.Report) *int {
+	if r == nil {
+		return nil
+	}
+	index := len(m.Reports)
+	m.Reports = append(m.Reports, r)
+	return &index
 }
 
 // JSON writes the document as one indented JSON object that MatrixSchema describes. Pictures are left out.
@@ -75,13 +86,8 @@ func JSON(w io.Writer, d *Document) error {
 		out.States[s] = m.Count(s)
 	}
 	for _, c := range m.Cells {
-		cell := jsonCell{c.Case, c.Pair.Reference, c.Pair.Candidate, c.State, c.Reason, c.Signal, c.Detail, nil}
-		if c.Report != nil {
-			index := len(out.Reports)
-			cell.Report = &index
-			out.Reports = append(out.Reports, c.Report)
-		}
-		out.Cells = append(out.Cells, cell)
+		out.Cells = append(out.Cells, jsonCell{c.Case, c.Pair.Reference, c.Pair.Candidate, c.State, c.Reason, c.Signal, c.Detail,
+			out.refer(c.Report), out.refer(c.Replay)})
 	}
 	out.ReportCount = len(out.Reports)
 	encoder := json.NewEncoder(w)

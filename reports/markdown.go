@@ -47,8 +47,11 @@ func markdownCell(s *strings.Builder, c *parity.Cell) {
 		fmt.Fprintln(s, escapeMarkdown(why(c)))
 		return
 	}
+	if text := c.ReplayText(); text != "" {
+		fmt.Fprintf(s, "- %s\n", escapeMarkdown(text))
+	}
 	if u := c.Report.Unverified; u != "" {
-		fmt.Fprintf(s, "- unverified: %s\n", escapeMarkdown(u))
+		fmt.Fprintf(s, "- %s: %s\n", leftOpen(c), escapeMarkdown(u))
 	}
 	if left := c.Report.Coverage.String(); left != "" {
 		fmt.Fprintf(s, "- %s\n", escapeMarkdown(left))
@@ -73,6 +76,14 @@ func markdownCell(s *strings.Builder, c *parity.Cell) {
 		fmt.Fprintf(s, "| %s | %t | %.3g | %.3g | %d | %.3g | %d of %d | %d | %s | %s |\n", escapeMarkdown(o.Name), o.Passed, float64(o.MaxAbsErr),
 			float64(o.MaxRelErr), o.MaxULPErr, float64(o.RMSErr), o.Coverage.Compared, o.Coverage.Expected, o.MismatchCount, smallest, escapeMarkdown(o.Tolerance))
 	}
+}
+
+// leftOpen names what the free runs did not verify.
+func leftOpen(c *parity.Cell) string {
+	if c.State.Holds() {
+		return "left to replay"
+	}
+	return "unverified"
 }
 
 var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "\n", " ")

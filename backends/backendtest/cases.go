@@ -13,7 +13,7 @@ import (
 func Cases() []Case {
 	var all []Case
 	for _, group := range []func() []Case{convCases, normCases, elementCases, specialCases, matrixCases, moveCases, resizeCases,
-		selectCases, tileCases, scanCases, decodeCases, boxCases, roundCases} {
+		selectCases, tileCases, scanCases, detectCases, boxCases, roundCases} {
 		all = append(all, group()...)
 	}
 	return all
@@ -187,8 +187,10 @@ func specialCases() []Case {
 	box := tensor.New(tensor.Float32, 1, 4, 2, 2)
 	tensor.Data[float32](box)[2] = float32(nan)
 	quality := tensor.Must(floats(1, nan, 1, 1).Reshaped(1, 1, 2, 2))
-	decode := graph.DecodeNMS{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.05, PreNMSTopK: 9, IoUThreshold: 0.6, MaxDetections: 5}
-	return append(all, Case{"special DecodeNMS", decode, in(cls, box, quality), 4})
+	op := graph.SelectDetections{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.05, PreNMSTopK: 9, IoUThreshold: 0.6, MaxDetections: 5}
+	kept := tensor.Must(tensor.Of([]int64{3, 1, 0, 2, 0}, 1, 5))
+	return append(all, Case{"special SelectDetections", op, in(cls, box, quality), 4},
+		Case{"special DecodeBoxes", graph.DecodeBoxes{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16}, in(cls, box, quality, kept, counts(4)), 4})
 }
 
 func matrixCases() []Case {
@@ -312,7 +314,7 @@ func scanCases() []Case {
 	return all
 }
 
-func decodeCases() []Case {
+func detectCases() []Case {
 	var all []Case
 	for i, c := range []struct {
 		batch, classes, top, keep int
@@ -324,23 +326,36 @@ func decodeCases() []Case {
 	} {
 		s := seeded(uint64(1000 + i))
 		sizes := [][2]int{{9, 13}, {5, 7}, {3, 4}, {2, 2}, {1, 1}}
-		op := graph.DecodeNMS{Strides: []int{8, 16, 32, 64, 128}, ImageHeight: 72, ImageWidth: 104, ScoreThreshold: c.score, PreNMSTopK: c.top, IoUThreshold: c.iou, MaxDetections: c.keep}
+		strides, anchors := []int{8, 16, 32, 64, 128}, 0
+		op := graph.SelectDetections{Strides: strides, ImageHeight: 72, ImageWidth: 104, ScoreThreshold: c.score, PreNMSTopK: c.top, IoUThreshold: c.iou, MaxDetections: c.keep}
 		var operands []*tensor.Tensor
 		for _, channels := range []int{c.classes, 4, 1} {
+			anchors = 0
 			for _, hw := range sizes {
 				t := s.normal(c.batch, channels, hw[0], hw[1])
 				for j := range tensor.Data[float32](t) {
 					tensor.Data[float32](t)[j] *= float32(c.gain)
 				}
 				operands = append(operands, t)
+				anchors += hw[0] * hw[1]
 			}
 		}
-		all = append(all, Case{fmt.Sprintf("decode %v", c), op, in(operands...), 64})
+		valid := make([]int64, c.batch)
+		for b := range valid { // none, all, and what lies between
+			valid[b] = int64((c.keep + b*(c.keep/2)) % (c.keep + 1))
+		}
+		kept := s.rows(c.batch, c.keep, anchors*c.classes)
+		all = append(all, Case{fmt.Sprintf("select detections %v", c), op, in(operands...), 64},
+			Case{fmt.Sprintf("decode boxes %v", c), graph.DecodeBoxes{Strides: strides, ImageHeight: 72, ImageWidth: 104}, in(append(operands, kept, counts(valid...))...), 64})
 	}
-	zeros := in(tensor.New(tensor.Float32, 1, 2, 2, 2), tensor.New(tensor.Float32, 1, 4, 2, 2), tensor.New(tensor.Float32, 1, 1, 2, 2))
-	tie := graph.DecodeNMS{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.25, PreNMSTopK: 5, IoUThreshold: 0.6, MaxDetections: 9}
-	return append(all, Case{"decode equal scores at the threshold", tie, zeros, 8})
+	zeros := []*tensor.Tensor{tensor.New(tensor.Float32, 1, 2, 2, 2), tensor.New(tensor.Float32, 1, 4, 2, 2), tensor.New(tensor.Float32, 1, 1, 2, 2)}
+	tie := graph.SelectDetections{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.25, PreNMSTopK: 5, IoUThreshold: 0.6, MaxDetections: 9}
+	return append(all, Case{"select equal scores at the threshold", tie, in(zeros...), 8},
+		Case{"decode no boxes", graph.DecodeBoxes{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16}, in(append(zeros, tensor.New(tensor.Int64, 1, 3), counts(0))...), 8})
 }
+
+// counts is a list of int64.
+func counts(v ...int64) *tensor.Tensor { return tensor.Must(tensor.Of(v, len(v))) }
 
 func boxCases() []Case {
 	var all []Case

@@ -35,28 +35,11 @@ func RunModules(t *testing.T, b backends.Backend, o Options) {
 		o.Precisions = []backends.Precision{backends.FP32}
 	}
 	for _, m := range moduleConfigs {
-		// Tiles of 4 cells keep the image small enough for the oracle's plain loops.
-		set := append([]string{"model.profile=nano", "model.num_classes=3", "model.tile_size_l0=4", "model.tile_size_l1=2", "model.tile_size_l2=1",
-			"model.input_height=32", "model.input_width=32", "model.pv_channels=[16, 24, 32]", "model.ff_channels=[24, 32]", "routing.budget_b1=2.4", "routing.budget_b2=2"}, m.set...)
-		cfg, err := config.Parse(nil, set)
+		g, inputs := smallModel(t, m.set, 8)
+		g, err := g.WithTaps([]string{"all"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := model.DefaultDecode()
-		d.MaxDetections = 8
-		g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 11)), model.Options{Batch: 2, Height: 64, Width: 96, Decode: d})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if g, err = g.WithTaps([]string{"all"}); err != nil {
-			t.Fatal(err)
-		}
-		image := seeded(2000).normal(2, 3, 64, 96)
-		for i := range tensor.Data[float32](image) {
-			v := &tensor.Data[float32](image)[i]
-			*v = float32(math.Abs(float64(*v)) / 4)
-		}
-		inputs := tensor.List{{Name: "image", Tensor: image}}
 		for _, p := range o.Precisions {
 			t.Run(string(p)+"/"+m.name, func(t *testing.T) {
 				if p.Format() != "" {
@@ -142,4 +125,28 @@ func narrow(t *tensor.Tensor) *tensor.Tensor {
 		tensor.Data[float32](out)[i] = float32(v)
 	}
 	return out
+}
+
+// smallModel builds a complete model for two images with so many detections, small enough for the oracle's plain loops: its tiles
+// have 4 cells.
+func smallModel(t *testing.T, set []string, detections int) (*graph.Graph, tensor.List) {
+	t.Helper()
+	set = append([]string{"model.profile=nano", "model.num_classes=3", "model.tile_size_l0=4", "model.tile_size_l1=2", "model.tile_size_l2=1",
+		"model.input_height=32", "model.input_width=32", "model.pv_channels=[16, 24, 32]", "model.ff_channels=[24, 32]", "routing.budget_b1=2.4", "routing.budget_b2=2"}, set...)
+	cfg, err := config.Parse(nil, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := model.DefaultDecode()
+	d.MaxDetections = detections
+	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 11)), model.Options{Batch: 2, Height: 64, Width: 96, Decode: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := seeded(2000).normal(2, 3, 64, 96)
+	for i := range tensor.Data[float32](image) {
+		v := &tensor.Data[float32](image)[i]
+		*v = float32(math.Abs(float64(*v)) / 4)
+	}
+	return g, tensor.List{{Name: "image", Tensor: image}}
 }

@@ -33,8 +33,10 @@ func evaluateOwn(op graph.Op, in, out []*tensor.Tensor) error {
 		scan(op, in, out)
 	case graph.TileUnpackFusion:
 		unpack(op, in, out[0])
-	case graph.DecodeNMS:
-		decodeNMS(op, in, out)
+	case graph.SelectDetections:
+		selectDetections(op, in, out)
+	case graph.DecodeBoxes:
+		decodeBoxes(op, in, out)
 	case graph.RoiMeanPool:
 		roiMeanPool(op, in, out[0])
 	case graph.BoxMask:
@@ -227,58 +229,75 @@ func unpack(op graph.TileUnpackFusion, in []*tensor.Tensor, out *tensor.Tensor) 
 
 // candidate is one (anchor, class) pair.
 type candidate struct {
-	box   [4]float64
-	score float64
-	class int64
+	box         [4]float64
+	score       float64
+	pair, class int64
 }
 
-func decodeNMS(op graph.DecodeNMS, in, out []*tensor.Tensor) {
-	levels := len(op.Strides)
+// pairs lists the pairs of a sample with their scores and boxes, level by level, anchor-major.
+func pairs(strides []int, imageH, imageW, b int, in []*tensor.Tensor) (byLevel [][]candidate) {
+	next := int64(0)
+	for l, stride := range strides {
+		cls, box, quality := in[l], in[len(strides)+l], in[2*len(strides)+l]
+		s := cls.Shape()
+		cells := s[2] * s[3]
+		var found []candidate
+		for a := range cells {
+			cx, cy := (float64(a%s[3])+0.5)*float64(stride), (float64(a/s[3])+0.5)*float64(stride)
+			var d [4]float64
+			for i := range d {
+				d[i] = softplus(clip(f64(box)[(b*4+i)*cells+a], -20, 20)) * float64(stride)
+			}
+			w, h := float64(imageW), float64(imageH)
+			at := [4]float64{clip(cx-d[0], 0, w), clip(cy-d[1], 0, h), clip(cx+d[2], 0, w), clip(cy+d[3], 0, h)}
+			for c := range s[1] {
+				score := sigmoid(f64(cls)[(b*s[1]+c)*cells+a]) * sigmoid(f64(quality)[b*cells+a])
+				found = append(found, candidate{at, score, next, int64(c)})
+				next++
+			}
+		}
+		byLevel = append(byLevel, found)
+	}
+	return byLevel
+}
+
+func selectDetections(op graph.SelectDetections, in, out []*tensor.Tensor) {
+	better := func(a, b candidate) int { return cmp.Compare(b.score, a.score) }
 	for b := range in[0].Shape()[0] {
 		var all []candidate
-		for l := range levels {
-			all = append(all, decodeLevel(op, b, op.Strides[l], in[l], in[levels+l], in[2*levels+l])...)
+		for _, level := range pairs(op.Strides, op.ImageHeight, op.ImageWidth, b, in) {
+			level = slices.DeleteFunc(level, func(c candidate) bool {
+				return !(c.score >= float64(op.ScoreThreshold)) || slices.ContainsFunc(c.box[:], math.IsNaN)
+			})
+			slices.SortStableFunc(level, better)
+			all = append(all, level[:min(len(level), op.PreNMSTopK)]...)
 		}
 		kept := suppress(all, float64(op.IoUThreshold))
-		slices.SortStableFunc(kept, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
+		slices.SortStableFunc(kept, better)
 		kept = kept[:min(len(kept), op.MaxDetections)]
-		for i := range op.MaxDetections {
-			row := b*op.MaxDetections + i
-			ints(out[2])[row] = -1
-			if i < len(kept) {
-				copy(f64(out[0])[4*row:], kept[i].box[:])
-				f64(out[1])[row], ints(out[2])[row] = kept[i].score, kept[i].class
-			}
+		for i, c := range kept {
+			ints(out[0])[b*op.MaxDetections+i] = c.pair
 		}
-		ints(out[3])[b] = int64(len(kept))
+		ints(out[1])[b] = int64(len(kept))
 	}
 }
 
-func decodeLevel(op graph.DecodeNMS, b, stride int, cls, box, quality *tensor.Tensor) []candidate {
-	s := cls.Shape()
-	cells := s[2] * s[3]
-	var found []candidate
-	for a := range cells {
-		cx, cy := (float64(a%s[3])+0.5)*float64(stride), (float64(a/s[3])+0.5)*float64(stride)
-		var d [4]float64
-		for i := range d {
-			d[i] = softplus(clip(f64(box)[(b*4+i)*cells+a], -20, 20)) * float64(stride)
-		}
-		w, h := float64(op.ImageWidth), float64(op.ImageHeight)
-		at := [4]float64{clip(cx-d[0], 0, w), clip(cy-d[1], 0, h), clip(cx+d[2], 0, w), clip(cy+d[3], 0, h)}
-		finite := true
-		for _, v := range at {
-			finite = finite && !math.IsNaN(v)
-		}
-		for c := range s[1] {
-			score := sigmoid(f64(cls)[(b*s[1]+c)*cells+a]) * sigmoid(f64(quality)[b*cells+a])
-			if finite && score >= float64(op.ScoreThreshold) {
-				found = append(found, candidate{at, score, int64(c)})
+func decodeBoxes(op graph.DecodeBoxes, in, out []*tensor.Tensor) {
+	predictions := 3 * len(op.Strides)
+	kept, count := in[predictions], ints(in[predictions+1])
+	n := kept.Shape()[1]
+	for b := range kept.Shape()[0] {
+		all := slices.Concat(pairs(op.Strides, op.ImageHeight, op.ImageWidth, b, in)...)
+		for i := range n {
+			row := b*n + i
+			ints(out[2])[row] = -1
+			if i < int(count[b]) {
+				c := all[ints(kept)[row]]
+				copy(f64(out[0])[4*row:], c.box[:])
+				f64(out[1])[row], ints(out[2])[row] = c.score, c.class
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
-	return found[:min(len(found), op.PreNMSTopK)]
 }
 
 // suppress returns the survivors in the order of the candidates.

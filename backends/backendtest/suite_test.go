@@ -21,6 +21,10 @@ func TestReference(t *testing.T) { backendtest.Run(t, reference.New(), ofReferen
 
 func TestReferenceModules(t *testing.T) { backendtest.RunModules(t, reference.New(), ofReference) }
 
+func TestReferenceReplay(t *testing.T) { backendtest.RunReplay(t, reference.New(), ofReference) }
+
+func TestORTReplay(t *testing.T) { backendtest.RunReplay(t, ort.New(), ofORT) }
+
 func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), ofORT) }
 
 func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), ofORT) }

@@ -147,13 +147,19 @@ func (b *Builder) Output(name string, v *Value) {
 			return
 		}
 	}
-	if v.Name != name {
-		if v.Producer.Name != name {
-			b.claim(name)
-		}
-		v.Name = name
-	}
+	b.rename(v, name)
 	b.g.Outputs = append(b.g.Outputs, Port{name, v})
+}
+
+// rename gives the output of a node another name.
+func (b *Builder) rename(v *Value, name string) {
+	if v.Name == name {
+		return
+	}
+	if v.Producer.Name != name {
+		b.claim(name)
+	}
+	v.Name = name
 }
 
 // Tap declares an intermediate that sessions can return as "tap.NAME".
@@ -165,6 +171,28 @@ func (b *Builder) Tap(name string, v *Value) {
 		b.Fail(fmt.Errorf("the tap %q is declared twice", name))
 	}
 	b.g.Taps = append(b.g.Taps, Port{name, v})
+}
+
+// Decide marks a value as a decision. The value takes the decision's name, so it must come from a node.
+func (b *Builder) Decide(name string, d Decision) {
+	if b.err != nil {
+		return
+	}
+	if d.Value.Producer == nil {
+		b.Fail(fmt.Errorf("decision %q is not computed by a node", name))
+		return
+	}
+	for _, p := range b.g.Outputs {
+		if p.Value == d.Value && p.Name != name {
+			b.Fail(fmt.Errorf("decision %q is the output %q: they are one value and need one name", name, p.Name))
+			return
+		}
+	}
+	b.rename(d.Value, name)
+	if err := d.Validate(); err != nil {
+		b.Fail(err)
+	}
+	b.g.Decisions = append(b.g.Decisions, d)
 }
 
 // Meta sets an entry of the graph's metadata.

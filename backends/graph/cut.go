@@ -54,6 +54,30 @@ type cutter struct {
 	values map[*Value]*Value
 }
 
+// value returns what stands for v after the cut: a constant stands for itself.
+func (c *cutter) value(v *Value) *Value {
+	if v == nil || v.Const != nil {
+		return v
+	}
+	return c.values[v]
+}
+
+func (c *cutter) ports(list []Port) []Port {
+	var out []Port
+	for _, p := range list {
+		out = append(out, Port{p.Name, c.value(p.Value)})
+	}
+	return out
+}
+
+func (c *cutter) decision(d Decision) Decision {
+	moved := Decision{Value: c.value(d.Value), Count: c.value(d.Count), Limit: d.Limit}
+	for _, v := range d.Scores {
+		moved.Scores = append(moved.Scores, c.value(v))
+	}
+	return moved
+}
+
 // between lists the nodes that the ports need, in order, as far as the inputs do not replace them.
 func (c *cutter) between(ports []Port) []*Node {
 	need := map[*Node]bool{}

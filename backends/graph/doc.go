@@ -21,5 +21,6 @@ const Domain = "apexx"
 // OpsetVersion is the version of the standard ONNX operator set whose semantics the operators follow.
 const OpsetVersion = 21
 
-// DomainVersion is the version of the operator set of the domain "apexx".
-const DomainVersion = 1
+// DomainVersion is the version of the operator set of the domain "apexx". Version 2 has SelectDetections and DecodeBoxes where
+// version 1 had both in one operator.
+const DomainVersion = 2

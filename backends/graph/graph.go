@@ -60,12 +60,13 @@ type Port struct {
 
 // Graph is a complete computation. Nodes are in topological order; constants are reached through the inputs of nodes.
 type Graph struct {
-	Name     string
-	Inputs   []*Value
-	Nodes    []*Node
-	Outputs  []Port
-	Taps     []Port            // intermediates that a session can return on request
-	Metadata map[string]string // carried into files, such as the digest of the weights
+	Name      string
+	Inputs    []*Value
+	Nodes     []*Node
+	Outputs   []Port
+	Taps      []Port            // intermediates that a session can return on request
+	Decisions []Decision        // intermediates that hold choices, in topological order
+	Metadata  map[string]string // carried into files, such as the digest of the weights
 }
 
 // Output returns the output of that name.

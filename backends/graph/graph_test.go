@@ -50,7 +50,12 @@ func TestInfer(t *testing.T) {
 		{"unpack", TileUnpackFusion{}, []Type{f32(1, 6, 8, 8), f32(1, 3, 6, 4, 4), i64(1, 3), f32(1, 1, 8, 8)}, "float32[1 6 8 8]"},
 		{"unpack without alpha", TileUnpackFusion{}, []Type{f32(1, 6, 8, 8), f32(1, 3, 6, 4, 4), i64(1, 3), none}, "float32[1 6 8 8]"},
 		{"unpack tiles", TileUnpackFusion{}, []Type{f32(1, 6, 8, 8), f32(1, 3, 5, 4, 4), i64(1, 3)}, "!want [1 3 6 4 4]"},
-		{"decode", DecodeNMS{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, PreNMSTopK: 5, MaxDetections: 7}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2)}, "float32[1 7 4] float32[1 7] int64[1 7] int64[1]"},
+		{"select detections", SelectDetections{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, PreNMSTopK: 5, MaxDetections: 7}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2)}, "int64[1 7] int64[1]"},
+		{"select detections of no size", SelectDetections{Strides: []int{8}, PreNMSTopK: 5}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2)}, "!at least 1 of each"},
+		{"select detections by a score", SelectDetections{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, PreNMSTopK: 5, ScoreThreshold: 1.5}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2)}, "!parameters out of range"},
+		{"decode boxes", DecodeBoxes{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2), i64(1, 7), i64(1)}, "float32[1 7 4] float32[1 7] int64[1 7]"},
+		{"decode boxes of another batch", DecodeBoxes{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2), i64(2, 7), i64(2)}, "!want [1 7]"},
+		{"decode boxes, no count", DecodeBoxes{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2), i64(1, 7)}, "!got 4 inputs, want 5"},
 		{"pool", RoiMeanPool{ImageHeight: 8, ImageWidth: 8}, []Type{f32(1, 6, 4, 4), f32(1, 3, 4)}, "float32[1 3 6]"},
 		{"box mask", BoxMask{ImageHeight: 8, ImageWidth: 8, Fill: -20}, []Type{f32(1, 3, 4, 4), f32(1, 3, 4)}, "float32[1 3 4 4] float32[1 3]"},
 		{"round", Round{To: TF32}, []Type{f32(2, 0, 3)}, "float32[2 0 3]"},
@@ -74,7 +79,7 @@ func TestInfer(t *testing.T) {
 }
 
 func TestEveryOperatorRejectsMissingInputs(t *testing.T) {
-	parametrised := []Op{Conv{Strides: [2]int{1, 1}, Group: 1}, GroupNormalization{Groups: 1}, Cast{To: tensor.Int64}, DecodeNMS{Strides: []int{8}}}
+	parametrised := []Op{Conv{Strides: [2]int{1, 1}, Group: 1}, GroupNormalization{Groups: 1}, Cast{To: tensor.Int64}, SelectDetections{Strides: []int{8}}, DecodeBoxes{Strides: []int{8}}}
 	for _, op := range append(Operators(), parametrised...) {
 		if _, err := op.Infer(nil); err == nil {
 			t.Errorf("%s accepted no inputs", op.OpType())

@@ -245,64 +245,6 @@ func (o TileUnpackFusion) Infer(in []Type) ([]Type, error) {
 	return in[:1], nil
 }
 
-// DecodeNMS turns the dense predictions of a pyramid into detections (spec/model.md 3.17 and 3.18).
-//
-// Inputs, for L levels in order: cls [B,Classes,h,w] ×L, box [B,4,h,w] ×L, quality [B,1,h,w] ×L, all logits. Per level, cell
-// (y,x): distances d = softplus(clamp(box,-20,20))·stride to left, top, right, bottom of the centre
-// ((x+0.5)·stride, (y+0.5)·stride), the box clamped to the image; score(class) = σ(cls)·σ(quality). Candidates are the
-// (anchor, class) pairs with score ≥ ScoreThreshold, enumerated anchor-major; per level the PreNMSTopK best by score (ties:
-// enumeration order) are kept and the levels concatenated. Per class, greedy suppression drops a box whose IoU with a kept
-// one is > IoUThreshold (IoU = inter / max(union, 1e-9)). The survivors, by score and then position, fill MaxDetections
-// rows. Thresholds are rounded to float32 in every precision. A candidate whose score or box is not finite is dropped.
-//
-// Outputs: boxes [B,N,4] (x1,y1,x2,y2 in pixels), scores [B,N], class ids [B,N] int64, valid counts [B] int64, with
-// N = MaxDetections; rows beyond the count hold 0, 0 and -1.
-type DecodeNMS struct {
-	own
-	Strides                 []int
-	ImageHeight, ImageWidth int
-	ScoreThreshold          float32 // in [0,1]
-	PreNMSTopK              int     // ≥ 1
-	IoUThreshold            float32 // in [0,1]
-	MaxDetections           int     // ≥ 0
-}
-
-// OpType implements Op.
-func (DecodeNMS) OpType() string { return "DecodeNMS" }
-
-// Infer implements Op.
-func (o DecodeNMS) Infer(in []Type) ([]Type, error) {
-	n := len(o.Strides)
-	if n == 0 {
-		return nil, fmt.Errorf("no levels")
-	}
-	if err := floats(in, 3*n, 3*n); err != nil {
-		return nil, err
-	}
-	if err := wantRank(in, 0, 4); err != nil {
-		return nil, err
-	}
-	batch, classes := in[0].Shape[0], in[0].Shape[1]
-	for l := range n {
-		if err := wantRank(in, l, 4); err != nil {
-			return nil, err
-		}
-		h, w := in[l].Shape[2], in[l].Shape[3]
-		if err := firstError(wantShape(in, l, batch, classes, h, w), wantShape(in, n+l, batch, 4, h, w), wantShape(in, 2*n+l, batch, 1, h, w)); err != nil {
-			return nil, err
-		}
-		if o.Strides[l] < 1 {
-			return nil, fmt.Errorf("level %d has stride %d", l, o.Strides[l])
-		}
-	}
-	unit := func(v float32) bool { return v >= 0 && v <= 1 }
-	if !unit(o.ScoreThreshold) || !unit(o.IoUThreshold) || o.PreNMSTopK < 1 || o.MaxDetections < 0 || o.ImageHeight < 1 || o.ImageWidth < 1 || classes < 1 {
-		return nil, fmt.Errorf("parameters out of range: %+v with %d classes", o, classes)
-	}
-	d, m := in[0].DType, o.MaxDetections
-	return []Type{{d, []int{batch, m, 4}}, {d, []int{batch, m}}, {tensor.Int64, []int{batch, m}}, {tensor.Int64, []int{batch}}}, nil
-}
-
 // RoiMeanPool averages features under boxes: features [B,C,h,w], boxes [B,N,4] in pixels of the image → [B,N,C].
 //
 // Box corners are sorted, scaled by float32(w)/float32(ImageWidth) (rows likewise), clamped to the map; the cells

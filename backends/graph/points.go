@@ -49,7 +49,7 @@ const manyChannels = "maps of more than one channel"
 var Keeps = []Kept{
 	{[]string{"TileAggregate", "GreedySelect", "SplitSelect", "TileOrder"},
 		"routing: a choice between near equals must not depend on the format"},
-	{[]string{"DecodeNMS"}, "boxes in pixels and the order of scores: their logits stay the float32 sums of the last convolution"},
+	{[]string{"SelectDetections", "DecodeBoxes"}, "boxes in pixels and the order of scores: their logits stay the float32 sums of the last convolution"},
 	{[]string{"BoxMask", "Resize"}, "interpolated gates, proxies and masks: what the model returns, or what steers it"},
 	{[]string{"TileSSMScan"}, "a recurrence adds up its roundings over all tiles"},
 	{[]string{"LayerNormalization", "ReduceMean", "ReduceL2"}, "means, variances and norms are sums; rows are normalised where they were computed"},

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 )
@@ -35,11 +36,17 @@ func (b *builder) detHead(p pyramid) detections {
 		strides = append(strides, b.cfg.Model.FFPrimaryStride<<i)
 	}
 	d := b.opts.Decode
-	out := b.Add("detections", graph.DecodeNMS{
+	kept := b.Add("detections.select", graph.SelectDetections{
 		Strides: strides, ImageHeight: b.opts.Height, ImageWidth: b.opts.Width,
 		ScoreThreshold: d.ScoreThreshold, PreNMSTopK: d.PreNMSTopK, IoUThreshold: d.IoUThreshold, MaxDetections: d.MaxDetections,
 	}, inputs...)
-	return detections{out[0], out[1], out[2], out[3]}
+	logits, pairs := slices.Concat(inputs[:len(levels)], inputs[2*len(levels):]), 0 // of classes and qualities
+	for _, cls := range inputs[:len(levels)] {
+		pairs += cls.Len() / b.opts.Batch
+	}
+	b.Decide("kept_detections", graph.Decision{Value: kept[0], Count: kept[1], Limit: pairs, Scores: logits})
+	out := b.Add("detections", graph.DecodeBoxes{Strides: strides, ImageHeight: b.opts.Height, ImageWidth: b.opts.Width}, append(inputs, kept...)...)
+	return detections{out[0], out[1], out[2], kept[1]}
 }
 
 // mlp adds linear, SiLU, linear on the last axis of x [B,N,D] → [B,N,out].

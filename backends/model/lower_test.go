@@ -113,7 +113,7 @@ func checkLowered(t *testing.T, name string, f graph.Format, n *graph.Node) {
 		if kept = []int{1}; f != graph.TF32 {
 			rounded = []int{0}
 		}
-	case graph.TileAggregate, graph.GreedySelect, graph.SplitSelect, graph.DecodeNMS, graph.BoxMask, graph.TileSSMScan, graph.Resize:
+	case graph.TileAggregate, graph.GreedySelect, graph.SplitSelect, graph.SelectDetections, graph.DecodeBoxes, graph.BoxMask, graph.TileSSMScan, graph.Resize:
 		for i := range n.Inputs {
 			kept = append(kept, i)
 		}

@@ -84,9 +84,10 @@ func (b *builder) selectL0(u, s value, c counts) selection {
 		sel.l0 = b.ids("ff.all_tiles", all, b.opts.Batch, c.all0)
 	default:
 		sel.l0 = b.Add1("ff.select_l0", graph.GreedySelect{Count: c.l0}, u)
+		b.Decide("ff.select_l0", graph.Decision{Value: sel.l0, Limit: c.all0, Scores: []value{u}})
 	}
 	if c.splits0 > 0 {
-		children := b.Add1("ff.split_l0", graph.SplitSelect{Count: c.splits0, GridHeight: c.gridH, GridWidth: c.gridW}, s, sel.l0)
+		children := b.split("ff.split_l0", s, sel.l0, c.splits0, c.gridH, c.gridW)
 		sel.l1 = b.order("ff.select_l1", children, 2*c.gridH, 2*c.gridW, "hilbert")
 	}
 	return sel
@@ -100,12 +101,21 @@ func (b *builder) selectL2(sel *selection, f pvFeatures, maps value) {
 	x := b.aggregate("router.l1.x", maps, f.p3, b.cfg.Model.TileSizeL1)
 	_, s := b.route(x, ".l1")
 	b.Tap("router.l1.split_utilities", s)
-	children := b.Add1("ff.split_l1", graph.SplitSelect{Count: sel.splits1, GridHeight: 2 * sel.gridH, GridWidth: 2 * sel.gridW}, s, sel.l1)
+	children := b.split("ff.split_l1", s, sel.l1, sel.splits1, 2*sel.gridH, 2*sel.gridW)
 	sel.l2 = b.order("ff.select_l2", children, 4*sel.gridH, 4*sel.gridW, "hilbert")
 }
 
+// split adds the choice of the parents that are split, on a grid of gridH×gridW tiles, and returns their children.
+func (b *builder) split(node string, utilities, parents value, count, gridH, gridW int) value {
+	children := b.Add1(node, graph.SplitSelect{Count: count, GridHeight: gridH, GridWidth: gridW}, utilities, parents)
+	b.Decide(node, graph.Decision{Value: children, Limit: 4 * gridH * gridW, Scores: []value{utilities}})
+	return children
+}
+
 func (b *builder) order(node string, ids value, gridH, gridW int, mode string) value {
-	return b.Add1(node, graph.TileOrder{GridHeight: gridH, GridWidth: gridW, Mode: mode}, ids)
+	ordered := b.Add1(node, graph.TileOrder{GridHeight: gridH, GridWidth: gridW, Mode: mode}, ids)
+	b.Decide(node, graph.Decision{Value: ordered, Limit: gridH * gridW})
+	return ordered
 }
 
 // outputTiles names a level's buffer tiles_lN [B,width], padded with -1.

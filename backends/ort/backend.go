@@ -45,15 +45,11 @@ func (*Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Optio
 	if _, err := open(); err != nil {
 		return nil, err
 	}
-	lowered, err := graph.Lower(g, opts.Precision.Format())
+	applied, err := opts.Apply(g)
 	if err != nil {
 		return nil, err
 	}
-	tapped, err := lowered.WithTaps(opts.Taps)
-	if err != nil {
-		return nil, err
-	}
-	bound := bindable(tapped)
+	bound := bindable(applied)
 	model, err := onnx.Marshal(bound, onnx.WriteOptions{})
 	if err != nil {
 		return nil, err
@@ -61,7 +57,7 @@ func (*Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Optio
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s, err := newSession(tapped, bound, model, set)
+	s, err := newSession(applied, bound, model, set)
 	if err != nil {
 		return nil, fmt.Errorf("compile graph %s for ONNX Runtime: %w", g.Name, err)
 	}

@@ -82,10 +82,7 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	for key := range opts.Extra {
 		return nil, fmt.Errorf("backend %s has no option %q", Name, key)
 	}
-	if g, err = graph.Lower(g, opts.Precision.Format()); err != nil {
-		return nil, err
-	}
-	if g, err = g.WithTaps(opts.Taps); err != nil {
+	if g, err = opts.Apply(g); err != nil {
 		return nil, err
 	}
 	isa, err := instructionSet()

@@ -29,8 +29,8 @@ func TestGoldenDetection(t *testing.T) { // G12 and G13
 	m := newModule()
 	cls, box, quality := m.detHead(m.value("P3", inputX(0, 1, 10, 9, 13)), m.value("P4", inputX(0.7, 1, 10, 5, 7)), m.value("P5", inputX(1.4, 1, 10, 3, 4)))
 	in := append(append(append([]*graph.Value{}, cls...), box...), quality...)
-	out := m.Add("detections", graph.DecodeNMS{Strides: []int{8, 16, 32, 64, 128}, ImageHeight: 72, ImageWidth: 104,
-		ScoreThreshold: 0.2, PreNMSTopK: 50, IoUThreshold: 0.5, MaxDetections: 8}, in...)
+	out := detect(m.Builder, graph.SelectDetections{Strides: []int{8, 16, 32, 64, 128}, ImageHeight: 72, ImageWidth: 104,
+		ScoreThreshold: 0.2, PreNMSTopK: 50, IoUThreshold: 0.5, MaxDetections: 8}, in)
 	m.Output("cls", m.unary("cls.out", graph.Identity, cls[0]))
 	m.Output("box", m.unary("box.out", graph.Identity, box[3]))
 	m.Output("quality", m.unary("quality.out", graph.Identity, quality[4]))

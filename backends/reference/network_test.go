@@ -140,9 +140,8 @@ func (n *network) detect(x *graph.Value, batch int) {
 	}{{"cls", 3}, {"box", 4}, {"quality", 1}} {
 		in = append(in, n.conv(head.name+".3", tower, head.channels, 1, 1, true), n.conv(head.name+".4", low, head.channels, 1, 1, true))
 	}
-	out := n.Add("detections", graph.DecodeNMS{Strides: []int{2, 4}, ImageHeight: 32, ImageWidth: 48, ScoreThreshold: 0.1, PreNMSTopK: 50, IoUThreshold: 0.5, MaxDetections: 10}, in...)
-	for i, name := range []string{"boxes", "scores", "class_ids", "valid_counts"} {
-		n.Output(name, out[i])
+	for i, v := range detect(n.Builder, graph.SelectDetections{Strides: []int{2, 4}, ImageHeight: 32, ImageWidth: 48, ScoreThreshold: 0.1, PreNMSTopK: 50, IoUThreshold: 0.5, MaxDetections: 10}, in) {
+		n.Output([]string{"boxes", "scores", "class_ids", "valid_counts"}[i], v)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // compareCandidates orders by descending score and, among equal ones, by the order of enumeration.
 func compareCandidates[T tensor.Float](a, b candidate[T]) int {
-	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.index, b.index))
+	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.pair, b.pair))
 }
 
 // topK keeps the best candidates that were pushed, as many as items has room for: a heap whose root is the worst one.

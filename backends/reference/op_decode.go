@@ -7,23 +7,21 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// lowerDecodeNMS works in two phases: the best candidates of every (sample, level), then suppression per sample. All lists
+// lowerSelectDetections works in two phases: the best candidates of every (sample, level), then suppression per sample. All lists
 // have their worst-case length from the start.
-func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
-	op := s.node.op.(graph.DecodeNMS)
-	levels, batch, classes := len(op.Strides), s.node.in[0].shape[0], s.node.in[0].shape[1]
-	d := &decoder[T]{
-		DecodeNMS: op, classes: classes,
+func lowerSelectDetections[T tensor.Float](c *compiler, s *step) error {
+	op := s.node.op.(graph.SelectDetections)
+	levels, batch := len(op.Strides), s.node.in[0].shape[0]
+	d := &selector[T]{
+		pyramid:   newPyramid[T](op.Strides, op.ImageHeight, op.ImageWidth, s.node.in),
 		threshold: T(op.ScoreThreshold), floor: logitFloor(T(op.ScoreThreshold), 1),
 		heaps:  make([]topK[T], batch*levels),
 		images: make([]suppressor[T], batch),
 	}
 	const bytesPerCandidate = 48
 	for l := range levels {
-		shape := s.node.in[l].shape
-		d.sizes = append(d.sizes, [2]int{shape[2], shape[3]})
 		for b := range batch {
-			most := min(op.PreNMSTopK, classes*shape[2]*shape[3])
+			most := min(op.PreNMSTopK, d.classes*d.cells(l))
 			d.heaps[b*levels+l].items = make([]candidate[T], 0, most)
 			c.held += int64(most * bytesPerCandidate)
 		}
@@ -33,15 +31,17 @@ func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
 		c.held += int64(op.MaxDetections * bytesPerCandidate)
 	}
 	s.bind = func() func() error {
-		for l := range levels {
-			d.cls = append(d.cls, elements[T](s.node.in[l]))
-			d.box = append(d.box, elements[T](s.node.in[levels+l]))
-			d.quality = append(d.quality, elements[T](s.node.in[2*levels+l]))
-		}
-		out := detections[T]{elements[T](s.node.out[0]), elements[T](s.node.out[1]), elements[int64](s.node.out[2]), elements[int64](s.node.out[3])}
+		d.bind(s.node.in)
+		pairs, count := elements[int64](s.node.out[0]), elements[int64](s.node.out[1])
 		collect := c.parallel(batch*levels, d.collect)
 		suppress := c.parallel(batch, func(b int) {
-			out.write(b, op.MaxDetections, d.images[b].run(d.heaps[b*levels:(b+1)*levels]))
+			kept := d.images[b].run(d.heaps[b*levels : (b+1)*levels])
+			count[b] = int64(len(kept))
+			row := pairs[b*op.MaxDetections : (b+1)*op.MaxDetections]
+			clear(row)
+			for i := range kept {
+				row[i] = int64(kept[i].pair)
+			}
 		})
 		return func() error {
 			if err := collect(); err != nil {
@@ -53,22 +53,19 @@ func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
 	return nil
 }
 
-// A candidate is one (anchor, class) pair of a level.
+// A candidate is one (anchor, class) pair that may be kept.
 type candidate[T tensor.Float] struct {
-	score        T
-	index, class int // index is anchor·classes + class
-	box          [4]T
+	score       T
+	pair, class int // pair is anchor·classes + class
+	box         [4]T
 }
 
-type decoder[T tensor.Float] struct {
-	graph.DecodeNMS
-	classes           int
-	threshold         T
-	floor             T // no smaller class logit reaches the threshold
-	sizes             [][2]int
-	cls, box, quality [][]T // by level
-	heaps             []topK[T]
-	images            []suppressor[T]
+type selector[T tensor.Float] struct {
+	pyramid[T]
+	threshold T
+	floor     T // no smaller class logit reaches the threshold
+	heaps     []topK[T]
+	images    []suppressor[T]
 }
 
 // logitFloor returns a class logit below which no score σ(logit)·q reaches least: log(t/(1-t)) with t = least/q, lowered by more
@@ -86,35 +83,33 @@ func logitFloor[T tensor.Float](least, q T) T {
 }
 
 // collect finds the best candidates of one (sample, level) and decodes their boxes.
-func (d *decoder[T]) collect(i int) {
-	level, b := i%len(d.sizes), i/len(d.sizes)
-	cells := d.sizes[level][0] * d.sizes[level][1]
-	cls := d.cls[level][b*d.classes*cells : (b+1)*d.classes*cells]
-	box := d.box[level][b*4*cells : (b+1)*4*cells]
-	quality := d.quality[level][b*cells : (b+1)*cells]
+func (d *selector[T]) collect(i int) {
+	levels := len(d.strides)
+	at := d.of(i/levels, i%levels)
 	best := &d.heaps[i]
 	best.items = best.items[:0]
-	for anchor := range cells {
-		d.collectAnchor(best, anchor, cells, cls, box, quality)
+	for cell := range at.cells {
+		d.collectCell(best, cell, at)
 	}
 	best.sort()
 	for j := range best.items {
-		d.decode(&best.items[j], level, box)
+		c := &best.items[j]
+		c.box = at.decode(c.pair/d.classes - at.first)
 	}
 }
 
-// collectAnchor pushes the candidates of one cell. Its quality is looked at only when a class needs it, and then gives a higher
+// collectCell pushes the candidates of one cell. Its quality is looked at only when a class needs it, and then gives a higher
 // floor, as does a full list of candidates.
-func (d *decoder[T]) collectAnchor(best *topK[T], anchor, cells int, cls, box, quality []T) {
+func (d *selector[T]) collectCell(best *topK[T], cell int, at level[T]) {
 	floor, q := d.floor, T(-1)
 	for class := range d.classes {
-		logit := cls[class*cells+anchor]
+		logit := at.cls[class*at.cells+cell]
 		if !(logit >= floor) {
 			continue
 		}
 		if q < 0 {
-			q = T(sigmoid(float64(quality[anchor])))
-			if q != q || hasNaN(box, anchor, cells) {
+			q = T(sigmoid(float64(at.quality[cell])))
+			if q != q || hasNaN(at.box, cell, at.cells) {
 				return
 			}
 			if floor = logitFloor(best.least(d.threshold), q); !(logit >= floor) {
@@ -122,53 +117,16 @@ func (d *decoder[T]) collectAnchor(best *topK[T], anchor, cells int, cls, box, q
 			}
 		}
 		if score := T(sigmoid(float64(logit))) * q; score >= d.threshold {
-			best.push(candidate[T]{score: score, index: anchor*d.classes + class, class: class})
+			best.push(candidate[T]{score: score, pair: (at.first+cell)*d.classes + class, class: class})
 		}
 	}
 }
 
-func hasNaN[T tensor.Float](box []T, anchor, cells int) bool {
+func hasNaN[T tensor.Float](box []T, cell, cells int) bool {
 	for i := range 4 {
-		if v := box[i*cells+anchor]; v != v {
+		if v := box[i*cells+cell]; v != v {
 			return true
 		}
 	}
 	return false
-}
-
-// decode computes the box of a candidate: softplus distances from the centre of its cell, clamped to the image.
-func (d *decoder[T]) decode(c *candidate[T], level int, box []T) {
-	cells, width, stride := d.sizes[level][0]*d.sizes[level][1], d.sizes[level][1], T(d.Strides[level])
-	anchor := c.index / d.classes
-	var dist [4]T
-	for i := range dist {
-		v := min(max(float64(box[i*cells+anchor]), -20), 20)
-		dist[i] = T(max(v, 0)+math.Log1p(math.Exp(-math.Abs(v)))) * stride
-	}
-	cx, cy := (T(anchor%width)+0.5)*stride, (T(anchor/width)+0.5)*stride
-	w, h := T(d.ImageWidth), T(d.ImageHeight)
-	c.box = [4]T{
-		min(max(cx-dist[0], 0), w), min(max(cy-dist[1], 0), h),
-		min(max(cx+dist[2], 0), w), min(max(cy+dist[3], 0), h),
-	}
-}
-
-// detections are the outputs of a batch, with n rows per sample.
-type detections[T tensor.Float] struct {
-	boxes, scores  []T
-	classes, count []int64
-}
-
-// write fills the rows of sample b and pads them with 0, 0 and -1.
-func (o *detections[T]) write(b, n int, kept []candidate[T]) {
-	o.count[b] = int64(len(kept))
-	for i := range n {
-		c := candidate[T]{class: -1}
-		if i < len(kept) {
-			c = kept[i]
-		}
-		row := b*n + i
-		copy(o.boxes[row*4:], c.box[:])
-		o.scores[row], o.classes[row] = c.score, int64(c.class)
-	}
 }

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -17,13 +18,13 @@ func boxOf[T tensor.Float](v ...T) [4]T { return [4]T(v) }
 func suppressAll[T tensor.Float](boxes [][4]T, scores []T, classes []int, threshold T, most int) []int {
 	var list topK[T]
 	for i := range boxes {
-		list.items = append(list.items, candidate[T]{score: scores[i], index: i, class: classes[i], box: boxes[i]})
+		list.items = append(list.items, candidate[T]{score: scores[i], pair: i, class: classes[i], box: boxes[i]})
 	}
 	list.sort()
 	s := newSuppressor(most, 1, threshold)
 	var kept []int
 	for _, c := range s.run([]topK[T]{list}) {
-		kept = append(kept, c.index)
+		kept = append(kept, c.pair)
 	}
 	return kept
 }
@@ -107,7 +108,7 @@ func TestTopKKeepsTheBest(t *testing.T) {
 		h := topK[float32]{make([]candidate[float32], 0, k)}
 		var all []candidate[float32]
 		for i := range n {
-			c := candidate[float32]{score: float32(r.IntN(5)), index: i}
+			c := candidate[float32]{score: float32(r.IntN(5)), pair: i}
 			all = append(all, c)
 			h.push(c)
 		}
@@ -119,9 +120,27 @@ func TestTopKKeepsTheBest(t *testing.T) {
 	}
 }
 
+// detect adds both operators of detection: boxes, scores, classes and count.
+func detect(b *graph.Builder, op graph.SelectDetections, predictions []*graph.Value) []*graph.Value {
+	kept := b.Add("detections.select", op, predictions...)
+	decode := graph.DecodeBoxes{Strides: op.Strides, ImageHeight: op.ImageHeight, ImageWidth: op.ImageWidth}
+	return append(b.Add("detections", decode, append(predictions, kept...)...), kept[1])
+}
+
+// detector builds a graph of both operators, with outputs y0 to y3.
+func detector(t testing.TB, op graph.SelectDetections, args ...arg) (*graph.Graph, tensor.List) {
+	t.Helper()
+	b := graph.NewBuilder("detector")
+	predictions, list := operandsOf(b, args)
+	for i, v := range detect(b, op, predictions) {
+		b.Output(fmt.Sprintf("y%d", i), v)
+	}
+	return built(t, b), list
+}
+
 // decodeOp decodes two levels, 2×2 and 1×1 cells, of an image of 16×16 pixels.
-func decodeOp(threshold float32, topk, most int) graph.DecodeNMS {
-	return graph.DecodeNMS{Strides: []int{8, 16}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: threshold, PreNMSTopK: topk, IoUThreshold: 0.6, MaxDetections: most}
+func decodeOp(threshold float32, topk, most int) graph.SelectDetections {
+	return graph.SelectDetections{Strides: []int{8, 16}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: threshold, PreNMSTopK: topk, IoUThreshold: 0.6, MaxDetections: most}
 }
 
 // decodeArgs are logits of 0 for the two classes of the first level, as edit changes them, and none for the second.
@@ -140,7 +159,7 @@ func TestDecode(t *testing.T) {
 	const d = 8 * math.Ln2 // the distance of a logit of 0 at stride 8
 	for _, c := range []struct {
 		name    string
-		op      graph.DecodeNMS
+		op      graph.SelectDetections
 		edit    func(cls, box, quality []float32)
 		boxes   []float64
 		scores  []float64
@@ -165,7 +184,7 @@ func TestDecode(t *testing.T) {
 			[]float64{0, 0, 4 + d, 4 + d}, []float64{1}, []float64{0}, 1},
 		{"no rows", decodeOp(0, 9, 0), func(_, _, _ []float32) {}, nil, nil, nil, 0},
 	} {
-		g, inputs := single(t, c.op, decodeArgs(c.edit)...)
+		g, inputs := detector(t, c.op, decodeArgs(c.edit)...)
 		for _, set := range []settings{fp32(), fp64()} {
 			got := outputs(t, g, inputs, set)
 			for i := range c.boxes {
@@ -182,7 +201,7 @@ func TestDecode(t *testing.T) {
 // The vector of spec/runtime.md 16: centre (10,10) does not exist on a grid of stride 8, so the box is shifted by 2.
 func TestDecodeVector(t *testing.T) {
 	zero := func(c int) arg { return in(f32s([]int{1, c, 2, 2}, make([]float32, 4*c)...)) }
-	g, inputs := single(t, graph.DecodeNMS{Strides: []int{8}, ImageHeight: 100, ImageWidth: 100, ScoreThreshold: 0.25, PreNMSTopK: 4, IoUThreshold: 1, MaxDetections: 4},
+	g, inputs := detector(t, graph.SelectDetections{Strides: []int{8}, ImageHeight: 100, ImageWidth: 100, ScoreThreshold: 0.25, PreNMSTopK: 4, IoUThreshold: 1, MaxDetections: 4},
 		zero(1), zero(4), zero(1))
 	got := outputs(t, g, inputs, fp32())[0].Float64s()
 	for i, want := range []float64{4.454823, 4.454823, 15.545177, 15.545177} {
@@ -207,7 +226,7 @@ func TestLogitFloorIsBelowTheThreshold(t *testing.T) {
 }
 
 // decodeAll is the rule as the specification words it, without any filter: all scores, sorted, cut per level.
-func decodeAll(op graph.DecodeNMS, in []*array) (boxes [][4]float64, scores []float64, classes []int) {
+func decodeAll(op graph.SelectDetections, in []*array) (boxes [][4]float64, scores []float64, classes []int) {
 	levels := len(op.Strides)
 	for l, stride := range op.Strides {
 		cls, box, quality := in[l], in[levels+l], in[2*levels+l]
@@ -215,7 +234,7 @@ func decodeAll(op graph.DecodeNMS, in []*array) (boxes [][4]float64, scores []fl
 		each([]int{cls.shape[2], cls.shape[3], cls.shape[1]}, func(i []int) float64 {
 			score := naiveUnary(graph.Sigmoid, cls.at(0, i[2], i[0], i[1])) * naiveUnary(graph.Sigmoid, quality.at(0, 0, i[0], i[1]))
 			if score >= float64(op.ScoreThreshold) {
-				c := candidate[float64]{score: score, index: len(list), class: i[2]}
+				c := candidate[float64]{score: score, pair: len(list), class: i[2]}
 				for j := range c.box {
 					c.box[j] = naiveUnary(graph.Softplus, box.at(0, j, i[0], i[1])) * float64(stride)
 				}
@@ -237,7 +256,7 @@ func decodeAll(op graph.DecodeNMS, in []*array) (boxes [][4]float64, scores []fl
 func TestDecodeAgainstTheRule(t *testing.T) {
 	for _, threshold := range []float32{0, 0.05, 0.3} {
 		for _, topk := range []int{1, 7, 40, 1000} {
-			op := graph.DecodeNMS{Strides: []int{4, 8}, ImageHeight: 32, ImageWidth: 40, ScoreThreshold: threshold, PreNMSTopK: topk, IoUThreshold: 0.5, MaxDetections: 30}
+			op := graph.SelectDetections{Strides: []int{4, 8}, ImageHeight: 32, ImageWidth: 40, ScoreThreshold: threshold, PreNMSTopK: topk, IoUThreshold: 0.5, MaxDetections: 30}
 			args := randomArgs([][]int{{1, 5, 8, 10}, {1, 5, 4, 5}, {1, 4, 8, 10}, {1, 4, 4, 5}, {1, 1, 8, 10}, {1, 1, 4, 5}})
 			boxes, scores, classes := decodeAll(op, arraysOf(args))
 			kept := suppressByClass(boxes, scores, classes, float64(op.IoUThreshold), op.MaxDetections)
@@ -246,7 +265,7 @@ func TestDecodeAgainstTheRule(t *testing.T) {
 				copy(wantBoxes[4*i:], boxes[k][:])
 				wantScores[i] = scores[k]
 			}
-			g, inputs := single(t, op, args...)
+			g, inputs := detector(t, op, args...)
 			got := outputs(t, g, inputs, fp64())
 			requireNear(t, "boxes", got[0].Tensor, wantBoxes, 1e-12)
 			requireNear(t, "scores", got[1].Tensor, wantScores, 1e-12)

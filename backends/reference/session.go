@@ -19,13 +19,14 @@ type session struct {
 	inputs  []*value // in the graph's order
 	steps   []*step
 	outputs tensor.List // views into the arena, or constants
+	replays bool        // some inputs are decisions
 	timing  backends.Timing
 	memory  backends.MemoryUse
 	closed  bool
 }
 
 func newSession(g *graph.Graph, c *compiler) *session {
-	s := &session{graph: g, pool: c.pool, inputs: c.inputs, steps: c.steps}
+	s := &session{graph: g, pool: c.pool, inputs: c.inputs, steps: c.steps, replays: len(g.Replayed()) > 0}
 	s.memory.Host = c.arena + c.held
 	for _, o := range c.outputs {
 		s.outputs = append(s.outputs, tensor.Named{Name: o.name, Tensor: o.value.data})
@@ -35,7 +36,7 @@ func newSession(g *graph.Graph, c *compiler) *session {
 
 var errClosed = errors.New("the session is closed")
 
-// Run implements backends.Session. It allocates nothing when it succeeds.
+// Run implements backends.Session. It allocates nothing when it succeeds, but for the check of decisions under replay.
 func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
 	if s.closed {
 		return nil, errClosed
@@ -59,8 +60,11 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	return s.outputs, nil
 }
 
-// accepts tells what backends.CheckInputs tells, without allocating.
+// accepts tells what backends.CheckInputs tells, without allocating unless decisions are replayed.
 func (s *session) accepts(inputs tensor.List) bool {
+	if s.replays {
+		return backends.CheckInputs(s.graph, inputs) == nil
+	}
 	if len(inputs) != len(s.graph.Inputs) {
 		return false
 	}

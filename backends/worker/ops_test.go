@@ -19,7 +19,7 @@ func TestOperatorRoundTrip(t *testing.T) {
 		graph.Reshape{Shape: []int{1, -1}},
 		graph.Reduce{Fn: graph.ReduceL2, Axes: []int{1, 2}, KeepDims: true},
 		graph.TileOrder{GridHeight: 3, GridWidth: 5, Mode: "hilbert"},
-		graph.DecodeNMS{Strides: []int{8, 16}, ImageHeight: 1, ImageWidth: 2, ScoreThreshold: 0.05, PreNMSTopK: 3, IoUThreshold: 0.6, MaxDetections: 4},
+		graph.SelectDetections{Strides: []int{8, 16}, ImageHeight: 1, ImageWidth: 2, ScoreThreshold: 0.05, PreNMSTopK: 3, IoUThreshold: 0.6, MaxDetections: 4},
 	}
 	for _, op := range operators {
 		ops = append(ops, op)

@@ -43,6 +43,9 @@ func (w *Worker) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 
 func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Options) (_ *session, err error) {
 	s := &session{worker: w}
+	if g, err = g.WithReplay(opts.Replay); err != nil { // the worker gets a graph with more inputs and knows no replay
+		return nil, badInput(err)
+	}
 	if s.graph, err = g.WithTaps(opts.Taps); err != nil {
 		return nil, badInput(err)
 	}

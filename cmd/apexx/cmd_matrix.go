@@ -88,7 +88,7 @@ func runMatrix(c *cli.Context) error {
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
 		}}
-	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	for i := range cases {
 		runner.Cases[cases[i].Name] = &cases[i]
 		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -46,8 +47,18 @@ func runs(p backends.Precision) int {
 	return 2
 }
 
-// Execute implements parity.Runner.
-func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string, precision backends.Precision) (e evidence.Run) {
+// Execute implements parity.Runner. What was decided is recorded beside the outputs.
+func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string, precision backends.Precision) evidence.Run {
+	return r.session(ctx, c, name, precision, nil)
+}
+
+// Replay implements parity.Replayer.
+func (r *MatrixRunner) Replay(ctx context.Context, c *parity.Case, name string, precision backends.Precision, decisions tensor.List) evidence.Run {
+	return r.session(ctx, c, name, precision, decisions)
+}
+
+// session runs a case in a worker: free, or under decisions where there are some.
+func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string, precision backends.Precision, decisions tensor.List) (e evidence.Run) {
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -68,5 +79,21 @@ func (r *MatrixRunner) Execute(ctx context.Context, c *parity.Case, name string,
 	if r.Taps {
 		opts.Taps = []string{"all"}
 	}
-	return evidence.Collect(ctx, b, g, of.Tensors(), opts, runs(precision))
+	ranked := parity.RankedDecisions(g)
+	if decisions != nil {
+		opts.Replay = ranked
+		inputs, err := backends.ReplayInputs(g, ranked, of.Tensors(), decisions)
+		if err != nil {
+			return evidence.Failed(ctx, err)
+		}
+		return evidence.Collect(ctx, b, g, inputs, opts, 1)
+	}
+	record, err := backends.RecordTaps(g, ranked)
+	if err != nil {
+		return evidence.Failed(ctx, err)
+	}
+	opts.Taps = append(opts.Taps, record...)
+	e = evidence.Collect(ctx, b, g, of.Tensors(), opts, runs(precision))
+	e.SetApart(record)
+	return e
 }

@@ -116,7 +116,8 @@ func TestMatrixRunnerOptions(t *testing.T) {
 		set  []string
 		taps bool
 		want string // kinds of taps
-	}{{nil, false, "det"}, {nil, true, "all"}, {deep, false, "det,router"}, {deep, true, "all"}} {
+	}{{nil, false, "det,ff,kept_detections,valid_counts"}, {nil, true, "all,ff,kept_detections,valid_counts"},
+		{deep, false, "det,ff,kept_detections,router,valid_counts"}, {deep, true, "all,ff,kept_detections,valid_counts"}} {
 		f := &fake{}
 		r := MatrixRunner{Cases: map[string]*source.Case{"c": fakeCase(t, tt.set...)}, Threads: 3, Taps: tt.taps,
 			Open: func(string) (backends.Backend, error) { return f, nil }, Extra: map[string]map[string]string{"fake": {"k": "v"}}}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -14,14 +16,29 @@ import (
 // Run is the evidence of one compiled session. Where its state is Measured, Outputs are set; they are owned by the Run.
 type Run struct {
 	Outcome
-	Outputs tensor.List // of the first run: the graph's outputs in its order, then the taps'
-	Again   tensor.List // of the last run of the same session, nil where it ran once
-	Compile time.Duration
-	Timing  backends.Timing // of the first run
-	Memory  backends.MemoryUse
-	Peak    int64         // bytes of peak resident memory of the process, 0 where unknown
-	Wall    time.Duration // as the caller saw it, compilation and transport included
-	Err     error         // behind an outcome other than Measured
+	Outputs   tensor.List // of the first run: the graph's outputs in its order, then the taps'
+	Again     tensor.List // of the last run of the same session, nil where it ran once
+	Decisions tensor.List // taps of the first run that record what was decided, where the caller asked for them
+	Compile   time.Duration
+	Timing    backends.Timing // of the first run
+	Memory    backends.MemoryUse
+	Peak      int64         // bytes of peak resident memory of the process, 0 where unknown
+	Wall      time.Duration // as the caller saw it, compilation and transport included
+	Err       error         // behind an outcome other than Measured
+}
+
+// SetApart moves the taps of those names from the outputs to Decisions: they are compared as what followed from them, and not as
+// numbers.
+func (r *Run) SetApart(taps []string) {
+	decided := func(o tensor.Named) bool {
+		return slices.Contains(taps, strings.TrimPrefix(o.Name, "tap.")) && strings.HasPrefix(o.Name, "tap.")
+	}
+	for _, o := range r.Outputs {
+		if decided(o) {
+			r.Decisions = append(r.Decisions, o)
+		}
+	}
+	r.Outputs, r.Again = slices.DeleteFunc(r.Outputs, decided), slices.DeleteFunc(r.Again, decided)
 }
 
 // Failed is the evidence of a session that could not be made.

@@ -2,13 +2,17 @@ package measure
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/perf"
 )
 
-// detections is the node of suppression, at which Network ends.
-const detections = "detections"
+// selectNode is where Network ends; it and boxesNode, which decodes what was kept, are the scope DecodeNMS.
+const (
+	selectNode = "detections.select"
+	boxesNode  = "detections"
+)
 
 // operators names the node of each operator's scope, the first of the list that the model has. Models have another node, or
 // none, by their configuration: a forward scan, no tiles under a budget of 0, no selection under dense routing.
@@ -19,7 +23,6 @@ var operators = map[perf.Scope][]string{
 	perf.SSMScan:      {"ff.l0_path.scan_bidirectional.forward_scan", "ff.l0_path.scan_forward"},
 	perf.FusionGate:   {"ff.l0_path.fusion_gate"},
 	perf.TileUnpack:   {"ff.l0_path.unpack"},
-	perf.DecodeNMS:    {detections},
 	perf.RoiMeanPool:  {"track_head.pool"},
 	perf.BoxMask:      {"masks"},
 }
@@ -39,8 +42,11 @@ func borderOf(g *graph.Graph, scope perf.Scope) (b border, err error) {
 	for _, n := range g.Nodes {
 		nodes[n.Name] = n
 	}
-	if scope == perf.Network {
+	switch scope {
+	case perf.Network:
 		return networkBorder(g, nodes)
+	case perf.DecodeNMS:
+		return detectionBorder(g, nodes)
 	}
 	for _, name := range operators[scope] {
 		n := nodes[name]
@@ -65,10 +71,10 @@ func borderOf(g *graph.Graph, scope perf.Scope) (b border, err error) {
 
 func networkBorder(g *graph.Graph, nodes map[string]*graph.Node) (b border, err error) {
 	b.inputs = g.Inputs
-	if nodes[detections] == nil {
-		return b, fmt.Errorf("the model has no node %q, at which its network ends", detections)
+	if nodes[selectNode] == nil {
+		return b, fmt.Errorf("the model has no node %q, at which its network ends", selectNode)
 	}
-	b.outputs = append(b.outputs, nodes[detections].Inputs...)
+	b.outputs = append(b.outputs, nodes[selectNode].Inputs...)
 	for _, name := range networkOutputs {
 		if nodes[name] == nil {
 			return b, fmt.Errorf("the model has no node %q", name)
@@ -83,6 +89,16 @@ func networkBorder(g *graph.Graph, nodes map[string]*graph.Node) (b border, err 
 		b.outputs = append(b.outputs, v)
 	}
 	return b, nil
+}
+
+// detectionBorder goes from the predictions to the boxes, scores, classes and counts.
+func detectionBorder(g *graph.Graph, nodes map[string]*graph.Node) (b border, err error) {
+	keep, decode := nodes[selectNode], nodes[boxesNode]
+	if keep == nil || decode == nil {
+		return b, fmt.Errorf("the model has no nodes %q and %q", selectNode, boxesNode)
+	}
+	count := keep.Outputs[1]
+	return border{changing(g, keep.Inputs), append(slices.Clone(decode.Outputs), count)}, nil
 }
 
 // changing returns the operands that depend on an input of the graph, each once; parameters and what is computed from them

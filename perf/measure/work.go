@@ -16,7 +16,7 @@ const budgetSlack = 1e-9
 func workOf(out tensor.List, m *Complete) *perf.Work {
 	w := &perf.Work{TilesL0: counts(out, "valid_l0"), TilesL1: counts(out, "valid_l1"), TilesL2: counts(out, "valid_l2")}
 	for _, n := range m.Graph.Nodes {
-		if op, ok := n.Op.(graph.DecodeNMS); ok && n.Name == detections {
+		if op, ok := n.Op.(graph.SelectDetections); ok && n.Name == selectNode {
 			w.Candidates = candidates(out, op)
 		}
 	}
@@ -55,7 +55,7 @@ func counts(out tensor.List, name string) []int {
 
 // candidates counts, for each sample, the pairs of anchor and class whose score σ(class)·σ(quality) reaches the threshold, at
 // most PreNMSTopK of each level: what suppression has to deal with.
-func candidates(out tensor.List, op graph.DecodeNMS) []int {
+func candidates(out tensor.List, op graph.SelectDetections) []int {
 	var total []int
 	for level := range op.Strides {
 		suffix := levelSuffix(level)

@@ -19,7 +19,7 @@ func named32(name string, shape []int, values ...float32) tensor.Named {
 // equality at the least.
 func TestCandidates(t *testing.T) {
 	const ln3, low, high = 1.0986123, -9, 9
-	op := graph.DecodeNMS{Strides: []int{8, 16}, ScoreThreshold: 0.25, PreNMSTopK: 3}
+	op := graph.SelectDetections{Strides: []int{8, 16}, ScoreThreshold: 0.25, PreNMSTopK: 3}
 	out := tensor.List{
 		// Two samples, two classes, two cells. Sample 0: class 0 has 1/2·1/2 in cell 0 and 3/4·3/4 in cell 1, class 1 has
 		// nothing in cell 0 and 1/2·3/4 in cell 1: 3. Sample 1: all four, of which 3 enter suppression.

@@ -41,8 +41,10 @@ func For(op graph.Op, in []graph.Type) (*Function, error) {
 		return tileSSMScan(b, o, in), nil
 	case graph.TileUnpackFusion:
 		return tileUnpackFusion(b, o, in), nil
-	case graph.DecodeNMS:
-		return decodeNMS(b, o, in), nil
+	case graph.SelectDetections:
+		return selectDetections(b, o, in), nil
+	case graph.DecodeBoxes:
+		return decodeBoxes(b, o, in), nil
 	case graph.RoiMeanPool:
 		return roiMeanPool(b, o, in), nil
 	case graph.BoxMask:

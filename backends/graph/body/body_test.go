@@ -13,19 +13,26 @@ import (
 func f32(shape ...int) graph.Type { return graph.Type{DType: tensor.Float32, Shape: shape} }
 func i64(shape ...int) graph.Type { return graph.Type{DType: tensor.Int64, Shape: shape} }
 
-// heads are the inputs of DecodeNMS for two levels.
+// heads are the predictions of two levels.
 func heads(batch, classes int) []graph.Type {
 	return []graph.Type{
 		f32(batch, classes, 4, 5), f32(batch, classes, 2, 3), f32(batch, 4, 4, 5), f32(batch, 4, 2, 3), f32(batch, 1, 4, 5), f32(batch, 1, 2, 3),
 	}
 }
 
-var decode = graph.DecodeNMS{
+// kept are the predictions of two levels and n kept pairs.
+func kept(batch, classes, n int) []graph.Type {
+	return append(heads(batch, classes), i64(batch, n), i64(batch))
+}
+
+var decode = graph.DecodeBoxes{Strides: []int{8, 16}, ImageHeight: 32, ImageWidth: 40}
+
+var choose = graph.SelectDetections{
 	Strides: []int{8, 16}, ImageHeight: 32, ImageWidth: 40, ScoreThreshold: 0.05, PreNMSTopK: 20, IoUThreshold: 0.6, MaxDetections: 10,
 }
 
-func decodeRows(n int) graph.DecodeNMS {
-	o := decode
+func chooseRows(n int) graph.SelectDetections {
+	o := choose
 	o.MaxDetections = n
 	return o
 }
@@ -50,10 +57,13 @@ var cases = []struct {
 	{"unpack", graph.TileUnpackFusion{}, []graph.Type{f32(2, 3, 8, 8), f32(2, 2, 3, 4, 4), i64(2, 2)}},
 	{"unpack, absent alpha", graph.TileUnpackFusion{}, []graph.Type{f32(1, 3, 8, 8), f32(1, 2, 3, 4, 4), i64(1, 2), {}}},
 	{"unpack blend, alpha", graph.TileUnpackFusion{Blend: true, BlendAlpha: 0.3}, []graph.Type{f32(1, 3, 8, 8), f32(1, 2, 3, 4, 4), i64(1, 2), f32(1, 1, 8, 8)}},
-	{"decode", decode, heads(2, 3)},
-	{"decode one class", decode, heads(1, 1)},
-	{"decode more rows than candidates", decodeRows(1000), heads(1, 3)},
-	{"decode no rows", decodeRows(0), heads(2, 3)},
+	{"choose", choose, heads(2, 3)},
+	{"choose of one class", choose, heads(1, 1)},
+	{"choose more than there are", chooseRows(1000), heads(1, 3)},
+	{"choose none", chooseRows(0), heads(2, 3)},
+	{"decode", decode, kept(2, 3, 10)},
+	{"decode one class", decode, kept(1, 1, 10)},
+	{"decode nothing", decode, kept(2, 3, 0)},
 	{"roi", graph.RoiMeanPool{ImageHeight: 32, ImageWidth: 40}, []graph.Type{f32(2, 3, 4, 5), f32(2, 6, 4)}},
 	{"roi of no boxes", graph.RoiMeanPool{ImageHeight: 32, ImageWidth: 40}, []graph.Type{f32(2, 3, 4, 5), f32(2, 0, 4)}},
 	{"mask", graph.BoxMask{ImageHeight: 32, ImageWidth: 40, Fill: -20}, []graph.Type{f32(2, 6, 8, 10), f32(2, 6, 4)}},
@@ -196,7 +206,7 @@ func TestForRefuses(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	for file, name := range map[string]string{"order.txt": "order", "scan.txt": "scan", "decode.txt": "decode"} {
+	for file, name := range map[string]string{"order.txt": "order", "scan.txt": "scan", "choose.txt": "choose", "decode.txt": "decode"} {
 		for _, c := range cases {
 			if c.name != name {
 				continue

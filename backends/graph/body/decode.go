@@ -11,42 +11,59 @@ const (
 	dropped  = -0.5
 )
 
-// decodeNMS: A anchors of all levels, P candidates, the anchor of candidate p kept beside its score and class.
-func decodeNMS(b *builder, o graph.DecodeNMS, in []graph.Type) *Function {
-	p := pyramidOf(o, in)
-	if o.MaxDetections == 0 {
-		return noDetections(b, p.batch)
+// selectDetections: A anchors of all levels, P candidates, the pair of candidate p kept beside its score.
+func selectDetections(b *builder, o graph.SelectDetections, in []graph.Type) *Function {
+	p := pyramidOf(o.Strides, o.ImageHeight, o.ImageWidth, in)
+	if o.MaxDetections == 0 { // nothing to compute
+		return b.finish(constant(b, []int64{}, p.batch, 0), constant(b, make([]int64, p.batch), p.batch))
 	}
 	boxLogits := p.joined(b, 1, 4)
-	scores, anchors, classes := p.candidates(b, boxLogits, o.ScoreThreshold, o.PreNMSTopK)
-	boxes := p.boxes(b, boxLogits, anchors)
-	kept := suppress(b, boxes, scores, classes, p, o)
-	return b.finish(detections(b, boxes, kept, classes, p, o.MaxDetections)...)
+	scores, pairs := p.candidates(b, boxLogits, o)
+	boxes := p.boxes(b, boxLogits, pairs, p.candidatesIn(o))
+	kept := suppress(b, boxes, scores, pairs, p, o)
+	return b.finish(survivors(b, kept, pairs, p, o)...)
 }
 
-// noDetections: with no rows to fill there is nothing to compute.
-func noDetections(b *builder, batch int) *Function {
-	none := []float32{}
-	return b.finish(constant(b, none, batch, 0, 4), constant(b, none, batch, 0), constant(b, []int64{}, batch, 0),
-		constant(b, make([]int64, batch), batch))
+// decodeBoxes computes the scores of all pairs, as selection does, and gathers those of the kept ones, so that they are bit for bit
+// what ranked them: vectorised functions may round the end of a tensor in another way. A runtime that eliminates common
+// subexpressions computes them once.
+func decodeBoxes(b *builder, o graph.DecodeBoxes, in []graph.Type) *Function {
+	p := pyramidOf(o.Strides, o.ImageHeight, o.ImageWidth, in)
+	pairs, count := b.in(3*p.levels), b.in(3*p.levels+1)
+	n := in[3*p.levels].Shape[1]
+	if n == 0 {
+		return b.finish(constant(b, []float32{}, p.batch, 0, 4), constant(b, []float32{}, p.batch, 0), constant(b, []int64{}, p.batch, 0))
+	}
+	boxes := p.boxes(b, p.joined(b, 1, 4), pairs, n)
+	classes := b.do("Mod", pairs, b.int(p.classes))
+	at := b.do("Add", b.do("Mul", classes, b.int(p.anchors)), b.do("Div", pairs, b.int(p.classes))) // in [C,A]
+	scores := b.gatherElements(b.reshape(p.scores(b), p.batch, p.classes*p.anchors), at, 1)
+	row := make([]int64, n)
+	for i := range row {
+		row[i] = int64(i)
+	}
+	valid := b.do("Less", constant(b, row, n), b.reshape(count, p.batch, 1))
+	return b.finish(
+		b.do("Where", b.reshape(valid, p.batch, n, 1), boxes, b.float(0)),
+		b.do("Where", valid, scores, b.float(0)),
+		b.do("Where", valid, classes, b.int(-1)))
 }
 
-// pyramid knows the inputs: levels in order, their anchors numbered through, row by row.
+// pyramid knows the predictions: levels in order, their anchors numbered through, row by row.
 type pyramid struct {
 	batch, classes, levels int
 	sizes                  []int // anchors per level
-	anchors, kept          int   // A and P
+	anchors                int   // A
 	centres, strides       []float32
 	imageH, imageW         int
 }
 
-func pyramidOf(o graph.DecodeNMS, in []graph.Type) pyramid {
-	p := pyramid{batch: in[0].Shape[0], classes: in[0].Shape[1], levels: len(o.Strides), imageH: o.ImageHeight, imageW: o.ImageWidth}
-	for l, stride := range o.Strides {
+func pyramidOf(strides []int, imageH, imageW int, in []graph.Type) pyramid {
+	p := pyramid{batch: in[0].Shape[0], classes: in[0].Shape[1], levels: len(strides), imageH: imageH, imageW: imageW}
+	for l, stride := range strides {
 		h, w := in[l].Shape[2], in[l].Shape[3]
 		p.sizes = append(p.sizes, h*w)
 		p.anchors += h * w
-		p.kept += min(o.PreNMSTopK, h*w*p.classes)
 		for i := range h * w {
 			x, y := (float32(i%w)+0.5)*float32(stride), (float32(i/w)+0.5)*float32(stride)
 			p.centres = append(p.centres, x, y, x, y)
@@ -54,6 +71,18 @@ func pyramidOf(o graph.DecodeNMS, in []graph.Type) pyramid {
 		}
 	}
 	return p
+}
+
+// candidatesOf returns how many pairs of level l enter suppression, candidatesIn of all levels: P.
+func (p pyramid) candidatesOf(l int, o graph.SelectDetections) int {
+	return min(o.PreNMSTopK, p.sizes[l]*p.classes)
+}
+
+func (p pyramid) candidatesIn(o graph.SelectDetections) (total int) {
+	for l := range p.sizes {
+		total += p.candidatesOf(l, o)
+	}
+	return total
 }
 
 // joined concatenates one kind of map over the levels, anchors last: [B,C,A]. Kind 0 is cls, 1 box, 2 quality.
@@ -65,16 +94,20 @@ func (p pyramid) joined(b *builder, kind, channels int) value {
 	return b.concat(2, parts...)
 }
 
-// candidates returns the score (or rejected), anchor and class of the best pairs of every level, levels in order: [B,P] each.
-func (p pyramid) candidates(b *builder, boxLogits value, threshold float32, topK int) (scores, anchors, classes value) {
-	// σ(cls)·σ(quality) as one quotient. Sigmoid of ONNX Runtime is off by 5e-8 and 0 below -18, which would reorder small
-	// scores; and it rewrites (1/u)·(1/v) as (1/v)/u, which is not symmetric: equal scores would cease to be equal.
+// scores returns σ(cls)·σ(quality) of every pair, [B,C,A], as one quotient. Sigmoid of ONNX Runtime is off by 5e-8 and 0 below
+// -18, which would reorder small scores; and it rewrites (1/u)·(1/v) as (1/v)/u, which is not symmetric: equal scores would
+// cease to be equal.
+func (p pyramid) scores(b *builder) value {
 	one := b.float(1)
 	inverse := func(x value) value { return b.do("Add", one, b.do("Exp", b.do("Neg", x))) } // 1/σ(x)
-	score := b.do("Div", one, b.do("Mul", inverse(p.joined(b, 0, p.classes)), inverse(p.joined(b, 2, 1))))
+	return b.do("Div", one, b.do("Mul", inverse(p.joined(b, 0, p.classes)), inverse(p.joined(b, 2, 1))))
+}
 
+// candidates returns the score (or rejected) and the pair of the best of every level, levels in order: [B,P] each.
+func (p pyramid) candidates(b *builder, boxLogits value, o graph.SelectDetections) (scores, pairs value) {
 	// No comparison holds for NaN, so a NaN score is rejected here; a NaN in the box of an anchor rejects its pairs.
-	passes := b.do("GreaterOrEqual", score, b.float(float64(threshold)))
+	score := p.scores(b)
+	passes := b.do("GreaterOrEqual", score, b.float(float64(o.ScoreThreshold)))
 	broken := b.reduce("ReduceMax", b.cast(b.do("IsNaN", boxLogits), onnxFloat), 1)
 	passes = b.do("And", passes, b.do("Less", broken, b.float(0.5)))
 	score = b.transpose(b.do("Where", passes, score, b.float(rejected)), 0, 2, 1) // [B,A,C]: anchor-major
@@ -83,18 +116,18 @@ func (p pyramid) candidates(b *builder, boxLogits value, threshold float32, topK
 	first := 0
 	levels := b.split(score, 1, p.sizes...)
 	for l, n := range p.sizes {
-		s, i := b.top(b.reshape(levels[l], p.batch, n*p.classes), min(topK, n*p.classes), true)
+		s, i := b.top(b.reshape(levels[l], p.batch, n*p.classes), p.candidatesOf(l, o), true)
 		best, pair = append(best, s), append(pair, b.do("Add", i, b.int(first*p.classes)))
 		first += n
 	}
-	index := b.concat(1, pair...) // anchor·classes + class
-	return b.concat(1, best...), b.do("Div", index, b.int(p.classes)), b.do("Mod", index, b.int(p.classes))
+	return b.concat(1, best...), b.concat(1, pair...)
 }
 
-// boxes decodes the boxes of the given anchors [B,P] → [B,P,4]: the centre moved by softplus(clamp(logit))·stride to the
+// boxes decodes the boxes of n pairs of each sample [B,n] → [B,n,4]: the centre moved by softplus(clamp(logit))·stride to the
 // left, up, right and down, then clamped to the image.
-func (p pyramid) boxes(b *builder, boxLogits, anchors value) value {
-	logits := b.gatherRows(b.transpose(boxLogits, 0, 2, 1), b.reshape(anchors, p.batch, p.kept, 1))
+func (p pyramid) boxes(b *builder, boxLogits, pairs value, n int) value {
+	anchors := b.do("Div", pairs, b.int(p.classes))
+	logits := b.gatherRows(b.transpose(boxLogits, 0, 2, 1), b.reshape(anchors, p.batch, n, 1))
 	centre := b.gather(constant(b, p.centres, p.anchors, 4), anchors, 0)
 	stride := b.gather(constant(b, p.strides, p.anchors, 1), anchors, 0)
 
@@ -108,44 +141,38 @@ func (p pyramid) boxes(b *builder, boxLogits, anchors value) value {
 // treats the classes apart when each has its own row of scores. No class can fill more than MaxDetections rows. Boxes without
 // area have IoU 0 there too; but it has no floor under the union, so that boxes with a union below 1e-9 square pixels, which
 // meet only in a corner of the image where both are cut off, suppress each other.
-func suppress(b *builder, boxes, scores, classes value, p pyramid, o graph.DecodeNMS) value {
-	perClass := b.reshape(scores, p.batch, 1, p.kept)
+func suppress(b *builder, boxes, scores, pairs value, p pyramid, o graph.SelectDetections) value {
+	candidates := p.candidatesIn(o)
+	perClass := b.reshape(scores, p.batch, 1, candidates)
 	if p.classes > 1 {
 		ids := make([]int64, p.classes)
 		for c := range ids {
 			ids[c] = int64(c)
 		}
-		mine := b.do("Equal", b.reshape(classes, p.batch, 1, p.kept), constant(b, ids, p.classes, 1))
+		mine := b.do("Equal", b.reshape(b.do("Mod", pairs, b.int(p.classes)), p.batch, 1, candidates), constant(b, ids, p.classes, 1))
 		perClass = b.do("Where", mine, perClass, b.float(rejected)) // [B,C,P]
 	}
 	chosen := b.do("NonMaxSuppression", boxes, perClass, b.ints(o.MaxDetections),
 		constant(b, []float32{o.IoUThreshold}, 1), constant(b, []float32{dropped}, 1)) // rows (sample, class, candidate)
 	where := b.gather(chosen, b.ints(0, 2), 1)
 
-	none := make([]float32, p.batch*p.kept)
+	none := make([]float32, p.batch*candidates)
 	for i := range none {
 		none[i] = rejected
 	}
-	return b.do("ScatterND", constant(b, none, p.batch, p.kept), where, b.do("GatherND", scores, where))
+	return b.do("ScatterND", constant(b, none, p.batch, candidates), where, b.do("GatherND", scores, where))
 }
 
-// detections lists the best survivors by score and then position, in rows padded to MaxDetections, and counts them.
-func detections(b *builder, boxes, kept, classes value, p pyramid, rows int) []value {
-	n := min(rows, p.kept)
+// survivors lists the pairs of the best survivors by score and then position, in rows padded with 0 to MaxDetections, and counts
+// them.
+func survivors(b *builder, kept, pairs value, p pyramid, o graph.SelectDetections) []value {
+	n := min(o.MaxDetections, p.candidatesIn(o))
 	score, best := b.top(kept, n, true)
 	valid := b.do("Greater", score, b.float(dropped))
-	box := b.gatherRows(boxes, b.reshape(best, p.batch, n, 1))
-	out := []value{
-		b.do("Where", b.reshape(valid, p.batch, n, 1), box, b.float(0)),
-		b.do("Where", valid, score, b.float(0)),
-		b.do("Where", valid, b.gatherElements(classes, best, 1), b.int(-1)),
-	}
-	if n < rows {
-		padding := b.ints(0, rows-n)
-		for i, fill := range []value{b.float(0), b.float(0), b.int(-1)} {
-			out[i] = b.do("Pad", out[i], padding, fill, b.ints(1))
-		}
+	chosen := b.do("Where", valid, b.gatherElements(pairs, best, 1), b.int(0))
+	if n < o.MaxDetections {
+		chosen = b.do("Pad", chosen, b.ints(0, o.MaxDetections-n), b.int(0), b.ints(1))
 	}
 	count := b.with("ReduceSum", []Attr{{"keepdims", int64(0)}}, b.cast(valid, onnxInt64), b.ints(1))
-	return append(out, count)
+	return []value{chosen, count}
 }

@@ -3,9 +3,11 @@
 package body_test
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -263,15 +265,23 @@ func double(boxes *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-func TestDecodeNMS(t *testing.T) {
+// detect runs selection and decoding, one after the other: boxes, scores, classes and count.
+func detect(t *testing.T, op graph.SelectDetections, predictions ...*tensor.Tensor) []*tensor.Tensor {
+	t.Helper()
+	kept := execute(t, op, predictions...)
+	decode := graph.DecodeBoxes{Strides: op.Strides, ImageHeight: op.ImageHeight, ImageWidth: op.ImageWidth}
+	return append(execute(t, decode, append(predictions, kept...)...), kept[1])
+}
+
+func TestDetections(t *testing.T) {
 	// All logits 0: scores 1/4 everywhere; boxes of side 11.09 around centres 8 apart, cut at the image's edge.
 	const far = 9.545177 // 4 + 8·ln 2
 	const near = 16 - far
 	zeros := func(channels int) *tensor.Tensor { return of(dims(1, channels, 2, 2), make([]float32, 4*channels)...) }
-	op := graph.DecodeNMS{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.25, PreNMSTopK: 100, IoUThreshold: 0.1, MaxDetections: 5}
+	op := graph.SelectDetections{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.25, PreNMSTopK: 100, IoUThreshold: 0.1, MaxDetections: 5}
 
 	// Neighbours overlap by an IoU of 0.19, opposite corners by 0.06: per class the first and the last anchor stay.
-	out := execute(t, op, zeros(2), zeros(4), zeros(1))
+	out := detect(t, op, zeros(2), zeros(4), zeros(1))
 	check(t, out[0], float32(0), 0, far, far, 0, 0, far, far, near, near, 16, 16, near, near, 16, 16, 0, 0, 0, 0)
 	check(t, out[1], float32(0.25), 0.25, 0.25, 0.25, 0)
 	check(t, out[2], int64(0), 1, 0, 1, -1)
@@ -279,9 +289,9 @@ func TestDecodeNMS(t *testing.T) {
 
 	// No pair overlaps by more than 0.2: everything stays, anchor by anchor, as far as there are rows; or as far as the level's k.
 	op.IoUThreshold = 0.2
-	check(t, execute(t, op, zeros(2), zeros(4), zeros(1))[2], int64(0), 1, 0, 1, 0)
+	check(t, detect(t, op, zeros(2), zeros(4), zeros(1))[2], int64(0), 1, 0, 1, 0)
 	op.PreNMSTopK = 3
-	check(t, execute(t, op, zeros(2), zeros(4), zeros(1))[2], int64(0), 1, 0, -1, -1)
+	check(t, detect(t, op, zeros(2), zeros(4), zeros(1))[2], int64(0), 1, 0, -1, -1)
 
 	// A NaN in a score rejects one pair, one in a box an anchor, one in a quality an anchor.
 	op.PreNMSTopK, op.ScoreThreshold = 100, 0
@@ -289,7 +299,7 @@ func TestDecodeNMS(t *testing.T) {
 	tensor.Data[float32](cls)[0] = nan
 	tensor.Data[float32](box)[4+1] = nan
 	tensor.Data[float32](quality)[2] = nan
-	out = execute(t, op, cls, box, quality)
+	out = detect(t, op, cls, box, quality)
 	check(t, out[2], int64(1), 0, 1, -1, -1)
 	check(t, out[3], int64(3))
 
@@ -297,12 +307,30 @@ func TestDecodeNMS(t *testing.T) {
 	for i := range tensor.Data[float32](cls) {
 		tensor.Data[float32](cls)[i] = -200
 	}
-	out = execute(t, op, cls, zeros(4), zeros(1))
+	out = detect(t, op, cls, zeros(4), zeros(1))
 	check(t, out[1], float32(0), 0, 0, 0, 0)
 	check(t, out[2], int64(0), 1, 0, 1, 0)
 
 	op.MaxDetections = 0
-	out = execute(t, op, zeros(2), zeros(4), zeros(1))
+	out = detect(t, op, zeros(2), zeros(4), zeros(1))
 	check[float32](t, out[0])
 	check(t, out[3], int64(0))
+}
+
+// TestScoresHaveTheOrderOfSelection: the scores that decoding computes are, bit for bit, those that selection ranked by.
+func TestScoresHaveTheOrderOfSelection(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	random := func(channels int) *tensor.Tensor {
+		data := make([]float32, channels*13*17)
+		for i := range data {
+			data[i] = float32(rng.NormFloat64())
+		}
+		return of(dims(1, channels, 13, 17), data...)
+	}
+	op := graph.SelectDetections{Strides: []int{8}, ImageHeight: 104, ImageWidth: 136, PreNMSTopK: 4000, IoUThreshold: 1, MaxDetections: 3001}
+	out := detect(t, op, random(19), random(4), random(1))
+	scores := tensor.Data[float32](out[1])[:tensor.Data[int64](out[3])[0]]
+	if len(scores) != op.MaxDetections || !slices.IsSortedFunc(scores, func(a, b float32) int { return cmp.Compare(b, a) }) {
+		t.Errorf("%d scores, in another order than that in which they were kept: %v", len(scores), scores)
+	}
 }

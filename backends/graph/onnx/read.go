@@ -100,11 +100,11 @@ func readModel(data []byte) (*graph.Graph, error) {
 		return nil, fmt.Errorf("it uses version %d of the standard operator set, want %d to %d", v, oldestOpset, newestOpset)
 	}
 	if v, ok := m.opsets[graph.Domain]; ok && v != graph.DomainVersion {
-		return nil, fmt.Errorf("it uses version %d of the operator set %s, want %d", v, graph.Domain, graph.DomainVersion)
+		return nil, fmt.Errorf("it uses version %d of the operator set %s, want %d: export the model again with this version of apexx", v, graph.Domain, graph.DomainVersion)
 	}
 	r := &reader{opset: m.opsets[""], values: map[string]*graph.Value{}, nodes: map[string]bool{}, g: &graph.Graph{Metadata: m.metadata}}
 	if err := r.read(m.graph); err != nil {
 		return nil, err
 	}
-	return r.g, r.taps()
+	return r.g, r.marks()
 }

@@ -176,6 +176,48 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
+func TestReadRefusesMarks(t *testing.T) {
+	marked := func(list string) []byte {
+		m := message(foreign{parts: []message{
+			in("x", 2, 5), initial("unread", ints(1)), part(graphInput, valueInfo("ids", graph.Type{DType: tensor.Int64, Shape: []int{2, 3}})),
+			node("Relu x y"), node("Identity ids kept"), node("Gather x,ids picked", attribute("axis", int64(1))), out("y", 2, 5),
+		}}.bytes())
+		m.entry(modelMetadata, decisionsKey, list)
+		return m
+	}
+	const good = `{"value":"kept","limit":5,"scores":["x"]}`
+	g, err := Read(marked("[" + good + "]"))
+	if err != nil || len(g.Decisions) != 1 || g.Decisions[0].Name() != "kept" || g.Metadata[decisionsKey] != "" {
+		t.Fatalf("%v, %v", g, err)
+	}
+	for list, want := range map[string]string{
+		`{`:                                                "metadata apexx.decisions: unexpected end",
+		`[{"value":7}]`:                                    "metadata apexx.decisions: json",
+		`[{"value":"none","limit":5}]`:                     `no node has to do with the value "none"`,
+		`[{"value":"ids","limit":5}]`:                      `no node has to do with the value "ids"`,
+		`[{"value":"y","limit":5}]`:                        `decision "y" is float32[2 5], want int64 of rank 2`,
+		`[{"value":"kept","limit":0}]`:                     `decision "kept" of int64[2 3] has ids below 0`,
+		`[{"value":"kept","limit":2}]`:                     `decision "kept" of int64[2 3] has ids below 2`,
+		`[{"value":"kept","limit":5,"count":"y"}]`:         `counts in "y", which is float32[2 5]`,
+		`[{"value":"kept","limit":5,"count":"n"}]`:         `no node has to do with the value "n"`,
+		`[{"value":"kept","limit":5,"scores":["unread"]}]`: `no node has to do with the value "unread"`,
+		"[" + good + "," + good + "]":                      `decision "kept" is declared twice`,
+	} {
+		if _, err := Read(marked(list)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", list, err, want)
+		}
+	}
+}
+
+func TestReadRefusesAnOlderOperatorSet(t *testing.T) {
+	old := message(foreign{parts: []message{in("x", 2), node("Relu x y"), out("y", 2)}}.bytes())
+	old.opset(modelOpsetImport, graph.Domain, 1)
+	const want = "it uses version 1 of the operator set apexx, want 2: export the model again with this version of apexx"
+	if _, err := Read(old); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
 // FuzzRead checks that any bytes give a graph or an error, and that a graph survives being written and read again.
 func FuzzRead(f *testing.F) {
 	for _, g := range []*graph.Graph{standardOps(f), ownOps(f)} {

@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -255,29 +254,6 @@ func (r *reader) outputs(declared []rawValue) error {
 	}
 	if len(r.g.Outputs) == 0 {
 		return errors.New("the graph has no outputs")
-	}
-	return nil
-}
-
-// taps restores the declared taps from the metadata.
-func (r *reader) taps() error {
-	text, ok := r.g.Metadata[tapsKey]
-	if !ok {
-		return nil
-	}
-	delete(r.g.Metadata, tapsKey)
-	var taps []tap
-	if err := json.Unmarshal([]byte(text), &taps); err != nil {
-		return fmt.Errorf("metadata %s: %w", tapsKey, err)
-	}
-	seen := map[string]bool{}
-	for _, t := range taps {
-		v := r.values[t.Value]
-		if v == nil || seen[t.Name] {
-			return fmt.Errorf("tap %q of the value %q: no such value, or declared twice", t.Name, t.Value)
-		}
-		seen[t.Name] = true
-		r.g.Taps = append(r.g.Taps, graph.Port{Name: t.Name, Value: v})
 	}
 	return nil
 }

@@ -28,6 +28,16 @@ func describeGraph(g *graph.Graph) string {
 	for _, p := range g.Taps {
 		fmt.Fprintf(&s, "tap %s %s\n", p.Name, p.Value.Name)
 	}
+	for _, d := range g.Decisions {
+		fmt.Fprintf(&s, "decision %s below %d", d.Name(), d.Limit)
+		if d.Count != nil {
+			fmt.Fprintf(&s, " counted by %s", d.Count.Name)
+		}
+		for _, v := range d.Scores {
+			fmt.Fprintf(&s, " ranked by %s", v.Name)
+		}
+		s.WriteByte('\n')
+	}
 	return s.String()
 }
 
@@ -154,13 +164,16 @@ func TestWriteErrors(t *testing.T) {
 	clash.Outputs = append(clash.Outputs, graph.Port{Name: "x", Value: clash.Outputs[0].Value})
 	reserved := one("g")
 	reserved.Metadata[tapsKey] = "[]"
+	marked := one("g")
+	marked.Metadata[decisionsKey] = "[]"
 	for _, c := range []struct {
 		g    *graph.Graph
 		want string
 	}{
 		{one(""), "no name"},
 		{clash, `"x" is empty or used twice`},
-		{reserved, "is reserved"},
+		{reserved, `"apexx.taps" is reserved`},
+		{marked, `"apexx.decisions" is reserved`},
 	} {
 		if data, err := Marshal(c.g, WriteOptions{}); err == nil || !strings.Contains(err.Error(), c.want) || len(data) > 0 {
 			t.Errorf("%d bytes, %v; want %q", len(data), err, c.want)

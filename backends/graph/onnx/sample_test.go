@@ -76,11 +76,14 @@ func ownOps(t testing.TB) *graph.Graph {
 	merged := b.Add1("unpack0", graph.TileUnpackFusion{}, features, coarse, ids, nil)
 	alpha := b.Const("alpha", ramp(1, 1, 16, 16))
 	b.Output("merged", b.Add1("unpack1", graph.TileUnpackFusion{Blend: true, BlendAlpha: 0.3}, merged, fine, ordered, alpha))
-	decode := graph.DecodeNMS{Strides: []int{2, 4}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.05, PreNMSTopK: 10, IoUThreshold: 0.6, MaxDetections: 4}
+	choose := graph.SelectDetections{Strides: []int{2, 4}, ImageHeight: 16, ImageWidth: 16, ScoreThreshold: 0.05, PreNMSTopK: 10, IoUThreshold: 0.6, MaxDetections: 4}
 	box, quality := b.Const("boxes", ramp(1, 4, 8, 8)), b.Const("quality", ramp(1, 1, 8, 8))
 	box2, quality2, cls2 := b.Const("boxes2", ramp(1, 4, 4, 4)), b.Const("quality2", ramp(1, 1, 4, 4)), b.Const("cls2", ramp(1, 2, 4, 4))
-	found := b.Add("decode", decode, maps, cls2, box, box2, quality, quality2)
-	for i, name := range []string{"boxes_out", "scores", "class_ids", "valid_counts"} {
+	predictions := []*graph.Value{maps, cls2, box, box2, quality, quality2}
+	kept := b.Add("select_detections", choose, predictions...)
+	found := b.Add("decode", graph.DecodeBoxes{Strides: []int{2, 4}, ImageHeight: 16, ImageWidth: 16}, append(predictions, kept...)...)
+	b.Output("valid_counts", kept[1])
+	for i, name := range []string{"boxes_out", "scores", "class_ids"} {
 		b.Output(name, found[i])
 	}
 	b.Output("pooled", b.Add1("pool", graph.RoiMeanPool{ImageHeight: 16, ImageWidth: 16}, features, found[0]))
@@ -92,6 +95,9 @@ func ownOps(t testing.TB) *graph.Graph {
 	b.Output("narrow", b.Add1("narrowed", graph.Round{To: graph.BF16}, b.Add1("tensor_core", graph.Round{To: graph.TF32}, half)))
 	b.Tap("tokens", tokens)
 	b.Tap("alpha", alpha)
+	b.Decide("select", graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})
+	b.Decide("tiles", graph.Decision{Value: ordered, Limit: 64})
+	b.Decide("kept", graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
 	return build(t, b)
 }
 

@@ -119,7 +119,7 @@ var table = []entry{
 		m.bool("blend", &o.Blend)
 		m.float("blend_alpha", &o.BlendAlpha)
 	}),
-	describe(func(m mapping, o *graph.DecodeNMS) {
+	describe(func(m mapping, o *graph.SelectDetections) {
 		m.ints("strides", &o.Strides)
 		m.int("image_height", &o.ImageHeight)
 		m.int("image_width", &o.ImageWidth)
@@ -127,6 +127,11 @@ var table = []entry{
 		m.int("pre_nms_topk", &o.PreNMSTopK)
 		m.float32("iou_threshold", &o.IoUThreshold)
 		m.int("max_detections", &o.MaxDetections)
+	}),
+	describe(func(m mapping, o *graph.DecodeBoxes) {
+		m.ints("strides", &o.Strides)
+		m.int("image_height", &o.ImageHeight)
+		m.int("image_width", &o.ImageWidth)
 	}),
 	describe(func(m mapping, o *graph.RoiMeanPool) {
 		m.int("image_height", &o.ImageHeight)

@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +19,11 @@ import (
 // irVersion is the version of the file format: the first with function overloads and metadata of nodes.
 const irVersion = 10
 
-// tapsKey is the metadata entry that lists the declared taps, as JSON.
-const tapsKey = "apexx.taps"
+// The metadata entries that list the declared taps and the decisions, as JSON.
+const (
+	tapsKey      = "apexx.taps"
+	decisionsKey = "apexx.decisions"
+)
 
 // WriteOptions change what Write puts into a model. The zero value writes a file that any ONNX runtime executes.
 type WriteOptions struct {
@@ -40,7 +42,7 @@ func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 1 of "apexx", static shapes, weights as
+// Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 2 of "apexx", static shapes, weights as
 // raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node.
 // It fails, before anything is written, on a graph whose names clash, on an operator without a body, and when the file
 // would exceed the 2 GiB of a protobuf message.
@@ -238,39 +240,14 @@ func declarations(g *graph.Graph) message {
 	return m
 }
 
-// tap is a declared tap in the metadata.
-type tap struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// metadata encodes the model's metadata, sorted by key, and in it the taps whose values the graph computes.
+// metadata encodes the model's metadata, sorted by key, and in it the taps and decisions whose values the graph computes.
 func metadata(g *graph.Graph) (message, error) {
 	entries := maps.Clone(g.Metadata)
 	if entries == nil {
 		entries = map[string]string{}
 	}
-	if _, ok := entries[tapsKey]; ok {
-		return nil, fmt.Errorf("the metadata key %q is reserved", tapsKey)
-	}
-	present := map[*graph.Value]bool{}
-	for _, n := range g.Nodes {
-		for _, v := range slices.Concat(n.Inputs, n.Outputs) {
-			present[v] = true
-		}
-	}
-	var taps []tap
-	for _, t := range g.Taps {
-		if present[t.Value] {
-			taps = append(taps, tap{t.Name, t.Value.Name})
-		}
-	}
-	if len(taps) > 0 {
-		text, err := json.Marshal(taps)
-		if err != nil {
-			return nil, err
-		}
-		entries[tapsKey] = string(text)
+	if err := addMarks(entries, g); err != nil {
+		return nil, err
 	}
 	var m message
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
