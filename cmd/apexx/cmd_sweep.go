@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,9 @@ full · 6 a worker crashed, hung or told numbers that cannot be · 130 interrupt
 	}
 }
 
+// resultFile is the JSON form of a sweep's result in its folder.
+const resultFile = "sweep.json"
+
 func runSweep(c *cli.Context) (err error) {
 	dir := c.String("out")
 	if dir == "" {
@@ -75,6 +79,9 @@ func runSweep(c *cli.Context) (err error) {
 	if store.Resumed {
 		fmt.Fprintf(c.App.ErrWriter, "apexx: going on with the sweep in %s\n", dir)
 	}
+	if err := withoutResult(dir, store); err != nil {
+		return err
+	}
 	monitor, samplers := w.monitored()
 	defer monitor.Close()
 	w.options.Samplers = samplers
@@ -83,6 +90,20 @@ func runSweep(c *cli.Context) (err error) {
 		return errors.Join(err, tellIncomplete(c.App.Writer, store, err))
 	}
 	return finishSweep(c, store.Result(), w)
+}
+
+// withoutResult refuses a folder in which the result of another sweep would be taken for that of this one, until it is measured.
+func withoutResult(dir string, s *sweep.Store) error {
+	path := filepath.Join(dir, resultFile)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if done, total := s.Steps(); done < total {
+		return usagef("%s is the result of another sweep than that of the log beside it, which has %d of %d steps: choose another folder, or remove this one", path, done, total)
+	}
+	return nil
 }
 
 // tellIncomplete says how far an interrupted sweep came. Its folder has no result.
@@ -117,7 +138,7 @@ func finishSweep(c *cli.Context, r *sweep.Result, w *workloadsOf) error {
 // writeSweep writes every form of a sweep into its folder and names the page.
 func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err error) {
 	for name, write := range map[string]func(io.Writer, *sweep.Result) error{
-		"sweep.json": sweep.WriteJSON, "sweep.jsonl": sweep.WriteJSONL, "sweep.csv": sweep.WriteCSV, "sweep.md": sweep.WriteMarkdown,
+		resultFile: sweep.WriteJSON, "sweep.jsonl": sweep.WriteJSONL, "sweep.csv": sweep.WriteCSV, "sweep.md": sweep.WriteMarkdown,
 		"bench.txt": sweep.WriteBenchmark,
 	} {
 		if err := atomicfile.WriteFile(filepath.Join(dir, name), 0o644, func(w io.Writer) error { return write(w, r) }); err != nil {

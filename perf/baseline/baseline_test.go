@@ -131,9 +131,9 @@ func TestNewRefuses(t *testing.T) {
 		"unsupported": {func(r *sweep.Result) {
 			*r = *sweeptest.New(1, sweeptest.Spec{Backends: []string{"reference", "cuda"}})
 		}, "is unsupported (worker_not_found)"},
-		"parity":      {func(r *sweep.Result) { r.Cells[1].Parity.State = "fail" }, `has parity "fail"`},
-		"unproven":    {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.NotRun }, `has parity "not-run"`},
-		"half proven": {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.Unverified }, `has parity "unverified"`},
+		"parity":               {func(r *sweep.Result) { r.Cells[1].Parity.State = "fail" }, `has parity "fail"`},
+		"unproven":             {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.NotRun }, `has parity "not-run"`},
+		"half proven":          {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.Unverified }, `has parity "unverified"`},
 		"outputs not recorded": {func(r *sweep.Result) { r.Measurements[0].Outputs = nil }, "parity.state is pass, of a timed session it is unverified"},
 		"outputs not recorded, and said": {func(r *sweep.Result) {
 			r.Measurements[0].Outputs = nil
