@@ -2,27 +2,53 @@ package reference
 
 import (
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // lowerBoxMask lowers BoxMask and ResizeBoxMask. Only the cells inside the boxes are computed, one mask per task.
 func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
-	x, boxes, y := s.node.in[0], s.node.in[1], s.node.out[0]
-	m := &boxMask[T]{perImage: y.shape[1], h: y.shape[2], w: y.shape[3], inH: x.shape[2], inW: x.shape[3]}
-	op, resized := s.node.op.(maskOp)
-	if !resized {
-		op.BoxMask = s.node.op.(graph.BoxMask)
-		s.allow(x)
-	} else {
+	node, x, y := s.Node, s.Node.In[0], s.Node.Out[0]
+	var common *lower.Value
+	resize := node.Part("resize")
+	if resize != nil {
+		node, x, common = s.Node.Part("mask"), resize.In[0], commonMap(s.Node)
+	}
+	op, boxes := node.Op.(graph.BoxMask), node.In[1]
+	m := &boxMask[T]{perImage: y.Shape[1], h: y.Shape[2], w: y.Shape[3], inH: x.Shape[2], inW: x.Shape[3]}
+	if resize != nil {
 		m.rows, m.cols = newAxis[T](m.inH, m.h), newAxis[T](m.inW, m.w)
+	} else {
+		s.Allow(x)
+	}
+	if err := c.lowerAside(s); err != nil {
+		return err
 	}
 	m.fill, m.projection = T(op.Fill), newProjection[T](m.h, m.w, op.ImageHeight, op.ImageWidth)
 	s.bind = func() func() error {
-		m.x, m.boxes, m.common = elements[T](x), elements[T](boxes), optional[T](s.node.input(2))
-		m.y, m.scores = elements[T](y), elements[T](s.node.out[1])
-		return c.parallel(len(m.scores), m.do)
+		m.x, m.boxes, m.common = elements[T](x), elements[T](boxes), optional[T](common)
+		m.y, m.scores = elements[T](y), elements[T](s.Node.Out[1])
+		aside, masks := s.bindAside(), c.parallel(len(m.scores), m.do)
+		return func() error {
+			if err := aside(); err != nil {
+				return err
+			}
+			return masks()
+		}
 	}
 	return nil
+}
+
+// commonMap returns the map [B,1,H,W] that a ResizeBoxMask adds to all resized logits, or nil.
+func commonMap(n *lower.Node) *lower.Value {
+	sum := n.Part("sum")
+	if sum == nil {
+		return nil
+	}
+	if sum.In[0] == n.Part("resize").Out[0] {
+		return sum.In[1]
+	}
+	return sum.In[0]
 }
 
 type boxMask[T tensor.Float] struct {

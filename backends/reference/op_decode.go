@@ -10,8 +10,8 @@ import (
 // lowerDecodeNMS works in two phases: the best candidates of every (sample, level), then suppression per sample. All lists
 // have their worst-case length from the start.
 func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
-	op := s.node.op.(graph.DecodeNMS)
-	levels, batch, classes := len(op.Strides), s.node.in[0].shape[0], s.node.in[0].shape[1]
+	op := s.Node.Op.(graph.DecodeNMS)
+	levels, batch, classes := len(op.Strides), s.Node.In[0].Shape[0], s.Node.In[0].Shape[1]
 	d := &decoder[T]{
 		DecodeNMS: op, classes: classes,
 		threshold: T(op.ScoreThreshold), floor: logitFloor(T(op.ScoreThreshold), 1),
@@ -20,25 +20,25 @@ func lowerDecodeNMS[T tensor.Float](c *compiler, s *step) error {
 	}
 	const bytesPerCandidate = 48
 	for l := range levels {
-		shape := s.node.in[l].shape
+		shape := s.Node.In[l].Shape
 		d.sizes = append(d.sizes, [2]int{shape[2], shape[3]})
 		for b := range batch {
 			most := min(op.PreNMSTopK, classes*shape[2]*shape[3])
 			d.heaps[b*levels+l].items = make([]candidate[T], 0, most)
-			c.held += int64(most * bytesPerCandidate)
+			c.held += most * bytesPerCandidate
 		}
 	}
 	for b := range d.images {
 		d.images[b] = newSuppressor[T](op.MaxDetections, levels, T(op.IoUThreshold))
-		c.held += int64(op.MaxDetections * bytesPerCandidate)
+		c.held += op.MaxDetections * bytesPerCandidate
 	}
 	s.bind = func() func() error {
 		for l := range levels {
-			d.cls = append(d.cls, elements[T](s.node.in[l]))
-			d.box = append(d.box, elements[T](s.node.in[levels+l]))
-			d.quality = append(d.quality, elements[T](s.node.in[2*levels+l]))
+			d.cls = append(d.cls, elements[T](s.Node.In[l]))
+			d.box = append(d.box, elements[T](s.Node.In[levels+l]))
+			d.quality = append(d.quality, elements[T](s.Node.In[2*levels+l]))
 		}
-		out := detections[T]{elements[T](s.node.out[0]), elements[T](s.node.out[1]), elements[int64](s.node.out[2]), elements[int64](s.node.out[3])}
+		out := detections[T]{elements[T](s.Node.Out[0]), elements[T](s.Node.Out[1]), elements[int64](s.Node.Out[2]), elements[int64](s.Node.Out[3])}
 		collect := c.parallel(batch*levels, d.collect)
 		suppress := c.parallel(batch, func(b int) {
 			out.write(b, op.MaxDetections, d.images[b].run(d.heaps[b*levels:(b+1)*levels]))

@@ -10,17 +10,17 @@ import (
 
 // lowerTileOrder sorts by a table of ranks, one per tile of the grid.
 func lowerTileOrder(c *compiler, s *step) error {
-	op, x := s.node.op.(graph.TileOrder), s.node.in[0]
+	op, x := s.Node.Op.(graph.TileOrder), s.Node.In[0]
 	ranks, err := tileRanks(op.GridHeight, op.GridWidth, op.Mode)
 	if err != nil {
 		return err
 	}
-	c.held += int64(8 * len(ranks))
-	k := x.shape[1]
-	s.allow(x)
+	c.held += 8 * len(ranks)
+	k := x.Shape[1]
+	s.Allow(x)
 	s.bind = func() func() error {
-		xs, ys := elements[int64](x), elements[int64](s.node.out[0])
-		sort := c.parallel(x.shape[0], func(b int) {
+		xs, ys := elements[int64](x), elements[int64](s.Node.Out[0])
+		sort := c.parallel(x.Shape[0], func(b int) {
 			ids := ys[b*k : (b+1)*k]
 			copy(ids, xs[b*k:(b+1)*k])
 			slices.SortStableFunc(ids, func(a, b int64) int { return cmp.Compare(ranks[a], ranks[b]) })

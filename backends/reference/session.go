@@ -8,15 +8,16 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // session implements backends.Session.
 type session struct {
-	graph   *graph.Graph
+	graph   *graph.Graph // its inputs alone: the weights need not stay
 	pool    *kernel.Pool
-	inputs  []*value // in the graph's order
+	inputs  []*lower.Value // in the graph's order
 	steps   []*step
 	outputs tensor.List // views into the arena, or constants
 	timing  backends.Timing
@@ -24,11 +25,11 @@ type session struct {
 	closed  bool
 }
 
-func newSession(g *graph.Graph, c *compiler) *session {
-	s := &session{graph: g, pool: c.pool, inputs: c.inputs, steps: c.steps}
-	s.memory.Host = c.arena + c.held
-	for _, o := range c.outputs {
-		s.outputs = append(s.outputs, tensor.Named{Name: o.name, Tensor: o.value.data})
+func newSession(g *graph.Graph, p *lower.Program, c *compiler) *session {
+	s := &session{graph: &graph.Graph{Name: g.Name, Inputs: g.Inputs}, pool: c.pool, inputs: p.Inputs, steps: c.steps}
+	s.memory.Host = int64(c.arena + c.held)
+	for _, o := range p.Outputs {
+		s.outputs = append(s.outputs, tensor.Named{Name: o.Name, Tensor: o.Value.Data})
 	}
 	return s
 }
@@ -45,7 +46,7 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	}
 	start := time.Now()
 	for i, v := range s.inputs {
-		load(v.data, inputs.Get(s.graph.Inputs[i].Name))
+		load(v.Data, inputs.Get(s.graph.Inputs[i].Name))
 	}
 	for _, st := range s.steps {
 		if err := ctx.Err(); err != nil {

@@ -1,6 +1,9 @@
 package kernel
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
 // Conv is a convolution whose weights are packed for one instruction set. It may be used by several pools at once.
 type Conv[T Float] struct {
@@ -71,6 +74,11 @@ func (c *Conv[T]) pack(weight, bias []T) {
 
 // Shape returns the geometry, with strides and groups filled in.
 func (c *Conv[T]) Shape() ConvShape { return c.shape }
+
+// Bytes returns the size of the packed weights and biases.
+func (c *Conv[T]) Bytes() int {
+	return (len(c.weight) + len(c.groupBias) + len(c.flatWeight) + len(c.flatBias)) * int(unsafe.Sizeof(T(0)))
+}
 
 // ScratchLen returns the number of elements of scratch that Run needs on a pool of the given number of threads.
 func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.workerLen() }

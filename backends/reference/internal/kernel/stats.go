@@ -35,6 +35,9 @@ func NewStats(batch, groups, channels, spatial int) *Stats {
 	}
 }
 
+// Bytes returns the size of the moments.
+func (st *Stats) Bytes() int { return 8 * 2 * (len(st.mean) + len(st.gmean)) }
+
 // Mean returns the mean of each group, [batch·groups]. It is valid after Finish.
 func (st *Stats) Mean() []float64 { return st.gmean }
 

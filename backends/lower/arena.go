@@ -1,11 +1,11 @@
-package reference
+package lower
 
 import (
 	"cmp"
 	"slices"
 )
 
-// A block is a stretch of the arena that is needed from step first to step last, both included. Its size is in elements.
+// A block is a stretch of the arena that is needed from step first to step last, both included. Sizes and offsets are in bytes.
 type block struct {
 	size        int
 	first, last int
