@@ -67,7 +67,7 @@ func (n *network) block(x *graph.Value) *graph.Value { return n.cheapBlock("bloc
 // taps to a session without fusion.
 func requireTaps(t *testing.T, name string, g *graph.Graph, inputs tensor.List, want []string) {
 	t.Helper()
-	all := valueNames(g)
+	all := computed(g)
 	for _, c := range []struct {
 		set settings
 		tol float64
@@ -97,8 +97,8 @@ func requireTaps(t *testing.T, name string, g *graph.Graph, inputs tensor.List, 
 	}
 }
 
-// valueNames lists what the nodes of a graph compute.
-func valueNames(g *graph.Graph) []string {
+// computed lists what the nodes of a graph compute.
+func computed(g *graph.Graph) []string {
 	var names []string
 	for _, n := range g.Nodes {
 		for _, v := range n.Outputs {

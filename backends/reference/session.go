@@ -20,13 +20,14 @@ type session struct {
 	inputs  []*lower.Value // in the graph's order
 	steps   []*step
 	outputs tensor.List // views into the arena, or constants
+	plan    backends.Plan
 	timing  backends.Timing
 	memory  backends.MemoryUse
 	closed  bool
 }
 
 func newSession(g *graph.Graph, p *lower.Program, c *compiler) *session {
-	s := &session{graph: &graph.Graph{Name: g.Name, Inputs: g.Inputs}, pool: c.pool, inputs: p.Inputs, steps: c.steps}
+	s := &session{graph: &graph.Graph{Name: g.Name, Inputs: g.Inputs}, pool: c.pool, inputs: p.Inputs, steps: c.steps, plan: newPlan(p, c)}
 	s.memory.Host = int64(c.arena + c.held)
 	for _, o := range p.Outputs {
 		s.outputs = append(s.outputs, tensor.Named{Name: o.Name, Tensor: o.Value.Data})
@@ -95,6 +96,9 @@ func load(dst, src *tensor.Tensor) {
 		copy(tensor.Data[bool](dst), tensor.Data[bool](src))
 	}
 }
+
+// Plan returns the steps of the session. They are its own: do not change them.
+func (s *session) Plan() backends.Plan { return s.plan }
 
 // LastTiming implements backends.Session. Everything is Execute: the host needs no transfers.
 func (s *session) LastTiming() backends.Timing { return s.timing }

@@ -27,7 +27,7 @@ func TestTapsChangeNothing(t *testing.T) {
 	two, twoInputs := hashedModel(t, 2, 128, 128, "model.nesting_depth=2", "model.kmax_l2=32", "routing.budget_b3=4")
 	models = append(models, model{"two levels of two images", two, twoInputs})
 	for _, m := range models {
-		all := valueNames(m.graph)
+		all := computed(m.graph)
 		for _, float := range []tensor.DType{tensor.Float32, tensor.Float64} {
 			for _, isa := range []kernel.ISA{kernel.Portable, chosen()} {
 				set := settings{float: float, threads: 2, isa: isa}
@@ -46,7 +46,7 @@ func TestTapsChangeNothing(t *testing.T) {
 // What a tap returns is within rounding of the plain float64 evaluation of the graph, operator by operator.
 func TestTapsAreRight(t *testing.T) {
 	g, inputs := everyOperator(t, 2)
-	tapped, err := g.WithTaps(valueNames(g))
+	tapped, err := g.WithTaps(computed(g))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTapsOfTheCompleteModelAreRight(t *testing.T) {
 	for _, profile := range []string{"nano", "small"} {
 		g, inputs := hashedModel(t, 1, 128, 128, "model.profile="+profile)
 		plain := fp64()
-		plain.unfused, plain.taps = true, valueNames(g)
+		plain.unfused, plain.taps = true, computed(g)
 		requireTapsNear(t, g, inputs, outputs(t, g, inputs, plain), 2e-4)
 	}
 }
@@ -74,7 +74,7 @@ func requireTapsNear(t *testing.T, g *graph.Graph, inputs, want tensor.List, tol
 		set settings
 		tol float64
 	}{{fp32(), tol32}, {fp64(), 1e-9}} {
-		c.set.taps = valueNames(g)
+		c.set.taps = computed(g)
 		got := outputs(t, g, inputs, c.set)
 		for i, w := range want {
 			tol := c.tol

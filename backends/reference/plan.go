@@ -1,0 +1,38 @@
+package reference
+
+import (
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// newPlan describes a compiled program.
+func newPlan(p *lower.Program, c *compiler) backends.Plan {
+	plan := backends.Plan{Folded: p.Folded, Views: c.views, Arena: int64(c.arena)}
+	precision := backends.FP32
+	if c.float == tensor.Float64 {
+		precision = backends.FP64
+	}
+	for _, s := range c.steps {
+		n := s.Node
+		plan.Steps = append(plan.Steps, backends.Step{
+			Name: n.Name, Op: n.Op.OpType(), Nodes: n.Covers(),
+			Inputs: valueNames(n.In), Outputs: valueNames(n.Out), Aside: valueNames(n.Aside()),
+			Level: backends.Native, Precision: precision, Workspace: int64(s.Workspace()),
+		})
+	}
+	for _, x := range p.Split {
+		plan.Split = append(plan.Split, backends.Split{Node: x.Node, Step: x.Rule, Value: x.Value})
+	}
+	return plan
+}
+
+func valueNames(values []*lower.Value) []string {
+	var names []string
+	for _, v := range values {
+		if v != nil {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
