@@ -41,10 +41,10 @@ func combine[E number](fn graph.BinaryFn, y, a, b []E, strideA, strideB int) {
 	const stretch = 128
 	var bufA, bufB [stretch]E
 	if strideA == 0 {
-		fill(bufA[:min(stretch, len(y))], a[0])
+		setAll(bufA[:min(stretch, len(y))], a[0])
 	}
 	if strideB == 0 {
-		fill(bufB[:min(stretch, len(y))], b[0])
+		setAll(bufB[:min(stretch, len(y))], b[0])
 	}
 	if strideA == 1 && strideB == 1 {
 		combineEqual(fn, y, a, b)
@@ -63,7 +63,7 @@ func combine[E number](fn graph.BinaryFn, y, a, b []E, strideA, strideB int) {
 	}
 }
 
-func fill[E any](s []E, v E) {
+func setAll[E any](s []E, v E) {
 	for i := range s {
 		s[i] = v
 	}

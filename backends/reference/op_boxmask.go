@@ -3,6 +3,7 @@ package reference
 import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -24,7 +25,7 @@ func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
 	if err := c.lowerAside(s); err != nil {
 		return err
 	}
-	m.fill, m.projection = T(op.Fill), newProjection[T](m.h, m.w, op.ImageHeight, op.ImageWidth)
+	m.outside, m.projection = T(op.Fill), newProjection[T](m.h, m.w, op.ImageHeight, op.ImageWidth)
 	s.bind = func() func() error {
 		m.x, m.boxes, m.common = elements[T](x), elements[T](boxes), optional[T](common)
 		m.y, m.scores = elements[T](y), elements[T](s.Node.Out[1])
@@ -56,7 +57,7 @@ type boxMask[T tensor.Float] struct {
 	perImage         int // masks of one image
 	h, w, inH, inW   int
 	rows, cols       []sample[T] // empty when the logits have the size of the output
-	fill             T
+	outside          T           // the logit of cells outside the box
 	x, boxes, common []T
 	y, scores        []T
 }
@@ -65,18 +66,18 @@ type boxMask[T tensor.Float] struct {
 func (m *boxMask[T]) do(i int) {
 	y0, y1, x0, x1 := m.projection.cells(m.boxes[i*4 : i*4+4])
 	dst := m.y[i*m.h*m.w : (i+1)*m.h*m.w]
-	fill(dst[:y0*m.w], m.fill)
+	setAll(dst[:y0*m.w], m.outside)
 	sum := 0.0
 	for y := y0; y < y1; y++ {
 		row := dst[y*m.w : (y+1)*m.w]
 		m.logits(row[x0:x1], i, y, x0)
 		for _, v := range row[x0:x1] {
-			sum += sigmoid(float64(v))
+			sum += kernel.Logistic(float64(v))
 		}
-		fill(row[:x0], m.fill)
-		fill(row[x1:], m.fill)
+		setAll(row[:x0], m.outside)
+		setAll(row[x1:], m.outside)
 	}
-	fill(dst[y1*m.w:], m.fill)
+	setAll(dst[y1*m.w:], m.outside)
 	m.scores[i] = T(sum / float64(max(1, (y1-y0)*(x1-x0))))
 }
 

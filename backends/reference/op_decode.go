@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -113,7 +114,7 @@ func (d *decoder[T]) collectAnchor(best *topK[T], anchor, cells int, cls, box, q
 			continue
 		}
 		if q < 0 {
-			q = T(sigmoid(float64(quality[anchor])))
+			q = T(kernel.Logistic(float64(quality[anchor])))
 			if q != q || hasNaN(box, anchor, cells) {
 				return
 			}
@@ -121,7 +122,7 @@ func (d *decoder[T]) collectAnchor(best *topK[T], anchor, cells int, cls, box, q
 				continue
 			}
 		}
-		if score := T(sigmoid(float64(logit))) * q; score >= d.threshold {
+		if score := T(kernel.Logistic(float64(logit))) * q; score >= d.threshold {
 			best.push(candidate[T]{score: score, index: anchor*d.classes + class, class: class})
 		}
 	}

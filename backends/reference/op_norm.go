@@ -56,17 +56,17 @@ func newNormalised[T tensor.Float](c *compiler, s *step, target func(shape []int
 	return n, nil
 }
 
-// bind returns a function that fills x and its statistics, and stores the values aside.
+// bind returns a function that computes x and its statistics, and stores the values aside.
 func (n *normalised[T]) bind(c *compiler, s *step) func() error {
 	x, scale, bias, plain := elements[T](n.x), elements[T](n.scale), elements[T](n.bias), optional[T](n.plain)
-	fill := func() { kernel.Moments(c.pool, x, n.stats) }
+	compute := func() { kernel.Moments(c.pool, x, n.stats) }
 	if n.conv != nil {
 		in, scratch := elements[T](n.in), elements[T](n.scratch)
-		fill = func() { n.conv.Run(c.pool, in, x, scratch, n.stats) }
+		compute = func() { n.conv.Run(c.pool, in, x, scratch, n.stats) }
 	}
 	aside := s.bindAside()
 	return func() error {
-		fill()
+		compute()
 		n.stats.Finish(n.epsilon)
 		if plain != nil {
 			kernel.GroupNormAct(c.pool, x, plain, n.stats, scale, bias, kernel.None, c.isa)

@@ -74,12 +74,3 @@ func windowMean[T tensor.Float](plane []T, w, y0, y1, x0, x1 int) T {
 	}
 	return T(sum / float64((y1-y0)*(x1-x0)))
 }
-
-// sigmoid is 1/(1+e^-v), arranged so that the power never overflows.
-func sigmoid(v float64) float64 {
-	if v < 0 {
-		e := math.Exp(v)
-		return e / (1 + e)
-	}
-	return 1 / (1 + math.Exp(-v))
-}

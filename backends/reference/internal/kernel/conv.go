@@ -102,8 +102,7 @@ func (c *Conv[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
 		c.runDepthwise(p, x, y, stats)
 		return
 	}
-	j := take[convJob[T]](p)
-	*j = convJob[T]{Conv: c, x: x, y: y, scratch: scratch, stats: stats}
+	j := convJob[T]{Conv: c, x: x, y: y, scratch: scratch, stats: stats}
 	j.parts, j.partBlocks = splitRows(s.Batch*s.Groups*c.pixelBlocks, c.plan.blocks(), p.threads)
 	run(p, s.Batch*s.Groups*c.pixelBlocks*j.parts, j)
 }
@@ -153,7 +152,7 @@ func (j *convJob[T]) do(worker, i int) {
 			copy(y[row*size+p0:], pixels)
 		}
 		if j.stats != nil {
-			fill(j.stats, b, g*j.outC+row, pixelBlock, pixels)
+			record(j.stats, b, g*j.outC+row, pixelBlock, pixels)
 		}
 	}
 }
