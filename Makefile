@@ -5,6 +5,7 @@
 # make gate   the working tree against its merge base with BASE: right and as fast? GATE_FLAGS go to apexx gate
 # make selfcheck  how often the gate is wrong on this machine; resumes, so run it every night
 # make fuzz   every fuzz target for FUZZTIME each
+# make kernels       the CUDA workbench, if NVCC is there; make kernels-test  what of the kernels needs no GPU; make budget  kernels/BUDGET.md
 
 GO       ?= go
 DEPS     ?= .deps
@@ -16,6 +17,10 @@ BASE       ?=
 GATE       ?= out/gate
 GATE_FLAGS ?=
 SELFCHECK  ?= out/selfcheck
+NVCC       ?= nvcc
+NVCCFLAGS  ?= -std=c++20 -O3 -lineinfo -gencode=arch=compute_90a,code=sm_90a -Xcompiler -fopenmp
+# What the measured column of the budget is taken from.
+BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv3x3-512.json
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -26,7 +31,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_LDFLAGS ?= -O2 -g -Wl,-z,lazy
 export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate kernels kernels-test budget clean
 all: build
 
 build:
@@ -65,6 +70,19 @@ fuzz:
 
 generate:
 	cd backends/reference/internal/kernel/asm && $(GO) run .
+
+# Linked with the CUDA runtime inside: the result needs a driver and nothing else.
+kernels:
+	@if command -v $(NVCC) >/dev/null; then set -ex; mkdir -p $(BIN)/kernels; $(NVCC) $(NVCCFLAGS) -o $(BIN)/kernels/conv3x3 kernels/bench/conv3x3.cu; \
+	else echo "kernels: no $(NVCC): install CUDA 13 or name the compiler, NVCC=/path/to/nvcc (kernels/README.md)"; exit 5; fi
+
+kernels-test:
+	@mkdir -p $(BIN)/kernels
+	$(CXX) -std=c++20 -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -o $(BIN)/kernels/host_test kernels/test/host_test.cpp
+	$(BIN)/kernels/host_test
+
+budget:
+	$(GO) run ./kernels/budget $(BUDGET_EVIDENCE) > kernels/BUDGET.md.new && mv kernels/BUDGET.md.new kernels/BUDGET.md
 
 clean:
 	rm -rf $(BIN) $(DEPS) out

@@ -1,101 +1,158 @@
 package parity
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// edgeFlips says which matched detections, by place in the reference, have an edge that rounds to another cell.
-type edgeFlips map[int]edgeFlip
-
+// edgeFlip says what of a matched detection differs because an edge of its box rounds to another cell.
 type edgeFlip uint8
 
 const (
-	maskEdge    edgeFlip = 1 + iota // the mask alone differs
-	featureEdge                     // the pooled features differ, and the mask and embedding with them
+	noEdge      edgeFlip = iota
+	maskEdge             // cells of the mask at the edge, and with them its score
+	featureEdge          // the pooled features, and with them the whole mask and the embedding
 )
 
-// alignment pairs rows of an output: the first axes merged, so that a row is one detection or one image.
-type alignment struct {
-	axes  int
-	pairs [][2]int // row of the reference, row of the candidate
-	note  string
-}
-
-// perDetection lists the outputs and taps [B,N,...] of which a row belongs to a detection, with the flips that change it.
+// perDetection lists the outputs and taps [B,N,...] of which a row belongs to a detection, with the weakest flip that makes the
+// row incomparable, noEdge for none. A maskEdge leaves the rest of a mask comparable.
 var perDetection = []struct {
 	name    string
-	spoiled edgeFlip // the weakest flip that makes a row incomparable, 0 for none
+	spoiled edgeFlip
 }{
-	{"boxes", 0}, {"scores", 0}, {"class_ids", 0}, {"mask_logits", maskEdge}, {"mask_scores", maskEdge}, {"embeddings", featureEdge},
-	{"tap.seg.coefficients", featureEdge}, {"tap.track.pooled", featureEdge},
+	{"boxes", noEdge}, {"scores", noEdge}, {"class_ids", noEdge}, {"mask_logits", featureEdge}, {"mask_scores", maskEdge},
+	{"embeddings", featureEdge}, {"tap.seg.coefficients", featureEdge}, {"tap.track.pooled", featureEdge},
 }
 
-// alignments collects the row pairs of all images.
-type alignments struct {
-	pairs   [featureEdge + 1][][2]int // by the weakest flip that leaves a pair out: index 0 leaves out none
-	flipped [featureEdge + 1]int
-	moved   bool
-	skipped []int
+// pair is a row of the reference and one of the candidate that correspond, counted over all images.
+type pair struct {
+	ref, cand int
+	padding   bool
+	edge      edgeFlip
+	cells     [2][2][2]int // of a maskEdge: in each execution, columns and rows, half-open, of the mask inside the box
 }
 
-func (p *alignments) leaveOut(image int) { p.skipped = append(p.skipped, image) }
+// imageRows says how the rows of the detections of one image correspond.
+type imageRows struct {
+	image, rows int
+	pairs       []pair
+	items       int    // detections of either execution
+	leftOut     string // the cause where no row is compared
+}
 
-// include pairs the matched rows of one image, and the padded rows that both executions have.
-func (p *alignments) include(d *detections, edges edgeFlips) {
-	add := func(r, c int, flip edgeFlip) {
-		pair := [2]int{d.image*d.refRows + r, d.image*d.candRows + c}
-		p.moved = p.moved || r != c
-		for weakest := range p.pairs {
-			if weakest == 0 || flip < edgeFlip(weakest) {
-				p.pairs[weakest] = append(p.pairs[weakest], pair)
-			} else {
-				p.flipped[weakest]++
+// correspondence pairs the matched rows of an image, and the padded rows that both executions have.
+func correspondence(d *detections, edges map[int]pair) imageRows {
+	out := imageRows{image: d.image, rows: d.rows}
+	at := func(r, c int) (int, int) { return d.image*d.rows + r, d.image*d.rows + c }
+	for i, j := range d.ref.partner {
+		out.items++
+		if j >= 0 {
+			p := edges[i]
+			p.ref, p.cand = at(d.ref.list[i].row, d.cand.list[j].row)
+			out.pairs = append(out.pairs, p)
+		}
+	}
+	for _, i := range d.cand.partner {
+		if i < 0 {
+			out.items++
+		}
+	}
+	for row := max(len(d.ref.list), len(d.cand.list)); row < d.rows; row++ {
+		r, c := at(row, row)
+		out.pairs = append(out.pairs, pair{ref: r, cand: c, padding: true})
+	}
+	return out
+}
+
+// selected is what of an output is compared.
+type selected struct {
+	parts   []stretch
+	leftOut []Omission
+	lost    []int // images of which the larger part is missing
+	note    string
+}
+
+// leaveOut records elements of an image that are not compared.
+func (s *selected) leaveOut(cause string, image, elements int) {
+	if elements > 0 {
+		s.leftOut = append(s.leftOut, Omission{cause, image, elements})
+	}
+}
+
+// take adds n elements, in one stretch with the last ones where they follow them.
+func (s *selected) take(ref, cand, n int) {
+	if n == 0 {
+		return
+	}
+	if last := len(s.parts) - 1; last >= 0 && s.parts[last].ref+s.parts[last].n == ref && s.parts[last].cand+s.parts[last].n == cand {
+		s.parts[last].n += n
+		return
+	}
+	s.parts = append(s.parts, stretch{ref, cand, n})
+}
+
+// takeRow takes a row of a mask [h,w] but for the cells that one box covers and the other does not, and returns how many it took.
+func (s *selected) takeRow(p pair, height, width int) int {
+	inside := func(which, x, y int) bool {
+		c := p.cells[which]
+		return x >= c[0][0] && x < c[0][1] && y >= c[1][0] && y < c[1][1]
+	}
+	n := 0
+	for y := range height {
+		for x := range width {
+			if inside(0, x, y) == inside(1, x, y) {
+				cell := y*width + x
+				s.take(p.ref*height*width+cell, p.cand*height*width+cell, 1)
+				n++
 			}
 		}
 	}
-	for i, j := range d.partnerOfRef {
-		if j >= 0 {
-			add(d.ref[i].row, d.cand[j].row, edges[i])
-		}
-	}
-	for row := max(len(d.ref), len(d.cand)); row < d.refRows; row++ {
-		add(row, row, 0)
-	}
-	p.moved = p.moved || slices.Contains(d.partnerOfRef, -1) || slices.Contains(d.partnerOfCand, -1)
+	return n
 }
 
-// apply registers the alignment of every per-detection output that is not the identity.
-func (p *alignments) apply(s *settled) {
-	for _, o := range perDetection {
-		var notes []string
-		if p.moved {
-			notes = append(notes, "matched detections are compared")
+// selectRows picks of an output per detection what corresponds.
+func (s *settled) selectRows(spoiled edgeFlip, t *tensor.Tensor, isMask bool) selected {
+	var out selected
+	length := rowLength(t, 2)
+	for _, im := range s.rows {
+		if im.leftOut != "" {
+			out.leaveOut(im.leftOut, im.image, im.rows*length)
+			out.lost = append(out.lost, im.image)
+			continue
 		}
-		if n := p.flipped[o.spoiled]; o.spoiled > 0 && n > 0 {
-			notes = append(notes, fmt.Sprintf("%d with a rounded edge left out", n))
+		compared := share{items: im.items}
+		rows, spoiledRows, cells := len(im.pairs), 0, 0
+		for _, p := range im.pairs {
+			if p.ref != p.cand {
+				out.note = "matched detections are compared"
+			}
+			if spoiled != noEdge && p.edge >= spoiled {
+				spoiledRows++
+				continue
+			}
+			if isMask && p.edge == maskEdge {
+				cells += length - out.takeRow(p, t.Shape()[2], t.Shape()[3])
+			} else {
+				out.take(p.ref*length, p.cand*length, length)
+			}
+			if !p.padding {
+				compared.compared++
+			}
 		}
-		if len(p.skipped) > 0 {
-			notes = append(notes, "without "+images(p.skipped))
-		}
-		if len(notes) > 0 {
-			s.rows[o.name] = alignment{axes: 2, pairs: p.pairs[o.spoiled], note: strings.Join(notes, ", ")}
+		out.leaveOut(causeAlone, im.image, (im.rows-rows)*length)
+		out.leaveOut(causeEdge, im.image, spoiledRows*length)
+		out.leaveOut(causeCells, im.image, cells)
+		if compared.lost() {
+			out.lost = append(out.lost, im.image)
 		}
 	}
-}
-
-func images(list []int) string {
-	if len(list) == 1 {
-		return fmt.Sprintf("image %d", list[0])
-	}
-	return "images " + joined(list)
+	return out
 }
 
 // independent lists the outputs, taps and prefixes of taps that do not depend on the selected tiles.
-var independent = []string{"utilities", "split_utilities", "tap.pv.", "tap.proxy.", "tap.router.x"}
+var independent = []string{"utilities", "split_utilities", "tap.pv.", "tap.proxy.", "tap.router."}
 
 func isIndependent(name string) bool {
 	return slices.ContainsFunc(independent, func(p string) bool {
@@ -103,53 +160,36 @@ func isIndependent(name string) bool {
 	})
 }
 
-// judgedImages returns the alignment that leaves out rerouted images, for outputs that follow the selection; false where
-// every image is judged.
-func (s *settled) judgedImages(name string) (alignment, bool) {
-	var keep [][2]int
-	var skipped []int
+// selectImages leaves out the rerouted images of what follows the selection.
+func (s *settled) selectImages(name string, t *tensor.Tensor) selected {
+	var out selected
+	if isIndependent(name) || t.Rank() == 0 || t.Shape()[0] != len(s.rerouted) {
+		out.take(0, 0, t.Len())
+		return out
+	}
+	length := rowLength(t, 1)
 	for image, rerouted := range s.rerouted {
 		if rerouted {
-			skipped = append(skipped, image)
+			out.leaveOut(causeRerouted, image, length)
+			out.lost = append(out.lost, image)
 		} else {
-			keep = append(keep, [2]int{image, image})
+			out.take(image*length, image*length, length)
 		}
 	}
-	if len(skipped) == 0 || isIndependent(name) {
-		return alignment{}, false
-	}
-	return alignment{axes: 1, pairs: keep, note: "without " + images(skipped) + ": other tiles were computed"}, true
+	return out
 }
 
-// gather returns the paired rows of both tensors. The tensors have equal shapes with at least a.axes axes.
-func (a alignment) gather(ref, cand *tensor.Tensor) (r, c *tensor.Tensor) {
-	return gatherRows(ref, a, 0), gatherRows(cand, a, 1)
-}
-
-func gatherRows(t *tensor.Tensor, a alignment, which int) *tensor.Tensor {
-	switch t.DType() {
-	case tensor.Float32:
-		return copyRows[float32](t, a, which)
-	case tensor.Float64:
-		return copyRows[float64](t, a, which)
-	case tensor.Int32:
-		return copyRows[int32](t, a, which)
-	case tensor.Int64:
-		return copyRows[int64](t, a, which)
-	default:
-		return copyRows[bool](t, a, which)
+// choose returns what of an output both sides can be compared on. The tensors have equal shapes.
+func (s *settled) choose(name string, t *tensor.Tensor) selected {
+	for _, o := range perDetection {
+		if o.name == name && len(s.rows) > 0 && t.Rank() >= 2 && t.Shape()[0] == len(s.rows) && t.Shape()[1] == s.rows[0].rows {
+			return s.selectRows(o.spoiled, t, name == "mask_logits" && t.Rank() == 4)
+		}
 	}
-}
-
-func copyRows[T tensor.Element](t *tensor.Tensor, a alignment, which int) *tensor.Tensor {
-	shape := slices.Concat([]int{len(a.pairs)}, t.Shape()[a.axes:])
-	length := rowLength(t, a.axes)
-	data := tensor.Data[T](t)
-	out := make([]T, 0, len(a.pairs)*length)
-	for _, pair := range a.pairs {
-		out = append(out, data[pair[which]*length:(pair[which]+1)*length]...)
+	if s.decided[name] {
+		return selected{parts: []stretch{{0, 0, t.Len()}}}
 	}
-	return tensor.Must(tensor.Of(out, shape...))
+	return s.selectImages(name, t)
 }
 
 func rowLength(t *tensor.Tensor, axes int) int {
@@ -158,11 +198,4 @@ func rowLength(t *tensor.Tensor, axes int) int {
 		n *= d
 	}
 	return n
-}
-
-// place translates the worst element of gathered rows back to the reference's own index.
-func (a alignment) place(w *Worst, ref *tensor.Tensor) {
-	length := rowLength(ref, a.axes)
-	w.Flat = a.pairs[w.Flat/length][0]*length + w.Flat%length
-	w.Index = unravel(w.Flat, ref.Shape())
 }

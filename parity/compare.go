@@ -41,8 +41,11 @@ type TensorReport struct {
 	Class               string         `json:"tolerance_class,omitempty"`
 	Judgement           JudgementBasis `json:"judged_by"`
 	Problem             string         `json:"problem,omitempty"` // why the tensors could not be compared element by element
-	Note                string         `json:"note,omitempty"`    // what was left out, or compared in another order
+	Note                string         `json:"note,omitempty"`    // what was compared in another order
+	Coverage            Coverage       `json:"coverage"`
 
+	beyond       int   // elements off by more than any mismatch ratio forgives
+	lost         []int // images of which too little was compared
 	maxMagnitude Number
 }
 
@@ -54,6 +57,7 @@ const (
 	ByTolerance JudgementBasis = "tolerance"
 	ByEquality  JudgementBasis = "equality"
 	ByDecisions JudgementBasis = "decisions"
+	ByNothing   JudgementBasis = "nothing" // no tolerance is defined
 )
 
 // Worst is one element. Index counts along each axis of the reference, Flat in row-major order.
@@ -65,16 +69,20 @@ type Worst struct {
 }
 
 // SmallestRule holds the smallest tolerances under which a float tensor would pass with its mismatch ratio: an absolute one
-// with a relative of 0, or a relative one with an absolute of 0. Infinite means that no tolerance would.
+// with a relative of 0, or a relative one with an absolute of 0; of vectors the angle. Infinite means that no tolerance would.
 type SmallestRule struct {
-	Abs Number `json:"abs"`
-	Rel Number `json:"rel"`
+	Abs   Number  `json:"abs"`
+	Rel   Number  `json:"rel"`
+	Angle *Number `json:"angle,omitempty"` // radians; null unless vectors were judged
 }
 
-// String renders the rule as "abs=1.2e-06 or rel=3.4e-05".
+// String renders the rule as "abs=1.2e-06 or rel=3.4e-05", or "angle=1.2e-05".
 func (s SmallestRule) String() string {
 	if math.IsInf(float64(s.Abs), 1) {
 		return "no tolerance"
+	}
+	if s.Angle != nil {
+		return fmt.Sprintf("angle=%.3g", float64(*s.Angle))
 	}
 	if math.IsInf(float64(s.Rel), 1) {
 		return fmt.Sprintf("abs=%.3g", float64(s.Abs))
@@ -83,13 +91,38 @@ func (s SmallestRule) String() string {
 }
 
 // Compare measures a candidate against a reference. Floating-point tensors of either width are compared in float64 under
-// tol; integers of either width and booleans must be equal. A NaN equals a NaN and an infinity itself; beside anything else
-// they mismatch under every tolerance, and no mismatch ratio forgives them. -0 equals +0. Tensors of different shapes, or of kinds that do not compare (float,
-// integer, boolean), give a failed report whose Problem says so.
+// tol; integers of either width and booleans must be equal. Non-finite values follow a table, under every tolerance and mismatch
+// ratio:
+//
+//	reference   candidate
+//	-0          +0, or the reverse    equal, and counted
+//	+Inf        +Inf                  equal; -Inf likewise
+//	±Inf        anything else         mismatch
+//	NaN         anything, NaN too     mismatch: inputs are finite, so a NaN is no result on either side
+//	anything    NaN                   mismatch
+//
+// Tensors of different shapes, or of kinds that do not compare (float, integer, boolean), give a failed report whose Problem says
+// so. Under an Undefined tolerance finite values pass, and the report's Judgement says that nothing judged them.
 func Compare(ref, cand *tensor.Tensor, tol Tolerance) TensorReport {
+	return compareParts(ref, cand, tol, []stretch{{0, 0, ref.Len()}}, objects{})
+}
+
+// stretch is a run of n elements that are compared, by the flat index of its first in each tensor.
+type stretch struct{ ref, cand, n int }
+
+func lengthOf(parts []stretch) int {
+	n := 0
+	for _, p := range parts {
+		n += p.n
+	}
+	return n
+}
+
+// compareParts compares the stretches of two tensors. What objects divides is the reference.
+func compareParts(ref, cand *tensor.Tensor, tol Tolerance, parts []stretch, of objects) TensorReport {
 	r := TensorReport{
 		ReferenceDType: ref.DType().String(), CandidateDType: cand.DType().String(), Shape: slices.Clone(ref.Shape()),
-		Judgement: ByEquality, Tolerance: "equal",
+		Judgement: ByEquality, Tolerance: "equal", Coverage: Coverage{Expected: ref.Len()},
 	}
 	switch {
 	case !slices.Equal(ref.Shape(), cand.Shape()):
@@ -98,10 +131,18 @@ func Compare(ref, cand *tensor.Tensor, tol Tolerance) TensorReport {
 		r.Problem = fmt.Sprintf("the reference holds %v, the candidate %v", ref.DType(), cand.DType())
 	case ref.DType().IsFloat():
 		r.Judgement, r.Tolerance = ByTolerance, tol.String()
+		if tol.Undefined {
+			r.Judgement = ByNothing
+		}
 		r.Atol, r.Rtol = Number(tol.Abs), Number(tol.Rel)
-		r.fill(compareFloats(ref, cand, tol), ref, cand)
+		m := newMeasure(tol, of, lengthOf(parts))
+		compareFloats(m, ref, cand, parts)
+		if tol.Angle > 0 {
+			m.turned(ref, cand, parts)
+		}
+		r.fill(m, ref, cand)
 	default:
-		r.fill(compareExact(ref, cand), ref, cand)
+		r.fill(compareExact(ref, cand, parts), ref, cand)
 		r.Smallest = nil
 	}
 	return r
@@ -126,55 +167,54 @@ func kindOf(d tensor.DType) kind {
 	}
 }
 
-func compareFloats(ref, cand *tensor.Tensor, tol Tolerance) *measure {
-	m := newMeasure(tol, ref.Len())
+func compareFloats(m *measure, ref, cand *tensor.Tensor, parts []stretch) {
 	switch wide, wideCand := ref.DType() == tensor.Float64, cand.DType() == tensor.Float64; {
 	case wide && wideCand:
-		scanFloats(m, tensor.Data[float64](ref), tensor.Data[float64](cand))
+		scanFloats(m, tensor.Data[float64](ref), tensor.Data[float64](cand), parts)
 	case wide:
-		scanFloats(m, tensor.Data[float64](ref), tensor.Data[float32](cand))
+		scanFloats(m, tensor.Data[float64](ref), tensor.Data[float32](cand), parts)
 	case wideCand:
-		scanFloats(m, tensor.Data[float32](ref), tensor.Data[float64](cand))
+		scanFloats(m, tensor.Data[float32](ref), tensor.Data[float64](cand), parts)
 	default:
-		scanFloats(m, tensor.Data[float32](ref), tensor.Data[float32](cand))
+		scanFloats(m, tensor.Data[float32](ref), tensor.Data[float32](cand), parts)
 	}
-	return m
 }
 
 // scanFloats rounds the reference to the candidate's type for the distance in ULP alone.
-func scanFloats[R, C tensor.Float](m *measure, ref []R, cand []C) {
-	for i, c := range cand {
-		r := ref[i]
-		if r-r != 0 || c-c != 0 { // NaN or infinite
-			m.addNonFinite(i, float64(r), float64(c))
-			continue
-		}
-		var ulp uint64
-		if narrow := C(r); narrow != c {
-			ulp = math.MaxUint64
-			if narrow-narrow == 0 { // a float64 beyond the float32 range rounds to an infinity
-				ulp = ulpDistance(narrow, c)
+func scanFloats[R, C tensor.Float](m *measure, ref []R, cand []C, parts []stretch) {
+	for _, p := range parts {
+		for i, c := range cand[p.cand : p.cand+p.n] {
+			r := ref[p.ref+i]
+			if r-r != 0 || c-c != 0 { // NaN or infinite
+				m.addNonFinite(p.ref+i, p.cand+i, float64(r), float64(c))
+				continue
 			}
+			var ulp uint64
+			if narrow := C(r); narrow != c {
+				ulp = math.MaxUint64
+				if narrow-narrow == 0 { // a float64 beyond the float32 range rounds to an infinity
+					ulp = ulpDistance(narrow, c)
+				}
+			}
+			m.add(p.ref+i, p.cand+i, float64(r), float64(c), ulp)
 		}
-		m.add(i, float64(r), float64(c), ulp)
 	}
 }
 
-func compareExact(ref, cand *tensor.Tensor) *measure {
-	m := newMeasure(Tolerance{}, ref.Len())
+func compareExact(ref, cand *tensor.Tensor, parts []stretch) *measure {
+	m := newMeasure(Tolerance{}, objects{}, lengthOf(parts))
 	r, c := integersOf(ref), integersOf(cand)
-	for i := range r {
-		if r[i] == c[i] {
-			m.add(i, float64(r[i]), float64(c[i]), 0)
-			continue
-		}
-		m.add(i, float64(r[i]), float64(c[i]), 0)
-		if float64(r[i]) == float64(c[i]) { // beyond 2^53 neighbours round to one float64
-			m.mismatches++
-			m.hist.Zero--
-			m.hist.add(1)
-			m.maxAbs = max(m.maxAbs, 1)
-			m.rank(i, 1, math.Inf(1))
+	for _, p := range parts {
+		for i := range p.n {
+			at, other := p.ref+i, p.cand+i
+			m.add(at, other, float64(r[at]), float64(c[other]), 0)
+			if r[at] != c[other] && float64(r[at]) == float64(c[other]) { // beyond 2^53 neighbours round to one float64
+				m.mismatch(at)
+				m.hist.Zero--
+				m.hist.add(1)
+				m.maxAbs = max(m.maxAbs, 1)
+				m.rank(at, other, 1, math.Inf(1))
+			}
 		}
 	}
 	return m
@@ -204,25 +244,21 @@ func integersOf(t *tensor.Tensor) []int64 {
 
 // fill turns what was measured into the report's numbers and verdict.
 func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
-	total := ref.Len()
 	n := float64(max(m.finite, 1))
 	r.MaxAbsErr, r.MaxRelErr, r.MaxULPErr = Number(m.maxAbs), Number(m.maxRel), m.maxULP
 	r.MeanAbsErr, r.MeanRelErr, r.Bias = Number(m.sumAbs/n), Number(m.sumRel/n), Number(m.sumErr/n)
 	r.RMSErr = Number(math.Sqrt(m.sumSq / n))
 	r.NMSE, r.Cosine = Number(ratio(m.sumSq, m.sumRef)), Number(m.cosine())
 	r.MismatchCount, r.NonFiniteMismatches, r.SignedZeros = m.mismatches, m.nonFinite, m.signedZeros
-	r.TotalCount = total
-	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(total, 1)))
+	r.TotalCount, r.Coverage.Compared, r.beyond = m.total, m.total, m.beyond
+	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(m.total, 1)))
 	r.Histogram = m.hist
-	r.Passed = m.nonFinite == 0 && float64(r.MismatchRatio) <= m.tol.limit(total)
+	r.Passed = m.passes()
 	r.maxMagnitude = Number(m.maxMagnitude)
-	r.Smallest = &SmallestRule{Number(math.Inf(1)), Number(math.Inf(1))}
-	if m.nonFinite == 0 {
-		r.Smallest = &SmallestRule{Number(m.abs.least()), Number(m.rel.least())}
-	}
+	r.Smallest = m.smallest()
 	if m.worst >= 0 {
 		r.Worst = &Worst{Flat: m.worst, Index: unravel(m.worst, ref.Shape()),
-			Reference: Number(element(ref, m.worst)), Candidate: Number(element(cand, m.worst))}
+			Reference: Number(element(ref, m.worst)), Candidate: Number(element(cand, m.worstCand))}
 	}
 }
 
@@ -282,7 +318,9 @@ func (r *TensorReport) failure() string {
 	case r.Judgement == ByDecisions:
 		return "a decision is a bug"
 	case r.NonFiniteMismatches > 0:
-		return fmt.Sprintf("%d of %d elements are non-finite on one side", r.NonFiniteMismatches, r.TotalCount)
+		return fmt.Sprintf("%d of %d elements are NaN, or infinite on one side", r.NonFiniteMismatches, r.TotalCount)
+	case r.beyond > 0 && r.Atol+r.Rtol > 0:
+		return fmt.Sprintf("%d of %d elements differ by more than %s; %d by more than %d×", r.MismatchCount, r.TotalCount, r.Tolerance, r.beyond, forgiven)
 	default:
 		return fmt.Sprintf("%d of %d elements differ by more than %s", r.MismatchCount, r.TotalCount, r.Tolerance)
 	}

@@ -23,7 +23,7 @@ func TestNonFiniteValuesFollowTheTable(t *testing.T) {
 		ref, cand float64
 		match     bool
 	}{
-		{nan, nan, true}, {inf, inf, true}, {-inf, -inf, true},
+		{nan, nan, false}, {inf, inf, true}, {-inf, -inf, true},
 		{nan, 0, false}, {0, nan, false}, {nan, inf, false}, {inf, nan, false},
 		{inf, -inf, false}, {inf, 1, false}, {1, inf, false}, {1, -inf, false},
 	} {
@@ -228,6 +228,48 @@ func BenchmarkCompare(b *testing.B) {
 	x, y := f32(ref...), f32(cand...)
 	b.SetBytes(4 << 20)
 	for b.Loop() {
-		Compare(x, y, Balanced.Tolerance(EndToEnd, ClassDefault))
+		Compare(x, y, Balanced.Tolerance(EndToEnd, Features, ClassDefault))
+	}
+}
+
+// No element beyond ten times its bound is forgiven, and elsewhere the smallest tolerance is a tenth of the largest error.
+func TestRatioForgivesNothingFarBeyond(t *testing.T) {
+	n := 1000
+	ref, cand := make([]float64, n), make([]float64, n)
+	rule := Tolerance{Abs: 1e-3, MismatchRatio: 0.01}
+	for _, c := range []struct {
+		error float64
+		pass  bool
+	}{{9.9e-3, true}, {1.01e-2, false}, {6000, false}} {
+		cand[7] = c.error
+		r := Compare(f64(ref...), f64(cand...), rule)
+		if r.Passed != c.pass {
+			t.Errorf("an error of %g passes: %v", c.error, r.Passed)
+		}
+		if got := float64(r.Smallest.Abs); math.Abs(got-c.error/10) > 1e-12*c.error {
+			t.Errorf("an error of %g would pass with %g", c.error, got)
+		}
+	}
+}
+
+// Vectors are judged by their angle and length, whatever single elements do.
+func TestEmbeddingsAreJudgedByAngle(t *testing.T) {
+	rule := Tolerance{Angle: 1e-3}
+	unit := tensor.Must(tensor.Of([]float64{1, 0, 0, 1}, 2, 2))
+	for _, c := range []struct {
+		name string
+		cand []float64
+		pass bool
+	}{
+		{"turned by 0.9e-3", []float64{math.Cos(0.9e-3), math.Sin(0.9e-3), 0, 1}, true},
+		{"turned by 1.1e-3", []float64{1, 0, math.Sin(1.1e-3), math.Cos(1.1e-3)}, false},
+		{"longer by 2e-3", []float64{1.002, 0, 0, 1}, false},
+		{"zero", []float64{0, 0, 0, 1}, false},
+		{"NaN", []float64{nan, 0, 0, 1}, false},
+	} {
+		r := Compare(unit, tensor.Must(tensor.Of(c.cand, 2, 2)), rule)
+		if r.Passed != c.pass || c.pass != (r.MismatchCount == 0) {
+			t.Errorf("%s: passed %v, %d mismatches, would pass with %v", c.name, r.Passed, r.MismatchCount, r.Smallest)
+		}
 	}
 }

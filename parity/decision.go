@@ -8,11 +8,12 @@ import (
 // Verdict judges one discrete difference between two executions.
 type Verdict string
 
-// The verdicts. Two items may change their order or their fate only if their scores are no farther apart than twice the
-// largest move of any score between the executions, since each of both moved by at most that much.
+// The verdicts. That an execution obeys its own numbers is checked apart, and is exact; what it decided otherwise is then explained
+// where the gap between the items concerned is no larger than what these items moved together.
 const (
 	Tied      Verdict = "tied"      // the scores are equal within rounding
-	Explained Verdict = "explained" // the gap is at most twice the largest move of a score
+	Explained Verdict = "explained" // the gap is at most what the items concerned moved
+	Unproven  Verdict = "unproven"  // nothing contradicts it, and what would prove it was not recorded
 	Bug       Verdict = "bug"       // nothing that was recorded explains it
 )
 
@@ -24,10 +25,10 @@ const (
 	OrderFlip     DecisionKind = "order"         // the same items in another order
 	Membership    DecisionKind = "membership"    // one item chosen instead of another
 	BelowScore    DecisionKind = "score"         // a detection on the other side of the score threshold
-	CutOff        DecisionKind = "cut"           // a detection on the other side of the max_detections cut
+	CutOff        DecisionKind = "cut"           // a detection on the other side of a cut by rank
 	Suppression   DecisionKind = "suppression"   // a detection suppressed on one side, by IoU or by order
 	EdgeRounding  DecisionKind = "edge"          // a box edge that rounds to another cell of a mask or feature grid
-	Inconsistency DecisionKind = "inconsistency" // an execution contradicts itself: counts, padding, duplicates, families
+	Inconsistency DecisionKind = "inconsistency" // an execution contradicts itself: counts, padding, order, its own scores, ranges
 	Missing       DecisionKind = "missing"       // a detection without a partner and without a cause
 )
 
@@ -41,27 +42,29 @@ type Decision struct {
 	Where   string       `json:"where,omitempty"` // the places or the circumstance
 	Measure string       `json:"measure,omitempty"`
 	Gap     Number       `json:"gap"`   // between the scores, overlaps or coordinates concerned
-	Moved   Number       `json:"moved"` // the largest move between both executions of what Measure names
+	Moved   Number       `json:"moved"` // what the items concerned moved together between both executions, in what Measure names
 }
 
 // String renders the decision as one sentence, such as
-// "tiles_l0[0]: tiles 7 and 3 swap places 4 and 5: utilities differ by 1.2e-08, moved by up to 6e-08 → tied within rounding".
+// "tiles_l0[0]: tiles 7 and 3 swap places 4 and 5: utilities differ by 1.2e-08, moved together by 6e-08 → tied within rounding".
 func (d Decision) String() string {
 	s := fmt.Sprintf("%s[%d]: %s", d.Output, d.Image, d.Items)
 	if d.Where != "" {
 		s += " " + d.Where
 	}
 	if d.Measure != "" {
-		s += fmt.Sprintf(": %s differ by %.2g, moved by up to %.2g", d.Measure, float64(d.Gap), float64(d.Moved))
+		s += fmt.Sprintf(": %s differ by %.2g, moved together by %.2g", d.Measure, float64(d.Gap), float64(d.Moved))
 	}
 	switch d.Verdict {
 	case Tied:
 		return s + " → tied within rounding"
 	case Explained:
 		return s + " → explained"
+	case Unproven:
+		return s + " → unproven: the predictions behind it were not recorded"
 	default:
 		if d.Measure != "" {
-			return s + " → bug: the gap is more than twice the move"
+			return s + " → bug: the gap is more than these moved"
 		}
 		return s + " → bug"
 	}
@@ -76,42 +79,31 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 	}{plain(d), d.String()})
 }
 
-// Setting is what the comparer of decisions must know of the model beside its outputs. Recorded taps help it further: with
-// det.cls.P3 to det.quality.P7 on both sides, a missing detection must have been predicted for any explanation to hold.
+// Setting is what the comparer must know of the model beside its outputs. Recorded taps help it further: with det.cls.P3 to
+// det.quality.P7 every detection that was kept, suppressed or cut is held to the predictions of its own execution.
 //
 // With a zero grid the splits of tiles cannot be traced to their parents, and differing ones count as bugs. With a zero image
-// box edges are not followed, and what a rounded edge changes counts as an error of arithmetic.
+// box edges are not followed, and what a rounded edge changes counts as an error of arithmetic. With a zero IoUThreshold the
+// suppression is not checked and explains nothing.
 type Setting struct {
 	GridHeight, GridWidth   int     // tiles of level 0
+	Dense                   bool    // level 0 holds all tiles in ascending order, whatever their utilities
 	ImageHeight, ImageWidth int     // pixels of the input
 	FeatureStride           int     // pixels per cell of the features that boxes are pooled from; 0 means 8
 	ScoreThreshold          float64 // of the decoder; like the decoder's it is rounded to float32
-	IoUThreshold            float64 // of the suppression; rounded likewise
-	LevelOneScores          string  // name of the output [B, 4·tiles] that ranks the parents of level 2; "" where not recorded
+	PreNMSTopK              int     // candidates that the decoder keeps per level; 0 means all
+	IoUThreshold            float64 // of the suppression; rounded to float32
+	LevelOneScores          string  // name of the output [B, 4·tiles] that ranks the parents of level 2; "" where there is none
 }
 
-// motion says how far scores moved between both executions at most, and below which difference all is rounding.
-type motion struct{ moved, rounding float64 }
-
-// most is the move that explanations may count with.
-func (m motion) most() float64 { return max(m.moved, m.rounding) }
-
-// judge classifies a gap between two scores: each of both moved by at most m.most.
-func (m motion) judge(gap float64) Verdict {
+// judge classifies a gap between items that moved together by moved; below rounding nobody can tell them apart.
+func judge(gap, moved, rounding float64) Verdict {
 	switch {
-	case gap <= m.rounding:
+	case gap <= rounding:
 		return Tied
-	case gap <= 2*m.most():
+	case gap <= moved+rounding:
 		return Explained
 	default: // a NaN gap included
 		return Bug
 	}
-}
-
-// judgeOne classifies the gap between one score and a constant.
-func (m motion) judgeOne(gap float64) Verdict {
-	if m.judge(gap) == Explained && gap > m.most() {
-		return Bug
-	}
-	return m.judge(gap)
 }

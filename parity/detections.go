@@ -9,7 +9,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// detection is one valid row of boxes, scores and class_ids.
+// detection is one valid row of boxes, scores and class_ids, or one prediction.
 type detection struct {
 	row   int
 	box   box
@@ -23,48 +23,62 @@ func (d detection) finite() bool {
 	return sum-sum == 0
 }
 
-// detections are the valid rows of one image in both executions, with the rows that were matched.
+// execution is what one side detected in an image.
+type execution struct {
+	name    string // "reference" or "candidate"
+	list    []detection
+	rows    int          // of the outputs, padding included
+	dense   *predictions // what it chose from, nil where not recorded
+	partner []int        // place in the other's list, -1 for none
+	settled []bool       // of those without a partner: a cause was found, or may be there
+}
+
+// detections are both executions of one image, and the largest differences of what counts as the same detection.
 type detections struct {
-	image             int
-	ref, cand         []detection
-	refRows, candRows int   // rows of the outputs, padding included
-	partnerOfRef      []int // place in cand, -1 for none
-	partnerOfCand     []int
-	scores, boxes     motion // of the detections that certainly match
-	tolerance         Tolerance
-	refDense          *predictions // nil where not recorded
-	candDense         *predictions
+	image, rows int
+	ref, cand   *execution
+	limits      limits
+}
+
+// limits are the tolerances by which detections correspond.
+type limits struct {
+	pixels, score float64
+	undefined     bool // no tolerance is defined
 }
 
 // compareDetections settles the detections of every image and records which rows correspond, so that arithmetic is compared
-// detection by detection. Images that were computed from other tiles are left out: their detections differ honestly.
-func (s *settled) compareDetections(ref, cand tensor.List, boxes Tolerance, set Setting) {
+// detection by detection. Each execution is first held to its own numbers. Images that were computed from other tiles are left
+// out of the comparison: their detections differ honestly.
+func (s *settled) compareDetections(ref, cand tensor.List, lim limits, set Setting) {
 	if !detectionOutputs(ref, cand) {
 		return
 	}
 	s.decided["class_ids"], s.decided["valid_counts"] = true, true
-	var plan alignments
 	for image, rerouted := range s.rerouted {
 		rows := ref.Get("scores").Shape()[1]
-		d := &detections{image: image, refRows: rows, candRows: rows, tolerance: boxes}
-		var okRef, okCand bool
-		d.ref, okRef = s.readDetections(ref, image, "reference")
-		d.cand, okCand = s.readDetections(cand, image, "candidate")
-		if rerouted || !okRef || !okCand {
-			plan.leaveOut(image)
+		d := &detections{image: image, rows: rows, limits: lim,
+			ref: &execution{name: "reference", rows: rows}, cand: &execution{name: "candidate", rows: rows}}
+		okRef := s.read(d.ref, ref, image, set)
+		okCand := s.read(d.cand, cand, image, set)
+		s.checkRanges(d.ref, ref, image, set)
+		s.checkRanges(d.cand, cand, image, set)
+		switch {
+		case !okRef || !okCand:
+			s.rows = append(s.rows, imageRows{image: image, rows: rows, leftOut: causeBroken})
+			continue
+		case rerouted:
+			s.rows = append(s.rows, imageRows{image: image, rows: rows, leftOut: causeRerouted})
+			continue
+		case lim.undefined:
+			s.rows = append(s.rows, imageRows{image: image, rows: rows, leftOut: causeNoRule})
 			continue
 		}
 		s.compared++
 		d.matchNear()
-		if slices.Contains(d.partnerOfRef, -1) || slices.Contains(d.partnerOfCand, -1) {
-			d.refDense, d.candDense = readPredictions(ref, image, set), readPredictions(cand, image, set)
-		}
 		s.settleMissing(d, set)
 		s.settleOrder(d)
-		edges := s.settleEdges(d, ref, set)
-		plan.include(d, edges)
+		s.rows = append(s.rows, correspondence(d, s.settleEdges(d, ref, set)))
 	}
-	plan.apply(s)
 }
 
 // detectionOutputs reports whether both executions have well-shaped detections.
@@ -77,37 +91,99 @@ func detectionOutputs(ref, cand tensor.List) bool {
 		ref.Get("scores").DType().IsFloat() && kindOf(ref.Get("class_ids").DType()) == integers
 }
 
-// readDetections reads the rows of one image and checks that they are finite, and that the rows beyond the count are padding:
+// read fills in the detections of an image and holds them to their own numbers. It reports false where they cannot be used.
+func (s *settled) read(x *execution, outputs tensor.List, image int, set Setting) bool {
+	if !s.readRows(x, outputs, image) {
+		return false
+	}
+	x.dense = readPredictions(outputs, image, set)
+	return s.obeysScores(x, image, set) && s.obeysPredictions(x, image, set)
+}
+
+// readRows reads the rows of one image and checks that they are finite, and that the rows beyond the count are padding:
 // box and score 0, class -1.
-func (s *settled) readDetections(outputs tensor.List, image int, side string) ([]detection, bool) {
-	shape := outputs.Get("scores").Shape()
-	rows := shape[1]
+func (s *settled) readRows(x *execution, outputs tensor.List, image int) bool {
 	boxes, scores := outputs.Get("boxes"), outputs.Get("scores")
 	classes := integersOf(outputs.Get("class_ids"))
 	valid := integersOf(outputs.Get("valid_counts"))[image]
-	if valid < 0 || valid > int64(rows) {
-		s.inconsistent("valid_counts", image, "the %s counts %d detections in %d rows", side, valid, rows)
-		return nil, false
+	if valid < 0 || valid > int64(x.rows) {
+		s.inconsistent("valid_counts", image, "the %s counts %d detections in %d rows", x.name, valid, x.rows)
+		return false
 	}
-	out := make([]detection, 0, valid)
-	for row := range rows {
-		at := image*rows + row
+	for row := range x.rows {
+		at := image*x.rows + row
 		d := detection{row: row, score: element(scores, at), class: classes[at]}
 		for i := range d.box {
 			d.box[i] = element(boxes, 4*at+i)
 		}
 		if row < int(valid) {
 			if !d.finite() {
-				s.inconsistent("scores", image, "the %s holds a detection that is not finite in row %d: box %v, score %v", side, row, d.box, d.score)
-				return nil, false
+				s.inconsistent("scores", image, "the %s holds a detection that is not finite in row %d: box %v, score %v", x.name, row, d.box, d.score)
+				return false
 			}
-			out = append(out, d)
+			x.list = append(x.list, d)
 		} else if d.score != 0 || d.class != -1 || d.box != (box{}) {
-			s.inconsistent("valid_counts", image, "the %s counts %d detections, and row %d is not padding", side, valid, row)
-			return nil, false
+			s.inconsistent("valid_counts", image, "the %s counts %d detections, and row %d is not padding", x.name, valid, row)
+			return false
 		}
 	}
-	return out, true
+	x.settled = make([]bool, len(x.list))
+	return true
+}
+
+// obeysScores holds the detections of an execution to their own scores and boxes: listed by descending score, at or above the
+// threshold, inside the image, and of one class no two that overlap by more than the suppression lets stand.
+func (s *settled) obeysScores(x *execution, image int, set Setting) bool {
+	for i, d := range x.list {
+		switch {
+		case i > 0 && d.score > x.list[i-1].score:
+			s.inconsistent("scores", image, "the %s lists detection %d (score %.9g) behind detection %d (score %.9g), against its own scores",
+				x.name, i, d.score, i-1, x.list[i-1].score)
+			return false
+		case d.score < float64(float32(set.ScoreThreshold)) || d.score > 1:
+			s.inconsistent("scores", image, "the %s keeps detection %d with a score of %.9g, outside [%g, 1]", x.name, i, d.score, set.ScoreThreshold)
+			return false
+		case d.class < 0:
+			s.inconsistent("class_ids", image, "the %s gives detection %d the class %d", x.name, i, d.class)
+			return false
+		case set.ImageWidth > 0 && set.ImageHeight > 0 && !d.box.inside(set.ImageWidth, set.ImageHeight):
+			s.inconsistent("boxes", image, "the %s places detection %d at %v, outside the image or from right to left", x.name, i, d.box)
+			return false
+		}
+		if k := x.overlapped(d, x.list[:i], set); k >= 0 {
+			s.inconsistent("scores", image, "the %s keeps detection %d beside detection %d of class %d, which overlap by %.6g by its own boxes, above the threshold %g",
+				x.name, i, k, d.class, iou(d.box, x.list[k].box), set.IoUThreshold)
+			return false
+		}
+	}
+	return true
+}
+
+// overlapped returns the place in better of a detection that certainly suppresses d, -1 for none.
+func (x *execution) overlapped(d detection, better []detection, set Setting) int {
+	if set.IoUThreshold == 0 {
+		return -1
+	}
+	return slices.IndexFunc(better, func(y detection) bool {
+		return y.class == d.class && iou(y.box, d.box) > float64(float32(set.IoUThreshold))+iouRounding
+	})
+}
+
+// matchNear pairs detections of one class whose boxes agree within the limits.
+func (d *detections) matchNear() {
+	d.ref.partner, d.cand.partner = unmatched(len(d.ref.list)), unmatched(len(d.cand.list))
+	d.pairUp(func(r, c detection) (float64, bool) {
+		return r.box.move(c.box), r.box.near(c.box, d.limits.pixels)
+	})
+}
+
+// matchFar pairs the remaining detections of one class that overlap by half or more: the same detection with a wrong box, which
+// the arithmetic then shows. What is settled in either execution stays alone.
+func (d *detections) matchFar() {
+	d.pairUp(func(r, c detection) (float64, bool) {
+		overlap := iou(r.box, c.box)
+		return 1 - overlap, overlap >= 0.5 && !d.ref.settled[r.row] && !d.cand.settled[c.row]
+	})
 }
 
 // candidatePair is a possible match; less distant ones are tried first.
@@ -116,49 +192,17 @@ type candidatePair struct {
 	distance, scoreChange float64
 }
 
-// matchNear pairs detections of one class whose boxes agree within the tolerance of their coordinates, or within nearBox.
-// These certainly match, and give the moves of scores and boxes.
-func (d *detections) matchNear() {
-	d.partnerOfRef, d.partnerOfCand = unmatched(len(d.ref)), unmatched(len(d.cand))
-	d.pairUp(func(r, c detection) (float64, bool) {
-		return r.box.move(c.box), d.near(r.box, c.box)
-	})
-	d.measure()
-}
-
-// near reports whether every coordinate of b is within its tolerance, or within nearBox, of a's.
-func (d *detections) near(a, b box) bool {
-	for i, v := range a {
-		if !(math.Abs(b[i]-v) <= max(d.tolerance.allowed(v), nearBox)) {
-			return false
-		}
-	}
-	return true
-}
-
-// matchFar pairs the remaining detections of one class that overlap by half or more: the same detection with a wrong box, which
-// the arithmetic then shows. Those for which skip is true in either execution stay alone.
-func (d *detections) matchFar(skipRef, skipCand []bool) {
-	d.pairUp(func(r, c detection) (float64, bool) {
-		overlap := iou(r.box, c.box)
-		return 1 - overlap, overlap >= 0.5 && !skipRef[r.row] && !skipCand[c.row]
-	})
-}
-
-// nearBox is a distance in pixels below which boxes of one class are the same whatever the tolerance.
-const nearBox = 0.05
-
 // pairUp matches unmatched detections of one class that near accepts: the least distant first, ties by the smaller change of
 // score and then of place.
 func (d *detections) pairUp(near func(r, c detection) (distance float64, ok bool)) {
 	var pairs []candidatePair
-	for i, r := range d.ref {
-		for j, c := range d.cand {
-			if r.class != c.class || d.partnerOfRef[i] >= 0 || d.partnerOfCand[j] >= 0 {
+	for i, r := range d.ref.list {
+		for j, c := range d.cand.list {
+			if r.class != c.class || d.ref.partner[i] >= 0 || d.cand.partner[j] >= 0 {
 				continue
 			}
 			if distance, ok := near(r, c); ok {
-				pairs = append(pairs, candidatePair{i, j, distance, finiteOr0(c.score - r.score)})
+				pairs = append(pairs, candidatePair{i, j, distance, math.Abs(c.score - r.score)})
 			}
 		}
 	}
@@ -167,8 +211,8 @@ func (d *detections) pairUp(near func(r, c detection) (distance float64, ok bool
 			cmp.Compare(abs(p.ref-p.cand), abs(q.ref-q.cand)))
 	})
 	for _, p := range pairs {
-		if d.partnerOfRef[p.ref] < 0 && d.partnerOfCand[p.cand] < 0 {
-			d.partnerOfRef[p.ref], d.partnerOfCand[p.cand] = p.cand, p.ref
+		if d.ref.partner[p.ref] < 0 && d.cand.partner[p.cand] < 0 {
+			d.ref.partner[p.ref], d.cand.partner[p.cand] = p.cand, p.ref
 		}
 	}
 }
@@ -183,20 +227,6 @@ func unmatched(n int) []int {
 
 func abs(n int) int { return max(n, -n) }
 
-// measure sets how far matched scores and boxes moved, and the levels of rounding.
-func (d *detections) measure() {
-	for i, r := range d.ref {
-		d.scores.rounding = max(d.scores.rounding, finiteOr0(r.score)*roundingFloor)
-		for _, v := range r.box {
-			d.boxes.rounding = max(d.boxes.rounding, finiteOr0(v)*roundingFloor)
-		}
-		if j := d.partnerOfRef[i]; j >= 0 {
-			d.scores.moved = max(d.scores.moved, finiteOr0(d.cand[j].score-r.score))
-			d.boxes.moved = max(d.boxes.moved, finiteOr0(r.box.move(d.cand[j].box)))
-		}
-	}
-}
-
 // finiteOr0 returns the magnitude of a finite number: a non-finite one is a failure of arithmetic, not a move.
 func finiteOr0(v float64) float64 {
 	if v-v != 0 {
@@ -209,16 +239,16 @@ func finiteOr0(v float64) float64 {
 func (s *settled) settleOrder(d *detections) {
 	rank := ranking{output: "scores", noun: "detection", measure: "scores", image: d.image}
 	var refOrder, candOrder []int
-	for i, j := range d.partnerOfRef {
-		rank.ref = append(rank.ref, d.ref[i].score)
+	for i, j := range d.ref.partner {
+		rank.ref = append(rank.ref, d.ref.list[i].score)
 		if j < 0 {
-			rank.cand = append(rank.cand, d.ref[i].score)
+			rank.cand = append(rank.cand, d.ref.list[i].score)
 			continue
 		}
-		rank.cand = append(rank.cand, d.cand[j].score)
+		rank.cand = append(rank.cand, d.cand.list[j].score)
 		refOrder = append(refOrder, i)
 	}
-	for _, i := range d.partnerOfCand {
+	for _, i := range d.cand.partner {
 		if i >= 0 {
 			candOrder = append(candOrder, i)
 		}
@@ -226,50 +256,48 @@ func (s *settled) settleOrder(d *detections) {
 	s.add(rank.order(refOrder, candOrder)...)
 }
 
-// settleEdges finds matched boxes of which an edge rounds to different cells. The mask of such a detection differs by a row or
-// column, and its pooled features by a cell, without an error of arithmetic.
-func (s *settled) settleEdges(d *detections, ref tensor.List, set Setting) edgeFlips {
-	flips := edgeFlips{}
+// settleEdges finds matched boxes of which an edge rounds to different cells, by their place in the reference. The mask of such a
+// detection differs by a row or column, and its pooled features by a cell, without an error of arithmetic.
+func (s *settled) settleEdges(d *detections, ref tensor.List, set Setting) map[int]pair {
+	flips := map[int]pair{}
 	if set.ImageHeight < 1 || set.ImageWidth < 1 {
 		return flips
 	}
-	stride := set.FeatureStride
-	if stride == 0 {
-		stride = 8
-	}
-	for i, j := range d.partnerOfRef {
-		if j < 0 || !(d.ref[i].box.move(d.cand[j].box) <= d.boxes.most()) { // a wrong box is a matter of arithmetic
+	stride := cmp.Or(set.FeatureStride, 8)
+	for i, j := range d.ref.partner {
+		if j < 0 || !d.ref.list[i].box.near(d.cand.list[j].box, d.limits.pixels) { // a wrong box is a matter of arithmetic
 			continue
 		}
-		if s.edge(d, i, j, "feature", set.ImageHeight/stride, set.ImageWidth/stride, set) {
-			flips[i] = featureEdge
-		} else if mask := ref.Get("mask_logits"); mask != nil && mask.Rank() == 4 &&
-			s.edge(d, i, j, "mask", mask.Shape()[2], mask.Shape()[3], set) {
-			flips[i] = maskEdge
+		if _, found := s.edge(d, i, j, "feature", set.ImageHeight/stride, set.ImageWidth/stride, set); found {
+			flips[i] = pair{edge: featureEdge}
+		} else if mask := ref.Get("mask_logits"); mask != nil && mask.Rank() == 4 {
+			if cells, found := s.edge(d, i, j, "mask", mask.Shape()[2], mask.Shape()[3], set); found {
+				flips[i] = pair{edge: maskEdge, cells: cells}
+			}
 		}
 	}
 	return flips
 }
 
-// edge records the sides of one matched box that cover other cells of a grid, if any.
-func (s *settled) edge(d *detections, i, j int, grid string, height, width int, set Setting) bool {
-	r, c := d.ref[i].box, d.cand[j].box
-	found := false
+// edge records the sides of one matched box that cover other cells of a grid, if any, and returns the cells of both.
+func (s *settled) edge(d *detections, i, j int, grid string, height, width int, set Setting) (covered [2][2][2]int, found bool) {
+	r, c := d.ref.list[i].box, d.cand.list[j].box
 	for axis, side := range []struct {
 		name         string
 		size, extent int
 	}{{"columns", width, set.ImageWidth}, {"rows", height, set.ImageHeight}} {
 		was := cells(r[axis], r[axis+2], side.size, side.extent)
 		is := cells(c[axis], c[axis+2], side.size, side.extent)
+		covered[0][axis], covered[1][axis] = was, is
 		if was == is {
 			continue
 		}
 		found = true
 		gap := max(math.Abs(r[axis]-c[axis]), math.Abs(r[axis+2]-c[axis+2]))
-		s.add(Decision{Kind: EdgeRounding, Output: "boxes", Image: d.image, Verdict: d.boxes.judgeOne(gap),
-			Items:   fmt.Sprintf("detection %d", d.ref[i].row),
+		s.add(Decision{Kind: EdgeRounding, Output: "boxes", Image: d.image, Verdict: judge(gap, gap, roundingFloor*float64(side.extent)),
+			Items:   fmt.Sprintf("detection %d", d.ref.list[i].row),
 			Where:   fmt.Sprintf("covers %s %d to %d of the %s grid in the reference, %d to %d in the candidate", side.name, was[0], was[1], grid, is[0], is[1]),
-			Measure: "coordinates", Gap: Number(gap), Moved: Number(d.boxes.moved)})
+			Measure: "coordinates", Gap: Number(gap), Moved: Number(gap)})
 	}
-	return found
+	return covered, found
 }

@@ -32,7 +32,7 @@ func ExampleCompareOutputs() {
 	}
 	// Output:
 	// explained
-	// tiles_l0[0]: tiles 1 and 2 swap places 0 and 1: utilities differ by 6e-08, moved by up to 6e-08 → tied within rounding
+	// tiles_l0[0]: tiles 1 and 2 swap places 0 and 1: utilities differ by 6e-08, moved together by 1.2e-07 → tied within rounding
 }
 
 // constant answers every case with one number per backend.

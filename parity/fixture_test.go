@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -17,7 +18,7 @@ const (
 	fixH, fixW                   = 384, 640
 )
 
-var fixSetting = Setting{GridHeight: fixGridH, GridWidth: fixGridW, ImageHeight: fixH, ImageWidth: fixW, ScoreThreshold: 0.05, IoUThreshold: 0.6}
+var fixSetting = Setting{GridHeight: fixGridH, GridWidth: fixGridW, ImageHeight: fixH, ImageWidth: fixW, FeatureStride: 64, ScoreThreshold: 0.05, IoUThreshold: 0.6}
 
 // fixture makes outputs as the model would: tiles follow from utilities, children from split utilities, detections are
 // sorted, suppressed and padded, masks are cropped to their boxes.
@@ -90,15 +91,25 @@ func (f *fix) selectTiles(b int) {
 		all[i] = i
 	}
 	l0 := byScore(all, f.floats("utilities")[b*k:(b+1)*k])[:fixTiles]
-	var l1 []int
-	for _, p := range byScore(l0, f.floats("split_utilities")[b*k:(b+1)*k])[:fixSplits] {
-		for _, q := range [][2]int{{0, 0}, {0, 1}, {1, 0}, {1, 1}} {
-			l1 = append(l1, (2*(p/fixGridW)+q[0])*2*fixGridW+2*(p%fixGridW)+q[1])
-		}
-	}
-	slices.Sort(l1)
 	f.setTiles("l0", b, l0)
-	f.setTiles("l1", b, l1)
+	f.setTiles("l1", b, childrenOf(byScore(l0, f.floats("split_utilities")[b*k:(b+1)*k])[:fixSplits]...))
+}
+
+// childrenOf lists the children of tiles of level 0 along the Hilbert curve.
+func childrenOf(parents ...int) []int {
+	var l1 []int
+	for _, p := range parents {
+		four, err := routing.Children(p, fixGridH, fixGridW)
+		if err != nil {
+			panic(err)
+		}
+		l1 = append(l1, four[:]...)
+	}
+	l1, err := routing.OrderTiles(l1, 2*fixGridH, 2*fixGridW, routing.Hilbert)
+	if err != nil {
+		panic(err)
+	}
+	return l1
 }
 
 func (f *fix) setTiles(level string, b int, ids []int) {
@@ -234,6 +245,22 @@ func (f *fix) clearRow(b, row int) {
 		}
 	}
 	f.setPadding(b, row)
+}
+
+// decide derives again what a backend decides from its own numbers: the tiles, and the order of the detections.
+func (f *fix) decide() {
+	for b := range fixBatch {
+		f.selectTiles(b)
+		valid := int(f.ints("valid_counts")[b])
+		scores := f.floats("scores")[b*fixRows:]
+		for end := valid - 1; end > 0; end-- { // bubble sort: few rows are out of order, and rows move as a whole
+			for i := range end {
+				if scores[i] < scores[i+1] {
+					f.swapRows(b, i, i+1)
+				}
+			}
+		}
+	}
 }
 
 // jitter adds rounding noise of about rel times the magnitude to every float, and keeps padding and cropped cells.

@@ -5,14 +5,10 @@ import (
 	"math"
 )
 
-// side is one execution's view on unmatched detections: own has an unmatched row, other lacks it.
-type side struct {
-	own, other      []detection
-	ownPartner      []int
-	otherRows       int
-	name, otherName string
-	explained       []bool       // of own's unmatched rows
-	otherDense      *predictions // what other chose from, nil where not recorded
+// finding is the cause of one unmatched detection; rival says that it and another would have suppressed each other.
+type finding struct {
+	Decision
+	rival bool
 }
 
 // settleMissing looks for the cause of every detection without a partner. What has none is paired with a detection that it
@@ -21,154 +17,193 @@ type side struct {
 // Ties between neighbouring anchors are rare; boxes that are all wrong look like many of them. When more than one detection in
 // twenty and one more would be tied so, wrong boxes are the better explanation and are paired first.
 func (s *settled) settleMissing(d *detections, set Setting) {
-	ref, cand := d.sides()
-	found := explain(d, ref, cand, set)
+	found := d.explain(set)
 	rivals := 0
 	for _, f := range found {
 		if f.rival {
 			rivals++
 		}
 	}
-	if rivals/2 > 1+len(d.ref)/20 {
-		clear(ref.explained)
-		clear(cand.explained)
-		d.matchFar(ref.explained, cand.explained)
-		found = explain(d, ref, cand, set)
+	if rivals/2 > 1+len(d.ref.list)/20 {
+		clear(d.ref.settled)
+		clear(d.cand.settled)
+		d.matchFar()
+		found = d.explain(set)
 	} else {
-		d.matchFar(ref.explained, cand.explained)
+		d.matchFar()
 	}
 	for _, f := range found {
 		s.add(f.Decision)
 	}
-	for _, v := range []*side{ref, cand} {
-		for i, partner := range v.ownPartner {
-			if partner < 0 && !v.explained[i] {
-				s.add(Decision{Kind: Missing, Verdict: Bug, Output: "scores", Image: d.image,
-					Items: v.describe(i), Where: v.absence()})
+	for _, sides := range [][2]*execution{{d.ref, d.cand}, {d.cand, d.ref}} {
+		v, w := sides[0], sides[1]
+		for i, partner := range v.partner {
+			if partner < 0 && !v.settled[i] {
+				s.add(Decision{Kind: Missing, Verdict: Bug, Output: "scores", Image: d.image, Items: v.describe(i), Where: w.absence()})
 			}
 		}
 	}
 }
 
-// sides returns both views on the unmatched detections. They share the partners, so a later match shows in both.
-func (d *detections) sides() (ref, cand *side) {
-	ref = &side{own: d.ref, other: d.cand, ownPartner: d.partnerOfRef, otherRows: d.candRows, otherDense: d.candDense,
-		name: "reference", otherName: "candidate", explained: make([]bool, len(d.ref))}
-	cand = &side{own: d.cand, other: d.ref, ownPartner: d.partnerOfCand, otherRows: d.refRows, otherDense: d.refDense,
-		name: "candidate", otherName: "reference", explained: make([]bool, len(d.cand))}
-	return ref, cand
-}
-
-// finding is the cause of one unmatched detection; rival says that it and another would have suppressed each other.
-type finding struct {
-	Decision
-	rival bool
-}
-
 // explain marks what it can explain. One cause can follow from another (a detection that disappears sets free what it
 // suppressed), so it repeats until nothing new is found.
-func explain(d *detections, ref, cand *side, set Setting) []finding {
+func (d *detections) explain(set Setting) []finding {
 	var found []finding
 	for {
 		before := len(found)
-		found = append(found, explainSide(d, ref, cand, set)...)
-		found = append(found, explainSide(d, cand, ref, set)...)
+		found = append(found, d.explainSide(d.ref, d.cand, set)...)
+		found = append(found, d.explainSide(d.cand, d.ref, set)...)
 		if len(found) == before {
 			return found
 		}
 	}
 }
 
-// absence says why an unmatched detection is a bug.
-func (v *side) absence() string {
-	if v.otherDense != nil {
-		return fmt.Sprintf("has no partner in the %s, which did not predict it or had no cause to drop it", v.otherName)
+// absence says why a detection that w lacks is a bug.
+func (w *execution) absence() string {
+	if w.dense != nil {
+		return fmt.Sprintf("has no partner in the %s, which predicts nothing like it or had no cause to drop it", w.name)
 	}
-	return fmt.Sprintf("has no partner in the %s and no cause", v.otherName)
+	return fmt.Sprintf("has no partner in the %s and no cause", w.name)
 }
 
-func (v *side) describe(i int) string {
-	x := v.own[i]
-	return fmt.Sprintf("detection %d of the %s (class %d, score %.9g)", x.row, v.name, x.class, x.score)
+func (x *execution) describe(i int) string {
+	d := x.list[i]
+	return fmt.Sprintf("detection %d of the %s (class %d, score %.9g)", d.row, x.name, d.class, d.score)
 }
 
-// explainSide tries every cause on every unexplained row of v.
-func explainSide(d *detections, v, w *side, set Setting) []finding {
+// explainSide looks for the cause of every row of v that w lacks: in what w predicts where that was recorded, and otherwise in what
+// w lists.
+func (d *detections) explainSide(v, w *execution, set Setting) []finding {
 	var found []finding
-	for i, partner := range v.ownPartner {
-		if partner >= 0 || v.explained[i] {
+	for i, partner := range v.partner {
+		if partner >= 0 || v.settled[i] {
 			continue
 		}
-		if v.otherDense != nil && !v.otherDense.holds(v.own[i], 2*d.scores.most(), d.near) {
-			continue // the other execution never predicted it, so no decision can have removed it
+		var f finding
+		var ok bool
+		if w.dense != nil && set.IoUThreshold > 0 {
+			f, ok = d.predicted(v, w, i, set)
+		} else {
+			f, ok = d.supposed(v, w, i, set)
 		}
-		for _, cause := range []func(*detections, *side, *side, int, Setting) (finding, bool){
-			belowThreshold, cutOff, suppressed,
-		} {
-			if f, ok := cause(d, v, w, i, set); ok {
-				v.explained[i] = true
-				found = append(found, f)
-				break
-			}
+		if ok {
+			f.Output, f.Image, f.Items = "scores", d.image, v.describe(i)
+			v.settled[i] = true
+			found = append(found, f)
 		}
 	}
 	return found
 }
 
-// belowThreshold explains a row whose score lies within the moves of the score threshold.
-func belowThreshold(d *detections, v, _ *side, i int, set Setting) (finding, bool) {
-	gap := math.Abs(v.own[i].score - float64(float32(set.ScoreThreshold)))
-	return finding{Decision: Decision{Kind: BelowScore, Verdict: d.scores.judgeOne(gap), Output: "scores", Image: d.image,
-		Items: v.describe(i), Where: fmt.Sprintf("is below the threshold %g in the %s", set.ScoreThreshold, v.otherName),
-		Measure: "score and threshold", Gap: Number(gap), Moved: Number(d.scores.moved)}}, gap <= d.scores.most()
-}
-
-// cutOff explains a row that would be last where the other execution has no room left.
-func cutOff(d *detections, v, _ *side, i int, _ Setting) (finding, bool) {
-	if len(v.other) < v.otherRows || len(v.other) == 0 {
+// predicted explains row i of v by what w predicts: the same detection within the limits, with a cause in w's own numbers to drop
+// it.
+func (d *detections) predicted(v, w *execution, i int, set Setting) (finding, bool) {
+	x := v.list[i]
+	p, ok := w.dense.find(x, d.limits)
+	if !ok {
 		return finding{}, false
 	}
-	last := v.other[len(v.other)-1].score
-	gap := max(v.own[i].score-last, 0)
-	return finding{Decision: Decision{Kind: CutOff, Verdict: d.scores.judge(gap), Output: "scores", Image: d.image,
-		Items: v.describe(i), Where: fmt.Sprintf("falls behind the last of the %d rows of the %s", v.otherRows, v.otherName),
-		Measure: "scores", Gap: Number(gap), Moved: Number(d.scores.moved)}}, gap <= 2*d.scores.most()
+	r := w.dropped(p, set)
+	f := finding{Decision: Decision{Verdict: Explained, Where: r.text}}
+	moved := math.Abs(p.score - x.score)
+	switch r.by {
+	case notDropped:
+		return finding{}, false
+	case byThreshold:
+		gap := math.Abs(x.score - float64(float32(set.ScoreThreshold)))
+		f.Kind, f.Measure, f.Gap, f.Moved = BelowScore, "score and threshold", Number(gap), Number(moved)
+		f.Verdict = proven(gap)
+	case bySuppression:
+		f.Kind = Suppression
+		if k := w.partner[r.row]; k >= 0 {
+			was, is := iou(x.box, v.list[k].box), iou(p.box, w.list[r.row].box)
+			gap := math.Abs(was - float64(float32(set.IoUThreshold)))
+			f.Measure, f.Gap, f.Moved = "overlap and threshold", Number(gap), Number(math.Abs(is-was))
+			f.Verdict = proven(gap)
+		}
+	case byRank:
+		f.Kind, f.Measure = CutOff, "scores"
+		f.Gap, f.Moved = Number(max(x.score-r.score, 0)), Number(moved)
+		f.Verdict = proven(float64(f.Gap))
+	}
+	return f, true
 }
 
-// suppressed explains row i of v by a detection that w keeps, overlaps it and outranks it, in one of three ways: the overlap
-// is within the moves of the IoU threshold; or the two compete, each kept by one execution, and their scores are closer than
-// both moved; or the suppressor itself is there for a cause already found. The outputs do not hold suppressed boxes, so the
-// second cannot be told from one wrong box with a right score unless the taps det.* were recorded; it is always reported.
-func suppressed(d *detections, v, w *side, i int, set Setting) (finding, bool) {
-	x := v.own[i]
-	threshold := float64(float32(set.IoUThreshold))
-	for k, y := range w.own {
-		if y.class != x.class || y.score < x.score-2*d.scores.most() {
+// proven is the verdict on a cause that the predictions of both sides show: the gap only tells whether it was a tie.
+func proven(gap float64) Verdict {
+	if gap <= roundingFloor {
+		return Tied
+	}
+	return Explained
+}
+
+// supposed explains row i of v by what w lists, where w's predictions were not recorded. Only what w itself shows is explained: a
+// row of the reference within the tolerance of the score threshold, or one that a box of w overlaps above the threshold, having
+// moved there. Everything else that could be true stays unproven, as is all that the candidate alone lists: its box cannot be
+// held to anything.
+func (d *detections) supposed(v, w *execution, i int, set Setting) (finding, bool) {
+	x := v.list[i]
+	if gap := math.Abs(x.score - float64(float32(set.ScoreThreshold))); gap <= d.limits.score {
+		f := finding{Decision: Decision{Kind: BelowScore, Verdict: d.ifDropped(v, proven(gap)), Measure: "score and threshold",
+			Where: fmt.Sprintf("is below the threshold %g in the %s", set.ScoreThreshold, w.name),
+			Gap:   Number(gap), Moved: Number(d.limits.score)}}
+		return f, true
+	}
+	if f, ok := d.suppressed(v, w, i, set); ok {
+		return f, true
+	}
+	if len(w.list) < w.rows || len(w.list) == 0 {
+		return finding{}, false
+	}
+	gap := max(x.score-w.list[len(w.list)-1].score, 0)
+	return finding{Decision: Decision{Kind: CutOff, Verdict: Unproven, Measure: "scores",
+		Where: fmt.Sprintf("falls behind the last of the %d rows of the %s", w.rows, w.name),
+		Gap:   Number(gap), Moved: Number(2 * d.limits.score)}}, gap <= 2*d.limits.score
+}
+
+// ifDropped is the verdict where v is the reference, whose rows have been verified; a row of the candidate stays unproven.
+func (d *detections) ifDropped(v *execution, verdict Verdict) Verdict {
+	if v == d.ref {
+		return verdict
+	}
+	return Unproven
+}
+
+// suppressed explains row i of v by a detection that w keeps and ranks above it. Its partner in v shows how far it moved; the two
+// compete where it has none and the scores tie.
+func (d *detections) suppressed(v, w *execution, i int, set Setting) (best finding, ok bool) {
+	x, threshold := v.list[i], float64(float32(set.IoUThreshold))
+	if threshold == 0 { // not known
+		return finding{}, false
+	}
+	for k, y := range w.list {
+		overlap := iou(x.box, y.box)
+		if y.class != x.class || y.score < x.score-2*d.limits.score || overlap+iouSlack(x.box, y.box, d.limits.pixels) < threshold {
 			continue
 		}
-		overlap, slack := iou(x.box, y.box), iouSlack(x.box, y.box, d.boxes.most())
-		if overlap+slack < threshold {
-			continue
-		}
-		decision := finding{Decision: Decision{Kind: Suppression, Output: "scores", Image: d.image, Items: v.describe(i)}}
-		by := fmt.Sprintf("is suppressed in the %s by its detection %d", v.otherName, y.row)
-		alone := w.ownPartner[k] < 0
-		switch gap := math.Abs(x.score - y.score); {
-		case math.Abs(overlap-threshold) <= slack:
-			decision.Where, decision.Measure = by, "overlap and threshold"
-			decision.Gap, decision.Moved = Number(math.Abs(overlap-threshold)), Number(slack)
-			decision.Verdict = motion{slack, roundingFloor}.judgeOne(math.Abs(overlap - threshold))
-		case alone && gap <= 2*d.scores.most():
-			decision.Where, decision.Measure = by+" and suppresses it in the "+v.name, "scores"
-			decision.rival = true
-			decision.Gap, decision.Moved = Number(gap), Number(d.scores.moved)
-			decision.Verdict = d.scores.judge(gap)
-		case alone && w.explained[k]:
-			decision.Where, decision.Verdict = by+", whose presence is explained", Explained
+		f := finding{Decision: Decision{Kind: Suppression, Verdict: Unproven,
+			Where: fmt.Sprintf("is suppressed in the %s by its detection %d", w.name, y.row)}}
+		switch partner := w.partner[k]; {
+		case partner >= 0:
+			was := v.list[partner].box
+			gap, moved := math.Abs(iou(x.box, was)-threshold), iouSlack(x.box, y.box, was.move(y.box))
+			f.Measure, f.Gap, f.Moved = "overlap and threshold", Number(gap), Number(moved)
+			if overlap > threshold-iouRounding && gap <= moved {
+				f.Verdict = d.ifDropped(v, proven(gap))
+			}
+		case math.Abs(x.score-y.score) <= 2*d.limits.score:
+			f.Where += " and suppresses it in the " + v.name
+			f.Measure, f.Gap, f.Moved = "scores", Number(math.Abs(x.score-y.score)), Number(2*d.limits.score)
+			f.rival = true
+		case w.settled[k]:
+			f.Where += ", which the " + v.name + " lacks"
 		default:
 			continue
 		}
-		return decision, true
+		if !ok || f.Verdict != Unproven {
+			best, ok = f, true
+		}
 	}
-	return finding{}, false
+	return best, ok
 }

@@ -29,7 +29,9 @@ type Report struct {
 
 	State             evidence.State `json:"state"`
 	Policy            string         `json:"policy"`
-	Problems          []string       `json:"problems,omitempty"` // differences in structure
+	Problems          []string       `json:"problems,omitempty"`   // differences in structure
+	Coverage          Coverage       `json:"coverage"`             // of all outputs but taps
+	Unverified        string         `json:"unverified,omitempty"` // what of these outputs nobody has verified, and why
 	DecisionsCompared int            `json:"decisions_compared"`
 	Decisions         []Decision     `json:"decisions"` // what was decided differently
 }
@@ -44,12 +46,14 @@ type Options struct {
 
 // CompareOutputs compares two sets of outputs, which should have the same names in the same order. Decisions are settled
 // first. Outputs of detections are then compared row by matched row, and images for which other tiles were computed are left
-// out of everything that follows the selection; the note of an output says so.
+// out of everything that follows the selection; the coverage of an output says so. The report is unverified where, in some image,
+// half of an output or more was left out, or a decision is unproven.
 func CompareOutputs(ref, cand tensor.List, opt Options) *Report {
 	policy := opt.Policy.orDefault()
 	r := &Report{Policy: policy.Name, Outputs: []TensorReport{}, Decisions: []Decision{}}
 	r.checkStructure(ref, cand)
-	s := settle(ref, cand, policy.For("boxes", opt.Class), opt.Setting)
+	boxes, scores := policy.For("boxes", opt.Class), policy.For("scores", opt.Class)
+	s := settle(ref, cand, limits{pixels: boxes.Abs, score: scores.Abs, undefined: boxes.Undefined}, opt.Setting)
 	for _, o := range ref {
 		other := cand.Get(o.Name)
 		if other == nil {
@@ -57,7 +61,7 @@ func CompareOutputs(ref, cand tensor.List, opt Options) *Report {
 		}
 		tol := policy.For(o.Name, opt.Class)
 		r.MismatchRatioLimit = max(r.MismatchRatioLimit, Number(tol.MismatchRatio))
-		t := s.compare(o.Name, o.Tensor, other, tol)
+		t := s.compare(o.Name, o.Tensor, other, tol, opt.Setting)
 		t.Name, t.Class = o.Name, opt.Class.String()
 		r.Outputs = append(r.Outputs, t)
 	}
@@ -93,10 +97,9 @@ func (r *Report) checkStructure(ref, cand tensor.List) {
 	}
 }
 
-// settle compares the decisions of both executions as far as their outputs record them. Detections are the same where their
-// boxes agree within the tolerance boxes.
-func settle(ref, cand tensor.List, boxes Tolerance, set Setting) *settled {
-	s := &settled{decided: map[string]bool{}, rows: map[string]alignment{}}
+// settle compares the decisions of both executions as far as their outputs record them.
+func settle(ref, cand tensor.List, lim limits, set Setting) *settled {
+	s := &settled{decided: map[string]bool{}}
 	batch := 0
 	for _, name := range []string{"valid_counts", "valid_l0"} {
 		if comparableCounts(ref, cand, name) {
@@ -106,30 +109,43 @@ func settle(ref, cand tensor.List, boxes Tolerance, set Setting) *settled {
 	}
 	s.rerouted = make([]bool, batch)
 	s.compareTiles(ref, cand, set)
-	s.compareDetections(ref, cand, boxes, set)
+	s.compareDetections(ref, cand, lim, set)
 	return s
 }
 
-// compare measures one output on the rows that both sides decided alike.
-func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance) TensorReport {
-	rows, aligned := s.rows[name]
-	if !aligned {
-		rows, aligned = s.judgedImages(name)
+// compare measures one output on what both sides decided alike.
+func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, set Setting) TensorReport {
+	if !slices.Equal(ref.Shape(), cand.Shape()) {
+		return Compare(ref, cand, tol) // whose report says so
 	}
-	comparable := ref.Rank() >= max(rows.axes, 1) && slices.Equal(ref.Shape(), cand.Shape()) && ref.Shape()[0] == len(s.rerouted)
-	if !aligned || !comparable || s.decided[name] && name != "class_ids" {
-		t := Compare(ref, cand, tol)
-		s.passDecided(name, &t)
-		return t
+	chosen := s.choose(name, ref)
+	of := objects{}
+	if tol.MismatchRatio > 0 {
+		of = objectsOf(name, ref, set)
 	}
-	r, c := rows.gather(ref, cand)
-	t := Compare(r, c, tol)
-	t.Shape, t.Note = slices.Clone(ref.Shape()), rows.note
-	if t.Worst != nil {
-		rows.place(t.Worst, ref)
+	t := compareParts(ref, cand, tol, chosen.parts, of)
+	t.Note, t.lost = chosen.note, chosen.lost
+	t.Coverage.LeftOut = chosen.leftOut
+	for _, o := range t.Coverage.LeftOut {
+		s.checkFinite(name, "reference", ref, o.Image)
+		s.checkFinite(name, "candidate", cand, o.Image)
+	}
+	if t.Judgement == ByNothing {
+		t.judgedByNothing(s.rerouted)
 	}
 	s.passDecided(name, &t)
 	return t
+}
+
+// judgedByNothing turns what was measured without a rule into what was left out.
+func (t *TensorReport) judgedByNothing(images []bool) {
+	if n := t.Coverage.Compared; n > 0 {
+		t.Coverage.LeftOut = append(t.Coverage.LeftOut, Omission{causeNoRule, 0, n})
+	}
+	t.Coverage.Compared = 0
+	for image := range max(len(images), 1) {
+		t.lost = append(t.lost, image)
+	}
 }
 
 // passDecided lets the decisions judge an output that holds what was decided: it passes unless one of them is a bug.
@@ -153,12 +169,26 @@ func (r *Report) conclude() {
 	if len(r.Decisions) > 0 {
 		r.State = evidence.Explained
 	}
+	r.Coverage, r.Unverified = coverageOf(r.Outputs), unverified(r.Outputs)
+	if at := slices.IndexFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Unproven }); at >= 0 && r.Unverified == "" {
+		r.Unverified = r.Decisions[at].String()
+	}
+	if r.Unverified != "" {
+		r.State = evidence.Unverified
+	}
+	r.sum()
+	failed := slices.ContainsFunc(r.Outputs, func(t TensorReport) bool { return !t.Passed })
+	if failed || len(r.Problems) > 0 || slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug }) {
+		r.State = evidence.Fail
+	}
+	r.Passed = r.State.Holds()
+}
+
+// sum adds up what was measured under a tolerance or for equality.
+func (r *Report) sum() {
 	var sum float64
 	var finite int
 	for _, o := range r.Outputs {
-		if !o.Passed {
-			r.State = evidence.Fail
-		}
 		if o.Judgement == ByDecisions {
 			continue
 		}
@@ -171,8 +201,4 @@ func (r *Report) conclude() {
 	}
 	r.MeanAbsErr = Number(sum / float64(max(finite, 1)))
 	r.MismatchRatio = Number(float64(r.MismatchCount) / float64(max(r.TotalCount, 1)))
-	if len(r.Problems) > 0 || slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug }) {
-		r.State = evidence.Fail
-	}
-	r.Passed = r.State.Holds()
 }

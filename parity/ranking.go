@@ -1,8 +1,10 @@
 package parity
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -11,17 +13,6 @@ type ranking struct {
 	output, noun, measure string
 	image                 int
 	ref, cand             []float64 // score of every item, by id, in each execution
-}
-
-// motion returns the largest move of any score, and 4 float32 ULP of the largest score as the level of rounding. A score that
-// is finite on one side alone is judged by the arithmetic, and moves nothing here.
-func (r ranking) motion() motion {
-	var m motion
-	for id, v := range r.ref {
-		m.moved = max(m.moved, finiteOr0(r.cand[id]-v))
-		m.rounding = max(m.rounding, finiteOr0(v)*roundingFloor)
-	}
-	return m
 }
 
 // gap returns how far item a leads item b in the reference; NaN ranks as -Inf, equal scores have no gap.
@@ -40,16 +31,35 @@ func rankable(v float64) float64 {
 	return v
 }
 
+// flip is the exchange of two items: the first leads in the reference by gap, and the second in the candidate.
+type flip struct{ gap, moved, rounding float64 }
+
+// flip measures an exchange. A score that is finite on one side alone is judged by the arithmetic, and moves nothing here.
+func (r ranking) flip(a, b int) flip {
+	moved := finiteOr0(r.cand[a]-r.ref[a]) + finiteOr0(r.cand[b]-r.ref[b])
+	return flip{max(r.gap(a, b), 0), moved, roundingFloor * max(finiteOr0(r.ref[a]), finiteOr0(r.ref[b]))}
+}
+
+// less orders flips by how much of the gap the moves leave unexplained, then by the gap.
+func (f flip) less(g flip) bool {
+	return cmp.Or(cmp.Compare(f.gap-f.moved, g.gap-g.moved), cmp.Compare(f.gap, g.gap)) < 0
+}
+
+// judged returns the decision that a flip is.
+func (r ranking) judged(kind DecisionKind, f flip) Decision {
+	return Decision{Kind: kind, Output: r.output, Image: r.image, Measure: r.measure,
+		Gap: Number(f.gap), Moved: Number(f.moved), Verdict: judge(f.gap, f.moved, f.rounding)}
+}
+
 // order explains how the candidate's order of the same items differs from the reference's. Both lists hold the same ids once.
-// Each smallest range of places that holds the same items in both is one decision; its gap is the largest that any two of
-// its items with exchanged order have in the reference.
+// Each smallest range of places that holds the same items in both is one decision, judged by the exchange in it that the moves
+// explain least.
 func (r ranking) order(ref, cand []int) []Decision {
 	place := make(map[int]int, len(ref))
 	for i, id := range ref {
 		place[id] = i
 	}
 	var out []Decision
-	m := r.motion()
 	for start := 0; start < len(cand); {
 		end, reach := start, place[cand[start]]
 		for end < reach {
@@ -57,9 +67,7 @@ func (r ranking) order(ref, cand []int) []Decision {
 			reach = max(reach, place[cand[end]])
 		}
 		if end > start {
-			gap := r.largestInversion(cand[start:end+1], place)
-			d := Decision{Kind: OrderFlip, Output: r.output, Image: r.image, Measure: r.measure,
-				Gap: Number(gap), Moved: Number(m.moved), Verdict: m.judge(gap)}
+			d := r.judged(OrderFlip, r.worstInversion(cand[start:end+1], place))
 			d.Items, d.Where = r.describe(ref[start:end+1], cand[start:end+1], start)
 			out = append(out, d)
 		}
@@ -68,17 +76,17 @@ func (r ranking) order(ref, cand []int) []Decision {
 	return out
 }
 
-// largestInversion returns the largest reference gap of two items that the candidate lists in the opposite order.
-func (r ranking) largestInversion(cand []int, place map[int]int) float64 {
-	var most float64
+// worstInversion returns the least explained exchange of two items that the candidate lists in the opposite order.
+func (r ranking) worstInversion(cand []int, place map[int]int) flip {
+	worst := flip{gap: math.Inf(-1)}
 	for i, first := range cand {
 		for _, second := range cand[i+1:] {
-			if place[second] < place[first] {
-				most = max(most, r.gap(second, first))
+			if f := r.flip(second, first); place[second] < place[first] && worst.less(f) {
+				worst = f
 			}
 		}
 	}
-	return most
+	return worst
 }
 
 func (r ranking) describe(ref, cand []int, start int) (items, where string) {
@@ -105,35 +113,35 @@ func joined(ids []int) string {
 	return s.String()
 }
 
-// membership explains items chosen by one execution alone: every dropped item must lead no added one by more than the scores
-// moved. Both lists have the same length in executions of one graph; a surplus is a bug.
+// membership explains items chosen by one execution alone. Both lists have the same length; every dropped item gave way to every
+// added one, and the exchange that the moves explain least judges them all.
 func (r ranking) membership(dropped, added []int) []Decision {
-	if len(dropped) == 0 && len(added) == 0 {
+	if len(dropped) == 0 {
 		return nil
 	}
-	d := Decision{Kind: Membership, Output: r.output, Image: r.image}
-	if len(dropped) != len(added) {
-		d.Verdict = Bug
-		d.Items = fmt.Sprintf("%ss dropped: [%s]", r.noun, joined(dropped))
-		d.Where = fmt.Sprintf("and added: [%s], which are not as many", joined(added))
-		return []Decision{d}
-	}
-	gap := math.Inf(-1)
+	worst := flip{gap: math.Inf(-1)}
 	for _, a := range dropped {
 		for _, b := range added {
-			gap = max(gap, r.gap(a, b))
+			if f := r.flip(a, b); worst.less(f) {
+				worst = f
+			}
 		}
 	}
-	m := r.motion()
-	gap = max(gap, 0)
-	d.Gap, d.Moved, d.Measure, d.Verdict = Number(gap), Number(m.moved), r.measure, m.judge(gap)
-	d.Items = fmt.Sprintf("%s %s", r.noun, joined(dropped))
-	d.Where = fmt.Sprintf("gives way to %s", joined(added))
+	d := r.judged(Membership, worst)
+	d.Items, d.Where = fmt.Sprintf("%s %s", r.noun, joined(dropped)), fmt.Sprintf("gives way to %s", joined(added))
 	if len(dropped) > 1 {
-		d.Items = fmt.Sprintf("%ss %s", r.noun, joined(dropped))
-		d.Where = fmt.Sprintf("give way to %s", joined(added))
+		d.Items, d.Where = fmt.Sprintf("%ss %s", r.noun, joined(dropped)), fmt.Sprintf("give way to %s", joined(added))
 	}
 	return []Decision{d}
+}
+
+// best returns the n ids of highest score: descending, ties by ascending id, NaN last, as the model selects.
+func best(ids []int, scores []float64, n int) []int {
+	sorted := slices.Clone(ids)
+	slices.SortFunc(sorted, func(a, b int) int {
+		return cmp.Or(cmp.Compare(rankable(scores[b]), rankable(scores[a])), cmp.Compare(a, b))
+	})
+	return sorted[:min(n, len(sorted))]
 }
 
 // difference returns the ids of a that b lacks, and the rest of a in its order.

@@ -3,6 +3,8 @@ package parity
 import (
 	"math"
 	"slices"
+
+	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // relEps bounds the denominator of relative errors from below (spec/runtime.md 6.2).
@@ -83,32 +85,66 @@ func (l *largest) least() float64 {
 	return l.values[0]
 }
 
+// objects divides the elements of a tensor into what a mismatch ratio counts in. The zero value is one object of all.
+type objects struct {
+	at   func(flat int) int // object of an element, -1 for padding
+	size []int              // elements of each object
+}
+
+// object collects what a mismatch ratio needs of one object.
+type object struct {
+	budget, mismatches int
+	abs, rel           largest // errors, as many as one more than may mismatch
+}
+
 // measure accumulates the numbers of one pair of tensors.
 type measure struct {
-	tol                    Tolerance
-	finite                 int // pairs of finite values
-	mismatches, nonFinite  int
-	signedZeros            int
-	sumAbs, sumRel, sumErr float64
-	sumSq, sumRef, sumCand float64 // of squares
-	dot                    float64
-	maxAbs, maxRel         float64
-	maxMagnitude           float64 // of the reference
-	maxULP                 uint64
-	abs, rel               largest
-	hist                   Histogram
+	tol                         Tolerance
+	total                       int // pairs that are compared
+	finite                      int // of these, pairs of finite values
+	mismatches, nonFinite       int
+	beyond                      int // mismatches that no ratio forgives
+	signedZeros                 int
+	sumAbs, sumRel, sumErr      float64
+	sumSq, sumRef, sumCand      float64 // of squares
+	dot                         float64
+	maxAbs, maxRel, maxSmallest float64 // maxSmallest is the largest relative error without a bound of its denominator
+	maxMagnitude                float64 // of the reference
+	maxAngle                    float64 // of vectors
+	maxULP                      uint64
+	objectOf                    func(flat int) int // nil with one object of all
+	objects                     []object           // the last one is padding
+	hist                        Histogram
 
-	worst               int // flat index of the worst element, -1 while all are equal
+	worst, worstCand    int // flat indices of the worst element, -1 while all are equal
 	worstExcess, worstD float64
 }
 
-func newMeasure(tol Tolerance, n int) *measure {
-	keep := tol.budget(n) + 1
-	return &measure{tol: tol, worst: -1, abs: largest{n: keep}, rel: largest{n: keep}}
+func newMeasure(tol Tolerance, of objects, total int) *measure {
+	m := &measure{tol: tol, total: total, worst: -1, objectOf: of.at}
+	if of.at == nil {
+		of.size = []int{total}
+	}
+	for _, n := range append(slices.Clone(of.size), 0) {
+		budget := tol.budget(n)
+		m.objects = append(m.objects, object{budget: budget, abs: largest{n: budget + 1}, rel: largest{n: budget + 1}})
+	}
+	return m
 }
 
-// add takes the pair of values at flat index i, ulp apart in the candidate's type. Both are finite.
-func (m *measure) add(i int, ref, cand float64, ulp uint64) {
+func (m *measure) object(flat int) *object {
+	if m.objectOf == nil {
+		return &m.objects[0]
+	}
+	at := m.objectOf(flat)
+	if at < 0 {
+		at = len(m.objects) - 1
+	}
+	return &m.objects[at]
+}
+
+// add takes a pair of finite values at their flat indices, ulp apart in the candidate's type.
+func (m *measure) add(at, other int, ref, cand float64, ulp uint64) {
 	d := cand - ref
 	abs, mag := math.Abs(d), math.Abs(ref)
 	m.finite++
@@ -123,37 +159,118 @@ func (m *measure) add(i int, ref, cand float64, ulp uint64) {
 		}
 		return
 	}
-	rel := abs / max(mag, relEps)
+	rel, smallest := abs/max(mag, relEps), smallestRel(abs, mag)
 	m.sumAbs += abs
 	m.sumRel += rel
 	m.sumErr += d
 	m.sumSq += d * d
 	m.maxAbs, m.maxRel, m.maxULP = max(m.maxAbs, abs), max(m.maxRel, rel), max(m.maxULP, ulp)
-	m.abs.offer(abs)
-	m.rel.offer(smallestRel(abs, mag))
+	m.maxSmallest = max(m.maxSmallest, smallest)
+	o := m.object(at)
+	o.abs.offer(abs)
+	o.rel.offer(smallest)
 	allowed := m.tol.allowed(ref)
 	if abs > allowed {
 		m.mismatches++
+		o.mismatches++
 	}
-	m.rank(i, abs, abs/allowed)
+	if abs > forgiven*allowed {
+		m.beyond++
+	}
+	m.rank(at, other, abs, abs/allowed)
 }
 
-// addNonFinite takes a pair of which at least one value is NaN or infinite: equal values match, anything else does not.
-func (m *measure) addNonFinite(i int, ref, cand float64) {
-	if ref == cand || math.IsNaN(ref) && math.IsNaN(cand) {
+// mismatch counts an element that no tolerance lets pass.
+func (m *measure) mismatch(at int) {
+	m.mismatches++
+	m.beyond++
+	m.object(at).mismatches++
+}
+
+// addNonFinite takes a pair of which at least one value is NaN or infinite: equal infinities match, anything else does not.
+func (m *measure) addNonFinite(at, other int, ref, cand float64) {
+	if ref == cand {
 		m.hist.Zero++
 		return
 	}
 	m.hist.NonFinite++
 	m.nonFinite++
-	m.mismatches++
-	m.rank(i, math.Inf(1), math.Inf(1))
+	m.mismatch(at)
+	m.rank(at, other, math.Inf(1), math.Inf(1))
+}
+
+// turned judges the rows along the last axis as vectors instead of element by element: one mismatches, with all its elements,
+// when its distance from the reference exceeds Angle·‖reference‖ or is no number.
+func (m *measure) turned(ref, cand *tensor.Tensor, parts []stretch) {
+	length := ref.Shape()[ref.Rank()-1]
+	m.mismatches, m.beyond = 0, 0
+	for _, p := range parts {
+		for at := 0; at < p.n; at += length {
+			var distance, norm float64
+			for i := range length {
+				r, c := element(ref, p.ref+at+i), element(cand, p.cand+at+i)
+				distance += (c - r) * (c - r)
+				norm += r * r
+			}
+			distance, norm = math.Sqrt(distance), math.Sqrt(norm)
+			if distance > 0 {
+				m.maxAngle = max(m.maxAngle, distance/norm)
+			}
+			if !(distance <= m.tol.Angle*norm) {
+				m.mismatches += length
+			}
+		}
+	}
+}
+
+// passes tells whether the mismatches of every object are within its budget, and none is too large to be forgiven.
+func (m *measure) passes() bool {
+	if m.tol.Angle > 0 {
+		return m.nonFinite == 0 && m.mismatches == 0
+	}
+	over := slices.ContainsFunc(m.objects, func(o object) bool { return o.mismatches > o.budget })
+	return m.nonFinite == 0 && m.beyond == 0 && !over
+}
+
+// smallest returns the smallest tolerances that would pass: of every object the largest error after those that may mismatch, and
+// a tenth of the largest error of all.
+func (m *measure) smallest() *SmallestRule {
+	s := &SmallestRule{Number(math.Inf(1)), Number(math.Inf(1)), nil}
+	if m.nonFinite > 0 {
+		return s
+	}
+	const roundUp = 1 + 0x1p-50 // for the two products of a relative bound
+	s.Abs, s.Rel = Number(tenth(m.maxAbs)), Number(tenth(m.maxSmallest)*roundUp)
+	for i := range m.objects {
+		s.Abs = max(s.Abs, Number(m.objects[i].abs.least()))
+		s.Rel = max(s.Rel, Number(m.objects[i].rel.least()))
+	}
+	if m.tol.Angle > 0 {
+		angle := Number(m.maxAngle)
+		s.Angle = &angle
+	}
+	return s
+}
+
+// tenth returns the smallest bound of which v is at most the forgiven multiple.
+func tenth(v float64) float64 {
+	t := v / forgiven
+	if t == 0 || math.IsInf(t, 1) {
+		return t
+	}
+	for below := math.Nextafter(t, 0); forgiven*below >= v; below = math.Nextafter(t, 0) {
+		t = below
+	}
+	for forgiven*t < v {
+		t = math.Nextafter(t, math.Inf(1))
+	}
+	return t
 }
 
 // rank keeps the element farthest beyond its own tolerance, and of those the one with the largest error.
-func (m *measure) rank(i int, abs, excess float64) {
+func (m *measure) rank(at, other int, abs, excess float64) {
 	if m.worst < 0 || excess > m.worstExcess || excess == m.worstExcess && abs > m.worstD {
-		m.worst, m.worstExcess, m.worstD = i, excess, abs
+		m.worst, m.worstCand, m.worstExcess, m.worstD = at, other, excess, abs
 	}
 }
 

@@ -14,6 +14,9 @@ func Text(w io.Writer, r *Report) error {
 	for i := range r.Outputs {
 		writeTensor(&s, &r.Outputs[i])
 	}
+	if r.Unverified != "" {
+		fmt.Fprintf(&s, "  unverified: %s\n", r.Unverified)
+	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(&s, "  problem: %s\n", p)
 	}
@@ -37,36 +40,51 @@ func writeTensor(s *strings.Builder, t *TensorReport) {
 	if t.Note != "" {
 		fmt.Fprintf(s, " (%s)", t.Note)
 	}
+	if c := t.Coverage.String(); c != "" {
+		fmt.Fprintf(s, " (%s)", c)
+	}
 	s.WriteByte('\n')
 	if f := t.failure(); f != "" {
 		fmt.Fprintf(s, "    %s\n", f)
 	}
 }
 
-// Summary says in one line why a comparison did not simply pass: the first problem, bug or failing output, or how many
-// differences were explained. It is "" for a pass.
+// Summary says in one line why a comparison did not simply pass: the first problem, bug or failing output, else what was left
+// unverified, else how many differences were explained. It is "" for a pass.
 func (r *Report) Summary() string {
 	if len(r.Problems) > 0 {
 		return r.Problems[0]
 	}
-	explained := 0
 	for _, d := range r.Decisions {
 		if d.Verdict == Bug {
 			return d.String()
 		}
-		explained++
 	}
 	for i := range r.Outputs {
 		if f := r.Outputs[i].failure(); f != "" {
 			return r.Outputs[i].Name + ": " + f
 		}
 	}
-	switch explained {
-	case 0:
-		return ""
-	case 1:
-		return r.Decisions[0].String()
-	default:
-		return fmt.Sprintf("%s (and %d more)", r.Decisions[0], explained-1)
+	return r.differences()
+}
+
+// differences sums up what was decided otherwise and what was left out by a comparison that found nothing wrong.
+func (r *Report) differences() string {
+	var parts []string
+	if r.Unverified != "" {
+		parts = append(parts, r.Unverified)
 	}
+	if n := len(r.Decisions); n > 0 {
+		text := r.Decisions[0].String()
+		if n > 1 {
+			text += fmt.Sprintf(" (and %d more)", n-1)
+		}
+		if text != r.Unverified {
+			parts = append(parts, text)
+		}
+	}
+	if len(r.Coverage.LeftOut) > 0 {
+		parts = append(parts, r.Coverage.String())
+	}
+	return strings.Join(parts, "; ")
 }

@@ -3,7 +3,9 @@ package parity
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -13,7 +15,7 @@ type settled struct {
 	compared  int             // decisions that were looked at
 	rerouted  []bool          // per image: the executions computed different tiles, so what follows differs honestly
 	decided   map[string]bool // outputs that the decisions judge instead of an element-wise comparison
-	rows      map[string]alignment
+	rows      []imageRows     // per image, how detections correspond; nil without detections
 }
 
 func (s *settled) add(d ...Decision) { s.decisions = append(s.decisions, d...) }
@@ -25,24 +27,48 @@ func (s *settled) inconsistent(output string, image int, format string, args ...
 // selection is the tile list of one level in both executions.
 type selection struct{ ref, cand []int }
 
-// compareTiles settles the selected tiles of every level, image by image.
+// level names what a level of tiles is chosen by. Level 0 has no parents.
+type level struct {
+	name, scores string
+	noun         string // of what the scores rank
+	gridH, gridW int    // of what the scores rank
+}
+
+func (l level) measure() string {
+	return strings.ReplaceAll(strings.TrimPrefix(l.scores, "tap."), "_", " ")
+}
+
+// levelsOf lists the levels of tiles, coarsest first.
+func levelsOf(set Setting) []level {
+	return []level{
+		{"l0", "utilities", "tile", set.GridHeight, set.GridWidth},
+		{"l1", "split_utilities", "parent", set.GridHeight, set.GridWidth},
+		{"l2", set.LevelOneScores, "parent", 2 * set.GridHeight, 2 * set.GridWidth},
+	}
+}
+
+// compareTiles settles the selected tiles of every level, image by image. Each execution is first held to its own scores, at each
+// level by itself; a level whose tiles could be chosen from other parents has no further cause to find.
 func (s *settled) compareTiles(ref, cand tensor.List, set Setting) {
 	for image := range s.rerouted {
-		l0, ok := s.readSelection(ref, cand, "l0", image)
-		if !ok {
-			continue
+		same, from := true, selection{}
+		for at, l := range levelsOf(set) {
+			sel, ok := s.readSelection(ref, cand, l.name, image)
+			if !ok {
+				break
+			}
+			if at == 0 {
+				s.obeysUtilities(l, set, "reference", ref, sel.ref, image)
+				s.obeysUtilities(l, set, "candidate", cand, sel.cand, image)
+				same = s.settleSelection(l, sel, ref, cand, image)
+			} else {
+				s.obeysSplits(l, "reference", ref, sel.ref, from.ref, image)
+				s.obeysSplits(l, "candidate", cand, sel.cand, from.cand, image)
+				same = s.settleSplit(l, sel, ref, cand, same, image)
+			}
+			from = sel
 		}
-		same := s.settleSelection(l0, ref, cand, "utilities", image)
-		l1, ok := s.readSelection(ref, cand, "l1", image)
-		if !ok {
-			s.rerouted[image] = s.rerouted[image] || !same
-			continue
-		}
-		same = s.settleSplit(l1, ref, cand, splitLevel{"l1", "split_utilities", set.GridHeight, set.GridWidth}, same, image)
-		if l2, ok := s.readSelection(ref, cand, "l2", image); ok {
-			same = s.settleSplit(l2, ref, cand, splitLevel{"l2", set.LevelOneScores, 2 * set.GridHeight, 2 * set.GridWidth}, same, image)
-		}
-		s.rerouted[image] = s.rerouted[image] || !same
+		s.rerouted[image] = !same
 	}
 }
 
@@ -99,69 +125,146 @@ func (s *settled) readTiles(outputs tensor.List, level string, image int, side s
 	return out, true
 }
 
-// settleSelection compares the tiles of level 0, chosen in descending order of utility. It reports whether both executions
-// chose the same set. Their order has no influence on what follows: the model sorts the tiles before it packs them.
-func (s *settled) settleSelection(l0 selection, ref, cand tensor.List, scores string, image int) bool {
-	s.compared++
-	dropped, commonRef := difference(l0.ref, l0.cand)
-	added, commonCand := difference(l0.cand, l0.ref)
-	if slices.Equal(l0.ref, l0.cand) {
+// obeysUtilities holds the tiles of level 0 to the utilities of their own execution: they are its best, in order; or all of them in
+// ascending order where the routing is dense.
+func (s *settled) obeysUtilities(l level, set Setting, side string, outputs tensor.List, chosen []int, image int) {
+	scores, ok := scoreRow(outputs, l.scores, image)
+	if !ok {
+		return
+	}
+	want := make([]int, len(scores))
+	for i := range want {
+		want[i] = i
+	}
+	if !set.Dense {
+		want = best(want, scores, len(chosen))
+	}
+	for i, id := range chosen {
+		switch {
+		case id >= len(scores):
+			s.inconsistent("tiles_l0", image, "the %s chose tile %d, outside the grid of %d tiles", side, id, len(scores))
+			return
+		case i >= len(want) || set.Dense && id != want[i]:
+			s.inconsistent("tiles_l0", image, "the %s lists tile %d at place %d, where dense routing takes all in ascending order", side, id, i)
+			return
+		case id != want[i]:
+			s.inconsistent("tiles_l0", image, "the %s lists tile %d (%.9g) at place %d, where by its own %s tile %d (%.9g) belongs",
+				side, id, scores[id], i, l.measure(), want[i], scores[want[i]])
+			return
+		}
+	}
+	if set.Dense && len(chosen) < len(want) {
+		s.inconsistent("tiles_l0", image, "the %s lists %d tiles, where dense routing takes all %d", side, len(chosen), len(want))
+	}
+}
+
+// obeysSplits holds the children of a level to their own execution: complete families along the Hilbert curve, of the best of the
+// tiles from by its own scores.
+func (s *settled) obeysSplits(l level, side string, outputs tensor.List, children, from []int, image int) {
+	if l.gridH < 1 || l.gridW < 1 || len(children) == 0 {
+		return
+	}
+	name := "tiles_" + l.name
+	parents, ok := parentsOf(children, l.gridH, l.gridW)
+	if !ok {
+		s.inconsistent(name, image, "the list of the %s is not of complete families of four children in a grid of %d×%d parents", side, l.gridH, l.gridW)
+		return
+	}
+	if ordered, err := routing.OrderTiles(children, 2*l.gridH, 2*l.gridW, routing.Hilbert); err != nil || !slices.Equal(ordered, children) {
+		s.inconsistent(name, image, "the list of the %s is not in the order of the Hilbert curve", side)
+	}
+	if strangers, _ := difference(parents, from); len(strangers) > 0 {
+		s.inconsistent(name, image, "the %s splits %s, which it did not choose", side, joined(strangers))
+		return
+	}
+	scores, ok := scoreRow(outputs, l.scores, image)
+	if !ok || slices.Max(from) >= len(scores) {
+		return
+	}
+	want := best(from, scores, len(parents))
+	if worse, _ := difference(parents, want); len(worse) > 0 {
+		better, _ := difference(want, parents)
+		s.inconsistent(name, image, "the %s splits %s %d (%.9g), where by its own %s %d (%.9g) comes first",
+			side, l.noun, worse[0], scores[worse[0]], l.measure(), better[0], scores[better[0]])
+	}
+}
+
+// scoreRow returns the scores [B,K] of an image, false where they were not recorded.
+func scoreRow(outputs tensor.List, name string, image int) ([]float64, bool) {
+	t := outputs.Get(name)
+	if t == nil || t.Rank() != 2 || !t.DType().IsFloat() || image >= t.Shape()[0] {
+		return nil, false
+	}
+	width := t.Shape()[1]
+	return t.Float64s()[image*width : (image+1)*width], true
+}
+
+// sameCount checks that both executions chose as many tiles: their number is a constant of the graph.
+func (s *settled) sameCount(l level, sel selection, image int) bool {
+	if len(sel.ref) == len(sel.cand) {
 		return true
 	}
-	rank, ok := s.scoresOf(ref, cand, scores, "tiles_l0", "tile", image, slices.Concat(l0.ref, l0.cand))
+	s.inconsistent("valid_"+l.name, image, "the candidate chose %d tiles, the reference %d", len(sel.cand), len(sel.ref))
+	return false
+}
+
+// settleSelection compares the tiles of level 0, chosen in descending order of utility. It reports whether both executions
+// chose the same set. Their order has no influence on what follows: the model sorts the tiles before it packs them.
+func (s *settled) settleSelection(l level, sel selection, ref, cand tensor.List, image int) bool {
+	s.compared++
+	if slices.Equal(sel.ref, sel.cand) {
+		return true
+	}
+	if !s.sameCount(l, sel, image) {
+		return false
+	}
+	rank, ok := s.rankingOf(l, ref, cand, image, slices.Concat(sel.ref, sel.cand))
 	if !ok {
 		return false
 	}
+	dropped, commonRef := difference(sel.ref, sel.cand)
+	added, commonCand := difference(sel.cand, sel.ref)
 	s.add(rank.membership(dropped, added)...)
 	s.add(rank.order(commonRef, commonCand)...)
-	return len(dropped) == 0 && len(added) == 0
+	return len(dropped) == 0
 }
 
-// scoresOf builds the ranking by which ids were chosen; false, with a bug recorded, where the scores do not cover them.
-func (s *settled) scoresOf(ref, cand tensor.List, scores, output, noun string, image int, ids []int) (ranking, bool) {
-	if !comparable2D(ref, cand, scores) || kindOf(ref.Get(scores).DType()) != floats {
+// rankingOf builds the ranking by which ids were chosen; false, with a bug recorded, where the scores do not cover them.
+func (s *settled) rankingOf(l level, ref, cand tensor.List, image int, ids []int) (ranking, bool) {
+	output := "tiles_" + l.name
+	refScores, okRef := scoreRow(ref, l.scores, image)
+	candScores, okCand := scoreRow(cand, l.scores, image)
+	if !okRef || !okCand {
 		s.inconsistent(output, image, "the lists differ and the scores that ranked them were not recorded")
 		return ranking{}, false
 	}
-	width := ref.Get(scores).Shape()[1]
-	if top := slices.Max(ids); top >= width {
-		s.inconsistent(output, image, "tile %d is outside the grid of %d tiles", top, width)
+	if top := slices.Max(ids); top >= min(len(refScores), len(candScores)) {
+		s.inconsistent(output, image, "tile %d is outside the grid of %d tiles", top, min(len(refScores), len(candScores)))
 		return ranking{}, false
 	}
-	measure := scores
-	if scores == "split_utilities" {
-		measure = "split utilities"
-	}
-	return ranking{output: output, noun: noun, measure: measure, image: image,
-		ref:  ref.Get(scores).Float64s()[image*width : (image+1)*width],
-		cand: cand.Get(scores).Float64s()[image*width : (image+1)*width]}, true
-}
-
-// splitLevel names a level of split tiles, the scores that rank its parents, and the parents' grid.
-type splitLevel struct {
-	level, scores string
-	gridH, gridW  int
+	return ranking{output: output, noun: l.noun, measure: l.measure(), image: image, ref: refScores, cand: candScores}, true
 }
 
 // settleSplit compares a level of children. Their order is a scan of the grid, so only the set of parents was decided by
 // scores. parentsSame says whether both executions could choose from the same tiles: if not, the difference follows from
-// that one and has no cause of its own to find.
-func (s *settled) settleSplit(sel selection, ref, cand tensor.List, lv splitLevel, parentsSame bool, image int) bool {
-	name := "tiles_" + lv.level
+// that one.
+func (s *settled) settleSplit(l level, sel selection, ref, cand tensor.List, parentsSame bool, image int) bool {
+	name := "tiles_" + l.name
 	s.compared++
 	if slices.Equal(sel.ref, sel.cand) {
 		return parentsSame
 	}
-	parentsRef, okRef := parentsOf(sel.ref, lv.gridH, lv.gridW)
-	parentsCand, okCand := parentsOf(sel.cand, lv.gridH, lv.gridW)
-	_, commonRef := difference(sel.ref, sel.cand)
-	_, commonCand := difference(sel.cand, sel.ref)
-	switch {
-	case !okRef || !okCand:
-		s.inconsistent(name, image, "the lists differ and are not complete families of four children in a grid of %d×%d parents", lv.gridH, lv.gridW)
+	if !s.sameCount(l, sel, image) {
 		return false
-	case !slices.Equal(commonRef, commonCand):
-		s.inconsistent(name, image, "the tiles that both lists share are in another order, which no score decides")
+	}
+	parentsRef, okRef := parentsOf(sel.ref, l.gridH, l.gridW)
+	parentsCand, okCand := parentsOf(sel.cand, l.gridH, l.gridW)
+	switch {
+	case l.gridH < 1 || l.gridW < 1:
+		s.inconsistent(name, image, "the lists differ, and the grid of their parents is not known")
+		return false
+	case !okRef || !okCand:
+		return false // obeysSplits has said so
 	case !parentsSame:
 		s.add(Decision{Kind: Membership, Verdict: Explained, Output: name, Image: image,
 			Items: "the children differ", Where: "because the tiles that could be split already do"})
@@ -169,10 +272,10 @@ func (s *settled) settleSplit(sel selection, ref, cand tensor.List, lv splitLeve
 	}
 	dropped, _ := difference(parentsRef, parentsCand)
 	added, _ := difference(parentsCand, parentsRef)
-	if len(dropped) == 0 && len(added) == 0 {
+	if len(dropped) == 0 {
 		return true
 	}
-	if rank, ok := s.scoresOf(ref, cand, lv.scores, name, "parent", image, slices.Concat(parentsRef, parentsCand)); ok {
+	if rank, ok := s.rankingOf(l, ref, cand, image, slices.Concat(parentsRef, parentsCand)); ok {
 		s.add(rank.membership(dropped, added)...)
 	}
 	return false

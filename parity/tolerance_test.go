@@ -22,10 +22,40 @@ func TestProfilesMatchTheTable(t *testing.T) {
 		{Edge, Op, [5][2]float64{{1e-5, 1e-4}, {3e-3, 3e-2}, {4e-3, 4e-2}, {0, 0}, {6e-3, 6e-2}}, 5e-4, 2000},
 		{Edge, EndToEnd, [5][2]float64{{8e-5, 8e-4}, {4e-3, 4e-2}, {6e-3, 6e-2}, {0, 0}, {8e-3, 8e-2}}, 5e-4, 2000},
 	} {
-		for class := ClassDefault; class <= ClassFP8; class++ {
-			want := Tolerance{Abs: c.rows[class][0], Rel: c.rows[class][1], MismatchRatio: c.ratio, SmallTensor: c.small}
-			if got := c.p.Tolerance(c.level, class); got != want {
+		for at, class := range []Class{ClassDefault, ClassFP16, ClassBF16, ClassINT8, ClassFP8} {
+			want := Tolerance{Abs: c.rows[at][0], Rel: c.rows[at][1], MismatchRatio: c.ratio, SmallObject: c.small}
+			if class == ClassINT8 { // its zeros are no numbers that anything could meet
+				want = Tolerance{Undefined: true}
+			}
+			if got := c.p.Tolerance(c.level, Features, class); got != want {
 				t.Errorf("%s %v %v: %+v, want %+v", c.p.Name(), c.level, class, got, want)
+			}
+		}
+	}
+}
+
+// Coordinates, scores, logits and embeddings have rules without a relative part, coarser with the class and the profile.
+func TestUnits(t *testing.T) {
+	for _, c := range []struct {
+		output string
+		class  Class
+		want   [3]string // quality, balanced, edge
+	}{
+		{"boxes", ClassDefault, [3]string{"abs 0.01 px", "abs 0.02 px", "abs 0.05 px"}},
+		{"boxes", ClassFP16, [3]string{"abs 0.5 px", "abs 1 px", "abs 2 px"}},
+		{"boxes", ClassBF16, [3]string{"abs 1 px", "abs 2 px", "abs 4 px"}},
+		{"scores", ClassDefault, [3]string{"abs 2e-05", "abs 5e-05", "abs 8e-05"}},
+		{"mask_scores", ClassFP16, [3]string{"abs 0.002", "abs 0.003", "abs 0.004"}},
+		{"embeddings", ClassDefault, [3]string{"angle 0.0002 rad", "angle 0.0005 rad", "angle 0.0008 rad"}},
+		{"utilities", ClassDefault, [3]string{"abs 0.0002", "abs 0.0005, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
+			"abs 0.0008, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
+		{"tap.pv.P3", ClassDefault, [3]string{"abs 2e-05 + rel 0.0002·|ref|", "abs 5e-05 + rel 0.0005·|ref|, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
+			"abs 8e-05 + rel 0.0008·|ref|, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
+		{"boxes", ClassINT8, [3]string{"none is defined", "none is defined", "none is defined"}},
+	} {
+		for i, p := range []Profile{Quality, Balanced, Edge} {
+			if got := p.Policy(EndToEnd).For(c.output, c.class).String(); got != c.want[i] {
+				t.Errorf("%s, %v, %s: %s, want %s", c.output, c.class, p.Name(), got, c.want[i])
 			}
 		}
 	}
@@ -54,9 +84,18 @@ func TestClassComesFromThePrecision(t *testing.T) {
 		{backends.FP32, backends.TF32, ClassFP16},
 		{"", backends.INT8, ClassINT8},
 		{backends.FP8, backends.FP64, ClassFP8},
+		{backends.BF16, backends.FP16, ClassBF16},
+		{backends.INT8, backends.FP8, ClassINT8},
 	} {
 		if got := PairClass(c.ref, c.cand); got != c.want {
 			t.Errorf("%s against %s: %v, want %v", c.cand, c.ref, got, c.want)
+		}
+	}
+	for _, a := range backends.Precisions {
+		for _, b := range backends.Precisions {
+			if PairClass(a, b) != PairClass(b, a) {
+				t.Errorf("%s against %s is judged otherwise than %s against %s", a, b, b, a)
+			}
 		}
 	}
 }
@@ -70,7 +109,7 @@ func TestMismatchBudget(t *testing.T) {
 		{Quality, 1 << 20, 0}, {Balanced, 9_999, 0}, {Balanced, 10_000, 1}, {Balanced, 19_999, 1}, {Balanced, 30_000, 3},
 		{Edge, 1_999, 0}, {Edge, 2_000, 1}, {Edge, 1_000_000, 500}, {Edge, 0, 0},
 	} {
-		if got := c.p.Tolerance(EndToEnd, ClassDefault).budget(c.n); got != c.want {
+		if got := c.p.Tolerance(EndToEnd, Features, ClassDefault).budget(c.n); got != c.want {
 			t.Errorf("%s with %d elements: %d, want %d", c.p.Name(), c.n, got, c.want)
 		}
 	}

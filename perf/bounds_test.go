@@ -58,7 +58,12 @@ func TestMeasurementCheck(t *testing.T) {
 		"1e308 bytes":           {func(m *Measurement) { m.BytesPerRun = 1e308 }, "alloc_bytes_per_run is 1e+308"},
 		"a device without end":  {func(m *Measurement) { m.Devices[0].PowerW = math.Inf(1) }, "devices[0].power_w is +Inf"},
 		"a clock that is none":  {func(m *Measurement) { m.Devices[0].SMClockMHz = -1 }, "devices[0].sm_clock_mhz is -1"},
-		"a memory without rate": {func(m *Measurement) { m.Devices[0].MemClockMHz = -1 }, "devices[0].mem_clock_mhz is -1"},
+		"a digest that is none": {func(m *Measurement) { m.Outputs = &Outputs{FirstSHA256: "0a", Parity: Parity{State: evidence.Pass}} }, `the digest "0a"`},
+		"outputs nobody compared": {func(m *Measurement) {
+			m.Outputs = &Outputs{FirstSHA256: strings.Repeat("0a", 32), LastSHA256: strings.Repeat("0a", 32), Parity: Parity{State: evidence.Crashed}}
+		}, "its outputs were not compared: crashed"},
+		"a device before the first": {func(m *Measurement) { before := -1; m.Device = &before }, "device is -1"},
+		"a memory without rate":     {func(m *Measurement) { m.Devices[0].MemClockMHz = -1 }, "devices[0].mem_clock_mhz is -1"},
 	} {
 		m := sound()
 		c.change(&m)
@@ -112,6 +117,7 @@ func TestCheckUnits(t *testing.T) {
 		"one run of a minute":                  {Measurement{Samples: many(1, 6e10), FirstRunNS: 7e10}, ""},
 		"a device whose program took a second": {Measurement{Samples: many(200, 2e4), DeviceSamples: many(200, 1.5e4), FirstRunNS: 1e9}, ""},
 		"a device in µs beside a host in ns":   {Measurement{Samples: many(200, 2e5), DeviceSamples: many(200, 2e9)}, "the device's samples reach 2e+09 ns"},
+		"two samples, both held up":            {Measurement{Samples: many(2, 4.8e7), FirstRunNS: 387022}, ""}, // as seen on a busy machine
 		"a first run a hundred times as short": {Measurement{Samples: many(80, 5e6), FirstRunNS: 1e4}, "the first run took 10000"},
 		"a measurement that found no cell":     {Measurement{State: evidence.Crashed}, ""},
 	} {

@@ -90,6 +90,12 @@ func ParseCell(name string) (Cell, error) {
 	return c, errors.Join(err1, err2)
 }
 
+// DeviceBackends compute on a GPU; the others on the host's processors.
+var DeviceBackends = []string{"cuda", "tensorrt"}
+
+// OnDevice tells whether a backend computes on a GPU.
+func OnDevice(backend string) bool { return slices.Contains(DeviceBackends, backend) }
+
 // Backends lists the backends of cells in the order of their first ones.
 func Backends(cells []Cell) []string {
 	var names []string

@@ -2,7 +2,6 @@ package reports
 
 import (
 	_ "embed"
-	"fmt"
 	"html/template"
 	"io"
 
@@ -22,6 +21,7 @@ var (
 
 var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
 	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityText,
+	"missed": missed, "others": otherSeries, "against": changeText,
 }).Parse(perfHTML))
 
 var gatePage = template.Must(template.Must(perfPage.Clone()).Parse(gateHTML))
@@ -46,7 +46,7 @@ type gatePageData struct {
 	Planned                     int
 	Plots                       []template.HTML
 	Builds, Environment, Policy []backends.Fact
-	Resolution                  string
+	Resolution, Accepted        string
 }
 
 // GateHTML writes a gate's record as one self-contained page: the verdict first and why, every cell with the worst first,
@@ -60,9 +60,7 @@ func GateHTML(w io.Writer, r *gate.Record) error {
 		V:        v, Cells: v.Worst(), Planned: len(r.Cells), Plots: pictures,
 		Builds:      facts("base", buildFact(r.Base), "head", buildFact(r.Head), "started", moment(r.When), "command", r.Command, "apexx", r.Version),
 		Environment: environmentFacts(r.Environment, r.Class), Policy: policyFacts(r.Policy),
-	}
-	if v.Resolution > 0 {
-		p.Resolution = fmt.Sprintf("From the noise seen, a slowdown of %.3g %% would have been found with 95 %% power.", 100*v.Resolution)
+		Resolution: power(v), Accepted: r.Accepted,
 	}
 	return gatePage.Execute(w, p)
 }

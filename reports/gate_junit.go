@@ -65,9 +65,12 @@ func junitVerdict(v *gate.Verdict) junitCase {
 // junitCell is the case of one cell.
 func junitCell(cell gate.Cell) junitCase {
 	c := junitCase{Name: cell.Name, Class: "apexx.gate." + cmp.Or(cell.Cell.Backend, "cell")}
-	c.SystemOut = fmt.Sprintf("state=%s\nparity=%s\n%s", cell.State, parityText(cell.Parity), estimateLines(cell.Final()))
+	c.SystemOut = fmt.Sprintf("state=%s\nparity=%s\nchange=%s\nresolution=%.4g\n%s", cell.State, parityText(cell.Parity), changeText(cell), cell.Resolution, estimateLines(cell.Final()))
+	if lines := otherSeries(cell); len(lines) > 0 {
+		c.SystemOut += strings.Join(lines, "\n") + "\n"
+	}
 	if e := cell.Final(); e != nil {
-		c.Time = junitSeconds(e.HeadMS)
+		c.Time = junitSeconds(e.Head)
 	}
 	t := textOf(cell.Final())
 	message := cell.Note
@@ -92,5 +95,5 @@ func estimateLines(e *gate.Estimate) string {
 	if e == nil {
 		return ""
 	}
-	return fmt.Sprintf("ratio=%.6g\nlow=%.6g\nhigh=%.6g\np=%.6g\nbase_ms=%.6g\nhead_ms=%.6g\nblocks=%d\ndropped=%d\n", e.Ratio, e.Low, e.High, e.P, e.BaseMS, e.HeadMS, e.Blocks, e.Dropped)
+	return fmt.Sprintf("ratio=%.6g\nlow=%.6g\nhigh=%.6g\np=%.6g\nbase_ms=%.6g\nhead_ms=%.6g\nblocks=%d\ndropped=%d\n", e.Ratio, e.Low, e.High, e.P, e.Base, e.Head, e.Blocks, e.Dropped)
 }

@@ -39,12 +39,15 @@ func markdownVerdict(s *strings.Builder, r *gate.Record) {
 	if v.Attribution != "" {
 		fmt.Fprintf(s, "\n%s\n", markdownText(v.Attribution))
 	}
-	if v.Resolution > 0 {
-		fmt.Fprintf(s, "\nA slowdown of %.3g %% would have been found with 95 %% power.\n", 100*v.Resolution)
+	if text := power(v); text != "" {
+		fmt.Fprintf(s, "\nFrom the noise seen, %s.\n", text)
+	}
+	if r.Accepted != "" {
+		fmt.Fprintf(s, "\n**The head may compute something else than the base:** %s\n", markdownText(r.Accepted))
 	}
 }
 
-const markdownCellHead = "\n| | cell | state | change | interval | p | base ms | head ms | blocks | parity |\n|---|---|---|--:|--:|--:|--:|--:|--:|---|\n"
+const markdownCellHead = "\n| | cell | state | change | interval | p | base ms | head ms | blocks | missable | parity | against base |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|---|\n"
 
 func markdownCells(s *strings.Builder, title string, cells []gate.Cell) {
 	if len(cells) == 0 {
@@ -63,8 +66,11 @@ func markdownCellRow(c gate.Cell) string {
 	if c.Note != "" {
 		name += "<br>" + markdownText(plots.Shorten(c.Note, 300))
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cellSymbol(c.State), name, markdownText(string(c.State)), t.Change, t.Interval, t.P, t.Base, t.Head, t.Blocks,
-		markdownText(parityText(c.Parity)))
+	for _, line := range otherSeries(c) {
+		name += "<br>" + markdownText(line)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cellSymbol(c.State), name, markdownText(string(c.State)), t.Change, t.Interval, t.P, t.Base, t.Head, t.Blocks,
+		missed(c), markdownText(parityText(c.Parity)), markdownText(changeText(c)))
 }
 
 func markdownControls(s *strings.Builder, v *gate.Verdict) {

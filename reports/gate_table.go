@@ -113,6 +113,9 @@ func (t *gateTable) cells() {
 			}
 		}
 		t.wrapped(stateAndNote(c), "    ")
+		for _, line := range otherSeries(c) {
+			t.wrapped(line, "    ")
+		}
 	}
 	if clear > 0 && len(rows) > 0 {
 		t.line(fmt.Sprintf("%s and %s clear", t.paint(32, "✓"), moreCells(clear)))
@@ -160,6 +163,9 @@ func (t *gateTable) verdict() {
 	}
 	if t.v.Attribution != "" {
 		t.wrapped(t.v.Attribution, "  ")
+	}
+	if text := power(t.v); text != "" {
+		t.wrapped(text, "  ")
 	}
 }
 

@@ -168,7 +168,7 @@ func annotationLevel(s gate.CellState) string {
 	switch s {
 	case gate.CellClear, gate.CellCleared, gate.CellFaster, gate.CellUnsupported:
 		return ""
-	case gate.CellNoisy, gate.CellUnconfirmed:
+	case gate.CellUnverified, gate.CellNoisy, gate.CellUnconfirmed:
 		return "warning"
 	}
 	return "error"

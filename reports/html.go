@@ -107,7 +107,7 @@ func (c *pageCase) takeImages(images []LabelledImage, room *int) {
 
 // pageCellOf cuts the list of a cell's decisions to mostDecisions.
 func pageCellOf(c *parity.Cell, anchor string) pageCell {
-	p := pageCell{Cell: c, Anchor: anchor, Open: c.State == evidence.Fail}
+	p := pageCell{Cell: c, Anchor: anchor, Open: c.State == evidence.Fail || c.State == evidence.Unverified}
 	if c.Report != nil && len(c.Report.Decisions) > mostDecisions {
 		p.More = len(c.Report.Decisions) - mostDecisions
 		report, shown := *c.Report, *c

@@ -47,6 +47,12 @@ func markdownCell(s *strings.Builder, c *parity.Cell) {
 		fmt.Fprintln(s, escapeMarkdown(why(c)))
 		return
 	}
+	if u := c.Report.Unverified; u != "" {
+		fmt.Fprintf(s, "- unverified: %s\n", escapeMarkdown(u))
+	}
+	if left := c.Report.Coverage.String(); left != "" {
+		fmt.Fprintf(s, "- %s\n", escapeMarkdown(left))
+	}
 	for _, p := range c.Report.Problems {
 		fmt.Fprintf(s, "- problem: %s\n", escapeMarkdown(p))
 	}
@@ -58,14 +64,14 @@ func markdownCell(s *strings.Builder, c *parity.Cell) {
 		}
 		fmt.Fprintf(s, "- %s\n", escapeMarkdown(d.String()))
 	}
-	s.WriteString("\n| output | passed | max abs | max rel | max ULP | RMS | mismatches | would pass with |\n|---|---|---|---|---|---|---|---|\n")
+	s.WriteString("\n| output | passed | max abs | max rel | max ULP | RMS | compared | mismatches | would pass with | rule |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, o := range c.Report.Outputs {
 		smallest := "equality"
 		if o.Smallest != nil {
 			smallest = o.Smallest.String()
 		}
-		fmt.Fprintf(s, "| %s | %t | %.3g | %.3g | %d | %.3g | %d of %d | %s |\n", escapeMarkdown(o.Name), o.Passed, float64(o.MaxAbsErr),
-			float64(o.MaxRelErr), o.MaxULPErr, float64(o.RMSErr), o.MismatchCount, o.TotalCount, smallest)
+		fmt.Fprintf(s, "| %s | %t | %.3g | %.3g | %d | %.3g | %d of %d | %d | %s | %s |\n", escapeMarkdown(o.Name), o.Passed, float64(o.MaxAbsErr),
+			float64(o.MaxRelErr), o.MaxULPErr, float64(o.RMSErr), o.Coverage.Compared, o.Coverage.Expected, o.MismatchCount, smallest, escapeMarkdown(o.Tolerance))
 	}
 }
 

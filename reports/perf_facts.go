@@ -152,10 +152,19 @@ func policyFacts(p gate.Policy) []backends.Fact {
 	if p.ConfirmNS > 0 {
 		confirmation += fmt.Sprintf(", meant to take %s", time.Duration(p.ConfirmNS))
 	}
-	return facts("δ, the least slowdown that counts", fmt.Sprintf("%.3g %%", 100*p.Delta), "screen", counted(p.ScreenBlocks, "ABBA block")+" of every cell",
+	return facts("the least increase that counts on processors", limitsText(p.Targets.CPU), "… on a GPU", limitsText(p.Targets.UnlockedGPU), "… on a GPU with locked clocks", limitsText(p.Targets.LockedGPU), "screen", counted(p.ScreenBlocks, "ABBA block")+" of every cell",
 		"confirmation", confirmation, "α, the greatest p of a regression", fmt.Sprintf("%.2g", p.Alpha),
-		"cells with an A/A arm", fmt.Sprintf("%.3g %%", 100*p.ControlShare), "resolution required", fmt.Sprintf("%.3g %%", 100*p.MaxResolution),
+		"cells with an A/A arm", fmt.Sprintf("%.3g %%", 100*p.ControlShare),
 		"samples", samplesBound(p.Iterations, p.BoundNS), "threads", threadsText(p.Threads), "seed", fmt.Sprint(p.Seed))
+}
+
+// limitsText lists the limits of all metrics, and the slowdown that has to be found.
+func limitsText(t gate.Target) string {
+	var parts []string
+	for _, k := range gate.Metrics {
+		parts = append(parts, fmt.Sprintf("%s %s", k.Words(), t.Limits.Of(k).Text(k)))
+	}
+	return fmt.Sprintf("%s; a slowdown of %.3g %% has to be found", strings.Join(parts, ", "), 100*t.MaxResolution)
 }
 
 // samplesBound says when a process stops timing a cell.

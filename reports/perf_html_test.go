@@ -73,7 +73,7 @@ func TestGateHTML(t *testing.T) {
 func TestSweepHTML(t *testing.T) {
 	page := written(t, SweepHTML, synthetic.Sweep(1))
 	checkPage(t, page)
-	for _, want := range []string{"FAILED", "62 cells: 56 measured, 2 failed, 3 broken, 1 unsupported", "over budget", "b1: 16.5 spent of 16", "insufficient", "it takes 662 samples, and there are 120", "no answer within 120 s",
+	for _, want := range []string{"FAIL", "62 cells: 56 measured, 2 failed, 3 broken, 1 unsupported", "over budget", "b1: 16.5 spent of 16", "insufficient", "it takes 662 samples, and there are 120", "no answer within 120 s",
 		"b1 15.5/16", "✗ over", "explained, max abs 2.0e-05", "346.7 MiB", "Latency and throughput of nano, complete", "nano, tile-pack"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
@@ -104,6 +104,9 @@ func TestSweepCells(t *testing.T) {
 		"measured":      {measured(func(*sweep.CellResult) {}), "pass", "measured"},
 		"parity":        {measured(func(c *sweep.CellResult) { c.Parity.State = "fail" }), "fail", "parity"},
 		"over budget":   {measured(func(c *sweep.CellResult) { c.Work = &perf.Work{Budgets: map[string]perf.Budget{"b2": {Over: true}}} }), "fail", "over budget"},
+		"unverified":    {measured(func(c *sweep.CellResult) { c.Parity.State = evidence.Unverified }), "unverified", "unverified"},
+		"not compared":  {measured(func(c *sweep.CellResult) { c.Parity.State = evidence.NotRun }), "unverified", "unverified"},
+		"died then":     {measured(func(c *sweep.CellResult) { c.Parity.State = evidence.Crashed }), "error", "crashed"},
 		"no samples":    {measured(func(c *sweep.CellResult) { c.Summary = nil }), "error", "no samples"},
 		"zero":          {sweep.CellResult{}, "error", "not measured"},
 		"later version": {sweep.CellResult{State: "melted"}, "error", "melted"},
@@ -113,12 +116,29 @@ func TestSweepCells(t *testing.T) {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}
-	for want, r := range map[string]*sweep.Result{"NOTHING MEASURED": {}, "MEASURED": {Cells: []sweep.CellResult{measured(func(*sweep.CellResult) {})}}, "INCOMPLETE": {Cells: []sweep.CellResult{{}}}} {
-		if word, _, _ := sweepOutcome(r); word != want {
-			t.Errorf("%s, want %s", word, want)
+	good, cancelled := measured(func(*sweep.CellResult) {}), sweep.CellResult{State: evidence.Cancelled}
+	for _, c := range []struct {
+		cells []sweep.CellResult
+		word  string
+		class string
+	}{
+		{nil, "UNAVAILABLE", "warn"},
+		{[]sweep.CellResult{good}, "PASS", "pass"},
+		{[]sweep.CellResult{good, measured(func(c *sweep.CellResult) { c.Parity.State = evidence.Unverified })}, "UNVERIFIED", "warn"},
+		{[]sweep.CellResult{good, measured(func(c *sweep.CellResult) { c.Parity.State = evidence.NotRun })}, "UNVERIFIED", "warn"},
+		{[]sweep.CellResult{good, measured(func(c *sweep.CellResult) { c.Parity.State = evidence.Crashed })}, "BROKEN", "fail"},
+		{[]sweep.CellResult{good, {State: evidence.Hung}}, "BROKEN", "fail"},
+		{[]sweep.CellResult{good, measured(func(c *sweep.CellResult) { c.Parity.State = evidence.Fail })}, "FAIL", "fail"},
+		{[]sweep.CellResult{good, measured(func(c *sweep.CellResult) { c.Work = &perf.Work{Budgets: map[string]perf.Budget{"b2": {Over: true}}} })}, "FAIL", "fail"},
+		{[]sweep.CellResult{good, cancelled}, "INCOMPLETE", "warn"},
+		{[]sweep.CellResult{{State: evidence.Unsupported}}, "UNAVAILABLE", "warn"},
+	} {
+		r := &sweep.Result{Cells: c.cells}
+		if word, class, _ := sweepOutcome(r); word != c.word || class != c.class || (word == "PASS") != (r.ExitCode() == 0) {
+			t.Errorf("%+v: %s, %s, want %s, %s", c.cells, word, class, c.word, c.class)
 		}
 	}
-	if page := written(t, SweepHTML, (*sweep.Result)(nil)); !strings.Contains(page, "NOTHING MEASURED") {
+	if page := written(t, SweepHTML, (*sweep.Result)(nil)); !strings.Contains(page, "UNAVAILABLE") {
 		t.Error("a nil sweep does not say that it measured nothing")
 	}
 }

@@ -87,17 +87,18 @@ func sampleGate() *gate.Record {
 	r := sweeptest.New(1, sweeptest.Spec{GPU: true, Backends: []string{"reference", "cuda"}, Samples: 3, Replicates: 2})
 	rec := &gate.Record{Schema: gate.SchemaID, When: r.When, Version: r.Version, Command: "apexx gate", Environment: r.Environment, Class: r.Class,
 		Base: gate.Build{Path: "old/apexx", Version: "v1", Revision: "abc", Protocol: "1.2"}, Head: gate.Build{Path: "apexx", Version: "v2", Modified: true},
-		Policy: gate.Policy{Delta: 0.03, ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 0.2,
-			Iterations: 200, BoundNS: 4e8, ConfirmNS: 3e11, Seed: 1}, Cells: r.Plan.Cells}
-	estimate := &gate.Estimate{Blocks: 5, Ratio: 1.1, Low: 1.05, High: 1.2, P: 0.03, BaseMS: 1, HeadMS: 1.1, Values: []float64{0.1, -0.02}}
+		Policy: gate.DefaultPolicy(), Named: []string{"cuda", "fp32"}, Accepted: "better masks", Cells: r.Plan.Cells}
+	estimate := &gate.Estimate{Blocks: 5, Ratio: 1.1, Low: 1.05, High: 1.2, P: 0.03, Base: 1, Head: 1.1, Values: []float64{0.1, -0.02}}
 	verdict := &gate.Verdict{Outcome: gate.Regression, ExitCode: 1, Reasons: []string{"slower"}, Resolution: 0.05,
 		Controls: []gate.Control{{Name: "A/A", Estimate: estimate}, {Name: "fixed"}}}
 	for _, c := range r.Cells {
-		rec.Parity = append(rec.Parity, gate.CellParity{Cell: c.Cell, Parity: c.Parity, Work: c.Work})
-		verdict.Cells = append(verdict.Cells, gate.Cell{Cell: c.Cell, Name: c.Name, State: gate.CellRegressed, Screen: estimate, Confirm: estimate, Parity: c.Parity})
+		rec.Parity = append(rec.Parity, gate.CellParity{Cell: c.Cell, Parity: c.Parity, Base: c.Parity, Change: &c.Parity, Work: c.Work})
+		verdict.Cells = append(verdict.Cells, gate.Cell{Cell: c.Cell, Name: c.Name, State: gate.CellRegressed, Resolution: 0.1, Parity: c.Parity, Change: &c.Parity,
+			Series: []gate.Series{{Metric: gate.Time, State: gate.CellRegressed, Screen: estimate, Confirm: estimate}, {Metric: gate.Allocs, State: gate.CellNoisy, Note: "two blocks"}}})
 	}
 	for i, m := range r.Measurements {
 		m.Arm, m.Block = []perf.Arm{perf.Base, perf.Head}[i%2], i/2
+		m.Outputs = &perf.Outputs{FirstSHA256: strings.Repeat("0a", 32), LastSHA256: strings.Repeat("0b", 32), Parity: perf.Parity{State: "pass"}}
 		rec.Screen = append(rec.Screen, m)
 	}
 	rec.Verdict = verdict
@@ -110,8 +111,8 @@ func TestGateSchema(t *testing.T) {
 		t.Error(err)
 	}
 	refuses(t, GateSchema, rec, map[string]any{
-		"schema": "apexx.gate/2", "policy/alpha": 0, "policy/delta": -0.1, "verdict/outcome": "fine", "verdict/exit_code": 0, "verdict/cells/state": "slow",
-		"verdict/cells/screen/p": 1.5, "verdict/cells/screen/values": []any{"NaN"}, "screen/samples_ns": []any{}, "screen/arm": "left",
+		"schema": "apexx.gate/1", "policy/alpha": 0, "policy/targets/cpu/limits/time/delta": -0.1, "screen/outputs/last_sha256": "0b", "parity/base": nil, "verdict/outcome": "fine", "verdict/exit_code": 0, "verdict/cells/state": "slow",
+		"verdict/cells/series/screen/p": 1.5, "verdict/cells/series/screen/values": []any{"NaN"}, "verdict/cells/series/metric": "speed", "screen/samples_ns": []any{}, "screen/arm": "left",
 		"base/path": nil, "cells/batch": 0, "extra": 1, "verdict/controls/fired": "no", "parity/parity/max_abs": -1,
 	})
 	rec.Verdict, rec.Screen, rec.Parity = nil, nil, nil // before anything was measured
@@ -121,8 +122,9 @@ func TestGateSchema(t *testing.T) {
 }
 
 func TestSelfcheckSchema(t *testing.T) {
-	h := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: sampleGate().Class, Policy: gate.DefaultPolicy("cpu"), Cells: sampleGate().Cells}
-	trial := gate.Trial{Outcome: gate.Pass, Version: "1", Blocks: [][]float64{{0.1, -0.1, 0, 0.2, -0.2}, {0.1, 0.2, -0.1, 0, 0.05}}}
+	h := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: sampleGate().Class, Policy: gate.DefaultPolicy(), Cells: sampleGate().Cells}
+	trial := gate.Trial{Outcome: gate.Pass, Version: "1", Blocks: [][]float64{{0.1, -0.1, 0, 0.2, -0.2}, {0.1, 0.2, -0.1, 0, 0.05}},
+		Others: map[gate.Metric][][]float64{gate.Compile: {{0.1, -0.1, 0, 0.2, -0.2}}}}
 	for _, trials := range [][]gate.Trial{nil, {trial, trial}} {
 		if err := validate(t, SelfcheckSchema, gate.NewSelfcheck(h, trials, sweeptest.When, 10)); err != nil {
 			t.Error(err)

@@ -66,7 +66,7 @@ func textOf(e *gate.Estimate) estimateText {
 	if e.Dropped > 0 {
 		blocks += fmt.Sprintf(" (%d dropped)", e.Dropped)
 	}
-	return estimateText{change(e.Ratio), changes(e), probability(e.P), milliseconds(e.BaseMS), milliseconds(e.HeadMS), blocks}
+	return estimateText{change(e.Ratio), changes(e), probability(e.P), milliseconds(e.Base), milliseconds(e.Head), blocks}
 }
 
 // parityText says how a cell's parity ended.
@@ -122,6 +122,50 @@ func outcomeClass(o gate.Outcome) string {
 	return "fail"
 }
 
+// power says above what slowdown a run finds what is slower, over its cells; "" where nothing was compared.
+func power(v *gate.Verdict) string {
+	least := math.Inf(1)
+	for _, c := range v.Cells {
+		if c.Resolution > 0 {
+			least = min(least, c.Resolution)
+		}
+	}
+	switch most := v.Resolution; {
+	case math.IsInf(least, 1):
+		return ""
+	case least < most:
+		return fmt.Sprintf("slowdowns of more than %.3g %% to %.3g %%, by cell, are found 19 times in 20; smaller ones can be missed", 100*least, 100*most)
+	default:
+		return fmt.Sprintf("slowdowns of more than %.3g %% are found 19 times in 20; smaller ones can be missed", 100*most)
+	}
+}
+
+// missed is the slowdown of a cell up to which one can be missed, in a column.
+func missed(c gate.Cell) string {
+	if !(c.Resolution > 0) {
+		return none
+	}
+	return fmt.Sprintf("%.3g %%", 100*c.Resolution)
+}
+
+// otherSeries are the metrics of a cell beside its time that are not clear, with what is to be said of each.
+func otherSeries(c gate.Cell) (lines []string) {
+	for _, s := range c.Series {
+		if e := s.Final(); s.Metric != gate.Time && s.State != gate.CellClear && e != nil {
+			lines = append(lines, fmt.Sprintf("%s: %s, %s → %s (p %s)", s.Metric.Words(), s.State, s.Metric.Amount(e.Base), s.Metric.Amount(e.Head), probability(e.P)))
+		}
+	}
+	return lines
+}
+
+// changeText says how a cell's head compares with its base.
+func changeText(c gate.Cell) string {
+	if c.Change == nil {
+		return none
+	}
+	return parityText(*c.Change)
+}
+
 // cellClass is the colour of a cell's state: pass, fail, warn or explained.
 func cellClass(s gate.CellState) string {
 	switch s {
@@ -129,7 +173,7 @@ func cellClass(s gate.CellState) string {
 		return "pass"
 	case gate.CellFaster:
 		return "explained"
-	case gate.CellNoisy, gate.CellUnconfirmed, gate.CellUnsupported:
+	case gate.CellUnverified, gate.CellNoisy, gate.CellUnconfirmed, gate.CellUnsupported:
 		return "warn"
 	}
 	return "fail"
@@ -144,7 +188,7 @@ func cellSymbol(s gate.CellState) string {
 		return "↑"
 	case gate.CellRegressed:
 		return "↓"
-	case gate.CellNoisy, gate.CellUnconfirmed:
+	case gate.CellUnverified, gate.CellNoisy, gate.CellUnconfirmed:
 		return "?"
 	case gate.CellUnsupported:
 		return "–"

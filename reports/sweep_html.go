@@ -101,10 +101,10 @@ func sweepSubject(r *sweep.Result) string {
 	return plots.Shorten(strings.Join(list, ", "), 120)
 }
 
-// sweepProblems tells of the cells that failed and then of those that broke, the first ten of them.
+// sweepProblems tells of the cells that failed, of those that broke and of those that were not compared, the first ten of them.
 func sweepProblems(r *sweep.Result) []string {
 	var list []string
-	for _, class := range []string{"fail", "error"} {
+	for _, class := range []string{"fail", "error", "unverified"} {
 		for _, c := range r.Cells {
 			if v := judgeSweepCell(c); v.Class == class {
 				list = append(list, fmt.Sprintf("%s: %s, %s", c.Name, v.Word, cmp.Or(v.Why, "no reason given")))
@@ -134,7 +134,7 @@ func sweepGroups(r *sweep.Result) []sweepGroup {
 	return groups
 }
 
-var sweepSymbols = map[string]string{"pass": "✓", "fail": "✗", "error": "!", "skipped": "–"}
+var sweepSymbols = map[string]string{"pass": "✓", "fail": "✗", "error": "!", "unverified": "?", "skipped": "–"}
 
 func sweepRowOf(c sweep.CellResult) sweepRow {
 	v := judgeSweepCell(c)

@@ -4,19 +4,20 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
 // SweepJUnit writes a sweep as JUnit XML: a case for every cell, and one for the sweep itself, which is an error where nothing
-// was measured. Wrong outputs and an overspent budget are failures, a crash, a hang or a backend's error are errors, what cannot
-// be had here is skipped. The time of a case is the median of one call.
+// was measured or something is unverified. Wrong outputs and an overspent budget are failures, a crash, a hang, a backend's error and
+// outputs that were not compared are errors, what cannot be had here is skipped. The time of a case is the median of one call.
 func SweepJUnit(w io.Writer, r *sweep.Result) error {
 	r = sweepResult(r)
 	word, class, tally := sweepOutcome(r)
 	whole := junitCase{Name: "verdict", Class: "apexx.sweep", SystemOut: tally}
 	if class == "warn" {
-		whole.Error = &junitResult{Type: "unavailable", Message: word, Text: tally}
+		whole.Error = &junitResult{Type: strings.ToLower(word), Message: word, Text: tally}
 	}
 	cases := []junitCase{whole}
 	for _, c := range r.Cells {
@@ -45,7 +46,7 @@ func junitSweepCell(cell sweep.CellResult) junitCase {
 	switch verdict.Class {
 	case "fail":
 		c.Failure = result
-	case "error":
+	case "error", "unverified":
 		c.Error = result
 	case "skipped":
 		c.Skipped = result

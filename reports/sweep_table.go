@@ -9,7 +9,7 @@ import (
 )
 
 // SweepTable writes a sweep for a terminal: a row for each cell with its latency, throughput, start-up and memory, and why a
-// cell has none.
+// cell has none; then the verdict.
 func SweepTable(w io.Writer, r *sweep.Result) error {
 	r = sweepResult(r)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -23,7 +23,12 @@ func SweepTable(w io.Writer, r *sweep.Result) error {
 		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.0f %%\t%.4g\t%.3g\t%.3g\t%.0f\t%s\n", c.Name, s.P50, s.P95, 100*s.Spread, s.Throughput, c.FirstRunMS, c.CompileMS,
 			float64(c.HostPeakBytes)/(1<<20), parityWord(c))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	word, _, tally := sweepOutcome(r)
+	_, err := fmt.Fprintf(w, "%s  %s\n", word, tally)
+	return err
 }
 
 // parityWord is a cell's parity, with the error where it holds and the reason where it does not.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/sweep"
 )
@@ -28,48 +29,51 @@ func sweepResult(r *sweep.Result) *sweep.Result {
 }
 
 // sweepVerdict is what a cell of a sweep comes to: fail where it computes or spends what it should not, error where it did not
-// end as it should, skipped where it cannot be had here, else pass; and why.
+// end as it should, unverified where nothing proves what it computes, skipped where it cannot be had here, else pass; and why.
 type sweepVerdict struct{ Class, Word, Why string }
 
 func judgeSweepCell(c sweep.CellResult) sweepVerdict {
 	why := cmp.Or(strings.Join(slices.DeleteFunc([]string{c.Reason, c.Detail}, func(s string) bool { return s == "" }), ": "), string(c.State))
+	ended := c.Ended()
 	switch {
+	case c.Overspent() != "":
+		return sweepVerdict{"fail", "over budget", c.Overspent()}
+	case ended == evidence.Fail:
+		return sweepVerdict{"fail", "parity", cmp.Or(c.Parity.Detail, "the outputs are not those of the oracle")}
 	case c.State == evidence.Unsupported:
 		return sweepVerdict{"skipped", string(c.State), why}
 	case c.State != evidence.Measured:
 		return sweepVerdict{"error", cmp.Or(string(c.State), "not measured"), why}
-	case c.Parity.State == "fail":
-		return sweepVerdict{"fail", "parity", cmp.Or(c.Parity.Detail, "the outputs are not those of the oracle")}
-	}
-	if c.Work != nil {
-		for _, name := range slices.Sorted(maps.Keys(c.Work.Budgets)) {
-			if b := c.Work.Budgets[name]; b.Over {
-				return sweepVerdict{"fail", "over budget", fmt.Sprintf("%s: %g spent of %g", name, b.Spent, b.Limit)}
-			}
-		}
-	}
-	if c.Summary == nil {
+	case ended == evidence.Unverified:
+		return sweepVerdict{"unverified", string(ended), cmp.Or(c.Parity.Detail, "its outputs were not compared")}
+	case !ended.Holds():
+		return sweepVerdict{"error", string(ended), cmp.Or(c.Parity.Detail, "its outputs could not be compared")}
+	case c.Summary == nil:
 		return sweepVerdict{"error", "no samples", "the cell counts as measured and has no samples"}
 	}
 	return sweepVerdict{"pass", string(c.State), ""}
 }
 
-// sweepOutcome is the word for a whole sweep, the class of its colour, and the count behind it.
+// sweepOutcome is the word for a whole sweep, by its exit code as everywhere, the class of its colour, and the count behind it.
 func sweepOutcome(r *sweep.Result) (word, class, tally string) {
 	count := map[string]int{}
 	for _, c := range r.Cells {
 		count[judgeSweepCell(c).Class]++
 	}
 	tally = fmt.Sprintf("%s: %d measured, %d failed, %d broken, %d unsupported", counted(len(r.Cells), "cell"), count["pass"], count["fail"], count["error"], count["skipped"])
-	switch {
-	case count["fail"] > 0:
-		return "FAILED", "fail", tally
-	case count["error"] > 0:
-		return "INCOMPLETE", "fail", tally
-	case count["pass"] == 0:
-		return "NOTHING MEASURED", "warn", tally
+	if n := count["unverified"]; n > 0 {
+		tally += fmt.Sprintf(", %d unverified", n)
 	}
-	return "MEASURED", "pass", tally
+	code := r.ExitCode()
+	switch code {
+	case exit.OK:
+		class = "pass"
+	case exit.Failed, exit.Internal:
+		class = "fail"
+	default:
+		class = "warn"
+	}
+	return evidence.Verdict(code), class, tally
 }
 
 // planFacts describes what the sweep set out to do.

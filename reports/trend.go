@@ -12,7 +12,8 @@ import (
 
 // TrendTable writes a history for a terminal. For every class of machines there is a row per metric with its first and last value,
 // the last against the last release (of times) and its change points; then one line for each change point, how many would be found
-// by chance, and what the ratchet says. Rows are never cut: a terminal wraps them.
+// by chance, every run that was removed or marked with the reason, what is odd about runs, and what the ratchet says. Rows are never
+// cut: a terminal wraps them.
 func TrendTable(w io.Writer, report *trend.Report, opt TableOptions) error {
 	report = clean(report)
 	t := &table{opt: opt}
@@ -30,8 +31,8 @@ func TrendTable(w io.Writer, report *trend.Report, opt TableOptions) error {
 }
 
 func (t *table) trendClass(c *trend.Class) {
-	last := c.Runs[len(c.Runs)-1]
-	fmt.Fprintf(&t.out, "%s (%s): %s, the last on %s\n", c.ID, c.Kind, howMany(len(c.Runs), "run"), last.When.Format("2006-01-02"))
+	last := &c.Runs[len(c.Runs)-1]
+	fmt.Fprintf(&t.out, "%s (%s): %s, the last of %s, dated %s\n", c.ID, c.Kind, howMany(len(c.Runs), "run"), last.Name(), last.When.Format("2006-01-02"))
 	rows := [][]string{{"metric", "unit", "runs", "first", "last", "release", "changes"}}
 	for i := range c.Series {
 		s := &c.Series[i]
@@ -52,7 +53,32 @@ func (t *table) trendClass(c *trend.Class) {
 	if found > 0 { // each series has a test of its own
 		fmt.Fprintf(&t.out, "%s tested at p ≤ %g each: chance alone divides about %.2g\n", howMany(tested, "metric"), trend.Significance, trend.Significance*float64(tested))
 	}
-	t.ratchet(&c.Ratchet)
+	t.remarks(c)
+	for i := range c.Ratchets {
+		t.ratchet(&c.Ratchets[i])
+	}
+	if len(c.Ratchets) == 0 {
+		fmt.Fprintf(&t.out, "%s  every run was removed\n", t.paint(33, "ratchet"))
+	}
+}
+
+// remarks writes what people said of runs, and what is odd about them.
+func (t *table) remarks(c *trend.Class) {
+	for i := range c.Runs {
+		r := &c.Runs[i]
+		line := func(color int, word, text string) {
+			fmt.Fprintf(&t.out, "%s %s (%s): %s\n", t.paint(color, word), r.ID(), r.Name(), text)
+		}
+		if r.Removed != "" {
+			line(33, "removed", r.Removed)
+		}
+		if r.Marked != "" {
+			line(36, "marked", r.Marked)
+		}
+		for _, w := range r.Warnings() {
+			line(33, "warning", w)
+		}
+	}
 }
 
 // aligned writes rows in columns: text to the left, numbers to the right.
@@ -78,14 +104,17 @@ func (t *table) aligned(rows [][]string) {
 
 // againstRelease is the newest value over the release's, as a percentage, where the ratchet compares the metric.
 func againstRelease(c *trend.Class, metric string) string {
-	i := slices.IndexFunc(c.Ratchet.Checks, func(check trend.Check) bool { return check.Metric == metric })
-	switch {
-	case i < 0:
-		return "-"
-	case c.Ratchet.Checks[i].Ratio == nil:
-		return "missing"
+	for _, r := range c.Ratchets {
+		i := slices.IndexFunc(r.Checks, func(check trend.Check) bool { return check.Metric == metric })
+		switch {
+		case i < 0:
+		case r.Checks[i].Ratio == nil:
+			return "missing"
+		default:
+			return signedPercent(*r.Checks[i].Ratio)
+		}
 	}
-	return signedPercent(*c.Ratchet.Checks[i].Ratio)
+	return "-"
 }
 
 // ChangeText describes a change point in a line: what changed by how much, in which range of commits, how certain.
@@ -103,7 +132,7 @@ func ChangeText(s *trend.Series, c trend.Change) string {
 // ratchet writes the checks that did not pass and the verdict.
 func (t *table) ratchet(r *trend.Ratchet) {
 	if r.State == trend.RatchetNoRelease {
-		fmt.Fprintf(&t.out, "%s  no release before the newest run (mark one with apexx trend add --release TAG)\n", t.paint(33, "ratchet"))
+		fmt.Fprintf(&t.out, "%s  no release before the newest %s (name one with apexx trend add --release TAG)\n", t.paint(33, "ratchet"), r.Source)
 		return
 	}
 	passed := 0
@@ -112,7 +141,7 @@ func (t *table) ratchet(r *trend.Ratchet) {
 		case c.State == trend.RatchetPassed:
 			passed++
 		case c.Newest == nil:
-			fmt.Fprintf(&t.out, "%s %s: %s ms in %s, not measured in the newest run\n", t.paint(31, string(c.State)), c.Metric, fourDigits(c.Release), r.Release)
+			fmt.Fprintf(&t.out, "%s %s: %s ms in %s, not measured at the newest commit\n", t.paint(31, string(c.State)), c.Metric, fourDigits(c.Release), r.Release)
 		default:
 			noise := "unknown"
 			if c.Noise != nil {
@@ -126,7 +155,7 @@ func (t *table) ratchet(r *trend.Ratchet) {
 	if r.State == trend.RatchetPassed {
 		color = 32
 	}
-	fmt.Fprintf(&t.out, "%s  ratchet against %s: %d of %s hold\n", t.paint(color, string(r.State)), r.Release, passed, howMany(len(r.Checks), "time"))
+	fmt.Fprintf(&t.out, "%s  ratchet of %ss against %s: %d of %s hold\n", t.paint(color, string(r.State)), r.Source, r.Release, passed, howMany(len(r.Checks), "time"))
 }
 
 // fourDigits shows four significant digits.

@@ -164,7 +164,8 @@ func negativeZeros(shape []int) *tensor.Tensor {
 	return t
 }
 
-// compare judges an output: its element type (of a float that of the session), its shape, integers and booleans exactly, NaN and infinities by kind, floats by Scale units of rounding.
+// compare judges an output: its element type (of a float that of the session), its shape, integers and booleans exactly, NaN and
+// infinities by kind, floats by Scale units of rounding.
 func (c Case) compare(p backends.Precision, got, want *tensor.Tensor) error {
 	if fmt.Sprint(got.Shape()) != fmt.Sprint(want.Shape()) {
 		return fmt.Errorf("shape %v, want %v", got.Shape(), want.Shape())
@@ -188,10 +189,18 @@ func (c Case) compare(p backends.Precision, got, want *tensor.Tensor) error {
 		if p == backends.FP32 && math.Abs(w[i]) > math.MaxFloat32 {
 			w[i] = math.Inf(int(math.Copysign(1, w[i]))) // beyond the session's range
 		}
-		same := g[i] == w[i] || math.IsNaN(g[i]) && math.IsNaN(w[i])
-		if !same && !(math.Abs(g[i]-w[i]) <= unit*(math.Abs(w[i])+1)) {
+		if !agree(g[i], w[i], unit) {
 			return fmt.Errorf("element %d is %g, want %g", i, g[i], w[i])
 		}
 	}
 	return nil
+}
+
+// agree tells whether two numbers are of one kind, NaN or the same infinity, or differ by at most unit·(|want|+1). Beside an
+// infinity that bound is infinite, and bounds nothing.
+func agree(got, want, unit float64) bool {
+	if math.IsNaN(want) || math.IsInf(want, 0) {
+		return got == want || math.IsNaN(got) && math.IsNaN(want)
+	}
+	return math.Abs(got-want) <= unit*(math.Abs(want)+1)
 }

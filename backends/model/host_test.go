@@ -96,7 +96,7 @@ func near(t *testing.T, name string, got *tensor.Tensor, want []float64) {
 		t.Fatalf("%s has %d elements, the host computes %d", name, len(g), len(want))
 	}
 	for i := range want {
-		if !(math.Abs(g[i]-want[i]) <= 1e-6*(1+math.Abs(want[i]))) {
+		if d := math.Abs(g[i] - want[i]); !(d <= 1e-6*(1+math.Abs(want[i]))) || math.IsInf(d, 0) {
 			t.Fatalf("%s[%d] is %g, the host computes %g", name, i, g[i], want[i])
 		}
 	}

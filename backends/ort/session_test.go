@@ -151,7 +151,7 @@ func TestFunctionBodies(t *testing.T) {
 		if right, below := i%side >= tile, i%plane/side >= tile; right != below { // tiles 1 and 2
 			v *= 2
 		}
-		if got := float64(tensor.Data[float32](out.Get("merged"))[i]); math.Abs(got-v) > 1e-5 {
+		if got := float64(tensor.Data[float32](out.Get("merged"))[i]); !(math.Abs(got-v) <= 1e-5) {
 			t.Fatalf("element %d is %v, want %v", i, got, v)
 		}
 	}

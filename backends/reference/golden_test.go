@@ -117,7 +117,7 @@ func requireGold(t *testing.T, m module, rows ...gold) {
 				absolute += math.Abs(e)
 			}
 			for _, p := range [][2]float64{{sum, r.sum}, {absolute, r.absolute}, {v[0], r.head}, {v[len(v)-1], r.tail}} {
-				if tol := 1e-5 * max(r.absolute, 1); math.Abs(p[0]-p[1]) > tol {
+				if tol := 1e-5 * max(r.absolute, 1); !(math.Abs(p[0]-p[1]) <= tol) {
 					t.Errorf("%v %s: sum %v, absolute %v, first %v, last %v; want %+v", set.float, r.name, sum, absolute, v[0], v[len(v)-1], r)
 					break
 				}

@@ -16,6 +16,11 @@ const (
 	leastGroup = 0.5
 	// leastReading is the least time in ns that a pair of clock readings may take; it is 20 or more where the clock is fast.
 	leastReading = 0.5
+	// longestStall is how long a worker may do nothing between its samples before anybody wonders, and leastFilled the share of what is
+	// beyond that its samples have to fill. A process that was stopped or starved reaches neither the one nor the other; samples in
+	// microseconds fill a thousandth.
+	longestStall = 10 * time.Second
+	leastFilled  = 0.01
 )
 
 // elapsed returns the time in ns that a worker may tell of what it did during a request that took so long for the client. Both read the
@@ -121,8 +126,7 @@ func (r measureReply) checkDeviceSamples(took time.Duration) error {
 	return within("the sum of device_ns", sum, 0, most, why)
 }
 
-// checkTimer finds samples in another unit than the share of reading the clock was taken from. Nothing else gives samples that are too
-// short away: how much of a request its samples take is not known, as a worker may be stopped between two of them.
+// checkTimer finds samples in another unit than the share of reading the clock was taken from.
 func (r measureReply) checkTimer() error {
 	if err := within("timer_share", r.TimerShare, 0, 1, "a share"); err != nil || r.TimerShare == 0 {
 		return err
@@ -132,6 +136,16 @@ func (r measureReply) checkTimer() error {
 	if reading := r.TimerShare * middle; reading < leastReading {
 		return fmt.Errorf("timer_share is %v of a median group of %v ns: the clock would be read in %.2g ns, want at least %v; host_ns are other units "+
 			"than nanoseconds", r.TimerShare, middle, reading, leastReading)
+	}
+	return nil
+}
+
+// checkFilled refuses samples, sampled ns together, that fill next to nothing of the requests that were to take them. One request tells
+// little, as the worker may be stopped between two samples for longer than they take.
+func checkFilled(sampled float64, waited time.Duration) error {
+	if least := leastFilled * float64(waited-longestStall); sampled < least {
+		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (their requests took %v, of which %v may pass without samples)", sampled, least,
+			waited, longestStall)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (c *Client) Supports(op graph.Op, precision backends.Precision) (s backends
 func (c *Client) ask(ctx context.Context, question func(*Worker) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.asks != nil && c.asks.ended() {
+	if c.asks != nil && (c.asks.ended() || c.asks.life.Err() != nil) { // ending, with the context of an earlier question
 		c.dismiss()
 	}
 	if c.asks == nil {

@@ -17,10 +17,11 @@ const lieVariable = "APEXX_WORKER_TEST_LIE"
 
 // lie is what a worker does to its first reply of a kind; all others are honest.
 type lie struct {
-	Kind string
-	Path string // of a field of the body, such as layout.0.dtype
-	Set  string // what the field becomes; empty: it goes
-	Cut  *int64 // what the session's files are cut to before the reply, instead of a lie in words
+	Kind   string
+	Always bool   // not only the first
+	Path   string // of a field of the body, such as layout.0.dtype; empty: the whole body
+	Set    string // what the field becomes; empty: it goes
+	Cut    *int64 // what the session's files are cut to before the reply, instead of a lie in words
 }
 
 // serveLies serves the fake backend with one lie.
@@ -55,7 +56,9 @@ func (l *liar) Write(frame []byte) (int, error) {
 		if err := l.lie.tell(&m); err != nil {
 			return 0, err
 		}
-		l.lie = nil
+		if !l.lie.Always {
+			l.lie = nil
+		}
 		payload = []byte(fmt.Sprintf(`{"id":%d,"kind":%q,"body":%s}`, m.ID, m.Kind, m.Body)) // whatever the body is now
 	}
 	return len(frame), writeFrame(l.out, payload)
@@ -64,6 +67,10 @@ func (l *liar) Write(frame []byte) (int, error) {
 func (l *lie) tell(m *message) (err error) {
 	if l.Cut != nil {
 		return cutFiles(*l.Cut)
+	}
+	if l.Path == "" {
+		m.Body = json.RawMessage(l.Set)
+		return nil
 	}
 	m.Body, err = edit(m.Body, strings.Split(l.Path, "."), json.RawMessage(l.Set))
 	return err

@@ -190,6 +190,26 @@ func TestChangingLies(t *testing.T) {
 	}
 }
 
+// TestSteadyLies has samples in microseconds, with nothing in a reply that gives them away. The time that passes does, once it cannot be a
+// pause of an honest worker.
+func TestSteadyLies(t *testing.T) {
+	t.Parallel()
+	s := compileFake(t, lying(t, lie{Kind: kindMeasure, Always: true, Set: `{"host_ns":[2000],"calls_per_sample":1,"first_run_ns":1}`}), "", map[string]string{"busy": "2ms"})
+	start := time.Now()
+	m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: MaxSamples, Bound: time.Minute, Between: func() {}, BetweenSamples: 1})
+	if err == nil || !strings.Contains(err.Error(), "of which 10s may pass without samples") || time.Since(start) > 2*longestStall {
+		t.Errorf("after %v: %v, %v", time.Since(start), m, err)
+	}
+	for _, c := range []struct {
+		sampled, waited time.Duration
+		ok              bool
+	}{{1, longestStall, true}, {time.Millisecond, longestStall + 100*time.Millisecond, true}, {time.Millisecond, longestStall + 101*time.Millisecond, false}, {time.Second, 100 * time.Second, true}} {
+		if err := checkFilled(float64(c.sampled), c.waited); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 // TestCompileLies refuses the memory of a compiled session; the worker goes on.
 func TestCompileLies(t *testing.T) {
 	for path, value := range map[string]string{"memory.host_bytes": "-1", "memory.device_bytes": "4611686018427387904"} {

@@ -110,6 +110,8 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 	req := measureRequest{Session: s.id, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound.Nanoseconds(), Iterations: o.Iterations, Bound: o.Bound.Nanoseconds(),
 		CallsPerSample: o.CallsPerSample}
 	left := o
+	var sampled float64      // ns that the groups of runs took, by the worker's clock
+	var waited time.Duration // for the requests after the first, which alone warms up
 	for left.Iterations > 0 && left.Bound > 0 {
 		if o.Between != nil {
 			o.Between()
@@ -124,12 +126,19 @@ func (s *session) Measure(ctx context.Context, inputs tensor.List, o MeasureOpti
 		if err != nil {
 			return nil, err
 		}
+		if len(m.Samples) > 0 {
+			waited += took
+		}
 		if err := m.add(r, req, seen{took, s.cold, m.FirstRun.Nanoseconds()}); err != nil {
 			return nil, s.worker.refused("measurement", err)
 		}
 		left.Iterations -= len(r.Samples)
 		for _, ns := range r.Samples {
+			sampled += ns * float64(r.CallsPerSample)
 			left.Bound -= time.Duration(ns * float64(r.CallsPerSample))
+		}
+		if err := checkFilled(sampled, waited); err != nil {
+			return nil, s.worker.refused("measurement", err)
 		}
 		last := r.Samples[len(r.Samples)-1] * float64(r.CallsPerSample)
 		if float64(left.Bound) < last/2 {

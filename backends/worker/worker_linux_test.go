@@ -78,6 +78,21 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// TestQuestionsOfSeveralContexts asks after the context of an earlier question has ended, and its process with it.
+func TestQuestionsOfSeveralContexts(t *testing.T) {
+	defer nothingLeft(t)
+	c := New(spec(t, "ok"))
+	defer c.Close()
+	for range 3 {
+		ctx, cancel := context.WithCancel(context.Background())
+		a := c.Probe(ctx)
+		cancel()
+		if s := c.Supports(graph.Unary{Fn: graph.Identity}, backends.FP32); !a.Available || s.Level != backends.Native {
+			t.Errorf("Probe = %+v, Supports = %+v", a, s)
+		}
+	}
+}
+
 // TestSharedWorker runs two sessions in one process, as a replicate of the gate does.
 func TestSharedWorker(t *testing.T) {
 	defer nothingLeft(t)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -52,10 +51,16 @@ type workloadsOf struct {
 }
 
 // specOf tells how a build of apexx starts the worker of a backend.
-type specOf func(backend string, deadline time.Duration) worker.Spec
+type specOf func(backend string) worker.Spec
 
-// chosenWorkloads checks the flags and opens every model that they name. A backend that --backends names must be there in every
-// build that is going to be measured.
+// ownWorker is the specOf of this build.
+func ownWorker(c *cli.Context) specOf {
+	return func(backend string) worker.Spec { return execute.WorkerSpec(backend, c.Duration("deadline")) }
+}
+
+// chosenWorkloads checks the flags and opens every model that they name. A backend that --backends names must be there in the first of
+// the builds that are going to be measured, and "available" are the backends that any of them has: what the others lost is measured
+// all the same, so that the loss is seen.
 func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	cells, err := chosenCells(c, builds)
 	if err != nil {
@@ -80,7 +85,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 		return nil, usagef("--iterations, --time and --deadline must be positive")
 	}
 	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
-	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: map[string]map[string]string{"ort": extra}}
+	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: map[string]map[string]string{"ort": extra}, Devices: devices()}
 	w.models = &execute.Models{Decode: decode, Request: source.ModelRequest{
 		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
 	}}
@@ -115,23 +120,39 @@ func (w *workloadsOf) check(cell perf.Cell) error {
 	return nil
 }
 
-// present fails for the first backend that a build does not have here.
+// probe tells why a build cannot use a backend here, nil if it can.
+func probe(c *cli.Context, name string, spec specOf) error {
+	client := worker.New(spec(name))
+	defer client.Close() // it has answered, or is gone
+	return client.Probe(c.Context).Err(name)
+}
+
+// present fails for the first backend that the first of the builds does not have here.
 func present(c *cli.Context, names []string, builds []specOf) error {
 	for _, name := range names {
-		for _, spec := range builds {
-			s := spec(name, c.Duration("deadline"))
-			client := worker.New(s)
-			err := client.Probe(c.Context).Err(name)
-			client.Close() // it has answered, or is gone
-			switch {
-			case err != nil && len(builds) > 1 && len(s.Command) > 0:
-				return fmt.Errorf("%s: %w", s.Command[0], err)
-			case err != nil:
-				return err
-			}
+		err := probe(c, name, builds[0])
+		if s := builds[0](name); err != nil && len(builds) > 1 && len(s.Command) > 0 {
+			return fmt.Errorf("%s: %w", s.Command[0], err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// backendsOf resolves --backends.
+func backendsOf(c *cli.Context, builds []specOf) ([]string, error) {
+	if list := c.String("backends"); list != "available" {
+		names, err := chosenBackends(c.Context, list)
+		if err != nil {
+			return nil, err
+		}
+		return names, present(c, names, builds)
+	}
+	return slices.DeleteFunc(slices.Clone(backends.Known), func(name string) bool {
+		return !slices.ContainsFunc(builds, func(spec specOf) bool { return probe(c, name, spec) == nil })
+	}), nil
 }
 
 // chosenCells multiplies the lists out, backend by backend.
@@ -139,19 +160,15 @@ func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	if c.IsSet("cells") {
 		return namedCells(c, builds)
 	}
-	names, err := chosenBackends(c.Context, c.String("backends"))
-	if err != nil {
-		return nil, err
-	}
 	precisions, err := parsePrecisions(c.String("precisions"))
 	if err != nil {
 		return nil, err
 	}
-	shapes, err := listOf(c, "shapes", parseSize)
+	sizes, err := listOf(c, "shapes", perf.ParseSize)
 	if err != nil {
 		return nil, err
 	}
-	batches, err := listOf(c, "batches", parseBatch)
+	batches, err := listOf(c, "batches", perf.ParseBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -165,25 +182,11 @@ func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.String("backends") != "available" {
-		if err := present(c, names, builds); err != nil {
-			return nil, err
-		}
+	names, err := backendsOf(c, builds)
+	if err != nil {
+		return nil, err
 	}
-	var cells []perf.Cell
-	for _, b := range names {
-		for _, p := range profiles {
-			for _, precision := range precisions {
-				for _, s := range shapes {
-					for _, n := range batches {
-						for _, scope := range scopes {
-							cells = append(cells, perf.Cell{Backend: b, Profile: p, Precision: precision, Height: s[0], Width: s[1], Batch: n, Scope: scope})
-						}
-					}
-				}
-			}
-		}
-	}
+	cells := perf.Grid{Backends: names, Profiles: profiles, Precisions: precisions, Sizes: sizes, Batches: batches, Scopes: scopes}.Cells()
 	if len(cells) == 0 {
 		return nil, &backends.Unavailable{Backend: c.String("backends"), Reason: backends.WorkerNotFound, Detail: "no backend is available here; see apexx caps"}
 	}
@@ -229,22 +232,4 @@ func listOf[T comparable](c *cli.Context, flag string, parse func(string) (T, er
 		}
 	}
 	return list, nil
-}
-
-func parseSize(s string) (size [2]int, err error) {
-	h, w, ok := strings.Cut(s, "x")
-	height, err1 := strconv.Atoi(h)
-	width, err2 := strconv.Atoi(w)
-	if !ok || err1 != nil || err2 != nil || height < 1 || width < 1 {
-		return size, fmt.Errorf("%q is not a size (want HEIGHTxWIDTH, such as 512x512)", s)
-	}
-	return [2]int{height, width}, nil
-}
-
-func parseBatch(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a batch size of 1 or more", s)
-	}
-	return n, nil
 }

@@ -4,16 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/perf"
-	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 )
 
@@ -21,6 +22,7 @@ func gateCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "base", Usage: "build to compare with: an apexx `PATH`, or a folder with one and its workers"},
 		&cli.StringFlag{Name: "head", Usage: "build to judge, a `PATH` likewise (default: this program)"},
+		&cli.StringFlag{Name: "accept-change", Usage: "let the head compute something else than the base, for this `REASON`, which is recorded; it has to be right by its own graph all the same"},
 		&cli.StringFlag{Name: "baseline", Usage: "compare this build with committed numbers instead: a `FILE`, or a folder of one for each class of machines"},
 		&cli.StringFlag{Name: "replay", Usage: "judge the record `FILE` of an earlier run again, without measuring"},
 		&cli.BoolFlag{Name: "selfcheck", Usage: "measure on this machine how often the gate errs, with equal builds and with injected slowdowns; goes on where it stopped"},
@@ -44,8 +46,12 @@ func gateCommand() *cli.Command {
 const gateDescription = `With --base, two builds are measured in one session, in blocks of the form base, head, head,
 base, every replicate a fresh process. All cells are screened; the worst candidates are confirmed
 by fresh blocks. A cell has regressed when the exact signed-rank test and the Hodges-Lehmann
-estimate both say so, and when its parity holds. Controls that move (base against base, and a
-fixed workload) make the run inconclusive.
+estimate both say so, in its time or in another metric: host time beside a device's clock,
+compilation, first run, memory, allocations. Its parity has to hold, which is that of the sessions
+that were timed, and the head has to compute what the base does; --accept-change lets it compute
+something else. Without --backends, the cells are those of every backend that either build has: one
+that the head lost is broken. Controls that move or are missing (base against base, and a fixed
+workload) make the run inconclusive, and so does what could not be verified or observed.
 
 With --baseline, this build alone is measured, in DIR/sweep; a metric fails when it is above
 value·(1 + max_regression_ratio) + max_regression_abs_ms. Without flags that choose cells, those
@@ -60,7 +66,7 @@ separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer)
 which * is any text without a slash. A head that is a script may set it for itself alone.`
 
 func policyFlags() []cli.Flag {
-	d := gate.DefaultPolicy("")
+	d := gate.DefaultPolicy()
 	return []cli.Flag{
 		&cli.Float64Flag{Name: "delta", Usage: "least relative slowdown `X` that is a regression", DefaultText: "0.02 GPU with locked clocks, 0.03 GPU, 0.08 CPU"},
 		&cli.Float64Flag{Name: "alpha", Value: d.Alpha, Usage: "greatest `P` of a regression"},
@@ -73,22 +79,21 @@ func policyFlags() []cli.Flag {
 	}
 }
 
-// policyOf lays the flags over the policy of the machine's kind and checks it.
+// policyOf lays the flags over the default policy and checks it.
 func policyOf(c *cli.Context, w *workloadsOf) (gate.Policy, error) {
-	p, err := policyFlagsOf(c, classOf(w.environment(c), w).Kind)
+	p, err := policyFlagsOf(c)
 	p.Iterations, p.BoundNS, p.Threads, p.Seed = w.options.Iterations, w.options.Bound.Nanoseconds(), w.options.Threads, w.seed
 	return p, err
 }
 
-// policyFlagsOf is the policy of a kind of machine without what the workloads say.
-func policyFlagsOf(c *cli.Context, kind env.Kind) (gate.Policy, error) {
-	p := gate.DefaultPolicy(kind)
+// policyFlagsOf is the policy without what the workloads say.
+func policyFlagsOf(c *cli.Context) (gate.Policy, error) {
+	p := gate.DefaultPolicy()
 	if c.IsSet("delta") {
-		p.Delta = c.Float64("delta")
-		p.MaxResolution = 2.5 * p.Delta
+		p.Targets.SetDelta(c.Float64("delta"))
 	}
 	if c.IsSet("max-resolution") {
-		p.MaxResolution = c.Float64("max-resolution")
+		p.Targets.SetMaxResolution(c.Float64("max-resolution"))
 	}
 	p.Alpha, p.ControlShare = c.Float64("alpha"), c.Float64("control-share")
 	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm = c.Int("screen-blocks"), c.Int("confirm-blocks"), c.Int("max-confirm")
@@ -107,12 +112,16 @@ func runGate(c *cli.Context) error {
 	switch {
 	case c.IsSet("head") && !c.IsSet("base"):
 		return usagef("--head needs --base")
+	case c.IsSet("accept-change") && !c.IsSet("base"):
+		return usagef("--accept-change needs --base")
+	case c.IsSet("accept-change") && strings.TrimSpace(c.String("accept-change")) == "":
+		return usagef("--accept-change wants a reason")
 	case ways != 1:
 		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("replay"):
 		return replayGate(c)
 	}
-	if _, err := policyFlagsOf(c, env.SharedCPU); err != nil { // whatever is wrong with it is so on any machine
+	if _, err := policyFlagsOf(c); err != nil {
 		return err
 	}
 	if c.IsSet("base") {
@@ -123,7 +132,7 @@ func runGate(c *cli.Context) error {
 			return err
 		}
 	}
-	w, err := chosenWorkloads(c, execute.WorkerSpec)
+	w, err := chosenWorkloads(c, ownWorker(c))
 	switch {
 	case err != nil:
 		return err
@@ -135,23 +144,18 @@ func runGate(c *cli.Context) error {
 
 // gateBuilds compares two builds.
 func gateBuilds(c *cli.Context) error {
-	base, err := openBuild(c.String("base"))
+	base, err := openProgram(c, c.String("base"))
 	if err != nil {
 		return err
 	}
-	own, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	headPath := own
+	head, err := ownProgram(c)
 	if c.IsSet("head") {
-		headPath = c.String("head")
+		head, err = openProgram(c, c.String("head"))
 	}
-	head, err := openBuild(headPath)
 	if err != nil {
 		return err
 	}
-	w, err := chosenWorkloads(c, base.spec, head.spec)
+	w, err := chosenWorkloads(c, base.Worker, head.Worker)
 	if err != nil {
 		return err
 	}
@@ -162,15 +166,13 @@ func gateBuilds(c *cli.Context) error {
 	if err := makeOut(c); err != nil {
 		return err
 	}
-	g, err := newGate(c, w, policy, base, head)
+	setup, end := gateSetup(c, w, policy, base, head)
+	defer end()
+	rec, err := setup.Run(c.Context)
 	if err != nil {
 		return err
 	}
-	defer g.close()
-	if err := g.runner.Run(c.Context, g.record); err != nil {
-		return err
-	}
-	return reportGate(c, g.record)
+	return reportGate(c, rec)
 }
 
 // makeOut makes the folder of --out before anything is measured, so that an unwritable place costs nothing but a line.
@@ -181,36 +183,42 @@ func makeOut(c *cli.Context) error {
 	return nil
 }
 
-// gateRun is a gate with what it measures and records.
-type gateRun struct {
-	runner *gate.Runner
-	record *gate.Record
-	close  func()
+// gateSetup joins two builds with what the flags say. The function ends the watching of devices.
+func gateSetup(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head gate.Program) (gate.Setup, func()) {
+	where := w.environment(c)
+	monitor, samplers := w.monitored()
+	options := w.options
+	options.Samplers = samplers
+	limits := map[string]int64{}
+	for _, b := range perf.Backends(w.cells) {
+		limits[b] = execute.MemoryLimit(b, w.options.Extra[b])
+	}
+	base.Limits, head.Limits = limits, limits
+	return gate.Setup{
+		Base: base, Head: head, Models: w.modelsOf, Oracle: reference.New(), Options: options, Progress: gateProgress(c),
+		Record: gate.Record{Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "), Environment: where, Class: w.class(c),
+			Policy: policy, Cells: w.cells, Named: named(c), Accepted: strings.TrimSpace(c.String("accept-change"))},
+	}, monitor.Close
 }
 
-// newGate joins two builds. Sides of different protocols are both timed in the way that both know.
-func newGate(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head build) (*gateRun, error) {
-	deadline := c.Duration("deadline")
-	r := &gate.Runner{Base: base.side(perf.Base, w, deadline), Head: head.side(perf.Head, w, deadline), Extra: w.options.Extra}
-	if base.binary == head.binary && len(base.env) == 0 && len(head.env) == 0 {
-		r.Head.Workloads = r.Base.Workloads
+// named lists the backends and precisions that the command line names: each has to have a cell that could be compared.
+func named(c *cli.Context) (names []string) {
+	if c.IsSet("cells") {
+		for _, name := range strings.Split(c.String("cells"), ",") {
+			if cell, err := perf.ParseCell(strings.TrimSpace(name)); err == nil {
+				names = append(names, cell.Backend, string(cell.Precision))
+			}
+		}
 	}
-	where := w.environment(c)
-	rec := &gate.Record{Schema: gate.SchemaID, When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
-		Environment: where, Class: classOf(where, w), Policy: policy, Cells: w.cells}
-	var err error
-	if rec.Base, r.Base.Requests, err = base.describe(c.Context, w.cells, deadline); err != nil {
-		return nil, err
+	for _, flag := range []string{"backends", "precisions"} {
+		if c.IsSet(flag) && c.String(flag) != "available" {
+			for _, name := range strings.Split(c.String(flag), ",") {
+				names = append(names, strings.TrimSpace(name))
+			}
+		}
 	}
-	if rec.Head, r.Head.Requests, err = head.describe(c.Context, w.cells, deadline); err != nil {
-		return nil, err
-	}
-	r.Base.Requests = r.Base.Requests || r.Head.Requests
-	r.Head.Requests = r.Base.Requests
-	monitor, samplers := w.monitored()
-	r.Samplers = samplers
-	r.Progress = gateProgress(c)
-	return &gateRun{runner: r, record: rec, close: monitor.Close}, nil
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // gateProgress tells a terminal how far each stage is.
@@ -234,7 +242,11 @@ func replayGate(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
 	}
+	held := rec.Verdict
 	rec.Verdict = gate.Judge(rec)
+	if why := gate.Differs(held, rec.Verdict); why != "" {
+		fmt.Fprintf(c.App.ErrWriter, "apexx: warning: %s\n", why)
+	}
 	if err := makeOut(c); err != nil {
 		return err
 	}

@@ -39,9 +39,12 @@ func matrixCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "matrix",
 		Usage: "compare backends with each other over many cases",
-		Description: "Every execution runs in a worker process of its own. A cell ends as pass, explained (decisions differ by no more than\n" +
-			"the scores moved), fail, unsupported, crashed, hung or not-run. Exit codes: 1 with a failing cell, else 6 with a crashed\n" +
-			"or hung one, else 5 without a comparable one, else 0.",
+		Description: "Every execution runs in a worker process of its own, and twice in its session, the float64 oracle once. A cell ends as pass,\n" +
+			"explained (decisions differ, and the scores of the items concerned account for it), unverified (nothing wrong was found,\n" +
+			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled.\n\n" +
+			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
+			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
+			"printed and stored with 0 alone. Only --backends available leaves out what is not here.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: runMatrix,
 	}

@@ -37,11 +37,13 @@ func sweepCommand() *cli.Command {
 		Description: `Every replicate is a fresh worker process that warms each cell up and takes samples until
 --iterations or --time. DIR gets sweep.json (with every sample), sweep.jsonl, sweep.csv,
 sweep.md, bench.txt (the Go benchmark format: benchstat -col /backend), gpu_report.json,
-cpu_report.json, index.html and plots. The same command goes on after an interruption.
+cpu_report.json, index.html and plots. The same command goes on after an interruption, under
+the same libraries, instruction set, GOMAXPROCS, build and options.
 
 Exit codes: 0 everything was measured and computes what it should · 1 a cell computes something
-wrong or overspends a budget · 2 wrong usage or bad input · 5 nothing could be measured, or the
-disk is full · 6 a worker crashed or hung · 130 interrupted.`,
+wrong or overspends a budget · 2 wrong usage, bad input, or a folder of another sweep · 3 the
+outputs of a cell were not compared whole · 5 a backend has no cell that counts, or the disk is
+full · 6 a worker crashed, hung or told numbers that cannot be · 130 interrupted.`,
 		Flags:  append(flags, decodeFlags()...),
 		Action: runSweep,
 	}
@@ -55,7 +57,7 @@ func runSweep(c *cli.Context) (err error) {
 	if c.Int("replicates") < 1 {
 		return usagef("--replicates must be at least 1")
 	}
-	w, err := chosenWorkloads(c, execute.WorkerSpec)
+	w, err := chosenWorkloads(c, ownWorker(c))
 	if err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (h sweep.Header
 	}
 	where := w.environment(c)
 	h = sweep.Header{When: time.Now().UTC(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
-		Environment: where, Class: classOf(where, w)}
+		Environment: where, Class: w.class(c)}
 	if h.Program, err = execute.DigestFile(self); err != nil {
 		return h, err
 	}

@@ -20,7 +20,7 @@ func trendPlotCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "plot",
 		Usage: "draw every metric with its change points, as PNG and SVG",
-		Description: "Each picture shows the runs in the order of time, the mean between change points with its 95 % confidence interval (Student's t),\n" +
+		Description: "Each picture shows the runs in the order in which they are judged, the mean between change points with its 95 % confidence interval (Student's t),\n" +
 			"change points with the range of commits, and releases. Files are named DIR/CLASS/METRIC.png and .svg.",
 		Flags: append(chooseFlags(),
 			&cli.StringFlag{Name: "metric", Usage: "only metrics that contain `TEXT`"},

@@ -22,7 +22,7 @@ import (
 // gateBaseline measures this build and judges it by committed numbers. Without flags that choose cells it measures those of the
 // baseline. Where no baseline fits, the measurement becomes a proposal for one and the exit code is 4.
 func gateBaseline(c *cli.Context, w *workloadsOf) error {
-	class := classOf(w.environment(c), w)
+	class := w.class(c)
 	b, err := openBaseline(c.String("baseline"), class.ID)
 	if err != nil && !errors.Is(err, baseline.ErrNoBaseline) {
 		return exit.With(exit.Usage, err)

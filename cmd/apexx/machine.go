@@ -5,43 +5,38 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/internal/execute"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// deviceBackends compute on a GPU; the others on the host's processors.
-var deviceBackends = []string{"cuda", "tensorrt"}
-
 // environment gathers where this program measures, once: it probes every backend and the devices.
 func (w *workloadsOf) environment(c *cli.Context) env.Environment {
 	if w.where == nil {
-		e := gatherEnvironment(c.Context, c.Bool("identify"))
+		e := execute.Environment(c.Context, c.Bool("identify"))
 		w.where = &e
 	}
 	return *w.where
 }
 
-// onDevice tells whether any cell computes on a GPU.
-func (w *workloadsOf) onDevice() bool {
-	for _, c := range w.cells {
-		if slices.Contains(deviceBackends, c.Backend) {
-			return true
-		}
-	}
-	return false
+// class names the class of the machine for what is measured.
+func (w *workloadsOf) class(c *cli.Context) env.Class {
+	return env.ClassOf(w.environment(c), w.options.Threads, w.cells)
 }
 
-// classOf names the class of the machine for what is measured: its GPU where a cell computes there.
-func classOf(e env.Environment, w *workloadsOf) env.Class {
-	if w.onDevice() && len(e.GPUs) > 0 {
-		return env.Classify(e, w.options.Threads, &e.GPUs[0])
+// devices names the GPU of each backend that computes on one.
+func devices() map[string]int {
+	of := map[string]int{}
+	for _, b := range perf.DeviceBackends {
+		of[b] = 0
 	}
-	return env.Classify(e, w.options.Threads, nil)
+	return of
 }
 
 // monitored opens what watches the devices, where there are any to watch. The monitor may be nil, which Close accepts.
 func (w *workloadsOf) monitored() (*env.Monitor, map[string]measure.Sampler) {
-	if !w.onDevice() {
+	if !slices.ContainsFunc(w.cells, func(c perf.Cell) bool { return perf.OnDevice(c.Backend) }) {
 		return nil, nil
 	}
 	monitor, err := env.OpenMonitor()
@@ -49,7 +44,7 @@ func (w *workloadsOf) monitored() (*env.Monitor, map[string]measure.Sampler) {
 		return nil, nil // the environment in the result says why
 	}
 	samplers := map[string]measure.Sampler{}
-	for _, b := range deviceBackends {
+	for _, b := range perf.DeviceBackends {
 		samplers[b] = monitor
 	}
 	return monitor, samplers

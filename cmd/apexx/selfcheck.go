@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/journal"
@@ -74,8 +72,7 @@ func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
 	if err != nil {
 		return err
 	}
-	where := w.environment(c)
-	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: classOf(where, w), Policy: policy, Cells: w.cells}
+	header := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: w.class(c), Policy: policy, Cells: w.cells}
 	log, lines, err := journal.Open(dir, trialFile)
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("self-check: %w", err))
@@ -90,12 +87,18 @@ func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
 			return err
 		}
 	}
+	own, err := ownProgram(c)
+	if err != nil {
+		return err
+	}
+	setup, end := gateSetup(c, w, policy, own, own)
+	defer end()
 	start := time.Now()
 	for n := range c.Int("trials") {
 		if limit := c.Duration("for"); limit > 0 && time.Since(start) >= limit {
 			break
 		}
-		t, err := runTrial(c, w, policy, len(trials))
+		t, err := setup.Trial(c.Context, len(trials))
 		if err != nil {
 			return err
 		}
@@ -137,33 +140,6 @@ func readTrials(lines [][]byte, want gate.SelfcheckHeader) ([]gate.Trial, error)
 		trials = append(trials, t)
 	}
 	return trials, nil
-}
-
-// runTrial runs the gate on this program against itself, with the trial's fault injected into the head.
-func runTrial(c *cli.Context, w *workloadsOf, policy gate.Policy, index int) (gate.Trial, error) {
-	own, err := os.Executable()
-	if err != nil {
-		return gate.Trial{}, err
-	}
-	slowdown, cell := gate.PlanTrial(index, w.cells)
-	base, head := build{given: own, binary: own}, build{given: own, binary: own}
-	if slowdown > 0 {
-		head.env = []string{fmt.Sprintf("%s=slow=%g@%s", worker.InjectVariable, 100*slowdown, cell)}
-	}
-	policy.Seed += uint64(index)
-	g, err := newGate(c, w, policy, base, head)
-	if err != nil {
-		return gate.Trial{}, err
-	}
-	defer g.close()
-	g.runner.Head.Workloads = g.runner.Base.Workloads // one program makes one model
-	start := time.Now()
-	if err := g.runner.Run(c.Context, g.record); err != nil {
-		return gate.Trial{}, err
-	}
-	t := gate.TrialOf(g.record, index, slowdown, cell)
-	t.Seconds = time.Since(start).Seconds()
-	return t, nil
 }
 
 // writeSelfcheck writes and prints what the trials say.

@@ -144,14 +144,16 @@ func cutFiles(size int64) {
 	}
 }
 
+// taken keeps what takeMemory takes.
+var taken [][]byte
+
 func takeMemory() {
-	var all [][]byte
 	for {
 		block := make([]byte, 64<<20)
 		for i := 0; i < len(block); i += 4096 {
 			block[i] = 1
 		}
-		all = append(all, block)
+		taken = append(taken, block)
 	}
 }
 

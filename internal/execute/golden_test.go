@@ -35,6 +35,7 @@ func TestGoldenCases(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.check(t, res.Outputs)
+				c.compare(t, res.Outputs)
 			})
 		}
 	}
@@ -82,6 +83,20 @@ func goldenCase(t *testing.T, name string) golden {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// compare judges the outputs as a matrix judges stored expectations: those of the original obey their own scores and boxes too.
+func (c golden) compare(t *testing.T, got tensor.List) {
+	t.Helper()
+	var outputs tensor.List
+	for _, want := range c.outputs {
+		outputs = append(outputs, tensor.Named{Name: want.Name, Tensor: got.Get(want.Name)})
+	}
+	setting := ParityCase(&source.Case{Input: c.input, Model: c.model, Decode: c.decode}).Setting
+	r := parity.CompareOutputs(c.outputs, outputs, parity.Options{Policy: parity.GoldenPolicy(), Setting: setting})
+	if !r.State.Holds() {
+		t.Errorf("%s: %s", r.State, r.Summary())
+	}
 }
 
 func (c golden) check(t *testing.T, got tensor.List) {

@@ -22,7 +22,8 @@ func settingOf(m *source.Model, d model.Decode, height, width int) parity.Settin
 	side := model.SideMultiple(m.Config)
 	return parity.Setting{
 		GridHeight: height / side, GridWidth: width / side, ImageHeight: height, ImageWidth: width, FeatureStride: m.Config.Model.FFPrimaryStride,
-		ScoreThreshold: float64(d.ScoreThreshold), IoUThreshold: float64(d.IoUThreshold),
+		Dense: m.Config.Model.ForceDenseRouting, LevelOneScores: "tap.router.l1.split_utilities",
+		ScoreThreshold: float64(d.ScoreThreshold), PreNMSTopK: d.PreNMSTopK, IoUThreshold: float64(d.IoUThreshold),
 	}
 }
 

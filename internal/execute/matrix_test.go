@@ -152,7 +152,10 @@ func TestParityCase(t *testing.T) {
 	c.Expected = tensor.List{{Name: "scores", Tensor: tensor.New(tensor.Float32, 1, 1)}}
 	p := ParityCase(c)
 	if s := p.Setting; p.Name != "c" || len(p.Golden) != 1 || s.GridHeight != 1 || s.GridWidth != 2 || s.ImageHeight != 128 ||
-		s.ImageWidth != 256 || s.FeatureStride != 8 || s.ScoreThreshold != float64(c.Decode.ScoreThreshold) {
+		s.ImageWidth != 256 || s.FeatureStride != 8 || s.ScoreThreshold != float64(c.Decode.ScoreThreshold) || s.PreNMSTopK != 1000 || s.Dense {
 		t.Errorf("%+v", p)
+	}
+	if !ParityCase(fakeCase(t, "model.force_dense_routing=true")).Setting.Dense {
+		t.Error("dense routing is not told to the comparer")
 	}
 }

@@ -48,6 +48,15 @@ func OwnWorker(spec worker.Spec) worker.Spec {
 	return spec
 }
 
+// OwnArguments returns the arguments that make a build of apexx a worker, by the backends that an apexx holds itself.
+func OwnArguments() map[string][]string {
+	all := map[string][]string{}
+	for _, name := range InProcess().Names() {
+		all[name] = []string{WorkerCommand, "--backend", name}
+	}
+	return all
+}
+
 // WorkerSpec tells how to start a worker of any known backend. It has no limit of memory: MemoryLimit gives that.
 func WorkerSpec(name string, deadline time.Duration) worker.Spec {
 	spec := worker.Spec{Name: name, Deadline: deadline}

@@ -33,6 +33,7 @@ deps:
 	}
 	program := func(mark string) {
 		write(t, filepath.Join(dir, "source"), "#!/bin/sh\n# mark: "+mark+`
+echo "judge: $(sed -n 's/^# mark: //p' "$0")"
 echo "args: $*"
 sed -n 's/^# mark: //p' "$3/apexx" "$5/apexx"
 exit "${CODE:-0}"
@@ -64,6 +65,7 @@ func TestGateScript(t *testing.T) {
 		"default base":   {nil, 0, "edited", ""},
 		"branch":         {[]string{"BASE=main"}, 0, "edited", ""},
 		"exit code":      {[]string{"CODE=3"}, 3, "edited", ""},
+		"usage":          {[]string{"CODE=2"}, 2, "edited", "gate: the program of the base ("},
 		"regression":     {[]string{"CODE=1", "BASE=main~1"}, 1, "edited", ""},
 		"from make":      {[]string{"MAKEFLAGS= -- BIN=/nonexistent", "BASE=main"}, 0, "edited", ""},
 		"unknown base":   {[]string{"BASE=nowhere"}, 2, "", `BASE is "nowhere"`},
@@ -74,7 +76,7 @@ func TestGateScript(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d\n%s%s", name, code, tt.code, stdout, stderr)
 		}
 		// The base is the merge base, not the tip of main; the head is the working tree as it is.
-		if tt.stdout != "" && (!strings.HasSuffix(stdout, "\nold\nedited\n") || !strings.Contains(stdout, "/head --out o --cells a b\n")) {
+		if tt.stdout != "" && (!strings.HasSuffix(stdout, "\nold\nedited\n") || !strings.Contains(stdout, "/head --out o --cells a b\n") || !strings.Contains(stdout, "\njudge: old\n")) {
 			t.Errorf("%s: %s", name, stdout)
 		}
 		checkClean(t, name, dir)

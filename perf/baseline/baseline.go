@@ -36,7 +36,7 @@ type Baseline struct {
 	Notes          string            `json:"baseline_notes"`
 	RequiredStatus string            `json:"required_status"` // of a sweep (StatusOf) that is compared: ok
 	Class          env.Class         `json:"class"`
-	Software       []env.Fact        `json:"software"` // fingerprint: recorded, so that an upgrade explains a change; not compared by the rule
+	Software       []env.Software    `json:"software"` // fingerprint: recorded, so that an upgrade explains a change; not compared by the rule
 	Settings       Settings          `json:"settings"`
 	Delta          float64           `json:"delta"` // least relative slowdown that is a regression where builds are compared interleaved
 	Noise          *Noise            `json:"noise"` // null until it was measured on the class

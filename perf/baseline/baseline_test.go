@@ -150,7 +150,7 @@ func TestNewRefuses(t *testing.T) {
 		}, "other units than nanoseconds"},
 		"budget": {func(r *sweep.Result) {
 			r.Cells[0].Work.Budgets["b1"] = perf.Budget{Spent: 17, Limit: 16, Over: true}
-		}, "spent 17 of budget b1, which is 16"},
+		}, "overspent budget b1: 17 spent of 16"},
 		"unfinished": {func(r *sweep.Result) {
 			r.Measurements = r.Measurements[1:]
 			sweeptest.Sum(r)
@@ -253,7 +253,7 @@ func noise() *Noise {
 func TestTextOfHostileBaseline(t *testing.T) {
 	b := newBaseline(t, result())
 	other := *b
-	b.Software = []env.Fact{{Key: "lib\n::error::x", Value: "\x1b[2J\xff"}}
+	b.Software = []env.Software{{Key: "lib\n::error::x", Value: "\x1b[2J\xff"}}
 	b.Provenance.Commit = "ab\x1b]0;t"
 	for name, write := range map[string]func(*strings.Builder) error{
 		"show": func(s *strings.Builder) error { return b.WriteText(s) },

@@ -199,10 +199,10 @@ func warnings(b *Baseline, r *sweep.Result) []string {
 }
 
 // softwareChanges lists what differs between two fingerprints, in the order of the first.
-func softwareChanges(before, now []env.Fact) []string {
+func softwareChanges(before, now []env.Software) []string {
 	var out []string
-	value := func(facts []env.Fact, key string) string {
-		if i := slices.IndexFunc(facts, func(f env.Fact) bool { return f.Key == key }); i >= 0 {
+	value := func(facts []env.Software, key string) string {
+		if i := slices.IndexFunc(facts, func(f env.Software) bool { return f.Key == key }); i >= 0 {
 			return facts[i].Value
 		}
 		return "absent"

@@ -87,14 +87,10 @@ func unusable(c *sweep.CellResult) string {
 		return fmt.Sprintf("is %s (%s)", c.State, c.Reason)
 	case c.State != evidence.Measured || c.Summary == nil:
 		return fmt.Sprintf("is %s", c.State)
+	case c.Overspent() != "":
+		return "overspent budget " + c.Overspent()
 	case !c.Parity.Holds():
 		return fmt.Sprintf("has parity %q, so that its speed does not count", c.Parity.State)
-	case c.Work != nil:
-		for _, level := range []string{"b1", "b2", "b3"} {
-			if b := c.Work.Budgets[level]; b.Over {
-				return fmt.Sprintf("spent %g of budget %s, which is %g", b.Spent, level, b.Limit)
-			}
-		}
 	}
 	return ""
 }
@@ -131,8 +127,8 @@ func metric(kind env.Kind, scope perf.Scope, p95 bool, value float64, o Options)
 }
 
 // Software returns the fingerprint of what an environment runs: Go, then its libraries and drivers.
-func Software(e env.Environment) []env.Fact {
-	return slices.Concat([]env.Fact{{Key: "go", Value: e.Go}}, e.Libraries)
+func Software(e env.Environment) []env.Software {
+	return slices.Concat([]env.Software{{Key: "go", Value: e.Go}}, e.Libraries)
 }
 
 func settings(r *sweep.Result) Settings {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/apex-x/apexx/perf"
 )
 
 func TestClassify(t *testing.T) {
@@ -36,6 +38,19 @@ func TestClassify(t *testing.T) {
 		if kind.Delta() != want {
 			t.Errorf("δ of %s is %g, want %g", kind, kind.Delta(), want)
 		}
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	e := Environment{CPU: CPU{Model: "a", Cores: 4}, GPUs: []GPU{{Name: "b"}, {Name: "c"}}}
+	host, device := perf.Cell{Backend: "ort"}, perf.Cell{Backend: "cuda"}
+	for want, cells := range map[string][]perf.Cell{"cpu-a-2c": {host, host}, "gpu-unlocked-b-0sm-0w-anyecc-anymig--a-2c": {host, device}} {
+		if got := ClassOf(e, 2, cells); got.ID != want {
+			t.Errorf("%v: %s, want %s", cells, got.ID, want)
+		}
+	}
+	if e.GPUs = nil; ClassOf(e, 2, []perf.Cell{device}).ID != "cpu-a-2c" {
+		t.Error("a machine without GPUs is of a GPU's class")
 	}
 }
 
@@ -145,7 +160,7 @@ func TestClassIDsAreDistinct(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	e := Environment{OS: "linux", Arch: "amd64", Kernel: "6.8.0", Go: "go1.26.8", Libraries: []Fact{{"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}}}
+	e := Environment{OS: "linux", Arch: "amd64", Kernel: "6.8.0", Go: "go1.26.8", Libraries: []Software{{"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}}}
 	const want = "linux/amd64 6.8.0; go1.26.8; driver 580.95.05; onnxruntime 1.30.0"
 	if got := Fingerprint(e); got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -9,7 +9,7 @@
 // What cannot be read is left at its zero value, never guessed; a machine without GPUs says why in GPUReason.
 package env
 
-// Environment is where a measurement was made. Host names and device UUIDs are pseudonyms unless the facts were gathered with
+// Environment is where a measurement was made. Host names and device UUIDs are pseudonyms unless they were gathered with
 // Identify.
 type Environment struct {
 	Host        string `json:"host"`
@@ -23,7 +23,7 @@ type Environment struct {
 	MemoryLimitBytes int64      `json:"memory_limit_bytes,omitempty"`
 	LoadAverage      [3]float64 `json:"load_average"` // 1, 5 and 15 minutes
 	Go               string     `json:"go"`
-	Libraries        []Fact     `json:"libraries"` // versions, such as onnxruntime 1.30.0, driver 580.1, in the order of the keys
+	Libraries        []Software `json:"libraries"` // versions, such as onnxruntime 1.30.0, driver 580.1, in the order of the keys
 	Commit           string     `json:"commit"`    // of the program; "" where the build did not record it
 	Dirty            bool       `json:"dirty"`     // built from a working tree with changes
 	GPUs             []GPU      `json:"gpus"`
@@ -31,8 +31,8 @@ type Environment struct {
 	GPUDetail        string     `json:"gpu_detail,omitempty"` // what was found, for people; also where some of the devices cannot be read
 }
 
-// Fact is one observation.
-type Fact struct {
+// Software is one thing that decides how fast backends are beside the hardware, and its version or choice.
+type Software struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }

@@ -17,8 +17,8 @@ import (
 
 // Options of Gather. The zero value gathers everything, with pseudonyms and no libraries but the driver's.
 type Options struct {
-	Identify  bool   // keep the host's name and the UUIDs of devices
-	Libraries []Fact // versions that the caller knows of its backends, such as onnxruntime
+	Identify  bool       // keep the host's name and the UUIDs of devices
+	Libraries []Software // versions that the caller knows of its backends, such as onnxruntime
 }
 
 // Gather reads the environment of this process. It never fails: what cannot be read is left out, and GPUs that cannot be had
@@ -65,11 +65,11 @@ func (h host) gather(ctx context.Context, opts Options) Environment {
 	fillPlatform(&e)
 	e.Commit, e.Dirty = h.commit()
 	h.gatherGPUs(ctx, &e)
-	slices.SortFunc(e.Libraries, func(a, b Fact) int {
+	slices.SortFunc(e.Libraries, func(a, b Software) int {
 		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Value, b.Value))
 	})
 	if e.Libraries == nil {
-		e.Libraries = []Fact{}
+		e.Libraries = []Software{}
 	}
 	if !opts.Identify {
 		e.Host = pseudonym("host", h.line("etc/machine-id"), e.Host)

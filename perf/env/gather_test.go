@@ -44,12 +44,12 @@ func TestGather(t *testing.T) {
 	}
 	lib := &fakeDriver{devices: []*fakeDevice{h200()}}
 	h.nvml = lib.open
-	got := h.gather(context.Background(), Options{Identify: true, Libraries: []Fact{{"onnxruntime", "1.30.0"}, {"avx", "512"}}})
+	got := h.gather(context.Background(), Options{Identify: true, Libraries: []Software{{"onnxruntime", "1.30.0"}, {"avx", "512"}}})
 	want := Environment{
 		Host: "build-17.example.net", OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: "6.8.0-45-generic", Container: "podman",
 		CPU:         CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 2, Total: 8, Quota: 1.5, Procs: 3, Governor: "performance", SMT: "on", Virtual: true},
 		MemoryBytes: 24683656 * 1024, MemoryLimitBytes: 8 << 30, LoadAverage: [3]float64{0.52, 1.25, 0.90}, Go: runtime.Version(),
-		Libraries: []Fact{{"avx", "512"}, {"cuda_driver", "13.0"}, {"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}},
+		Libraries: []Software{{"avx", "512"}, {"cuda_driver", "13.0"}, {"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}},
 		Commit:    "abc123", Dirty: true,
 		GPUs: []GPU{{
 			Name: "NVIDIA H200", UUID: "GPU-5c1b2a90-0000-1111-2222-333344445555", Driver: "580.95.05", SMs: 132, MemoryBytes: 150_754_820_096,

@@ -15,7 +15,7 @@ import (
 func (h host) gatherGPUs(ctx context.Context, e *Environment) {
 	type answer struct {
 		gpus      []GPU
-		libraries []Fact
+		libraries []Software
 		problems  []string
 		err       error
 	}
@@ -50,13 +50,13 @@ func (h host) gatherGPUs(ctx context.Context, e *Environment) {
 	e.Libraries = append(e.Libraries, a.libraries...)
 }
 
-func driverVersions(lib driver) []Fact {
-	var out []Fact
+func driverVersions(lib driver) []Software {
+	var out []Software
 	if v, err := lib.CUDAVersion(); err == nil {
-		out = append(out, Fact{"cuda_driver", v})
+		out = append(out, Software{"cuda_driver", v})
 	}
 	if v, err := lib.Version(); err == nil {
-		out = append(out, Fact{"driver", v})
+		out = append(out, Software{"driver", v})
 	}
 	return out
 }

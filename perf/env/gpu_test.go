@@ -57,7 +57,7 @@ func TestLostDevice(t *testing.T) {
 	if len(e.GPUs) != 2 || e.GPUs[0].Index != 0 || e.GPUs[1].Index != 2 || e.GPUReason != "" || e.GPUDetail != "device 1: GPU is lost" {
 		t.Errorf("%+v", e)
 	}
-	if want := []Fact{{"driver", "580.95.05"}}; !slices.Equal(e.Libraries, want) {
+	if want := []Software{{"driver", "580.95.05"}}; !slices.Equal(e.Libraries, want) {
 		t.Errorf("libraries %v, want %v", e.Libraries, want)
 	}
 }

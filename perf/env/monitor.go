@@ -73,7 +73,7 @@ func (m *Monitor) Sample() []perf.DeviceSample {
 		if mask, err := d.device.EventReasons(); err == nil {
 			s.EventReasons = reasonNames(mask)
 		} else {
-			s.EventReasons = []string{reasonsUnreadable}
+			s.EventReasons = []string{ReasonsUnreadable}
 		}
 		samples = append(samples, s)
 	}

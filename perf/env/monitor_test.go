@@ -108,7 +108,7 @@ func TestThrottleReasons(t *testing.T) {
 	if got := ThrottleReasons(perf.DeviceSample{EventReasons: reasonNames(0x4c)}); !slices.Equal(got, []string{"hw_slowdown", "hw_thermal_slowdown"}) {
 		t.Errorf("several: %v", got)
 	}
-	if got := ThrottleReasons(perf.DeviceSample{EventReasons: []string{reasonsUnreadable}}); got != nil {
+	if got := ThrottleReasons(perf.DeviceSample{EventReasons: []string{ReasonsUnreadable}}); got != nil {
 		t.Errorf("unreadable: %v", got)
 	}
 }

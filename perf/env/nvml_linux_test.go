@@ -73,7 +73,7 @@ func TestIncompleteLibrary(t *testing.T) {
 		if !reflect.DeepEqual(f.Environment.GPUs, want) || f.Environment.GPUReason != "" || f.Monitor != "" {
 			t.Errorf("%+v", f)
 		}
-		if !reflect.DeepEqual(f.Environment.Libraries, []Fact{{"driver", "450.80"}}) {
+		if !reflect.DeepEqual(f.Environment.Libraries, []Software{{"driver", "450.80"}}) {
 			t.Errorf("libraries %v", f.Environment.Libraries)
 		}
 		if len(f.Samples) != 1 {

@@ -22,8 +22,8 @@ const gpuIdle = 1 << 0
 // its power limit is working as configured, and the limit is part of the class.
 var throttleReasons = []string{"hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown"}
 
-// reasonsUnreadable stands in a sample for event reasons that the device did not tell.
-const reasonsUnreadable = "unreadable"
+// ReasonsUnreadable stands in a sample for event reasons that the device did not tell.
+const ReasonsUnreadable = "unreadable"
 
 // reasonNames returns the names of the bits that are set, lowest first; a bit without a name is unknown_BIT.
 func reasonNames(mask uint64) []string {

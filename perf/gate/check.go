@@ -7,13 +7,19 @@ import (
 	"slices"
 	"time"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 )
 
 // Check refuses records that Judge could not judge: another schema, an invalid policy, cells, controls or measurements that are
-// missing, come twice or make no sense.
+// missing, come twice or make no sense. A live run is checked before it is judged, by the same rules as a file.
 func (rec *Record) Check() error {
-	if rec.Schema != SchemaID {
+	switch rec.Schema {
+	case SchemaID:
+	case firstSchemaID:
+		return fmt.Errorf("its schema is %s: nobody compared what its sessions computed while they were timed, nor head with base, and %s asks for both; apexx %s judges it",
+			firstSchemaID, SchemaID, rec.Version)
+	default:
 		return fmt.Errorf("the schema is %q, want %q", rec.Schema, SchemaID)
 	}
 	if err := rec.Policy.Validate(); err != nil {
@@ -51,8 +57,20 @@ func (rec *Record) checkCells() error {
 		if slices.Contains(rec.Cells[:i], c) {
 			return fmt.Errorf("the cell %s comes twice", c)
 		}
-		if _, ok := parityOf(rec, c); !ok {
+		p := rec.parityOf(c)
+		if p.Parity.State == evidence.NotRun {
 			return fmt.Errorf("the record lacks the parity of %s", c)
+		}
+		for _, p := range []*perf.Parity{&p.Parity, &p.Base, p.Change} {
+			if p == nil {
+				continue
+			}
+			if err := p.Check(); err != nil {
+				return fmt.Errorf("the parity of %s: %w", c, err)
+			}
+		}
+		if ran := p.Parity.State.Compared() && p.Base.State.Compared(); ran != (p.Change != nil) || p.Change != nil && !p.Change.State.Compared() {
+			return fmt.Errorf("the parity of %s: head and base both ran (%t), and their comparison is %+v", c, ran, p.Change)
 		}
 	}
 	if len(rec.Parity) != len(rec.Cells) {
@@ -159,6 +177,9 @@ func checkSamples(m perf.Measurement, p Policy) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
+	if m.State == evidence.Measured && m.Outputs == nil {
+		return errors.New("nobody compared what it computed")
+	}
 	for _, ns := range m.DeviceSamples { // a ratio of two of them is judged
 		if ns == 0 {
 			return errors.New("a sample of the device is 0 ns, want a positive number")
@@ -168,4 +189,13 @@ func checkSamples(m perf.Measurement, p Policy) error {
 		return fmt.Errorf("its samples reach %v ns: other units than nanoseconds", slices.Max(m.Samples))
 	}
 	return m.CheckUnits(o.Iterations, cmp.Or(time.Duration(m.BoundNS), o.Bound))
+}
+
+// checked returns the measurement, or where its numbers make no sense one that ended in an error for that reason: what one worker says
+// wrongly costs its cell, and the others stand.
+func checked(m perf.Measurement, p Policy) perf.Measurement {
+	if err := checkSamples(m, p); err != nil {
+		return m.Refused(err)
+	}
+	return m
 }

@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"another schema":     {func(r *Record) { r.Schema = "apexx.sweep/1" }, `the schema is "apexx.sweep/1"`},
 		"no schema":          {func(r *Record) { r.Schema = "" }, `the schema is ""`},
-		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "delta 0"},
+		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "alpha 0"},
 		"p above alpha":      {func(r *Record) { r.Policy.ConfirmBlocks = 10 }, "10 confirming blocks cannot give a p below 0.00098"},
 		"no cells":           {func(r *Record) { r.Cells = nil }, "no cells"},
 		"nothing at all":     {func(r *Record) { r.Cells, r.Parity, r.Screen, r.Confirm, r.Workload = nil, nil, nil, nil, nil }, "no cells"},
@@ -67,7 +67,7 @@ func TestCheck(t *testing.T) {
 		}, "cut short"},
 		"no confirmation":        {func(r *Record) { r.Confirm = nil }, "the confirm lacks block 0"},
 		"a confirmation less":    {func(r *Record) { r.Confirm = r.Confirm[:len(r.Confirm)-1] }, "the confirm lacks block 10"},
-		"another's candidates":   {func(r *Record) { r.Policy.Delta = 0.7; r.Policy.MaxResolution = 0.9 }, "not to be measured there"},
+		"another's candidates":   {func(r *Record) { r.Policy.Targets.SetDelta(0.7) }, "not to be measured there"},
 		"no workload":            {func(r *Record) { r.Workload = nil }, "lacks the fixed workload"},
 		"a workload less":        {func(r *Record) { r.Workload = r.Workload[1:] }, "lacks the fixed workload before slot 0 of block 0"},
 		"a workload more":        {func(r *Record) { r.Workload = append(r.Workload, r.Workload[0]) }, "too many"},
@@ -75,6 +75,12 @@ func TestCheck(t *testing.T) {
 		"a workload nowhere":     {func(r *Record) { r.Workload[0].Slot = -1 }, "too many"},
 		"a workload of no stage": {func(r *Record) { r.Workload[0].Stage = "warm-up" }, `stage "warm-up"`},
 		"an instant workload":    {func(r *Record) { r.Workload[0].NS = 0 }, "took 0 ns"},
+		"a version before":       {func(r *Record) { r.Schema = "apexx.gate/1" }, "nobody compared what its sessions computed while they were timed"},
+		"a parity that is none":  {func(r *Record) { r.Parity[0].Base.State = "fine" }, "the parity of reference/nano/fp32/128x128/b1/complete"},
+		"no parity of the base":  {func(r *Record) { r.Parity[0].Base = perf.Parity{} }, "the parity of reference/nano/fp32/128x128/b1/complete"},
+		"head and base apart":    {func(r *Record) { r.Parity[0].Change = nil }, "head and base both ran (true), and their comparison is"},
+		"a change of nothing":    {func(r *Record) { r.Parity[0].Base.State = evidence.Crashed }, "head and base both ran (false)"},
+		"nobody compared":        {func(r *Record) { r.Screen[0].Outputs = nil }, "nobody compared what it computed"},
 		"no samples":             {func(r *Record) { r.Screen[0].Samples = nil }, "no samples"},
 		"NaN":                    {func(r *Record) { r.Screen[0].Samples = []float64{math.NaN()} }, "samples_ns[0] is NaN"},
 		"infinity":               {func(r *Record) { r.Screen[0].Samples = []float64{math.Inf(1)} }, "samples_ns[0] is +Inf"},
@@ -115,7 +121,8 @@ func TestCheckSamples(t *testing.T) {
 	p := quiet().policy
 	p.Iterations, p.BoundNS = 200, 4e8
 	of := func(n int, ns float64) perf.Measurement {
-		return perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Measured, Samples: slices.Repeat([]float64{ns}, n)}
+		return perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Measured, Samples: slices.Repeat([]float64{ns}, n),
+			Outputs: &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: perf.Parity{State: evidence.Pass}}}
 	}
 	cut := func(m perf.Measurement, bound int64) perf.Measurement { m.BoundNS = bound; return m }
 	instant := of(2, 1e6)
@@ -136,6 +143,76 @@ func TestCheckSamples(t *testing.T) {
 		if err := checkSamples(c.m, p); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// TestLies holds the numbers of one worker against what is possible, live: its cell failed, the others stand, and the record can be
+// written and replayed.
+func TestLies(t *testing.T) {
+	for name, lie := range map[string]func(m *perf.Measurement){
+		"samples in µs":             func(m *perf.Measurement) { m.Samples = slices.Repeat([]float64{3e3}, 3) },
+		"a sample of 1e-300 ns":     func(m *perf.Measurement) { m.Samples = []float64{1e-300, 3e6, 3e6} },
+		"samples of 5 ns":           func(m *perf.Measurement) { m.Samples = []float64{5, 5, 5} },
+		"a sample of a day":         func(m *perf.Measurement) { m.Samples[1] = 1e15 },
+		"samples beyond the bound":  func(m *perf.Measurement) { m.Samples = []float64{5e9, 5e9, 5e9} },
+		"a sample too many":         func(m *perf.Measurement) { m.Samples = append(m.Samples, m.Samples[0]) },
+		"2^62 calls":                func(m *perf.Measurement) { m.CallsPerSample = 1 << 62 },
+		"a timer's share of 5":      func(m *perf.Measurement) { m.TimerShare = 5 },
+		"a peak of 2^63-1":          func(m *perf.Measurement) { m.HostPeakBytes = math.MaxInt64 },
+		"allocations of 1e308":      func(m *perf.Measurement) { m.AllocsPerRun = 1e308 },
+		"allocations without a sum": func(m *perf.Measurement) { m.BytesPerRun = math.Inf(1) },
+		"a first run of years":      func(m *perf.Measurement) { m.FirstRunNS = math.MaxInt64 },
+		"a first run of 10 µs":      func(m *perf.Measurement) { m.FirstRunNS = 1e4 },
+		"NaN":                       func(m *perf.Measurement) { m.Samples[0] = math.NaN() },
+	} {
+		w := quiet()
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if cell == 1 && m.Arm == perf.Head && m.Block == 2 {
+				lie(m)
+			}
+			*m = checked(*m, w.policy)
+		}
+		rec := w.record()
+		if err := rec.Check(); err != nil {
+			t.Errorf("%s: the record does not pass its check: %v", name, err)
+			continue
+		}
+		for i, c := range rec.Verdict.Cells {
+			if broken := c.State == CellBroken; broken != (i == 1) || broken && !strings.Contains(c.Note, "the head error: ") {
+				t.Errorf("%s: cell %d is %s: %s", name, i, c.State, c.Note)
+			}
+		}
+		if v := rec.Verdict; v.Outcome != Broken || v.ExitCode != 6 {
+			t.Errorf("%s: %s", name, v.Outcome)
+		}
+		again, err := Read(bytes.NewReader(encoded(t, rec)))
+		if err != nil || Differs(rec.Verdict, Judge(again)) != "" {
+			t.Errorf("%s: replayed: %v", name, err)
+		}
+	}
+}
+
+// TestDiffers says how a stored verdict differs from that of its samples.
+func TestDiffers(t *testing.T) {
+	w := small()
+	rec := w.record()
+	for name, c := range map[string]struct {
+		edit func(v *Verdict)
+		want string
+	}{
+		"as judged":       {func(v *Verdict) {}, ""},
+		"another outcome": {func(v *Verdict) { v.Outcome, v.ExitCode = Pass, 0 }, "the stored verdict pass (exit code 0) is not that of its samples, regression (1): the record was edited, or judged by other rules"},
+		"another code":    {func(v *Verdict) { v.ExitCode = 0 }, "the stored verdict regression (exit code 0) is not"},
+		"another number":  {func(v *Verdict) { v.Resolution /= 2 }, "differs in its details"},
+	} {
+		held := *rec.Verdict
+		c.edit(&held)
+		if got := Differs(&held, Judge(rec)); got != c.want && (c.want == "" || !strings.Contains(got, c.want)) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	if got := Differs(nil, rec.Verdict); got != "the record holds no verdict" {
+		t.Errorf("without one: %q", got)
 	}
 }
 
@@ -197,7 +274,7 @@ func FuzzRead(f *testing.F) {
 	w.cells = w.cells[1:]
 	w.policy.ControlShare = 0
 	f.Add(encoded(f, w.record()))
-	f.Add([]byte(`{"schema":"apexx.gate/1","policy":{"delta":0.1,"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1,"max_resolution":0.2}}`))
+	f.Add([]byte(`{"schema":"apexx.gate/2","policy":{"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rec, err := Read(bytes.NewReader(data))
 		if err != nil {
@@ -252,7 +329,7 @@ func honest(t *testing.T, rec *Record) {
 	rec.Verdict = Judge(rec)
 	measured := 0
 	for _, c := range rec.Verdict.Cells {
-		if c.Screen != nil {
+		if c.Final() != nil {
 			measured++
 		}
 	}

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apex-x/apexx/internal/exit"
 )
@@ -22,32 +23,129 @@ var exitCodes = map[Outcome]int{
 	Unavailable: exit.Unavailable, Broken: exit.Internal,
 }
 
-// conclude takes the first of the outcomes that applies. Parity comes first: it does not depend on noise. A control that fired
-// voids every statement about speed.
+// conclude takes the first of the outcomes that applies. Parity comes first: it does not depend on noise. A control that fired, or
+// that is missing, voids every statement about speed.
 func (j *judge) conclude() {
 	fired := slices.DeleteFunc(slices.Clone(j.v.Controls), func(c Control) bool { return !c.Fired })
-	measured := len(j.v.Cells) - len(j.in(CellUnsupported)) - len(j.in(CellBroken)) - len(j.in(CellParityFailed))
-	wrong, slow, broken, noisy := j.in(CellParityFailed), j.in(CellRegressed), j.in(CellBroken), j.in(CellNoisy)
+	absent := slices.DeleteFunc(slices.Clone(j.v.Controls), func(c Control) bool { return c.Estimate != nil })
+	wrong, slow, broken, unverified := j.in(CellParityFailed), j.in(CellRegressed), j.in(CellBroken), j.in(CellUnverified)
+	noisy, passed, without := j.in(CellNoisy), j.overtaken(), j.without()
+	for _, c := range j.v.Cells {
+		j.v.Resolution = max(j.v.Resolution, c.Resolution)
+	}
 	switch {
 	case len(wrong) > 0:
-		j.end(ParityFailed, "%s: parity fails, so speed does not count", some(wrong))
+		j.end(ParityFailed, "%s", j.why(CellParityFailed))
 	case len(fired) > 0:
 		j.end(Inconclusive, "%s", moved(fired[0]))
-	case len(slow) > 0:
-		j.end(Regression, "%s: slower by %s or more, confirmed in %d fresh blocks", some(slow), percent(1+j.p.Delta), j.p.ConfirmBlocks)
+	case len(slow) > 0 && len(absent) == 0:
+		j.end(Regression, "%s", j.grown())
 	case len(broken) > 0:
 		j.end(Broken, "%s: crashed, hung or could not be measured", some(broken))
+	case len(absent) > 0:
+		j.end(Inconclusive, "the control %s is missing: nothing shows that the machine was quiet", absent[0].Name)
+	case len(unverified) > 0:
+		j.end(Inconclusive, "%s", j.why(CellUnverified))
 	case len(noisy) > 0:
-		j.end(Inconclusive, "%s: too noisy to tell", some(noisy))
-	case measured == 0:
+		j.end(Inconclusive, "%s", j.undecided(noisy))
+	case len(passed) > 0:
+		j.end(Inconclusive, "%s: greater by δ or more on the screen, and not confirmed for worse ones; more --max-confirm would tell", some(passed))
+	case len(j.measured()) == 0:
 		j.end(Unavailable, "nothing could be measured here")
-	case j.v.Resolution > j.p.MaxResolution:
-		j.end(Inconclusive, "the machine is too noisy: a slowdown of %s could be missed, and %s has to be found", percent(1+j.v.Resolution), percent(1+j.p.MaxResolution))
+	case len(without) > 0:
+		j.end(Unavailable, "no cell of %s could be compared", some(without))
 	default:
-		j.end(Pass, "no cell is slower by %s or more", percent(1+j.p.Delta))
+		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed", j.deltas(), percent(1+j.v.Resolution))
 	}
-	j.more(slow, broken, noisy, fired)
+	j.more(fired)
+	j.accepted()
 	j.attribute(slow, len(fired) > 0)
+}
+
+// measured lists the cells that were compared.
+func (j *judge) measured() (names []string) {
+	for _, c := range j.v.Cells {
+		if c.Final() != nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// without lists what was asked for by name and has no cell that was compared.
+func (j *judge) without() []string {
+	return slices.DeleteFunc(slices.Clone(j.rec.Named), func(name string) bool {
+		return slices.ContainsFunc(j.v.Cells, func(c Cell) bool {
+			return c.Final() != nil && (c.Cell.Backend == name || string(c.Cell.Precision) == name)
+		})
+	})
+}
+
+// overtaken lists the cells that a screen put beyond δ and that were not confirmed.
+func (j *judge) overtaken() (names []string) {
+	for _, c := range j.v.Cells {
+		limits := j.rec.target(c.Cell).Limits
+		if slices.ContainsFunc(c.Series, func(s Series) bool {
+			return s.State == CellUnconfirmed && limits.Of(s.Metric).reached(s.Screen.Values)
+		}) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// deltas writes δ of the time, of each kind of machine that a cell ran on.
+func (j *judge) deltas() string {
+	var list []string
+	for _, c := range j.v.Cells {
+		if d := percent(1 + j.rec.target(c.Cell).Limits.Time.Delta); c.Final() != nil && !slices.Contains(list, d) {
+			list = append(list, d)
+		}
+	}
+	return strings.Join(list, " or ")
+}
+
+// grown says in what cells have regressed, a clause for each metric.
+func (j *judge) grown() string {
+	var clauses []string
+	for _, k := range Metrics {
+		var names []string
+		var limit Limit
+		for _, c := range j.v.Cells {
+			if s := c.Of(k); s != nil && s.State == CellRegressed {
+				names, limit = append(names, c.Name), j.rec.target(c.Cell).Limits.Of(k)
+			}
+		}
+		switch {
+		case len(names) == 0:
+		case k == Time:
+			clauses = append(clauses, fmt.Sprintf("%s: slower by %s or more", some(names), limit.Text(k)))
+		default:
+			clauses = append(clauses, fmt.Sprintf("%s: %s greater by %s or more", some(names), k.Words(), limit.Text(k)))
+		}
+	}
+	return fmt.Sprintf("%s, confirmed in %d fresh blocks", strings.Join(clauses, "; "), j.p.ConfirmBlocks)
+}
+
+// why names the cells of a state, and what its first one says.
+func (j *judge) why(state CellState) string {
+	names := j.in(state)
+	word := "parity fails"
+	if state == CellUnverified {
+		word = "parity is not verified"
+	}
+	for _, c := range j.v.Cells {
+		if c.State == state {
+			return fmt.Sprintf("%s: %s, so speed does not count (%s)", some(names), word, c.Note)
+		}
+	}
+	return ""
+}
+
+// undecided names the cells that nothing can be said of, and what the first one says.
+func (j *judge) undecided(names []string) string {
+	at := slices.IndexFunc(j.v.Cells, func(c Cell) bool { return c.State == CellNoisy })
+	return fmt.Sprintf("%s: undecided (%s)", some(names), j.v.Cells[at].Note)
 }
 
 func (j *judge) end(o Outcome, format string, args ...any) {
@@ -56,24 +154,45 @@ func (j *judge) end(o Outcome, format string, args ...any) {
 }
 
 // more adds what else is to be said, below the reason for the outcome.
-func (j *judge) more(slow, broken, noisy []string, fired []Control) {
+func (j *judge) more(fired []Control) {
 	add := func(applies bool, format string, args ...any) {
-		if applies {
-			j.v.Reasons = append(j.v.Reasons, fmt.Sprintf(format, args...))
+		if text := fmt.Sprintf(format, args...); applies && !slices.Contains(j.v.Reasons, text) {
+			j.v.Reasons = append(j.v.Reasons, text)
 		}
 	}
-	o := j.v.Outcome
 	if len(fired) > 0 {
-		add(o != Inconclusive, "%s", moved(fired[0]))
+		add(true, "%s", moved(fired[0]))
 	}
-	add(len(slow) > 0 && o != Regression, "%s: slower, confirmed", some(slow))
-	add(len(broken) > 0 && o != Broken, "%s: crashed, hung or could not be measured", some(broken))
-	add(len(noisy) > 0 && (o != Inconclusive || len(fired) > 0), "%s: too noisy to tell", some(noisy))
-	if rest := j.in(CellUnconfirmed); len(rest) > 0 {
-		add(true, "%s: slower on the screen, unconfirmed", some(rest))
+	if len(j.in(CellRegressed)) > 0 {
+		add(true, "%s", j.grown())
 	}
-	if none := j.in(CellUnsupported); len(none) > 0 {
-		add(true, "%s: not supported here", some(none))
+	if noisy := j.in(CellNoisy); len(noisy) > 0 {
+		add(true, "%s", j.undecided(noisy))
+	}
+	for _, list := range []struct {
+		names []string
+		what  string
+	}{
+		{j.in(CellBroken), "crashed, hung or could not be measured"}, {j.in(CellUnconfirmed), "greater on the screen, unconfirmed"}, {j.in(CellUnsupported), "not supported here"},
+	} {
+		add(len(list.names) > 0, "%s: %s", some(list.names), list.what)
+	}
+}
+
+// accepted warns of what the head computes differently by permission.
+func (j *judge) accepted() {
+	var names []string
+	for _, c := range j.v.Cells {
+		if c.Change != nil && !c.Change.Holds() {
+			names = append(names, c.Name)
+		}
+	}
+	switch {
+	case j.rec.Accepted == "":
+	case len(names) == 0:
+		j.v.Warnings = append(j.v.Warnings, fmt.Sprintf("a change of what the head computes was accepted (%s), and there is none", j.rec.Accepted))
+	default:
+		j.v.Warnings = append(j.v.Warnings, fmt.Sprintf("%s: the head computes something else than the base, accepted: %s", some(names), j.rec.Accepted))
 	}
 }
 
@@ -95,7 +214,7 @@ func (j *judge) attribute(slow []string, control bool) {
 	var order []string
 	for _, c := range j.v.Cells {
 		b := c.Cell.Backend
-		if c.Screen != nil {
+		if c.Final() != nil {
 			all[b] = true
 		}
 		if (c.State == CellRegressed || c.State == CellUnconfirmed) && !moved[b] {

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -20,7 +21,7 @@ func (s series) estimate() *Estimate {
 	low, high, _ := stat.HodgesLehmannInterval(s.values, intervalConfidence)
 	e.Ratio, e.Low, e.High = rounded(math.Exp(stat.HodgesLehmann(s.values))), rounded(math.Exp(low)), rounded(math.Exp(high))
 	e.P = rounded(stat.SignedRank(s.values))
-	e.BaseMS, e.HeadMS = rounded(stat.Median(s.base)), rounded(stat.Median(s.head))
+	e.Base, e.Head = rounded(s.metric.shown(stat.Median(s.base))), rounded(s.metric.shown(stat.Median(s.head)))
 	for i, v := range s.values {
 		e.Values[i] = rounded(v)
 	}
@@ -40,28 +41,29 @@ func rounded(x float64) float64 {
 // shift returns the Hodges-Lehmann estimate in log units.
 func shift(values []float64) float64 { return stat.HodgesLehmann(values) }
 
-// candidate tells whether a screened cell has to be confirmed: slower by half of δ or more.
-func (p Policy) candidate(values []float64) bool {
-	return len(values) >= minScreenBlocks && shift(values) >= math.Log1p(p.Delta/2)
+// candidate tells whether a screened series has to be confirmed: greater by half of δ or more.
+func (l Limit) candidate(values []float64) bool {
+	return len(values) >= minScreenBlocks && shift(values) >= math.Log1p(l.Delta/2)
 }
 
-// slower tells whether the blocks of a confirmation show a regression, and whether its estimate alone would.
-func (p Policy) slower(values []float64) (beyondDoubt, byEstimate bool) {
-	if len(values) == 0 {
-		return false, false
-	}
-	byEstimate = shift(values) >= math.Log1p(p.Delta)
-	return byEstimate && stat.SignedRank(values) <= p.Alpha, byEstimate
+// reached tells whether the estimate of a series is δ or more.
+func (l Limit) reached(values []float64) bool {
+	return len(values) >= minScreenBlocks && shift(values) >= math.Log1p(l.Delta)
+}
+
+// exceeded tells whether the blocks of a confirmation show a regression: their estimate reaches δ, and the signed-rank test α.
+func (l Limit) exceeded(values []float64, alpha float64) bool {
+	return l.reached(values) && stat.SignedRank(values) <= alpha
 }
 
 // fires tells whether a control says that the machine moved: its estimate, to either side, reaches δ, and the signed-rank test
 // to that side α. Where there are too few blocks for α, every one of them has to agree.
-func (p Policy) fires(values []float64) bool {
+func (p Policy) fires(values []float64, delta float64) bool {
 	if len(values) < minScreenBlocks {
 		return false
 	}
 	by := shift(values)
-	if math.Abs(by) < math.Log1p(p.Delta) {
+	if math.Abs(by) < math.Log1p(delta) {
 		return false
 	}
 	toSide := slices.Clone(values)
@@ -71,56 +73,49 @@ func (p Policy) fires(values []float64) bool {
 	return stat.SignedRank(toSide) <= max(p.Alpha, stat.SmallestP(len(values)))
 }
 
-// worst returns the indices of the candidates to confirm, the slowest first, and of the others.
-func (p Policy) worst(screen [][]float64) (confirm, rest []int) {
-	for i, values := range screen {
-		if p.candidate(values) {
+// screened is a cell on the screen: what counts for it, and its block values by metric.
+type screened struct {
+	limits Limits
+	values map[Metric][]float64
+}
+
+// candidates returns the metrics that have to be confirmed.
+func (s screened) candidates() (list []Metric) {
+	for _, k := range Metrics {
+		if s.limits.Of(k).candidate(s.values[k]) {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// lead says how far the cell is ahead in line for the confirmation: by its time, and, behind every cell that is slower, by the
+// metric that grew most in units of its δ. A build that compiles longer everywhere must not keep a slower cell from being confirmed.
+func (s screened) lead() (time, other float64) {
+	for _, k := range s.candidates() {
+		l := s.limits.Of(k)
+		by := shift(s.values[k]) / math.Log1p(l.Delta)
+		if k == Time {
+			time = by
+		} else {
+			other = max(other, by)
+		}
+	}
+	return time, other
+}
+
+// worst returns the indices of the cells to confirm, the worst first, and of the other candidates.
+func (p Policy) worst(screen []screened) (confirm, rest []int) {
+	for i, s := range screen {
+		if len(s.candidates()) > 0 {
 			confirm = append(confirm, i)
 		}
 	}
 	slices.SortStableFunc(confirm, func(a, b int) int {
-		x, y := shift(screen[a]), shift(screen[b])
-		switch {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
+		timeA, otherA := screen[a].lead()
+		timeB, otherB := screen[b].lead()
+		return cmp.Or(cmp.Compare(timeB, timeA), cmp.Compare(otherB, otherA))
 	})
 	n := min(p.MaxConfirm, len(confirm))
 	return confirm[:n], confirm[n:]
 }
-
-// spread returns the robust standard deviation of block values about the estimates of their cells, pooled over the cells.
-func spread(screen [][]float64) float64 {
-	var residuals []float64
-	for _, values := range screen {
-		if len(values) < minScreenBlocks {
-			continue
-		}
-		center := shift(values)
-		grow := math.Sqrt(float64(len(values)) / float64(len(values)-1)) // the estimate took one degree of freedom
-		for _, v := range values {
-			residuals = append(residuals, (v-center)*grow)
-		}
-	}
-	if len(residuals) == 0 {
-		return 0
-	}
-	return stat.RobustSD(residuals)
-}
-
-// resolution returns the slowdown that the confirmation would find with 95 % power when blocks scatter by sd: the estimate has
-// to reach δ, and the signed-rank test α. Its variance is that of the Hodges-Lehmann estimate under normal noise, π/3·sd²/n
-// (Hodges and Lehmann, 1963); the test's power is taken from the same normal approximation.
-func (p Policy) resolution(sd float64) float64 {
-	const power = 1.6448536269514722 // standard normal quantile of 0.95
-	se := sd * math.Sqrt(math.Pi/3/float64(p.ConfirmBlocks))
-	byEstimate := math.Log1p(p.Delta) + power*se
-	byTest := (normalQuantile(1-p.Alpha) + power) * se
-	return math.Expm1(max(byEstimate, byTest))
-}
-
-// normalQuantile is the inverse of the standard normal distribution.
-func normalQuantile(q float64) float64 { return math.Sqrt2 * math.Erfinv(2*q-1) }

@@ -8,13 +8,14 @@ import (
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/stat"
 )
 
 // Candidates returns the cells of a screened record that have to be confirmed, the worst first, at most MaxConfirm.
 func Candidates(rec *Record) []perf.Cell {
-	cells, screen := screened(rec)
-	confirm, _ := rec.Policy.worst(values(screen))
+	cells := holding(rec)
+	confirm, _ := rec.Policy.worst(screenOf(rec, cells))
 	var out []perf.Cell
 	for _, i := range confirm {
 		out = append(out, cells[i])
@@ -22,34 +23,46 @@ func Candidates(rec *Record) []perf.Cell {
 	return out
 }
 
-// screened returns the cells whose speed counts and what their screening blocks say.
-func screened(rec *Record) ([]perf.Cell, []series) {
-	cells := holding(rec)
-	list := make([]series, len(cells))
+// screenOf returns what the screening blocks say of cells.
+func screenOf(rec *Record, cells []perf.Cell) []screened {
+	list := make([]screened, len(cells))
 	for i, c := range cells {
-		list[i] = blocksOf(rec.Screen, c, rec.Policy.ScreenBlocks, false, rec.Policy.Delta)
+		limits := rec.target(c).Limits
+		list[i] = screened{limits, values(blocksOf(rec.Screen, c, rec.Policy.ScreenBlocks, limits))}
 	}
-	return cells, list
+	return list
 }
 
-func values(list []series) [][]float64 {
-	out := make([][]float64, len(list))
-	for i, s := range list {
-		out[i] = s.values
+func values(all map[Metric]series) map[Metric][]float64 {
+	out := map[Metric][]float64{}
+	for k, s := range all {
+		out[k] = s.values
 	}
 	return out
 }
 
-// Judge concludes. It uses the policy, the cells and the measurements of a record and nothing else, so it gives the same
+// target returns what counts for a cell: that of the kind of machine which executed it. A cell on a GPU that the environment does not
+// describe is held to what counts without locked clocks.
+func (rec *Record) target(c perf.Cell) Target {
+	at := slices.IndexFunc(rec.Screen, func(m perf.Measurement) bool { return m.Cell == c && m.Device != nil })
+	if at < 0 {
+		return rec.Policy.target(env.SharedCPU)
+	}
+	for _, g := range rec.Environment.GPUs {
+		if g.Index == *rec.Screen[at].Device {
+			return rec.Policy.target(env.Classify(rec.Environment, rec.Policy.Threads, &g).Kind)
+		}
+	}
+	return rec.Policy.target(env.UnlockedGPU)
+}
+
+// Judge concludes. It uses the policy, the cells, their parity and the measurements of a record and nothing else, so it gives the same
 // verdict whenever it is asked, and in whatever order the measurements are listed. Check says whether a record that comes from a
 // file is whole.
 func Judge(rec *Record) *Verdict {
 	rec = sorted(rec)
 	j := judge{rec: rec, p: rec.Policy, v: &Verdict{Reasons: []string{}, Cells: []Cell{}, Controls: []Control{}, Warnings: []string{}}}
-	cells, screen := screened(rec)
-	sd := spread(values(screen))
-	j.v.Resolution = rounded(j.p.resolution(sd))
-	j.cells(cells, screen)
+	j.cells()
 	j.controls()
 	j.conclude()
 	return j.v
@@ -74,64 +87,158 @@ type judge struct {
 }
 
 // cells gives every cell of the record its state.
-func (j *judge) cells(held []perf.Cell, screen []series) {
-	confirm, rest := j.p.worst(values(screen))
+func (j *judge) cells() {
+	held := holding(j.rec)
+	screen := screenOf(j.rec, held)
+	var times [][]float64
+	for _, s := range screen {
+		times = append(times, s.values[Time])
+	}
+	confirm, rest := j.p.worst(screen)
 	for _, c := range j.rec.Cells {
-		cell := Cell{Cell: c, Name: c.String()}
-		cell.Parity, _ = parityOf(j.rec, c)
+		cell := Cell{Cell: c, Name: c.String(), Series: []Series{}}
+		p := j.rec.parityOf(c)
+		cell.Parity, cell.Change = p.Parity, p.Change
 		at := slices.Index(held, c)
-		switch {
-		case at < 0:
-			cell.State, cell.Note = j.unheld(c)
-		default:
-			cell.Screen = screen[at].estimate()
-			j.warn(cell.Name, screen[at])
-			j.screenState(&cell, screen[at])
-			if slices.Contains(rest, at) {
-				cell.State = CellUnconfirmed
-				cell.Note = fmt.Sprintf("slower on the screen; only the worst %d candidates are confirmed", j.p.MaxConfirm)
-			}
-			if slices.Contains(confirm, at) {
-				j.confirmState(&cell)
-			}
-			if why := dead(slices.Concat(j.rec.Screen, j.rec.Confirm), c); why != "" {
-				cell.Note = why
-				if cell.State != CellRegressed { // which is worse, and as certain
-					cell.State = CellBroken
-				}
-			}
+		if at < 0 {
+			cell.State, cell.Note = j.rec.unheld(c)
+		} else {
+			limits := screen[at].limits
+			line := line{candidates: screen[at].candidates(), chosen: slices.Contains(confirm, at), passed: slices.Contains(rest, at)}
+			j.series(&cell, limits, line)
+			j.resolve(&cell, j.rec.target(c), spread(times...))
+			j.settle(&cell)
 		}
 		j.v.Cells = append(j.v.Cells, cell)
 	}
 }
 
-// unheld is the state of a cell whose parity does not hold. A cell that base has and head lacks is broken.
-func (j *judge) unheld(c perf.Cell) (CellState, string) {
-	for _, p := range j.rec.Parity {
-		switch {
-		case p.Cell != c:
-		case p.Parity.State == evidence.Fail:
-			return CellParityFailed, p.Parity.Detail
-		case p.Parity.State == unsupported && p.Base.State != "" && p.Base.State != unsupported:
-			return CellBroken, "the head does not support what the base does: " + p.Parity.Detail
-		case p.Parity.State == unsupported:
-			return CellUnsupported, p.Parity.Detail
-		default:
-			return CellBroken, fmt.Sprintf("the head %s: %s", p.Parity.State, p.Parity.Detail)
-		}
-	}
-	return CellBroken, "no witness run is recorded"
+// line is a cell's place in line for the confirmation.
+type line struct {
+	candidates []Metric
+	chosen     bool // it was confirmed
+	passed     bool // … or passed over for worse ones
 }
 
-// screenState judges by the screen alone.
-func (j *judge) screenState(cell *Cell, s series) {
+// series judges every metric of a cell. The worst is the cell's state.
+func (j *judge) series(cell *Cell, limits Limits, l line) {
+	screen := blocksOf(j.rec.Screen, cell.Cell, j.p.ScreenBlocks, limits)
+	confirm := map[Metric]series{}
+	if l.chosen {
+		confirm = blocksOf(j.rec.Confirm, cell.Cell, j.p.ConfirmBlocks, limits)
+	}
+	cell.State = CellClear
+	for _, k := range Metrics {
+		s, there := screen[k]
+		if !there && k != Time {
+			continue
+		}
+		out := Series{Metric: k, Screen: s.estimate()}
+		j.warn(cell.Name, s)
+		switch is := slices.Contains(l.candidates, k); {
+		case out.Screen == nil:
+			out.State, out.Note = missing(j.rec.Screen, cell.Cell, s)
+		case is && l.passed:
+			out.State = CellUnconfirmed
+			out.Note = fmt.Sprintf("greater on the screen; only the worst %d candidates are confirmed", j.p.MaxConfirm)
+		case is:
+			j.confirm(&out, cell, limits.Of(k), confirm[k])
+		case k == Time && out.Screen.High < 1 && out.Screen.Ratio <= 1/(1+limits.Time.Delta):
+			out.State = CellFaster
+		default:
+			out.State = CellClear
+		}
+		if out.State.rank() < cell.State.rank() {
+			cell.State, cell.Note = out.State, note(out)
+		}
+		cell.Series = append(cell.Series, out)
+	}
+}
+
+// note is what a metric adds to the note of its cell.
+func note(s Series) string {
+	if s.Metric == Time || s.Note == "" {
+		return s.Note
+	}
+	return s.Metric.Words() + ": " + s.Note
+}
+
+// confirm judges a candidate by its fresh blocks.
+func (j *judge) confirm(out *Series, cell *Cell, l Limit, s series) {
+	out.Confirm = s.estimate()
+	j.warn(cell.Name+" (confirmation)", s)
 	switch {
-	case cell.Screen == nil:
-		cell.State, cell.Note = missing(j.rec.Screen, cell.Cell, s)
-	case cell.Screen.High < 1 && cell.Screen.Ratio <= 1/(1+j.p.Delta):
-		cell.State = CellFaster
+	case out.Confirm == nil:
+		out.State, out.Note = missing(j.rec.Confirm, cell.Cell, s)
+	case l.exceeded(s.values, j.p.Alpha):
+		out.State = CellRegressed
+		if out.Metric != Time {
+			out.Note = fmt.Sprintf("grew from %s to %s", out.Metric.Amount(out.Confirm.Base), out.Metric.Amount(out.Confirm.Head))
+		}
+	case stat.SmallestP(len(s.values)) > j.p.Alpha:
+		out.State = CellNoisy
+		out.Note = fmt.Sprintf("%d of %d blocks were dropped: the others could not confirm anything", len(s.dropped), j.p.ConfirmBlocks)
+	case l.reached(s.values):
+		out.State = CellNoisy
+		out.Note = fmt.Sprintf("greater by the estimate, but p = %.2g is above %.2g", out.Confirm.P, j.p.Alpha)
 	default:
-		cell.State = CellClear
+		out.State, out.Note = CellCleared, "greater on the screen, not when confirmed"
+	}
+}
+
+// resolve says what could have been missed in a cell, and where that is too much, that nothing was shown.
+func (j *judge) resolve(cell *Cell, t Target, pooled float64) {
+	s := cell.Of(Time)
+	if s.Screen == nil {
+		return
+	}
+	own := [][]float64{s.Screen.Values}
+	if s.Confirm != nil {
+		own = append(own, s.Confirm.Values)
+	}
+	cell.Resolution = rounded(j.p.resolution(t.Limits.Time, moderated(pooled, own...)))
+	if s.State == CellUnconfirmed {
+		cell.Resolution = max(cell.Resolution, rounded(s.Screen.High-1))
+		if t.Limits.Time.reached(s.Screen.Values) {
+			return // that is no noise: see overtaken
+		}
+	}
+	if cell.Resolution > t.MaxResolution && CellNoisy.rank() < cell.State.rank() {
+		cell.State = CellNoisy
+		cell.Note = fmt.Sprintf("too noisy: a slowdown of %s could have been missed, and %s has to be found", percent(1+cell.Resolution), percent(1+t.MaxResolution))
+	}
+}
+
+// settle lets how the sessions of a cell ended, and what they computed, speak before how fast they were.
+func (j *judge) settle(cell *Cell) {
+	all := slices.Concat(j.rec.Screen, j.rec.Confirm)
+	if why := dead(all, cell.Cell); why != "" {
+		cell.Note = why
+		if cell.State != CellRegressed { // which is worse, and as certain
+			cell.State = CellBroken
+		}
+	}
+	for _, m := range all {
+		if m.Cell != cell.Cell || m.Outputs == nil || m.Outputs.Parity.Holds() {
+			continue
+		}
+		p := m.Outputs.Parity
+		if m.Arm == perf.Base { // whose time says nothing then
+			if j.rec.parityOf(m.Cell).Base.Holds() && CellUnverified.rank() < cell.State.rank() {
+				cell.State, cell.Note = CellUnverified, fmt.Sprintf("parity of what was timed on the base is %s: %s", p.State, p.Detail)
+			}
+			continue
+		}
+		if p.State.Worse(cell.Parity.State) {
+			cell.Parity = p
+		}
+		state := CellUnverified
+		if p.State == evidence.Fail {
+			state = CellParityFailed
+		}
+		if state.rank() < cell.State.rank() {
+			cell.State, cell.Note = state, fmt.Sprintf("block %d of what was timed: %s", m.Block, p.Detail)
+		}
 	}
 }
 
@@ -151,13 +258,9 @@ func failure(m perf.Measurement) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", m.Arm, m.State, m.Reason, m.Detail))
 }
 
-// missing says why a cell has too few blocks: a side that fails is broken, a base that never had the cell leaves nothing to
-// compare with, and blocks that were dropped are noise.
+// missing says why a series has too few blocks: a side that fails is broken, and blocks that were dropped are noise.
 func missing(list []perf.Measurement, c perf.Cell, s series) (CellState, string) {
 	for _, m := range list {
-		if m.Cell == c && m.Arm == perf.Base && m.State == evidence.Unsupported {
-			return CellUnsupported, "the base does not support it: " + strings.TrimSpace(m.Reason+" "+m.Detail)
-		}
 		if m.Cell == c && m.State != evidence.Measured {
 			return CellBroken, "the " + failure(m)
 		}
@@ -166,28 +269,6 @@ func missing(list []perf.Measurement, c perf.Cell, s series) (CellState, string)
 		return CellNoisy, fmt.Sprintf("%d blocks were dropped, %d remain: %s", len(s.dropped), len(s.values), s.dropped[0])
 	}
 	return CellBroken, "nothing was measured"
-}
-
-// confirmState judges a candidate by its fresh blocks.
-func (j *judge) confirmState(cell *Cell) {
-	s := blocksOf(j.rec.Confirm, cell.Cell, j.p.ConfirmBlocks, false, j.p.Delta)
-	cell.Confirm = s.estimate()
-	j.warn(cell.Name+" (confirmation)", s)
-	beyondDoubt, byEstimate := j.p.slower(s.values)
-	switch {
-	case cell.Confirm == nil:
-		cell.State, cell.Note = missing(j.rec.Confirm, cell.Cell, s)
-	case beyondDoubt:
-		cell.State, cell.Note = CellRegressed, ""
-	case stat.SmallestP(len(s.values)) > j.p.Alpha:
-		cell.State = CellNoisy
-		cell.Note = fmt.Sprintf("%d of %d blocks were dropped: the others could not confirm any slowdown", len(s.dropped), j.p.ConfirmBlocks)
-	case byEstimate:
-		cell.State = CellNoisy
-		cell.Note = fmt.Sprintf("slower by the estimate, but p = %.2g is above %.2g", cell.Confirm.P, j.p.Alpha)
-	default:
-		cell.State, cell.Note = CellCleared, "slower on the screen, not when confirmed"
-	}
 }
 
 // warn passes on why blocks were dropped.
@@ -199,18 +280,22 @@ func (j *judge) warn(name string, s series) {
 
 // controls judges what should not have moved.
 func (j *judge) controls() {
-	add := func(name string, s series) {
-		if e := s.estimate(); e != nil {
-			j.v.Controls = append(j.v.Controls, Control{Name: name, Fired: j.p.fires(s.values), Estimate: e})
-		}
+	held := holding(j.rec)
+	if len(held) == 0 {
+		return // there is no statement about speed that they could void
 	}
-	add("reference workload", workloadBlocks(j.rec.Workload, Screen, j.p.ScreenBlocks))
+	add := func(name string, s series, delta float64) {
+		j.v.Controls = append(j.v.Controls, Control{Name: name, Fired: j.p.fires(s.values, delta), Estimate: s.estimate()})
+	}
+	host := j.p.target(env.SharedCPU).Limits.Time.Delta
+	add("reference workload", workloadBlocks(j.rec.Workload, Screen, j.p.ScreenBlocks), host)
 	if len(j.rec.Confirm) > 0 {
-		add("reference workload (confirmation)", workloadBlocks(j.rec.Workload, Confirm, j.p.ConfirmBlocks))
+		add("reference workload (confirmation)", workloadBlocks(j.rec.Workload, Confirm, j.p.ConfirmBlocks), host)
 	}
-	for _, c := range j.p.controlled(holding(j.rec)) {
-		s := blocksOf(j.rec.Screen, c, j.p.ScreenBlocks, true, j.p.Delta)
-		add("A/A "+c.String(), s)
+	for _, c := range j.p.controlled(held) {
+		delta := j.rec.target(c).Limits.Time.Delta
+		s := controlBlocks(j.rec.Screen, c, j.p.ScreenBlocks, delta)
+		add("A/A "+c.String(), s, delta)
 		j.warn("A/A "+c.String(), s)
 	}
 }

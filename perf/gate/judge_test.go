@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -67,16 +68,20 @@ var scenarios = []struct {
 		}
 	}, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
 	{"too noisy a machine", func(w *world) { w.noise, w.seed = 0.25, 3 }, Inconclusive, exit.Inconclusive, ""},
-	{"one cell not supported by either", func(w *world) { w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"} }, Pass, exit.OK, "clear clear unsupported clear"},
+	{"one cell not supported by either", func(w *world) {
+		w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
+		w.base[2] = w.parity[2]
+	}, Pass, exit.OK, "clear clear unsupported clear"},
 	{"nothing supported", func(w *world) {
 		for i := range w.cells {
 			w.parity[i] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
+			w.base[i] = w.parity[i]
 		}
 	}, Unavailable, exit.Unavailable, "unsupported unsupported unsupported unsupported"},
 	{"the head crashes in its parity run", func(w *world) { w.parity[2] = perf.Parity{State: "crashed", Detail: "segmentation fault"} }, Broken, exit.Internal, "clear clear broken clear"},
 	{"the head never ran", func(w *world) {
 		for i := range w.cells {
-			w.parity[i] = perf.Parity{State: "not-run", Detail: "error: no kernel"}
+			w.parity[i] = perf.Parity{State: "error", Detail: "no kernel"}
 		}
 	}, Broken, exit.Internal, "broken broken broken broken"},
 	{"the head crashes once", func(w *world) {
@@ -101,13 +106,137 @@ var scenarios = []struct {
 			}
 		}
 	}, Broken, exit.Internal, "broken broken broken broken"},
-	{"a cell that the base never had", func(w *world) {
+	{"a cell that the base never had", func(w *world) { w.base[0] = perf.Parity{State: "unsupported", Detail: "op_unsupported"} }, Pass, exit.OK, "unsupported clear clear clear"},
+	{"a backend that the head lost", func(w *world) { w.parity[2] = perf.Parity{State: "unsupported", Detail: "not built"} }, Broken, exit.Internal, "clear clear broken clear"},
+	{"a backend that the head lost, and the base cannot use", func(w *world) {
+		w.parity[2], w.base[2] = perf.Parity{State: "unsupported", Detail: "not built"}, perf.Parity{State: "error", Detail: "no kernel"}
+	}, Broken, exit.Internal, "clear clear broken clear"},
+	{"a precision that was named and nobody has", func(w *world) {
+		half := w.cells[3]
+		half.Precision = backends.FP16
+		w.cells = append(w.cells, half)
+		w.parity[4], w.base[4] = perf.Parity{State: "unsupported", Detail: "precision_unsupported"}, perf.Parity{State: "unsupported", Detail: "precision_unsupported"}
+		w.named = []string{"ort", "fp16"}
+	}, Unavailable, exit.Unavailable, "clear clear clear clear unsupported"},
+	{"an unverified head", func(w *world) { w.parity[1] = perf.Parity{State: "unverified", Detail: "masks were not compared"} }, Inconclusive, exit.Inconclusive, "clear unverified clear clear"},
+	{"an unverified base", func(w *world) { w.base[1] = perf.Parity{State: "unverified", Detail: "masks were not compared"} }, Inconclusive, exit.Inconclusive, "clear unverified clear clear"},
+	{"a head that computes something else", func(w *world) {
+		w.slow[1], w.change[1] = 0.5, perf.Parity{State: "fail", Detail: "boxes differ by 40"}
+	}, ParityFailed, exit.Failed, "clear parity clear clear"},
+	{"a head against the base, unverified", func(w *world) { w.change[1] = perf.Parity{State: "unverified", Detail: "masks were not compared"} }, Inconclusive, exit.Inconclusive, "clear unverified clear clear"},
+	{"a change that is accepted", func(w *world) {
+		w.accepted, w.slow[1], w.change[1] = "better masks, #12", 0.5, perf.Parity{State: "fail", Detail: "boxes differ by 40"}
+	}, Pass, exit.OK, "clear faster clear clear"},
+	{"a correction of the base that is accepted", func(w *world) {
+		w.accepted, w.base[1], w.change[1] = "NaN in masks, #13", perf.Parity{State: "fail", Detail: "NaN"}, perf.Parity{State: "fail", Detail: "NaN"}
+	}, Pass, exit.OK, "clear clear clear clear"},
+	{"a change that is accepted and slower", func(w *world) {
+		w.accepted, w.slow[1], w.change[1] = "better masks, #12", 1.2, perf.Parity{State: "fail", Detail: "boxes differ by 40"}
+	}, Regression, exit.Failed, "clear regression clear clear"},
+	{"a change that is accepted and is none", func(w *world) { w.accepted = "better masks, #12" }, Pass, exit.OK, "clear clear clear clear"},
+	{"another result once it is timed", func(w *world) {
+		w.touch = timedAs(perf.Head, perf.Parity{State: "fail", Detail: "boxes differ by 40"})
+	}, ParityFailed, exit.Failed, "clear parity clear clear"},
+	{"an unverified result once it is timed", func(w *world) {
+		w.touch = timedAs(perf.Head, perf.Parity{State: "unverified", Detail: "masks were not compared"})
+	}, Inconclusive, exit.Inconclusive, "clear unverified clear clear"},
+	{"a base with another result once it is timed", func(w *world) {
+		w.touch = timedAs(perf.Base, perf.Parity{State: "fail", Detail: "boxes differ by 40"})
+	}, Inconclusive, exit.Inconclusive, "clear unverified clear clear"},
+	{"compilation × 20", grows(func(m *perf.Measurement) { m.CompileNS *= 20 }), Regression, exit.Failed, "clear regression clear clear"},
+	{"compilation by a third", grows(func(m *perf.Measurement) { m.CompileNS += m.CompileNS / 3 }), Pass, exit.OK, "clear cleared clear clear"},
+	{"the first run × 20", grows(func(m *perf.Measurement) { m.FirstRunNS *= 20 }), Regression, exit.Failed, "clear regression clear clear"},
+	{"host memory × 4", grows(func(m *perf.Measurement) { m.HostPeakBytes *= 4 }), Regression, exit.Failed, "clear regression clear clear"},
+	{"host memory by 6 %", grows(func(m *perf.Measurement) { m.HostPeakBytes += 6 << 20 }), Pass, exit.OK, "clear clear clear clear"},
+	{"a million allocations", grows(func(m *perf.Measurement) { m.AllocsPerRun = 1e6 }), Regression, exit.Failed, "clear regression clear clear"},
+	{"ten allocations", grows(func(m *perf.Measurement) { m.AllocsPerRun += 10 }), Pass, exit.OK, "clear clear clear clear"},
+	{"a gigabyte of garbage", grows(func(m *perf.Measurement) { m.BytesPerRun = 1 << 30 }), Regression, exit.Failed, "clear regression clear clear"},
+	{"device memory by a tenth", func(w *world) {
+		w.device = true
+		grows(func(m *perf.Measurement) { m.DevicePeakBytes += m.DevicePeakBytes / 10 })(w)
+	}, Regression, exit.Failed, "clear regression clear clear"},
+	{"host time × 3 beside a device's clock", func(w *world) {
+		w.device = true
+		grows(func(m *perf.Measurement) {
+			for i := range m.Samples {
+				m.Samples[i] *= 3
+			}
+		})(w)
+	}, Regression, exit.Failed, "clear regression clear clear"},
+	{"a head that hides its device memory", func(w *world) {
+		w.device = true
+		grows(func(m *perf.Measurement) { m.DevicePeakBytes = 0 })(w)
+	}, Inconclusive, exit.Inconclusive, "clear inconclusive clear clear"},
+	{"slower, and everything takes longer to compile", func(w *world) {
+		w.cells = cellsNamed(4)
+		w.slow[7] = 1.2
 		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
-			if m.Arm == perf.Base && cell == 0 {
-				fails(m, evidence.Unsupported, "op_unsupported")
+			if m.Arm == perf.Head && cell < 7 {
+				m.CompileNS *= 20
 			}
 		}
-	}, Pass, exit.OK, "unsupported clear clear clear"},
+	}, Regression, exit.Failed, "regression regression regression regression unconfirmed unconfirmed unconfirmed regression"},
+	{"more beyond δ than are confirmed, and those are cleared", func(w *world) {
+		w.cells = cellsNamed(4)
+		for i := range 5 {
+			w.slow[i], w.fresh[i] = 1.4, 1
+		}
+		w.slow[5] = 1.3
+	}, Inconclusive, exit.Inconclusive, "cleared cleared cleared cleared cleared unconfirmed clear clear"},
+	{"one cell too noisy", func(w *world) {
+		w.cells = cellsNamed(4)
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if cell == 2 && m.Arm == perf.Head {
+				for i := range m.Samples {
+					m.Samples[i] *= 1 + 0.6*float64(m.Block%2) - 0.3
+				}
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "clear clear inconclusive clear clear clear clear clear"},
+	{"a missing A/A arm", func(w *world) {
+		w.touch = func(_ Stage, _ int, m *perf.Measurement) {
+			if m.Control && m.Block > 0 {
+				fails(m, evidence.Errored, "no kernel")
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"a missing A/A arm beside a regression", func(w *world) {
+		w.slow[0] = 1.3
+		w.touch = func(_ Stage, _ int, m *perf.Measurement) {
+			if m.Control {
+				fails(m, evidence.Errored, "no kernel")
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "regression clear clear clear"},
+	{"a GPU and processors, each 5 % slower", func(w *world) {
+		w.slow = map[int]float64{0: 1.05, 2: 1.05}
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if cell < 2 {
+				m.Device, m.Devices = new(int), []perf.DeviceSample{{SMClockMHz: 1980}}
+			}
+		}
+	}, Regression, exit.Failed, "regression clear cleared clear"},
+	{"a device that nobody watched", func(w *world) {
+		w.device = true
+		w.touch = func(_ Stage, _ int, m *perf.Measurement) { m.Devices = nil }
+	}, Inconclusive, exit.Inconclusive, "inconclusive inconclusive inconclusive inconclusive"},
+	{"a device that does not tell its event reasons", func(w *world) {
+		w.device = true
+		w.touch = throttle(func(m *perf.Measurement) bool { return true }, env.ReasonsUnreadable)
+	}, Inconclusive, exit.Inconclusive, "inconclusive inconclusive inconclusive inconclusive"},
+	{"another device, too hot", func(w *world) {
+		w.device = true
+		w.touch = func(_ Stage, _ int, m *perf.Measurement) {
+			m.Devices = append(m.Devices, perf.DeviceSample{Device: 1, EventReasons: []string{"hw_thermal_slowdown"}})
+		}
+	}, Pass, exit.OK, "clear clear clear clear"},
+	{"the head on processors, the base on a device", func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if cell == 1 && m.Arm == perf.Base {
+				m.Device, m.Devices = new(int), []perf.DeviceSample{{SMClockMHz: 1980}}
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "clear inconclusive clear clear"},
 	{"the base crashes once", func(w *world) {
 		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
 			if m.Arm == perf.Base && cell == 0 && m.Block == 0 && m.Replicate == 0 {
@@ -124,7 +253,11 @@ var scenarios = []struct {
 		w.touch = throttle(func(m *perf.Measurement) bool { return true }, "hw_power_brake_slowdown")
 	}, Inconclusive, exit.Inconclusive, "inconclusive inconclusive inconclusive inconclusive"},
 	{"a device without a clock of its own, too hot", func(w *world) {
-		w.touch = throttle(func(m *perf.Measurement) bool { return true }, "hw_thermal_slowdown")
+		hot := throttle(func(m *perf.Measurement) bool { return true }, "hw_thermal_slowdown")
+		w.touch = func(s Stage, cell int, m *perf.Measurement) {
+			m.Device = new(int)
+			hot(s, cell, m)
+		}
 	}, Inconclusive, exit.Inconclusive, "inconclusive inconclusive inconclusive inconclusive"},
 	{"held at the power limit", func(w *world) {
 		w.device = true
@@ -164,6 +297,26 @@ var scenarios = []struct {
 			}
 		}
 	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+}
+
+// grows changes a cell of the head.
+func grows(change func(m *perf.Measurement)) func(w *world) {
+	return func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Head && cell == 1 {
+				change(m)
+			}
+		}
+	}
+}
+
+// timedAs has one timed session of a cell compute something of that parity.
+func timedAs(arm perf.Arm, p perf.Parity) func(Stage, int, *perf.Measurement) {
+	return func(_ Stage, cell int, m *perf.Measurement) {
+		if cell == 1 && m.Arm == arm && m.Block == 3 && !m.Control {
+			m.Outputs = &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: p}
+		}
+	}
 }
 
 // throttle makes devices slow down in the measurements that are chosen.
@@ -229,9 +382,8 @@ func describe(w *strings.Builder, name string, v *Verdict) {
 func TestLostSupport(t *testing.T) {
 	for state, want := range map[evidence.State]Outcome{"unsupported": Pass, "pass": Broken, "fail": Broken, "crashed": Broken} {
 		w := quiet()
-		w.parity[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"}
+		w.parity[2], w.base[2] = perf.Parity{State: "unsupported", Detail: "library_not_found"}, perf.Parity{State: state}
 		rec := w.record()
-		rec.Parity[2].Base = perf.Parity{State: state}
 		if v := Judge(rec); v.Outcome != want {
 			t.Errorf("base %s: %s %q, want %s", state, v.Outcome, v.Reasons, want)
 		}
@@ -243,15 +395,21 @@ func TestEstimate(t *testing.T) {
 	w := quiet()
 	w.noise, w.slow[3] = 0, 1.25
 	c := w.record().Verdict.Cells[3]
-	e := c.Confirm
-	if e == nil || c.Final() != e || e.Ratio != 1.25 || e.Low != 1.25 || e.High != 1.25 || e.BaseMS != 12 || e.HeadMS != 15 || e.Blocks != 20 || e.Dropped != 0 || len(e.Values) != 20 {
+	e := c.Of(Time).Confirm
+	if e == nil || c.Final() != e || e.Ratio != 1.25 || e.Low != 1.25 || e.High != 1.25 || e.Base != 12 || e.Head != 15 || e.Blocks != 20 || e.Dropped != 0 || len(e.Values) != 20 {
 		t.Fatalf("%+v", e)
 	}
 	if want := rounded(1.0 / (1 << 20)); e.P != want {
 		t.Errorf("p %v, want 2^-20", e.P)
 	}
-	if c.Screen.Blocks != 5 || c.Screen.P != 1.0/32 {
-		t.Errorf("%+v", c.Screen)
+	if s := c.Of(Time).Screen; s.Blocks != 5 || s.P != 1.0/32 {
+		t.Errorf("%+v", s)
+	}
+	if m := c.Of(HostMemory); m == nil || m.State != CellClear || m.Screen.Ratio != 1 || m.Screen.Base != 100<<20 || m.Confirm != nil {
+		t.Errorf("%+v", m)
+	}
+	if c.Of(DeviceMemory) != nil || c.Of(HostTime) != nil {
+		t.Error("a cell on processors has metrics of a device")
 	}
 }
 
@@ -276,7 +434,7 @@ func TestFires(t *testing.T) {
 		{repeat(19, -0.2, 0.9), true},
 		{repeat(14, 0.2, repeat(6, -0.3)...), false},
 	} {
-		if got := p.fires(c.values); got != c.want {
+		if got := p.fires(c.values, 0.08); got != c.want {
 			t.Errorf("%v: %t", c.values, got)
 		}
 	}
@@ -284,28 +442,33 @@ func TestFires(t *testing.T) {
 
 // TestPolicy checks what cannot decide anything, and the defaults.
 func TestPolicy(t *testing.T) {
+	if err := DefaultPolicy().Validate(); err != nil {
+		t.Error(err)
+	}
 	for _, k := range []env.Kind{env.LockedGPU, env.UnlockedGPU, env.SharedCPU} {
-		if p := DefaultPolicy(k); p.Validate() != nil || p.Delta != k.Delta() || p.MaxResolution <= p.Delta {
-			t.Errorf("%s: %+v, %v", k, p, p.Validate())
+		if target := DefaultPolicy().target(k); target.Limits.Time.Delta != k.Delta() || target.MaxResolution != 2.5*k.Delta() {
+			t.Errorf("%s: %+v", k, target)
 		}
 	}
 	for name, change := range map[string]func(p *Policy){
-		"delta 0 is outside":                  func(p *Policy) { p.Delta = 0 },
-		"delta NaN is outside":                func(p *Policy) { p.Delta = math.NaN() },
-		"alpha 0.5 is outside":                func(p *Policy) { p.Alpha = 0.5 },
-		"alpha 1e-13 is outside":              func(p *Policy) { p.Alpha = 1e-13 },
-		"2 screening blocks: want 3":          func(p *Policy) { p.ScreenBlocks = 2 },
-		"201 screening blocks":                func(p *Policy) { p.ScreenBlocks = 201 },
-		"201 confirming blocks":               func(p *Policy) { p.ConfirmBlocks = 201 },
-		"want 11 blocks or more":              func(p *Policy) { p.ConfirmBlocks = 10 },
-		"0 confirming blocks cannot give a p": func(p *Policy) { p.ConfirmBlocks = 0 },
-		"0 candidates to confirm":             func(p *Policy) { p.MaxConfirm = 0 },
-		"control share 1.5 is outside":        func(p *Policy) { p.ControlShare = 1.5 },
-		"control share NaN is outside":        func(p *Policy) { p.ControlShare = math.NaN() },
-		"the resolution 0.08 that a run":      func(p *Policy) { p.MaxResolution = p.Delta },
-		"the resolution +Inf that a run":      func(p *Policy) { p.MaxResolution = math.Inf(1) },
+		"delta 0 is outside":                                           func(p *Policy) { p.Targets.SetDelta(0) },
+		"delta NaN is outside":                                         func(p *Policy) { p.Targets.SetDelta(math.NaN()) },
+		"alpha 0.5 is outside":                                         func(p *Policy) { p.Alpha = 0.5 },
+		"alpha 1e-13 is outside":                                       func(p *Policy) { p.Alpha = 1e-13 },
+		"2 screening blocks: want 3":                                   func(p *Policy) { p.ScreenBlocks = 2 },
+		"201 screening blocks":                                         func(p *Policy) { p.ScreenBlocks = 201 },
+		"201 confirming blocks":                                        func(p *Policy) { p.ConfirmBlocks = 201 },
+		"want 11 blocks or more":                                       func(p *Policy) { p.ConfirmBlocks = 10 },
+		"0 confirming blocks cannot give a p":                          func(p *Policy) { p.ConfirmBlocks = 0 },
+		"0 candidates to confirm":                                      func(p *Policy) { p.MaxConfirm = 0 },
+		"control share 1.5 is outside":                                 func(p *Policy) { p.ControlShare = 1.5 },
+		"control share NaN is outside":                                 func(p *Policy) { p.ControlShare = math.NaN() },
+		"the resolution 0.08 that a run":                               func(p *Policy) { p.Targets.CPU.MaxResolution = 0.08 },
+		"the resolution +Inf that a run":                               func(p *Policy) { p.Targets.SetMaxResolution(math.Inf(1)) },
+		"the limit of the peak of host memory is 0":                    func(p *Policy) { p.Targets.LockedGPU.Limits.HostMemory = Limit{} },
+		"the limit of the time to compile is 0.5 with an offset of -1": func(p *Policy) { p.Targets.CPU.Limits.Compile.Offset = -1 },
 	} {
-		p := DefaultPolicy(env.SharedCPU)
+		p := DefaultPolicy()
 		change(&p)
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v", name, err)

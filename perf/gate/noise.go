@@ -26,9 +26,12 @@ func FitNoise(runs [][][]float64) Noise {
 	var own, shared []float64
 	var ownInShared float64 // variance of the medians that the cells' own parts make, in units of SD²
 	for _, cells := range runs {
-		residuals := residualsOf(cells)
-		for block := range blocksIn(residuals) {
-			row := rowOf(residuals, block)
+		var left [][]float64
+		for _, values := range cells {
+			left = append(left, residuals(values))
+		}
+		for block := range blocksIn(left) {
+			row := rowOf(left, block)
 			own = append(own, ownParts(row)...)
 			if len(row) > 1 {
 				shared = append(shared, stat.Median(row))
@@ -99,23 +102,6 @@ func rootMeanSquare(x []float64) float64 {
 		sum += v * v
 	}
 	return math.Sqrt(sum / float64(len(x)))
-}
-
-// residualsOf subtracts each cell's estimate from its values, scaled for the degree of freedom that it took.
-func residualsOf(cells [][]float64) [][]float64 {
-	var out [][]float64
-	for _, values := range cells {
-		if len(values) < minScreenBlocks {
-			continue
-		}
-		center, grow := shift(values), math.Sqrt(float64(len(values))/float64(len(values)-1))
-		r := make([]float64, len(values))
-		for i, v := range values {
-			r[i] = (v - center) * grow
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 func blocksIn(cells [][]float64) int {

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -11,14 +12,90 @@ import (
 	"github.com/apex-x/apexx/perf/stat"
 )
 
-// DefaultPolicy returns the policy of a kind of machine: its δ, 5 blocks to screen, 20 to confirm the worst 5 candidates, p of
-// at most 5e-4, an A/A arm on a tenth of the cells, a run that could miss a slowdown of 2.5·δ is inconclusive, and the
-// confirmation takes 5 minutes.
-func DefaultPolicy(k env.Kind) Policy {
+// Policy is how a gate decides. All ratios are head over base.
+type Policy struct {
+	Targets       Targets `json:"targets"`        // what counts, by what executes a cell
+	ScreenBlocks  int     `json:"screen_blocks"`  // ABBA blocks of every cell
+	ConfirmBlocks int     `json:"confirm_blocks"` // fresh ABBA blocks of a candidate
+	MaxConfirm    int     `json:"max_confirm"`    // candidates that are confirmed, the worst first
+	Alpha         float64 `json:"alpha"`          // greatest p of a regression
+	ControlShare  float64 `json:"control_share"`  // of the cells that have an A/A arm
+	Iterations    int     `json:"iterations"`
+	BoundNS       int64   `json:"bound_ns"`
+	ConfirmNS     int64   `json:"confirm_ns,omitempty"` // what the confirmation should take; to keep to it, blocks cut bound_ns down, to a quarter at most, and runs longer than that lose the warm-up after the first. 0: no limit
+	Seed          uint64  `json:"seed"`
+	Threads       int     `json:"threads"`
+}
+
+// Targets holds what counts on each kind of machine: cells on a GPU and cells on processors can be in one run.
+type Targets struct {
+	CPU         Target `json:"cpu"`
+	UnlockedGPU Target `json:"gpu_unlocked"`
+	LockedGPU   Target `json:"gpu_locked"`
+}
+
+// Target is what counts for the cells that one kind of machine executes.
+type Target struct {
+	// MaxResolution is the slowdown that has to be found: a cell whose noise could hide more is inconclusive.
+	MaxResolution float64 `json:"max_resolution"`
+	Limits        Limits  `json:"limits"`
+}
+
+// target returns what counts on a kind of machine.
+func (p Policy) target(k env.Kind) Target {
+	switch k {
+	case env.LockedGPU:
+		return p.Targets.LockedGPU
+	case env.UnlockedGPU:
+		return p.Targets.UnlockedGPU
+	}
+	return p.Targets.CPU
+}
+
+// each calls do with every target.
+func (t *Targets) each(do func(*Target)) {
+	for _, target := range []*Target{&t.CPU, &t.UnlockedGPU, &t.LockedGPU} {
+		do(target)
+	}
+}
+
+// SetDelta sets δ of the time on every kind of machine, and the slowdown that has to be found to 2.5 times that.
+func (t *Targets) SetDelta(delta float64) {
+	t.each(func(target *Target) { target.Limits.Time.Delta, target.MaxResolution = delta, resolutionRatio*delta })
+}
+
+// SetMaxResolution sets the slowdown that has to be found on every kind of machine.
+func (t *Targets) SetMaxResolution(x float64) {
+	t.each(func(target *Target) { target.MaxResolution = x })
+}
+
+// resolutionRatio is the slowdown that a run has to find by default, in units of δ.
+const resolutionRatio = 2.5
+
+// DefaultPolicy screens with 5 blocks, confirms the worst 5 candidates with 20, asks for p of at most 5e-4, has an A/A arm on a tenth
+// of the cells, finds slowdowns of 2.5·δ, and confirms for 5 minutes.
+func DefaultPolicy() Policy {
 	return Policy{
-		Delta: k.Delta(), ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 2.5 * k.Delta(),
+		Targets:      Targets{CPU: defaultTarget(env.SharedCPU), UnlockedGPU: defaultTarget(env.UnlockedGPU), LockedGPU: defaultTarget(env.LockedGPU)},
+		ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1,
 		Iterations: measure.DefaultIterations, BoundNS: measure.DefaultBound.Nanoseconds(), ConfirmNS: (5 * time.Minute).Nanoseconds(), Seed: 1,
 	}
+}
+
+// defaultTarget has δ of the kind for the time, and for everything else limits that the evidence of equal builds bears out
+// (baselines/evidence): screens of 40 cells moved compilation by up to 9 %, first runs by 13 % (beside foreign load by half), peaks
+// of host memory by 4 % and allocations by 0.6 %. Compilation and first runs are measured beside those of the block's other
+// processes. The offsets keep microseconds of a small operator, or a few objects, from counting.
+func defaultTarget(k env.Kind) Target {
+	const ms, mib = 1e6, 1 << 20
+	return Target{MaxResolution: resolutionRatio * k.Delta(), Limits: Limits{
+		Time:       Limit{Delta: k.Delta()},
+		HostTime:   Limit{Delta: 0.15, Offset: 0.02 * ms},
+		Compile:    Limit{Delta: 0.5, Offset: 20 * ms},
+		FirstRun:   Limit{Delta: 1, Offset: 5 * ms},
+		HostMemory: Limit{Delta: 0.25, Offset: 8 * mib}, DeviceMemory: Limit{Delta: 0.05, Offset: 16 * mib},
+		Allocs: Limit{Delta: 0.1, Offset: 1000}, AllocBytes: Limit{Delta: 0.1, Offset: 1 * mib},
+	}}
 }
 
 // minScreenBlocks is the least that an estimate with an interval can come from.
@@ -28,8 +105,6 @@ const minScreenBlocks = 3
 // confirmation can attain, 2^-n, has to be at most α.
 func (p Policy) Validate() error {
 	switch {
-	case !(p.Delta > 0 && p.Delta < 1):
-		return fmt.Errorf("delta %g is outside (0, 1)", p.Delta)
 	case !(p.Alpha >= minAlpha && p.Alpha < 0.5):
 		return fmt.Errorf("alpha %g is outside [%g, 0.5)", p.Alpha, minAlpha)
 	case p.ScreenBlocks < minScreenBlocks || p.ScreenBlocks > maxBlocks:
@@ -45,8 +120,24 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("the confirmation should take %v: want a time, or 0 for no limit", time.Duration(p.ConfirmNS))
 	case !(p.ControlShare >= 0 && p.ControlShare <= 1):
 		return fmt.Errorf("control share %g is outside [0, 1]", p.ControlShare)
-	case !(p.MaxResolution > p.Delta && p.MaxResolution <= maxResolution):
-		return fmt.Errorf("the resolution %g that a run must reach has to be above delta %g, and at most %d", p.MaxResolution, p.Delta, maxResolution)
+	}
+	var err error
+	p.Targets.each(func(t *Target) { err = cmp.Or(err, t.validate()) })
+	return err
+}
+
+func (t Target) validate() error {
+	delta := t.Limits.Time.Delta
+	switch {
+	case !(delta > 0 && delta < 1):
+		return fmt.Errorf("delta %g is outside (0, 1)", delta)
+	case !(t.MaxResolution > delta && t.MaxResolution <= maxResolution):
+		return fmt.Errorf("the resolution %g that a run must reach has to be above delta %g, and at most %d", t.MaxResolution, delta, maxResolution)
+	}
+	for _, k := range Metrics {
+		if l := t.Limits.Of(k); !(l.Delta > 0 && l.Delta <= maxResolution && l.Offset >= 0 && l.Offset <= maxOffset) {
+			return fmt.Errorf("the limit of the %s is %g with an offset of %g: want an increase in (0, %d] and an offset in [0, %g]", k.Words(), l.Delta, l.Offset, maxResolution, maxOffset)
+		}
 	}
 	return nil
 }
@@ -55,6 +146,7 @@ const (
 	maxBlocks     = 200
 	minAlpha      = 1e-12 // the normal quantile of 1-α is taken in float64
 	maxResolution = 100
+	maxOffset     = 1e12
 )
 
 // controls returns how many of n cells have an A/A arm: the share, rounded up.

@@ -1,4 +1,3 @@
-// Package gate decides whether one build is slower than another.
 package gate
 
 import (
@@ -9,7 +8,10 @@ import (
 )
 
 // SchemaID names the version of the JSON form of a Record.
-const SchemaID = "apexx.gate/1"
+const SchemaID = "apexx.gate/2"
+
+// firstSchemaID is the version whose records lack what the sessions computed that were timed.
+const firstSchemaID = "apexx.gate/1"
 
 // Record is everything that a gate run measured and the verdict on it. The verdict is a function of the rest alone (Judge), so
 // that replaying a record gives the same verdict, byte for byte.
@@ -19,11 +21,13 @@ type Record struct {
 	Version     string             `json:"version"`
 	Command     string             `json:"command"`
 	Environment env.Environment    `json:"environment"`
-	Class       env.Class          `json:"class"`
+	Class       env.Class          `json:"class"` // of the machine, by its GPU where a cell computes there
 	Base        Build              `json:"base"`
 	Head        Build              `json:"head"`
 	Policy      Policy             `json:"policy"`
-	Cells       []perf.Cell        `json:"cells"` // what was to be measured, in order
+	Named       []string           `json:"named,omitempty"`         // backends and precisions that were asked for by name: each has to have a cell that could be compared
+	Accepted    string             `json:"accept_change,omitempty"` // why the head may compute something else than the base; "" where it may not
+	Cells       []perf.Cell        `json:"cells"`                   // what was to be measured, in order
 	Parity      []CellParity       `json:"parity"`
 	Screen      []perf.Measurement `json:"screen"`
 	Confirm     []perf.Measurement `json:"confirm"`
@@ -64,25 +68,9 @@ type WorkloadSample struct {
 type CellParity struct {
 	Cell   perf.Cell    `json:"cell"`
 	Parity perf.Parity  `json:"parity"`           // of the head, by its own graph
-	Base   perf.Parity  `json:"base,omitzero"`    // of the base, likewise
+	Base   perf.Parity  `json:"base"`             // of the base, likewise
 	Change *perf.Parity `json:"change,omitempty"` // what the head computes against what the base does; nil where one of them gave nothing
 	Work   *perf.Work   `json:"work,omitempty"`   // of the head
-}
-
-// Policy is how a gate decides. All ratios are head over base.
-type Policy struct {
-	Delta         float64 `json:"delta"`          // least relative slowdown that is a regression
-	ScreenBlocks  int     `json:"screen_blocks"`  // ABBA blocks of every cell
-	ConfirmBlocks int     `json:"confirm_blocks"` // fresh ABBA blocks of a candidate
-	MaxConfirm    int     `json:"max_confirm"`    // candidates that are confirmed, the worst first
-	Alpha         float64 `json:"alpha"`          // greatest p of a regression
-	ControlShare  float64 `json:"control_share"`  // of the cells that have an A/A arm
-	MaxResolution float64 `json:"max_resolution"` // the run is inconclusive when even a slowdown of this size could be missed
-	Iterations    int     `json:"iterations"`
-	BoundNS       int64   `json:"bound_ns"`
-	ConfirmNS     int64   `json:"confirm_ns,omitempty"` // what the confirmation should take; to keep to it, blocks cut bound_ns down, to a quarter at most, and runs longer than that lose the warm-up after the first. 0: no limit
-	Seed          uint64  `json:"seed"`
-	Threads       int     `json:"threads"`
 }
 
 // Outcome is a gate's overall verdict.
@@ -107,19 +95,21 @@ type Verdict struct {
 	Attribution string    `json:"attribution,omitempty"` // a sentence: one backend moved, all backends moved, or the control moved
 	Cells       []Cell    `json:"cells"`                 // in the order of the record
 	Controls    []Control `json:"controls"`
-	Resolution  float64   `json:"resolution"` // the slowdown that confirmation would have found with 95 % power, from the noise seen
+	Resolution  float64   `json:"resolution"` // the greatest of the cells': a slowdown up to this could have been missed; 0 where no cell was compared
 	Warnings    []string  `json:"warnings"`
 }
 
-// CellState is the verdict on one cell.
+// CellState is the verdict on one cell, or on one metric of it.
 type CellState string
 
-// The states of cells, worst first.
+// The states of cells, worst first. Those of a metric are among regression, inconclusive, unconfirmed, cleared, faster (of the time
+// alone) and clear; the cell's is the worst.
 const (
 	CellParityFailed CellState = "parity"       // computes something else: its speed does not count
 	CellRegressed    CellState = "regression"   // confirmed
 	CellBroken       CellState = "broken"       // crashed, hung or failed on the head
-	CellNoisy        CellState = "inconclusive" // slower by the estimate, not beyond doubt
+	CellUnverified   CellState = "unverified"   // nothing wrong was found, and not everything was compared: its speed does not count
+	CellNoisy        CellState = "inconclusive" // greater by the estimate, not beyond doubt; or too noisy to tell
 	CellUnconfirmed  CellState = "unconfirmed"  // a candidate that was not among the worst
 	CellUnsupported  CellState = "unsupported"  // cannot be measured here
 	CellCleared      CellState = "cleared"      // a candidate that confirmation did not bear out
@@ -129,39 +119,68 @@ const (
 
 // Cell is the verdict on one cell.
 type Cell struct {
-	Cell    perf.Cell   `json:"cell"`
-	Name    string      `json:"name"`
-	State   CellState   `json:"state"`
-	Note    string      `json:"note,omitempty"` // why, for people
-	Screen  *Estimate   `json:"screen"`         // null where too few blocks remained
-	Confirm *Estimate   `json:"confirm,omitempty"`
-	Parity  perf.Parity `json:"parity"`
+	Cell       perf.Cell    `json:"cell"`
+	Name       string       `json:"name"`
+	State      CellState    `json:"state"`
+	Note       string       `json:"note,omitempty"`       // why, for people
+	Series     []Series     `json:"series"`               // by metric, Time first; empty where nothing was compared
+	Resolution float64      `json:"resolution,omitempty"` // a slowdown of the time up to this could have been missed: less is found with a power below 95 %
+	Parity     perf.Parity  `json:"parity"`               // the worst of the head's sessions, the timed ones included
+	Change     *perf.Parity `json:"change,omitempty"`     // the head against the base; nil where one of them gave nothing
+}
+
+// Of returns the verdict on a metric, nil where there is none.
+func (c Cell) Of(k Metric) *Series {
+	for i := range c.Series {
+		if c.Series[i].Metric == k {
+			return &c.Series[i]
+		}
+	}
+	return nil
+}
+
+// Final returns the estimate of the time that the state rests on, nil where there is none.
+func (c Cell) Final() *Estimate {
+	if s := c.Of(Time); s != nil {
+		return s.Final()
+	}
+	return nil
+}
+
+// Series is the verdict on one metric of a cell.
+type Series struct {
+	Metric  Metric    `json:"metric"`
+	State   CellState `json:"state"`
+	Note    string    `json:"note,omitempty"`
+	Screen  *Estimate `json:"screen"`            // null where too few blocks remained
+	Confirm *Estimate `json:"confirm,omitempty"` // where the cell was confirmed because of this metric
 }
 
 // Final returns the estimate that the state rests on, nil where there is none.
-func (c Cell) Final() *Estimate {
-	if c.Confirm != nil {
-		return c.Confirm
+func (s Series) Final() *Estimate {
+	if s.Confirm != nil {
+		return s.Confirm
 	}
-	return c.Screen
+	return s.Screen
 }
 
-// Control is an A/A arm (base against base) or the fixed reference workload.
+// Control is an A/A arm (base against base) or the fixed reference workload. Without an estimate it is missing, and nothing shows
+// that the machine was quiet.
 type Control struct {
 	Name     string    `json:"name"`
 	Fired    bool      `json:"fired"`
 	Estimate *Estimate `json:"estimate"`
 }
 
-// Estimate is what a number of blocks say of head against base.
+// Estimate is what a number of blocks say of head against base in one metric.
 type Estimate struct {
 	Blocks  int       `json:"blocks"`
 	Dropped int       `json:"dropped"` // blocks that could not be used, with the reasons in the verdict's warnings
-	Ratio   float64   `json:"ratio"`   // exp of the Hodges-Lehmann estimate of the block values: time of head over time of base
+	Ratio   float64   `json:"ratio"`   // exp of the Hodges-Lehmann estimate of the block values: head over base, each with the limit's offset
 	Low     float64   `json:"low"`     // distribution-free confidence interval of the ratio, 90 % and more where the blocks allow it
 	High    float64   `json:"high"`
-	P       float64   `json:"p"`       // exact one-sided signed-rank probability of the values if head were no slower
-	BaseMS  float64   `json:"base_ms"` // medians of the replicates' medians
-	HeadMS  float64   `json:"head_ms"`
+	P       float64   `json:"p"`    // exact one-sided signed-rank probability of the values if head were no greater
+	Base    float64   `json:"base"` // medians of the replicates' figures, in the metric's unit: milliseconds, bytes or objects
+	Head    float64   `json:"head"`
 	Values  []float64 `json:"values"` // log ratio of each block, in order
 }

@@ -2,10 +2,12 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
 
+	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
@@ -15,8 +17,7 @@ import (
 // Runner measures two builds.
 type Runner struct {
 	Base, Head measure.Side
-	Extra      map[string]map[string]string // options by backend
-	Samplers   map[string]measure.Sampler   // by backend: what watches its devices
+	Options    measure.Options // of which Extra, Samplers and Devices count; the rest is the policy's
 	Progress   func(stage string, done, total int)
 }
 
@@ -41,6 +42,9 @@ func (r *Runner) Run(ctx context.Context, rec *Record) error {
 		if err := c.run(ctx, &rec.Confirm); err != nil {
 			return err
 		}
+	}
+	if err := rec.Check(); err != nil { // by the rules of a replay, which must not refuse it later
+		return exit.With(exit.Internal, fmt.Errorf("the run gave a record that cannot be judged: %w", err))
 	}
 	rec.Verdict = Judge(rec)
 	return nil
@@ -70,7 +74,7 @@ func (r *Runner) parity(ctx context.Context, rec *Record) error {
 
 func (r *Runner) options(p Policy) measure.Options {
 	o := p.options()
-	o.Extra, o.Samplers = r.Extra, r.Samplers
+	o.Extra, o.Samplers, o.Devices = r.Options.Extra, r.Options.Samplers, r.Options.Devices
 	return o
 }
 
@@ -78,26 +82,6 @@ func (r *Runner) progress(stage string, done, total int) {
 	if r.Progress != nil {
 		r.Progress(stage, done, total)
 	}
-}
-
-// holding lists the cells whose parity holds: the speed of the others does not count, so they are not measured.
-func holding(rec *Record) []perf.Cell {
-	return slices.DeleteFunc(slices.Clone(rec.Cells), func(c perf.Cell) bool {
-		p, _ := parityOf(rec, c)
-		return !p.Holds()
-	})
-}
-
-// unsupported is the state of a cell that a build cannot compute.
-const unsupported = evidence.Unsupported
-
-func parityOf(rec *Record, c perf.Cell) (perf.Parity, bool) {
-	for _, p := range rec.Parity {
-		if p.Cell == c {
-			return p.Parity, true
-		}
-	}
-	return perf.Parity{State: "not-run", Detail: "no witness run is recorded"}, false
 }
 
 // slot is one process of a block.
@@ -212,7 +196,7 @@ func (s *stage) block(ctx context.Context, block int, backend string, emit func(
 		if bound := s.options.Bound; m.State == evidence.Measured && bound < s.record.Policy.bound() {
 			m.BoundNS = bound.Nanoseconds()
 		}
-		emit(m)
+		emit(checked(m, s.record.Policy))
 		return nil
 	})
 	for i, list := range passes {

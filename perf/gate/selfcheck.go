@@ -11,7 +11,7 @@ import (
 )
 
 // SelfcheckSchemaID names the version of the JSON form of a Selfcheck.
-const SelfcheckSchemaID = "apexx.selfcheck/1"
+const SelfcheckSchemaID = "apexx.selfcheck/2"
 
 // SelfcheckHeader says what trials are run on. Trials add up only under an equal header.
 type SelfcheckHeader struct {
@@ -24,17 +24,20 @@ type SelfcheckHeader struct {
 // Selfcheck is what the trials of a machine say of the gate's error rates there.
 type Selfcheck struct {
 	SelfcheckHeader
-	Until     time.Time `json:"until"` // when the trials were summed up, UTC
-	Versions  []string  `json:"versions"`
-	Tallies   []Tally   `json:"tallies"`
-	Noise     Noise     `json:"noise"`
-	Simulated []Rates   `json:"simulated"`
+	Until    time.Time `json:"until"` // when the trials were summed up, UTC
+	Versions []string  `json:"versions"`
+	Tallies  []Tally   `json:"tallies"`
+	Noise    Noise     `json:"noise"` // of the times
+	// OtherNoise is that of the other metrics, empty where the trials are of a version that did not judge them.
+	OtherNoise map[Metric]Noise `json:"other_noise,omitempty"`
+	Simulated  []Rates          `json:"simulated"`
 }
 
 // NewSelfcheck sums trials up and simulates the rates that are too rare to measure: simulated runs of each slowdown, with as
 // many cells as the trials have and with 40.
 func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated int) *Selfcheck {
-	s := &Selfcheck{SelfcheckHeader: h, Until: until.UTC().Truncate(time.Second), Tallies: Tallies(trials), Noise: TrialNoise(trials)}
+	s := &Selfcheck{SelfcheckHeader: h, Until: until.UTC().Truncate(time.Second), Tallies: Tallies(trials)}
+	s.Noise, s.OtherNoise = TrialNoise(trials)
 	for _, t := range trials {
 		if len(s.Versions) == 0 || s.Versions[len(s.Versions)-1] != t.Version {
 			s.Versions = append(s.Versions, t.Version)
@@ -45,7 +48,7 @@ func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated 
 	}
 	for _, cells := range []int{len(h.Cells), wideScreen} {
 		for i, slowdown := range append([]float64{0}, Slowdowns...) {
-			sim := Simulation{Noise: s.Noise, Policy: h.Policy, Cells: cells, Slowdown: slowdown, Runs: simulated, Seed: uint64(i + 1)}
+			sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: cells, Slowdown: slowdown, Runs: simulated, Seed: uint64(i + 1)}
 			s.Simulated = append(s.Simulated, sim.Run())
 		}
 	}
@@ -60,7 +63,7 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	p("# How often the gate errs on %s\n\n", s.Class.ID)
 	p("Trials of `apexx gate` on this machine with equal builds, and with one cell slowed by an injected fault. δ = %.3g %%, %d screening and\n"+
-		"%d confirming blocks, α = %g, %d cells, samples for %v of each.\n\n", 100*s.Policy.Delta, s.Policy.ScreenBlocks, s.Policy.ConfirmBlocks, s.Policy.Alpha,
+		"%d confirming blocks, α = %g, %d cells, samples for %v of each.\n\n", 100*s.Policy.target(s.Class.Kind).Limits.Time.Delta, s.Policy.ScreenBlocks, s.Policy.ConfirmBlocks, s.Policy.Alpha,
 		len(s.Cells), time.Duration(s.Policy.BoundNS))
 	p("| injected slowdown | live runs | called a regression (95 %% interval) | right cell, and no other | inconclusive | crashed or other |\n|---|---|---|---|---|---|\n")
 	for _, t := range s.Tallies {

@@ -5,14 +5,18 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // Simulation asks how often the gate's rules err under a noise model.
 type Simulation struct {
-	Noise    Noise
+	Noise    Noise            // of the times
+	Others   map[Metric]Noise // of the other metrics, which are drawn independently of the times
 	Policy   Policy
-	Cells    int     // that a run screens
-	Slowdown float64 // of one of them, such as 0.2; 0 for runs of equal builds
+	Kind     env.Kind // of the machine; processors where it is empty
+	Cells    int      // that a run screens
+	Slowdown float64  // of one of them, such as 0.2; 0 for runs of equal builds
 	Runs     int
 	Seed     uint64
 }
@@ -67,42 +71,81 @@ func (s Simulation) Run() Rates {
 
 // once decides one run by the rules of Judge. Cell 0 is the slow one.
 func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
-	p := s.Policy
+	p, t := s.Policy, s.Policy.target(s.Kind)
+	delta := t.Limits.Time.Delta
 	controls := p.controls(s.Cells) + 1                                  // the fixed workload is one more
 	for _, values := range s.Noise.draw(r, controls, 2*p.ScreenBlocks) { // of one process on either side, where a block has two
 		for i := range values {
 			values[i] *= math.Sqrt2
 		}
-		if p.fires(values) {
+		if p.fires(values, delta) {
 			return false, false, true
 		}
 	}
-	screen := s.Noise.draw(r, s.Cells, p.ScreenBlocks)
-	s.slow(screen)
-	confirm, _ := p.worst(screen)
+	screen := s.draw(r, t.Limits, s.Cells, p.ScreenBlocks)
+	s.slow(screen[0])
+	var times [][]float64
+	for _, c := range screen {
+		times = append(times, c.values[Time])
+	}
+	pooled := spread(times...)
+	confirm, rest := p.worst(screen)
 	exact = true
+	confirmed := make([][]float64, s.Cells)
 	for _, i := range confirm {
-		fresh := s.Noise.draw(r, 1, p.ConfirmBlocks)
+		fresh := s.draw(r, t.Limits, 1, p.ConfirmBlocks)[0]
 		if i == 0 {
 			s.slow(fresh)
 		}
-		beyondDoubt, byEstimate := p.slower(fresh[0])
-		switch {
-		case beyondDoubt:
-			alarm = true
-			exact = exact && i == 0
-		case byEstimate:
-			unsure = true
+		for _, k := range screen[i].candidates() {
+			l, values := t.Limits.Of(k), fresh.values[k]
+			if k == Time {
+				confirmed[i] = values
+			}
+			switch {
+			case l.exceeded(values, p.Alpha):
+				alarm = true
+				exact = exact && i == 0
+			case l.reached(values):
+				unsure = true
+			}
 		}
 	}
 	if alarm {
 		return true, exact, false
 	}
-	return false, false, unsure || p.resolution(spread(screen)) > p.MaxResolution
+	for _, i := range rest {
+		for _, k := range screen[i].candidates() {
+			unsure = unsure || t.Limits.Of(k).reached(screen[i].values[k])
+		}
+	}
+	for i, values := range times {
+		unsure = unsure || p.resolution(t.Limits.Time, moderated(pooled, values, confirmed[i])) > t.MaxResolution
+	}
+	return false, false, unsure
 }
 
-func (s Simulation) slow(cells [][]float64) {
-	for i := range cells[0] {
-		cells[0][i] += math.Log1p(s.Slowdown)
+// draw returns the block values of cells in every metric.
+func (s Simulation) draw(r *rand.Rand, limits Limits, cells, blocks int) []screened {
+	out := make([]screened, cells)
+	times := s.Noise.draw(r, cells, blocks)
+	for i := range out {
+		out[i] = screened{limits, map[Metric][]float64{Time: times[i]}}
+	}
+	for _, k := range Metrics { // not in the order of a map, which is another every time
+		noise, known := s.Others[k]
+		if !known {
+			continue
+		}
+		for i, values := range noise.draw(r, cells, blocks) {
+			out[i].values[k] = values
+		}
+	}
+	return out
+}
+
+func (s Simulation) slow(c screened) {
+	for i := range c.values[Time] {
+		c.values[Time][i] += math.Log1p(s.Slowdown)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // TestSimulation checks the error rates of the rules under noise of 5 % a block, which a shared machine has.
 func TestSimulation(t *testing.T) {
-	s := Simulation{Noise: Noise{SD: 0.05}, Policy: DefaultPolicy(env.SharedCPU), Cells: 8, Runs: 20000, Seed: 1}
+	s := Simulation{Noise: Noise{SD: 0.05}, Policy: DefaultPolicy(), Cells: 8, Runs: 20000, Seed: 1}
 	if r := s.Run(); r.Runs != 20000 || r.Alarms > 2 || r.Right > r.Alarms || r.Inconclusive == r.Runs {
 		t.Errorf("equal builds: %+v", r)
 	}
@@ -36,7 +36,7 @@ func TestSimulationWithoutNoise(t *testing.T) {
 		slowdown float64
 		alarms   int
 	}{{0, 0}, {0.0799, 0}, {0.0801, 300}, {1, 300}} {
-		r := Simulation{Policy: DefaultPolicy(env.SharedCPU), Cells: 3, Slowdown: c.slowdown, Runs: 300, Seed: 1}.Run()
+		r := Simulation{Policy: DefaultPolicy(), Cells: 3, Slowdown: c.slowdown, Runs: 300, Seed: 1}.Run()
 		if r.Alarms != c.alarms || r.Right != c.alarms || r.Inconclusive != 0 {
 			t.Errorf("%g: %+v, want %d alarms", c.slowdown, r, c.alarms)
 		}
@@ -45,11 +45,11 @@ func TestSimulationWithoutNoise(t *testing.T) {
 
 // TestSimulationVoids checks that noise beyond what the policy allows makes runs inconclusive, not failures.
 func TestSimulationVoids(t *testing.T) {
-	r := Simulation{Noise: Noise{SD: 0.5}, Policy: DefaultPolicy(env.SharedCPU), Cells: 3, Runs: 500, Seed: 1}.Run()
+	r := Simulation{Noise: Noise{SD: 0.5}, Policy: DefaultPolicy(), Cells: 3, Runs: 500, Seed: 1}.Run()
 	if r.Inconclusive < 490 || r.Alarms > 3 { // p ≤ α for each of up to three candidates
 		t.Errorf("%+v", r)
 	}
-	r = Simulation{Noise: Noise{SD: 0.001, SharedSD: 0.5}, Policy: DefaultPolicy(env.SharedCPU), Cells: 3, Runs: 500, Seed: 1}.Run()
+	r = Simulation{Noise: Noise{SD: 0.001, SharedSD: 0.5}, Policy: DefaultPolicy(), Cells: 3, Runs: 500, Seed: 1}.Run()
 	if r.Inconclusive == 0 || r.Alarms > 0 {
 		t.Errorf("shared: %+v", r)
 	}
@@ -59,7 +59,7 @@ func TestSimulationVoids(t *testing.T) {
 func TestSimulationIsDeterministic(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	s := Simulation{Noise: Noise{SD: 0.08, SharedSD: 0.02, OutlierShare: 0.05, OutlierScale: 4}, Policy: DefaultPolicy(env.SharedCPU), Cells: 4, Slowdown: 0.1, Runs: 2345, Seed: 3}
+	s := Simulation{Noise: Noise{SD: 0.08, SharedSD: 0.02, OutlierShare: 0.05, OutlierScale: 4}, Policy: DefaultPolicy(), Cells: 4, Slowdown: 0.1, Runs: 2345, Seed: 3}
 	var rates [2]Rates
 	for i := range rates {
 		runtime.GOMAXPROCS(i + 1)

@@ -17,9 +17,11 @@ type Trial struct {
 	Outcome  Outcome     `json:"outcome"`
 	Named    []string    `json:"named"` // cells that were found to have regressed
 	Reasons  []string    `json:"reasons"`
-	Blocks   [][]float64 `json:"blocks"` // block values of the screen, by cell
-	Seconds  float64     `json:"seconds"`
-	Version  string      `json:"version"`
+	Blocks   [][]float64 `json:"blocks"` // block values of the screen's times, by cell
+	// Others are the block values of the other metrics, likewise.
+	Others  map[Metric][][]float64 `json:"others,omitempty"`
+	Seconds float64                `json:"seconds"`
+	Version string                 `json:"version"`
 }
 
 // Slowdowns are the injected ones that a self-check tries.
@@ -71,7 +73,7 @@ func (t Trial) Right() bool { return t.Found() && len(t.Named) == 1 }
 
 // TrialOf sums a judged record up.
 func TrialOf(rec *Record, index int, slowdown float64, slowed perf.Cell) Trial {
-	t := Trial{Index: index, Slowdown: slowdown, Outcome: rec.Verdict.Outcome, Reasons: rec.Verdict.Reasons, Named: []string{}, Version: rec.Version}
+	t := Trial{Index: index, Slowdown: slowdown, Outcome: rec.Verdict.Outcome, Reasons: rec.Verdict.Reasons, Named: []string{}, Version: rec.Version, Others: map[Metric][][]float64{}}
 	if slowdown > 0 {
 		t.Cell = slowed.String()
 	}
@@ -79,12 +81,17 @@ func TrialOf(rec *Record, index int, slowdown float64, slowed perf.Cell) Trial {
 		if c.State == CellRegressed {
 			t.Named = append(t.Named, c.Name)
 		}
-		if c.Screen == nil {
-			continue
-		}
-		t.Blocks = append(t.Blocks, c.Screen.Values)
-		if c.Name == t.Cell {
-			t.BaseMS = c.Screen.BaseMS
+		for _, s := range c.Series {
+			switch {
+			case s.Screen == nil:
+			case s.Metric != Time:
+				t.Others[s.Metric] = append(t.Others[s.Metric], s.Screen.Values)
+			default:
+				t.Blocks = append(t.Blocks, s.Screen.Values)
+				if c.Name == t.Cell {
+					t.BaseMS = s.Screen.Base
+				}
+			}
 		}
 	}
 	return t
@@ -127,12 +134,22 @@ func Tallies(trials []Trial) []Tally {
 	return out
 }
 
-// TrialNoise fits the noise of the machine to the trials. Slowed cells count, too: only how values scatter about their own
-// estimate enters.
-func TrialNoise(trials []Trial) Noise {
+// TrialNoise fits the noise of the machine to the trials: of the times, and of every other metric. Slowed cells count, too: only
+// how values scatter about their own estimate enters.
+func TrialNoise(trials []Trial) (times Noise, others map[Metric]Noise) {
 	runs := make([][][]float64, len(trials))
+	other := map[Metric][][][]float64{}
 	for i, t := range trials {
 		runs[i] = t.Blocks
+		for k, cells := range t.Others {
+			other[k] = append(other[k], cells)
+		}
 	}
-	return FitNoise(runs)
+	for k, runs := range other {
+		if others == nil {
+			others = map[Metric]Noise{}
+		}
+		others[k] = FitNoise(runs)
+	}
+	return FitNoise(runs), others
 }

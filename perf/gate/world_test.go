@@ -11,20 +11,23 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
-	"github.com/apex-x/apexx/perf/env"
 )
 
 // world makes records of runs whose truth is known: how much slower the head is, how blocks scatter, and what goes wrong.
 type world struct {
-	policy Policy
-	cells  []perf.Cell
-	seed   uint64
-	noise  float64             // standard deviation of a replicate's log time
-	slow   map[int]float64     // factor of the head's time, by cell; 1 where absent
-	fresh  map[int]float64     // … in the confirmation, where it differs
-	parity map[int]perf.Parity // by cell; pass where absent
-	drift  float64             // log ratio that the fixed workload shows before the head
-	device bool                // samples of a device's clock beside the host's
+	policy   Policy
+	cells    []perf.Cell
+	seed     uint64
+	noise    float64             // standard deviation of a replicate's log time
+	slow     map[int]float64     // factor of the head's time, by cell; 1 where absent
+	fresh    map[int]float64     // … in the confirmation, where it differs
+	parity   map[int]perf.Parity // of the head, by cell; pass where absent
+	base     map[int]perf.Parity // of the base, likewise
+	change   map[int]perf.Parity // of head against base, likewise
+	named    []string
+	accepted string
+	drift    float64 // log ratio that the fixed workload shows before the head
+	device   bool    // samples of a device's clock beside the host's
 	// touch changes a measurement after it was made.
 	touch func(stage Stage, cell int, m *perf.Measurement)
 }
@@ -42,21 +45,28 @@ func cellsNamed(n int) []perf.Cell {
 
 // quiet is a world of equal builds with two cells of each of two backends.
 func quiet() world {
-	p := DefaultPolicy(env.SharedCPU)
+	p := DefaultPolicy()
 	p.Iterations = 3
-	return world{policy: p, cells: cellsNamed(2), seed: 7, noise: 0.01, slow: map[int]float64{}, fresh: map[int]float64{}, parity: map[int]perf.Parity{}}
+	return world{policy: p, cells: cellsNamed(2), seed: 7, noise: 0.01, slow: map[int]float64{}, fresh: map[int]float64{},
+		parity: map[int]perf.Parity{}, base: map[int]perf.Parity{}, change: map[int]perf.Parity{}}
 }
 
 // record measures the world, as Runner does, and judges.
 func (w world) record() *Record {
 	rng := rand.New(rand.NewPCG(w.seed, 1))
-	rec := &Record{Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Version: "0.3.0", Command: "apexx gate", Policy: w.policy, Cells: w.cells}
+	rec := &Record{Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Version: "0.3.0", Command: "apexx gate", Policy: w.policy, Cells: w.cells, Named: w.named, Accepted: w.accepted}
 	for i, c := range w.cells {
-		p, ok := w.parity[i]
-		if !ok {
-			p = perf.Parity{State: "pass"}
+		of := func(parities map[int]perf.Parity) perf.Parity {
+			if p, ok := parities[i]; ok {
+				return p
+			}
+			return perf.Parity{State: evidence.Pass}
 		}
-		rec.Parity = append(rec.Parity, CellParity{Cell: c, Parity: p})
+		p := CellParity{Cell: c, Parity: of(w.parity), Base: of(w.base)}
+		if change := of(w.change); p.Parity.State.Compared() && p.Base.State.Compared() {
+			p.Change = &change
+		}
+		rec.Parity = append(rec.Parity, p)
 	}
 	held := holding(rec)
 	w.stage(rng, rec, plan{stage: Screen, cells: held, control: w.policy.controlled(held), blocks: w.policy.ScreenBlocks}, &rec.Screen)
@@ -79,11 +89,13 @@ func (w world) stage(rng *rand.Rand, rec *Record, p plan, into *[]perf.Measureme
 			for order, c := range cells {
 				i := slices.Index(w.cells, c)
 				m := perf.Measurement{Cell: c, Arm: s.arm, Block: b, Replicate: slot, Control: s.control, Order: order, State: evidence.Measured,
-					Clock: "worker", CallsPerSample: 1, TimerShare: 2e-5, FirstRunNS: 8e6, Started: rec.When}
+					Clock: "worker", CallsPerSample: 1, TimerShare: 2e-5, CompileNS: 9e7, FirstRunNS: 8e6, HostPeakBytes: 100 << 20, AllocsPerRun: 12, BytesPerRun: 900,
+					Outputs: &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: perf.Parity{State: evidence.Pass}}, Started: rec.When}
 				ns := 3e6 * float64(i+1) * w.factor(p.stage, i, s.arm) * math.Exp(w.noise*rng.NormFloat64())
 				m.Samples = []float64{0.99 * ns, ns, 1.02 * ns}
 				if w.device {
 					m.DeviceSamples = []float64{0.9 * ns, 0.9 * ns, 0.91 * ns}
+					m.Device, m.DevicePeakBytes = new(int), 1<<30
 					m.Devices = []perf.DeviceSample{{SMClockMHz: 1980, EventReasons: []string{"gpu_idle"}}, {SMClockMHz: 1980}}
 				}
 				if w.touch != nil {
@@ -106,9 +118,12 @@ func (w world) factor(s Stage, cell int, arm perf.Arm) float64 {
 	return f
 }
 
+// digest stands for the outputs of every session.
+const digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 // fails makes a measurement end in another state.
 func fails(m *perf.Measurement, s evidence.State, reason string) {
-	m.State, m.Reason, m.Samples, m.DeviceSamples = s, reason, nil, nil
+	m.End(evidence.Outcome{State: s, Reason: reason})
 }
 
 // encoded writes a record as its file.

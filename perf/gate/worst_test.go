@@ -9,12 +9,12 @@ func TestWorst(t *testing.T) {
 	at := func(name string, s CellState, ratio float64) Cell {
 		c := Cell{Name: name, State: s}
 		if ratio != 0 {
-			c.Screen = &Estimate{Ratio: ratio}
+			c.Series = []Series{{Metric: Time, Screen: &Estimate{Ratio: ratio}}}
 		}
 		return c
 	}
 	confirmed := at("confirmed", CellRegressed, 1.1)
-	confirmed.Confirm = &Estimate{Ratio: 1.5}
+	confirmed.Series[0].Confirm = &Estimate{Ratio: 1.5}
 	v := &Verdict{Cells: []Cell{at("clear", CellClear, 1), at("first of equals", CellRegressed, 1.2), at("second of equals", CellRegressed, 1.2), at("broken", CellBroken, 0),
 		at("NaN", CellRegressed, math.NaN()), confirmed, at("parity", CellParityFailed, 0.9), at("of a later version", "melted", 0)}}
 	got := ""

@@ -2,7 +2,9 @@ package sweep
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -22,9 +24,25 @@ func (s *Store) Result() *Result {
 				cell.Parity, cell.Work = t.Parity, t.Work
 			}
 		}
+		if timed := timedParity(c, r.Measurements); timed != nil && timed.State.Worse(cell.Parity.State) {
+			cell.Parity = *timed
+		}
 		r.Cells = append(r.Cells, cell)
 	}
 	return r
+}
+
+// timedParity is the worst of what the timed sessions of a cell computed, nil where none tells: the speed is theirs, and not that of the
+// session that was witnessed.
+func timedParity(c perf.Cell, all []perf.Measurement) (worst *perf.Parity) {
+	for i := range all {
+		o := all[i].Outputs
+		if all[i].Cell == c && o != nil && (worst == nil || o.Parity.State.Worse(worst.State)) {
+			worst = &perf.Parity{State: o.Parity.State, MaxAbs: o.Parity.MaxAbs,
+				Detail: strings.TrimSuffix(fmt.Sprintf("timed in replicate %d: %s", all[i].Replicate, o.Parity.Detail), ": ")}
+		}
+	}
+	return worst
 }
 
 // Sum sums up the measurements of one cell, whose state is the worst of its replicates'. Without any, the cell has failed for the reason not_measured.

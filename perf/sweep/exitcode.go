@@ -1,9 +1,14 @@
 package sweep
 
-import "github.com/apex-x/apexx/parity/evidence"
+import (
+	"fmt"
+	"maps"
+	"slices"
 
-// ExitCode applies evidence.ExitCode to a sweep. A cell speaks by how its measurement ended, and where it was measured by its parity,
-// which an overspent budget fails. A backend of the plan that has no cell of which the speed counts is missing.
+	"github.com/apex-x/apexx/parity/evidence"
+)
+
+// ExitCode applies evidence.ExitCode to a sweep. A cell speaks by how it Ended. A backend of the plan that has no cell of which the speed counts is missing.
 func (r *Result) ExitCode() int {
 	states := make([]evidence.State, len(r.Cells))
 	counts := map[string]bool{}
@@ -18,8 +23,12 @@ func (r *Result) ExitCode() int {
 	return evidence.ExitCode(states, missing)
 }
 
-// Ended is the worse of how the cell was measured and how it was compared. What was timed and never compared is unverified.
+// Ended is the worse of how the cell was measured and how it was compared. What was timed and never compared is unverified, and an
+// overspent budget is a failure.
 func (c *CellResult) Ended() evidence.State {
+	if c.Overspent() != "" {
+		return evidence.Fail
+	}
 	if c.State == evidence.Measured && c.Parity.State == evidence.NotRun {
 		return evidence.Unverified
 	}
@@ -27,4 +36,17 @@ func (c *CellResult) Ended() evidence.State {
 		return c.Parity.State
 	}
 	return c.State
+}
+
+// Overspent says which budget of the routing a sample of the cell overspent, "" where none.
+func (c *CellResult) Overspent() string {
+	if c.Work == nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Work.Budgets)) {
+		if b := c.Work.Budgets[name]; b.Over {
+			return fmt.Sprintf("%s: %g spent of %g", name, b.Spent, b.Limit)
+		}
+	}
+	return ""
 }

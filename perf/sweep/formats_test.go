@@ -129,7 +129,7 @@ func TestMarkdownEscapes(t *testing.T) {
 func TestBenchmarkFormat(t *testing.T) {
 	r := sweeptest.New(6, sweeptest.Spec{GPU: true, Backends: []string{"reference", "cuda"}, Batches: []int{4}, Replicates: 4})
 	r.Environment.CPU.Model = "A\nB  C"
-	r.Environment.Libraries = append(r.Environment.Libraries, env.Fact{Key: "Python: 3", Value: "x"})
+	r.Environment.Libraries = append(r.Environment.Libraries, env.Software{Key: "Python: 3", Value: "x"})
 	reader := benchfmt.NewReader(bytes.NewReader(write(t, sweep.WriteBenchmark, r)), "sweep")
 	lines := 0
 	for reader.Scan() {

@@ -11,7 +11,8 @@ import (
 // Progress is told of every finished step: done of total, and what it was about.
 type Progress func(done, total int, cell perf.Cell)
 
-// Run measures what the store does not hold yet: first one witness run of every cell, then the replicates, each backend's cells
+// Run measures what the store does not hold yet: first one witness run of every cell (again of a cell that has one and lacks a replicate,
+// so that what its sessions compute is known by its outputs), then the replicates, each backend's cells
 // in a process of their own and an order of their own. It returns when everything is in the store, or with the error that
 // stopped it; the same call goes on from there.
 func Run(ctx context.Context, s *Store, side measure.Side, o measure.Options, progress Progress) error {
@@ -20,11 +21,14 @@ func Run(ctx context.Context, s *Store, side measure.Side, o measure.Options, pr
 	r.total = len(plan.Cells) * (plan.Replicates + 1)
 	backends := perf.Backends(plan.Cells)
 	for _, b := range backends {
-		left := slices.DeleteFunc(perf.OfBackend(plan.Cells, b), r.testified)
+		left := slices.DeleteFunc(perf.OfBackend(plan.Cells, b), r.finished)
 		if len(left) == 0 {
 			continue
 		}
 		err := measure.Witness(ctx, side, b, left, o, func(t measure.Testimony) error {
+			if r.testified(t.Cell) {
+				return nil
+			}
 			defer r.step(t.Cell)
 			return s.AddTestimony(t)
 		})
@@ -76,4 +80,15 @@ func (r *runner) replicate(ctx context.Context, backend string, replicate int) e
 
 func (r *runner) testified(c perf.Cell) bool {
 	return slices.ContainsFunc(r.store.Testimonies, func(t measure.Testimony) bool { return t.Cell == c })
+}
+
+// finished tells whether nothing is left to be done for a cell.
+func (r *runner) finished(c perf.Cell) bool {
+	replicates := 0
+	for _, m := range r.store.Measurements {
+		if m.Cell == c {
+			replicates++
+		}
+	}
+	return r.testified(c) && replicates == r.store.Header.Plan.Replicates
 }

@@ -38,7 +38,7 @@ func plan() sweep.Plan {
 func header() sweep.Header {
 	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Program: "1a", Command: "apexx sweep", Plan: plan(),
 		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}, Files: map[string]string{"ort": "0f"},
-		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Fact{{Key: "instruction_set", Value: "avx2"}}}}
+		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Software{{Key: "instruction_set", Value: "avx2"}}}}
 }
 
 func openStore(t *testing.T, dir string) *sweep.Store {
@@ -58,7 +58,7 @@ func TestStoreOfAnotherSweep(t *testing.T) {
 		first = "reference/nano/fp32/128x128/b1/complete"
 	)
 	library := func(h *sweep.Header, key, value string) {
-		h.Environment.Libraries = append(slices.Clone(h.Environment.Libraries), env.Fact{Key: key, Value: value})
+		h.Environment.Libraries = append(slices.Clone(h.Environment.Libraries), env.Software{Key: key, Value: value})
 	}
 	for name, c := range map[string]struct {
 		change func(*sweep.Header)
@@ -323,6 +323,21 @@ func TestResultOfStore(t *testing.T) {
 	r := s.Result()
 	if len(r.Cells) != 6 || r.Cells[0].Parity.State != "not-run" || r.Cells[1].Parity.MaxAbs != 2 || r.Cells[1].Work.TilesL0[0] != 3 || r.Cells[2].Reason != "not_measured" {
 		t.Errorf("%+v", r.Cells)
+	}
+	digest := strings.Repeat("0a", 32)
+	timed := func(replicate int, parity perf.Parity) perf.Measurement {
+		return perf.Measurement{Cell: plan().Cells[1], Replicate: replicate, State: evidence.Measured, Samples: []float64{6e8, 6e8},
+			Outputs: &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: parity}}
+	}
+	lying := *s
+	lying.Measurements = []perf.Measurement{timed(0, perf.Parity{State: evidence.Pass}), timed(1, perf.Parity{State: evidence.Fail, Detail: "boxes"})}
+	wrong := lying.Result()
+	if p := wrong.Cells[1].Parity; p.State != evidence.Fail || p.Detail != "timed in replicate 1: boxes" {
+		t.Errorf("what was timed computes something else: %+v", p)
+	}
+	wrong.Cells[1].Parity = perf.Parity{State: evidence.Pass}
+	if err := wrong.Validate(); err == nil || !strings.Contains(err.Error(), "parity.state is pass, of a timed session it is fail") {
+		t.Errorf("a file that says otherwise: %v", err)
 	}
 	if r.Measurements[0].Replicate != 1 || s.Measurements[0].Replicate != 2 {
 		t.Errorf("measurements are not in the order of replicates, or the store's moved")

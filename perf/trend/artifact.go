@@ -106,7 +106,7 @@ func fromArtifact(a *Artifact) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timestamp_utc %q is not ISO 8601 such as 2026-02-01T05:00:00.000000Z", a.TimestampUTC)
 	}
-	run := &Run{Source: FromArtifact, When: when, Artifact: a}
+	run := &Run{RunRef: RunRef{Source: FromArtifact, When: when}, Artifact: a}
 	for _, m := range a.Metrics {
 		if m.Metric == statusMetric || m.CurrentMS == nil {
 			continue

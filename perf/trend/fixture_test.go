@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
-	"github.com/apex-x/apexx/perf/stat"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
@@ -26,46 +26,71 @@ var (
 func sweepOf(day int, commit string, ms float64) *sweep.Result {
 	r := rand.New(rand.NewPCG(uint64(day), 1))
 	s := &sweep.Result{Schema: sweep.SchemaID, When: epoch.AddDate(0, 0, day), Version: "v0.3.0",
-		Environment: env.Environment{Commit: commit, Go: "go1.26.8", Libraries: []env.Fact{{Key: "onnxruntime", Value: "1.30.0"}}},
-		Class:       env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"}}
+		Environment: env.Environment{Commit: commit, Go: "go1.26.8", Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}},
+		Class:       env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"},
+		Plan:        sweep.Plan{Cells: []perf.Cell{cellA, cellB}, Replicates: 3, Iterations: 40, BoundNS: time.Hour.Nanoseconds()}}
 	for _, c := range []struct {
 		cell perf.Cell
 		ms   float64
 	}{{cellA, ms}, {cellB, 4}} {
-		var pooled []float64
 		for replicate := range 3 {
-			m := perf.Measurement{Cell: c.cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured}
+			m := perf.Measurement{Cell: c.cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured, HostPeakBytes: 200 << 20}
 			level := c.ms * (1 + 0.01*r.NormFloat64()) // a replicate has a level of its own
 			for range 40 {
-				sample := level * (1 + 0.02*r.ExpFloat64())
-				m.Samples = append(m.Samples, sample*1e6)
-				pooled = append(pooled, sample)
+				m.Samples = append(m.Samples, level*(1+0.02*r.ExpFloat64())*1e6)
 			}
 			s.Measurements = append(s.Measurements, m)
 		}
-		s.Cells = append(s.Cells, sweep.CellResult{Cell: c.cell, Name: c.cell.String(), State: evidence.Measured, HostPeakBytes: 200 << 20,
-			Parity:  perf.Parity{State: "pass"},
-			Summary: &perf.Summary{Replicates: 3, Samples: 120, P50: stat.Median(pooled), P90: stat.Quantile(pooled, 0.9), P95: stat.Quantile(pooled, 0.95)}})
 	}
+	sum(s)
 	return s
 }
 
-// gateOf is the record of a gate over the first cell.
-func gateOf(commit string, baseMS, headMS float64) *gate.Record {
-	g := &gate.Record{Schema: gate.SchemaID, When: epoch, Class: env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"},
-		Head: gate.Build{Revision: commit, Version: "v0.3.1", Modified: true}, Verdict: &gate.Verdict{Outcome: gate.Pass},
-		Parity: []gate.CellParity{{Cell: cellA, Parity: perf.Parity{State: "pass"}}}}
-	for block := range 5 {
-		for _, arm := range []perf.Arm{perf.Base, perf.Head} {
-			ms := map[perf.Arm]float64{perf.Base: baseMS, perf.Head: headMS}[arm] + float64(block)/100
-			m := perf.Measurement{Cell: cellA, Arm: arm, Block: block, State: evidence.Measured, Samples: []float64{ms * 1e6, ms * 1e6, ms * 1e6}}
-			g.Screen = append(g.Screen, m)
-			m.Control = true // base against base: no measurement of the head
-			m.Samples = []float64{1e9}
-			g.Screen = append(g.Screen, m)
+// sum sums up the cells of a sweep, all of which compute what they should.
+func sum(s *sweep.Result) {
+	s.Cells = nil
+	for _, c := range s.Plan.Cells {
+		of := sweep.Sum(c, s.Measurements)
+		of.Parity = perf.Parity{State: evidence.Pass}
+		s.Cells = append(s.Cells, of)
+	}
+}
+
+// scaleSweep multiplies every time of a sweep.
+func scaleSweep(s *sweep.Result, factor float64) *sweep.Result {
+	for _, m := range s.Measurements {
+		for i := range m.Samples {
+			m.Samples[i] *= factor
 		}
 	}
-	return g
+	sum(s)
+	return s
+}
+
+// gateText is a record that a gate wrote of two cells of the reference, the second of which is slower at the head.
+func gateText(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../cmd/apexx/testdata/gate-regression.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g gate.Record
+	if err := json.Unmarshal(text, &g); err != nil {
+		t.Fatal(err)
+	}
+	g.Class, g.Head.Revision = env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"}, "feed"
+	return jsonOf(t, &g)
+}
+
+// gateWith changes one thing of gateText.
+func gateWith(t testing.TB, change func(*gate.Record)) string {
+	t.Helper()
+	var g gate.Record
+	if err := json.Unmarshal(gateText(t), &g); err != nil {
+		t.Fatal(err)
+	}
+	change(&g)
+	return string(jsonOf(t, &g))
 }
 
 func jsonOf(t testing.TB, v any) []byte {
@@ -77,9 +102,9 @@ func jsonOf(t testing.TB, v any) []byte {
 	return data
 }
 
-func read(t testing.TB, v any, facts Facts) *Run {
+func read(t testing.TB, v any, origin Origin) *Run {
 	t.Helper()
-	run, err := Read(bytes.NewReader(jsonOf(t, v)), facts)
+	run, err := Read(bytes.NewReader(jsonOf(t, v)), origin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestRatchet(t *testing.T) {
 		{"unknown noise, within δ", with(history("cpu-x", env.SharedCPU, 10, 10.7), func(r []Run) { r[0].Release = "v1" }), RatchetPassed, RatchetPassed},
 		{"unknown noise, beyond δ", with(history("cpu-x", env.SharedCPU, 10, 12), func(r []Run) { r[0].Release = "v1" }), RatchetInconclusive, RatchetInconclusive},
 	} {
-		got := ratchet(pointers(c.runs))
+		got := ratchets(pointers(c.runs))[0]
 		if got.State != c.state || len(got.Checks) > 1 || len(got.Checks) == 1 && got.Checks[0].State != c.check || len(got.Checks) == 0 && c.check != "" {
 			t.Errorf("%s: %+v, want %s with %q", c.name, got, c.state, c.check)
 		}
@@ -79,11 +79,11 @@ func TestRatchetRates(t *testing.T) {
 		}
 		runs := history("cpu-x", env.SharedCPU, values...)
 		runs[5].Release = "v1"
-		if ratchet(pointers(runs)).State == RatchetFailed {
+		if ratchets(pointers(runs))[0].State == RatchetFailed {
 			failed++
 		}
 		runs[19].Points[0].Value *= 1.5
-		if ratchet(pointers(runs)).State == RatchetFailed {
+		if ratchets(pointers(runs))[0].State == RatchetFailed {
 			found++
 		}
 	}
@@ -95,7 +95,7 @@ func TestRatchetRates(t *testing.T) {
 
 func TestExport(t *testing.T) {
 	runs := steady(env.SharedCPU, 13)
-	a, err := Export(runs, "")
+	a, _, err := Export(runs, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,22 +107,22 @@ func TestExport(t *testing.T) {
 	if again, err := ParseArtifact(jsonOf(t, a)); err != nil || again.Suite != a.Suite {
 		t.Errorf("it does not read back: %v", err)
 	}
-	if a, err = Export(runs, runs[6].SHA256); err != nil || a.OverallStatus != "pass" || *a.Metrics[0].CurrentMS != "10" {
+	if a, _, err = Export(runs, runs[6].SHA256); err != nil || a.OverallStatus != "pass" || *a.Metrics[0].CurrentMS != "10" {
 		t.Errorf("of the run before it: %s, %v", jsonOf(t, a), err)
 	}
 	runs[7].Points = []Point{{Metric: "other.p50_ms", Unit: Milliseconds, Value: 1}}
-	if a, err = Export(runs, ""); err != nil || a.Metrics[0].Status != "missing" || a.Metrics[0].CurrentMS != nil || a.OverallStatus != "fail" {
+	if a, _, err = Export(runs, ""); err != nil || a.Metrics[0].Status != "missing" || a.Metrics[0].CurrentMS != nil || a.OverallStatus != "fail" {
 		t.Errorf("of a run without the metric: %s, %v", jsonOf(t, a), err)
 	}
-	if _, err := Export(runs, runs[1].SHA256); !errors.Is(err, ErrNoRelease) {
+	if _, _, err := Export(runs, runs[1].SHA256); !errors.Is(err, ErrNoRelease) {
 		t.Errorf("before the first release: %v", err)
 	}
 	for _, id := range []string{"cpu", "feed"} {
-		if _, err := Export(runs, id); err == nil {
+		if _, _, err := Export(runs, id); err == nil {
 			t.Errorf("%s names one run", id)
 		}
 	}
-	if _, err := Export(nil, ""); err == nil {
+	if _, _, err := Export(nil, ""); err == nil {
 		t.Error("an empty history was exported")
 	}
 }

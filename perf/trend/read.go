@@ -16,8 +16,8 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// Facts are what a file may not say about its run.
-type Facts struct {
+// Origin is what a file may not say about its run.
+type Origin struct {
 	Commit  string // of the measured program
 	Branch  string
 	Release string // tag; "" for a run that is no release
@@ -25,12 +25,12 @@ type Facts struct {
 }
 
 // ReadFile is Read for the file at path, which the error names.
-func ReadFile(path string, facts Facts) (*Run, error) {
+func ReadFile(path string, origin Origin) (*Run, error) {
 	data, err := input.Read(path, input.Record)
 	if err != nil {
 		return nil, err
 	}
-	run, err := Read(bytes.NewReader(data), facts)
+	run, err := Read(bytes.NewReader(data), origin)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -39,9 +39,10 @@ func ReadFile(path string, facts Facts) (*Run, error) {
 
 // Read reads a sweep's result (schema apexx.sweep/1), a gate's record (apexx.gate/1) or the original's trend artifact (an object
 // with schema_version 1, suite and a list of metrics). It refuses whatever could not be compared later: another schema, a file
-// without a measured metric or without a machine class, a value that is not a positive number, and times that contradict the
-// samples beside them, as those in another unit do.
-func Read(r io.Reader, facts Facts) (*Run, error) {
+// without a measured metric or without a machine class, a value that is not a positive number; a sweep that does not Validate, whose
+// summaries are those of its samples; and a gate's record that does not Check or whose verdict is not that of its samples. A cell
+// whose parity does not hold has no speed: it is left out, and the run says so.
+func Read(r io.Reader, origin Origin) (*Run, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
@@ -53,7 +54,7 @@ func Read(r io.Reader, facts Facts) (*Run, error) {
 	sum := sha256.Sum256(data)
 	run.SHA256 = hex.EncodeToString(sum[:])
 	run.When = run.When.UTC()
-	if err := run.apply(facts); err != nil {
+	if err := run.apply(origin); err != nil {
 		return nil, err
 	}
 	if err := run.Check(); err != nil {
@@ -78,17 +79,17 @@ func decode(data []byte) (*Run, error) {
 	}
 	switch {
 	case head.Schema == sweep.SchemaID:
-		var result sweep.Result
-		if err := json.Unmarshal(data, &result); err != nil {
-			return nil, fmt.Errorf("as %s: %w", sweep.SchemaID, err)
+		result, err := sweep.Read(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
 		}
-		return fromSweep(&result)
+		return fromSweep(result), nil
 	case head.Schema == gate.SchemaID:
-		var record gate.Record
-		if err := json.Unmarshal(data, &record); err != nil {
+		record, err := gate.Read(bytes.NewReader(data))
+		if err != nil {
 			return nil, fmt.Errorf("as %s: %w", gate.SchemaID, err)
 		}
-		return fromGate(&record)
+		return fromGate(record)
 	case head.Schema != "":
 		return nil, fmt.Errorf("unknown schema %q (known: %s, %s)", head.Schema, sweep.SchemaID, gate.SchemaID)
 	case head.SchemaVersion != nil && head.Metrics != nil:
@@ -111,22 +112,22 @@ func syntax(err error) error {
 }
 
 // apply completes the run by what the caller knows. It may not contradict the file.
-func (r *Run) apply(facts Facts) error {
+func (r *Run) apply(origin Origin) error {
 	switch {
-	case facts.Commit != "" && r.Commit != "" && !strings.HasPrefix(r.Commit, facts.Commit):
-		return fmt.Errorf("it was measured at commit %s, not %s", r.Commit, facts.Commit)
-	case facts.Commit != "" && r.Commit == "":
-		r.Commit = facts.Commit
+	case origin.Commit != "" && r.Commit != "" && !strings.HasPrefix(r.Commit, origin.Commit):
+		return fmt.Errorf("it was measured at commit %s, not %s", r.Commit, origin.Commit)
+	case origin.Commit != "" && r.Commit == "":
+		r.Commit = origin.Commit
 	}
 	switch {
-	case facts.Class != "" && r.Class != "" && r.Class != facts.Class:
-		return fmt.Errorf("it was measured on class %s, not %s", r.Class, facts.Class)
-	case facts.Class == "" && r.Class == "":
+	case origin.Class != "" && r.Class != "" && r.Class != origin.Class:
+		return fmt.Errorf("it was measured on class %s, not %s", r.Class, origin.Class)
+	case origin.Class == "" && r.Class == "":
 		return errors.New("it names no machine class, and only runs of one class are compared; give --class ID")
 	case r.Class == "":
-		r.Class, r.Kind = facts.Class, kindOf(facts.Class)
+		r.Class, r.Kind = origin.Class, kindOf(origin.Class)
 	}
-	r.Branch, r.Release = facts.Branch, facts.Release
+	r.Branch, r.Release = origin.Branch, origin.Release
 	return nil
 }
 

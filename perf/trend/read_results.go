@@ -1,6 +1,7 @@
 package trend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,117 +14,104 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// fromSweep takes p50, p95 and peak host memory of every measured cell. A cell that computes something else is left out: its speed
-// does not count.
-func fromSweep(s *sweep.Result) (*Run, error) {
-	run, err := newRun(FromSweep, s.Class, &s.Environment)
-	if err != nil {
-		return nil, err
-	}
+// fromSweep takes p50 and p95 by the host's and by the device's clock, and the peak host memory, of every measured cell whose parity holds.
+func fromSweep(s *sweep.Result) *Run {
+	run := newRun(FromSweep, s.Class, &s.Environment)
 	run.When, run.Version, run.Commit, run.Dirty = s.When, s.Version, s.Environment.Commit, s.Environment.Dirty
-	samples := byCell(s.Measurements, func(m *perf.Measurement) bool { return m.Arm != perf.Base && !m.Control })
-	for _, c := range s.Cells {
-		if c.State != evidence.Measured || parityFailed(c.Parity) {
+	for i := range s.Cells {
+		c := &s.Cells[i]
+		if ended := c.Ended(); !ended.Holds() {
+			run.leaveOut(c.Cell, ended)
 			continue
 		}
-		if c.Summary == nil {
-			return nil, fmt.Errorf("cell %s is measured but has no summary", c.Cell)
-		}
-		of := samples[c.Cell]
-		if of == nil {
-			return nil, fmt.Errorf("cell %s has a summary but no samples; a sweep's JSON holds both", c.Cell)
-		}
 		name := c.Cell.String()
-		p50 := Point{Metric: name + ".p50_ms", Unit: Milliseconds, Value: c.Summary.P50,
-			Samples: c.Summary.Samples, Replicates: c.Summary.Replicates, Medians: of.medians}
-		if err := of.contain(p50); err != nil {
-			return nil, err
-		}
-		run.Points = append(run.Points, p50)
-		if c.Summary.P95 != 0 {
-			p95 := Point{Metric: name + ".p95_ms", Unit: Milliseconds, Value: c.Summary.P95, Samples: c.Summary.Samples, Replicates: c.Summary.Replicates}
-			if err := of.contain(p95); err != nil {
-				return nil, err
-			}
-			run.Points = append(run.Points, p95)
-		}
+		run.addSummary(name+".", c.Summary, medians(s.Measurements, c.Cell, hostSamples))
+		run.addSummary(name+".device_", c.Device, medians(s.Measurements, c.Cell, deviceSamples))
 		if c.HostPeakBytes != 0 {
 			run.Points = append(run.Points, Point{Metric: name + ".host_peak_mib", Unit: Mebibytes,
 				Value: float64(c.HostPeakBytes) / (1 << 20), Replicates: c.Summary.Replicates})
 		}
 	}
-	return run, nil
+	return run
 }
 
-// fromGate takes the median of the medians of the head's replicates of every cell.
+// addSummary adds the two quantiles of a clock; medians are those of the replicates.
+func (r *Run) addSummary(prefix string, s *perf.Summary, medians []float64) {
+	if s == nil {
+		return
+	}
+	r.Points = append(r.Points,
+		Point{Metric: prefix + "p50_ms", Unit: Milliseconds, Value: s.P50, Samples: s.Samples, Replicates: s.Replicates, Medians: medians},
+		Point{Metric: prefix + "p95_ms", Unit: Milliseconds, Value: s.P95, Samples: s.Samples, Replicates: s.Replicates})
+}
+
+// leaveOut notes that the speed of a cell does not count, for how it ended; what cannot be had on a machine is nothing to note.
+func (r *Run) leaveOut(c perf.Cell, ended evidence.State) {
+	if ended != evidence.Unsupported {
+		r.LeftOut = append(r.LeftOut, fmt.Sprintf("%s is %s", c, ended))
+	}
+}
+
+// fromGate takes the median of the medians of the head's replicates, by the host's and by the device's clock, of every cell whose parity holds.
 func fromGate(g *gate.Record) (*Run, error) {
 	if g.Verdict == nil {
 		return nil, errors.New("the gate's record has no verdict: it did not finish")
 	}
-	run, err := newRun(FromGate, g.Class, &g.Environment)
-	if err != nil {
-		return nil, err
+	if g.Class.ID != "" {
+		if err := sweep.ValidClass(g.Class); err != nil {
+			return nil, err
+		}
 	}
+	judged := gate.Judge(g)
+	if differs := gate.Differs(g.Verdict, judged); differs != "" {
+		return nil, errors.New(differs)
+	}
+	run := newRun(FromGate, g.Class, &g.Environment)
 	run.When, run.Version, run.Commit, run.Dirty = g.When, g.Head.Version, g.Head.Revision, g.Head.Modified
-	failed := map[perf.Cell]bool{}
-	for _, p := range g.Parity {
-		failed[p.Cell] = parityFailed(p.Parity)
-	}
-	head := func(m *perf.Measurement) bool { return m.Arm == perf.Head && !m.Control }
-	for cell, of := range byCell(slices.Concat(g.Screen, g.Confirm), head) {
-		if failed[cell] {
+	all := slices.DeleteFunc(slices.Concat(g.Screen, g.Confirm), func(m perf.Measurement) bool { return m.Arm != perf.Head || m.Control })
+	for _, c := range judged.Cells {
+		if !c.Parity.Holds() {
+			run.leaveOut(c.Cell, c.Parity.State)
 			continue
 		}
-		run.Points = append(run.Points, Point{Metric: cell.String() + ".gate_p50_ms", Unit: Milliseconds,
-			Value: stat.Median(of.medians), Samples: of.count, Replicates: len(of.medians), Medians: of.medians})
+		run.addMedian(c.Name+".gate_p50_ms", all, c.Cell, hostSamples)
+		run.addMedian(c.Name+".gate_device_p50_ms", all, c.Cell, deviceSamples)
 	}
 	return run, nil
 }
 
-func newRun(source Source, class env.Class, e *env.Environment) (*Run, error) {
-	if class.ID != "" && !slices.Contains([]env.Kind{env.LockedGPU, env.UnlockedGPU, env.SharedCPU}, class.Kind) {
-		return nil, fmt.Errorf("machine class %s is of the unknown kind %q", class.ID, class.Kind)
+// addMedian adds the median of the medians of a cell's replicates, where there are any.
+func (r *Run) addMedian(metric string, all []perf.Measurement, c perf.Cell, clock clock) {
+	of := medians(all, c, clock)
+	if len(of) == 0 {
+		return
 	}
-	return &Run{Source: source, Class: class.ID, Kind: class.Kind, Software: software(e)}, nil
+	samples := 0
+	for i := range all {
+		if all[i].Cell == c {
+			samples += len(clock(&all[i]))
+		}
+	}
+	r.Points = append(r.Points, Point{Metric: metric, Unit: Milliseconds, Value: stat.Median(of), Samples: samples, Replicates: len(of), Medians: of})
 }
 
-func parityFailed(p perf.Parity) bool {
-	return p.State == "fail" || p.State == "crashed" || p.State == "hung"
+func newRun(source Source, class env.Class, e *env.Environment) *Run {
+	return &Run{RunRef: RunRef{Source: source, Software: software(e)}, Class: class.ID, Kind: cmp.Or(class.Kind, kindOf(class.ID))}
 }
 
-// cellSamples are the samples of one cell over its replicates, in milliseconds.
-type cellSamples struct {
-	medians     []float64 // by replicate
-	count       int
-	least, most float64
-}
+// clock gives the samples of one clock in nanoseconds.
+type clock func(*perf.Measurement) []float64
 
-func byCell(measurements []perf.Measurement, keep func(*perf.Measurement) bool) map[perf.Cell]*cellSamples {
-	const perMS = 1e6
-	cells := map[perf.Cell]*cellSamples{}
+func hostSamples(m *perf.Measurement) []float64   { return m.Samples }
+func deviceSamples(m *perf.Measurement) []float64 { return m.DeviceSamples }
+
+// medians returns the medians of a cell's replicates, in milliseconds.
+func medians(measurements []perf.Measurement, c perf.Cell, samples clock) (ms []float64) {
 	for i := range measurements {
 		m := &measurements[i]
-		if m.State != evidence.Measured || len(m.Samples) == 0 || !keep(m) {
-			continue
+		if of := samples(m); m.Cell == c && m.State == evidence.Measured && len(of) > 0 {
+			ms = append(ms, perf.Millis(stat.Median(of)))
 		}
-		of := cells[m.Cell]
-		if of == nil {
-			of = &cellSamples{least: m.Samples[0] / perMS}
-			cells[m.Cell] = of
-		}
-		of.medians = append(of.medians, stat.Median(m.Samples)/perMS)
-		of.count += len(m.Samples)
-		of.least = min(of.least, slices.Min(m.Samples)/perMS)
-		of.most = max(of.most, slices.Max(m.Samples)/perMS)
 	}
-	return cells
-}
-
-// contain checks that a quantile lies among the samples that it is of.
-func (s *cellSamples) contain(p Point) error {
-	const slack = 1e-6 // for a rounded summary
-	if p.Value < s.least*(1-slack) || p.Value > s.most*(1+slack) {
-		return fmt.Errorf("metric %s is %v ms, outside of its own samples (%v to %v ms); is it in another unit?", p.Metric, p.Value, s.least, s.most)
-	}
-	return nil
+	return ms
 }

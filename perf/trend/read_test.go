@@ -2,11 +2,14 @@ package trend
 
 import (
 	"bytes"
+	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -15,7 +18,7 @@ import (
 func TestReadSweep(t *testing.T) {
 	s := sweepOf(1, "0123456789abcdef", 2)
 	s.Cells[1].Parity.State = "fail"
-	run := read(t, s, Facts{Branch: "main", Release: "v1"})
+	run := read(t, s, Origin{Branch: "main", Release: "v1"})
 	if run.Source != FromSweep || run.Commit != "0123456789abcdef" || run.Class != "cpu-amd-epyc-2c" || run.Kind != env.SharedCPU ||
 		run.Branch != "main" || run.Release != "v1" || run.Software != "go 1.26.8, onnxruntime 1.30.0" || !run.When.Equal(s.When) {
 		t.Errorf("run %+v", run)
@@ -38,15 +41,58 @@ func TestReadSweep(t *testing.T) {
 }
 
 func TestReadGate(t *testing.T) {
-	run := read(t, gateOf("feed", 9, 3), Facts{})
-	p := run.Point(cellA.String() + ".gate_p50_ms")
-	if len(run.Points) != 1 || p == nil || p.Value != 3.02 || len(p.Medians) != 5 || p.Samples != 15 || !run.Dirty || run.Commit != "feed" {
-		t.Errorf("run %+v of the head alone, want a median of 3.02 ms", run)
+	run, err := Read(bytes.NewReader(gateText(t)), Origin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g gate.Record
+	if err := json.Unmarshal(gateText(t), &g); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range g.Verdict.Cells {
+		p := run.Point(c.Name + ".gate_p50_ms")
+		final := c.Final() // of its own stage, where the point is of both
+		if len(run.Points) != 2 || p == nil || math.Abs(p.Value/final.Head-1) > 0.03 || math.Abs(p.Value/final.Base-1) < 0.1 && i == 1 {
+			t.Errorf("%s: %+v, want about %g, the head's", c.Name, p, final.Head)
+		}
+	}
+}
+
+// TestReadDevice takes both clocks as series of their own.
+func TestReadDevice(t *testing.T) {
+	s := sweepOf(1, "abc", 2)
+	for i := range s.Measurements[:3] {
+		m := &s.Measurements[i]
+		for _, ns := range m.Samples {
+			m.DeviceSamples = append(m.DeviceSamples, ns/2)
+		}
+	}
+	sum(s)
+	run := read(t, s, Origin{})
+	host, device := run.Point(cellA.String()+".p50_ms"), run.Point(cellA.String()+".device_p50_ms")
+	if device == nil || device.Value*2 != host.Value || len(device.Medians) != 3 || run.Point(cellA.String()+".device_p95_ms") == nil || run.Point(cellB.String()+".device_p50_ms") != nil {
+		t.Errorf("device %+v beside host %+v", device, host)
+	}
+}
+
+// TestReadLeavesOut lists the states of parity under which a cell has no speed.
+func TestReadLeavesOut(t *testing.T) {
+	for _, state := range []evidence.State{evidence.Fail, evidence.Unverified, evidence.NotRun, evidence.Errored, evidence.Crashed, evidence.Hung} {
+		s := sweepOf(1, "abc", 2)
+		s.Cells[1].Parity.State = state
+		run := read(t, s, Origin{})
+		shown := state
+		if state == evidence.NotRun {
+			shown = evidence.Unverified // timed and never compared
+		}
+		if len(run.Points) != 3 || len(run.Warnings()) != 1 || run.Warnings()[0] != "left out: "+cellB.String()+" is "+string(shown) {
+			t.Errorf("%s: %d points, warnings %q", state, len(run.Points), run.Warnings())
+		}
 	}
 }
 
 func TestReadArtifact(t *testing.T) {
-	run, err := Read(strings.NewReader(artifactText), Facts{Class: "gpu-nvidia-t4", Commit: "cafe"})
+	run, err := Read(strings.NewReader(artifactText), Origin{Class: "gpu-nvidia-t4", Commit: "cafe"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,54 +111,68 @@ func TestReadRefuses(t *testing.T) {
 		change(s)
 		return string(jsonOf(t, s))
 	}
-	gateWith := func(change func(*gate.Record)) string {
-		g := gateOf("abc", 2, 2)
-		change(g)
-		return string(jsonOf(t, g))
+	gateWith := func(change func(*gate.Record)) string { return gateWith(t, change) }
+	head := func(g *gate.Record, factor float64) {
+		for _, list := range [][]perf.Measurement{g.Screen, g.Confirm} {
+			for _, m := range list {
+				for i := range m.Samples {
+					if m.Arm == perf.Head {
+						m.Samples[i] *= factor
+					}
+				}
+			}
+		}
 	}
 	artifactWith := func(old, by string) string { return strings.Replace(artifactText, old, by, 1) }
 	for _, c := range []struct {
 		name, text, want string
-		facts            Facts
+		origin           Origin
 	}{
-		{"empty", "", "the file is empty", Facts{}},
-		{"blank", " \n", "the file is empty", Facts{}},
-		{"no JSON", "hello", "not JSON at byte 1", Facts{}},
-		{"NaN", `{"schema":"apexx.sweep/1","cells":[{"summary":{"p50_ms":NaN}}]}`, "not JSON at byte", Facts{}},
-		{"truncated", sweepWith(func(*sweep.Result) {})[:900], "unexpected end", Facts{}},
-		{"an array", "[]", "want the JSON of apexx sweep", Facts{}},
-		{"another object", `{"a":1}`, "it names no schema", Facts{}},
-		{"another version", `{"schema":"apexx.sweep/9"}`, `unknown schema "apexx.sweep/9"`, Facts{}},
-		{"another schema", `{"schema":"apexx.trend/1"}`, "unknown schema", Facts{}},
-		{"no class", sweepWith(func(s *sweep.Result) { s.Class = env.Class{} }), "it names no machine class", Facts{}},
-		{"unknown kind", sweepWith(func(s *sweep.Result) { s.Class.Kind = "tpu" }), `unknown kind "tpu"`, Facts{}},
-		{"other class", sweepWith(func(*sweep.Result) {}), "not gpu-x", Facts{Class: "gpu-x"}},
-		{"other commit", sweepWith(func(*sweep.Result) {}), "at commit abc, not def", Facts{Commit: "def"}},
-		{"nothing measured", sweepWith(func(s *sweep.Result) { s.Cells[0].State, s.Cells[1].State = evidence.Crashed, evidence.Hung }), "no metric of it was measured", Facts{}},
-		{"no time", sweepWith(func(s *sweep.Result) { s.When = time.Time{} }), "does not say when", Facts{}},
-		{"no summary", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary = nil }), "has no summary", Facts{}},
-		{"no samples", sweepWith(func(s *sweep.Result) { s.Measurements = nil }), "no samples", Facts{}},
-		{"seconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P50 /= 1000 }), "is it in another unit?", Facts{}},
-		{"microseconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P95 *= 1000 }), "is it in another unit?", Facts{}},
-		{"negative", sweepWith(func(s *sweep.Result) { s.Cells[0].HostPeakBytes = -1 << 20 }), "want a positive number of MiB", Facts{}},
-		{"twice", sweepWith(func(s *sweep.Result) { s.Cells[1] = s.Cells[0] }), "twice", Facts{}},
-		{"gate without verdict", gateWith(func(g *gate.Record) { g.Verdict = nil }), "did not finish", Facts{}},
-		{"gate without samples", gateWith(func(g *gate.Record) { g.Screen = nil }), "no metric of it was measured", Facts{}},
-		{"gate without parity", gateWith(func(g *gate.Record) { g.Parity[0].Parity.State = "fail" }), "no metric of it was measured", Facts{}},
-		{"artifact without class", artifactText, "give --class ID", Facts{}},
-		{"artifact of another version", artifactWith(`"schema_version": 1`, `"schema_version": 2`), "schema_version is 2", Facts{Class: "cpu"}},
-		{"artifact without suite", artifactWith(`apex_x_gpu_benchmark`, ``), "names no suite", Facts{Class: "cpu"}},
-		{"artifact in other units", artifactWith(`tilepack.dispatch.p50_ms`, `tilepack.dispatch.tiles_per_s`), "is not in milliseconds", Facts{Class: "cpu"}},
-		{"artifact with more", artifactWith(`"suite"`, `"unit": "s", "suite"`), `unknown field "unit"`, Facts{Class: "cpu"}},
-		{"artifact with a wrong total", artifactWith(`"total_metrics": 3`, `"total_metrics": 12`), "is it truncated?", Facts{Class: "cpu"}},
-		{"artifact with a wrong status", artifactWith(`"status": "pass"`, `"status": "ok"`), `status "ok"`, Facts{Class: "cpu"}},
-		{"artifact without a value", artifactWith(`0.31000000000000005`, `null`), "no current_ms", Facts{Class: "cpu"}},
-		{"artifact with a huge value", artifactWith(`0.31000000000000005`, `1e999`), "not a number that fits", Facts{Class: "cpu"}},
-		{"artifact with a senseless value", artifactWith(`0.31000000000000005`, `1e300`), "want a positive number", Facts{Class: "cpu"}},
-		{"artifact with zero", artifactWith(`0.31000000000000005`, `0`), "want a positive number", Facts{Class: "cpu"}},
-		{"artifact with a bad time", artifactWith(`2026-02-02T`, `yesterday `), "is not ISO 8601", Facts{Class: "cpu"}},
+		{"empty", "", "the file is empty", Origin{}},
+		{"blank", " \n", "the file is empty", Origin{}},
+		{"no JSON", "hello", "not JSON at byte 1", Origin{}},
+		{"NaN", `{"schema":"apexx.sweep/1","cells":[{"summary":{"p50_ms":NaN}}]}`, "not JSON at byte", Origin{}},
+		{"truncated", sweepWith(func(*sweep.Result) {})[:900], "unexpected end", Origin{}},
+		{"an array", "[]", "want the JSON of apexx sweep", Origin{}},
+		{"another object", `{"a":1}`, "it names no schema", Origin{}},
+		{"another version", `{"schema":"apexx.sweep/9"}`, `unknown schema "apexx.sweep/9"`, Origin{}},
+		{"another schema", `{"schema":"apexx.trend/1"}`, "unknown schema", Origin{}},
+		{"no class", sweepWith(func(s *sweep.Result) { s.Class = env.Class{} }), `class.kind is ""`, Origin{}},
+		{"unknown kind", sweepWith(func(s *sweep.Result) { s.Class.Kind = "tpu" }), `class.kind is "tpu"`, Origin{}},
+		{"other class", sweepWith(func(*sweep.Result) {}), "not gpu-x", Origin{Class: "gpu-x"}},
+		{"other commit", sweepWith(func(*sweep.Result) {}), "at commit abc, not def", Origin{Commit: "def"}},
+		{"nothing measured", sweepWith(func(s *sweep.Result) { s.Measurements = nil; sum(s) }), "no metric of it was measured", Origin{}},
+		{"no time", sweepWith(func(s *sweep.Result) { s.When = time.Time{} }), "when is missing", Origin{}},
+		{"no summary", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary = nil }), "summary is null, its samples give a value", Origin{}},
+		{"no samples", sweepWith(func(s *sweep.Result) { s.Measurements = nil }), "state is measured, its samples give error", Origin{}},
+		{"seconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P50 /= 1000 }), "summary.p50_ms is ", Origin{}},
+		{"microseconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P95 *= 1000 }), "summary.p95_ms is ", Origin{}},
+		{"negative", sweepWith(func(s *sweep.Result) { s.Cells[0].HostPeakBytes = -1 << 20 }), "host_peak_bytes is -1048576", Origin{}},
+		{"twice", sweepWith(func(s *sweep.Result) { s.Cells[1], s.Plan.Cells[1] = s.Cells[0], s.Plan.Cells[0] }), "twice", Origin{}},
+		{"gate without verdict", gateWith(func(g *gate.Record) { g.Verdict = nil }), "did not finish", Origin{}},
+		{"gate without samples", gateWith(func(g *gate.Record) { g.Screen = nil }), "cut short", Origin{}},
+		{"gate in µs", gateWith(func(g *gate.Record) { head(g, 1e-3) }), "other units than nanoseconds", Origin{}},
+		{"gate with a faster head", gateWith(func(g *gate.Record) { head(g, 0.99) }), "the stored verdict is regression like that of its samples, and differs in its details", Origin{}},
+		{"gate with another outcome", gateWith(func(g *gate.Record) { g.Verdict.Outcome = gate.Pass }), "the stored verdict pass (exit code 1) is not that of its samples, regression (1)", Origin{}},
+		{"gate with another code", gateWith(func(g *gate.Record) { g.Verdict.ExitCode = 0 }), "the stored verdict regression (exit code 0) is not that of its samples, regression (1)", Origin{}},
+		{"gate with a cell that was cleared", gateWith(func(g *gate.Record) { g.Verdict.Cells[1].State = gate.CellCleared }), "differs in its details", Origin{}},
+		{"gate with a cell less", gateWith(func(g *gate.Record) { g.Verdict.Cells = g.Verdict.Cells[:1] }), "differs in its details", Origin{}},
+		{"gate of an unknown kind", gateWith(func(g *gate.Record) { g.Class.Kind = "tpu" }), `class.kind is "tpu"`, Origin{}},
+		{"gate of no class", gateWith(func(g *gate.Record) { g.Class.ID = "" }), "it names no machine class", Origin{}},
+		{"artifact without class", artifactText, "give --class ID", Origin{}},
+		{"artifact of another version", artifactWith(`"schema_version": 1`, `"schema_version": 2`), "schema_version is 2", Origin{Class: "cpu"}},
+		{"artifact without suite", artifactWith(`apex_x_gpu_benchmark`, ``), "names no suite", Origin{Class: "cpu"}},
+		{"artifact in other units", artifactWith(`tilepack.dispatch.p50_ms`, `tilepack.dispatch.tiles_per_s`), "is not in milliseconds", Origin{Class: "cpu"}},
+		{"artifact with more", artifactWith(`"suite"`, `"unit": "s", "suite"`), `unknown field "unit"`, Origin{Class: "cpu"}},
+		{"artifact with a wrong total", artifactWith(`"total_metrics": 3`, `"total_metrics": 12`), "is it truncated?", Origin{Class: "cpu"}},
+		{"artifact with a wrong status", artifactWith(`"status": "pass"`, `"status": "ok"`), `status "ok"`, Origin{Class: "cpu"}},
+		{"artifact without a value", artifactWith(`0.31000000000000005`, `null`), "no current_ms", Origin{Class: "cpu"}},
+		{"artifact with a huge value", artifactWith(`0.31000000000000005`, `1e999`), "not a number that fits", Origin{Class: "cpu"}},
+		{"artifact with a senseless value", artifactWith(`0.31000000000000005`, `1e300`), "want a positive number", Origin{Class: "cpu"}},
+		{"artifact with zero", artifactWith(`0.31000000000000005`, `0`), "want a positive number", Origin{Class: "cpu"}},
+		{"artifact with a bad time", artifactWith(`2026-02-02T`, `yesterday `), "is not ISO 8601", Origin{Class: "cpu"}},
 	} {
-		run, err := Read(strings.NewReader(c.text), c.facts)
+		run, err := Read(strings.NewReader(c.text), c.origin)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want an error with %q (run %+v)", c.name, err, c.want, run)
 		}
@@ -123,10 +183,10 @@ func TestReadRefuses(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(artifactText))
 	f.Add(jsonOf(f, sweepOf(1, "abc", 2)))
-	f.Add(jsonOf(f, gateOf("abc", 2, 3)))
+	f.Add(gateText(f))
 	f.Add([]byte(`{"schema_version":1,"metrics":null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		run, err := Read(bytes.NewReader(data), Facts{Class: "cpu-x"})
+		run, err := Read(bytes.NewReader(data), Origin{Class: "cpu-x"})
 		if err != nil {
 			return
 		}
@@ -140,7 +200,7 @@ func FuzzRead(f *testing.F) {
 		if err := run.Artifact.Write(&out); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Read(&out, Facts{Class: "cpu-x"})
+		again, err := Read(&out, Origin{Class: "cpu-x"})
 		if err != nil {
 			t.Fatalf("an artifact does not read back: %v", err)
 		}

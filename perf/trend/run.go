@@ -21,19 +21,29 @@ const (
 
 // Run is one measurement of one commit on one class of machines.
 type Run struct {
+	RunRef
+	Class    string    `json:"class"` // of machines: env.Class.ID
+	Kind     env.Kind  `json:"kind"`
+	Points   []Point   `json:"points"` // in ascending order of Metric
+	Artifact *Artifact `json:"artifact,omitempty"`
+}
+
+// RunRef is a run without its points.
+type RunRef struct {
 	SHA256   string    `json:"sha256"` // of the file that it was read from, in hexadecimal; names the run
 	Source   Source    `json:"source"`
-	When     time.Time `json:"when"`   // start of the measurement, UTC
-	Commit   string    `json:"commit"` // "" where it is not known
-	Dirty    bool      `json:"dirty"`  // the program was built from a working tree with changes
+	When     time.Time `json:"when"`              // start of the measurement as its file tells it, UTC: shown, and decides nothing
+	Received time.Time `json:"received,omitzero"` // by the store's clock, later for each run; before 2020 where an older store did not record it
+	Place    Place     `json:"place,omitzero"`    // of the commit in its repository; zero where it is not known
+	Commit   string    `json:"commit"`            // "" where it is not known
+	Dirty    bool      `json:"dirty"`             // the program was built from a working tree with changes
 	Version  string    `json:"version"`
 	Branch   string    `json:"branch"`
-	Release  string    `json:"release"` // tag, where the run is the reference for what comes after; else ""
-	Class    string    `json:"class"`   // of machines: env.Class.ID
-	Kind     env.Kind  `json:"kind"`
-	Software string    `json:"software"` // versions of Go, libraries and drivers
-	Points   []Point   `json:"points"`   // in ascending order of Metric
-	Artifact *Artifact `json:"artifact,omitempty"`
+	Release  string    `json:"release"`            // tag, where the run is the reference for what comes after; else ""
+	Software string    `json:"software"`           // versions of Go, libraries and drivers
+	LeftOut  []string  `json:"left_out,omitempty"` // cells whose speed does not count, and why
+	Removed  string    `json:"removed"`            // why the run takes no part in any judgement; "" where it does
+	Marked   string    `json:"marked"`             // what people should know of it; ""
 }
 
 // Point is the value of one metric in one run.
@@ -56,10 +66,10 @@ const (
 )
 
 // ID returns enough of the run's hash to name it.
-func (r *Run) ID() string { return r.SHA256[:min(len(r.SHA256), 12)] }
+func (r *RunRef) ID() string { return r.SHA256[:min(len(r.SHA256), 12)] }
 
 // Name returns the commit in short form, marked if the tree had changes, or the run's hash where there is no commit.
-func (r *Run) Name() string {
+func (r *RunRef) Name() string {
 	name := r.Commit[:min(len(r.Commit), 10)]
 	if name == "" {
 		name = "run " + r.SHA256[:min(len(r.SHA256), 8)]
@@ -77,6 +87,36 @@ func (r *Run) Point(metric string) *Point {
 		return nil
 	}
 	return &r.Points[i]
+}
+
+// firstYear is before anything that this program measured: earlier times are those of a clock that was not set.
+var firstYear = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// clockSlack is how far the clocks of two machines may be apart.
+const clockSlack = 24 * time.Hour
+
+// Warnings says what is odd about a run: times that cannot be, and cells whose speed does not count. None of it decides.
+func (r *RunRef) Warnings() []string {
+	var out []string
+	odd := func(what string, t time.Time) {
+		const day = "2006-01-02"
+		switch {
+		case t.IsZero():
+		case t.Before(firstYear):
+			out = append(out, fmt.Sprintf("%s is %s: a clock was not set", what, t.Format(day)))
+		case !r.Received.Before(firstYear) && t.After(r.Received.Add(clockSlack)):
+			out = append(out, fmt.Sprintf("%s is %s, and it was received on %s", what, t.Format(day), r.Received.Format(day)))
+		}
+	}
+	odd("its date", r.When)
+	odd("the date of its commit", r.Place.Committed)
+	switch n := len(r.LeftOut); {
+	case n == 1:
+		out = append(out, "left out: "+r.LeftOut[0])
+	case n > 1:
+		out = append(out, fmt.Sprintf("left out: %d cells whose speed does not count, such as %s", n, r.LeftOut[0]))
+	}
+	return out
 }
 
 // What a value can be: from a picosecond to thirty years. Sums and ratios of such values neither overflow nor vanish.

@@ -2,6 +2,7 @@ package trend
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -45,9 +46,11 @@ func reportJSON(t *testing.T, runs []Run) []byte {
 func TestReportFitsSchema(t *testing.T) {
 	var sweeps []Run
 	for day, ms := range noisy(41, 12, 2, 2.3) {
-		sweeps = append(sweeps, *read(t, sweepOf(day, "abcdef0123", ms), Facts{Branch: "main"}))
+		sweeps = append(sweeps, *read(t, sweepOf(day, fmt.Sprintf("abcdef%04d", day), ms), Origin{Branch: "main"}))
 	}
 	sweeps[3].Release = "v1"
+	sweeps[4].Place, sweeps[4].Received = Place{Depth: 7, Committed: epoch}, epoch
+	sweeps[5].Removed, sweeps[6].Marked, sweeps[7].LeftOut = "a build ran beside it", "new kernel", []string{cellA.String() + " is fail"}
 	sweeps[23].Points = sweeps[23].Points[2:]
 	withKinds := append(steady(env.SharedCPU, 20), history("gpu-y", env.LockedGPU, 1)...)
 	for i := range withKinds {
@@ -73,7 +76,7 @@ func TestReportFitsSchema(t *testing.T) {
 }
 
 func TestArtifactFitsSchema(t *testing.T) {
-	exported, err := Export(steady(env.SharedCPU, 13), "")
+	exported, _, err := Export(steady(env.SharedCPU, 13), "")
 	if err != nil {
 		t.Fatal(err)
 	}

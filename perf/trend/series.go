@@ -3,18 +3,17 @@ package trend
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/stat"
 )
 
 // ReportSchemaID names the version of the JSON form of a Report.
-const ReportSchemaID = "apexx.trend/1"
+const ReportSchemaID = "apexx.trend/2"
 
 // permutationSeed makes the change points of a history the same every time.
 const permutationSeed = 1
@@ -27,24 +26,11 @@ type Report struct {
 
 // Class is the history of one class of machines.
 type Class struct {
-	ID      string   `json:"id"`
-	Kind    env.Kind `json:"kind"`
-	Runs    []RunRef `json:"runs"`   // in the order of their time
-	Series  []Series `json:"series"` // in ascending order of metric
-	Ratchet Ratchet  `json:"ratchet"`
-}
-
-// RunRef is a run without its points.
-type RunRef struct {
-	SHA256   string    `json:"sha256"`
-	Source   Source    `json:"source"`
-	When     time.Time `json:"when"`
-	Commit   string    `json:"commit"`
-	Dirty    bool      `json:"dirty"`
-	Version  string    `json:"version"`
-	Branch   string    `json:"branch"`
-	Release  string    `json:"release"`
-	Software string    `json:"software"`
+	ID       string    `json:"id"`
+	Kind     env.Kind  `json:"kind"`
+	Runs     []RunRef  `json:"runs"`     // in the order in which they are judged, those that were removed included
+	Series   []Series  `json:"series"`   // in ascending order of metric
+	Ratchets []Ratchet `json:"ratchets"` // one per kind of file
 }
 
 // Series is one metric over the runs of a class that have it.
@@ -79,33 +65,36 @@ type Change struct {
 	Software string  `json:"software,omitempty"` // "OLD → NEW", where the versions of libraries or drivers changed there too
 }
 
-// Analyze arranges runs, in the order of their time, by class and metric. Metrics that keep says no to have no series, but the
+// Analyze arranges runs, given as they were received, by class and metric. Runs that were removed are listed and have no part in
+// anything else. Metrics that keep says no to have no series, but the
 // ratchet holds them too; a nil keep keeps all.
 func Analyze(runs []Run, keep func(metric string) bool) (*Report, error) {
-	byClass := map[string][]*Run{}
-	for i := range runs {
-		byClass[runs[i].Class] = append(byClass[runs[i].Class], &runs[i])
+	classes := map[string]bool{}
+	for _, r := range runs {
+		classes[r.Class] = true
 	}
 	report := &Report{Schema: ReportSchemaID, Classes: []Class{}}
-	for id, of := range byClass {
-		c := Class{ID: id, Kind: of[0].Kind}
+	for _, id := range slices.Sorted(maps.Keys(classes)) {
+		of := ofClass(runs, id)
+		c := Class{ID: id, Kind: of[0].Kind, Ratchets: ratchets(of)}
 		for _, r := range of {
-			c.Runs = append(c.Runs, RunRef{r.SHA256, r.Source, r.When, r.Commit, r.Dirty, r.Version, r.Branch, r.Release, r.Software})
+			c.Runs = append(c.Runs, r.RunRef)
 		}
 		var err error
 		if c.Series, err = seriesOf(of, keep); err != nil {
 			return nil, err
 		}
-		c.Ratchet = ratchet(of)
 		report.Classes = append(report.Classes, c)
 	}
-	slices.SortFunc(report.Classes, func(a, b Class) int { return strings.Compare(a.ID, b.ID) })
 	return report, nil
 }
 
 func seriesOf(runs []*Run, keep func(string) bool) ([]Series, error) {
 	byMetric := map[string]*Series{}
 	for i, r := range runs {
+		if r.Removed != "" {
+			continue
+		}
 		for _, p := range r.Points {
 			if keep != nil && !keep(p.Metric) {
 				continue

@@ -12,8 +12,8 @@ import (
 func history(class string, kind env.Kind, values ...float64) []Run {
 	var runs []Run
 	for i, v := range values {
-		runs = append(runs, Run{SHA256: fmt.Sprintf("%s%060x", class[:3], i), Source: FromSweep, When: epoch.AddDate(0, 0, i),
-			Commit: fmt.Sprintf("%s%02d", class[:3], i), Class: class, Kind: kind, Software: "go 1.26",
+		runs = append(runs, Run{RunRef: RunRef{SHA256: fmt.Sprintf("%x%060x", class[:2], i), Source: FromSweep, When: epoch.AddDate(0, 0, i),
+			Commit: fmt.Sprintf("%s%02d", class[:3], i), Software: "go 1.26"}, Class: class, Kind: kind,
 			Points: []Point{{Metric: "m.p50_ms", Unit: Milliseconds, Value: v}}})
 	}
 	return runs

@@ -24,7 +24,7 @@ func TestDistributions(t *testing.T) {
 	f := Distributions(r, 12)
 	look(t, "distributions", f)
 	text := textOf(t, f)
-	for _, want := range []string{"% of the median of the cell's base", "ort/nano/fp32/512x512/b1/complete", "regression", "off scale", "The 12 worst cells are shown, and 26 more are not.",
+	for _, want := range []string{"% of the median of the cell's base", "ort/nano/fp32/512x512/b1/complete", "regression", "off scale", "The 12 worst cells are shown, and 25 more are not.",
 		"+" + strings.TrimPrefix(change(r.Verdict.Worst()[1].Final().Ratio), "+"), " ms"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the figure does not say %q", want)
@@ -63,7 +63,7 @@ func TestConfirmationIsShownWhereItDecided(t *testing.T) {
 	if head := got.arms[perf.Head]; got.stage != "screen" || len(head.pooled) != 1 || head.medians[0] != 9 {
 		t.Errorf("%s: %+v", got.stage, got.arms)
 	}
-	r.Verdict.Cells[0].Confirm = &gate.Estimate{}
+	r.Verdict.Cells[0].Series = []gate.Series{{Metric: gate.Time, Confirm: &gate.Estimate{}}}
 	got = worstWithSamples(r)[0]
 	base := got.arms[perf.Base]
 	if got.stage != "confirmation" || len(got.arms[perf.Head].pooled) != 0 || base.pooled[0] != 2 || base.medians[0] != 4 || base.medians[1] != 2.5 {

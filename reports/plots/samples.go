@@ -47,12 +47,12 @@ func worstWithSamples(r *gate.Record) []cellSamples {
 	screen, confirm := byCell(r.Screen), byCell(r.Confirm)
 	var list []cellSamples
 	for _, c := range r.Verdict.Worst() {
-		s := cellSamples{c, "screen", screen[c.Cell]}
-		if c.Confirm != nil {
-			s.stage, s.arms = "confirmation", confirm[c.Cell]
+		drawn := cellSamples{c, "screen", screen[c.Cell]}
+		if s := c.Of(gate.Time); s != nil && s.Confirm != nil {
+			drawn.stage, drawn.arms = "confirmation", confirm[c.Cell]
 		}
-		if s.measured() {
-			list = append(list, s)
+		if drawn.measured() {
+			list = append(list, drawn)
 		}
 	}
 	return list

@@ -2,6 +2,7 @@ package plots
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 	"strings"
@@ -21,16 +22,17 @@ var (
 	bandFill    = Faded(Sky, 0.45)
 	changeStyle = draw.LineStyle{Color: Vermillion, Width: vg.Points(1.2), Dashes: []vg.Length{5, 3}}
 	tagStyle    = Series{Green, Diamond, nil}
+	markStyle   = Series{Purple, Square, nil}
 )
 
-// Trend draws one metric of a class of machines over its runs, in the order of their time and evenly spaced: every value, the mean
-// between change points with its 95 % confidence interval shaded, change points as vertical lines that name the range of commits
-// and the effect, and releases. Values that cannot be drawn are left out; it is nil where none is left.
+// Trend draws one metric of a class of machines over its runs, in the order in which they are judged and evenly spaced: every value, the
+// mean between change points with its 95 % confidence interval shaded, change points as vertical lines that name the range of commits
+// and the effect, releases, and runs that were marked with what was said of them; how many runs were removed is said. Values that cannot be drawn are left out; it is nil where none is left.
 func Trend(c *trend.Class, s *trend.Series) *Figure {
 	if !slices.ContainsFunc(s.Values, Finite) || len(s.Runs) != len(s.Values) {
 		return nil
 	}
-	p := NewPanel("", "run, in the order of time, with the date of its measurement (UTC)", quantity(s))
+	p := NewPanel("", "run, in the order of commits, with the date of its measurement (UTC)", quantity(s))
 	low, high := trendRange(s)
 	n := len(s.Values)
 	p.X.Min, p.X.Max = -0.6, float64(n)-0.4
@@ -49,27 +51,48 @@ func Trend(c *trend.Class, s *trend.Series) *Figure {
 	p.Add(tags...)
 	p.Add(runsOf(s, runStyle.Glyph(), func(int) bool { return true }))
 	p.Add(runsOf(s, tagStyle.Glyph(), func(i int) bool { return c.Runs[s.Runs[i]].Release != "" }))
+	p.Add(runsOf(s, markStyle.Glyph(), func(i int) bool { return c.Runs[s.Runs[i]].Marked != "" }))
 	for i, change := range s.Changes {
 		p.Add(changeLabel{change, i % labelRows})
 	}
-	f := &Figure{Title: s.Metric, Height: 340, Panels: [][]*plot.Plot{{p}}, Legend: trendLegend(len(s.Changes) > 0, len(tags) > 0)}
-	f.Subtitle = fmt.Sprintf("%s, %s. Change points by e-divisive means (at least %d runs on either side, permutation test at %g): %s. The value axis does not begin at 0.",
-		c.ID, howMany(n, "run"), trend.MinSegment, trend.Significance, found(len(s.Changes)))
+	f := &Figure{Title: s.Metric, Height: 340, Panels: [][]*plot.Plot{{p}}, Legend: trendLegend(c, s)}
+	f.Subtitle = fmt.Sprintf("%s, %s. Change points by e-divisive means (at least %d runs on either side, permutation test at %g): %s. The value axis does not begin at 0.%s",
+		c.ID, howMany(n, "run"), trend.MinSegment, trend.Significance, found(len(s.Changes)), removed(c))
 	return f
 }
 
-func trendLegend(changes, releases bool) []LegendEntry {
+// removed says how many runs of a class were removed.
+func removed(c *trend.Class) string {
+	n := 0
+	for _, r := range c.Runs {
+		if r.Removed != "" {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s removed: see apexx trend show.", howMany(n, "run"))
+}
+
+func trendLegend(c *trend.Class, s *trend.Series) []LegendEntry {
+	some := func(has func(trend.RunRef) bool) bool {
+		return slices.ContainsFunc(s.Runs, func(i int) bool { return has(c.Runs[i]) })
+	}
 	mean, change := meanLine, changeStyle
 	entries := []LegendEntry{
 		runStyle.Entry("run", false, true),
 		{Label: "mean between change points", Line: &mean},
 		{Label: "its 95 % confidence interval (Student's t)", Line: &draw.LineStyle{Color: bandFill, Width: vg.Points(8)}},
 	}
-	if changes {
+	if len(s.Changes) > 0 {
 		entries = append(entries, LegendEntry{Label: "change point", Line: &change})
 	}
-	if releases {
+	if some(func(r trend.RunRef) bool { return r.Release != "" }) {
 		entries = append(entries, tagStyle.Entry("release", false, true))
+	}
+	if some(func(r trend.RunRef) bool { return r.Marked != "" }) {
+		entries = append(entries, markStyle.Entry("marked by hand", false, true))
 	}
 	return entries
 }
@@ -139,31 +162,36 @@ func runsOf(s *trend.Series, style draw.GlyphStyle, keep func(int) bool) plot.Pl
 	return points
 }
 
-// tag names a release at the lower edge, joined to its point.
+// tag names a release, or says what a run was marked for, at the lower edge, joined to its point.
 type tag struct {
-	name string
-	x, y float64
-	row  int // from the lower edge, so that near ones do not cover each other
+	name  string
+	color color.Color
+	x, y  float64
+	row   int // from the lower edge, so that near ones do not cover each other
 }
 
 // Plot draws the thin line and the name.
 func (t tag) Plot(c draw.Canvas, p *plot.Plot) {
 	toX, toY := p.Transforms(&c)
 	x := toX(t.x)
-	style := text(tickSize, Green, true)
+	style := text(tickSize, t.color, true)
 	style.YAlign, style.XAlign = draw.YBottom, draw.XCenter
 	label := Shorten(Printable(t.name), 20)
 	half := style.Width(label) / 2
 	at := vg.Point{X: min(max(x, c.Min.X+half), c.Max.X-half), Y: c.Min.Y + 1 + vg.Length(t.row)*style.Height("Ag")*1.25}
-	c.StrokeLine2(draw.LineStyle{Color: Green, Width: vg.Points(0.8)}, x, toY(t.y), x, at.Y+style.Height("Ag"))
+	c.StrokeLine2(draw.LineStyle{Color: t.color, Width: vg.Points(0.8)}, x, toY(t.y), x, at.Y+style.Height("Ag"))
 	onPaper(&c, style, at, label)
 }
 
-// tagsOf returns the tags of the runs that are releases.
+// tagsOf returns the tags of the runs that are releases or were marked.
 func tagsOf(c *trend.Class, s *trend.Series) (tags []plot.Plotter) {
 	for i, v := range s.Values {
-		if release := c.Runs[s.Runs[i]].Release; release != "" && Finite(v) {
-			tags = append(tags, tag{release, float64(i), v, len(tags) % tagRows})
+		r := &c.Runs[s.Runs[i]]
+		for _, t := range []tag{{name: r.Release, color: Green}, {name: r.Marked, color: markStyle.Color}} {
+			if t.name != "" && Finite(v) {
+				t.x, t.y, t.row = float64(i), v, len(tags)%tagRows
+				tags = append(tags, t)
+			}
 		}
 	}
 	return tags

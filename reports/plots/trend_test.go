@@ -19,12 +19,13 @@ func trendOf(t *testing.T, metric string, noise float64, each int, levels ...flo
 	r := rand.New(rand.NewPCG(7, uint64(each)))
 	var runs []trend.Run
 	for i := range each * len(levels) {
-		runs = append(runs, trend.Run{SHA256: fmt.Sprintf("%064x", i), Source: trend.FromSweep, When: time.Date(2026, 1, 5+7*i, 5, 0, 0, 0, time.UTC),
-			Commit: fmt.Sprintf("%08xfeedbeef", 0xabcdef+104729*i), Class: "cpu-amd-epyc-2c", Kind: env.SharedCPU,
+		runs = append(runs, trend.Run{RunRef: trend.RunRef{SHA256: fmt.Sprintf("%064x", i), Source: trend.FromSweep, When: time.Date(2026, 1, 5+7*i, 5, 0, 0, 0, time.UTC),
+			Commit: fmt.Sprintf("%08xfeedbeef", 0xabcdef+104729*i)}, Class: "cpu-amd-epyc-2c", Kind: env.SharedCPU,
 			Points: []trend.Point{{Metric: metric, Unit: trend.Milliseconds, Value: levels[i/each] * (1 + noise*r.NormFloat64())}}})
 	}
 	if len(runs) > 2 {
 		runs[2].Release, runs[len(runs)-1].Release = "v0.3.0", "v0.4.0-rc.1+long-name-of-a-release"
+		runs[4].Removed, runs[6].Marked = "a build ran beside it", "driver 580"
 	}
 	report, err := trend.Analyze(runs, nil)
 	if err != nil {
@@ -56,8 +57,10 @@ func TestTrend(t *testing.T) {
 				t.Errorf("%s: the figure does not name the range %s", name, want)
 			}
 		}
-		if strings.Contains(said, "v0.3.0") != (len(c.Runs) > 2) {
-			t.Errorf("%s: release in %q", name, said)
+		for _, want := range []string{"v0.3.0", "driver 580", "marked by hand", "1 run removed: see apexx trend show."} {
+			if strings.Contains(said, want) != (len(c.Runs) > 2) {
+				t.Errorf("%s: %q in %q", name, want, said)
+			}
 		}
 	}
 }

@@ -106,7 +106,7 @@ func check[T tensor.Element](t *testing.T, got *tensor.Tensor, want ...T) {
 		t.Fatalf("got %v, want %d numbers of %v", got, len(want), tensor.DTypeOf[T]())
 	}
 	for i, v := range got.Float64s() {
-		if !(math.Abs(v-expected[i]) <= 2e-6*max(1, math.Abs(expected[i]))) {
+		if d := math.Abs(v - expected[i]); v != expected[i] && !(d <= 2e-6*max(1, math.Abs(expected[i])) && !math.IsInf(d, 0)) {
 			t.Fatalf("element %d is %v, want %v; all: %v", i, v, expected[i], got.Float64s())
 		}
 	}

@@ -181,14 +181,14 @@ func class(gpu bool) env.Class {
 func environment(gpu bool) env.Environment {
 	e := env.Environment{Host: "sha256:9f86d081", OS: "linux", Arch: "amd64", Kernel: "6.1.0", Container: "none",
 		CPU: env.CPU{Model: "AMD EPYC", Cores: 2, Total: 2, SMT: "on", Virtual: true}, MemoryBytes: 8 << 30, LoadAverage: [3]float64{0.4, 0.3, 0.2},
-		Go: "go1.26.8", Libraries: []env.Fact{{Key: "onnxruntime", Value: "1.30.0"}}, Commit: "e4e89af0c0ffee0123456789abcdef0123456789",
+		Go: "go1.26.8", Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}, Commit: "e4e89af0c0ffee0123456789abcdef0123456789",
 		GPUs: []env.GPU{}, GPUReason: string(backends.CudaUnavailable)}
 	if gpu {
 		e.CPU = env.CPU{Model: "Intel(R) Xeon(R) Platinum 8480C", Cores: 16, Total: 16}
 		e.GPUs = []env.GPU{{Name: "NVIDIA H200", UUID: "sha256:11aa22bb", Driver: "580.95.05", SMs: 132, MemoryBytes: 139 << 30, PowerLimitW: 700,
 			ECC: "on", MIG: "off", MaxSMClockMHz: 1980}}
 		e.GPUReason = ""
-		e.Libraries = append(e.Libraries, env.Fact{Key: "driver", Value: "580.95.05"})
+		e.Libraries = append(e.Libraries, env.Software{Key: "driver", Value: "580.95.05"})
 	}
 	return e
 }

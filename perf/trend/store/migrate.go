@@ -34,6 +34,19 @@ var migrations = [][]string{{
 		PRIMARY KEY (run, metric)
 	)`,
 	`CREATE INDEX trend_runs_by_class ON trend_runs (class_id, taken_us)`,
+}, {
+	// Runs are ordered by when they were received. Of those that are there this is not known: they keep their order, at the very beginning of
+	// time. They were added without a branch where nobody named one, and decided the verdict of main.
+	`ALTER TABLE trend_runs ADD COLUMN received_us BIGINT NOT NULL DEFAULT 0`,
+	`ALTER TABLE trend_runs ADD COLUMN committed_us BIGINT`,
+	`ALTER TABLE trend_runs ADD COLUMN depth BIGINT NOT NULL DEFAULT 0`,
+	`ALTER TABLE trend_runs ADD COLUMN left_out TEXT NOT NULL DEFAULT 'null'`,
+	`ALTER TABLE trend_runs ADD COLUMN removed TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE trend_runs ADD COLUMN marked TEXT NOT NULL DEFAULT ''`,
+	`UPDATE trend_runs SET received_us = (SELECT count(*) FROM trend_runs AS other WHERE other.taken_us < trend_runs.taken_us
+		OR other.taken_us = trend_runs.taken_us AND other.sha256 <= trend_runs.sha256)`,
+	`UPDATE trend_runs SET branch = 'main' WHERE branch = ''`,
+	`CREATE INDEX trend_runs_by_receipt ON trend_runs (received_us)`,
 }}
 
 // migrate creates the tables or brings them to the newest of the steps' versions.

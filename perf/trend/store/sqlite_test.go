@@ -139,7 +139,8 @@ func TestSQLiteAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.db")
 	s := open1(t, path)
-	add(t, s, runOf(1), Added)
+	before := runOf(1)
+	add(t, s, before, Added)
 	tx, err := s.db.Begin()
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func TestSQLiteAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	if got := runs(t, reader, Filter{}); !reflect.DeepEqual(got, []trend.Run{*runOf(1)}) {
+	if got := runs(t, reader, Filter{}); !reflect.DeepEqual(got, []trend.Run{*before}) {
 		t.Errorf("after a kill: %+v", got)
 	}
 }

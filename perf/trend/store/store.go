@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Store keeps runs. Several processes may use one at the same time.
@@ -15,12 +16,13 @@ type Store struct {
 	db      *sql.DB
 	dialect dialect
 	name    string // for errors; without a password
+	now     func() time.Time
 }
 
 // dialect is what differs between the databases. Statements have ? for parameters.
 type dialect struct {
 	numbered bool                                         // parameters are $1, $2, …
-	lock     string                                       // statement that excludes other migrations until the transaction ends; "" where transactions exclude each other
+	lock     string                                       // statement that excludes other migrations and receipts until the transaction ends; "" where transactions exclude each other
 	foreign  func(context.Context, *sql.Tx) error         // refuses a database of something else
 	explain  func(name string, err error) error           // turns a driver's error into one that says what to do
 	tables   func(context.Context, *sql.Tx) (bool, error) // tells whether the tables of a history are there
@@ -48,6 +50,7 @@ func open(ctx context.Context, where string, reader bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.now = time.Now
 	prepare := func(tx *sql.Tx) error { return s.migrate(ctx, tx, migrations) }
 	if reader {
 		prepare = func(tx *sql.Tx) error { return s.current(ctx, tx) }

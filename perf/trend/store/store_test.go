@@ -55,8 +55,8 @@ func each(t *testing.T, test func(t *testing.T, where string)) {
 }
 
 func runOf(n int) *trend.Run {
-	return &trend.Run{SHA256: fmt.Sprintf("%064x", n), Source: trend.FromSweep, When: time.Date(2026, 3, 1+n, 5, 0, 0, 123456000, time.UTC),
-		Commit: fmt.Sprintf("commit%d", n), Dirty: n%2 == 1, Version: "v0.3.0", Branch: "main", Class: "cpu-x", Kind: env.SharedCPU, Software: "go 1.26",
+	return &trend.Run{RunRef: trend.RunRef{SHA256: fmt.Sprintf("%064x", n), Source: trend.FromSweep, When: time.Date(2026, 3, 1+n, 5, 0, 0, 123456000, time.UTC),
+		Commit: fmt.Sprintf("commit%d", n), Dirty: n%2 == 1, Version: "v0.3.0", Branch: "main", Software: "go 1.26"}, Class: "cpu-x", Kind: env.SharedCPU,
 		Points: []trend.Point{
 			{Metric: "a.p50_ms", Unit: trend.Milliseconds, Value: 1.0 / 3, Samples: 600, Replicates: 3, Medians: []float64{0.3, 0.1 + 0.2, 0.4}},
 			{Metric: "b.host_peak_mib", Unit: trend.Mebibytes, Value: 200.5},
@@ -102,10 +102,13 @@ func TestAddAndRead(t *testing.T) {
 		}
 		other := runOf(1)
 		other.Class, other.Branch = "gpu-y", "topic"
-		for _, run := range []*trend.Run{artifact, other, runOf(2)} { // not in the order of time
+		other.Place = trend.Place{Depth: 7, Committed: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+		second := runOf(2)
+		second.LeftOut = []string{"c is fail"}
+		for _, run := range []*trend.Run{other, second, artifact} {
 			add(t, s, run, Added)
 		}
-		want := []trend.Run{*other, *runOf(2), *artifact}
+		want := []trend.Run{*other, *second, *artifact}
 		if got := runs(t, s, Filter{}); !reflect.DeepEqual(got, want) {
 			t.Errorf("read %+v\nwant %+v", got, want)
 		}
@@ -133,7 +136,7 @@ func TestAddTwice(t *testing.T) {
 		add(t, s, runOf(1), Known)
 		release := runOf(1)
 		release.Release = "v1.0"
-		add(t, s, release, Marked)
+		add(t, s, release, Tagged)
 		add(t, s, release, Known)
 		add(t, s, runOf(1), Known) // does not unmark it
 		release.Release = "v1.1"
@@ -231,6 +234,108 @@ func TestMigrations(t *testing.T) {
 		}
 		if _, err := s.db.Exec(`SELECT * FROM half`); err == nil {
 			t.Error("half of a migration stayed")
+		}
+	})
+}
+
+// TestReceipt checks that runs come back in the order in which they were received, whatever they say of their time and whatever the clock does.
+func TestReceipt(t *testing.T) {
+	each(t, func(t *testing.T, where string) {
+		s := open1(t, where)
+		clock := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		for n, ago := range []time.Duration{0, 0, time.Hour, -time.Minute} { // at once, and after the clock was set back
+			s.now = func() time.Time { return clock.Add(-ago) }
+			run := runOf(n)
+			run.When = clock.AddDate(10-n, 0, 0) // the first is of 2036
+			add(t, s, run, Added)
+		}
+		got := runs(t, s, Filter{})
+		for i, r := range got {
+			if r.SHA256 != runOf(i).SHA256 || i > 0 && !r.Received.After(got[i-1].Received) || r.Received.Sub(clock).Abs() > time.Minute {
+				t.Errorf("run %d: %s, received %v", i, r.ID(), r.Received)
+			}
+		}
+	})
+}
+
+func TestRemoveAndMark(t *testing.T) {
+	each(t, func(t *testing.T, where string) {
+		s := open1(t, where)
+		for n := range 3 {
+			run := runOf(n)
+			run.SHA256 = strings.Repeat(fmt.Sprint(n), 64)
+			add(t, s, run, Added)
+		}
+		for _, c := range []struct {
+			id, reason, want string
+			note             func(context.Context, string, string) (trend.RunRef, error)
+		}{
+			{"0000", "a build ran beside it", "", s.Remove},
+			{"1111", "driver 580", "", s.Mark},
+			{"1111", "driver 590", "", s.Mark}, // says it better
+			{"2", "short", `"2" is not the hash of a run`, s.Mark},
+			{"2' OR '1'='1", "no hash", "is not the hash of a run", s.Remove},
+			{"ffff", "nobody", "there is no run ffff", s.Remove},
+		} {
+			run, err := c.note(t.Context(), c.id, c.reason)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || err == nil && !strings.HasPrefix(run.SHA256, c.id) {
+				t.Errorf("%s: %+v, %v, want %q", c.id, run, err, c.want)
+			}
+		}
+		var said []string
+		for _, r := range runs(t, s, Filter{}) {
+			said = append(said, r.Removed+"|"+r.Marked)
+		}
+		if got := strings.Join(said, ", "); got != "a build ran beside it|, |driver 590, |" {
+			t.Errorf("the history says %q", got)
+		}
+		again := runOf(0)
+		again.SHA256 = runs(t, s, Filter{})[0].SHA256
+		add(t, s, again, Known)
+		if again.Removed != "a build ran beside it" {
+			t.Errorf("added again, it does not say why it was removed: %q", again.Removed)
+		}
+		twin := runOf(9)
+		twin.SHA256 = "0000" + strings.Repeat("f", 60)
+		add(t, s, twin, Added)
+		if _, err := s.Remove(t.Context(), "0000", "x"); err == nil || !strings.Contains(err.Error(), "2 runs begin with 0000") {
+			t.Errorf("an id of two runs: %v", err)
+		}
+	})
+}
+
+// TestFirstSchema brings a history of the first version up to date: its runs keep their order before everything that comes, and the
+// branch whose verdict they decided.
+func TestFirstSchema(t *testing.T) {
+	each(t, func(t *testing.T, where string) {
+		s := open1(t, where)
+		for _, statement := range []string{`DROP TABLE trend_points`, `DROP TABLE trend_runs`, `DROP TABLE trend_schema`} {
+			if _, err := s.db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.transact(t.Context(), func(tx *sql.Tx) error { return s.migrate(t.Context(), tx, migrations[:1]) }); err != nil {
+			t.Fatal(err)
+		}
+		for n, year := range []int{2036, 1970, 2026} {
+			run := runOf(n)
+			branch := []string{"", "topic", "main"}[n]
+			if _, err := s.db.Exec(s.sql(`INSERT INTO trend_runs (sha256, source, taken_us, commit_id, dirty, version, branch, release_tag, class_id, class_kind, software)
+				VALUES (?, 'sweep', ?, ?, 0, '', ?, '', 'cpu-x', 'cpu', '')`), run.SHA256, time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro(), run.Commit, branch); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.db.Exec(s.sql(`INSERT INTO trend_points VALUES (?, 'a.p50_ms', 'ms', 1, 1, 1, 'null')`), run.SHA256); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s = open1(t, where)
+		add(t, s, runOf(3), Added)
+		var got []string
+		for _, r := range runs(t, s, Filter{}) {
+			got = append(got, fmt.Sprint(r.SHA256[63:], " ", r.Branch, " ", r.Received.Year() < 2020))
+		}
+		if want := "1 topic true, 2 main true, 0 main true, 3 main false"; strings.Join(got, ", ") != want {
+			t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
 		}
 	})
 }

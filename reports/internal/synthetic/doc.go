@@ -24,7 +24,7 @@ func environment() (env.Environment, env.Class) {
 	return env.Environment{Host: "h-5f2c9a71", OS: "linux", Arch: "amd64", Kernel: "6.8.0-52", Container: "docker",
 			CPU:         env.CPU{Model: "AMD EPYC 9B14", Cores: 2, Total: 2, SMT: "on", Virtual: true},
 			MemoryBytes: 16 << 30, LoadAverage: [3]float64{0.42, 0.6, 0.71}, Go: "go1.26.0",
-			Libraries: []env.Fact{{Key: "onnxruntime", Value: "1.30.0"}}, Commit: "3f9a1c07d2", Dirty: true, GPUReason: string(backends.LibraryNotFound)},
+			Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}, Commit: "3f9a1c07d2", Dirty: true, GPUReason: string(backends.LibraryNotFound)},
 		env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-9b14-2c", CPU: "AMD EPYC 9B14", Cores: 2}
 }
 

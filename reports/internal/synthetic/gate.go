@@ -32,6 +32,7 @@ var faults = []fault{
 	{"reference/nano/fp32/512x512/b1/ssm-scan", gate.CellUnconfirmed, 1.075, 0, "the five worst candidates were confirmed; this was not among them"},
 	{"ort/nano/fp32/512x512/b1/ssm-scan", gate.CellCleared, 1.01, 0, "a candidate on the screen, not slower in 20 fresh blocks"},
 	{"reference/nano/fp32/512x512/b1/tile-unpack", gate.CellFaster, 0.84, 0, ""},
+	{"reference/nano/fp32/512x512/b1/greedy-select", gate.CellUnverified, 0, 0, "of the head: mask_logits was not compared"},
 }
 
 // harmless are the states that a passing run may have.
@@ -39,7 +40,7 @@ var harmless = []gate.CellState{gate.CellUnsupported, gate.CellCleared, gate.Cel
 
 // belongs lists the worse states of each outcome.
 var belongs = map[gate.Outcome][]gate.CellState{
-	gate.Regression: {gate.CellRegressed, gate.CellUnconfirmed, gate.CellNoisy}, gate.ParityFailed: {gate.CellParityFailed, gate.CellRegressed, gate.CellBroken, gate.CellNoisy, gate.CellUnconfirmed},
+	gate.Regression: {gate.CellRegressed, gate.CellUnconfirmed, gate.CellNoisy}, gate.ParityFailed: {gate.CellParityFailed, gate.CellRegressed, gate.CellBroken, gate.CellUnverified, gate.CellNoisy, gate.CellUnconfirmed},
 	gate.Inconclusive: {gate.CellNoisy}, gate.Broken: {gate.CellBroken},
 }
 
@@ -52,11 +53,10 @@ var Outcomes = []gate.Outcome{gate.Pass, gate.Regression, gate.ParityFailed, gat
 func Gate(seed uint64, outcome gate.Outcome) *gate.Record {
 	e, class := environment()
 	r := &gate.Record{Schema: gate.SchemaID, When: start, Version: "0.3.0", Command: "apexx gate --base base/apexx --head head/apexx", Environment: e, Class: class,
-		Base: gate.Build{Path: "base/apexx", Version: "0.3.0", Revision: "a41f00c2be", Protocol: "1.1"},
-		Head: gate.Build{Path: "head/apexx", Version: "0.3.0", Revision: "3f9a1c07d2", Modified: true, Protocol: "1.2"},
-		Policy: gate.Policy{Delta: class.Kind.Delta(), ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1, MaxResolution: 0.25,
-			Iterations: 200, BoundNS: 4e8, ConfirmNS: 3e11, Seed: seed},
-		Verdict: &gate.Verdict{Outcome: outcome, ExitCode: exitCodes[outcome], Resolution: 0.118}}
+		Base:    gate.Build{Path: "base/apexx", Version: "0.3.0", Revision: "a41f00c2be", Protocol: "1.1"},
+		Head:    gate.Build{Path: "head/apexx", Version: "0.3.0", Revision: "3f9a1c07d2", Modified: true, Protocol: "1.2"},
+		Policy:  gate.DefaultPolicy(),
+		Verdict: &gate.Verdict{Outcome: outcome, ExitCode: exitCodes[outcome], Resolution: 0.13}}
 	rng := newRand(seed)
 	if outcome != gate.NoBaseline && outcome != gate.Unavailable {
 		r.Cells = cells([][2]int{{256, 256}, {384, 640}, {512, 512}}, []int{1, 4}, true)
@@ -94,25 +94,32 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 		p = perf.Parity{State: "unsupported", Detail: f.note}
 	case gate.CellBroken:
 		p = perf.Parity{State: "crashed", Detail: f.note}
+	case gate.CellUnverified:
+		p = perf.Parity{State: "unverified", Detail: f.note}
 	}
-	r.Parity = append(r.Parity, gate.CellParity{Cell: c, Parity: p, Work: work(c)})
-	cell := gate.Cell{Cell: c, Name: c.String(), State: f.state, Note: f.note, Parity: p}
+	of := gate.CellParity{Cell: c, Parity: p, Base: perf.Parity{State: "pass", MaxAbs: 3.1e-6}, Work: work(c)}
+	if p.State.Compared() {
+		of.Change = &perf.Parity{State: "pass"}
+	}
+	r.Parity = append(r.Parity, of)
+	cell := gate.Cell{Cell: c, Name: c.String(), State: f.state, Note: f.note, Series: []gate.Series{}, Parity: p, Change: of.Change}
 	if f.factor != 0 {
 		first := f.factor
 		if f.state == gate.CellCleared {
 			first = 1.09
 		}
-		cell.Screen = stage(rng, &r.Screen, c, r.Policy.ScreenBlocks, 30, first, f.noise)
+		s := gate.Series{Metric: gate.Time, State: f.state, Screen: stage(rng, &r.Screen, c, r.Policy.ScreenBlocks, 30, first, f.noise)}
 		switch f.state {
 		case gate.CellRegressed, gate.CellCleared, gate.CellNoisy:
-			cell.Confirm = stage(rng, &r.Confirm, c, r.Policy.ConfirmBlocks, 30, f.factor, f.noise)
+			s.Confirm = stage(rng, &r.Confirm, c, r.Policy.ConfirmBlocks, 30, f.factor, f.noise)
 		}
 		switch f.state {
 		case gate.CellNoisy:
-			cell.Note = fmt.Sprintf("slower by the estimate, but p %.2g is above %g", cell.Confirm.P, r.Policy.Alpha)
+			cell.Note = fmt.Sprintf("greater by the estimate, but p %.2g is above %g", s.Confirm.P, r.Policy.Alpha)
 		case gate.CellRegressed:
-			cell.Note = fmt.Sprintf("%.1f %% slower than base, p %.1g", 100*(cell.Confirm.Ratio-1), cell.Confirm.P)
+			cell.Note = fmt.Sprintf("%.1f %% slower than base, p %.1g", 100*(s.Confirm.Ratio-1), s.Confirm.P)
 		}
+		cell.Series, cell.Resolution = append(cell.Series, s, memory(f)), 0.09+0.02*float64(len(r.Verdict.Cells)%3)
 	} else {
 		state := evidence.Unsupported
 		if f.state == gate.CellBroken {
@@ -121,6 +128,16 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 		r.Screen = append(r.Screen, perf.Measurement{Cell: c, Arm: perf.Head, State: state, Detail: f.note, Started: start})
 	}
 	r.Verdict.Cells = append(r.Verdict.Cells, cell)
+}
+
+// memory is the series of a cell's host memory, which grew where the cell has regressed.
+func memory(f fault) gate.Series {
+	s := gate.Series{Metric: gate.HostMemory, State: gate.CellClear, Screen: &gate.Estimate{Blocks: 5, Ratio: 1.01, Low: 0.99, High: 1.02, P: 0.2, Base: 90 << 20, Head: 91 << 20,
+		Values: []float64{0.01, 0.01, 0, 0.02, 0.01}}}
+	if f.state == gate.CellRegressed {
+		s.State, s.Screen.Ratio, s.Screen.Low, s.Screen.High, s.Screen.Head = gate.CellUnconfirmed, 1.6, 1.58, 1.62, 144<<20
+	}
+	return s
 }
 
 // stage measures a cell in ABBA blocks and estimates the ratio as a gate does.
@@ -149,7 +166,7 @@ func stage(rng *rand.Rand, to *[]perf.Measurement, c perf.Cell, blocks, samples 
 	low, high, _ := stat.HodgesLehmannInterval(e.Values, 0.9)
 	e.Ratio, e.Low, e.High = math.Exp(stat.HodgesLehmann(e.Values)), math.Exp(low), math.Exp(high)
 	e.P = stat.SignedRank(e.Values)
-	e.BaseMS, e.HeadMS = stat.Median(medians[perf.Base]), stat.Median(medians[perf.Head])
+	e.Base, e.Head = stat.Median(medians[perf.Base]), stat.Median(medians[perf.Head])
 	return e
 }
 

@@ -1,0 +1,41 @@
+package execute
+
+import (
+	"context"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf/env"
+)
+
+// environmentBound ends the wait for a driver that does not answer.
+const environmentBound = 20 * time.Second
+
+// Environment reads where this program measures, with the versions that the backends tell of their libraries. Names stay readable
+// with identify (env.Options).
+func Environment(ctx context.Context, identify bool) env.Environment {
+	ctx, stop := context.WithTimeout(ctx, environmentBound)
+	defer stop()
+	return env.Gather(ctx, env.Options{Identify: identify, Libraries: libraryVersions(ctx)})
+}
+
+// libraryVersions asks the backends that run here for the versions of their libraries, and for what decides how fast a library
+// is, such as the instruction set that the reference uses.
+func libraryVersions(ctx context.Context) []env.Software {
+	var out []env.Software
+	for _, name := range backends.Known {
+		b, err := Open(name, Options{})
+		if err != nil {
+			continue // such as a worker that is not there
+		}
+		for _, f := range b.Probe(ctx).Facts {
+			if key, ok := libraryKeys[name+" "+f.Key]; ok {
+				out = append(out, env.Software{Key: key, Value: f.Value})
+			}
+		}
+	}
+	return out
+}
+
+// libraryKeys names what a backend's probe tells of its library.
+var libraryKeys = map[string]string{"reference instruction_set": "instruction_set", "ort version": "onnxruntime", "cuda version": "cuda", "tensorrt version": "tensorrt"}

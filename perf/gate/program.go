@@ -1,0 +1,90 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/exit"
+)
+
+// Program is one build of apexx, with the workers of other backends beside it.
+type Program struct {
+	Given    string              // as the user named it
+	Binary   string              // the apexx
+	Env      []string            // for its processes, added to this one's
+	Own      map[string][]string // by backend that an apexx serves itself: the arguments that make it a worker
+	Limits   map[string]int64    // by backend: bytes of memory beyond what a worker has at its start (worker.Spec.MemoryLimit)
+	Deadline time.Duration       // on each request to a worker
+}
+
+// OpenProgram finds the apexx that a path names: the file itself, or apexx in the folder. Its error is one of usage.
+func OpenProgram(path string) (Program, error) {
+	p := Program{Given: path, Binary: path}
+	info, err := os.Stat(path)
+	if err != nil {
+		return p, exit.With(exit.Usage, err)
+	}
+	if info.IsDir() {
+		p.Binary = filepath.Join(path, "apexx")
+	}
+	if p.Binary, err = filepath.Abs(p.Binary); err != nil {
+		return p, err
+	}
+	if _, err := exec.LookPath(p.Binary); err != nil {
+		return p, exit.With(exit.Usage, fmt.Errorf("%s is no build of apexx: %w (want the program, or a folder with apexx and its workers)", path, err))
+	}
+	return p, nil
+}
+
+// Worker tells how to start a worker of the build: the program itself, or an executable beside it, never one that both sides of a gate
+// would share.
+func (p Program) Worker(backend string) worker.Spec {
+	s := worker.Spec{Name: backend, Deadline: p.Deadline, Env: p.Env, MemoryLimit: p.Limits[backend]}
+	if args, own := p.Own[backend]; own {
+		s.Command = append([]string{p.Binary}, args...)
+	} else {
+		s.Command = []string{filepath.Join(filepath.Dir(p.Binary), "apexx-"+backend)}
+	}
+	return s
+}
+
+// Negotiate starts the workers of two builds and returns what they say of themselves, and whether both have to be timed by single run
+// requests because one of their workers knows no others: two sides are timed in one way. A backend that does not start costs its cells
+// later; a build of which none starts is an error.
+func Negotiate(ctx context.Context, base, head Program, backends []string) (b, h Build, requests bool, err error) {
+	b, baseRequests, err := base.describe(ctx, backends)
+	if err != nil {
+		return b, h, false, err
+	}
+	h, headRequests, err := head.describe(ctx, backends)
+	return b, h, baseRequests || headRequests, err
+}
+
+// describe asks the workers of a build what they are. What it returns is of the first that starts.
+func (p Program) describe(ctx context.Context, backends []string) (said Build, requests bool, err error) {
+	var failures []error
+	for _, name := range backends {
+		w, err := worker.Start(ctx, p.Worker(name))
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", p.Given, err))
+			continue
+		}
+		hello := w.Hello()
+		w.Close()
+		requests = requests || !hello.Protocol.Measures()
+		if said.Path == "" {
+			said = Build{Path: p.Given, Version: hello.Build["version"], Revision: hello.Build["revision"],
+				Modified: hello.Build["modified"] == "true", Protocol: hello.Protocol.String()}
+		}
+	}
+	if said.Path == "" {
+		return said, false, errors.Join(failures...)
+	}
+	return said, requests, nil
+}
