@@ -6,7 +6,7 @@ import (
 )
 
 // A Rule says which chains of nodes an executor computes in one step. The rules of an executor are applied in order, each to all
-// nodes, and later ones may match what earlier ones made.
+// nodes, and later ones may match what earlier ones made: the parts of a fused node keep their roles when it is fused again.
 type Rule struct {
 	Name    string           // operator type of the fused node
 	Pattern Pattern          // of the last node of the chain and of what leads to it

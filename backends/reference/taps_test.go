@@ -1,6 +1,8 @@
 package reference
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/backends/backendtest"
@@ -38,6 +40,29 @@ func TestTapsChangeNothing(t *testing.T) {
 					t.Fatalf("%s: %d outputs, want %d and %d taps", m.name, len(got), len(want), len(all))
 				}
 				requireSame(t, m.name+" "+float.String()+" "+isa.String(), got, want)
+			}
+		}
+	}
+}
+
+// Neither do some of them, in any order and named twice.
+func TestSomeTapsChangeNothing(t *testing.T) {
+	g, inputs := everyOperator(t, 2)
+	all, r := computed(g), rand.New(rand.NewPCG(7, 8))
+	for _, set := range []settings{fp32(), fp64()} {
+		want := outputs(t, g, inputs, set).Clone()
+		everything := set
+		everything.taps = all
+		values := outputs(t, g, inputs, everything).Clone()
+		for range 40 {
+			tapped := set
+			for range 1 + r.IntN(6) {
+				tapped.taps = append(tapped.taps, all[r.IntN(len(all))])
+			}
+			got := outputs(t, g, inputs, tapped)
+			requireSame(t, strings.Join(tapped.taps, " "), got, want)
+			for _, o := range got[len(want):] {
+				requireSame(t, "tap", tensor.List{o}, tensor.List{{Name: o.Name, Tensor: values.Get(o.Name)}})
 			}
 		}
 	}
