@@ -74,9 +74,6 @@ func (v *Value) String() string { return fmt.Sprintf("%s %v%v", v.Name, v.DType,
 // ViewOf lays v into the memory of x, from element off of x on.
 func (v *Value) ViewOf(x *Value, off int) { v.base, v.off = x, off }
 
-// IsView tells whether v lies in the memory of another value.
-func (v *Value) IsView() bool { return v.base != nil }
-
 // Root returns the value that owns v's memory, v itself if v does, and the element of it at which v begins.
 func (v *Value) Root() (owner *Value, off int) {
 	for v.base != nil {
@@ -198,4 +195,13 @@ func (p *Program) neededBy(ports []Port) map[*Node]bool {
 func (p *Program) dropDead() {
 	need := p.neededBy(p.Outputs)
 	p.Nodes = slices.DeleteFunc(p.Nodes, func(n *Node) bool { return !need[n] })
+}
+
+// Discard takes the nodes and values apart once the program is compiled, so that a value which an executor still holds does not hold
+// all others.
+func (p *Program) Discard() {
+	for _, n := range p.Nodes {
+		n.In, n.Out, n.parts = nil, nil, nil
+	}
+	p.Inputs, p.Nodes, p.Outputs = nil, nil, nil
 }

@@ -25,25 +25,24 @@ type compiler struct {
 	lowerings map[string]lowering
 	pool      *kernel.Pool
 	steps     []*step
-	views     []string // nodes that need no step
-	arena     int      // bytes planned for values and workspaces
-	held      int      // bytes that steps and constants hold besides
+	packed    map[packKey]any // a *kernel.Weights each
+	views     []string        // nodes that need no step
+	arena     int             // bytes planned for values and workspaces
+	held      int             // bytes that steps and constants hold besides
 }
 
 // A step executes one node. Its lowering says what the step needs; bind is called once, when every value has memory, and
-// returns what each run executes.
+// returns what each run executes, which must refer to memory alone, not to the program.
 type step struct {
 	lower.Step
 	aside []*step // of covered nodes, for values that are stored aside
 	bind  func() func() error
-	run   func() error
 }
 
 func newStep(n *lower.Node) *step { return &step{Step: lower.Step{Node: n}} }
 
-func (s *step) wrap(err error) error {
-	return fmt.Errorf("node %s (%s): %w", s.Node.Name, s.Node.Op.OpType(), err)
-}
+// wrap says in which node an error came up.
+func wrap(node, op string, err error) error { return fmt.Errorf("node %s (%s): %w", node, op, err) }
 
 // compile runs the pipeline of the package comment.
 func compile(ctx context.Context, g *graph.Graph, set settings) (*session, error) {
@@ -52,37 +51,40 @@ func compile(ctx context.Context, g *graph.Graph, set settings) (*session, error
 		return nil, err
 	}
 	c := newCompiler(set, kernel.NewPool(set.threads))
-	if err := c.passes(ctx, p); err != nil {
+	steps, err := c.passes(ctx, p)
+	if err != nil {
 		c.pool.Close()
 		return nil, err
 	}
-	return newSession(g, p, c), nil
+	s := newSession(g, p, c, steps)
+	c.steps, c.packed = nil, nil // what the steps run refers to c
+	p.Discard()
+	return s, nil
 }
 
 func newCompiler(set settings, pool *kernel.Pool) *compiler {
-	c := &compiler{settings: set, pool: pool, lowerings: operators[float32]()}
+	c := &compiler{settings: set, pool: pool, lowerings: operators[float32](), packed: map[packKey]any{}}
 	if set.float == tensor.Float64 {
 		c.lowerings = operators[float64]()
 	}
 	return c
 }
 
-func (c *compiler) passes(ctx context.Context, p *lower.Program) error {
+func (c *compiler) passes(ctx context.Context, p *lower.Program) ([]boundStep, error) {
 	if err := p.Fold(c.evaluate); err != nil {
-		return err
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if !c.unfused {
 		p.Fuse(rules)
 	}
 	if err := c.lowerNodes(p); err != nil {
-		return err
+		return nil, err
 	}
 	c.held += lower.OwnConstants(p, c.plannedSteps())
-	c.place(p)
-	return nil
+	return c.place(p), nil
 }
 
 // evaluate computes a program of constants.
@@ -91,10 +93,9 @@ func (c *compiler) evaluate(p *lower.Program) error {
 	if err := sub.lowerNodes(p); err != nil {
 		return err
 	}
-	sub.place(p)
-	for _, s := range sub.steps {
+	for _, s := range sub.place(p) {
 		if err := s.run(); err != nil {
-			return s.wrap(err)
+			return wrap(s.node, s.op, err)
 		}
 	}
 	return nil
@@ -128,7 +129,7 @@ func (c *compiler) lowerStep(s *step) error {
 		return fmt.Errorf("node %s: operator %s is unknown to the reference backend", s.Node.Name, s.Node.Op.OpType())
 	}
 	if err := lowering(c, s); err != nil {
-		return s.wrap(err)
+		return wrap(s.Node.Name, s.Node.Op.OpType(), err)
 	}
 	return nil
 }
@@ -153,12 +154,13 @@ func (c *compiler) lowerAside(s *step, have ...*lower.Value) error {
 
 // bindAside returns what stores the values aside. A step must run it before its result takes the place of an operand.
 func (s *step) bindAside() func() error {
+	var runs []func() error
 	for _, part := range s.aside {
-		part.run = part.bind()
+		runs = append(runs, part.bind())
 	}
 	return func() error {
-		for _, part := range s.aside {
-			if err := part.run(); err != nil {
+		for _, run := range runs {
+			if err := run(); err != nil {
 				return err
 			}
 		}

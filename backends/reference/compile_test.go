@@ -12,7 +12,7 @@ import (
 func steps(s *session) []string {
 	var list []string
 	for _, st := range s.steps {
-		list = append(list, st.Node.Op.OpType())
+		list = append(list, st.op)
 	}
 	return list
 }

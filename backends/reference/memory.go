@@ -10,8 +10,14 @@ import (
 // arenaAlign is the alignment of values in bytes: a cache line, and the widest vector register.
 const arenaAlign = 64
 
+// A boundStep is what a session keeps of a step.
+type boundStep struct {
+	node, op string
+	run      func() error
+}
+
 // place makes the arena of a lowered program, gives every value its elements and binds the steps to them.
-func (c *compiler) place(p *lower.Program) {
+func (c *compiler) place(p *lower.Program) []boundStep {
 	plan := p.Place(c.plannedSteps(), lower.Layout{Align: arenaAlign})
 	c.arena = plan.Bytes
 	arena := alignedBytes(plan.Bytes)
@@ -22,10 +28,11 @@ func (c *compiler) place(p *lower.Program) {
 		owner, off := v.Root()
 		v.Data = window(owner.Data, off, v.Shape)
 	}
+	var bound []boundStep
 	for _, s := range c.steps {
-		s.run = s.bind()
-		s.bind = nil
+		bound = append(bound, boundStep{s.Node.Name, s.Node.Op.OpType(), s.bind()})
 	}
+	return bound
 }
 
 func (c *compiler) plannedSteps() []*lower.Step {

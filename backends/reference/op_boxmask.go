@@ -13,7 +13,7 @@ func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
 	var common *lower.Value
 	resize := node.Part("resize")
 	if resize != nil {
-		node, x, common = s.Node.Part("mask"), resize.In[0], commonMap(s.Node)
+		node, x, common = s.Node.Part("mask"), resize.In[0], addend(s.Node.Part("sum"), resize)
 	}
 	op, boxes := node.Op.(graph.BoxMask), node.In[1]
 	m := &boxMask[T]{perImage: y.Shape[1], h: y.Shape[2], w: y.Shape[3], inH: x.Shape[2], inW: x.Shape[3]}
@@ -38,18 +38,6 @@ func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
 		}
 	}
 	return nil
-}
-
-// commonMap returns the map [B,1,H,W] that a ResizeBoxMask adds to all resized logits, or nil.
-func commonMap(n *lower.Node) *lower.Value {
-	sum := n.Part("sum")
-	if sum == nil {
-		return nil
-	}
-	if sum.In[0] == n.Part("resize").Out[0] {
-		return sum.In[1]
-	}
-	return sum.In[0]
 }
 
 type boxMask[T tensor.Float] struct {

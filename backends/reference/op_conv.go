@@ -33,7 +33,7 @@ func lowerConv[T tensor.Float](c *compiler, s *step) error {
 	return nil
 }
 
-// newConv packs the weight and bias of a convolution, which is the node of s or one that it covers.
+// newConv prepares a convolution, which is the node of s or one that it covers. Weights that several nodes share are packed once.
 func newConv[T tensor.Float](c *compiler, s *step, n *lower.Node) (*kernel.Conv[T], error) {
 	op, x, weight, bias := n.Op.(graph.Conv), n.In[0], n.In[1], n.Input(2)
 	shape := kernel.ConvShape{
@@ -43,16 +43,27 @@ func newConv[T tensor.Float](c *compiler, s *step, n *lower.Node) (*kernel.Conv[
 		PadT: op.Pads[0], PadL: op.Pads[1], PadB: op.Pads[2], PadR: op.Pads[3],
 		Groups: op.Group,
 	}
-	conv, err := kernel.NewConv(shape, elements[T](weight), optional[T](bias), c.isa)
-	if err != nil {
-		return nil, err
-	}
 	s.Pack(weight)
 	if bias != nil {
 		s.Pack(bias)
 	}
-	c.held += conv.Bytes()
-	return conv, nil
+	key := packKey{weight, bias, op.Group}
+	packed, ok := c.packed[key].(*kernel.Weights[T])
+	if !ok {
+		var err error
+		if packed, err = kernel.NewWeights(shape, elements[T](weight), optional[T](bias), c.isa); err != nil {
+			return nil, err
+		}
+		c.packed[key] = packed
+		c.held += packed.Bytes()
+	}
+	return packed.Conv(shape)
+}
+
+// packKey is what the packed form of weights depends on.
+type packKey struct {
+	weight, bias *lower.Value
+	groups       int
 }
 
 // lowerPlainConv convolves with weights that are computed in the graph: directly, without packing.

@@ -59,17 +59,18 @@ func newNormalised[T tensor.Float](c *compiler, s *step, target func(shape []int
 // bind returns a function that computes x and its statistics, and stores the values aside.
 func (n *normalised[T]) bind(c *compiler, s *step) func() error {
 	x, scale, bias, plain := elements[T](n.x), elements[T](n.scale), elements[T](n.bias), optional[T](n.plain)
-	compute := func() { kernel.Moments(c.pool, x, n.stats) }
-	if n.conv != nil {
+	pool, isa, stats, epsilon := c.pool, c.isa, n.stats, n.epsilon
+	compute := func() { kernel.Moments(pool, x, stats) }
+	if conv := n.conv; conv != nil {
 		in, scratch := elements[T](n.in), elements[T](n.scratch)
-		compute = func() { n.conv.Run(c.pool, in, x, scratch, n.stats) }
+		compute = func() { conv.Run(pool, in, x, scratch, stats) }
 	}
 	aside := s.bindAside()
 	return func() error {
 		compute()
-		n.stats.Finish(n.epsilon)
+		stats.Finish(epsilon)
 		if plain != nil {
-			kernel.GroupNormAct(c.pool, x, plain, n.stats, scale, bias, kernel.None, c.isa)
+			kernel.GroupNormAct(pool, x, plain, stats, scale, bias, kernel.None, isa)
 		}
 		return aside()
 	}
@@ -91,13 +92,13 @@ func lowerNorm[T tensor.Float](c *compiler, s *step) error {
 		s.Allow(n.x)
 	}
 	s.bind = func() func() error {
-		prepare := n.bind(c, s)
+		prepare, stats := n.bind(c, s), n.stats
 		x, ys, scale, bias := elements[T](n.x), elements[T](y), elements[T](n.scale), elements[T](n.bias)
 		return func() error {
 			if err := prepare(); err != nil {
 				return err
 			}
-			kernel.GroupNormAct(c.pool, x, ys, n.stats, scale, bias, act, c.isa)
+			kernel.GroupNormAct(c.pool, x, ys, stats, scale, bias, act, c.isa)
 			return nil
 		}
 	}
@@ -115,35 +116,23 @@ func lowerNormGate[T tensor.Float](c *compiler, s *step) error {
 	if err != nil {
 		return err
 	}
-	residual := residualOf(s.Node)
+	residual := addend(s.Node.Part("sum"), s.Node.Part("gate"))
 	if residual != nil {
 		s.Allow(residual)
 	}
 	s.bind = func() func() error {
-		prepare := n.bind(c, s)
+		prepare, stats := n.bind(c, s), n.stats
 		x, r, y := elements[T](n.x), optional[T](residual), elements[T](s.Node.Out[0])
 		scale, bias := elements[T](n.scale), elements[T](n.bias)
 		return func() error {
 			if err := prepare(); err != nil {
 				return err
 			}
-			kernel.GroupNormReGLU(c.pool, x, r, y, n.stats, scale, bias, c.isa)
+			kernel.GroupNormReGLU(c.pool, x, r, y, stats, scale, bias, c.isa)
 			return nil
 		}
 	}
 	return nil
-}
-
-// residualOf returns what a GroupNormGate adds to the gated values, or nil.
-func residualOf(n *lower.Node) *lower.Value {
-	sum := n.Part("sum")
-	if sum == nil {
-		return nil
-	}
-	if sum.In[0] == n.Part("gate").Out[0] {
-		return sum.In[1]
-	}
-	return sum.In[0]
 }
 
 // lowerLayerNorm normalises rows of the last axis, with the moments in float64: mean first, then the centred squares.

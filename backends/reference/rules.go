@@ -61,3 +61,14 @@ func addsCommonMap(m lower.Match) bool {
 	masks, common := m.Node("resize").Out[0].Shape, m.Value("common").Shape
 	return slices.Equal(m.Node("sum").Out[0].Shape, masks) && slices.Equal(common, []int{masks[0], 1, masks[2], masks[3]})
 }
+
+// addend returns what a sum adds to the result of another part, or nil where there is no sum.
+func addend(sum, to *lower.Node) *lower.Value {
+	switch {
+	case sum == nil:
+		return nil
+	case sum.In[0] == to.Out[0]:
+		return sum.In[1]
+	}
+	return sum.In[0]
+}

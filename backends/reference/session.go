@@ -17,8 +17,8 @@ import (
 type session struct {
 	graph   *graph.Graph // its inputs alone: the weights need not stay
 	pool    *kernel.Pool
-	inputs  []*lower.Value // in the graph's order
-	steps   []*step
+	inputs  []*tensor.Tensor // in the graph's order
+	steps   []boundStep
 	outputs tensor.List // views into the arena, or constants
 	plan    backends.Plan
 	timing  backends.Timing
@@ -26,8 +26,11 @@ type session struct {
 	closed  bool
 }
 
-func newSession(g *graph.Graph, p *lower.Program, c *compiler) *session {
-	s := &session{graph: &graph.Graph{Name: g.Name, Inputs: g.Inputs}, pool: c.pool, inputs: p.Inputs, steps: c.steps, plan: newPlan(p, c)}
+func newSession(g *graph.Graph, p *lower.Program, c *compiler, steps []boundStep) *session {
+	s := &session{graph: &graph.Graph{Name: g.Name, Inputs: g.Inputs}, pool: c.pool, steps: steps, plan: newPlan(p, c)}
+	for _, v := range p.Inputs {
+		s.inputs = append(s.inputs, v.Data)
+	}
 	s.memory.Host = int64(c.arena + c.held)
 	for _, o := range p.Outputs {
 		s.outputs = append(s.outputs, tensor.Named{Name: o.Name, Tensor: o.Value.Data})
@@ -47,14 +50,14 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	}
 	start := time.Now()
 	for i, v := range s.inputs {
-		load(v.Data, inputs.Get(s.graph.Inputs[i].Name))
+		load(v, inputs.Get(s.graph.Inputs[i].Name))
 	}
 	for _, st := range s.steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if err := st.run(); err != nil {
-			return nil, st.wrap(err)
+			return nil, wrap(st.node, st.op, err)
 		}
 	}
 	s.timing = backends.Timing{Execute: time.Since(start)}

@@ -15,11 +15,11 @@ func testNoAllocation[T Float](t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		p := NewPool(threads)
 		defer p.Close()
-		c, err := NewConv(s, make([]T, 64*64*9), nil, isa)
+		c, err := newConv(s, make([]T, 64*64*9), nil, isa)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := NewConv(dw, make([]T, 64*9), nil, isa)
+		d, err := newConv(dw, make([]T, 64*9), nil, isa)
 		if err != nil {
 			t.Fatal(err)
 		}
