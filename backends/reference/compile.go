@@ -13,6 +13,7 @@ import (
 // settings of a compilation.
 type settings struct {
 	float   tensor.DType // Float32 or Float64
+	rounded graph.Format // of an emulated precision, to which the graph was lowered
 	threads int          // 0 means GOMAXPROCS
 	isa     kernel.ISA
 	taps    []string

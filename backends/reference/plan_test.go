@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +74,25 @@ func TestPlanIsInOrder(t *testing.T) {
 			}
 			known[v] = true
 		}
+	}
+}
+
+// The steps of an emulated precision say so, and rounded weights are folded.
+func TestPlanOfAnEmulatedPrecision(t *testing.T) {
+	g, _ := hashedModel(t, 1, 128, 128)
+	s, err := New().Compile(t.Context(), g, backends.Options{Precision: backends.BF16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	plan := s.(*session).Plan()
+	for _, step := range plan.Steps {
+		if step.Level != backends.Emulated || step.Precision != backends.BF16 {
+			t.Errorf("step %s is %s in %s", step.Name, step.Level, step.Precision)
+		}
+	}
+	if !slices.Contains(plan.Folded, "pv.backbone.stem.0.weight.bf16") {
+		t.Errorf("folded: %v", plan.Folded)
 	}
 }
 

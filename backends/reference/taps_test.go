@@ -28,6 +28,12 @@ func TestTapsChangeNothing(t *testing.T) {
 	}
 	two, twoInputs := hashedModel(t, 2, 128, 128, "model.nesting_depth=2", "model.kmax_l2=32", "routing.budget_b3=4")
 	models = append(models, model{"two levels of two images", two, twoInputs})
+	low, lowInputs := hashedModel(t, 1, 128, 128)
+	low, err := graph.Lower(low, graph.BF16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	models = append(models, model{"lowered to bf16", low, lowInputs})
 	for _, m := range models {
 		all := computed(m.graph)
 		for _, float := range []tensor.DType{tensor.Float32, tensor.Float64} {
