@@ -71,6 +71,7 @@ func newCompiler(set settings, pool *kernel.Pool) *compiler {
 	return c
 }
 
+// passes turns a program into the steps of a session.
 func (c *compiler) passes(ctx context.Context, p *lower.Program) ([]boundStep, error) {
 	if err := p.Fold(c.evaluate); err != nil {
 		return nil, err
