@@ -60,14 +60,20 @@ type Options struct {
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
 }
 
-// Apply returns the graph that a session with these options executes: decisions that are replayed are inputs, values are rounded where
-// a low precision stores them, and taps are outputs. Every Compile begins with it, so that no backend needs code of its own for either.
-func (o Options) Apply(g *graph.Graph) (*graph.Graph, error) {
+// Specialize returns the graph that a session with these options computes: decisions that are replayed are inputs, and values are
+// rounded where a low precision stores them. Every Compile begins with it, so that no backend needs code of its own for either.
+func (o Options) Specialize(g *graph.Graph) (*graph.Graph, error) {
 	g, err := g.WithReplay(o.Replay)
 	if err != nil {
 		return nil, err
 	}
-	if g, err = graph.Lower(g, o.Precision.Format()); err != nil {
+	return graph.Lower(g, o.Precision.Format())
+}
+
+// Apply is Specialize with the taps as outputs, for backends that return intermediates as outputs only.
+func (o Options) Apply(g *graph.Graph) (*graph.Graph, error) {
+	g, err := o.Specialize(g)
+	if err != nil {
 		return nil, err
 	}
 	return g.WithTaps(o.Taps)

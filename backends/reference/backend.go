@@ -70,7 +70,7 @@ func (backend) Supports(op graph.Op, precision backends.Precision) backends.Supp
 	return backends.Support{Level: backends.Native}
 }
 
-// Compile implements backends.Backend. The session holds the constants of g where they are float32 already.
+// Compile implements backends.Backend. The session refers to no memory of g.
 func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	float, err := floatOf(opts.Precision)
 	if err != nil {
@@ -82,14 +82,14 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	for key := range opts.Extra {
 		return nil, fmt.Errorf("backend %s has no option %q", Name, key)
 	}
-	if g, err = opts.Apply(g); err != nil {
+	if g, err = opts.Specialize(g); err != nil {
 		return nil, err
 	}
 	isa, err := instructionSet()
 	if err != nil {
 		return nil, err
 	}
-	return compile(ctx, g, settings{float: float, threads: opts.Threads, isa: isa})
+	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, taps: opts.Taps})
 }
 
 // floatOf returns the element type of a precision, or an *backends.Unavailable.

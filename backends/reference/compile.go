@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -12,120 +13,171 @@ import (
 // settings of a compilation.
 type settings struct {
 	float   tensor.DType // Float32 or Float64
+	rounded graph.Format // of an emulated precision, to which the graph was lowered
 	threads int          // 0 means GOMAXPROCS
 	isa     kernel.ISA
+	taps    []string
 	unfused bool // leave the nodes as they are: for tests, which compare both ways
 }
 
-// A compiler turns a program into steps. The passes are its methods.
+// A compiler turns a program into steps.
 type compiler struct {
-	*program
 	settings
-	pool  *kernel.Pool
-	steps []*step
-	arena int64 // bytes planned for values and scratch
-	held  int64 // bytes that steps and folded constants hold besides
+	lowerings map[string]lowering
+	pool      *kernel.Pool
+	steps     []*step
+	packed    map[packKey]any // a *kernel.Weights each
+	views     []string        // nodes that need no step
+	arena     int             // bytes planned for values and workspaces
+	held      int             // bytes that steps and constants hold besides
 }
 
 // A step executes one node. Its lowering says what the step needs; bind is called once, when every value has memory, and
-// returns what each run executes.
+// returns what each run executes, which must refer to memory alone, not to the program.
 type step struct {
-	node    *node
-	scratch []*value
-	inPlace []alias
-	bind    func() func() error
-	run     func() error
+	lower.Step
+	aside []*step // of covered nodes, for values that are stored aside
+	bind  func() func() error
 }
 
-// An alias allows out to take the memory of in: the step writes an element only after its last read of that element.
-type alias struct{ out, in *value }
+func newStep(n *lower.Node) *step { return &step{Step: lower.Step{Node: n}} }
 
-func (s *step) wrap(err error) error {
-	return fmt.Errorf("node %s (%s): %w", s.node.name, s.node.op.OpType(), err)
-}
+// wrap says in which node an error came up.
+func wrap(node, op string, err error) error { return fmt.Errorf("node %s (%s): %w", node, op, err) }
 
-// compile runs the pipeline of the package comment on a graph whose outputs are all wanted.
+// compile runs the pipeline of the package comment.
 func compile(ctx context.Context, g *graph.Graph, set settings) (*session, error) {
-	p, err := importGraph(g, set.float)
+	p, err := lower.Import(g, set.float, set.taps)
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{program: p, settings: set, pool: kernel.NewPool(set.threads)}
-	if err := c.passes(ctx); err != nil {
+	c := newCompiler(set, kernel.NewPool(set.threads))
+	steps, err := c.passes(ctx, p)
+	if err != nil {
 		c.pool.Close()
 		return nil, err
 	}
-	return newSession(g, c), nil
+	s := newSession(g, p, c, steps)
+	c.steps, c.packed = nil, nil // what the steps run refers to c
+	p.Discard()
+	return s, nil
 }
 
-func (c *compiler) passes(ctx context.Context) error {
-	c.dropDead()
-	if err := c.fold(); err != nil {
-		return err
+func newCompiler(set settings, pool *kernel.Pool) *compiler {
+	c := &compiler{settings: set, pool: pool, lowerings: operators[float32](), packed: map[packKey]any{}}
+	if set.float == tensor.Float64 {
+		c.lowerings = operators[float64]()
+	}
+	return c
+}
+
+// passes turns a program into the steps of a session.
+func (c *compiler) passes(ctx context.Context, p *lower.Program) ([]boundStep, error) {
+	if err := p.Fold(c.evaluate); err != nil {
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if !c.unfused {
-		c.fuse()
+		p.Fuse(rules)
 	}
-	return c.finish()
+	if err := c.lowerNodes(p); err != nil {
+		return nil, err
+	}
+	c.held += lower.OwnConstants(p, c.plannedSteps())
+	return c.place(p), nil
 }
 
-// finish lowers the nodes, places the values and binds the steps.
-func (c *compiler) finish() error {
-	table := operators[float32]()
-	if c.float == tensor.Float64 {
-		table = operators[float64]()
+// evaluate computes a program of constants.
+func (c *compiler) evaluate(p *lower.Program) error {
+	sub := newCompiler(c.settings, c.pool)
+	if err := sub.lowerNodes(p); err != nil {
+		return err
 	}
-	for _, n := range c.nodes {
-		lower, ok := table[n.op.OpType()]
-		if !ok {
-			return fmt.Errorf("node %s: operator %s is unknown to the reference backend", n.name, n.op.OpType())
+	for _, s := range sub.place(p) {
+		if err := s.run(); err != nil {
+			return wrap(s.node, s.op, err)
 		}
-		s := &step{node: n}
-		if err := lower(c, s); err != nil {
-			return s.wrap(err)
+	}
+	return nil
+}
+
+// lowerNodes makes the steps.
+func (c *compiler) lowerNodes(p *lower.Program) error {
+	for _, n := range p.Nodes {
+		s := newStep(n)
+		if err := c.lowerStep(s); err != nil {
+			return err
 		}
 		switch {
 		case s.bind == nil: // the outputs are views
-		case empty(n.out):
-			for _, v := range n.out {
-				v.data = tensor.New(v.dtype, v.shape...)
+			c.views = append(c.views, n.Covers()...)
+		case empty(n.Out):
+			c.views = append(c.views, n.Covers()...)
+			for _, v := range n.Out {
+				v.Data = tensor.New(v.DType, v.Shape...)
 			}
 		default:
 			c.steps = append(c.steps, s)
 		}
 	}
-	c.place()
-	for _, s := range c.steps {
-		s.run = s.bind()
-		s.bind = nil
+	return nil
+}
+
+func (c *compiler) lowerStep(s *step) error {
+	lowering, ok := c.lowerings[s.Node.Op.OpType()]
+	if !ok {
+		return fmt.Errorf("node %s: operator %s is unknown to the reference backend", s.Node.Name, s.Node.Op.OpType())
 	}
-	for _, s := range c.steps { // a step keeps slices alone, so that weights that were packed can be freed
-		s.node.in, s.node.out, s.scratch, s.inPlace = nil, nil, nil, nil
+	if err := lowering(c, s); err != nil {
+		return wrap(s.Node.Name, s.Node.Op.OpType(), err)
 	}
 	return nil
 }
 
-func empty(out []*value) bool {
+// lowerAside lowers those covered nodes of a fused one that compute the values aside from the values in have, which the step has
+// anyway.
+func (c *compiler) lowerAside(s *step, have ...*lower.Value) error {
+	nodes, between := s.Node.PartsAside(have...)
+	s.AddBetween(between...)
+	for _, n := range nodes {
+		part := newStep(n)
+		if err := c.lowerStep(part); err != nil {
+			return err
+		}
+		s.Include(&part.Step)
+		if part.bind != nil {
+			s.aside = append(s.aside, part)
+		}
+	}
+	return nil
+}
+
+// bindAside returns what stores the values aside. A step must run it before its result takes the place of an operand.
+func (s *step) bindAside() func() error {
+	var runs []func() error
+	for _, part := range s.aside {
+		runs = append(runs, part.bind())
+	}
+	return func() error {
+		for _, run := range runs {
+			if err := run(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func empty(out []*lower.Value) bool {
 	for _, v := range out {
-		if v.len() > 0 {
+		if v.Len() > 0 {
 			return false
 		}
 	}
 	return true
 }
-
-// addScratch asks for n elements that live during the step alone.
-func (s *step) addScratch(dtype tensor.DType, n int) *value {
-	v := &value{name: s.node.name + " scratch", dtype: dtype, shape: []int{n}}
-	s.scratch = append(s.scratch, v)
-	return v
-}
-
-// allow permits the only output to take the place of an input.
-func (s *step) allow(in *value) { s.inPlace = append(s.inPlace, alias{s.node.out[0], in}) }
 
 // parallel returns a run function that calls f(i) for every i in [0, tasks) on the pool.
 func (c *compiler) parallel(tasks int, f func(i int)) func() error {

@@ -98,11 +98,11 @@ func outputs(t testing.TB, g *graph.Graph, inputs tensor.List, set settings) ten
 	t.Helper()
 	s := open(t, g, set)
 	for i, v := range s.inputs {
-		load(v.data, inputs.Get(g.Inputs[i].Name))
+		load(v, inputs.Get(g.Inputs[i].Name))
 	}
 	for _, st := range s.steps {
 		if err := st.run(); err != nil {
-			t.Fatal(st.wrap(err))
+			t.Fatal(wrap(st.node, st.op, err))
 		}
 	}
 	return s.outputs

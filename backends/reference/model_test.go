@@ -55,26 +55,3 @@ func TestConfigurations(t *testing.T) {
 		}
 	}
 }
-
-// Tapping every value leaves nothing to fuse and must not change a result.
-func TestTapsOfTheCompleteModel(t *testing.T) {
-	g, inputs := hashedModel(t, 1, 128, 128)
-	var all []string
-	for _, n := range g.Nodes {
-		for _, v := range n.Outputs {
-			all = append(all, v.Name)
-		}
-	}
-	tapped, err := g.WithTaps(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := outputs(t, g, inputs, fp64())
-	got := outputs(t, tapped, inputs, fp64())
-	if len(got) != len(want)+len(all) {
-		t.Fatalf("%d outputs, want %d", len(got), len(want)+len(all))
-	}
-	for i, w := range want {
-		requireNear(t, w.Name, got[i].Tensor, w.Float64s(), 1e-9)
-	}
-}

@@ -62,9 +62,14 @@ func (n *network) silu(name string, x *graph.Value) *graph.Value {
 func (n *network) cheapBlock(name string, x *graph.Value) *graph.Value {
 	c := x.Shape[1]
 	h := n.norm(name+".norm", n.conv(name+".conv", x, 2*c, 1, 1, true), 1)
-	parts := n.Add(name+".split", graph.Split{Axis: 1, Sizes: []int{c, c}}, h)
-	gated := n.binary(name+".gate", graph.Mul, parts[0], n.unary(name+".relu", graph.Relu, parts[1]))
-	return n.binary(name, graph.Add, gated, x)
+	return n.binary(name, graph.Add, n.gate(name+".gate", h), x)
+}
+
+// gate multiplies the first half of the channels with what is positive of the second.
+func (n *network) gate(name string, x *graph.Value) *graph.Value {
+	c := x.Shape[1] / 2
+	parts := n.Add(name+".split", graph.Split{Axis: 1, Sizes: []int{c, c}}, x)
+	return n.binary(name, graph.Mul, parts[0], n.unary(name+".relu", graph.Relu, parts[1]))
 }
 
 // everyOperator builds a graph with every operator, in which fusions of all kinds apply, and inputs for it.

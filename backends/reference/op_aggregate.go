@@ -16,12 +16,12 @@ func tileWindow(i, tile, feature, cells int) (lo, hi int) {
 }
 
 func lowerTileAggregate[T tensor.Float](c *compiler, s *step) error {
-	op, x := s.node.op.(graph.TileAggregate), s.node.in[0]
+	op, x := s.Node.Op.(graph.TileAggregate), s.Node.In[0]
 	gridW := op.FeatureWidth / op.Tile
-	tiles, maps, h, w := gridW*(op.FeatureHeight/op.Tile), x.shape[1], x.shape[2], x.shape[3]
+	tiles, maps, h, w := gridW*(op.FeatureHeight/op.Tile), x.Shape[1], x.Shape[2], x.Shape[3]
 	s.bind = func() func() error {
-		xs, ys := elements[T](x), elements[T](s.node.out[0])
-		return c.parallel(x.shape[0]*tiles, func(i int) {
+		xs, ys := elements[T](x), elements[T](s.Node.Out[0])
+		return c.parallel(x.Shape[0]*tiles, func(i int) {
 			b, k := i/tiles, i%tiles
 			y0, y1 := tileWindow(k/gridW, op.Tile, op.FeatureHeight, h)
 			x0, x1 := tileWindow(k%gridW, op.Tile, op.FeatureWidth, w)

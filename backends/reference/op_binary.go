@@ -11,7 +11,7 @@ type number interface {
 }
 
 func lowerBinary[T tensor.Float](c *compiler, s *step) error {
-	switch s.node.in[0].dtype {
+	switch s.Node.In[0].DType {
 	case tensor.Int32:
 		lowerBinaryOf[int32](c, s)
 	case tensor.Int64:
@@ -23,13 +23,13 @@ func lowerBinary[T tensor.Float](c *compiler, s *step) error {
 }
 
 func lowerBinaryOf[E number](c *compiler, s *step) {
-	fn := s.node.op.(graph.Binary).Fn
-	a, b, y := s.node.in[0], s.node.in[1], s.node.out[0]
-	s.allow(a)
-	s.allow(b)
+	fn := s.Node.Op.(graph.Binary).Fn
+	a, b, y := s.Node.In[0], s.Node.In[1], s.Node.Out[0]
+	s.Allow(a)
+	s.Allow(b)
 	s.bind = func() func() error {
 		as, bs, ys := elements[E](a), elements[E](b), elements[E](y)
-		l := newNest(y.shape, a.shape, b.shape)
+		l := newNest(y.Shape, a.Shape, b.Shape)
 		return l.spans(c, func(off, n int, at [maxOperands]int) {
 			combine(fn, ys[off:off+n], as[at[0]:], bs[at[1]:], l.inner[0], l.inner[1])
 		})
@@ -41,10 +41,10 @@ func combine[E number](fn graph.BinaryFn, y, a, b []E, strideA, strideB int) {
 	const stretch = 128
 	var bufA, bufB [stretch]E
 	if strideA == 0 {
-		fill(bufA[:min(stretch, len(y))], a[0])
+		setAll(bufA[:min(stretch, len(y))], a[0])
 	}
 	if strideB == 0 {
-		fill(bufB[:min(stretch, len(y))], b[0])
+		setAll(bufB[:min(stretch, len(y))], b[0])
 	}
 	if strideA == 1 && strideB == 1 {
 		combineEqual(fn, y, a, b)
@@ -63,7 +63,7 @@ func combine[E number](fn graph.BinaryFn, y, a, b []E, strideA, strideB int) {
 	}
 }
 
-func fill[E any](s []E, v E) {
+func setAll[E any](s []E, v E) {
 	for i := range s {
 		s[i] = v
 	}

@@ -4,20 +4,22 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // lowerDecodeBoxes computes a score by the very operations by which selection ranked it, so that the scores of kept pairs have
 // the order in which they were kept.
 func lowerDecodeBoxes[T tensor.Float](c *compiler, s *step) error {
-	op := s.node.op.(graph.DecodeBoxes)
-	p := newPyramid[T](op.Strides, op.ImageHeight, op.ImageWidth, s.node.in)
+	op := s.Node.Op.(graph.DecodeBoxes)
+	p := newPyramid[T](op.Strides, op.ImageHeight, op.ImageWidth, s.Node.In)
 	predictions := 3 * len(op.Strides)
-	batch, n := s.node.in[predictions].shape[0], s.node.in[predictions].shape[1]
+	batch, n := s.Node.In[predictions].Shape[0], s.Node.In[predictions].Shape[1]
 	s.bind = func() func() error {
-		p.bind(s.node.in)
-		pairs, count := elements[int64](s.node.in[predictions]), elements[int64](s.node.in[predictions+1])
-		boxes, scores, classes := elements[T](s.node.out[0]), elements[T](s.node.out[1]), elements[int64](s.node.out[2])
+		p.bind(s.Node.In)
+		pairs, count := elements[int64](s.Node.In[predictions]), elements[int64](s.Node.In[predictions+1])
+		boxes, scores, classes := elements[T](s.Node.Out[0]), elements[T](s.Node.Out[1]), elements[int64](s.Node.Out[2])
 		return c.parallel(batch, func(b int) {
 			for row := b * n; row < (b+1)*n; row++ {
 				var box [4]T
@@ -44,11 +46,11 @@ type pyramid[T tensor.Float] struct {
 	cls, box, quality [][]T    // by level
 }
 
-func newPyramid[T tensor.Float](strides []int, height, width int, in []*value) pyramid[T] {
-	p := pyramid[T]{strides: strides, width: T(width), height: T(height), classes: in[0].shape[1]}
+func newPyramid[T tensor.Float](strides []int, height, width int, in []*lower.Value) pyramid[T] {
+	p := pyramid[T]{strides: strides, width: T(width), height: T(height), classes: in[0].Shape[1]}
 	anchors := 0
 	for l := range strides {
-		p.sizes = append(p.sizes, [2]int(in[l].shape[2:]))
+		p.sizes = append(p.sizes, [2]int(in[l].Shape[2:]))
 		p.first = append(p.first, anchors)
 		anchors += p.cells(l)
 	}
@@ -56,7 +58,7 @@ func newPyramid[T tensor.Float](strides []int, height, width int, in []*value) p
 }
 
 // bind fetches the elements of the predictions once they have memory.
-func (p *pyramid[T]) bind(in []*value) {
+func (p *pyramid[T]) bind(in []*lower.Value) {
 	levels := len(p.strides)
 	for l := range levels {
 		p.cls = append(p.cls, elements[T](in[l]))
@@ -96,7 +98,7 @@ func (p *pyramid[T]) of(sample, l int) level[T] {
 
 // score returns σ(cls)·σ(quality).
 func (l level[T]) score(cell, class int) T {
-	return T(sigmoid(float64(l.cls[class*l.cells+cell]))) * T(sigmoid(float64(l.quality[cell])))
+	return T(kernel.Logistic(float64(l.cls[class*l.cells+cell]))) * T(kernel.Logistic(float64(l.quality[cell])))
 }
 
 // decode computes the box of a cell: softplus distances from its centre, clamped to the image.

@@ -2,25 +2,40 @@ package reference
 
 import (
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // lowerBoxMask lowers BoxMask and ResizeBoxMask. Only the cells inside the boxes are computed, one mask per task.
 func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
-	x, boxes, y := s.node.in[0], s.node.in[1], s.node.out[0]
-	m := &boxMask[T]{perImage: y.shape[1], h: y.shape[2], w: y.shape[3], inH: x.shape[2], inW: x.shape[3]}
-	op, resized := s.node.op.(maskOp)
-	if !resized {
-		op.BoxMask = s.node.op.(graph.BoxMask)
-		s.allow(x)
-	} else {
-		m.rows, m.cols = newAxis[T](m.inH, m.h), newAxis[T](m.inW, m.w)
+	node, x, y := s.Node, s.Node.In[0], s.Node.Out[0]
+	var common *lower.Value
+	resize := node.Part("resize")
+	if resize != nil {
+		node, x, common = s.Node.Part("mask"), resize.In[0], addend(s.Node.Part("sum"), resize)
 	}
-	m.fill, m.projection = T(op.Fill), newProjection[T](m.h, m.w, op.ImageHeight, op.ImageWidth)
+	op, boxes := node.Op.(graph.BoxMask), node.In[1]
+	m := &boxMask[T]{perImage: y.Shape[1], h: y.Shape[2], w: y.Shape[3], inH: x.Shape[2], inW: x.Shape[3]}
+	if resize != nil {
+		m.rows, m.cols = newAxis[T](m.inH, m.h), newAxis[T](m.inW, m.w)
+	} else {
+		s.Allow(x)
+	}
+	if err := c.lowerAside(s); err != nil {
+		return err
+	}
+	m.outside, m.projection = T(op.Fill), newProjection[T](m.h, m.w, op.ImageHeight, op.ImageWidth)
 	s.bind = func() func() error {
-		m.x, m.boxes, m.common = elements[T](x), elements[T](boxes), optional[T](s.node.input(2))
-		m.y, m.scores = elements[T](y), elements[T](s.node.out[1])
-		return c.parallel(len(m.scores), m.do)
+		m.x, m.boxes, m.common = elements[T](x), elements[T](boxes), optional[T](common)
+		m.y, m.scores = elements[T](y), elements[T](s.Node.Out[1])
+		aside, masks := s.bindAside(), c.parallel(len(m.scores), m.do)
+		return func() error {
+			if err := aside(); err != nil {
+				return err
+			}
+			return masks()
+		}
 	}
 	return nil
 }
@@ -30,7 +45,7 @@ type boxMask[T tensor.Float] struct {
 	perImage         int // masks of one image
 	h, w, inH, inW   int
 	rows, cols       []sample[T] // empty when the logits have the size of the output
-	fill             T
+	outside          T           // the logit of cells outside the box
 	x, boxes, common []T
 	y, scores        []T
 }
@@ -39,18 +54,18 @@ type boxMask[T tensor.Float] struct {
 func (m *boxMask[T]) do(i int) {
 	y0, y1, x0, x1 := m.projection.cells(m.boxes[i*4 : i*4+4])
 	dst := m.y[i*m.h*m.w : (i+1)*m.h*m.w]
-	fill(dst[:y0*m.w], m.fill)
+	setAll(dst[:y0*m.w], m.outside)
 	sum := 0.0
 	for y := y0; y < y1; y++ {
 		row := dst[y*m.w : (y+1)*m.w]
 		m.logits(row[x0:x1], i, y, x0)
 		for _, v := range row[x0:x1] {
-			sum += sigmoid(float64(v))
+			sum += kernel.Logistic(float64(v))
 		}
-		fill(row[:x0], m.fill)
-		fill(row[x1:], m.fill)
+		setAll(row[:x0], m.outside)
+		setAll(row[x1:], m.outside)
 	}
-	fill(dst[y1*m.w:], m.fill)
+	setAll(dst[y1*m.w:], m.outside)
 	m.scores[i] = T(sum / float64(max(1, (y1-y0)*(x1-x0))))
 }
 

@@ -8,12 +8,12 @@ import (
 
 // lowerCast converts elements. Numbers become booleans by comparison with 0, and booleans the numbers 0 and 1.
 func lowerCast[T tensor.Float](c *compiler, s *step) error {
-	x, y := s.node.in[0], s.node.out[0]
-	if x.dtype == y.dtype {
-		y.viewOf(x, 0)
+	x, y := s.Node.In[0], s.Node.Out[0]
+	if x.DType == y.DType {
+		y.ViewOf(x, 0)
 		return nil
 	}
-	switch x.dtype {
+	switch x.DType {
 	case tensor.Int32:
 		return castFrom[int32, T](c, s)
 	case tensor.Int64:
@@ -25,7 +25,7 @@ func lowerCast[T tensor.Float](c *compiler, s *step) error {
 }
 
 func castFrom[X number, T tensor.Float](c *compiler, s *step) error {
-	switch s.node.out[0].dtype {
+	switch s.Node.Out[0].DType {
 	case tensor.Int32:
 		return lowerMap(c, s, convert[X, int32])
 	case tensor.Int64:
@@ -39,11 +39,11 @@ func castFrom[X number, T tensor.Float](c *compiler, s *step) error {
 	case tensor.DTypeOf[T]():
 		return lowerMap(c, s, convert[X, T])
 	}
-	return fmt.Errorf("cannot cast to %v", s.node.out[0].dtype)
+	return fmt.Errorf("cannot cast to %v", s.Node.Out[0].DType)
 }
 
 func castFromBool[T tensor.Float](c *compiler, s *step) error {
-	switch s.node.out[0].dtype {
+	switch s.Node.Out[0].DType {
 	case tensor.Int32:
 		return lowerMap(c, s, fromBool[int32])
 	case tensor.Int64:

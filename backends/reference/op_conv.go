@@ -2,28 +2,29 @@ package reference
 
 import (
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // packable reports whether weight and bias of a convolution are known when the session is compiled, and not empty.
-func packable(n *node) bool {
-	bias := n.input(2)
-	return n.in[1].constant && n.in[1].len() > 0 && (bias == nil || bias.constant)
+func packable(n *lower.Node) bool {
+	bias := n.Input(2)
+	return n.In[1].Constant && n.In[1].Len() > 0 && (bias == nil || bias.Constant)
 }
 
 func lowerConv[T tensor.Float](c *compiler, s *step) error {
-	if !packable(s.node) {
+	if !packable(s.Node) {
 		lowerPlainConv[T](c, s)
 		return nil
 	}
-	conv, err := newConv[T](c, s.node.op.(graph.Conv), s.node.in[0], s.node.in[1], s.node.input(2))
+	conv, err := newConv[T](c, s, s.Node)
 	if err != nil {
 		return err
 	}
-	scratch := s.addScratch(c.float, conv.ScratchLen(c.pool.Threads()))
+	scratch := s.AddScratch(c.float, conv.ScratchLen(c.pool.Threads()))
 	s.bind = func() func() error {
-		x, y, tmp := elements[T](s.node.in[0]), elements[T](s.node.out[0]), elements[T](scratch)
+		x, y, tmp := elements[T](s.Node.In[0]), elements[T](s.Node.Out[0]), elements[T](scratch)
 		return func() error {
 			conv.Run(c.pool, x, y, tmp, nil)
 			return nil
@@ -32,35 +33,55 @@ func lowerConv[T tensor.Float](c *compiler, s *step) error {
 	return nil
 }
 
-// newConv packs a convolution.
-func newConv[T tensor.Float](c *compiler, op graph.Conv, x, weight, bias *value) (*kernel.Conv[T], error) {
+// newConv prepares a convolution, which is the node of s or one that it covers. Weights that several nodes share are packed once.
+func newConv[T tensor.Float](c *compiler, s *step, n *lower.Node) (*kernel.Conv[T], error) {
+	op, x, weight, bias := n.Op.(graph.Conv), n.In[0], n.In[1], n.Input(2)
 	shape := kernel.ConvShape{
-		Batch: x.shape[0], InC: x.shape[1], InH: x.shape[2], InW: x.shape[3],
-		OutC: weight.shape[0], KH: weight.shape[2], KW: weight.shape[3],
+		Batch: x.Shape[0], InC: x.Shape[1], InH: x.Shape[2], InW: x.Shape[3],
+		OutC: weight.Shape[0], KH: weight.Shape[2], KW: weight.Shape[3],
 		StrideH: op.Strides[0], StrideW: op.Strides[1],
 		PadT: op.Pads[0], PadL: op.Pads[1], PadB: op.Pads[2], PadR: op.Pads[3],
 		Groups: op.Group,
 	}
-	c.held += bytesOf(weight)
-	return kernel.NewConv(shape, elements[T](weight), optional[T](bias), c.isa)
+	s.Pack(weight)
+	if bias != nil {
+		s.Pack(bias)
+	}
+	key := packKey{weight, bias, op.Group}
+	packed, ok := c.packed[key].(*kernel.Weights[T])
+	if !ok {
+		var err error
+		if packed, err = kernel.NewWeights(shape, elements[T](weight), optional[T](bias), c.isa); err != nil {
+			return nil, err
+		}
+		c.packed[key] = packed
+		c.held += packed.Bytes()
+	}
+	return packed.Conv(shape)
+}
+
+// packKey is what the packed form of weights depends on.
+type packKey struct {
+	weight, bias *lower.Value
+	groups       int
 }
 
 // lowerPlainConv convolves with weights that are computed in the graph: directly, without packing.
 func lowerPlainConv[T tensor.Float](c *compiler, s *step) {
-	op, x, weight, y := s.node.op.(graph.Conv), s.node.in[0], s.node.in[1], s.node.out[0]
+	op, x, weight, y := s.Node.Op.(graph.Conv), s.Node.In[0], s.Node.In[1], s.Node.Out[0]
 	s.bind = func() func() error {
-		xs, ws, bs, ys := elements[T](x), elements[T](weight), optional[T](s.node.input(2)), elements[T](y)
-		channels, outC, size := x.shape[1], y.shape[1], y.shape[2]*y.shape[3]
-		plane, depth := x.shape[2]*x.shape[3], weight.shape[1]
-		taps := weight.shape[2] * weight.shape[3]
-		return c.parallel(y.shape[0]*outC, func(i int) {
+		xs, ws, bs, ys := elements[T](x), elements[T](weight), optional[T](s.Node.Input(2)), elements[T](y)
+		channels, outC, size := x.Shape[1], y.Shape[1], y.Shape[2]*y.Shape[3]
+		plane, depth := x.Shape[2]*x.Shape[3], weight.Shape[1]
+		taps := weight.Shape[2] * weight.Shape[3]
+		return c.parallel(y.Shape[0]*outC, func(i int) {
 			b, m := i/outC, i%outC
 			dst := ys[i*size : (i+1)*size]
 			clear(dst)
 			first := m / (outC / op.Group) * depth
 			for ch := range depth {
 				src := xs[(b*channels+first+ch)*plane:][:plane]
-				correlate(dst, src, ws[(m*depth+ch)*taps:][:taps], x.shape[2:], weight.shape[2:], y.shape[2:], op)
+				correlate(dst, src, ws[(m*depth+ch)*taps:][:taps], x.Shape[2:], weight.Shape[2:], y.Shape[2:], op)
 			}
 			if bs != nil {
 				for p := range dst {

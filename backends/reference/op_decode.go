@@ -4,16 +4,17 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // lowerSelectDetections works in two phases: the best candidates of every (sample, level), then suppression per sample. All lists
 // have their worst-case length from the start.
 func lowerSelectDetections[T tensor.Float](c *compiler, s *step) error {
-	op := s.node.op.(graph.SelectDetections)
-	levels, batch := len(op.Strides), s.node.in[0].shape[0]
+	op := s.Node.Op.(graph.SelectDetections)
+	levels, batch := len(op.Strides), s.Node.In[0].Shape[0]
 	d := &selector[T]{
-		pyramid:   newPyramid[T](op.Strides, op.ImageHeight, op.ImageWidth, s.node.in),
+		pyramid:   newPyramid[T](op.Strides, op.ImageHeight, op.ImageWidth, s.Node.In),
 		threshold: T(op.ScoreThreshold), floor: logitFloor(T(op.ScoreThreshold), 1),
 		heaps:  make([]topK[T], batch*levels),
 		images: make([]suppressor[T], batch),
@@ -23,16 +24,16 @@ func lowerSelectDetections[T tensor.Float](c *compiler, s *step) error {
 		for b := range batch {
 			most := min(op.PreNMSTopK, d.classes*d.cells(l))
 			d.heaps[b*levels+l].items = make([]candidate[T], 0, most)
-			c.held += int64(most * bytesPerCandidate)
+			c.held += most * bytesPerCandidate
 		}
 	}
 	for b := range d.images {
 		d.images[b] = newSuppressor[T](op.MaxDetections, levels, T(op.IoUThreshold))
-		c.held += int64(op.MaxDetections * bytesPerCandidate)
+		c.held += op.MaxDetections * bytesPerCandidate
 	}
 	s.bind = func() func() error {
-		d.bind(s.node.in)
-		pairs, count := elements[int64](s.node.out[0]), elements[int64](s.node.out[1])
+		d.bind(s.Node.In)
+		pairs, count := elements[int64](s.Node.Out[0]), elements[int64](s.Node.Out[1])
 		collect := c.parallel(batch*levels, d.collect)
 		suppress := c.parallel(batch, func(b int) {
 			kept := d.images[b].run(d.heaps[b*levels : (b+1)*levels])
@@ -108,7 +109,7 @@ func (d *selector[T]) collectCell(best *topK[T], cell int, at level[T]) {
 			continue
 		}
 		if q < 0 {
-			q = T(sigmoid(float64(at.quality[cell])))
+			q = T(kernel.Logistic(float64(at.quality[cell])))
 			if q != q || hasNaN(at.box, cell, at.cells) {
 				return
 			}
@@ -116,7 +117,7 @@ func (d *selector[T]) collectCell(best *topK[T], cell int, at level[T]) {
 				continue
 			}
 		}
-		if score := T(sigmoid(float64(logit))) * q; score >= d.threshold {
+		if score := T(kernel.Logistic(float64(logit))) * q; score >= d.threshold {
 			best.push(candidate[T]{score: score, pair: (at.first+cell)*d.classes + class, class: class})
 		}
 	}

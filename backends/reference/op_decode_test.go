@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -149,7 +150,7 @@ func decodeArgs(edit func(cls, box, quality []float32)) []arg {
 	edit(tensor.Data[float32](cls), tensor.Data[float32](box), tensor.Data[float32](quality))
 	low := func(c int) arg {
 		d := make([]float32, c)
-		fill(d, -50)
+		setAll(d, -50)
 		return in(f32s([]int{1, c, 1, 1}, d...))
 	}
 	return []arg{in(cls), low(2), in(box), low(4), in(quality), low(1)}
@@ -168,19 +169,19 @@ func TestDecode(t *testing.T) {
 	}{
 		{"zero logits (spec/model.md 3.17), the box clamped to the image", decodeOp(0.25, 1, 2), func(_, _, _ []float32) {},
 			[]float64{0, 0, 4 + d, 4 + d, 0, 0, 0, 0}, []float64{0.25, 0}, []float64{0, -1}, 1},
-		{"one candidate of the second class", decodeOp(0.3, 9, 1), func(cls, box, _ []float32) { cls[4+3] = 20; fill(box, -20) },
+		{"one candidate of the second class", decodeOp(0.3, 9, 1), func(cls, box, _ []float32) { cls[4+3] = 20; setAll(box, -20) },
 			[]float64{12, 12, 12, 12}, []float64{0.5}, []float64{1}, 1},
-		{"ties by anchor, then class", decodeOp(0.25, 3, 3), func(_, box, _ []float32) { fill(box, -20) },
+		{"ties by anchor, then class", decodeOp(0.25, 3, 3), func(_, box, _ []float32) { setAll(box, -20) },
 			[]float64{4, 4, 4, 4, 4, 4, 4, 4, 12, 4, 12, 4}, []float64{0.25, 0.25, 0.25}, []float64{0, 1, 0}, 3},
 		{"NaN and infinities are no candidates or count as large", decodeOp(0.2, 9, 3), func(cls, box, quality []float32) {
-			fill(cls, -50)
+			setAll(cls, -50)
 			cls[0], cls[1], cls[2], cls[3] = nan, inf, 1, 1
 			box[2] = nan
 			quality[3] = nan
-			fill(box[0:2], -inf)
+			setAll(box[0:2], -inf)
 		}, []float64{12, 4 - d, 12 + d, 4 + d, 0, 0, 0, 0, 0, 0, 0, 0}, []float64{0.5, 0, 0}, []float64{0, -1, -1}, 1},
 		{"nothing reaches the threshold", decodeOp(1, 9, 1), func(_, _, _ []float32) {}, make([]float64, 4), []float64{0}, []float64{-1}, 0},
-		{"a saturated score reaches 1", decodeOp(1, 9, 1), func(cls, _, quality []float32) { fill(cls[:1], 200); fill(quality, 200) },
+		{"a saturated score reaches 1", decodeOp(1, 9, 1), func(cls, _, quality []float32) { setAll(cls[:1], 200); setAll(quality, 200) },
 			[]float64{0, 0, 4 + d, 4 + d}, []float64{1}, []float64{0}, 1},
 		{"no rows", decodeOp(0, 9, 0), func(_, _, _ []float32) {}, nil, nil, nil, 0},
 	} {
@@ -217,7 +218,7 @@ func TestLogitFloorIsBelowTheThreshold(t *testing.T) {
 		for _, q := range []float32{0, 1e-20, 0.05, 0.5, 0.999, 1} {
 			floor := logitFloor(least, q)
 			for x := float32(-80); x < 80; x += 0.0137 {
-				if score := float32(sigmoid(float64(x))) * q; x < floor && score >= least {
+				if score := float32(kernel.Logistic(float64(x))) * q; x < floor && score >= least {
 					t.Fatalf("σ(%v)·%v reaches %v and is below the floor %v", x, q, least, floor)
 				}
 			}

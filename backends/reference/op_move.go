@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -14,8 +15,8 @@ import (
 type unit interface{ uint8 | uint32 | uint64 }
 
 // units returns the elements of a value as integers of their width.
-func units[U unit](v *value) []U {
-	switch v.dtype {
+func units[U unit](v *lower.Value) []U {
+	switch v.DType {
 	case tensor.Float32:
 		return reinterpret[U](elements[float32](v))
 	case tensor.Float64:
@@ -33,8 +34,8 @@ func reinterpret[U unit, E tensor.Element](s []E) []U {
 }
 
 // byWidth chooses the instance of a lowering for the width of a value's elements.
-func byWidth(v *value, w1, w4, w8 func()) {
-	switch v.dtype.Size() {
+func byWidth(v *lower.Value, w1, w4, w8 func()) {
+	switch v.DType.Size() {
 	case 1:
 		w1()
 	case 4:
@@ -45,7 +46,7 @@ func byWidth(v *value, w1, w4, w8 func()) {
 }
 
 func lowerReshape(_ *compiler, s *step) error {
-	s.node.out[0].viewOf(s.node.in[0], 0)
+	s.Node.Out[0].ViewOf(s.Node.In[0], 0)
 	return nil
 }
 
@@ -65,20 +66,20 @@ func around(shape []int, axis int) (outer, size, inner int) {
 }
 
 func lowerConcat(c *compiler, s *step) error {
-	byWidth(s.node.out[0], func() { concat[uint8](c, s) }, func() { concat[uint32](c, s) }, func() { concat[uint64](c, s) })
+	byWidth(s.Node.Out[0], func() { concat[uint8](c, s) }, func() { concat[uint32](c, s) }, func() { concat[uint64](c, s) })
 	return nil
 }
 
 func concat[U unit](c *compiler, s *step) {
-	axis, y := s.node.op.(graph.Concat).Axis, s.node.out[0]
+	axis, y := s.Node.Op.(graph.Concat).Axis, s.Node.Out[0]
 	s.bind = func() func() error {
-		outer, size, inner := around(y.shape, axis)
+		outer, size, inner := around(y.Shape, axis)
 		ys := units[U](y)
-		parts := make([][]U, len(s.node.in))
-		starts := make([]int, len(s.node.in))
+		parts := make([][]U, len(s.Node.In))
+		starts := make([]int, len(s.Node.In))
 		at := 0
-		for i, v := range s.node.in {
-			_, n, _ := around(v.shape, axis)
+		for i, v := range s.Node.In {
+			_, n, _ := around(v.Shape, axis)
 			parts[i], starts[i] = units[U](v), at
 			at += n * inner
 		}
@@ -92,13 +93,13 @@ func concat[U unit](c *compiler, s *step) {
 
 // lowerSplit makes the parts views where they are contiguous, and otherwise copies them.
 func lowerSplit(c *compiler, s *step) error {
-	x, axis := s.node.in[0], s.node.op.(graph.Split).Axis
-	outer, _, inner := around(x.shape, axis)
+	x, axis := s.Node.In[0], s.Node.Op.(graph.Split).Axis
+	outer, _, inner := around(x.Shape, axis)
 	if outer == 1 {
 		at := 0
-		for _, v := range s.node.out {
-			v.viewOf(x, at)
-			_, n, _ := around(v.shape, axis)
+		for _, v := range s.Node.Out {
+			v.ViewOf(x, at)
+			_, n, _ := around(v.Shape, axis)
 			at += n * inner
 		}
 		return nil
@@ -108,15 +109,15 @@ func lowerSplit(c *compiler, s *step) error {
 }
 
 func split[U unit](c *compiler, s *step) {
-	axis, x := s.node.op.(graph.Split).Axis, s.node.in[0]
+	axis, x := s.Node.Op.(graph.Split).Axis, s.Node.In[0]
 	s.bind = func() func() error {
-		outer, size, inner := around(x.shape, axis)
+		outer, size, inner := around(x.Shape, axis)
 		xs := units[U](x)
-		parts := make([][]U, len(s.node.out))
-		starts := make([]int, len(s.node.out))
+		parts := make([][]U, len(s.Node.Out))
+		starts := make([]int, len(s.Node.Out))
 		at := 0
-		for i, v := range s.node.out {
-			_, n, _ := around(v.shape, axis)
+		for i, v := range s.Node.Out {
+			_, n, _ := around(v.Shape, axis)
 			parts[i], starts[i] = units[U](v), at
 			at += n * inner
 		}
@@ -129,14 +130,14 @@ func split[U unit](c *compiler, s *step) {
 }
 
 func lowerGather(c *compiler, s *step) error {
-	byWidth(s.node.in[0], func() { gather[uint8](c, s) }, func() { gather[uint32](c, s) }, func() { gather[uint64](c, s) })
+	byWidth(s.Node.In[0], func() { gather[uint8](c, s) }, func() { gather[uint32](c, s) }, func() { gather[uint64](c, s) })
 	return nil
 }
 
 func gather[U unit](c *compiler, s *step) {
-	axis, x, index, y := s.node.op.(graph.Gather).Axis, s.node.in[0], s.node.in[1], s.node.out[0]
+	axis, x, index, y := s.Node.Op.(graph.Gather).Axis, s.Node.In[0], s.Node.In[1], s.Node.Out[0]
 	s.bind = func() func() error {
-		outer, size, inner := around(x.shape, axis)
+		outer, size, inner := around(x.Shape, axis)
 		xs, ys, ids := units[U](x), units[U](y), elements[int64](index)
 		n := len(ids)
 		pick := c.ranges(outer, n*inner, func(lo, hi int) {

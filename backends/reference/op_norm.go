@@ -4,117 +4,131 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// normalised is the common part of the two normalisations: it produces x, the tensor to normalise, with its statistics.
+// normalised is the common part of the normalisations: it produces x, the tensor to normalise, with its statistics.
 type normalised[T tensor.Float] struct {
-	norm        normOp
+	epsilon     float64
 	conv        *kernel.Conv[T] // nil when x is an input of the node
+	in          *lower.Value    // of the convolution
 	stats       *kernel.Stats
-	x           *value // where the values to normalise lie
-	scale, bias *value
-	rest        []*value // inputs after scale and bias
-	scratch     *value
+	x           *lower.Value // where the values to normalise lie
+	scale, bias *lower.Value
+	plain       *lower.Value // the normalised values where something aside needs them, else nil
+	scratch     *lower.Value
 }
 
-// newNormalised reads the inputs of a node and plans its statistics. A convolution writes to the value that target returns
-// for its number of channels.
-func newNormalised[T tensor.Float](c *compiler, s *step, norm normOp, target func(shape []int) *value) (*normalised[T], error) {
-	n := &normalised[T]{norm: norm, x: s.node.in[0]}
-	rest := s.node.in[1:]
-	if norm.conv != nil {
+// newNormalised reads the operands of a GroupNormalization or of what it was fused into, and plans its statistics. A convolution
+// that nobody else reads writes to the value that target returns for its shape.
+func newNormalised[T tensor.Float](c *compiler, s *step, target func(shape []int) *lower.Value) (*normalised[T], error) {
+	norm, conv := s.Node.Part("norm"), s.Node.Part("conv")
+	if norm == nil {
+		norm = s.Node
+	}
+	op := norm.Op.(graph.GroupNormalization)
+	n := &normalised[T]{epsilon: op.Epsilon, x: norm.In[0], scale: norm.In[1], bias: norm.In[2]}
+	if conv != nil {
 		var err error
-		if n.conv, err = newConv[T](c, *norm.conv, n.x, s.node.in[1], s.node.in[2]); err != nil {
+		if n.conv, err = newConv[T](c, s, conv); err != nil {
 			return nil, err
 		}
-		shape := n.conv.Shape()
-		n.x = target([]int{shape.Batch, shape.OutC, shape.OutH(), shape.OutW()})
-		n.scratch = s.addScratch(c.float, n.conv.ScratchLen(c.pool.Threads()))
-		rest = s.node.in[3:]
+		n.in = conv.In[0]
+		if !s.Node.Stores(n.x) {
+			n.x = target(n.x.Shape)
+		}
+		n.scratch = s.AddScratch(c.float, n.conv.ScratchLen(c.pool.Threads()))
 	}
-	n.scale, n.bias, n.rest = rest[0], rest[1], rest[2:]
-	channels, spatial := n.x.shape[1], 1
-	for _, d := range n.x.shape[2:] {
+	if err := c.lowerAside(s, norm.In[0], norm.Out[0]); err != nil {
+		return nil, err
+	}
+	if v := norm.Out[0]; v != s.Node.Out[0] && s.Writes(v) {
+		n.plain = v
+	}
+	channels, spatial := n.x.Shape[1], 1
+	for _, d := range n.x.Shape[2:] {
 		spatial *= d
 	}
-	n.stats = kernel.NewStats(n.x.shape[0], norm.Groups, channels, spatial)
-	const block, moments = 256, 2 * 8 // as package kernel keeps them
-	c.held += int64(n.x.shape[0] * channels * ((spatial + block - 1) / block) * moments)
+	n.stats = kernel.NewStats(n.x.Shape[0], op.Groups, channels, spatial)
+	c.held += n.stats.Bytes()
 	return n, nil
 }
 
-// bind returns a function that fills x and its statistics.
-func (n *normalised[T]) bind(c *compiler, s *step) func() {
-	x := elements[T](n.x)
-	if n.conv == nil {
-		return func() {
-			kernel.Moments(c.pool, x, n.stats)
-			n.stats.Finish(n.norm.Epsilon)
-		}
+// bind returns a function that computes x and its statistics, and stores the values aside.
+func (n *normalised[T]) bind(c *compiler, s *step) func() error {
+	x, scale, bias, plain := elements[T](n.x), elements[T](n.scale), elements[T](n.bias), optional[T](n.plain)
+	pool, isa, stats, epsilon := c.pool, c.isa, n.stats, n.epsilon
+	compute := func() { kernel.Moments(pool, x, stats) }
+	if conv := n.conv; conv != nil {
+		in, scratch := elements[T](n.in), elements[T](n.scratch)
+		compute = func() { conv.Run(pool, in, x, scratch, stats) }
 	}
-	in, scratch := elements[T](s.node.in[0]), elements[T](n.scratch)
-	return func() {
-		n.conv.Run(c.pool, in, x, scratch, n.stats)
-		n.stats.Finish(n.norm.Epsilon)
+	aside := s.bindAside()
+	return func() error {
+		compute()
+		stats.Finish(epsilon)
+		if plain != nil {
+			kernel.GroupNormAct(pool, x, plain, stats, scale, bias, kernel.None, isa)
+		}
+		return aside()
 	}
 }
 
 // lowerNorm lowers GroupNormalization, alone or with a convolution before it and SiLU behind it. The convolution writes to
 // the output, which is then normalised in place.
 func lowerNorm[T tensor.Float](c *compiler, s *step) error {
-	norm, ok := s.node.op.(normOp)
-	if !ok {
-		norm.GroupNormalization = s.node.op.(graph.GroupNormalization)
-	}
-	y := s.node.out[0]
-	n, err := newNormalised[T](c, s, norm, func([]int) *value { return y })
+	y := s.Node.Out[0]
+	n, err := newNormalised[T](c, s, func([]int) *lower.Value { return y })
 	if err != nil {
 		return err
 	}
 	act := kernel.None
-	if norm.silu {
+	if s.Node.Part("silu") != nil {
 		act = kernel.SiLU
 	}
 	if n.conv == nil {
-		s.allow(s.node.in[0])
+		s.Allow(n.x)
 	}
 	s.bind = func() func() error {
-		prepare := n.bind(c, s)
+		prepare, stats := n.bind(c, s), n.stats
 		x, ys, scale, bias := elements[T](n.x), elements[T](y), elements[T](n.scale), elements[T](n.bias)
 		return func() error {
-			prepare()
-			kernel.GroupNormAct(c.pool, x, ys, n.stats, scale, bias, act, c.isa)
+			if err := prepare(); err != nil {
+				return err
+			}
+			kernel.GroupNormAct(c.pool, x, ys, stats, scale, bias, act, c.isa)
 			return nil
 		}
 	}
 	return nil
 }
 
-// lowerNormGate lowers gateOp. What the convolution writes is twice as large as the output and lives in scratch; the output
-// may take the place of the residual.
+// lowerNormGate lowers a normalisation of 2·C channels whose first half is gated with the second: a·max(b, 0) + residual. What the
+// convolution writes is twice as large as the output and lives in scratch; the output may take the place of the residual.
 func lowerNormGate[T tensor.Float](c *compiler, s *step) error {
-	op := s.node.op.(gateOp)
-	n, err := newNormalised[T](c, s, op.normOp, func(shape []int) *value {
-		v := s.addScratch(c.float, 0)
-		v.shape = shape
+	n, err := newNormalised[T](c, s, func(shape []int) *lower.Value {
+		v := s.AddScratch(c.float, 0)
+		v.Shape = shape
 		return v
 	})
 	if err != nil {
 		return err
 	}
-	residual := n.rest[0]
+	residual := addend(s.Node.Part("sum"), s.Node.Part("gate"))
 	if residual != nil {
-		s.allow(residual)
+		s.Allow(residual)
 	}
 	s.bind = func() func() error {
-		prepare := n.bind(c, s)
-		x, r, y := elements[T](n.x), optional[T](residual), elements[T](s.node.out[0])
+		prepare, stats := n.bind(c, s), n.stats
+		x, r, y := elements[T](n.x), optional[T](residual), elements[T](s.Node.Out[0])
 		scale, bias := elements[T](n.scale), elements[T](n.bias)
 		return func() error {
-			prepare()
-			kernel.GroupNormReGLU(c.pool, x, r, y, n.stats, scale, bias, c.isa)
+			if err := prepare(); err != nil {
+				return err
+			}
+			kernel.GroupNormReGLU(c.pool, x, r, y, stats, scale, bias, c.isa)
 			return nil
 		}
 	}
@@ -123,11 +137,11 @@ func lowerNormGate[T tensor.Float](c *compiler, s *step) error {
 
 // lowerLayerNorm normalises rows of the last axis, with the moments in float64: mean first, then the centred squares.
 func lowerLayerNorm[T tensor.Float](c *compiler, s *step) error {
-	op, x := s.node.op.(graph.LayerNormalization), s.node.in[0]
-	width := x.shape[len(x.shape)-1]
-	s.allow(x)
+	op, x := s.Node.Op.(graph.LayerNormalization), s.Node.In[0]
+	width := x.Shape[len(x.Shape)-1]
+	s.Allow(x)
 	s.bind = func() func() error {
-		xs, scale, bias, ys := elements[T](x), elements[T](s.node.in[1]), elements[T](s.node.in[2]), elements[T](s.node.out[0])
+		xs, scale, bias, ys := elements[T](x), elements[T](s.Node.In[1]), elements[T](s.Node.In[2]), elements[T](s.Node.Out[0])
 		return c.ranges(len(xs)/max(1, width), width, func(lo, hi int) {
 			for r := lo; r < hi; r++ {
 				layerNorm(ys[r*width:(r+1)*width], xs[r*width:(r+1)*width], scale, bias, op.Epsilon)

@@ -11,10 +11,10 @@ import (
 // lowerReduce sums in float64, in the order of the elements. Neighbouring axes that are all kept or all reduced count as one;
 // what then reads [kept, reduced, kept] takes a direct loop, anything else a table of offsets.
 func lowerReduce[T tensor.Float](c *compiler, s *step) error {
-	op, x := s.node.op.(graph.Reduce), s.node.in[0]
-	r := newReduction[T](op, x.shape)
+	op, x := s.Node.Op.(graph.Reduce), s.Node.In[0]
+	r := newReduction[T](op, x.Shape)
 	s.bind = func() func() error {
-		r.x, r.y = elements[T](x), elements[T](s.node.out[0])
+		r.x, r.y = elements[T](x), elements[T](s.Node.Out[0])
 		if r.offsets != nil {
 			return c.ranges(len(r.y), len(r.offsets), r.scattered)
 		}

@@ -8,10 +8,10 @@ import (
 
 // lowerResize interpolates rows first and then columns, a band of output rows of one plane per task.
 func lowerResize[T tensor.Float](c *compiler, s *step) error {
-	x, y := s.node.in[0], s.node.out[0]
-	inH, inW, outH, outW := x.shape[2], x.shape[3], y.shape[2], y.shape[3]
+	x, y := s.Node.In[0], s.Node.Out[0]
+	inH, inW, outH, outW := x.Shape[2], x.Shape[3], y.Shape[2], y.Shape[3]
 	if inH == outH && inW == outW {
-		y.viewOf(x, 0) // every source coordinate is a cell centre
+		y.ViewOf(x, 0) // every source coordinate is a cell centre
 		return nil
 	}
 	const band = 16
@@ -19,7 +19,7 @@ func lowerResize[T tensor.Float](c *compiler, s *step) error {
 	bands := (outH + band - 1) / band
 	s.bind = func() func() error {
 		xs, ys := elements[T](x), elements[T](y)
-		return c.parallel(x.shape[0]*x.shape[1]*bands, func(i int) {
+		return c.parallel(x.Shape[0]*x.Shape[1]*bands, func(i int) {
 			plane, b := i/bands, i%bands
 			src := xs[plane*inH*inW : (plane+1)*inH*inW]
 			for oy := b * band; oy < min((b+1)*band, outH); oy++ {

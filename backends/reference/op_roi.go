@@ -42,14 +42,14 @@ func touched[T tensor.Float](a, b, scale T, size int) (lo, hi int) {
 
 // lowerRoiMeanPool averages in float64, a stretch of channels of one box per task.
 func lowerRoiMeanPool[T tensor.Float](c *compiler, s *step) error {
-	op, x, boxes := s.node.op.(graph.RoiMeanPool), s.node.in[0], s.node.in[1]
-	channels, h, w, n := x.shape[1], x.shape[2], x.shape[3], boxes.shape[1]
+	op, x, boxes := s.Node.Op.(graph.RoiMeanPool), s.Node.In[0], s.Node.In[1]
+	channels, h, w, n := x.Shape[1], x.Shape[2], x.Shape[3], boxes.Shape[1]
 	p := newProjection[T](h, w, op.ImageHeight, op.ImageWidth)
 	const stretch = 16
 	stretches := (channels + stretch - 1) / stretch
 	s.bind = func() func() error {
-		xs, bs, ys := elements[T](x), elements[T](boxes), elements[T](s.node.out[0])
-		return c.parallel(x.shape[0]*n*stretches, func(i int) {
+		xs, bs, ys := elements[T](x), elements[T](boxes), elements[T](s.Node.Out[0])
+		return c.parallel(x.Shape[0]*n*stretches, func(i int) {
 			box, first := i/stretches, i%stretches*stretch
 			y0, y1, x0, x1 := p.cells(bs[box*4 : box*4+4])
 			for ch := first; ch < min(first+stretch, channels); ch++ {
@@ -73,13 +73,4 @@ func windowMean[T tensor.Float](plane []T, w, y0, y1, x0, x1 int) T {
 		}
 	}
 	return T(sum / float64((y1-y0)*(x1-x0)))
-}
-
-// sigmoid is 1/(1+e^-v), arranged so that the power never overflows.
-func sigmoid(v float64) float64 {
-	if v < 0 {
-		e := math.Exp(v)
-		return e / (1 + e)
-	}
-	return 1 / (1 + math.Exp(-v))
 }

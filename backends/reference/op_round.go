@@ -9,7 +9,7 @@ import (
 
 // lowerRound computes in float64 for either session: a float32 widens to it exactly, and so is the result exact in float32.
 func lowerRound[T tensor.Float](c *compiler, s *step) error {
-	r, err := newRounder(s.node.op.(graph.Round).To)
+	r, err := newRounder(s.Node.Op.(graph.Round).To)
 	if err != nil {
 		return err
 	}

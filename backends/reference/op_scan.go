@@ -7,15 +7,15 @@ import (
 
 // lowerTileSSMScan runs the recurrence for a stretch of channels per task, all tokens in order.
 func lowerTileSSMScan[T tensor.Float](c *compiler, s *step) error {
-	op, x := s.node.op.(graph.TileSSMScan), s.node.in[0]
+	op, x := s.Node.Op.(graph.TileSSMScan), s.Node.In[0]
 	const stretch = 32
-	sc := &scan[T]{tokens: x.shape[1], channels: x.shape[2], backward: op.Backward, limit: T(op.Clamp)}
+	sc := &scan[T]{tokens: x.Shape[1], channels: x.Shape[2], backward: op.Backward, limit: T(op.Clamp)}
 	stretches := (sc.channels + stretch - 1) / stretch
 	s.bind = func() func() error {
-		sc.x, sc.decay, sc.in = elements[T](x), elements[T](s.node.in[1]), elements[T](s.node.in[2])
-		sc.gain, sc.bias = elements[T](s.node.in[3]), elements[T](s.node.in[4])
-		sc.y, sc.state = elements[T](s.node.out[0]), elements[T](s.node.out[1])
-		return c.parallel(x.shape[0]*stretches, func(i int) {
+		sc.x, sc.decay, sc.in = elements[T](x), elements[T](s.Node.In[1]), elements[T](s.Node.In[2])
+		sc.gain, sc.bias = elements[T](s.Node.In[3]), elements[T](s.Node.In[4])
+		sc.y, sc.state = elements[T](s.Node.Out[0]), elements[T](s.Node.Out[1])
+		return c.parallel(x.Shape[0]*stretches, func(i int) {
 			b, first := i/stretches, i%stretches*stretch
 			sc.run(b, first, min(first+stretch, sc.channels))
 		})

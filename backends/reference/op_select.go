@@ -22,12 +22,12 @@ func utilityOf[T tensor.Float](u T) T {
 }
 
 func lowerGreedySelect[T tensor.Float](c *compiler, s *step) error {
-	count, x := s.node.op.(graph.GreedySelect).Count, s.node.in[0]
-	tiles := x.shape[1]
-	scratch := s.addScratch(tensor.Int64, x.len())
+	count, x := s.Node.Op.(graph.GreedySelect).Count, s.Node.In[0]
+	tiles := x.Shape[1]
+	scratch := s.AddScratch(tensor.Int64, x.Len())
 	s.bind = func() func() error {
-		utilities, order, ys := elements[T](x), elements[int64](scratch), elements[int64](s.node.out[0])
-		return c.parallel(x.shape[0], func(b int) {
+		utilities, order, ys := elements[T](x), elements[int64](scratch), elements[int64](s.Node.Out[0])
+		return c.parallel(x.Shape[0], func(b int) {
 			u, ids := utilities[b*tiles:(b+1)*tiles], order[b*tiles:(b+1)*tiles]
 			for i := range ids {
 				ids[i] = int64(i)
@@ -40,13 +40,13 @@ func lowerGreedySelect[T tensor.Float](c *compiler, s *step) error {
 }
 
 func lowerSplitSelect[T tensor.Float](c *compiler, s *step) error {
-	op, parents := s.node.op.(graph.SplitSelect), s.node.in[1]
-	tiles, k := op.GridHeight*op.GridWidth, parents.shape[1]
-	scratch := s.addScratch(tensor.Int64, parents.len())
+	op, parents := s.Node.Op.(graph.SplitSelect), s.Node.In[1]
+	tiles, k := op.GridHeight*op.GridWidth, parents.Shape[1]
+	scratch := s.AddScratch(tensor.Int64, parents.Len())
 	s.bind = func() func() error {
-		utilities, from := elements[T](s.node.in[0]), elements[int64](parents)
-		order, ys := elements[int64](scratch), elements[int64](s.node.out[0])
-		choose := c.parallel(parents.shape[0], func(b int) {
+		utilities, from := elements[T](s.Node.In[0]), elements[int64](parents)
+		order, ys := elements[int64](scratch), elements[int64](s.Node.Out[0])
+		choose := c.parallel(parents.Shape[0], func(b int) {
 			u, ids := utilities[b*tiles:(b+1)*tiles], order[b*k:(b+1)*k]
 			copy(ids, from[b*k:(b+1)*k])
 			slices.SortFunc(ids, func(a, b int64) int { return byUtility(a, b, u) })

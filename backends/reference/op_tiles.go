@@ -18,9 +18,9 @@ func (t tiling) origin(id int64) int {
 }
 
 func lowerTilePack[T tensor.Float](c *compiler, s *step) error {
-	x, index, y := s.node.in[0], s.node.in[1], s.node.out[0]
-	t := newTiling(x.shape[2], x.shape[3], s.node.op.(graph.TilePack).Tile)
-	channels, plane, k := x.shape[1], x.shape[2]*x.shape[3], index.shape[1]
+	x, index, y := s.Node.In[0], s.Node.In[1], s.Node.Out[0]
+	t := newTiling(x.Shape[2], x.Shape[3], s.Node.Op.(graph.TilePack).Tile)
+	channels, plane, k := x.Shape[1], x.Shape[2]*x.Shape[3], index.Shape[1]
 	area := t.tile * t.tile
 	s.bind = func() func() error {
 		xs, ids, ys := elements[T](x), elements[int64](index), elements[T](y)
@@ -46,13 +46,13 @@ func lowerTilePack[T tensor.Float](c *compiler, s *step) error {
 
 // lowerTileUnpackFusion works plane by plane: the copy of a plane stays in the cache until it is blended.
 func lowerTileUnpackFusion[T tensor.Float](c *compiler, s *step) error {
-	op, base, packed, index, alpha := s.node.op.(graph.TileUnpackFusion), s.node.in[0], s.node.in[1], s.node.in[2], s.node.input(3)
-	t := newTiling(base.shape[2], base.shape[3], packed.shape[4])
-	u := &unpacking[T]{tiling: t, blend: op.Blend, weight: T(op.BlendAlpha), channels: base.shape[1], k: index.shape[1], plane: base.shape[2] * base.shape[3]}
+	op, base, packed, index, alpha := s.Node.Op.(graph.TileUnpackFusion), s.Node.In[0], s.Node.In[1], s.Node.In[2], s.Node.Input(3)
+	t := newTiling(base.Shape[2], base.Shape[3], packed.Shape[4])
+	u := &unpacking[T]{tiling: t, blend: op.Blend, weight: T(op.BlendAlpha), channels: base.Shape[1], k: index.Shape[1], plane: base.Shape[2] * base.Shape[3]}
 	s.bind = func() func() error {
 		u.base, u.packed, u.alpha = elements[T](base), elements[T](packed), optional[T](alpha)
-		u.ids, u.out = elements[int64](index), elements[T](s.node.out[0])
-		unpack := c.parallel(base.shape[0]*u.channels, u.do)
+		u.ids, u.out = elements[int64](index), elements[T](s.Node.Out[0])
+		unpack := c.parallel(base.Shape[0]*u.channels, u.do)
 		return func() error {
 			if err := checkIDs(u.ids, t.count); err != nil {
 				return err

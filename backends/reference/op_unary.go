@@ -10,7 +10,7 @@ import (
 )
 
 func lowerIdentity(_ *compiler, s *step) error {
-	s.node.out[0].viewOf(s.node.in[0], 0)
+	s.Node.Out[0].ViewOf(s.Node.In[0], 0)
 	return nil
 }
 
@@ -21,14 +21,20 @@ func lowerActivation[T tensor.Float](c *compiler, s *step) error {
 		"Tanh":     kernel.Tanh[T],
 		"Softplus": kernel.Softplus[T],
 		"SiLU":     kernel.Swish[T],
-	}[s.node.op.OpType()]
+	}[s.Node.Op.OpType()]
 	if !ok {
-		return fmt.Errorf("no kernel for %s", s.node.op.OpType())
+		return fmt.Errorf("no kernel for %s", s.Node.Op.OpType())
 	}
-	s.allow(s.node.in[0])
+	s.Allow(s.Node.In[0])
+	if err := c.lowerAside(s); err != nil {
+		return err
+	}
 	s.bind = func() func() error {
-		x, y := elements[T](s.node.in[0]), elements[T](s.node.out[0])
+		x, y, aside := elements[T](s.Node.In[0]), elements[T](s.Node.Out[0]), s.bindAside()
 		return func() error {
+			if err := aside(); err != nil {
+				return err
+			}
 			f(c.pool, x, y, c.isa)
 			return nil
 		}
@@ -63,7 +69,7 @@ func lowerIsNaN[T tensor.Float](c *compiler, s *step) error {
 
 // lowerClip rounds the limits to the session's precision. Both comparisons are false for NaN, which stays.
 func lowerClip[T tensor.Float](c *compiler, s *step) error {
-	op := s.node.op.(graph.Clip)
+	op := s.Node.Op.(graph.Clip)
 	low, high := T(op.Low), T(op.High)
 	return lowerMap(c, s, func(y, x []T) {
 		for i, v := range x {
@@ -79,9 +85,9 @@ func lowerClip[T tensor.Float](c *compiler, s *step) error {
 
 // lowerMap lowers a function of one operand to f, which gets stretches of equal length and may get the same one twice.
 func lowerMap[X, Y tensor.Element](c *compiler, s *step, f func(y []Y, x []X)) error {
-	s.allow(s.node.in[0])
+	s.Allow(s.Node.In[0])
 	s.bind = func() func() error {
-		x, y := elements[X](s.node.in[0]), elements[Y](s.node.out[0])
+		x, y := elements[X](s.Node.In[0]), elements[Y](s.Node.Out[0])
 		return c.ranges(len(x), 1, func(lo, hi int) { f(y[lo:hi], x[lo:hi]) })
 	}
 	return nil

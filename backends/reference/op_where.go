@@ -3,7 +3,7 @@ package reference
 import "github.com/apex-x/apexx/backends/tensor"
 
 func lowerWhere[T tensor.Float](c *compiler, s *step) error {
-	switch s.node.out[0].dtype {
+	switch s.Node.Out[0].DType {
 	case tensor.Int32:
 		lowerWhereOf[int32](c, s)
 	case tensor.Int64:
@@ -17,12 +17,12 @@ func lowerWhere[T tensor.Float](c *compiler, s *step) error {
 }
 
 func lowerWhereOf[E tensor.Element](c *compiler, s *step) {
-	cond, a, b, y := s.node.in[0], s.node.in[1], s.node.in[2], s.node.out[0]
-	s.allow(a)
-	s.allow(b)
+	cond, a, b, y := s.Node.In[0], s.Node.In[1], s.Node.In[2], s.Node.Out[0]
+	s.Allow(a)
+	s.Allow(b)
 	s.bind = func() func() error {
 		cs, as, bs, ys := elements[bool](cond), elements[E](a), elements[E](b), elements[E](y)
-		l := newNest(y.shape, cond.shape, a.shape, b.shape)
+		l := newNest(y.Shape, cond.Shape, a.Shape, b.Shape)
 		return l.spans(c, func(off, n int, at [maxOperands]int) {
 			for i := range n {
 				if cs[at[0]+i*l.inner[0]] {

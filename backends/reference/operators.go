@@ -25,13 +25,18 @@ func operators[T tensor.Float]() map[string]lowering {
 
 		"Conv":               lowerConv[T],
 		"GroupNormalization": lowerNorm[T],
-		"GroupNormGate":      lowerNormGate[T],
 		"LayerNormalization": lowerLayerNorm[T],
 		"Gemm":               lowerGemm[T],
 		"MatMul":             lowerMatMul[T],
 		"ReduceMean":         lowerReduce[T],
 		"ReduceL2":           lowerReduce[T],
 		"Resize":             lowerResize[T],
+
+		"GroupNormSiLU":     lowerNorm[T],
+		"ConvGroupNorm":     lowerNorm[T],
+		"ConvGroupNormSiLU": lowerNorm[T],
+		"GroupNormGate":     lowerNormGate[T],
+		"ConvGroupNormGate": lowerNormGate[T],
 
 		"Reshape": lowerReshape,
 		"Concat":  lowerConcat,

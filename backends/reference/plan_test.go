@@ -2,157 +2,116 @@ package reference
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/goldenfile"
 )
 
-// peak is the lower bound of an arena: the most that is needed at one time.
-func peak(blocks []*block, steps int) int {
-	most := 0
-	for i := range steps {
-		sum := 0
-		for _, b := range blocks {
-			if b.first <= i && i <= b.last {
-				sum += b.size
-			}
-		}
-		most = max(most, sum)
-	}
-	return most
-}
-
-func TestPlaceKeepsBlocksApart(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for range 200 {
-		steps, blocks := 1+r.IntN(40), []*block{}
-		for range 1 + r.IntN(60) {
-			first := r.IntN(steps)
-			blocks = append(blocks, &block{size: r.IntN(1000), first: first, last: min(steps-1, first+r.IntN(8))})
-		}
-		const align = 16
-		total := place(blocks, align)
-		for i, a := range blocks {
-			if a.offset%align != 0 || a.offset+a.size > total {
-				t.Fatalf("block %+v in an arena of %d", a, total)
-			}
-			for _, b := range blocks[:i] {
-				if a.overlapsInTime(b) && a.offset < b.offset+b.size && b.offset < a.offset+a.size {
-					t.Fatalf("blocks %+v and %+v overlap", a, b)
+// A plan covers every node that is needed exactly once, with and without taps and fusion, and splits nothing.
+func TestPlanCoversEveryNode(t *testing.T) {
+	every, _ := everyOperator(t, 2)
+	nano, _ := hashedModel(t, 1, 128, 128)
+	for _, g := range []*graph.Graph{every, nano} {
+		for _, set := range []settings{fp32(), {float: tensor.Float64, isa: chosen(), taps: computed(g)}, {float: tensor.Float32, isa: chosen(), unfused: true}} {
+			plan := open(t, g, set).Plan()
+			seen := map[string]int{}
+			for _, s := range plan.Steps {
+				for _, n := range s.Nodes {
+					seen[n]++
 				}
 			}
-		}
-		if bound := peak(blocks, steps); total > 2*bound {
-			t.Errorf("%d blocks take %d, needed at one time are %d", len(blocks), total, bound)
-		}
-	}
-}
-
-func TestPlaceReusesMemory(t *testing.T) {
-	chain := []*block{{size: 64, first: 0, last: 1}, {size: 64, first: 1, last: 2}, {size: 64, first: 2, last: 3}, {size: 32, first: 3, last: 4}, {size: 32, first: 4, last: 5}}
-	if total := place(chain, 16); total != 128 {
-		t.Errorf("a chain of 64-element values takes %d, want two of them", total)
-	}
-	if total := place(nil, 16); total != 0 {
-		t.Errorf("nothing takes %d", total)
-	}
-}
-
-// A randomGraph is a directed acyclic graph of the operators that alias memory (views, in-place results) and of some that
-// do not, over values [2,4,6] or [1,4,6].
-func randomGraph(t *testing.T, r *rand.Rand) (*graph.Graph, tensor.List) {
-	b := graph.NewBuilder("random")
-	batch := 1 + r.IntN(2)
-	shape := []int{batch, 4, 6}
-	values := []*graph.Value{b.Input("x0", graph.Type{DType: tensor.Float32, Shape: shape}), b.Input("x1", graph.Type{DType: tensor.Float32, Shape: shape})}
-	pick := func() *graph.Value { return values[max(0, len(values)-1-r.IntN(5))] }
-	for i := range 3 + r.IntN(25) {
-		name := fmt.Sprintf("n%d", i)
-		switch r.IntN(6) {
-		case 0:
-			parts := b.Add(name, graph.Split{Axis: 1, Sizes: []int{1, 3}}, pick())
-			values = append(values, b.Add1(name+".c", graph.Concat{Axis: 1}, parts[1], parts[0]))
-		case 1:
-			flat := b.Add1(name, graph.Reshape{Shape: []int{batch * 24}}, pick())
-			values = append(values, b.Add1(name+".r", graph.Reshape{Shape: shape}, flat))
-		case 2:
-			values = append(values, b.Add1(name, graph.Unary{Fn: graph.Identity}, pick()))
-		case 3:
-			parts := b.Add(name, graph.Split{Axis: 2, Sizes: []int{5, 1}}, pick())
-			values = append(values, b.Add1(name+".b", graph.Binary{Fn: graph.Max}, pick(), parts[1]))
-		case 4:
-			parts := b.Add(name, graph.Split{Axis: 0, Sizes: slices.Repeat([]int{1}, batch)}, pick())
-			values = append(values, b.Add1(name+".b", graph.Binary{Fn: graph.Sub}, parts[len(parts)-1], pick()))
-		default:
-			values = append(values, b.Add1(name, graph.Binary{Fn: graph.Add}, pick(), pick()))
-		}
-	}
-	seen := map[*graph.Value]bool{values[0]: true, values[1]: true}
-	for i := range 3 {
-		if v := pick(); !seen[v] {
-			seen[v] = true
-			b.Output(fmt.Sprintf("y%d", i), v)
-		}
-	}
-	if last := values[len(values)-1]; !seen[last] {
-		b.Output("last", last)
-	}
-	return built(t, b), tensor.List{{Name: "x0", Tensor: wave(1, shape...)}, {Name: "x1", Tensor: wave(2, shape...)}}
-}
-
-// evaluate computes every node of a graph by its definition, each value in memory of its own.
-func evaluate(g *graph.Graph, inputs tensor.List) map[*graph.Value]*array {
-	known := map[*graph.Value]*array{}
-	for _, v := range g.Inputs {
-		known[v] = arrayOf(inputs.Get(v.Name))
-	}
-	for _, n := range g.Nodes {
-		var in []*array
-		for _, v := range n.Inputs {
-			in = append(in, known[v])
-		}
-		switch op := n.Op.(type) {
-		case graph.Reshape:
-			known[n.Outputs[0]] = &array{op.Shape, in[0].v}
-		case graph.Split:
-			start := 0
-			for i, v := range n.Outputs {
-				known[v] = each(v.Shape, func(index []int) float64 {
-					from := slices.Clone(index)
-					from[op.Axis] += start
-					return in[0].at(from...)
-				})
-				start += op.Sizes[i]
+			for _, n := range append(append([]string{}, plan.Folded...), plan.Views...) {
+				seen[n]++
 			}
-		default:
-			known[n.Outputs[0]] = naive(n.Op, in, n.Outputs[0].Shape)
-		}
-	}
-	return known
-}
-
-// Views, values in the place of others and the arena must not show in any result.
-func TestMemoryOfRandomGraphs(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	for range 150 {
-		g, inputs := randomGraph(t, r)
-		s := open(t, g, fp64())
-		want := evaluate(g, inputs)
-		for range 2 {
-			got, err := s.Run(t.Context(), inputs)
+			needed, err := g.WithTaps(set.taps)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, o := range g.Outputs {
-				for j, v := range got[i].Float64s() {
-					if v != want[o.Value].v[j] {
-						t.Fatalf("output %s: element %d is %v, want %v\n%s", o.Name, j, v, want[o.Value].v[j], g.Dump())
-					}
+			for _, n := range needed.Nodes {
+				if seen[n.Name] != 1 {
+					t.Errorf("node %s is covered %d times", n.Name, seen[n.Name])
 				}
+			}
+			if len(seen) != len(needed.Nodes) || len(plan.Split) > 0 {
+				t.Errorf("the plan covers %d nodes of %d and splits %v", len(seen), len(needed.Nodes), plan.Split)
 			}
 		}
 	}
+}
+
+// What steps read was written before, and a value is written once.
+func TestPlanIsInOrder(t *testing.T) {
+	g, _ := hashedModel(t, 1, 128, 128)
+	known := map[string]bool{"image": true}
+	for _, v := range g.Constants() {
+		known[v.Name] = true
+	}
+	plan := open(t, g, settings{float: tensor.Float32, isa: chosen(), taps: computed(g)}).Plan()
+	for _, name := range append(append([]string{}, plan.Folded...), plan.Views...) {
+		for _, n := range g.Nodes {
+			if n.Name != name {
+				continue
+			}
+			for _, v := range n.Outputs {
+				known[v.Name] = true
+			}
+		}
+	}
+	for _, s := range plan.Steps {
+		for _, v := range s.Inputs {
+			if !known[v] {
+				t.Errorf("step %s reads %s, which nobody wrote", s.Name, v)
+			}
+		}
+		for _, v := range s.Outputs {
+			if known[v] {
+				t.Errorf("step %s writes %s, which is written already", s.Name, v)
+			}
+			known[v] = true
+		}
+	}
+}
+
+// The steps of an emulated precision say so, and rounded weights are folded.
+func TestPlanOfAnEmulatedPrecision(t *testing.T) {
+	g, _ := hashedModel(t, 1, 128, 128)
+	s, err := New().Compile(t.Context(), g, backends.Options{Precision: backends.BF16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	plan := s.(*session).Plan()
+	for _, step := range plan.Steps {
+		if step.Level != backends.Emulated || step.Precision != backends.BF16 {
+			t.Errorf("step %s is %s in %s", step.Name, step.Level, step.Precision)
+		}
+	}
+	if !slices.Contains(plan.Folded, "pv.backbone.stem.0.weight.bf16") {
+		t.Errorf("folded: %v", plan.Folded)
+	}
+}
+
+// TestPlan compares the plan of a graph with every operator, in which a few values are tapped, with testdata/plan.txt.
+func TestPlan(t *testing.T) {
+	g, _ := everyOperator(t, 1)
+	set := settings{float: tensor.Float32, threads: 1, isa: chosen(), taps: []string{"stem.conv", "block.gate.split.1", "large"}}
+	goldenfile.Check(t, "plan.txt", planText(open(t, g, set).Plan()))
+}
+
+// planText lists a plan but for the bytes, which depend on the instruction set.
+func planText(p backends.Plan) string {
+	var b strings.Builder
+	for _, s := range p.Steps {
+		fmt.Fprintf(&b, "%s %s in %s: %s\n  reads  %s\n  writes %s\n", s.Level, s.Op, s.Precision, strings.Join(s.Nodes, " "), strings.Join(s.Inputs, " "), strings.Join(s.Outputs, " "))
+		if len(s.Aside) > 0 {
+			fmt.Fprintf(&b, "  aside  %s\n", strings.Join(s.Aside, " "))
+		}
+	}
+	fmt.Fprintf(&b, "folded %s\nviews  %s\n", strings.Join(p.Folded, " "), strings.Join(p.Views, " "))
+	return b.String()
 }

@@ -8,30 +8,51 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // session implements backends.Session.
 type session struct {
-	graph   *graph.Graph
+	graph   *graph.Graph // what its inputs are checked against
 	pool    *kernel.Pool
-	inputs  []*value // in the graph's order
-	steps   []*step
+	inputs  []*tensor.Tensor // in the graph's order
+	steps   []boundStep
 	outputs tensor.List // views into the arena, or constants
 	replays bool        // some inputs are decisions
+	plan    backends.Plan
 	timing  backends.Timing
 	memory  backends.MemoryUse
 	closed  bool
 }
 
-func newSession(g *graph.Graph, c *compiler) *session {
-	s := &session{graph: g, pool: c.pool, inputs: c.inputs, steps: c.steps, replays: len(g.Replayed()) > 0}
-	s.memory.Host = c.arena + c.held
-	for _, o := range c.outputs {
-		s.outputs = append(s.outputs, tensor.Named{Name: o.name, Tensor: o.value.data})
+func newSession(g *graph.Graph, p *lower.Program, c *compiler, steps []boundStep) *session {
+	s := &session{graph: asked(g), pool: c.pool, steps: steps, plan: newPlan(p, c), replays: len(g.Replayed()) > 0}
+	for _, v := range p.Inputs {
+		s.inputs = append(s.inputs, v.Data)
+	}
+	s.memory.Host = int64(c.arena + c.held)
+	for _, o := range p.Outputs {
+		s.outputs = append(s.outputs, tensor.Named{Name: o.Name, Tensor: o.Value.Data})
 	}
 	return s
+}
+
+// asked returns what of a graph says which inputs a run takes: the inputs, and the decisions that some of them replay. The weights
+// need not stay for that.
+func asked(g *graph.Graph) *graph.Graph {
+	bare := func(v *graph.Value) *graph.Value {
+		if v == nil {
+			return nil
+		}
+		return &graph.Value{Name: v.Name, Type: v.Type}
+	}
+	out := &graph.Graph{Name: g.Name, Inputs: g.Inputs}
+	for _, d := range g.Replayed() {
+		out.Decisions = append(out.Decisions, graph.Decision{Value: bare(d.Value), Count: bare(d.Count), Limit: d.Limit})
+	}
+	return out
 }
 
 var errClosed = errors.New("the session is closed")
@@ -46,14 +67,14 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 	}
 	start := time.Now()
 	for i, v := range s.inputs {
-		load(v.data, inputs.Get(s.graph.Inputs[i].Name))
+		load(v, inputs.Get(s.graph.Inputs[i].Name))
 	}
 	for _, st := range s.steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if err := st.run(); err != nil {
-			return nil, st.wrap(err)
+			return nil, wrap(st.node, st.op, err)
 		}
 	}
 	s.timing = backends.Timing{Execute: time.Since(start)}
@@ -98,6 +119,9 @@ func load(dst, src *tensor.Tensor) {
 		copy(tensor.Data[bool](dst), tensor.Data[bool](src))
 	}
 }
+
+// Plan returns the steps of the session. They are its own: do not change them.
+func (s *session) Plan() backends.Plan { return s.plan }
 
 // LastTiming implements backends.Session. Everything is Execute: the host needs no transfers.
 func (s *session) LastTiming() backends.Timing { return s.timing }

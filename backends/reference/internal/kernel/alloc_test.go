@@ -15,11 +15,11 @@ func testNoAllocation[T Float](t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		p := NewPool(threads)
 		defer p.Close()
-		c, err := NewConv(s, make([]T, 64*64*9), nil, isa)
+		c, err := newConv(s, make([]T, 64*64*9), nil, isa)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := NewConv(dw, make([]T, 64*9), nil, isa)
+		d, err := newConv(dw, make([]T, 64*9), nil, isa)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,6 +27,7 @@ func testNoAllocation[T Float](t *testing.T) {
 		x, y, scale := make([]T, 4*n), make([]T, n), make([]T, 64)
 		scratch := make([]T, max(c.ScratchLen(threads), d.ScratchLen(threads), MatMulScratchLen[T](1, 64, 64, 64, threads, isa)))
 		st := NewStats(1, 1, 64, 256)
+		zero := func(i int) { y[i] = 0 }
 		for name, f := range map[string]func(){
 			"Conv":           func() { c.Run(p, x, y, scratch, st) },
 			"depthwise":      func() { d.Run(p, x, y, scratch, st) },
@@ -35,7 +36,8 @@ func testNoAllocation[T Float](t *testing.T) {
 			"Finish":         func() { st.Finish(1e-5) },
 			"GroupNormAct":   func() { GroupNormAct(p, y, y, st, scale, scale, SiLU, isa) },
 			"GroupNormReGLU": func() { GroupNormReGLU(p, x, nil, y, st, scale, scale, isa) },
-			"Exp":            func() { Exp(p, x, x, isa) },
+			"Sigmoid":        func() { Sigmoid(p, x, x, isa) },
+			"Run":            func() { p.Run(n, zero) },
 		} {
 			if got := testing.AllocsPerRun(20, f); got != 0 {
 				t.Errorf("%s on %d threads: %v allocations", name, threads, got)

@@ -48,7 +48,7 @@ func benchConv[T Float](b *testing.B) {
 		b.Run(s.label(), func(b *testing.B) {
 			d := s.withDefaults()
 			depth := s.InC / d.Groups * s.KH * s.KW
-			c, err := NewConv(s, make([]T, s.OutC*depth), make([]T, s.OutC), isa)
+			c, err := newConv(s, make([]T, s.OutC*depth), make([]T, s.OutC), isa)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,76 +1,111 @@
 package kernel
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+)
 
-// Conv is a convolution whose weights are packed for one instruction set. It may be used by several pools at once.
-type Conv[T Float] struct {
+// Weights are the weights and biases of a convolution, packed for one instruction set. They serve inputs of any size.
+type Weights[T Float] struct {
 	product[T]
+	inC, outC            int // per group
+	groups               int
+	kh, kw, taps         int // taps = kh·kw
+	blockC               int // input channels in a k block
+	weight               []T // [group][k block][row block][k][row]
+	groupLen             int // elements of weight per group
+	groupBias            []T // [group][padded rows], or empty
+	flatWeight, flatBias []T // if a group has one channel: [channel][tap] and [channel], for vector code
+}
+
+// Conv is a convolution of inputs of one size. It may be used by several pools at once.
+type Conv[T Float] struct {
+	*Weights[T]
 	shape       ConvShape
 	outH, outW  int
-	inC, outC   int // per group
-	taps        int // KH·KW
-	blockC      int // input channels in a k block
-	weight      []T // [group][k block][row block][k][row]
-	groupLen    int // elements of weight per group
-	groupBias   []T // [group][padded rows], or empty
 	pixelBlocks int
 
 	// gathered says that a task collects its output in scratch and copies it in runs of statBlock pixels. Tiles that are written straight
 	// into distant rows cost a page and a cache set for each row.
 	gathered bool
 
-	spread               int      // distance of neighbouring lanes in the input for vector copies, or 0 if there are none
-	masks                tapMasks // if spread > 0
-	flatWeight, flatBias []T      // for a depthwise convolution with vector code: [channel][tap] and [channel]
+	spread    int      // distance of neighbouring lanes in the input for vector copies, or 0 if there are none
+	masks     tapMasks // if spread > 0
+	depthwise bool     // by vector code
 }
 
-// NewConv packs a convolution's weight [OutC, InC/Groups, KH, KW] and bias [OutC] (or nil) for the given instruction set, or for the
-// widest one that this machine supports. It returns an error if the shape is inconsistent or does not fit the weights.
-func NewConv[T Float](s ConvShape, weight, bias []T, isa ISA) (*Conv[T], error) {
+// NewWeights packs a convolution's weight [OutC, InC/Groups, KH, KW] and bias [OutC] (or nil) for the given instruction set, or for the
+// widest one that this machine supports. Of the shape only these five sizes count. It returns an error if they do not fit.
+func NewWeights[T Float](s ConvShape, weight, bias []T, isa ISA) (*Weights[T], error) {
 	s = s.withDefaults()
 	if err := s.check(len(weight), len(bias)); err != nil {
 		return nil, err
 	}
-	c := &Conv[T]{shape: s, outH: s.OutH(), outW: s.OutW(), inC: s.InC / s.Groups, outC: s.OutC / s.Groups, taps: s.KH * s.KW}
-	c.engine = engineFor[T](supported(isa))
-	c.plan = c.planRows(c.outC)
-	c.pixelBlocks = ceilDiv(c.outH*c.outW, statBlock)
-	depth := c.inC * c.taps
-	c.blockC = ceilDiv(c.inC, max(1, min(c.inC, ceilDiv(depth, blockDepth))))
-	c.gathered = c.pixelBlocks > 2
-	c.pack(weight, bias)
-	if c.spread = c.vectorPanels(); c.spread > 0 {
-		c.masks = newTapMasks(s, c.spread)
+	w := &Weights[T]{inC: s.InC / s.Groups, outC: s.OutC / s.Groups, groups: s.Groups, kh: s.KH, kw: s.KW, taps: s.KH * s.KW}
+	w.engine = engineFor[T](supported(isa))
+	w.plan = w.planRows(w.outC)
+	depth := w.inC * w.taps
+	w.blockC = ceilDiv(w.inC, max(1, min(w.inC, ceilDiv(depth, blockDepth))))
+	w.pack(weight, bias)
+	if w.inC == 1 && w.outC == 1 {
+		w.flatWeight, w.flatBias = slices.Clone(weight), make([]T, s.OutC)
+		copy(w.flatBias, bias)
 	}
-	if c.depthwiseVector() {
-		c.flatWeight, c.flatBias = slices.Clone(weight), make([]T, s.OutC)
-		copy(c.flatBias, bias)
-	}
-	return c, nil
+	return w, nil
 }
 
-func (c *Conv[T]) pack(weight, bias []T) {
-	depth, padded := c.inC*c.taps, c.plan.padded()
-	c.groupLen = padded * depth
-	c.weight = make([]T, c.shape.Groups*c.groupLen)
-	dst := c.weight
-	for g := range c.shape.Groups {
-		w := weight[g*c.outC*depth:]
-		for c0 := 0; c0 < c.inC; c0 += c.blockC {
-			dst = packRows(dst, w, c.plan, depth, c0*c.taps, min(c0+c.blockC, c.inC)*c.taps)
+func (w *Weights[T]) pack(weight, bias []T) {
+	depth, padded := w.inC*w.taps, w.plan.padded()
+	w.groupLen = padded * depth
+	w.weight = make([]T, w.groups*w.groupLen)
+	dst := w.weight
+	for g := range w.groups {
+		rows := weight[g*w.outC*depth:]
+		for c0 := 0; c0 < w.inC; c0 += w.blockC {
+			dst = packRows(dst, rows, w.plan, depth, c0*w.taps, min(c0+w.blockC, w.inC)*w.taps)
 		}
 	}
 	if len(bias) == 0 {
 		return
 	}
-	c.groupBias = make([]T, c.shape.Groups*padded)
-	for g := range c.shape.Groups {
-		copy(c.groupBias[g*padded:], bias[g*c.outC:(g+1)*c.outC])
+	w.groupBias = make([]T, w.groups*padded)
+	for g := range w.groups {
+		copy(w.groupBias[g*padded:], bias[g*w.outC:(g+1)*w.outC])
 	}
+}
+
+// Bytes returns the size of the packed weights and biases.
+func (w *Weights[T]) Bytes() int {
+	return (len(w.weight) + len(w.groupBias) + len(w.flatWeight) + len(w.flatBias)) * int(unsafe.Sizeof(T(0)))
+}
+
+// Conv returns the convolution of a shape, whose channels, kernel and groups must be those that the weights were packed for.
+func (w *Weights[T]) Conv(s ConvShape) (*Conv[T], error) {
+	s = s.withDefaults()
+	if err := s.check(w.groups*w.outC*w.inC*w.taps, 0); err != nil {
+		return nil, err
+	}
+	if s.Groups != w.groups || s.InC != w.inC*w.groups || s.KH != w.kh || s.KW != w.kw {
+		return nil, fmt.Errorf("kernel: convolution %+v: its weights have %d groups of %d input channels and a kernel of %d×%d", s, w.groups, w.inC, w.kh, w.kw)
+	}
+	c := &Conv[T]{Weights: w, shape: s, outH: s.OutH(), outW: s.OutW()}
+	c.pixelBlocks = ceilDiv(c.outH*c.outW, statBlock)
+	c.gathered = c.pixelBlocks > 2
+	if c.spread = c.vectorPanels(); c.spread > 0 {
+		c.masks = newTapMasks(s, c.spread)
+	}
+	c.depthwise = c.depthwiseVector()
+	return c, nil
 }
 
 // Shape returns the geometry, with strides and groups filled in.
 func (c *Conv[T]) Shape() ConvShape { return c.shape }
+
+// Bytes returns the size of the packed weights and biases.
+func (c *Conv[T]) Bytes() int {
+	return (len(c.weight) + len(c.groupBias) + len(c.flatWeight) + len(c.flatBias)) * int(unsafe.Sizeof(T(0)))
+}
 
 // ScratchLen returns the number of elements of scratch that Run needs on a pool of the given number of threads.
 func (c *Conv[T]) ScratchLen(threads int) int { return threads * c.workerLen() }
@@ -90,12 +125,11 @@ func (c *Conv[T]) workerLen() int {
 func (c *Conv[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
 	s := &c.shape
 	x, y, scratch = x[:s.Batch*s.InC*s.InH*s.InW], y[:s.Batch*s.OutC*c.outH*c.outW], scratch[:c.ScratchLen(p.threads)]
-	if c.flatWeight != nil {
+	if c.depthwise {
 		c.runDepthwise(p, x, y, stats)
 		return
 	}
-	j := take[convJob[T]](p)
-	*j = convJob[T]{Conv: c, x: x, y: y, scratch: scratch, stats: stats}
+	j := convJob[T]{Conv: c, x: x, y: y, scratch: scratch, stats: stats}
 	j.parts, j.partBlocks = splitRows(s.Batch*s.Groups*c.pixelBlocks, c.plan.blocks(), p.threads)
 	run(p, s.Batch*s.Groups*c.pixelBlocks*j.parts, j)
 }
@@ -145,7 +179,7 @@ func (j *convJob[T]) do(worker, i int) {
 			copy(y[row*size+p0:], pixels)
 		}
 		if j.stats != nil {
-			fill(j.stats, b, g*j.outC+row, pixelBlock, pixels)
+			record(j.stats, b, g*j.outC+row, pixelBlock, pixels)
 		}
 	}
 }

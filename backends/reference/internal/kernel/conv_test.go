@@ -102,7 +102,7 @@ func testConv[T Float](t *testing.T) {
 // convThreads runs a convolution on 1, 2 and 3 threads, checks that results and moments are identical and nothing else is written.
 func convThreads[T Float](t *testing.T, s ConvShape, x, w, bias []T, isa ISA) []T {
 	t.Helper()
-	c, err := NewConv(s, w, bias, isa)
+	c, err := newConv(s, w, bias, isa)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestConvErrors(t *testing.T) {
 		{"groups", groups, 16, 0},
 		{"channels", channels, 0, 0},
 	} {
-		if _, err := NewConv(c.s, make([]float32, c.weights), make([]float32, c.biases), Portable); err == nil {
+		if _, err := newConv(c.s, make([]float32, c.weights), make([]float32, c.biases), Portable); err == nil {
 			t.Errorf("%s: no error", c.name)
 		}
 	}
@@ -204,4 +204,56 @@ func TestSplitRows(t *testing.T) {
 			t.Errorf("%+v: got %d parts of %d blocks", c, parts, partBlocks)
 		}
 	}
+}
+
+// newConv packs weights for one convolution.
+func newConv[T Float](s ConvShape, weight, bias []T, isa ISA) (*Conv[T], error) {
+	w, err := NewWeights(s, weight, bias, isa)
+	if err != nil {
+		return nil, err
+	}
+	return w.Conv(s)
+}
+
+// Weights packed once serve every size of the input, and no other convolution.
+func TestWeightsServeAnySize(t *testing.T) {
+	isas(t, func(t *testing.T, isa ISA) {
+		for _, groups := range []int{1, 4} {
+			packedFor := ConvShape{Batch: 1, InC: 4, InH: 16, InW: 32, OutC: 4, KH: 3, KW: 3, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: groups}
+			weight := uniform[float32](rand.New(rand.NewPCG(1, 2)), 4*4/groups*9)
+			w, err := NewWeights(packedFor, weight, weight[:4], isa)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, size := range []ConvShape{{Batch: 2, InH: 5, InW: 7}, {Batch: 1, InH: 33, InW: 64, StrideH: 2, StrideW: 2}, {Batch: 1, InH: 16, InW: 32}} {
+				s := packedFor
+				s.Batch, s.InH, s.InW, s.StrideH, s.StrideW = size.Batch, size.InH, size.InW, size.StrideH, size.StrideW
+				c, err := w.Conv(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				own, err := newConv(s, weight, weight[:4], isa)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := NewPool(1)
+				defer p.Close()
+				x := uniform[float32](rand.New(rand.NewPCG(3, 4)), s.Batch*s.InC*s.InH*s.InW)
+				y, want := make([]float32, s.Batch*s.OutC*s.OutH()*s.OutW()), make([]float32, s.Batch*s.OutC*s.OutH()*s.OutW())
+				scratch := make([]float32, c.ScratchLen(1))
+				c.Run(p, x, y, scratch, nil)
+				own.Run(p, x, want, scratch, nil)
+				equalBits(t, "shared weights", y, want)
+			}
+			for _, change := range []func(*ConvShape){
+				func(s *ConvShape) { s.InC *= 2 }, func(s *ConvShape) { s.KH = 5 }, func(s *ConvShape) { s.OutC *= 2 }, func(s *ConvShape) { s.Groups = 2 },
+			} {
+				s := packedFor
+				change(&s)
+				if _, err := w.Conv(s); err == nil {
+					t.Errorf("weights for %+v served %+v", packedFor, s)
+				}
+			}
+		}
+	})
 }

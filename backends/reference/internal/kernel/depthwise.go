@@ -12,8 +12,7 @@ type depthwiseJob[T Float] struct {
 }
 
 func (c *Conv[T]) runDepthwise(p *Pool, x, y []T, stats *Stats) {
-	j := take[depthwiseJob[T]](p)
-	*j = depthwiseJob[T]{Conv: c, x: x, y: y, stats: stats, blocks: ceilDiv(c.shape.InC, channelBlock)}
+	j := depthwiseJob[T]{Conv: c, x: x, y: y, stats: stats, blocks: ceilDiv(c.shape.InC, channelBlock)}
 	run(p, c.shape.Batch*j.blocks, j)
 }
 
@@ -30,7 +29,7 @@ func (j *depthwiseJob[T]) do(_, i int) {
 	}
 	for c := c0; c < c1; c++ {
 		for blk := range j.pixelBlocks {
-			fill(j.stats, b, c, blk, y[c*size+blk*statBlock:c*size+min((blk+1)*statBlock, size)])
+			record(j.stats, b, c, blk, y[c*size+blk*statBlock:c*size+min((blk+1)*statBlock, size)])
 		}
 	}
 }

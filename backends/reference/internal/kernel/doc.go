@@ -3,7 +3,7 @@
 //
 // How a convolution flows:
 //
-//  1. NewConv packs the weights once, in blocks of output channels and of k = (input channel, ky, kx) (gemm.go).
+//  1. NewWeights packs the weights once, for inputs of any size, in blocks of output channels and of k = (input channel, ky, kx) (gemm.go).
 //  2. Run splits the output into tasks: (batch, group, block of pixels, range of output channels) (conv.go).
 //  3. A task copies the input values of a strip of consecutive output pixels, for one block of k, into panels [k][lanes] (pack.go,
 //     masks.go). Depthwise convolutions skip the panels (depthwise.go).

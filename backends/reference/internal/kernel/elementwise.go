@@ -2,12 +2,9 @@ package kernel
 
 import "math"
 
-// Exp computes y = e^x. This and the other functions below work elementwise; x and y have one length and may be the same slice. For
-// float64 they use package math. For float32 they are within 2.5 units in the last place of the true value, subnormal results
-// included, and follow the limits of the function at ±Inf; NaN stays NaN.
-func Exp[T Float](p *Pool, x, y []T, isa ISA) { elementwise(p, x, y, fnExp, isa) }
-
-// Sigmoid computes y = 1/(1 + e^-x).
+// Sigmoid computes y = 1/(1 + e^-x). This and the other functions below work elementwise; x and y have one length and may be the same
+// slice. For float64 they use package math. For float32 they are within 2.5 units in the last place of the true value, subnormal
+// results included, and follow the limits of the function at ±Inf; NaN stays NaN.
 func Sigmoid[T Float](p *Pool, x, y []T, isa ISA) { elementwise(p, x, y, fnSigmoid, isa) }
 
 // Swish computes y = x·sigmoid(x), also called SiLU. At -Inf the product is NaN, as it is in ONNX.
@@ -23,17 +20,14 @@ func Tanh[T Float](p *Pool, x, y []T, isa ISA) { elementwise(p, x, y, fnTanh, is
 type fn int
 
 const (
-	fnExp fn = iota
-	fnSigmoid
+	fnSigmoid fn = iota
 	fnSiLU
 	fnSoftplus
 	fnTanh
 )
 
 func elementwise[T Float](p *Pool, x, y []T, f fn, isa ISA) {
-	j := take[elementJob[T]](p)
-	*j = elementJob[T]{x: x, y: y[:len(x)], f: f, isa: supported(isa)}
-	run(p, ceilDiv(len(x), taskLen), j)
+	run(p, ceilDiv(len(x), taskLen), elementJob[T]{x: x, y: y[:len(x)], f: f, isa: supported(isa)})
 }
 
 type elementJob[T Float] struct {
@@ -50,13 +44,9 @@ func (j *elementJob[T]) do(_, i int) {
 func applyPortable[T Float](y, x []T, f fn) {
 	y = y[:len(x)]
 	switch f {
-	case fnExp:
-		for i, v := range x {
-			y[i] = T(math.Exp(float64(v)))
-		}
 	case fnSigmoid:
 		for i, v := range x {
-			y[i] = T(sigmoid64(float64(v)))
+			y[i] = T(Logistic(float64(v)))
 		}
 	case fnSiLU:
 		for i, v := range x {

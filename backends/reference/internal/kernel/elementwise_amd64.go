@@ -4,11 +4,6 @@
 
 package kernel
 
-// expAVX2 computes y = e^x for n values.
-//
-//go:noescape
-func expAVX2(y *float32, x *float32, n int)
-
 // sigmoidAVX2 computes y = 1/(1 + e^-x) for n values.
 //
 //go:noescape
@@ -34,11 +29,6 @@ func tanhAVX2(y *float32, x *float32, n int)
 //go:noescape
 func affineAVX2(y *float32, x *float32, n int, mean float32, gain float32, shift float32)
 
-// affineReLUAVX2 computes y = max((x - mean)·gain + shift, 0) for n values.
-//
-//go:noescape
-func affineReLUAVX2(y *float32, x *float32, n int, mean float32, gain float32, shift float32)
-
 // affineSiLUAVX2 computes y = silu((x - mean)·gain + shift) for n values.
 //
 //go:noescape
@@ -53,11 +43,6 @@ func gateAVX2(y *float32, a *float32, b *float32, n int, meanA float32, gainA fl
 //
 //go:noescape
 func gateAddAVX2(y *float32, a *float32, b *float32, r *float32, n int, meanA float32, gainA float32, shiftA float32, meanB float32, gainB float32, shiftB float32)
-
-// expAVX512 computes y = e^x for n values.
-//
-//go:noescape
-func expAVX512(y *float32, x *float32, n int)
 
 // sigmoidAVX512 computes y = 1/(1 + e^-x) for n values.
 //
@@ -83,11 +68,6 @@ func tanhAVX512(y *float32, x *float32, n int)
 //
 //go:noescape
 func affineAVX512(y *float32, x *float32, n int, mean float32, gain float32, shift float32)
-
-// affineReLUAVX512 computes y = max((x - mean)·gain + shift, 0) for n values.
-//
-//go:noescape
-func affineReLUAVX512(y *float32, x *float32, n int, mean float32, gain float32, shift float32)
 
 // affineSiLUAVX512 computes y = silu((x - mean)·gain + shift) for n values.
 //

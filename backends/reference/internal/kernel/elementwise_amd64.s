@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func expAVX2(y *float32, x *float32, n int)
+// func sigmoidAVX2(y *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·expAVX2(SB), $0-24
+TEXT ·sigmoidAVX2(SB), $0-24
 	MOVQ y+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ x+8(FP), DX
@@ -16,34 +16,37 @@ TEXT ·expAVX2(SB), $0-24
 loop:
 	VMOVUPS      (DX), Y0
 	ADDQ         $+32, DX
-	VMOVUPS      allc2d00000<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y1
-	VMOVUPS      all42b20000<>+0(SB), Y0
-	VMINPS       Y1, Y0, Y1
-	VMULPS       all3fb8aa3b<>+0(SB), Y1, Y2
-	VCVTPS2DQ    Y2, Y0
-	VCVTDQ2PS    Y0, Y2
+	VMOVUPS      allc2d00000<>+0(SB), Y2
+	VORPS        all80000000<>+0(SB), Y0, Y1
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       all3fb8aa3b<>+0(SB), Y1, Y3
+	VCVTPS2DQ    Y3, Y2
+	VCVTDQ2PS    Y2, Y3
 	VMOVUPS      Y1, Y1
-	VFNMADD231PS all3f317218<>+0(SB), Y2, Y1
-	VFNMADD231PS allb102e308<>+0(SB), Y2, Y1
-	VMOVUPS      all3ab5121a<>+0(SB), Y2
-	VFMADD213PS  all3c091cf1<>+0(SB), Y1, Y2
-	VFMADD213PS  all3d2aac79<>+0(SB), Y1, Y2
-	VFMADD213PS  all3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  all3efffffe<>+0(SB), Y1, Y2
-	VMULPS       Y1, Y1, Y3
-	VFMADD213PS  Y1, Y3, Y2
-	VADDPS       all3f800000<>+0(SB), Y2, Y2
-	VMOVUPS      Y0, Y1
-	VPSRAD       $0x01, Y0, Y0
-	VPSUBD       Y0, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y2, Y2
+	VFNMADD231PS all3f317218<>+0(SB), Y3, Y1
+	VFNMADD231PS allb102e308<>+0(SB), Y3, Y1
+	VMOVUPS      all3ab5121a<>+0(SB), Y3
+	VFMADD213PS  all3c091cf1<>+0(SB), Y1, Y3
+	VFMADD213PS  all3d2aac79<>+0(SB), Y1, Y3
+	VFMADD213PS  all3e2aaa49<>+0(SB), Y1, Y3
+	VFMADD213PS  all3efffffe<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       all3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      Y2, Y1
+	VPSRAD       $0x01, Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VPADDD       all0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
 	VPADDD       all0000007f<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y2, Y2
-	VMOVUPS      Y2, (AX)
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y3, Y2
+	VBLENDVPS    Y0, Y3, Y1, Y0
+	VDIVPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	JGE          loop
@@ -55,38 +58,59 @@ tail:
 	NEGQ         CX
 	VMOVUPS      32(BX)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
-	VMOVUPS      allc2d00000<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y2
-	VMOVUPS      all42b20000<>+0(SB), Y1
-	VMINPS       Y2, Y1, Y2
-	VMULPS       all3fb8aa3b<>+0(SB), Y2, Y3
-	VCVTPS2DQ    Y3, Y1
-	VCVTDQ2PS    Y1, Y3
+	VMOVUPS      allc2d00000<>+0(SB), Y3
+	VORPS        all80000000<>+0(SB), Y1, Y2
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       all3fb8aa3b<>+0(SB), Y2, Y4
+	VCVTPS2DQ    Y4, Y3
+	VCVTDQ2PS    Y3, Y4
 	VMOVUPS      Y2, Y2
-	VFNMADD231PS all3f317218<>+0(SB), Y3, Y2
-	VFNMADD231PS allb102e308<>+0(SB), Y3, Y2
-	VMOVUPS      all3ab5121a<>+0(SB), Y3
-	VFMADD213PS  all3c091cf1<>+0(SB), Y2, Y3
-	VFMADD213PS  all3d2aac79<>+0(SB), Y2, Y3
-	VFMADD213PS  all3e2aaa49<>+0(SB), Y2, Y3
-	VFMADD213PS  all3efffffe<>+0(SB), Y2, Y3
-	VMULPS       Y2, Y2, Y4
-	VFMADD213PS  Y2, Y4, Y3
-	VADDPS       all3f800000<>+0(SB), Y3, Y3
-	VMOVUPS      Y1, Y2
-	VPSRAD       $0x01, Y1, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       all0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y3
+	VFNMADD231PS all3f317218<>+0(SB), Y4, Y2
+	VFNMADD231PS allb102e308<>+0(SB), Y4, Y2
+	VMOVUPS      all3ab5121a<>+0(SB), Y4
+	VFMADD213PS  all3c091cf1<>+0(SB), Y2, Y4
+	VFMADD213PS  all3d2aac79<>+0(SB), Y2, Y4
+	VFMADD213PS  all3e2aaa49<>+0(SB), Y2, Y4
+	VFMADD213PS  all3efffffe<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       all3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      Y3, Y2
+	VPSRAD       $0x01, Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       all0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
 	VPADDD       all0000007f<>+0(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y3
-	VMASKMOVPS   Y3, Y0, (AX)
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      all3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y4, Y3
+	VBLENDVPS    Y1, Y4, Y2, Y1
+	VDIVPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
 
 done:
 	VZEROUPPER
 	RET
+
+DATA all3f800000<>+0(SB)/4, $0x3f800000
+DATA all3f800000<>+4(SB)/4, $0x3f800000
+DATA all3f800000<>+8(SB)/4, $0x3f800000
+DATA all3f800000<>+12(SB)/4, $0x3f800000
+DATA all3f800000<>+16(SB)/4, $0x3f800000
+DATA all3f800000<>+20(SB)/4, $0x3f800000
+DATA all3f800000<>+24(SB)/4, $0x3f800000
+DATA all3f800000<>+28(SB)/4, $0x3f800000
+DATA all3f800000<>+32(SB)/4, $0x3f800000
+DATA all3f800000<>+36(SB)/4, $0x3f800000
+DATA all3f800000<>+40(SB)/4, $0x3f800000
+DATA all3f800000<>+44(SB)/4, $0x3f800000
+DATA all3f800000<>+48(SB)/4, $0x3f800000
+DATA all3f800000<>+52(SB)/4, $0x3f800000
+DATA all3f800000<>+56(SB)/4, $0x3f800000
+DATA all3f800000<>+60(SB)/4, $0x3f800000
+GLOBL all3f800000<>(SB), RODATA|NOPTR, $64
 
 DATA allc2d00000<>+0(SB)/4, $0xc2d00000
 DATA allc2d00000<>+4(SB)/4, $0xc2d00000
@@ -106,23 +130,23 @@ DATA allc2d00000<>+56(SB)/4, $0xc2d00000
 DATA allc2d00000<>+60(SB)/4, $0xc2d00000
 GLOBL allc2d00000<>(SB), RODATA|NOPTR, $64
 
-DATA all42b20000<>+0(SB)/4, $0x42b20000
-DATA all42b20000<>+4(SB)/4, $0x42b20000
-DATA all42b20000<>+8(SB)/4, $0x42b20000
-DATA all42b20000<>+12(SB)/4, $0x42b20000
-DATA all42b20000<>+16(SB)/4, $0x42b20000
-DATA all42b20000<>+20(SB)/4, $0x42b20000
-DATA all42b20000<>+24(SB)/4, $0x42b20000
-DATA all42b20000<>+28(SB)/4, $0x42b20000
-DATA all42b20000<>+32(SB)/4, $0x42b20000
-DATA all42b20000<>+36(SB)/4, $0x42b20000
-DATA all42b20000<>+40(SB)/4, $0x42b20000
-DATA all42b20000<>+44(SB)/4, $0x42b20000
-DATA all42b20000<>+48(SB)/4, $0x42b20000
-DATA all42b20000<>+52(SB)/4, $0x42b20000
-DATA all42b20000<>+56(SB)/4, $0x42b20000
-DATA all42b20000<>+60(SB)/4, $0x42b20000
-GLOBL all42b20000<>(SB), RODATA|NOPTR, $64
+DATA all80000000<>+0(SB)/4, $0x80000000
+DATA all80000000<>+4(SB)/4, $0x80000000
+DATA all80000000<>+8(SB)/4, $0x80000000
+DATA all80000000<>+12(SB)/4, $0x80000000
+DATA all80000000<>+16(SB)/4, $0x80000000
+DATA all80000000<>+20(SB)/4, $0x80000000
+DATA all80000000<>+24(SB)/4, $0x80000000
+DATA all80000000<>+28(SB)/4, $0x80000000
+DATA all80000000<>+32(SB)/4, $0x80000000
+DATA all80000000<>+36(SB)/4, $0x80000000
+DATA all80000000<>+40(SB)/4, $0x80000000
+DATA all80000000<>+44(SB)/4, $0x80000000
+DATA all80000000<>+48(SB)/4, $0x80000000
+DATA all80000000<>+52(SB)/4, $0x80000000
+DATA all80000000<>+56(SB)/4, $0x80000000
+DATA all80000000<>+60(SB)/4, $0x80000000
+GLOBL all80000000<>(SB), RODATA|NOPTR, $64
 
 DATA all3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA all3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -268,24 +292,6 @@ DATA all3efffffe<>+56(SB)/4, $0x3efffffe
 DATA all3efffffe<>+60(SB)/4, $0x3efffffe
 GLOBL all3efffffe<>(SB), RODATA|NOPTR, $64
 
-DATA all3f800000<>+0(SB)/4, $0x3f800000
-DATA all3f800000<>+4(SB)/4, $0x3f800000
-DATA all3f800000<>+8(SB)/4, $0x3f800000
-DATA all3f800000<>+12(SB)/4, $0x3f800000
-DATA all3f800000<>+16(SB)/4, $0x3f800000
-DATA all3f800000<>+20(SB)/4, $0x3f800000
-DATA all3f800000<>+24(SB)/4, $0x3f800000
-DATA all3f800000<>+28(SB)/4, $0x3f800000
-DATA all3f800000<>+32(SB)/4, $0x3f800000
-DATA all3f800000<>+36(SB)/4, $0x3f800000
-DATA all3f800000<>+40(SB)/4, $0x3f800000
-DATA all3f800000<>+44(SB)/4, $0x3f800000
-DATA all3f800000<>+48(SB)/4, $0x3f800000
-DATA all3f800000<>+52(SB)/4, $0x3f800000
-DATA all3f800000<>+56(SB)/4, $0x3f800000
-DATA all3f800000<>+60(SB)/4, $0x3f800000
-GLOBL all3f800000<>(SB), RODATA|NOPTR, $64
-
 DATA all0000007f<>+0(SB)/4, $0x0000007f
 DATA all0000007f<>+4(SB)/4, $0x0000007f
 DATA all0000007f<>+8(SB)/4, $0x0000007f
@@ -321,114 +327,6 @@ DATA lanesOnOff<>+52(SB)/4, $0x00000000
 DATA lanesOnOff<>+56(SB)/4, $0x00000000
 DATA lanesOnOff<>+60(SB)/4, $0x00000000
 GLOBL lanesOnOff<>(SB), RODATA|NOPTR, $64
-
-// func sigmoidAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidAVX2(SB), $0-24
-	MOVQ y+0(FP), AX
-	MOVQ n+16(FP), CX
-	MOVQ x+8(FP), DX
-	SUBQ $+8, CX
-	JL   tail
-
-loop:
-	VMOVUPS      (DX), Y0
-	ADDQ         $+32, DX
-	VMOVUPS      allc2d00000<>+0(SB), Y2
-	VORPS        all80000000<>+0(SB), Y0, Y1
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       all3fb8aa3b<>+0(SB), Y1, Y3
-	VCVTPS2DQ    Y3, Y2
-	VCVTDQ2PS    Y2, Y3
-	VMOVUPS      Y1, Y1
-	VFNMADD231PS all3f317218<>+0(SB), Y3, Y1
-	VFNMADD231PS allb102e308<>+0(SB), Y3, Y1
-	VMOVUPS      all3ab5121a<>+0(SB), Y3
-	VFMADD213PS  all3c091cf1<>+0(SB), Y1, Y3
-	VFMADD213PS  all3d2aac79<>+0(SB), Y1, Y3
-	VFMADD213PS  all3e2aaa49<>+0(SB), Y1, Y3
-	VFMADD213PS  all3efffffe<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VADDPS       all3f800000<>+0(SB), Y3, Y3
-	VMOVUPS      Y2, Y1
-	VPSRAD       $0x01, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y3
-	VPADDD       all0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      all3f800000<>+0(SB), Y1
-	VADDPS       Y1, Y3, Y2
-	VBLENDVPS    Y0, Y3, Y1, Y0
-	VDIVPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $+32, AX
-	SUBQ         $+8, CX
-	JGE          loop
-
-tail:
-	ADDQ         $+8, CX
-	JZ           done
-	LEAQ         lanesOnOff<>+0(SB), BX
-	NEGQ         CX
-	VMOVUPS      32(BX)(CX*4), Y0
-	VMASKMOVPS   (DX), Y0, Y1
-	VMOVUPS      allc2d00000<>+0(SB), Y3
-	VORPS        all80000000<>+0(SB), Y1, Y2
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       all3fb8aa3b<>+0(SB), Y2, Y4
-	VCVTPS2DQ    Y4, Y3
-	VCVTDQ2PS    Y3, Y4
-	VMOVUPS      Y2, Y2
-	VFNMADD231PS all3f317218<>+0(SB), Y4, Y2
-	VFNMADD231PS allb102e308<>+0(SB), Y4, Y2
-	VMOVUPS      all3ab5121a<>+0(SB), Y4
-	VFMADD213PS  all3c091cf1<>+0(SB), Y2, Y4
-	VFMADD213PS  all3d2aac79<>+0(SB), Y2, Y4
-	VFMADD213PS  all3e2aaa49<>+0(SB), Y2, Y4
-	VFMADD213PS  all3efffffe<>+0(SB), Y2, Y4
-	VMULPS       Y2, Y2, Y5
-	VFMADD213PS  Y2, Y5, Y4
-	VADDPS       all3f800000<>+0(SB), Y4, Y4
-	VMOVUPS      Y3, Y2
-	VPSRAD       $0x01, Y3, Y3
-	VPSUBD       Y3, Y2, Y2
-	VPADDD       all0000007f<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VPADDD       all0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VMOVUPS      all3f800000<>+0(SB), Y2
-	VADDPS       Y2, Y4, Y3
-	VBLENDVPS    Y1, Y4, Y2, Y1
-	VDIVPS       Y3, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-DATA all80000000<>+0(SB)/4, $0x80000000
-DATA all80000000<>+4(SB)/4, $0x80000000
-DATA all80000000<>+8(SB)/4, $0x80000000
-DATA all80000000<>+12(SB)/4, $0x80000000
-DATA all80000000<>+16(SB)/4, $0x80000000
-DATA all80000000<>+20(SB)/4, $0x80000000
-DATA all80000000<>+24(SB)/4, $0x80000000
-DATA all80000000<>+28(SB)/4, $0x80000000
-DATA all80000000<>+32(SB)/4, $0x80000000
-DATA all80000000<>+36(SB)/4, $0x80000000
-DATA all80000000<>+40(SB)/4, $0x80000000
-DATA all80000000<>+44(SB)/4, $0x80000000
-DATA all80000000<>+48(SB)/4, $0x80000000
-DATA all80000000<>+52(SB)/4, $0x80000000
-DATA all80000000<>+56(SB)/4, $0x80000000
-DATA all80000000<>+60(SB)/4, $0x80000000
-GLOBL all80000000<>(SB), RODATA|NOPTR, $64
 
 // func siluAVX2(y *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -990,6 +888,24 @@ DATA allbeaaaaaa<>+56(SB)/4, $0xbeaaaaaa
 DATA allbeaaaaaa<>+60(SB)/4, $0xbeaaaaaa
 GLOBL allbeaaaaaa<>(SB), RODATA|NOPTR, $64
 
+DATA all42b20000<>+0(SB)/4, $0x42b20000
+DATA all42b20000<>+4(SB)/4, $0x42b20000
+DATA all42b20000<>+8(SB)/4, $0x42b20000
+DATA all42b20000<>+12(SB)/4, $0x42b20000
+DATA all42b20000<>+16(SB)/4, $0x42b20000
+DATA all42b20000<>+20(SB)/4, $0x42b20000
+DATA all42b20000<>+24(SB)/4, $0x42b20000
+DATA all42b20000<>+28(SB)/4, $0x42b20000
+DATA all42b20000<>+32(SB)/4, $0x42b20000
+DATA all42b20000<>+36(SB)/4, $0x42b20000
+DATA all42b20000<>+40(SB)/4, $0x42b20000
+DATA all42b20000<>+44(SB)/4, $0x42b20000
+DATA all42b20000<>+48(SB)/4, $0x42b20000
+DATA all42b20000<>+52(SB)/4, $0x42b20000
+DATA all42b20000<>+56(SB)/4, $0x42b20000
+DATA all42b20000<>+60(SB)/4, $0x42b20000
+GLOBL all42b20000<>(SB), RODATA|NOPTR, $64
+
 DATA all40000000<>+0(SB)/4, $0x40000000
 DATA all40000000<>+4(SB)/4, $0x40000000
 DATA all40000000<>+8(SB)/4, $0x40000000
@@ -1058,47 +974,6 @@ tail:
 	VSUBPS      Y0, Y4, Y4
 	VFMADD213PS Y2, Y1, Y4
 	VMASKMOVPS  Y4, Y3, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func affineReLUAVX2(y *float32, x *float32, n int, mean float32, gain float32, shift float32)
-// Requires: AVX, FMA3
-TEXT ·affineReLUAVX2(SB), $0-36
-	VBROADCASTSS mean+24(FP), Y0
-	VBROADCASTSS gain+28(FP), Y1
-	VBROADCASTSS shift+32(FP), Y2
-	MOVQ         y+0(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         x+8(FP), DX
-	SUBQ         $+8, CX
-	JL           tail
-
-loop:
-	VMOVUPS     (DX), Y3
-	ADDQ        $+32, DX
-	VSUBPS      Y0, Y3, Y3
-	VFMADD213PS Y2, Y1, Y3
-	VXORPS      Y4, Y4, Y4
-	VMAXPS      Y3, Y4, Y4
-	VMOVUPS     Y4, (AX)
-	ADDQ        $+32, AX
-	SUBQ        $+8, CX
-	JGE         loop
-
-tail:
-	ADDQ        $+8, CX
-	JZ          done
-	LEAQ        lanesOnOff<>+0(SB), BX
-	NEGQ        CX
-	VMOVUPS     32(BX)(CX*4), Y3
-	VMASKMOVPS  (DX), Y3, Y4
-	VSUBPS      Y0, Y4, Y4
-	VFMADD213PS Y2, Y1, Y4
-	VXORPS      Y0, Y0, Y0
-	VMAXPS      Y4, Y0, Y0
-	VMASKMOVPS  Y0, Y3, (AX)
 
 done:
 	VZEROUPPER
@@ -1312,90 +1187,6 @@ tail:
 	VMULPS      Y7, Y0, Y0
 	VADDPS      Y9, Y0, Y0
 	VMASKMOVPS  Y0, Y6, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func expAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·expAVX512(SB), $0-24
-	MOVQ y+0(FP), AX
-	MOVQ n+16(FP), CX
-	MOVQ x+8(FP), DX
-	SUBQ $+16, CX
-	JL   tail
-
-loop:
-	VMOVUPS      (DX), Z0
-	ADDQ         $+64, DX
-	VMOVUPS      allc2d00000<>+0(SB), Z1
-	VMAXPS       Z0, Z1, Z1
-	VMOVUPS      all42b20000<>+0(SB), Z0
-	VMINPS       Z1, Z0, Z1
-	VMULPS       all3fb8aa3b<>+0(SB), Z1, Z2
-	VCVTPS2DQ    Z2, Z0
-	VCVTDQ2PS    Z0, Z2
-	VMOVUPS      Z1, Z1
-	VFNMADD231PS all3f317218<>+0(SB), Z2, Z1
-	VFNMADD231PS allb102e308<>+0(SB), Z2, Z1
-	VMOVUPS      all3ab5121a<>+0(SB), Z2
-	VFMADD213PS  all3c091cf1<>+0(SB), Z1, Z2
-	VFMADD213PS  all3d2aac79<>+0(SB), Z1, Z2
-	VFMADD213PS  all3e2aaa49<>+0(SB), Z1, Z2
-	VFMADD213PS  all3efffffe<>+0(SB), Z1, Z2
-	VMULPS       Z1, Z1, Z3
-	VFMADD213PS  Z1, Z3, Z2
-	VADDPS       all3f800000<>+0(SB), Z2, Z2
-	VMOVUPS      Z0, Z1
-	VPSRAD       $0x01, Z0, Z0
-	VPSUBD       Z0, Z1, Z1
-	VPADDD       all0000007f<>+0(SB), Z0, Z0
-	VPSLLD       $0x17, Z0, Z0
-	VMULPS       Z0, Z2, Z2
-	VPADDD       all0000007f<>+0(SB), Z1, Z1
-	VPSLLD       $0x17, Z1, Z1
-	VMULPS       Z1, Z2, Z2
-	VMOVUPS      Z2, (AX)
-	ADDQ         $+64, AX
-	SUBQ         $+16, CX
-	JGE          loop
-
-tail:
-	ADDQ         $+16, CX
-	JZ           done
-	MOVQ         $-1, BX
-	BZHIQ        CX, BX, BX
-	KMOVW        BX, K1
-	VMOVUPS.Z    (DX), K1, Z0
-	VMOVUPS      allc2d00000<>+0(SB), Z1
-	VMAXPS       Z0, Z1, Z1
-	VMOVUPS      all42b20000<>+0(SB), Z0
-	VMINPS       Z1, Z0, Z1
-	VMULPS       all3fb8aa3b<>+0(SB), Z1, Z2
-	VCVTPS2DQ    Z2, Z0
-	VCVTDQ2PS    Z0, Z2
-	VMOVUPS      Z1, Z1
-	VFNMADD231PS all3f317218<>+0(SB), Z2, Z1
-	VFNMADD231PS allb102e308<>+0(SB), Z2, Z1
-	VMOVUPS      all3ab5121a<>+0(SB), Z2
-	VFMADD213PS  all3c091cf1<>+0(SB), Z1, Z2
-	VFMADD213PS  all3d2aac79<>+0(SB), Z1, Z2
-	VFMADD213PS  all3e2aaa49<>+0(SB), Z1, Z2
-	VFMADD213PS  all3efffffe<>+0(SB), Z1, Z2
-	VMULPS       Z1, Z1, Z3
-	VFMADD213PS  Z1, Z3, Z2
-	VADDPS       all3f800000<>+0(SB), Z2, Z2
-	VMOVUPS      Z0, Z1
-	VPSRAD       $0x01, Z0, Z0
-	VPSUBD       Z0, Z1, Z1
-	VPADDD       all0000007f<>+0(SB), Z0, Z0
-	VPSLLD       $0x17, Z0, Z0
-	VMULPS       Z0, Z2, Z2
-	VPADDD       all0000007f<>+0(SB), Z1, Z1
-	VPSLLD       $0x17, Z1, Z1
-	VMULPS       Z1, Z2, Z2
-	VMOVUPS      Z2, K1, (AX)
 
 done:
 	VZEROUPPER
@@ -1855,47 +1646,6 @@ tail:
 	VSUBPS      Z0, Z3, Z3
 	VFMADD213PS Z2, Z1, Z3
 	VMOVUPS     Z3, K1, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func affineReLUAVX512(y *float32, x *float32, n int, mean float32, gain float32, shift float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·affineReLUAVX512(SB), $0-36
-	VBROADCASTSS mean+24(FP), Z0
-	VBROADCASTSS gain+28(FP), Z1
-	VBROADCASTSS shift+32(FP), Z2
-	MOVQ         y+0(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         x+8(FP), DX
-	SUBQ         $+16, CX
-	JL           tail
-
-loop:
-	VMOVUPS     (DX), Z3
-	ADDQ        $+64, DX
-	VSUBPS      Z0, Z3, Z3
-	VFMADD213PS Z2, Z1, Z3
-	VXORPS      Z4, Z4, Z4
-	VMAXPS      Z3, Z4, Z4
-	VMOVUPS     Z4, (AX)
-	ADDQ        $+64, AX
-	SUBQ        $+16, CX
-	JGE         loop
-
-tail:
-	ADDQ        $+16, CX
-	JZ          done
-	MOVQ        $-1, BX
-	BZHIQ       CX, BX, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z3
-	VSUBPS      Z0, Z3, Z3
-	VFMADD213PS Z2, Z1, Z3
-	VXORPS      Z0, Z0, Z0
-	VMAXPS      Z3, Z0, Z0
-	VMOVUPS     Z0, K1, (AX)
 
 done:
 	VZEROUPPER

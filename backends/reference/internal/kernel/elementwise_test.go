@@ -13,9 +13,8 @@ var elementFns = []struct {
 	of   func(float64) float64
 	ulps float64
 }{
-	{"exp", Exp[float32], Exp[float64], math.Exp, 1.5},
-	{"sigmoid", Sigmoid[float32], Sigmoid[float64], sigmoid64, 2},
-	{"swish", Swish[float32], Swish[float64], func(v float64) float64 { return v * sigmoid64(v) }, 2.5},
+	{"sigmoid", Sigmoid[float32], Sigmoid[float64], Logistic, 2},
+	{"swish", Swish[float32], Swish[float64], func(v float64) float64 { return v * Logistic(v) }, 2.5},
 	{"softplus", Softplus[float32], Softplus[float64], softplus64, 2.5},
 	{"tanh", Tanh[float32], Tanh[float64], math.Tanh, 2},
 }

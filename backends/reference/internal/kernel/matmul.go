@@ -22,9 +22,8 @@ func MatMul[T Float](p *Pool, a, b, y []T, batch, m, k, n int, transB bool, bias
 	if want := MatMulScratchLen[T](batch, m, k, n, p.threads, isa); len(scratch) < want {
 		scratch = make([]T, want)
 	}
-	j := take[matmulJob[T]](p)
 	e := engineFor[T](supported(isa))
-	*j = matmulJob[T]{a: a, b: b, y: y, colBias: bias, m: m, k: k, n: n, transB: transB}
+	j := matmulJob[T]{a: a, b: b, y: y, colBias: bias, m: m, k: k, n: n, transB: transB}
 	j.product = product[T]{engine: e, plan: e.planRows(m)}
 	packed := batch * j.plan.padded() * k
 	j.packed, j.panels = scratch[:packed], scratch[packed:]

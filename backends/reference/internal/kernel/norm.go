@@ -10,8 +10,6 @@ const (
 	None Act = iota
 	// SiLU is v·sigmoid(v).
 	SiLU
-	// ReLU is max(v, 0), and NaN for NaN.
-	ReLU
 )
 
 // GroupNormAct computes y = act((x - mean)·invstd·scale + shift), with the mean and inverse standard deviation of each group from st,
@@ -19,8 +17,7 @@ const (
 // same slice.
 func GroupNormAct[T Float](p *Pool, x, y []T, st *Stats, scale, shift []T, act Act, isa ISA) {
 	n := st.batch * st.channels
-	j := take[normJob[T]](p)
-	*j = normJob[T]{x: x[:n*st.spatial], y: y[:n*st.spatial], st: st, scale: scale, shift: shift, act: act, isa: supported(isa)}
+	j := normJob[T]{x: x[:n*st.spatial], y: y[:n*st.spatial], st: st, scale: scale, shift: shift, act: act, isa: supported(isa)}
 	j.planes = planesPerTask(st.spatial)
 	run(p, ceilDiv(n, j.planes), j)
 }
@@ -61,10 +58,6 @@ func affineActPortable[T Float](y, x []T, a affine[T], act Act) {
 		for i, v := range x {
 			y[i] = siluOf(a.of(v))
 		}
-	case ReLU:
-		for i, v := range x {
-			y[i] = max(a.of(v), 0)
-		}
 	default:
 		for i, v := range x {
 			y[i] = a.of(v)
@@ -77,8 +70,7 @@ func affineActPortable[T Float](y, x []T, a affine[T], act Act) {
 // same slice; residual may be nil. x must not overlap y.
 func GroupNormReGLU[T Float](p *Pool, x, residual, y []T, st *Stats, scale, shift []T, isa ISA) {
 	n := st.batch * st.channels / 2
-	j := take[regluJob[T]](p)
-	*j = regluJob[T]{x: x[:2*n*st.spatial], y: y[:n*st.spatial], st: st, scale: scale, shift: shift, isa: supported(isa)}
+	j := regluJob[T]{x: x[:2*n*st.spatial], y: y[:n*st.spatial], st: st, scale: scale, shift: shift, isa: supported(isa)}
 	if residual != nil {
 		j.residual = residual[:n*st.spatial]
 	}
@@ -119,10 +111,10 @@ func affineGatePortable[T Float](y, xa, xb, residual []T, na, nb affine[T]) {
 	}
 }
 
-func siluOf[T Float](v T) T { return T(float64(v) * sigmoid64(float64(v))) }
+func siluOf[T Float](v T) T { return T(float64(v) * Logistic(float64(v))) }
 
-// sigmoid64 is 1/(1 + e^-v), arranged so that e^-|v| never overflows.
-func sigmoid64(v float64) float64 {
+// Logistic is the sigmoid 1/(1 + e^-v) of one number, arranged so that e^-|v| never overflows.
+func Logistic(v float64) float64 {
 	if v < 0 {
 		e := math.Exp(v)
 		return e / (1 + e)

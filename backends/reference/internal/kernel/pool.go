@@ -13,10 +13,10 @@ type Pool struct {
 	wake    chan struct{}
 	done    chan struct{}
 
-	mu   sync.Mutex // held while a loop runs; guards what follows
-	job  job
-	n    int64
-	jobs []any // one idle job of each kind, so that a loop allocates only the first time
+	mu     sync.Mutex // held while a loop runs; guards what follows
+	job    job
+	n      int64
+	places []any // a *J for each type J of jobs seen so far, so that a loop allocates only the first time
 
 	next atomic.Int64
 	busy atomic.Int64
@@ -48,38 +48,36 @@ func (p *Pool) Close() { close(p.wake) }
 
 // Run calls f(i) once for each i in [0, n), in no particular order and concurrently on the pool's threads, and returns when all calls
 // have returned. Items are handed out one by one, so unequal ones balance. It allocates nothing itself. f must not panic.
-func (p *Pool) Run(n int, f func(i int)) {
-	j := take[funcJob](p)
-	j.f = f
-	run(p, n, j)
-}
+func (p *Pool) Run(n int, f func(i int)) { run(p, n, funcJob{f}) }
 
 type funcJob struct{ f func(i int) }
 
 func (j *funcJob) do(_, i int) { j.f(i) }
 
-// take locks the pool and returns its job of type J. The caller fills it, passes it to run.
-func take[J any](p *Pool) *J {
-	p.mu.Lock()
-	for _, v := range p.jobs {
-		if j, ok := v.(*J); ok {
-			return j
-		}
-	}
-	j := new(J)
-	p.jobs = append(p.jobs, j)
-	return j
-}
-
-// run runs a job that take returned, drops what it refers to and unlocks the pool.
+// run runs the items [0, n) of a job on the pool. It keeps a place for each kind of job, in which it clears what it referred to.
 func run[J any, P interface {
 	*J
 	job
-}](p *Pool, n int, j P) {
-	p.loop(n, j)
+}](p *Pool, n int, j J) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	place := placeFor[J](p)
+	*place = j
+	p.loop(n, P(place))
 	var zero J
-	*j = zero
-	p.mu.Unlock()
+	*place = zero
+}
+
+// placeFor returns the place for jobs of type J. The pool must be locked.
+func placeFor[J any](p *Pool) *J {
+	for _, v := range p.places {
+		if place, ok := v.(*J); ok {
+			return place
+		}
+	}
+	place := new(J)
+	p.places = append(p.places, place)
+	return place
 }
 
 func (p *Pool) loop(n int, j job) {

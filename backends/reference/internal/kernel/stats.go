@@ -35,6 +35,9 @@ func NewStats(batch, groups, channels, spatial int) *Stats {
 	}
 }
 
+// Bytes returns the size of the moments.
+func (st *Stats) Bytes() int { return 8 * 2 * (len(st.mean) + len(st.gmean)) }
+
 // Mean returns the mean of each group, [batch·groups]. It is valid after Finish.
 func (st *Stats) Mean() []float64 { return st.gmean }
 
@@ -71,8 +74,8 @@ func (st *Stats) weight(i int) float64 {
 	return statBlock
 }
 
-// fill computes the moments of block blk of channel c of sample b from its pixels.
-func fill[T Float](st *Stats, b, c, blk int, pixels []T) {
+// record computes the moments of block blk of channel c of sample b from its pixels.
+func record[T Float](st *Stats, b, c, blk int, pixels []T) {
 	i := (b*st.channels+c)*st.blocks + blk
 	st.mean[i], st.m2[i] = moments(pixels)
 }
@@ -120,8 +123,7 @@ func square(v float64) float64 { return float64(v * v) }
 
 // Moments computes the moments of x [batch, channels, spatial], for a tensor whose producer did not.
 func Moments[T Float](p *Pool, x []T, st *Stats) {
-	j := take[momentsJob[T]](p)
-	*j = momentsJob[T]{x: x, st: st, planes: planesPerTask(st.spatial)}
+	j := momentsJob[T]{x: x, st: st, planes: planesPerTask(st.spatial)}
 	run(p, ceilDiv(st.batch*st.channels, j.planes), j)
 }
 
@@ -136,7 +138,7 @@ func (j *momentsJob[T]) do(_, i int) {
 	for plane := i * j.planes; plane < min((i+1)*j.planes, st.batch*st.channels); plane++ {
 		px := j.x[plane*st.spatial : (plane+1)*st.spatial]
 		for blk := range st.blocks {
-			fill(st, plane/st.channels, plane%st.channels, blk, px[blk*statBlock:min((blk+1)*statBlock, len(px))])
+			record(st, plane/st.channels, plane%st.channels, blk, px[blk*statBlock:min((blk+1)*statBlock, len(px))])
 		}
 	}
 }

@@ -5,7 +5,6 @@ package kernel
 // The float32 functions of each instruction set, [AVX2, AVX512]. The moments are the same on both, so that their sums are, too.
 var (
 	unaryFns = map[fn][2]func(y, x *float32, n int){
-		fnExp:      {expAVX2, expAVX512},
 		fnSigmoid:  {sigmoidAVX2, sigmoidAVX512},
 		fnSiLU:     {siluAVX2, siluAVX512},
 		fnSoftplus: {softplusAVX2, softplusAVX512},
@@ -14,7 +13,6 @@ var (
 	affineFns = map[Act][2]func(y, x *float32, n int, mean, gain, shift float32){
 		None: {affineAVX2, affineAVX512},
 		SiLU: {affineSiLUAVX2, affineSiLUAVX512},
-		ReLU: {affineReLUAVX2, affineReLUAVX512},
 	}
 	gateFns    = [2]func(y, a, b *float32, n int, meanA, gainA, shiftA, meanB, gainB, shiftB float32){gateAVX2, gateAVX512}
 	gateAddFns = [2]func(y, a, b, r *float32, n int, meanA, gainA, shiftA, meanB, gainB, shiftB float32){gateAddAVX2, gateAddAVX512}

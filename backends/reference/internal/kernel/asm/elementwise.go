@@ -14,13 +14,11 @@ import (
 func elementwise(c *build.Context) {
 	for _, w := range []width{avx2, avx512} {
 		v := vectors{c, w}
-		v.unary("exp", "e^x", v.exp)
 		v.unary("sigmoid", "1/(1 + e^-x)", func(x reg.VecVirtual) reg.VecVirtual { return v.sigmoid(x, float(c, 1)) })
 		v.unary("silu", "x/(1 + e^-x)", func(x reg.VecVirtual) reg.VecVirtual { return v.sigmoid(x, x) })
 		v.unary("softplus", "log(1 + e^x)", v.softplus)
 		v.unary("tanh", "tanh x", v.tanh)
 		v.affine("affine", "(x - mean)·gain + shift", func(x reg.VecVirtual) reg.VecVirtual { return x })
-		v.affine("affineReLU", "max((x - mean)·gain + shift, 0)", v.relu)
 		v.affine("affineSiLU", "silu((x - mean)·gain + shift)", func(x reg.VecVirtual) reg.VecVirtual { return v.sigmoid(x, x) })
 		v.gate("gate", false)
 		v.gate("gateAdd", true)

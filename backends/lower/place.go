@@ -1,0 +1,127 @@
+package lower
+
+// Layout is how an executor stores values. The zero value is elements side by side, row-major, at any address.
+type Layout struct {
+	Align int                // every value begins at a multiple of so many bytes; 0 means 1
+	Bytes func(v *Value) int // what a value takes; nil means Value.Bytes
+}
+
+// An Arena is the memory of all values and workspaces of a program.
+type Arena struct {
+	Bytes  int
+	Values []*Value // those that own memory in it, at Value.Place
+	Views  []*Value // those that lie in the memory of others, which may also be constants
+}
+
+// Place gives every input, every output of a step and all scratch a place in one arena, such that what is needed at the same time
+// does not overlap. An output takes the place of an operand where its step allows it and the operand dies there.
+func (p *Program) Place(steps []*Step, layout Layout) Arena {
+	size := layout.Bytes
+	if size == nil {
+		size = (*Value).Bytes
+	}
+	last := p.lifetimes(steps)
+	for i, s := range steps {
+		for _, a := range s.inPlace {
+			s.share(a, i, last, size)
+		}
+	}
+	var arena Arena
+	var blocks []*block
+	add := func(v *Value, first, end int) {
+		if v.base == nil && !v.Constant {
+			arena.Values = append(arena.Values, v)
+			blocks = append(blocks, &block{size: size(v), first: first, last: end})
+		}
+	}
+	for _, v := range p.Inputs {
+		add(v, -1, last[v])
+	}
+	for i, s := range steps {
+		for _, v := range s.writes() {
+			add(v, i, last[v])
+		}
+		for _, v := range s.scratch {
+			add(v, i, i)
+		}
+	}
+	arena.Views = p.views(steps)
+	arena.Bytes = place(blocks, max(1, layout.Align))
+	for i, v := range arena.Values {
+		v.place = blocks[i].offset
+	}
+	return arena
+}
+
+// lifetimes returns for each owner of memory the last step that needs it; outputs are needed after the last step.
+func (p *Program) lifetimes(steps []*Step) map[*Value]int {
+	last := map[*Value]int{}
+	extend := func(v *Value, step int) {
+		owner, _ := v.Root()
+		last[owner] = max(last[owner], step)
+	}
+	for _, v := range p.Inputs {
+		extend(v, -1)
+	}
+	for i, s := range steps {
+		for _, v := range s.Node.In {
+			if v != nil {
+				extend(v, i)
+			}
+		}
+		for _, v := range s.writes() {
+			extend(v, i)
+		}
+	}
+	for _, o := range p.Outputs {
+		extend(o.Value, len(steps))
+	}
+	return last
+}
+
+// share lays the output of step i into the memory of an operand that no later step needs, if the operand fills that memory
+// and the step reads it in no other way.
+func (s *Step) share(a alias, i int, last map[*Value]int, size func(*Value) int) {
+	owner, _ := a.in.Root()
+	if a.out.base != nil || owner.Constant || last[owner] != i || owner.DType != a.out.DType || owner.Len() != a.out.Len() || size(owner) != size(a.out) {
+		return
+	}
+	for _, v := range s.Node.In {
+		if v == nil {
+			continue
+		}
+		if o, _ := v.Root(); o == owner && v.Len() != owner.Len() {
+			return
+		}
+	}
+	for _, v := range s.writes() {
+		if o, _ := v.Root(); o == owner {
+			return
+		}
+	}
+	a.out.ViewOf(owner, 0)
+	last[owner] = last[a.out]
+}
+
+// views lists the values that lie in the memory of others.
+func (p *Program) views(steps []*Step) []*Value {
+	var list []*Value
+	seen := map[*Value]bool{}
+	add := func(v *Value) {
+		if v.base != nil && !seen[v] {
+			seen[v] = true
+			list = append(list, v)
+		}
+	}
+	for _, n := range p.Nodes {
+		for _, v := range n.Out {
+			add(v)
+		}
+	}
+	for _, s := range steps {
+		for _, v := range s.between {
+			add(v)
+		}
+	}
+	return list
+}
