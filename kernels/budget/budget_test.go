@@ -41,7 +41,7 @@ func TestBudgetRefusesAPlanThatCannotRun(t *testing.T) {
 		plan []launch
 		want string
 	}{
-		"a node is left out":         {without("detections"), "no launch covers node detections (DecodeNMS)"},
+		"a node is left out":         {without("detections"), "no launch covers node detections.select (SelectDetections)"},
 		"a launch comes too early":   {swapped, `launch "down_s4" reads pv.backbone.stem.0, which the later launch "stem" computes`},
 		"a launch has nothing to do": {append(slices.Clone(plan), launch{name: "idle", nodes: []string{"no.such.node"}}), `launch "idle" covers no node`},
 	}
