@@ -11,6 +11,7 @@ package backends
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,11 +60,14 @@ type Options struct {
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
 }
 
-// Apply returns the graph that a session with these options executes: decisions that are replayed are inputs, and taps outputs. Every
-// Compile begins with it, so that no backend needs code of its own for either.
+// Apply returns the graph that a session with these options executes: decisions that are replayed are inputs, operands are rounded where
+// the precision rounds them, and taps are outputs. Every Compile begins with it, so that no backend needs code of its own for that.
 func (o Options) Apply(g *graph.Graph) (*graph.Graph, error) {
 	g, err := g.WithReplay(o.Replay)
 	if err != nil {
+		return nil, err
+	}
+	if g, err = graph.Lower(g, o.Precision.Format()); err != nil {
 		return nil, err
 	}
 	return g.WithTaps(o.Taps)
@@ -72,7 +76,8 @@ func (o Options) Apply(g *graph.Graph) (*graph.Graph, error) {
 // Precision is an arithmetic mode of a session.
 type Precision string
 
-// The precisions of the design. Backends support a subset; reference has FP32 and FP64.
+// The precisions of the design. Backends support a subset. In TF32, FP16 and BF16 a session computes the graph that graph.Lower gives
+// for Format: values are rounded at declared points, and what lies between them is computed in at least float32.
 const (
 	FP64 Precision = "fp64"
 	FP32 Precision = "fp32"
@@ -85,6 +90,14 @@ const (
 
 // Precisions lists every precision, widest first.
 var Precisions = []Precision{FP64, FP32, TF32, FP16, BF16, INT8, FP8}
+
+// Format returns the format to which a session of this precision rounds: of TF32, FP16 and BF16; "" for the others.
+func (p Precision) Format() graph.Format {
+	if f := graph.Format(p); slices.Contains(graph.Formats, f) {
+		return f
+	}
+	return ""
+}
 
 // ParsePrecision returns the precision of that name; "" is FP32.
 func ParsePrecision(s string) (Precision, error) {
@@ -121,7 +134,7 @@ type SupportLevel uint8
 const (
 	Unsupported SupportLevel = iota // cannot be executed
 	Fallback                        // executed elsewhere, such as on the host
-	Emulated                        // executed from other operators, such as an ONNX function body
+	Emulated                        // executed from other operators, such as an ONNX function body, or in float32 and rounded
 	Native                          // executed by code made for it
 )
 

@@ -29,6 +29,7 @@ const (
 	WorkerVersionMismatch     Reason = "worker_version_mismatch"
 	InstructionSetUnsupported Reason = "instruction_set_unsupported" // APEXX_ISA asks for one that the machine or the build lacks
 	FunctionBody              Reason = "function_body"               // executed through its ONNX function body
+	PrecisionEmulated         Reason = "precision_emulated"          // computed in float32 and rounded at the points of graph.Lower
 )
 
 // Reasons lists the catalog in a fixed order.
@@ -36,7 +37,7 @@ var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
 	CapabilityBelowSM90, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
 	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
-	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody,
+	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
 }
 
 // Unavailable is the error for a backend, precision or option that cannot be had here. Commands exit with 5 on it.

@@ -68,7 +68,7 @@ func TestSweepSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuses(t, SweepSchema, r, map[string]any{
-		"schema": "apexx.sweep/2", "when": "yesterday", "class/kind": "tpu", "class/id": "A B", "plan": nil, "plan/replicates": 0, "plan/extra": 1,
+		"schema": "apexx.sweep/1", "when": "yesterday", "class/kind": "tpu", "class/id": "A B", "plan": nil, "plan/replicates": 0, "plan/extra": 1,
 		"cells/name": "x", "cells/state": "fine", "cells/summary": nil, "cells/summary/p50_ms": -1, "cells/summary/p99_ms": "none",
 		"cells/summary/samples": 1.5, "cells/parity/state": "maybe", "cells/work/budgets/b4": map[string]any{}, "cells/cell/height": 0,
 		"measurements/samples_ns": nil, "measurements/samples_ms": []any{1}, "measurements/state": "crashed", "measurements/replicate": -1,
@@ -80,7 +80,7 @@ func TestSweepSchema(t *testing.T) {
 		t.Error("a measured cell without a summary is valid")
 	}
 	line := sweep.CellLine{Schema: sweep.CellSchemaID, When: r.When, ClassID: r.Class.ID, CellResult: r.Cells[0]}
-	refuses(t, SweepSchema, line, map[string]any{"schema": "apexx.sweep-cell/2", "class_id": nil, "samples_ns": []any{1}, "state": "fine"})
+	refuses(t, SweepSchema, line, map[string]any{"schema": "apexx.sweep-cell/1", "class_id": nil, "samples_ns": []any{1}, "state": "fine"})
 }
 
 func sampleGate() *gate.Record {

@@ -13,7 +13,7 @@ import (
 func Cases() []Case {
 	var all []Case
 	for _, group := range []func() []Case{convCases, normCases, elementCases, specialCases, matrixCases, moveCases, resizeCases,
-		selectCases, tileCases, scanCases, detectCases, boxCases} {
+		selectCases, tileCases, scanCases, detectCases, boxCases, roundCases} {
 		all = append(all, group()...)
 	}
 	return all
@@ -97,9 +97,8 @@ func convCases() []Case {
 		s := seeded(uint64(100 + i))
 		op := graph.Conv{Strides: [2]int{c.stride, c.stride}, Pads: [4]int{c.pad, c.pad, c.pad, c.pad}, Group: c.group}
 		x, w := s.normal(c.b, c.ch, c.h, c.w), s.normal(c.m, c.ch/c.group, c.k, c.k)
-		scale := math.Sqrt(float64(c.ch / c.group * c.k * c.k))
 		name := fmt.Sprintf("conv %dx%dx%dx%d to %d k%d s%d g%d", c.b, c.ch, c.h, c.w, c.m, c.k, c.stride, c.group)
-		all = append(all, Case{name, op, weights(x, w), scale}, Case{name + " bias", op, weights(x, w, s.normal(c.m)), scale})
+		all = append(all, Case{name, op, weights(x, w), 1}, Case{name + " bias", op, weights(x, w, s.normal(c.m)), 1})
 	}
 	return all
 }
@@ -198,14 +197,13 @@ func matrixCases() []Case {
 	var all []Case
 	for i, c := range []struct{ m, k, n int }{{1, 1, 1}, {5, 12, 32}, {17, 31, 7}, {0, 4, 3}, {100, 96, 128}, {16, 33, 1}} {
 		s := seeded(uint64(400 + i))
-		scale := math.Sqrt(float64(c.k))
 		all = append(all,
-			Case{fmt.Sprintf("gemm %v", c), graph.Gemm{}, weights(s.normal(c.m, c.k), s.normal(c.k, c.n)), scale},
-			Case{fmt.Sprintf("gemm transposed %v", c), graph.Gemm{TransB: true}, weights(s.normal(c.m, c.k), s.normal(c.n, c.k), s.normal(c.n)), scale})
+			Case{fmt.Sprintf("gemm %v", c), graph.Gemm{}, weights(s.normal(c.m, c.k), s.normal(c.k, c.n)), 1},
+			Case{fmt.Sprintf("gemm transposed %v", c), graph.Gemm{TransB: true}, weights(s.normal(c.m, c.k), s.normal(c.n, c.k), s.normal(c.n)), 1})
 	}
 	for i, c := range []struct{ b, m, k, n int }{{1, 1, 1, 1}, {2, 5, 7, 11}, {1, 50, 32, 255}, {3, 0, 4, 5}, {1, 2, 3, 0}} {
 		s := seeded(uint64(450 + i))
-		all = append(all, Case{fmt.Sprintf("matmul %v", c), graph.MatMul{}, in(s.normal(c.b, c.m, c.k), s.normal(c.b, c.k, c.n)), math.Sqrt(float64(c.k))})
+		all = append(all, Case{fmt.Sprintf("matmul %v", c), graph.MatMul{}, in(s.normal(c.b, c.m, c.k), s.normal(c.b, c.k, c.n)), 1})
 	}
 	return all
 }
@@ -369,4 +367,66 @@ func boxCases() []Case {
 			Case{fmt.Sprintf("box mask %v", c), graph.BoxMask{ImageHeight: c.ih, ImageWidth: c.iw, Fill: -20}, in(s.normal(c.b, c.n, c.h, c.w), boxes), 8})
 	}
 	return all
+}
+
+func roundCases() []Case {
+	var all []Case
+	for _, f := range graph.Formats {
+		op := graph.Round{To: f}
+		for _, shape := range [][]int{{}, {0}, {2, 3, 17}, {1, 2, 33, 65}} {
+			all = append(all, Case{fmt.Sprintf("round to %s %v", f, shape), op, in(seeded(1200).normal(shape...)), 1})
+		}
+		all = append(all, Case{fmt.Sprintf("round fp16's values to %s", f), op, in(floats(halfs()...)), 1},
+			Case{fmt.Sprintf("round what lies between fp16's values to %s", f), op, in(floats(betweenHalfs()...)), 1},
+			Case{fmt.Sprintf("round all magnitudes to %s", f), op, in(magnitudes()), 1})
+	}
+	return all
+}
+
+// halfs are the 2^16 values of fp16, by their bits: NaN and infinities among them.
+func halfs() []float64 {
+	all := make([]float64, 1<<16)
+	for bits := range all {
+		exponent, mantissa := bits>>10&31, float64(bits&1023)
+		v := math.Ldexp(1024+mantissa, exponent-25)
+		switch {
+		case exponent == 0:
+			v = math.Ldexp(mantissa, -24)
+		case exponent == 31 && mantissa == 0:
+			v = math.Inf(1)
+		case exponent == 31:
+			v = math.NaN()
+		}
+		all[bits] = math.Copysign(v, float64(1-2*(bits>>15)))
+	}
+	return all
+}
+
+// betweenHalfs are the middles between neighbours of fp16, where the even one is chosen, and what lies next to these middles in
+// float32; the last middle is between the largest finite value and the power of two behind it.
+func betweenHalfs() []float64 {
+	var all []float64
+	positive := append(halfs()[:31<<10], 65536)
+	for i, v := range positive[1:] {
+		middle := float32((positive[i] + v) / 2)
+		for _, m := range []float32{middle, math.Nextafter32(middle, 0), math.Nextafter32(middle, math.MaxFloat32)} {
+			all = append(all, float64(m), -float64(m))
+		}
+	}
+	return all
+}
+
+// magnitudes draws the lower bits of a float32 for each of the 2^16 upper halves: four of them lie at or next to the middle between
+// two numbers of 10 mantissa bits, four at those of 7.
+func magnitudes() *tensor.Tensor {
+	lower := []uint32{0x1000, 0x0fff, 0x1001, 0x3000, 0x8000, 0x7fff, 0x8001, 0}
+	s, t := seeded(1210), tensor.New(tensor.Float32, 1<<16)
+	for upper := range uint32(1 << 16) {
+		bits := upper<<16 | lower[s.r.IntN(len(lower))]
+		if s.r.IntN(4) == 0 {
+			bits = upper<<16 | s.r.Uint32()>>16
+		}
+		tensor.Data[float32](t)[upper] = math.Float32frombits(bits)
+	}
+	return t
 }

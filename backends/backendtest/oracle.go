@@ -12,6 +12,19 @@ import (
 // Oracle evaluates a graph in float64, operator by operator, in the plainest loops that the definitions allow. It shares no
 // code with any backend and is as slow as it looks.
 func Oracle(g *graph.Graph, inputs tensor.List) (tensor.List, error) {
+	values, err := oracleValues(g, inputs)
+	if err != nil {
+		return nil, err
+	}
+	var list tensor.List
+	for _, p := range g.Outputs {
+		list = append(list, tensor.Named{Name: p.Name, Tensor: values[p.Value]})
+	}
+	return list, nil
+}
+
+// oracleValues evaluates every value of a graph.
+func oracleValues(g *graph.Graph, inputs tensor.List) (map[*graph.Value]*tensor.Tensor, error) {
 	values := map[*graph.Value]*tensor.Tensor{}
 	for _, v := range g.Inputs {
 		values[v] = widen(inputs.Get(v.Name))
@@ -20,13 +33,7 @@ func Oracle(g *graph.Graph, inputs tensor.List) (tensor.List, error) {
 		values[v] = widen(v.Const)
 	}
 	for _, n := range g.Nodes {
-		in := make([]*tensor.Tensor, len(n.Inputs))
-		for i, v := range n.Inputs {
-			if v != nil {
-				in[i] = values[v]
-			}
-		}
-		out, err := evaluate(n, in)
+		out, err := evaluate(n, operands(n, values))
 		if err != nil {
 			return nil, fmt.Errorf("oracle: node %s: %w", n.Name, err)
 		}
@@ -34,11 +41,18 @@ func Oracle(g *graph.Graph, inputs tensor.List) (tensor.List, error) {
 			values[v] = out[i]
 		}
 	}
-	var list tensor.List
-	for _, p := range g.Outputs {
-		list = append(list, tensor.Named{Name: p.Name, Tensor: values[p.Value]})
+	return values, nil
+}
+
+// operands returns the inputs of a node, nil for an absent one.
+func operands(n *graph.Node, values map[*graph.Value]*tensor.Tensor) []*tensor.Tensor {
+	in := make([]*tensor.Tensor, len(n.Inputs))
+	for i, v := range n.Inputs {
+		if v != nil {
+			in[i] = values[v]
+		}
 	}
-	return list, nil
+	return in
 }
 
 func widen(t *tensor.Tensor) *tensor.Tensor {

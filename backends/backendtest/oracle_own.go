@@ -41,6 +41,12 @@ func evaluateOwn(op graph.Op, in, out []*tensor.Tensor) error {
 		roiMeanPool(op, in, out[0])
 	case graph.BoxMask:
 		boxMask(op, in, out)
+	case graph.Round:
+		l, err := op.To.Layout()
+		for i, x := range f64(in[0]) {
+			f64(out[0])[i] = round(x, l)
+		}
+		return err
 	default:
 		return fmt.Errorf("no oracle for %T", op)
 	}
@@ -376,4 +382,17 @@ func boxMask(op graph.BoxMask, in, out []*tensor.Tensor) {
 		}
 		f64(out[1])[r] = sum / math.Max(float64(count), 1)
 	}
+}
+
+func round(x float64, l graph.Layout) float64 {
+	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+		return x
+	}
+	_, e := math.Frexp(x) // |x| = f·2^e with f in [0.5, 1)
+	quantum := math.Ldexp(1, max(e-1, l.MinExponent)-l.Significand+1)
+	y := math.RoundToEven(x/quantum) * quantum
+	if math.Abs(y) > math.Ldexp(2-math.Ldexp(1, 1-l.Significand), l.MaxExponent) {
+		return math.Inf(int(math.Copysign(1, x)))
+	}
+	return math.Copysign(y, x)
 }

@@ -1,6 +1,7 @@
 package backendtest_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -10,19 +11,23 @@ import (
 	"github.com/apex-x/apexx/backends/reference"
 )
 
-var both = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP64}}
+// What the two backends of this program have.
+var (
+	ofReference = backendtest.Options{Precisions: append(slices.Clone(ofORT.Precisions), backends.FP64)}
+	ofORT       = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16}}
+)
 
-func TestReference(t *testing.T) { backendtest.Run(t, reference.New(), both) }
+func TestReference(t *testing.T) { backendtest.Run(t, reference.New(), ofReference) }
 
-func TestReferenceModules(t *testing.T) { backendtest.RunModules(t, reference.New(), both) }
+func TestReferenceModules(t *testing.T) { backendtest.RunModules(t, reference.New(), ofReference) }
 
-func TestReferenceReplay(t *testing.T) { backendtest.RunReplay(t, reference.New(), both) }
+func TestReferenceReplay(t *testing.T) { backendtest.RunReplay(t, reference.New(), ofReference) }
 
-func TestORTReplay(t *testing.T) { backendtest.RunReplay(t, ort.New(), backendtest.Options{}) }
+func TestORTReplay(t *testing.T) { backendtest.RunReplay(t, ort.New(), ofORT) }
 
-func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), backendtest.Options{}) }
+func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), ofORT) }
 
-func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), backendtest.Options{}) }
+func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), ofORT) }
 
 func TestEveryOperatorHasACase(t *testing.T) {
 	covered := map[string]bool{}
@@ -39,7 +44,7 @@ func TestEveryOperatorHasACase(t *testing.T) {
 // TestEveryOperatorIsSupported: the suite skips what a backend does not support, which is nothing for these two.
 func TestEveryOperatorIsSupported(t *testing.T) {
 	for _, op := range graph.Operators() {
-		for b, precisions := range map[backends.Backend][]backends.Precision{reference.New(): both.Precisions, ort.New(): {backends.FP32}} {
+		for b, precisions := range map[backends.Backend][]backends.Precision{reference.New(): ofReference.Precisions, ort.New(): ofORT.Precisions} {
 			for _, p := range precisions {
 				if s := b.Supports(op, p); b.Probe(t.Context()).Available && s.Level == backends.Unsupported {
 					t.Errorf("%s does not support %s in %s: %s", b.Name(), op.OpType(), p, s.Detail)

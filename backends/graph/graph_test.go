@@ -58,6 +58,9 @@ func TestInfer(t *testing.T) {
 		{"decode boxes, no count", DecodeBoxes{Strides: []int{8}, ImageHeight: 16, ImageWidth: 16}, []Type{f32(1, 2, 2, 2), f32(1, 4, 2, 2), f32(1, 1, 2, 2), i64(1, 7)}, "!got 4 inputs, want 5"},
 		{"pool", RoiMeanPool{ImageHeight: 8, ImageWidth: 8}, []Type{f32(1, 6, 4, 4), f32(1, 3, 4)}, "float32[1 3 6]"},
 		{"box mask", BoxMask{ImageHeight: 8, ImageWidth: 8, Fill: -20}, []Type{f32(1, 3, 4, 4), f32(1, 3, 4)}, "float32[1 3 4 4] float32[1 3]"},
+		{"round", Round{To: TF32}, []Type{f32(2, 0, 3)}, "float32[2 0 3]"},
+		{"round ids", Round{To: FP16}, []Type{i64(3)}, "!floating-point"},
+		{"round to nothing", Round{To: "fp12"}, []Type{f32(3)}, "!unknown format \"fp12\" (want one of tf32, fp16, bf16)"},
 	} {
 		out, err := c.op.Infer(c.in)
 		var got []string

@@ -16,5 +16,5 @@ func Operators() []Op {
 		list = append(list, Reduce{Fn: fn})
 	}
 	return append(list, TileAggregate{}, GreedySelect{}, SplitSelect{}, TileOrder{}, TilePack{}, TileSSMScan{},
-		TileUnpackFusion{}, SelectDetections{}, DecodeBoxes{}, RoiMeanPool{}, BoxMask{})
+		TileUnpackFusion{}, SelectDetections{}, DecodeBoxes{}, RoiMeanPool{}, BoxMask{}, Round{})
 }

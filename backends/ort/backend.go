@@ -13,7 +13,8 @@ import (
 	"github.com/apex-x/apexx/backends/graph/onnx"
 )
 
-// Probe implements backends.Backend: it finds and opens the library. Facts: library (path), version, providers.
+// Probe implements backends.Backend: it finds and opens the library. Facts: library (path), version, providers,
+// precisions.
 func (*Backend) Probe(context.Context) backends.Availability {
 	lib, err := open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
@@ -25,6 +26,7 @@ func (*Backend) Probe(context.Context) backends.Availability {
 		{Key: "library", Value: lib.path},
 		{Key: "version", Value: lib.version},
 		{Key: "providers", Value: strings.Join(lib.providers, ", ")},
+		{Key: "precisions", Value: "fp32; emulated: tf32, fp16, bf16"},
 	}}
 }
 

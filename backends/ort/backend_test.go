@@ -69,7 +69,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("the fact %s is empty", f.Key)
 		}
 	}
-	if want := []string{"library", "version", "providers"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
+	if want := []string{"library", "version", "providers", "precisions"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
 		t.Errorf("facts %v", a.Facts)
 	}
 }
@@ -84,6 +84,8 @@ func TestSupports(t *testing.T) {
 		{graph.Conv{}, backends.FP32, backends.Support{Level: backends.Native}},
 		{graph.TilePack{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
 		{graph.GroupNormalization{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
+		{graph.Conv{}, backends.BF16, backends.Support{Level: backends.Emulated, Reason: backends.PrecisionEmulated}},
+		{graph.TilePack{}, backends.TF32, backends.Support{Level: backends.Emulated, Reason: backends.PrecisionEmulated}},
 		{graph.Conv{}, backends.FP64, backends.Support{Level: backends.Unsupported, Reason: backends.PrecisionUnsupported}},
 	} {
 		got := New().Supports(c.op, c.precision)
@@ -116,7 +118,8 @@ func TestOptions(t *testing.T) {
 		{extra("provider", "rocm"), "", `unknown provider "rocm"`},
 		{extra("device", "0"), "", `unknown option "device"`},
 		{backends.Options{Precision: "fp12"}, "", "unknown precision"},
-		{backends.Options{Precision: backends.FP16}, backends.PrecisionUnsupported, "fp16"},
+		{backends.Options{Precision: backends.FP16}, "", ""},
+		{backends.Options{Precision: backends.INT8}, backends.PrecisionUnsupported, "asked for int8, this backend has fp32, tf32, fp16 or bf16"},
 		{backends.Options{Taps: []string{"nothing"}}, "", `no tap or value "nothing"`},
 	} {
 		s, err := backend.Compile(context.Background(), g, c.opts)

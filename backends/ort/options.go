@@ -28,7 +28,7 @@ var levels = map[string]ort.GraphOptimizationLevel{
 	"all":      ort.GraphOptimizationLevelEnableAll,
 }
 
-// parse checks options: fp32 alone, and of Extra the keys provider (cpu, cuda, tensorrt; default cpu) and opt-level (none,
+// parse checks options: the precision, and of Extra the keys provider (cpu, cuda, tensorrt; default cpu) and opt-level (none,
 // basic, extended, all; default all). An unknown key or value is an error, a precision that is not offered *Unavailable.
 func parse(opts backends.Options) (settings, error) {
 	s := settings{provider: "cpu", level: ort.GraphOptimizationLevelEnableAll, threads: opts.Threads}
@@ -36,8 +36,8 @@ func parse(opts backends.Options) (settings, error) {
 	if err != nil {
 		return s, err
 	}
-	if precision != backends.FP32 {
-		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend computes in fp32", precision)
+	if !offered(precision) {
+		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %s", precision, precisions)
 	}
 	if opts.Threads < 0 {
 		return s, fmt.Errorf("threads is %d, want 0 (all processors) or more", opts.Threads)

@@ -18,7 +18,8 @@ const Name = "reference"
 
 type backend struct{}
 
-// New returns the reference backend. It is available wherever APEXX_ISA asks for what the machine has, and executes every operator natively in fp32 and fp64.
+// New returns the reference backend. It is available wherever APEXX_ISA asks for what the machine has. It executes every operator
+// natively in fp32 and fp64, and emulates tf32, fp16 and bf16: float32 arithmetic, rounded at the points of graph.Lower.
 func New() backends.Backend { return backend{} }
 
 // Name implements backends.Backend.
@@ -40,8 +41,8 @@ func instructionSet() (kernel.ISA, error) {
 	return isa, err
 }
 
-// Probe implements backends.Backend. Its facts are the instruction set of the inner loops, the number of threads and the Go
-// release that compiled them.
+// Probe implements backends.Backend. Its facts are the instruction set of the inner loops, the number of threads, the Go release that
+// compiled them and the precisions.
 func (backend) Probe(context.Context) backends.Availability {
 	isa, err := kernel.Chosen()
 	if err != nil {
@@ -51,6 +52,7 @@ func (backend) Probe(context.Context) backends.Availability {
 		{Key: "instruction_set", Value: isa.String()},
 		{Key: "threads", Value: fmt.Sprint(runtime.GOMAXPROCS(0))},
 		{Key: "go", Value: runtime.Version()},
+		{Key: "precisions", Value: "fp64, fp32; emulated: tf32, fp16, bf16"},
 	}}
 }
 
@@ -61,6 +63,9 @@ func (backend) Supports(op graph.Op, precision backends.Precision) backends.Supp
 	}
 	if _, ok := operators[float32]()[op.OpType()]; !ok {
 		return backends.Support{Reason: backends.OperatorUnsupported, Detail: op.OpType()}
+	}
+	if f := precision.Format(); f != "" {
+		return backends.Support{Level: backends.Emulated, Reason: backends.PrecisionEmulated, Detail: "float32 arithmetic, rounded to " + string(f)}
 	}
 	return backends.Support{Level: backends.Native}
 }
@@ -90,7 +95,7 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 // floatOf returns the element type of a precision, or an *backends.Unavailable.
 func floatOf(p backends.Precision) (tensor.DType, error) {
 	switch p {
-	case "", backends.FP32:
+	case "", backends.FP32, backends.TF32, backends.FP16, backends.BF16:
 		return tensor.Float32, nil
 	case backends.FP64:
 		return tensor.Float64, nil
@@ -98,9 +103,11 @@ func floatOf(p backends.Precision) (tensor.DType, error) {
 	return tensor.Invalid, &backends.Unavailable{Backend: Name, Reason: backends.PrecisionUnsupported, Detail: precisionDetail(p)}
 }
 
+const precisions = "fp64, fp32, tf32, fp16 or bf16"
+
 func precisionDetail(p backends.Precision) string {
 	if !slices.Contains(backends.Precisions, p) {
-		return fmt.Sprintf("unknown precision %q (want fp32 or fp64)", p)
+		return fmt.Sprintf("unknown precision %q (want %s)", p, precisions)
 	}
-	return fmt.Sprintf("precision %s (want fp32 or fp64)", p)
+	return fmt.Sprintf("precision %s (want %s)", p, precisions)
 }

@@ -155,6 +155,7 @@ func (n *network) masks(x *graph.Value, batch int) {
 	masks := n.Add("masks", graph.BoxMask{ImageHeight: 32, ImageWidth: 48, Fill: -20}, logits, rois)
 	n.Output("mask_logits", masks[0])
 	n.Output("mask_scores", masks[1])
+	n.Output("narrow", n.Add1("narrow.round", graph.Round{To: graph.FP16}, pooled))
 	n.Output("joined", n.Add1("joined.concat", graph.Concat{Axis: 1}, n.unary("copy", graph.Identity, pooled), pooled))
 }
 

@@ -50,5 +50,6 @@ func operators[T tensor.Float]() map[string]lowering {
 		"RoiMeanPool":      lowerRoiMeanPool[T],
 		"BoxMask":          lowerBoxMask[T],
 		"ResizeBoxMask":    lowerBoxMask[T],
+		"Round":            lowerRound[T],
 	}
 }

@@ -168,8 +168,11 @@ func TestBackend(t *testing.T) {
 	if s := b.Supports(graph.MatMul{}, backends.FP64); s.Level != backends.Native {
 		t.Errorf("MatMul in fp64: %+v", s)
 	}
-	if s := b.Supports(graph.MatMul{}, backends.FP16); s.Level != backends.Unsupported || s.Reason != backends.PrecisionUnsupported {
+	if s := b.Supports(graph.MatMul{}, backends.FP16); s.Level != backends.Emulated || s.Reason != backends.PrecisionEmulated {
 		t.Errorf("MatMul in fp16: %+v", s)
+	}
+	if s := b.Supports(graph.MatMul{}, backends.FP8); s.Level != backends.Unsupported || s.Reason != backends.PrecisionUnsupported {
+		t.Errorf("MatMul in fp8: %+v", s)
 	}
 	g, inputs := single(t, graph.Unary{Fn: graph.Relu}, in(f32s([]int{2}, 1, -2)))
 	var missing *backends.Unavailable

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func cellFlags(shapes, scopes string) []cli.Flag {
 		&cli.StringFlag{Name: "profiles", Value: "nano", Usage: "`LIST` of model profiles: nano, small, base, large; nano has trained weights, the others " + execute.HashedDefault + " unless --weights says otherwise"},
 		&cli.StringFlag{Name: "shapes", Value: shapes, Usage: "`LIST` of image sizes, HEIGHTxWIDTH"},
 		&cli.StringFlag{Name: "batches", Value: "1", Usage: "`LIST` of batch sizes"},
-		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions"},
+		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions: fp64, fp32, tf32, fp16, bf16"},
 		&cli.StringFlag{Name: "scopes", Value: scopes, Usage: "`LIST` of " + strings.Join(names, ", ") + ", or all"},
 		&cli.StringFlag{Name: "cells", Usage: "`LIST` of cells by name, BACKEND/PROFILE/PRECISION/HxW/bN/SCOPE, instead of the lists above"},
 		&cli.IntFlag{Name: "iterations", Value: measure.DefaultIterations, Usage: "samples of a cell in a replicate, `N` at most"},
@@ -69,6 +70,9 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	threads, err := threadsOf(c)
 	if err != nil {
 		return nil, err
+	}
+	if procs := runtime.GOMAXPROCS(0); threads > procs {
+		return nil, usagef("--threads %d is more than GOMAXPROCS, which is %d: the class of machines would tell fewer processors than are at work", threads, procs)
 	}
 	extra, err := extraOptions(c, "ort")
 	if err != nil {

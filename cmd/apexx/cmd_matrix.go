@@ -26,7 +26,7 @@ func matrixCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "backends", Value: "available", Usage: "comma-separated `LIST` of backends, or available"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes"},
-		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` (default: fp32, and fp64 of the reference as the oracle)"},
+		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16 and bf16 (default: fp32, and fp64 of the reference as the oracle)"},
 		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
 		&cli.StringFlag{Name: "report", Usage: "write matrix.json, matrix.md and index.html to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},

@@ -16,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -37,8 +38,9 @@ func sweepCommand() *cli.Command {
 		Description: `Every replicate is a fresh worker process that warms each cell up and takes samples until
 --iterations or --time. DIR gets sweep.json (with every sample), sweep.jsonl, sweep.csv,
 sweep.md, bench.txt (the Go benchmark format: benchstat -col /backend), gpu_report.json,
-cpu_report.json, index.html and plots. The same command goes on after an interruption, under
-the same libraries, instruction set, GOMAXPROCS, build and options.
+cpu_report.json, index.html and plots when all is measured: an interrupted sweep has none of
+them, is INCOMPLETE, and the same command goes on with it, under the same libraries,
+instruction set, GOMAXPROCS, build and options.
 
 Exit codes: 0 everything was measured and computes what it should · 1 a cell computes something
 wrong or overspends a budget · 2 wrong usage, bad input, or a folder of another sweep · 3 the
@@ -78,9 +80,20 @@ func runSweep(c *cli.Context) (err error) {
 	w.options.Samplers = samplers
 	side := ownSide(c, w)
 	if err := sweep.Run(c.Context, store, side, w.options, sweepProgress(c)); err != nil {
-		return err
+		return errors.Join(err, tellIncomplete(c.App.Writer, store, err))
 	}
 	return finishSweep(c, store.Result(), w)
+}
+
+// tellIncomplete says how far an interrupted sweep came. Its folder has no result.
+func tellIncomplete(w io.Writer, s *sweep.Store, err error) error {
+	code := exit.Code(err)
+	if code != exit.Interrupted {
+		return nil
+	}
+	done, total := s.Steps()
+	_, err = fmt.Fprintf(w, "%s  %d of %d steps are kept; the same command goes on\n", evidence.Verdict(code), done, total)
+	return err
 }
 
 // finishSweep writes the results, prints the table and finds the exit code.

@@ -247,6 +247,9 @@ func trendExport(c *cli.Context) error {
 
 // chosenRuns reads what chooseFlags say.
 func chosenRuns(c *cli.Context) ([]trend.Run, error) {
+	if c.String("branch") == "" {
+		return nil, usagef("--branch is empty: name the branch whose runs are compared; those of different branches are not compared with each other")
+	}
 	history, err := openHistory(c, store.OpenReader)
 	if err != nil {
 		return nil, err

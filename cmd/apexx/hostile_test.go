@@ -123,7 +123,7 @@ func signalled(ts *testscript.TestScript, args []string, want string, signals ..
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "APEXX_ORT_LIB="+ts.Getenv("APEXX_ORT_LIB"))
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), &stderr
 	_, err = cmd.StdinPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())

@@ -16,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
+	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
 
 // writeDaily writes the result of a sweep of one cell of a backend, three replicates around the given median: daily FILE DATE COMMIT MS
@@ -41,7 +42,7 @@ func writeDaily(ts *testscript.TestScript, _ bool, args []string) {
 	for replicate := range 3 {
 		level := ms * 1e6 * (1 + 0.01*float64(replicate-1))
 		s.Measurements = append(s.Measurements, perf.Measurement{Cell: cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured,
-			Samples: []float64{0.999 * level, level, 1.001 * level}})
+			Samples: []float64{0.999 * level, level, 1.001 * level}, Outputs: sweeptest.Outputs(perf.Parity{State: evidence.Pass})})
 	}
 	s.Cells = []sweep.CellResult{sweep.Sum(cell, s.Measurements)}
 	s.Cells[0].Parity = perf.Parity{State: evidence.Pass}

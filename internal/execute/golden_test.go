@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -123,4 +124,43 @@ func (c golden) check(t *testing.T, got tensor.List) {
 			t.Errorf("tap %s: %d of %d mismatch, max abs %g", tap.Name, r.MismatchCount, r.TotalCount, float64(r.MaxAbsErr))
 		}
 	}
+}
+
+// TestLowPrecisionsAreComputed: a whole run rounds where the lowered graph does, whatever an optimiser made of its casts. Of two honest
+// sessions each lies as far from fp32 as the precision costs, and they are nearer to each other, since most sums round alike; a session
+// that left out roundings would be as far from the other as fp32 is.
+func TestLowPrecisionsAreComputed(t *testing.T) {
+	ctx := context.Background()
+	c := goldenCase(t, fixtures.Golden512)
+	if a := ort.New().Probe(ctx); !a.Available {
+		t.Skipf("ort is unavailable: %s: %s", a.Reason, a.Detail)
+	}
+	logits := func(b backends.Backend, p backends.Precision) []float64 {
+		res, err := Once(ctx, b, c.model, c.input, c.decode, backends.Options{Precision: p})
+		if err = errors.Join(err, res.Err); err != nil {
+			t.Fatal(err)
+		}
+		return res.Outputs.Get("semantic_logits").Float64s()
+	}
+	full := logits(reference.New(), backends.FP32)
+	for _, p := range []backends.Precision{backends.TF32, backends.FP16, backends.BF16} {
+		ours, theirs := logits(reference.New(), p), logits(ort.New(), p)
+		cost, theirCost, apart := rms(ours, full), rms(theirs, full), rms(ours, theirs)
+		if r := theirCost / cost; r < 0.8 || r > 1.25 {
+			t.Errorf("%s costs %.2g on the reference and %.2g on ONNX Runtime", p, cost, theirCost)
+		}
+		if r := apart / cost; !(r < 0.7) {
+			t.Errorf("in %s the two backends are %.2g apart, and %.2g from fp32", p, apart, cost)
+		}
+		t.Logf("%s: %.2g and %.2g from fp32, %.2g from each other", p, cost, theirCost, apart)
+	}
+}
+
+// rms is the root mean square of the differences.
+func rms(a, b []float64) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += (a[i] - b[i]) * (a[i] - b[i])
+	}
+	return math.Sqrt(sum / float64(len(a)))
 }

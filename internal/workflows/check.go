@@ -40,6 +40,7 @@ var rules = []rule{
 	{"timeout", checkTimeout},
 	{"concurrency", checkConcurrency},
 	{"persist-credentials", checkPersistCredentials},
+	{"full-history", checkFullHistory},
 	{"script-injection", checkScriptInjection},
 	{"upload-always", checkUploadAlways},
 	{"path-filter", checkPathFilter},

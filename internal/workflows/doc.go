@@ -11,6 +11,7 @@
 //	timeout              every job ends
 //	concurrency          runs that would repeat or disturb each other are grouped
 //	persist-credentials  the token does not stay on the disk after the checkout
+//	full-history         a job that asks for earlier commits has them
 //	script-injection     no expression is pasted into a script
 //	upload-always        evidence is uploaded also when a step failed
 //	path-filter          a workflow with a required check starts for every pull request

@@ -232,7 +232,7 @@ func TestContract(t *testing.T) {
 		{"gpu-gate.yml", "gpu-perf-regression", ".ci/preflight|matrix --backends|.ci/verdict out/gate .ci/gate|gate --baseline", "out"},
 		{"trend-weekly.yml", "cpu-trend", "apexx sweep", "out/sweep"},
 		{"trend-weekly.yml", "gpu-trend", ".ci/preflight|apexx sweep", "out/sweep"},
-		{"trend-weekly.yml", "history", "trend add|trend plot|trend show", "out/history|out/plots"},
+		{"trend-weekly.yml", "history", "trend add --repository .|trend plot|trend show", "out/history|out/plots"},
 	} {
 		j := load(t, tt.file).Jobs[tt.job]
 		if j == nil {

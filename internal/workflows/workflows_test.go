@@ -133,6 +133,7 @@ func TestMutations(t *testing.T) {
 		{"concurrency", "${{ github.ref }}", "all"},
 		{"concurrency", "  cancel-in-progress: false\n", ""},
 		{"persist-credentials", "persist-credentials: false", "persist-credentials: true"},
+		{"full-history", "          fetch-depth: 0\n", ""},
 		{"script-injection", "run: .ci/verdict out/gate .ci/gate\n", "run: .ci/verdict out/gate .ci/gate --base ${{ github.head_ref }}\n"},
 		{"upload-always", "        if: always()\n", ""},
 		{"upload-always", "          retention-days: 30\n", ""},

@@ -134,6 +134,11 @@ func TestNewRefuses(t *testing.T) {
 		"parity":      {func(r *sweep.Result) { r.Cells[1].Parity.State = "fail" }, `has parity "fail"`},
 		"unproven":    {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.NotRun }, `has parity "not-run"`},
 		"half proven": {func(r *sweep.Result) { r.Cells[1].Parity.State = evidence.Unverified }, `has parity "unverified"`},
+		"outputs not recorded": {func(r *sweep.Result) { r.Measurements[0].Outputs = nil }, "parity.state is pass, of a timed session it is unverified"},
+		"outputs not recorded, and said": {func(r *sweep.Result) {
+			r.Measurements[0].Outputs = nil
+			r.Cells[0].Parity.State = evidence.Unverified
+		}, `has parity "unverified"`},
 		"summaries in µs": {func(r *sweep.Result) {
 			for _, c := range r.Cells {
 				inMicroseconds(c.Summary)

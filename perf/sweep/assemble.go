@@ -32,14 +32,20 @@ func (s *Store) Result() *Result {
 	return r
 }
 
-// timedParity is the worst of what the timed sessions of a cell computed, nil where none tells: the speed is theirs, and not that of the
-// session that was witnessed.
+// timedParity is the worst of what the timed sessions of a cell computed, nil where nothing was timed: the speed is theirs, and not that of
+// the session that was witnessed. A session of which no outputs are recorded is unverified.
 func timedParity(c perf.Cell, all []perf.Measurement) (worst *perf.Parity) {
 	for i := range all {
-		o := all[i].Outputs
-		if all[i].Cell == c && o != nil && (worst == nil || o.Parity.State.Worse(worst.State)) {
-			worst = &perf.Parity{State: o.Parity.State, MaxAbs: o.Parity.MaxAbs,
-				Detail: strings.TrimSuffix(fmt.Sprintf("timed in replicate %d: %s", all[i].Replicate, o.Parity.Detail), ": ")}
+		m := &all[i]
+		if m.Cell != c || m.State != evidence.Measured {
+			continue
+		}
+		p := perf.Parity{State: evidence.Unverified, Detail: "its outputs were not recorded"}
+		if m.Outputs != nil {
+			p = m.Outputs.Parity
+		}
+		if worst == nil || p.State.Worse(worst.State) {
+			worst = &perf.Parity{State: p.State, MaxAbs: p.MaxAbs, Detail: strings.TrimSuffix(fmt.Sprintf("timed in replicate %d: %s", m.Replicate, p.Detail), ": ")}
 		}
 	}
 	return worst

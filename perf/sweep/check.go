@@ -140,6 +140,9 @@ func (r *Result) checkSums() error {
 		if err := equal("", reflect.ValueOf(got), reflect.ValueOf(want)); err != nil {
 			return fmt.Errorf("cell %s: %w", got.Name, err)
 		}
+		if got.Cell.Scope == perf.Complete && got.Ended().Holds() && got.Work == nil {
+			return fmt.Errorf("cell %s: work is missing, though its outputs were compared: the file was changed after it was written", got.Name)
+		}
 		if timed := timedParity(got.Cell, of[got.Cell]); timed != nil && timed.State.Worse(got.Parity.State) {
 			return fmt.Errorf("cell %s: parity.state is %s, of a timed session it is %s: the file was changed after it was written", got.Name, got.Parity.State, timed.State)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -24,7 +25,7 @@ func TestValidateRefuses(t *testing.T) {
 		breaks func(*sweep.Result)
 		want   string
 	}{
-		"another schema":      {func(r *sweep.Result) { r.Schema = "apexx.sweep/2" }, `schema is "apexx.sweep/2", want "apexx.sweep/1"`},
+		"another schema":      {func(r *sweep.Result) { r.Schema = "apexx.sweep/3" }, `schema is "apexx.sweep/3", want "apexx.sweep/2"`},
 		"no time":             {func(r *sweep.Result) { r.When = r.When.AddDate(-2025, -2, 0).Add(-12 * 3600e9) }, "when is missing"},
 		"no replicates":       {func(r *sweep.Result) { r.Plan.Replicates = 0 }, "0 replicates"},
 		"class kind":          {func(r *sweep.Result) { r.Class.Kind = "tpu" }, `class.kind is "tpu"`},
@@ -64,6 +65,10 @@ func TestValidateRefuses(t *testing.T) {
 		"a tiny sample":      {func(r *sweep.Result) { r.Measurements[0].Samples[1] = 1e-300 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete: samples_ns[1] is 1e-300"},
 		"1e308 allocations":  {func(r *sweep.Result) { r.Measurements[1].AllocsPerRun = 1e308 }, "replicate 1 of cell reference/nano/fp32/256x256/b1/complete: allocs_per_run is 1e+308"},
 		"of a gate":          {func(r *sweep.Result) { r.Measurements[1].Arm = perf.Base }, "is of a gate"},
+		"outputs of none":    {func(r *sweep.Result) { strip(r) }, "parity.state is pass, of a timed session it is unverified: the file was changed after it was written"},
+		"outputs of all but one": {func(r *sweep.Result) { r.Measurements[1].Outputs = nil },
+			"cell reference/nano/fp32/256x256/b1/complete: parity.state is pass, of a timed session it is unverified"},
+		"no work": {func(r *sweep.Result) { r.Cells[0].Work = nil }, "cell reference/nano/fp32/256x256/b1/complete: work is missing, though its outputs were compared"},
 		"all in µs": {func(r *sweep.Result) {
 			r.Plan.Iterations, r.Plan.BoundNS = 200, 4e8
 			scaleSamples(r, 1e-3)
@@ -78,6 +83,36 @@ func TestValidateRefuses(t *testing.T) {
 	}
 	if err := small().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// strip takes away what the timed sessions computed.
+func strip(r *sweep.Result) {
+	for i := range r.Measurements {
+		r.Measurements[i].Outputs = nil
+	}
+}
+
+// TestStripped checks that a sweep without outputs of its timed sessions can be read where it claims nothing, and counts nowhere.
+func TestStripped(t *testing.T) {
+	r := small()
+	strip(r)
+	for i := range r.Cells {
+		if r.Cells[i].State == evidence.Measured {
+			r.Cells[i].Parity = perf.Parity{State: evidence.Unverified}
+		}
+	}
+	got, err := sweep.Read(bytes.NewReader(write(t, sweep.WriteJSON, r)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range got.Cells {
+		if c.Ended().Holds() {
+			t.Errorf("%s is %s", c.Name, c.Ended())
+		}
+	}
+	if code := got.ExitCode(); code != exit.Inconclusive {
+		t.Errorf("exit code %d", code)
 	}
 }
 
@@ -109,16 +144,19 @@ func TestPartialIsSound(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	good := string(write(t, sweep.WriteJSON, small()))
 	for name, tt := range map[string]struct{ text, want string }{
-		"empty":       {"", "ends too early"},
-		"truncated":   {good[:len(good)/2], "ends too early"},
-		"not JSON":    {"sweep", "invalid character"},
-		"a list":      {"[]", "cannot unmarshal"},
-		"null":        {"null", `schema is ""`},
-		"trailing":    {good + "{}", "something follows"},
-		"unknown key": {strings.Replace(good, `"schema"`, `"skema"`, 1), `unknown field "skema"`},
-		"NaN":         {strings.Replace(good, `"spread": 0`, `"spread": NaN`, 1), "invalid character 'N'"},
-		"overflow":    {strings.Replace(good, `"spread": 0`, `"spread": 1e999, "x": 0`, 1), "1e999"},
-		"units":       {strings.ReplaceAll(good, `"samples_ns"`, `"samples_ms"`), `unknown field "samples_ms"`},
+		"empty": {"", "ends too early"},
+		"of version 1": {strings.Replace(strings.Replace(good, "apexx.sweep/2", "apexx.sweep/1", 1), `"plan"`, `"facts": [], "plan"`, 1),
+			"its schema is apexx.sweep/1: nobody compared what its sessions computed while they were timed, and apexx.sweep/2 asks for it; measure again, or read it with apexx "},
+		"of version 3": {strings.Replace(good, "apexx.sweep/2", "apexx.sweep/3", 1), `its schema is "apexx.sweep/3", want "apexx.sweep/2"`},
+		"truncated":    {good[:len(good)/2], "ends too early"},
+		"not JSON":     {"sweep", "invalid character"},
+		"a list":       {"[]", "cannot unmarshal"},
+		"null":         {"null", `schema is ""`},
+		"trailing":     {good + "{}", "something follows"},
+		"unknown key":  {strings.Replace(good, `"schema"`, `"skema"`, 1), `unknown field "skema"`},
+		"NaN":          {strings.Replace(good, `"spread": 0`, `"spread": NaN`, 1), "invalid character 'N'"},
+		"overflow":     {strings.Replace(good, `"spread": 0`, `"spread": 1e999, "x": 0`, 1), "1e999"},
+		"units":        {strings.ReplaceAll(good, `"samples_ns"`, `"samples_ms"`), `unknown field "samples_ms"`},
 	} {
 		_, err := sweep.Read(strings.NewReader(tt.text))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
@@ -139,7 +177,7 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(compact)
-	f.Add([]byte(`{"schema":"apexx.sweep/1","when":"2026-03-01T12:00:00Z","class":{"kind":"cpu","id":"x"},"plan":{"replicates":1,"iterations":1}}`))
+	f.Add([]byte(`{"schema":"apexx.sweep/2","when":"2026-03-01T12:00:00Z","class":{"kind":"cpu","id":"x"},"plan":{"replicates":1,"iterations":1}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := sweep.Read(bytes.NewReader(data))
 		if err != nil {

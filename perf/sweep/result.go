@@ -10,7 +10,15 @@ import (
 )
 
 // SchemaID names the version of the JSON form of a Result.
-const SchemaID = "apexx.sweep/1"
+const SchemaID = "apexx.sweep/2"
+
+// The first version of a result and of a log: nothing in them tells what the timed sessions computed.
+const (
+	firstSchemaID  = "apexx.sweep/1"
+	firstLogSchema = "apexx.sweep-log/1"
+)
+
+const firstLacks = "nobody compared what its sessions computed while they were timed"
 
 // Result is a finished sweep: everything that was measured and the summary of every cell.
 type Result struct {

@@ -16,9 +16,9 @@ type Progress func(done, total int, cell perf.Cell)
 // in a process of their own and an order of their own. It returns when everything is in the store, or with the error that
 // stopped it; the same call goes on from there.
 func Run(ctx context.Context, s *Store, side measure.Side, o measure.Options, progress Progress) error {
-	r := runner{store: s, side: side, options: o, progress: progress, done: len(s.Measurements) + len(s.Testimonies)}
+	r := runner{store: s, side: side, options: o, progress: progress}
+	r.done, r.total = s.Steps()
 	plan := s.Header.Plan
-	r.total = len(plan.Cells) * (plan.Replicates + 1)
 	backends := perf.Backends(plan.Cells)
 	for _, b := range backends {
 		left := slices.DeleteFunc(perf.OfBackend(plan.Cells, b), r.finished)

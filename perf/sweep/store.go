@@ -30,7 +30,7 @@ type Header struct {
 }
 
 const (
-	logSchema = "apexx.sweep-log/1"
+	logSchema = "apexx.sweep-log/2"
 	logFile   = "log.jsonl"
 )
 
@@ -75,7 +75,11 @@ func Open(dir string, h Header) (*Store, error) {
 // read takes over what the log holds.
 func (s *Store) read(lines [][]byte, want Header) error {
 	s.Header = Header{}
-	if err := json.Unmarshal(lines[0], &s.Header); err != nil || s.Header.Schema != logSchema {
+	err := json.Unmarshal(lines[0], &s.Header)
+	switch {
+	case s.Header.Schema == firstLogSchema:
+		return fmt.Errorf("%s has the schema %s: %s, and %s asks for it; choose another folder, or remove this one", logFile, firstLogSchema, firstLacks, logSchema)
+	case err != nil || s.Header.Schema != logSchema:
 		return fmt.Errorf("%s is not the log of a sweep (want the schema %s); choose another folder", logFile, logSchema)
 	}
 	if err := s.Header.fits(&want); err != nil {
@@ -160,6 +164,11 @@ func (s *Store) AddTestimony(t measure.Testimony) error {
 	}
 	s.Testimonies = append(s.Testimonies, t)
 	return nil
+}
+
+// Steps counts what the sweep consists of, a witness run and the replicates of every cell, and what the store holds of it.
+func (s *Store) Steps() (done, total int) {
+	return len(s.Measurements) + len(s.Testimonies), len(s.Header.Plan.Cells) * (s.Header.Plan.Replicates + 1)
 }
 
 // Close releases the store.

@@ -339,6 +339,12 @@ func TestResultOfStore(t *testing.T) {
 	if err := wrong.Validate(); err == nil || !strings.Contains(err.Error(), "parity.state is pass, of a timed session it is fail") {
 		t.Errorf("a file that says otherwise: %v", err)
 	}
+	silent := *s
+	silent.Measurements = []perf.Measurement{timed(0, perf.Parity{State: evidence.Pass}), timed(1, perf.Parity{})}
+	silent.Measurements[1].Outputs = nil
+	if c := silent.Result().Cells[1]; c.Parity.State != evidence.Unverified || c.Parity.Detail != "timed in replicate 1: its outputs were not recorded" || c.Ended().Holds() {
+		t.Errorf("nobody knows what was timed: %+v", c.Parity)
+	}
 	if r.Measurements[0].Replicate != 1 || s.Measurements[0].Replicate != 2 {
 		t.Errorf("measurements are not in the order of replicates, or the store's moved")
 	}

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,10 +17,17 @@ func WriteJSON(w io.Writer, r *Result) error {
 	return e.Encode(r)
 }
 
-// Read reads what WriteJSON wrote and nothing else: an unknown key, anything after the object, or a result that does not
-// Validate is an error of one line.
+// Read reads what WriteJSON wrote and nothing else: another schema, an unknown key, anything after the object, or a result that does
+// not Validate is an error of one line.
 func Read(from io.Reader) (*Result, error) {
-	d := json.NewDecoder(from)
+	data, err := io.ReadAll(from)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSchema(data); err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	r := new(Result)
 	if err := d.Decode(r); err != nil {
@@ -35,4 +43,19 @@ func Read(from io.Reader) (*Result, error) {
 		return nil, fmt.Errorf("not a sound result of a sweep: %w", err)
 	}
 	return r, nil
+}
+
+// checkSchema tells results of another version by what they lack, before the first key that this one does not know.
+func checkSchema(data []byte) error {
+	var head struct{ Schema, Version string }
+	if json.Unmarshal(data, &head) != nil {
+		return nil // Read says where it is no JSON
+	}
+	switch head.Schema {
+	case firstSchemaID:
+		return fmt.Errorf("its schema is %s: %s, and %s asks for it; measure again, or read it with apexx %s", firstSchemaID, firstLacks, SchemaID, head.Version)
+	case SchemaID, "":
+		return nil
+	}
+	return fmt.Errorf("its schema is %q, want %q", head.Schema, SchemaID)
 }

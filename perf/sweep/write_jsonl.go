@@ -7,7 +7,7 @@ import (
 )
 
 // CellSchemaID names the version of the JSON form of a CellLine.
-const CellSchemaID = "apexx.sweep-cell/1"
+const CellSchemaID = "apexx.sweep-cell/2"
 
 // CellLine is one line of WriteJSONL: a cell with what a reader needs to tell it from the same cell of another sweep.
 type CellLine struct {

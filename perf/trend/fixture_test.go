@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/sweep"
+	"github.com/apex-x/apexx/perf/sweep/sweeptest"
 )
 
 var (
@@ -34,7 +35,8 @@ func sweepOf(day int, commit string, ms float64) *sweep.Result {
 		ms   float64
 	}{{cellA, ms}, {cellB, 4}} {
 		for replicate := range 3 {
-			m := perf.Measurement{Cell: c.cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured, HostPeakBytes: 200 << 20}
+			m := perf.Measurement{Cell: c.cell, Arm: perf.Head, Replicate: replicate, State: evidence.Measured, HostPeakBytes: 200 << 20,
+				Outputs: sweeptest.Outputs(perf.Parity{State: evidence.Pass})}
 			level := c.ms * (1 + 0.01*r.NormFloat64()) // a replicate has a level of its own
 			for range 40 {
 				m.Samples = append(m.Samples, level*(1+0.02*r.ExpFloat64())*1e6)
@@ -52,6 +54,9 @@ func sum(s *sweep.Result) {
 	for _, c := range s.Plan.Cells {
 		of := sweep.Sum(c, s.Measurements)
 		of.Parity = perf.Parity{State: evidence.Pass}
+		if c.Scope == perf.Complete {
+			of.Work = &perf.Work{TilesL0: []int{8}}
+		}
 		s.Cells = append(s.Cells, of)
 	}
 }

@@ -37,7 +37,7 @@ func ReadFile(path string, origin Origin) (*Run, error) {
 	return run, nil
 }
 
-// Read reads a sweep's result (schema apexx.sweep/1), a gate's record (apexx.gate/1) or the original's trend artifact (an object
+// Read reads a sweep's result (schema sweep.SchemaID), a gate's record (gate.SchemaID) or the original's trend artifact (an object
 // with schema_version 1, suite and a list of metrics). It refuses whatever could not be compared later: another schema, a file
 // without a measured metric or without a machine class, a value that is not a positive number; a sweep that does not Validate, whose
 // summaries are those of its samples; and a gate's record that does not Check or whose verdict is not that of its samples. A cell
@@ -78,13 +78,13 @@ func decode(data []byte) (*Run, error) {
 		return nil, fmt.Errorf("%w; %s", syntax(err), wanted)
 	}
 	switch {
-	case head.Schema == sweep.SchemaID:
+	case strings.HasPrefix(head.Schema, "apexx.sweep/"):
 		result, err := sweep.Read(bytes.NewReader(data))
 		if err != nil {
 			return nil, err
 		}
 		return fromSweep(result), nil
-	case head.Schema == gate.SchemaID:
+	case strings.HasPrefix(head.Schema, "apexx.gate/"):
 		record, err := gate.Read(bytes.NewReader(data))
 		if err != nil {
 			return nil, fmt.Errorf("as %s: %w", gate.SchemaID, err)

@@ -135,7 +135,10 @@ func TestReadRefuses(t *testing.T) {
 		{"truncated", sweepWith(func(*sweep.Result) {})[:900], "unexpected end", Origin{}},
 		{"an array", "[]", "want the JSON of apexx sweep", Origin{}},
 		{"another object", `{"a":1}`, "it names no schema", Origin{}},
-		{"another version", `{"schema":"apexx.sweep/9"}`, `unknown schema "apexx.sweep/9"`, Origin{}},
+		{"another version", `{"schema":"apexx.sweep/9"}`, `its schema is "apexx.sweep/9", want "apexx.sweep/2"`, Origin{}},
+		{"a sweep before outputs were compared", `{"schema":"apexx.sweep/1","version":"0.3.0"}`,
+			"nobody compared what its sessions computed while they were timed, and apexx.sweep/2 asks for it; measure again, or read it with apexx 0.3.0", Origin{}},
+		{"a gate before outputs were compared", `{"schema":"apexx.gate/1","version":"0.3.0"}`, "nobody compared what its sessions computed while they were timed", Origin{}},
 		{"another schema", `{"schema":"apexx.trend/1"}`, "unknown schema", Origin{}},
 		{"no class", sweepWith(func(s *sweep.Result) { s.Class = env.Class{} }), `class.kind is ""`, Origin{}},
 		{"unknown kind", sweepWith(func(s *sweep.Result) { s.Class.Kind = "tpu" }), `class.kind is "tpu"`, Origin{}},
@@ -145,6 +148,12 @@ func TestReadRefuses(t *testing.T) {
 		{"no time", sweepWith(func(s *sweep.Result) { s.When = time.Time{} }), "when is missing", Origin{}},
 		{"no summary", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary = nil }), "summary is null, its samples give a value", Origin{}},
 		{"no samples", sweepWith(func(s *sweep.Result) { s.Measurements = nil }), "state is measured, its samples give error", Origin{}},
+		{"no outputs", sweepWith(func(s *sweep.Result) {
+			for i := range s.Measurements {
+				s.Measurements[i].Outputs = nil
+			}
+		}), "parity.state is pass, of a timed session it is unverified", Origin{}},
+		{"no work", sweepWith(func(s *sweep.Result) { s.Cells[1].Work = nil }), "work is missing, though its outputs were compared", Origin{}},
 		{"seconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P50 /= 1000 }), "summary.p50_ms is ", Origin{}},
 		{"microseconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P95 *= 1000 }), "summary.p95_ms is ", Origin{}},
 		{"negative", sweepWith(func(s *sweep.Result) { s.Cells[0].HostPeakBytes = -1 << 20 }), "host_peak_bytes is -1048576", Origin{}},

@@ -49,6 +49,8 @@ func For(op graph.Op, in []graph.Type) (*Function, error) {
 		return roiMeanPool(b, o, in), nil
 	case graph.BoxMask:
 		return boxMask(b, o, in), nil
+	case graph.Round:
+		return round(b, o), nil
 	}
 	return nil, fmt.Errorf("operator %s (%T) has no body of standard ONNX operators", op.OpType(), op)
 }

@@ -67,6 +67,9 @@ var cases = []struct {
 	{"roi", graph.RoiMeanPool{ImageHeight: 32, ImageWidth: 40}, []graph.Type{f32(2, 3, 4, 5), f32(2, 6, 4)}},
 	{"roi of no boxes", graph.RoiMeanPool{ImageHeight: 32, ImageWidth: 40}, []graph.Type{f32(2, 3, 4, 5), f32(2, 0, 4)}},
 	{"mask", graph.BoxMask{ImageHeight: 32, ImageWidth: 40, Fill: -20}, []graph.Type{f32(2, 6, 8, 10), f32(2, 6, 4)}},
+	{"round to fp16", graph.Round{To: graph.FP16}, []graph.Type{f32(2, 3)}},
+	{"round to bf16", graph.Round{To: graph.BF16}, []graph.Type{f32(0, 3)}},
+	{"round to tf32", graph.Round{To: graph.TF32}, []graph.Type{f32()}},
 }
 
 func TestBodiesAreWellFormed(t *testing.T) {

@@ -139,8 +139,10 @@ func (b *builder) top(x value, k int, largest bool) (values, indices value) {
 
 // Element types as ONNX numbers them (TensorProto.DataType).
 const (
-	onnxFloat = 1
-	onnxInt64 = 7
+	onnxFloat    = 1
+	onnxInt64    = 7
+	onnxFloat16  = 10
+	onnxBFloat16 = 16
 )
 
 func (b *builder) cast(x value, to int) value {

@@ -91,6 +91,8 @@ func ownOps(t testing.TB) *graph.Graph {
 	masks := b.Add("mask", graph.BoxMask{ImageHeight: 16, ImageWidth: 16, Fill: -20}, logits, found[0])
 	b.Output("masks", masks[0])
 	b.Output("mask_scores", masks[1])
+	half := b.Add1("half", graph.Round{To: graph.FP16}, tokens)
+	b.Output("narrow", b.Add1("narrowed", graph.Round{To: graph.BF16}, b.Add1("tensor_core", graph.Round{To: graph.TF32}, half)))
 	b.Tap("tokens", tokens)
 	b.Tap("alpha", alpha)
 	b.Decide("select", graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})

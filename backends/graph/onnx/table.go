@@ -142,6 +142,7 @@ var table = []entry{
 		m.int("image_width", &o.ImageWidth)
 		m.float("fill", &o.Fill)
 	}),
+	describe(func(m mapping, o *graph.Round) { m.string("to", (*string)(&o.To)) }),
 }
 
 // copyFixed copies a list of fixed length into a field.

@@ -111,10 +111,11 @@ func missCell(r *sweep.Result, spec Spec, order int, c perf.Cell) sweep.CellResu
 // measureCell adds the cell's measurements to r and returns their sum.
 func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.Cell) sweep.CellResult {
 	ns := 1e6 * milliseconds(c) * spec.Scale(c)
+	parity := perf.Parity{State: evidence.Pass, MaxAbs: 3.1e-5}
 	for replicate := range spec.Replicates {
 		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: evidence.Measured, Clock: "worker", CallsPerSample: 1,
 			TimerShare: min(1, 40/ns), CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
-			AllocsPerRun: 12, BytesPerRun: 4096, Started: When.Add(time.Duration(replicate) * time.Minute)}
+			AllocsPerRun: 12, BytesPerRun: 4096, Outputs: Outputs(parity), Started: When.Add(time.Duration(replicate) * time.Minute)}
 		level := ns * math.Exp(0.02*rng.NormFloat64())
 		for range spec.Samples {
 			sample := level * math.Exp(0.03*rng.NormFloat64())
@@ -133,11 +134,17 @@ func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.C
 		r.Measurements = append(r.Measurements, m)
 	}
 	out := sweep.Sum(c, r.Measurements[len(r.Measurements)-spec.Replicates:])
-	out.Parity = perf.Parity{State: "pass", MaxAbs: 3.1e-5}
+	out.Parity = parity
 	if !c.Scope.Operator() {
 		out.Work = work(c)
 	}
 	return out
+}
+
+// Outputs is what a session gave that computes the same from its first run to its last.
+func Outputs(p perf.Parity) *perf.Outputs {
+	digest := strings.Repeat("0a", 32)
+	return &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: p}
 }
 
 // milliseconds is roughly what two processors, or a GPU, take for a cell of nano.

@@ -1,0 +1,205 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Lower returns the graph that a backend of low precision computes: g with a Round to f at each of Points. An empty f returns g.
+// Lowering once more to the same format changes nothing; to another one it is an error.
+//
+// A value that is stored in the format is rounded for all who read it, outputs and taps included, and keeps its name; what was
+// computed is then NAME.unrounded, and the Round is the node NAME.FORMAT. An input, a constant, and in TF32 any operand of a
+// product is rounded for the products alone, as the value NAME.FORMAT. No Round is added to a value that is exact in f already.
+// Inputs, constants and their tensors are shared with g.
+func Lower(g *Graph, f Format) (*Graph, error) {
+	if f == "" {
+		return g, nil
+	}
+	if _, err := f.Layout(); err != nil {
+		return nil, fmt.Errorf("lower graph %s: %w", g.Name, err)
+	}
+	l := &lowering{
+		format: f, router: routed(g), values: map[*Value]*Value{}, exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
+		stored: map[*Value]bool{}, names: map[string]bool{},
+	}
+	out := *g
+	out.Nodes = nil
+	if err := l.plan(g); err != nil {
+		return nil, fmt.Errorf("lower graph %s to %s: %w", g.Name, f, err)
+	}
+	for _, n := range g.Nodes {
+		l.add(n)
+	}
+	if l.err != nil {
+		return nil, fmt.Errorf("lower graph %s to %s: %w", g.Name, f, l.err)
+	}
+	out.Nodes, out.Outputs, out.Taps = l.nodes, l.ports(g.Outputs), l.ports(g.Taps)
+	out.Decisions = mapped(g.Decisions, l.value)
+	return &out, nil
+}
+
+// lowering maps the values of a graph to those of the lowered one.
+type lowering struct {
+	format Format
+	router map[*Value]bool // computed from the statistics of tiles
+	stored map[*Value]bool // values of the graph that are rounded for all who read them
+	names  map[string]bool
+
+	values  map[*Value]*Value // of the graph, those that have been replaced
+	exact   map[*Value]bool   // values of the lowered graph whose elements the format has
+	rounded map[*Value]*Value // of the lowered graph, for operands that are rounded where they are read
+	nodes   []*Node
+	err     error
+}
+
+// plan finds the values that are rounded where they are stored.
+func (l *lowering) plan(g *Graph) error {
+	for _, v := range append(slices.Clone(g.Inputs), g.Constants()...) {
+		l.names[v.Name] = true
+	}
+	for _, n := range g.Nodes {
+		if r, ok := n.Op.(Round); ok && r.To != l.format {
+			return fmt.Errorf("node %s rounds to %s: the graph has been lowered", n.Name, r.To)
+		}
+		l.names[n.Name] = true
+		for _, v := range n.Outputs {
+			l.names[v.Name] = true
+		}
+		for i, v := range n.Inputs {
+			if l.format == TF32 || !l.point(n, i) {
+				continue
+			}
+			if v = source(v); v.Producer != nil {
+				l.stored[v] = true
+			}
+		}
+	}
+	return nil
+}
+
+// point reports whether operand i of a node is rounded.
+func (l *lowering) point(n *Node, i int) bool {
+	v := n.Inputs[i]
+	if v == nil || v.DType != tensor.Float32 || l.router[n.Inputs[0]] {
+		return false
+	}
+	return slices.ContainsFunc(Points, func(p Point) bool { return p.at(n, i, l.format) })
+}
+
+// source follows a value through nodes that give it another shape, and nothing else.
+func source(v *Value) *Value {
+	for v.Producer != nil {
+		switch op := v.Producer.Op.(type) {
+		case Reshape:
+		case Unary:
+			if op.Fn != Identity {
+				return v
+			}
+		default:
+			return v
+		}
+		v = v.Producer.Inputs[0]
+	}
+	return v
+}
+
+// routed returns the floating-point values that are computed from a TileAggregate. Selection ends it: ids are integers.
+func routed(g *Graph) map[*Value]bool {
+	from := map[*Value]bool{}
+	for _, n := range g.Nodes {
+		_, is := n.Op.(TileAggregate)
+		is = is || slices.ContainsFunc(n.Inputs, func(v *Value) bool { return from[v] })
+		for _, v := range n.Outputs {
+			if is && v.DType.IsFloat() {
+				from[v] = true
+			}
+		}
+	}
+	return from
+}
+
+// value returns what stands for a value of the graph.
+func (l *lowering) value(v *Value) *Value {
+	if replaced := l.values[v]; replaced != nil {
+		return replaced
+	}
+	return v
+}
+
+// add copies a node, its operands rounded where there is a point, and rounds what it computes where that is stored.
+func (l *lowering) add(n *Node) {
+	moved := &Node{Name: n.Name, Op: n.Op, Inputs: make([]*Value, len(n.Inputs))}
+	for i, v := range n.Inputs {
+		if moved.Inputs[i] = l.value(v); l.point(n, i) {
+			moved.Inputs[i] = l.round(moved.Inputs[i])
+		}
+	}
+	l.nodes = append(l.nodes, moved)
+	exact := l.keepsExact(moved)
+	for _, v := range n.Outputs {
+		out := &Value{Name: v.Name, Type: v.Type, Producer: moved}
+		moved.Outputs = append(moved.Outputs, out)
+		l.exact[out] = exact
+		if l.stored[v] && !exact {
+			out.Name = l.claim(v.Name + ".unrounded")
+			out = l.roundAs(out, l.claim(v.Name+"."+string(l.format)), v.Name)
+		}
+		l.values[v] = out
+	}
+}
+
+// keepsExact reports whether all that a node computes is exact in the format: it moves or selects elements that are.
+func (l *lowering) keepsExact(n *Node) bool {
+	switch op := n.Op.(type) {
+	case Round:
+		return true
+	case Reshape, Split, Gather, TilePack:
+		return l.exact[n.Inputs[0]]
+	case Concat:
+		return !slices.ContainsFunc(n.Inputs, func(v *Value) bool { return !l.exact[v] })
+	case Unary:
+		return (op.Fn == Identity || op.Fn == Relu) && l.exact[n.Inputs[0]]
+	}
+	return false
+}
+
+// round returns the rounded form of a value for those who read it at a point.
+func (l *lowering) round(v *Value) *Value {
+	if l.exact[v] {
+		return v
+	}
+	if l.rounded[v] == nil {
+		name := l.claim(v.Name + "." + string(l.format))
+		l.rounded[v] = l.roundAs(v, name, name)
+	}
+	return l.rounded[v]
+}
+
+func (l *lowering) roundAs(v *Value, node, name string) *Value {
+	n := &Node{Name: node, Op: Round{To: l.format}, Inputs: []*Value{v}}
+	out := &Value{Name: name, Type: v.Type, Producer: n}
+	n.Outputs = []*Value{out}
+	l.nodes = append(l.nodes, n)
+	l.exact[out] = true
+	return out
+}
+
+// claim takes a name that the graph does not have.
+func (l *lowering) claim(name string) string {
+	if l.names[name] && l.err == nil {
+		l.err = fmt.Errorf("the graph has the name %q already", name)
+	}
+	l.names[name] = true
+	return name
+}
+
+func (l *lowering) ports(ports []Port) []Port {
+	out := make([]Port, len(ports))
+	for i, p := range ports {
+		out[i] = Port{p.Name, l.value(p.Value)}
+	}
+	return out
+}
