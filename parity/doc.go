@@ -12,7 +12,8 @@
 //     concerned moved, unproven, or a bug. Arithmetic is compared on what both sides decided alike, detections in matching rows.
 //  4. Coverage says of every output how much was compared, and what was left out for which cause. A report passes, is explained,
 //     fails, or is unverified: nothing wrong was found, and too much of an output was left out.
-//  5. Run executes a Matrix of cases × executions through a Runner, compares every pair and gives every cell a state.
+//  5. Run executes a Matrix of cases × executions through a Runner, compares every pair and gives every cell a state. A candidate
+//     that decided otherwise runs again under the reference's decisions, through a Replayer, and everything after them is compared.
 //  6. Text and the sentences of Decision render the results; package reports builds documents from them.
 //
 // The engine (1 to 5) knows nothing of rendering; every message is reviewed in testdata/messages.txt.

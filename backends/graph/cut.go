@@ -70,14 +70,6 @@ func (c *cutter) ports(list []Port) []Port {
 	return out
 }
 
-func (c *cutter) decision(d Decision) Decision {
-	moved := Decision{Value: c.value(d.Value), Count: c.value(d.Count), Limit: d.Limit}
-	for _, v := range d.Scores {
-		moved.Scores = append(moved.Scores, c.value(v))
-	}
-	return moved
-}
-
 // between lists the nodes that the ports need, in order, as far as the inputs do not replace them.
 func (c *cutter) between(ports []Port) []*Node {
 	need := map[*Node]bool{}

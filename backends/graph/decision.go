@@ -154,9 +154,19 @@ func (g *Graph) WithReplay(names []string) (*Graph, error) {
 		out.Nodes = append(out.Nodes, moved)
 	}
 	out.Outputs, out.Taps = c.ports(g.Outputs), c.ports(g.Taps)
-	out.Decisions = nil
-	for _, d := range g.Decisions {
-		out.Decisions = append(out.Decisions, c.decision(d))
-	}
+	out.Decisions = mapped(g.Decisions, c.value)
 	return &out, nil
+}
+
+// mapped returns decisions of another graph, in which value gives what stands for a value, nil for nil.
+func mapped(decisions []Decision, value func(*Value) *Value) []Decision {
+	var out []Decision
+	for _, d := range decisions {
+		moved := Decision{Value: value(d.Value), Count: value(d.Count), Limit: d.Limit}
+		for _, v := range d.Scores {
+			moved.Scores = append(moved.Scores, value(v))
+		}
+		out = append(out, moved)
+	}
+	return out
 }

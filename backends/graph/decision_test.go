@@ -189,3 +189,31 @@ func TestDecisionCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestLowerKeepsDecisions: the marks of a lowered graph are on its own values, under the same names, before replay and after.
+func TestLowerKeepsDecisions(t *testing.T) {
+	replayed, err := decided(t).WithReplay([]string{"kept"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range []*Graph{decided(t), replayed} {
+		low, err := Lower(g, FP16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := map[*Value]bool{}
+		for _, n := range low.Nodes {
+			for _, v := range n.Outputs {
+				own[v] = true
+			}
+		}
+		for i, d := range low.Decisions {
+			if !own[d.Value] || d.Count != nil && !own[d.Count] || d.Name() != g.Decisions[i].Name() || len(d.Scores) != len(g.Decisions[i].Scores) {
+				t.Errorf("decision %d of the lowered graph is %+v", i, d)
+			}
+		}
+		if len(low.Decisions) != 3 || len(low.Replayed()) != len(g.Replayed()) {
+			t.Errorf("%d decisions, %d replayed", len(low.Decisions), len(low.Replayed()))
+		}
+	}
+}

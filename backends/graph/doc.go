@@ -7,7 +7,8 @@
 //     consistent shapes, and an error names the node, what it got and what it wants.
 //  2. A Graph is the finished, topologically sorted result: inputs, nodes, named outputs and named taps (intermediates that
 //     a session may be asked to return as well).
-//  3. Graph.WithTaps adds taps to the outputs and leaves out what neither needs; Graph.Cut gives the part between some values.
+//  3. Decisions mark the values that hold choices. WithReplay makes them inputs, WithTaps adds outputs and drops what nothing needs,
+//     Cut takes out a part.
 //  4. Package onnx, below this one, writes a graph as an ONNX model and reads it back; its operators of the domain "apexx"
 //     carry a body of standard operators, so that an ONNX runtime that never heard of them runs the same file.
 //

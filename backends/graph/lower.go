@@ -37,10 +37,7 @@ func Lower(g *Graph, f Format) (*Graph, error) {
 		return nil, fmt.Errorf("lower graph %s to %s: %w", g.Name, f, l.err)
 	}
 	out.Nodes, out.Outputs, out.Taps = l.nodes, l.ports(g.Outputs), l.ports(g.Taps)
-	out.Decisions = make([]Decision, len(g.Decisions))
-	for i, d := range g.Decisions {
-		out.Decisions[i] = l.decision(d)
-	}
+	out.Decisions = mapped(g.Decisions, l.value)
 	return &out, nil
 }
 
@@ -197,19 +194,6 @@ func (l *lowering) claim(name string) string {
 	}
 	l.names[name] = true
 	return name
-}
-
-// decision maps the scores of a decision; what is chosen is of integers, which nothing rounds.
-func (l *lowering) decision(d Decision) Decision {
-	scores := make([]*Value, len(d.Scores))
-	for i, v := range d.Scores {
-		scores[i] = l.value(v)
-	}
-	d.Value, d.Scores = l.value(d.Value), scores
-	if d.Count != nil {
-		d.Count = l.value(d.Count)
-	}
-	return d
 }
 
 func (l *lowering) ports(ports []Port) []Port {

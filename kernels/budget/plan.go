@@ -116,7 +116,7 @@ var plan = []launch{
 	},
 	{
 		name: "detections", stages: 3,
-		nodes: []string{"detections", "detections.select"},
+		nodes: []string{"detections.select", "detections"},
 		how:   "top k of each level, suppression of each class, the best 100",
 	},
 	{
