@@ -72,7 +72,7 @@ func policyFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "alpha", Value: d.Alpha, Usage: "greatest `P` of a regression"},
 		&cli.IntFlag{Name: "screen-blocks", Value: d.ScreenBlocks, Usage: "blocks `N` of every cell"},
 		&cli.IntFlag{Name: "confirm-blocks", Value: d.ConfirmBlocks, Usage: "fresh blocks `N` of a candidate"},
-		&cli.IntFlag{Name: "max-confirm", Value: d.MaxConfirm, Usage: "candidates `N` that are confirmed, the worst first"},
+		&cli.IntFlag{Name: "max-confirm", Value: d.MaxConfirm, Usage: "candidates `N` that are confirmed, the worst first, and up to twice as many cells whose screen is too noisy"},
 		&cli.DurationFlag{Name: "confirm-time", Value: time.Duration(d.ConfirmNS), Usage: "`DURATION` of the confirmation, kept to by fewer samples where these would take longer; 0 for no limit"},
 		&cli.Float64Flag{Name: "control-share", Value: d.ControlShare, Usage: "share `X` of the cells that base is compared with itself on"},
 		&cli.Float64Flag{Name: "max-resolution", Usage: "a run that could miss a slowdown `X` is inconclusive", DefaultText: "2.5 times --delta"},

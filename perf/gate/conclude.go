@@ -179,7 +179,7 @@ func (j *judge) more(fired []Control) {
 	}
 }
 
-// accepted warns of what the head computes differently by permission.
+// accepted says what the head computes differently by permission, as a warning and in the sentence of the outcome.
 func (j *judge) accepted() {
 	var names []string
 	for _, c := range j.v.Cells {
@@ -193,6 +193,7 @@ func (j *judge) accepted() {
 		j.v.Warnings = append(j.v.Warnings, fmt.Sprintf("a change of what the head computes was accepted (%s), and there is none", j.rec.Accepted))
 	default:
 		j.v.Warnings = append(j.v.Warnings, fmt.Sprintf("%s: the head computes something else than the base, accepted: %s", some(names), j.rec.Accepted))
+		j.v.Reasons[0] += fmt.Sprintf("; %s computes something else than the base, let through by --accept-change (%s)", some(names), j.rec.Accepted)
 	}
 }
 

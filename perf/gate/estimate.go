@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/stat"
 )
 
@@ -73,18 +74,49 @@ func (p Policy) fires(values []float64, delta float64) bool {
 	return stat.SignedRank(toSide) <= max(p.Alpha, stat.SmallestP(len(values)))
 }
 
-// screened is a cell on the screen: what counts for it, and its block values by metric.
+// screened is a cell on the screen.
 type screened struct {
-	limits Limits
+	kind   env.Kind // of the machine that executed it
+	target Target   // what counts there
 	values map[Metric][]float64
+
+	others  [][]float64 // times of the other cells of its kind, which its noise is moderated by
+	scatter scatter     // of its time
+	noisy   bool        // what could be missed is more than may be
 }
 
-// candidates returns the metrics that have to be confirmed.
+// observe finds out how noisy the cells of a screen are.
+func (p Policy) observe(screen []screened) {
+	for i := range screen {
+		s := &screen[i]
+		if len(s.values[Time]) < minScreenBlocks {
+			continue
+		}
+		for j, other := range screen {
+			if j != i && other.kind == s.kind && len(other.values[Time]) >= minScreenBlocks {
+				s.others = append(s.others, other.values[Time])
+			}
+		}
+		s.scatter = scatterOf(s.values[Time], s.others...)
+		s.noisy = !p.finding(s.target.Limits.Time, s.scatter)(s.target.MaxResolution)
+	}
+}
+
+// candidates returns the metrics that grew on the screen and have to be confirmed.
 func (s screened) candidates() (list []Metric) {
 	for _, k := range Metrics {
-		if s.limits.Of(k).candidate(s.values[k]) {
+		if s.target.Limits.Of(k).candidate(s.values[k]) {
 			list = append(list, k)
 		}
+	}
+	return list
+}
+
+// asked returns the metrics that a confirmation of the cell is to tell: those that grew, and the time of a noisy cell.
+func (s screened) asked() []Metric {
+	list := s.candidates()
+	if s.noisy && !slices.Contains(list, Time) {
+		list = append(list, Time)
 	}
 	return list
 }
@@ -93,7 +125,7 @@ func (s screened) candidates() (list []Metric) {
 // metric that grew most in units of its δ. A build that compiles longer everywhere must not keep a slower cell from being confirmed.
 func (s screened) lead() (time, other float64) {
 	for _, k := range s.candidates() {
-		l := s.limits.Of(k)
+		l := s.target.Limits.Of(k)
 		by := shift(s.values[k]) / math.Log1p(l.Delta)
 		if k == Time {
 			time = by
@@ -104,11 +136,17 @@ func (s screened) lead() (time, other float64) {
 	return time, other
 }
 
-// worst returns the indices of the cells to confirm, the worst first, and of the other candidates.
+// worst returns the indices of the cells to confirm, and of the candidates that are passed over: the worst candidates come first. Other
+// cells that are noisy come behind, twice as many: two or three of 40 are by chance, on the machines of
+// baselines/evidence. Where they are more, the machine is not fit, and nothing is gained by measuring some of them anew.
 func (p Policy) worst(screen []screened) (confirm, rest []int) {
+	var noisy []int
 	for i, s := range screen {
-		if len(s.candidates()) > 0 {
+		switch {
+		case len(s.candidates()) > 0:
 			confirm = append(confirm, i)
+		case s.noisy:
+			noisy = append(noisy, i)
 		}
 	}
 	slices.SortStableFunc(confirm, func(a, b int) int {
@@ -117,5 +155,15 @@ func (p Policy) worst(screen []screened) (confirm, rest []int) {
 		return cmp.Or(cmp.Compare(timeB, timeA), cmp.Compare(otherB, otherA))
 	})
 	n := min(p.MaxConfirm, len(confirm))
-	return confirm[:n], confirm[n:]
+	confirm, rest = confirm[:n:n], confirm[n:]
+	for _, i := range rest {
+		if screen[i].noisy {
+			noisy = append(noisy, i)
+		}
+	}
+	if len(noisy) <= 2*p.MaxConfirm {
+		confirm = append(confirm, noisy...)
+		rest = slices.DeleteFunc(rest, func(i int) bool { return screen[i].noisy })
+	}
+	return confirm, rest
 }

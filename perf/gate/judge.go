@@ -12,7 +12,8 @@ import (
 	"github.com/apex-x/apexx/perf/stat"
 )
 
-// Candidates returns the cells of a screened record that have to be confirmed, the worst first, at most MaxConfirm.
+// Candidates returns the cells of a screened record that have to be confirmed: the worst that grew, at most MaxConfirm, and behind
+// them those whose screen was too noisy to tell.
 func Candidates(rec *Record) []perf.Cell {
 	cells := holding(rec)
 	confirm, _ := rec.Policy.worst(screenOf(rec, cells))
@@ -27,9 +28,11 @@ func Candidates(rec *Record) []perf.Cell {
 func screenOf(rec *Record, cells []perf.Cell) []screened {
 	list := make([]screened, len(cells))
 	for i, c := range cells {
-		limits := rec.target(c).Limits
-		list[i] = screened{limits, values(blocksOf(rec.Screen, c, rec.Policy.ScreenBlocks, limits))}
+		kind := rec.kind(c)
+		t := rec.Policy.target(kind)
+		list[i] = screened{kind: kind, target: t, values: values(blocksOf(rec.Screen, c, rec.Policy.ScreenBlocks, t.Limits))}
 	}
+	rec.Policy.observe(list)
 	return list
 }
 
@@ -41,19 +44,21 @@ func values(all map[Metric]series) map[Metric][]float64 {
 	return out
 }
 
-// target returns what counts for a cell: that of the kind of machine which executed it. A cell on a GPU that the environment does not
-// describe is held to what counts without locked clocks.
-func (rec *Record) target(c perf.Cell) Target {
+// target returns what counts for a cell: that of the kind of machine which executed it.
+func (rec *Record) target(c perf.Cell) Target { return rec.Policy.target(rec.kind(c)) }
+
+// kind returns the kind of machine that executed a cell. A GPU that the environment does not describe is one without locked clocks.
+func (rec *Record) kind(c perf.Cell) env.Kind {
 	at := slices.IndexFunc(rec.Screen, func(m perf.Measurement) bool { return m.Cell == c && m.Device != nil })
 	if at < 0 {
-		return rec.Policy.target(env.SharedCPU)
+		return env.SharedCPU
 	}
 	for _, g := range rec.Environment.GPUs {
 		if g.Index == *rec.Screen[at].Device {
-			return rec.Policy.target(env.Classify(rec.Environment, rec.Policy.Threads, &g).Kind)
+			return env.Classify(rec.Environment, rec.Policy.Threads, &g).Kind
 		}
 	}
-	return rec.Policy.target(env.UnlockedGPU)
+	return env.UnlockedGPU
 }
 
 // Judge concludes. It uses the policy, the cells, their parity and the measurements of a record and nothing else, so it gives the same
@@ -90,10 +95,6 @@ type judge struct {
 func (j *judge) cells() {
 	held := holding(j.rec)
 	screen := screenOf(j.rec, held)
-	var times [][]float64
-	for _, s := range screen {
-		times = append(times, s.values[Time])
-	}
 	confirm, rest := j.p.worst(screen)
 	for _, c := range j.rec.Cells {
 		cell := Cell{Cell: c, Name: c.String(), Series: []Series{}}
@@ -103,28 +104,21 @@ func (j *judge) cells() {
 		if at < 0 {
 			cell.State, cell.Note = j.rec.unheld(c)
 		} else {
-			limits := screen[at].limits
-			line := line{candidates: screen[at].candidates(), chosen: slices.Contains(confirm, at), passed: slices.Contains(rest, at)}
-			j.series(&cell, limits, line)
-			j.resolve(&cell, j.rec.target(c), spread(times...))
+			s := screen[at]
+			j.series(&cell, s, slices.Contains(confirm, at), slices.Contains(rest, at))
+			j.resolve(&cell, s)
 			j.settle(&cell)
 		}
 		j.v.Cells = append(j.v.Cells, cell)
 	}
 }
 
-// line is a cell's place in line for the confirmation.
-type line struct {
-	candidates []Metric
-	chosen     bool // it was confirmed
-	passed     bool // … or passed over for worse ones
-}
-
-// series judges every metric of a cell. The worst is the cell's state.
-func (j *judge) series(cell *Cell, limits Limits, l line) {
+// series judges every metric of a cell, which was confirmed, or passed over for worse ones, or neither. The worst is the cell's state.
+func (j *judge) series(cell *Cell, seen screened, confirmed, passed bool) {
+	limits := seen.target.Limits
 	screen := blocksOf(j.rec.Screen, cell.Cell, j.p.ScreenBlocks, limits)
 	confirm := map[Metric]series{}
-	if l.chosen {
+	if confirmed {
 		confirm = blocksOf(j.rec.Confirm, cell.Cell, j.p.ConfirmBlocks, limits)
 	}
 	cell.State = CellClear
@@ -135,14 +129,14 @@ func (j *judge) series(cell *Cell, limits Limits, l line) {
 		}
 		out := Series{Metric: k, Screen: s.estimate()}
 		j.warn(cell.Name, s)
-		switch is := slices.Contains(l.candidates, k); {
+		switch grew := limits.Of(k).candidate(s.values); {
 		case out.Screen == nil:
 			out.State, out.Note = missing(j.rec.Screen, cell.Cell, s)
-		case is && l.passed:
+		case grew && passed:
 			out.State = CellUnconfirmed
 			out.Note = fmt.Sprintf("greater on the screen; only the worst %d candidates are confirmed", j.p.MaxConfirm)
-		case is:
-			j.confirm(&out, cell, limits.Of(k), confirm[k])
+		case confirmed && slices.Contains(seen.asked(), k):
+			j.confirm(&out, cell, limits.Of(k), confirm[k], grew)
 		case k == Time && out.Screen.High < 1 && out.Screen.Ratio <= 1/(1+limits.Time.Delta):
 			out.State = CellFaster
 		default:
@@ -163,8 +157,8 @@ func note(s Series) string {
 	return s.Metric.Words() + ": " + s.Note
 }
 
-// confirm judges a candidate by its fresh blocks.
-func (j *judge) confirm(out *Series, cell *Cell, l Limit, s series) {
+// confirm judges a metric by its fresh blocks, whether it grew on the screen or was too noisy there.
+func (j *judge) confirm(out *Series, cell *Cell, l Limit, s series, grew bool) {
 	out.Confirm = s.estimate()
 	j.warn(cell.Name+" (confirmation)", s)
 	switch {
@@ -181,29 +175,31 @@ func (j *judge) confirm(out *Series, cell *Cell, l Limit, s series) {
 	case l.reached(s.values):
 		out.State = CellNoisy
 		out.Note = fmt.Sprintf("greater by the estimate, but p = %.2g is above %.2g", out.Confirm.P, j.p.Alpha)
+	case !grew:
+		out.State, out.Note = CellClear, "measured again, since its screen was too noisy"
 	default:
 		out.State, out.Note = CellCleared, "greater on the screen, not when confirmed"
 	}
 }
 
 // resolve says what could have been missed in a cell, and where that is too much, that nothing was shown.
-func (j *judge) resolve(cell *Cell, t Target, pooled float64) {
-	s := cell.Of(Time)
+func (j *judge) resolve(cell *Cell, seen screened) {
+	s, t := cell.Of(Time), seen.target
 	if s.Screen == nil {
 		return
 	}
-	own := [][]float64{s.Screen.Values}
+	finds := j.p.finding(t.Limits.Time, seen.scatter)
 	if s.Confirm != nil {
-		own = append(own, s.Confirm.Values)
+		finds = j.p.finding(t.Limits.Time, scatterOf(s.Confirm.Values, seen.others...)) // fresh: the screen chose the cell
 	}
-	cell.Resolution = rounded(j.p.resolution(t.Limits.Time, moderated(pooled, own...)))
+	cell.Resolution = rounded(least(finds))
 	if s.State == CellUnconfirmed {
 		cell.Resolution = max(cell.Resolution, rounded(s.Screen.High-1))
 		if t.Limits.Time.reached(s.Screen.Values) {
 			return // that is no noise: see overtaken
 		}
 	}
-	if cell.Resolution > t.MaxResolution && CellNoisy.rank() < cell.State.rank() {
+	if !finds(t.MaxResolution) && CellNoisy.rank() < cell.State.rank() {
 		cell.State = CellNoisy
 		cell.Note = fmt.Sprintf("too noisy: a slowdown of %s could have been missed, and %s has to be found", percent(1+cell.Resolution), percent(1+t.MaxResolution))
 	}

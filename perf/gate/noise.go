@@ -61,6 +61,18 @@ func FitNoise(runs [][][]float64) Noise {
 	return n
 }
 
+// residuals returns block values less the estimate of their series, scaled for the degree of freedom that it took.
+func residuals(values []float64) (out []float64) {
+	if len(values) < minScreenBlocks {
+		return nil
+	}
+	center, grow := shift(values), math.Sqrt(float64(len(values))/float64(len(values)-1))
+	for _, v := range values {
+		out = append(out, (v-center)*grow)
+	}
+	return out
+}
+
 // rowOf returns the values of a block, of the cells that have it.
 func rowOf(cells [][]float64, block int) (row []float64) {
 	for _, values := range cells {

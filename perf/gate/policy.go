@@ -17,7 +17,7 @@ type Policy struct {
 	Targets       Targets `json:"targets"`        // what counts, by what executes a cell
 	ScreenBlocks  int     `json:"screen_blocks"`  // ABBA blocks of every cell
 	ConfirmBlocks int     `json:"confirm_blocks"` // fresh ABBA blocks of a candidate
-	MaxConfirm    int     `json:"max_confirm"`    // candidates that are confirmed, the worst first
+	MaxConfirm    int     `json:"max_confirm"`    // candidates that are confirmed, the worst first; and up to twice as many cells whose screen is too noisy
 	Alpha         float64 `json:"alpha"`          // greatest p of a regression
 	ControlShare  float64 `json:"control_share"`  // of the cells that have an A/A arm
 	Iterations    int     `json:"iterations"`

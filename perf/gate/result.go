@@ -153,7 +153,7 @@ type Series struct {
 	State   CellState `json:"state"`
 	Note    string    `json:"note,omitempty"`
 	Screen  *Estimate `json:"screen"`            // null where too few blocks remained
-	Confirm *Estimate `json:"confirm,omitempty"` // where the cell was confirmed because of this metric
+	Confirm *Estimate `json:"confirm,omitempty"` // where the cell was confirmed because this metric grew, or its time was too noisy
 }
 
 // Final returns the estimate that the state rests on, nil where there is none.

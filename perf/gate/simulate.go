@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/apex-x/apexx/perf/env"
@@ -82,25 +83,20 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 			return false, false, true
 		}
 	}
-	screen := s.draw(r, t.Limits, s.Cells, p.ScreenBlocks)
+	screen := s.draw(r, t, s.Cells, p.ScreenBlocks)
 	s.slow(screen[0])
-	var times [][]float64
-	for _, c := range screen {
-		times = append(times, c.values[Time])
-	}
-	pooled := spread(times...)
+	p.observe(screen)
 	confirm, rest := p.worst(screen)
 	exact = true
-	confirmed := make([][]float64, s.Cells)
 	for _, i := range confirm {
-		fresh := s.draw(r, t.Limits, 1, p.ConfirmBlocks)[0]
+		fresh := s.draw(r, t, 1, p.ConfirmBlocks)[0]
 		if i == 0 {
 			s.slow(fresh)
 		}
-		for _, k := range screen[i].candidates() {
+		for _, k := range screen[i].asked() {
 			l, values := t.Limits.Of(k), fresh.values[k]
 			if k == Time {
-				confirmed[i] = values
+				screen[i].noisy = !p.finding(l, scatterOf(values, screen[i].others...))(t.MaxResolution)
 			}
 			switch {
 			case l.exceeded(values, p.Alpha):
@@ -119,18 +115,15 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 			unsure = unsure || t.Limits.Of(k).reached(screen[i].values[k])
 		}
 	}
-	for i, values := range times {
-		unsure = unsure || p.resolution(t.Limits.Time, moderated(pooled, values, confirmed[i])) > t.MaxResolution
-	}
-	return false, false, unsure
+	return false, false, unsure || slices.ContainsFunc(screen, func(s screened) bool { return s.noisy })
 }
 
 // draw returns the block values of cells in every metric.
-func (s Simulation) draw(r *rand.Rand, limits Limits, cells, blocks int) []screened {
+func (s Simulation) draw(r *rand.Rand, t Target, cells, blocks int) []screened {
 	out := make([]screened, cells)
 	times := s.Noise.draw(r, cells, blocks)
 	for i := range out {
-		out[i] = screened{limits, map[Metric][]float64{Time: times[i]}}
+		out[i] = screened{target: t, values: map[Metric][]float64{Time: times[i]}}
 	}
 	for _, k := range Metrics { // not in the order of a map, which is another every time
 		noise, known := s.Others[k]
