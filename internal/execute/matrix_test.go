@@ -70,7 +70,7 @@ func TestMatrixRunnerStates(t *testing.T) {
 		{name: "runs", state: evidence.Measured},
 		{name: "unavailable at open", open: absent, state: evidence.Unsupported, reason: "library_not_found", detail: "looked everywhere"},
 		{name: "unavailable at compile", f: fake{compile: absent}, state: evidence.Unsupported, reason: "library_not_found"},
-		{name: "unavailable at run", f: fake{run: absent}, state: evidence.Unsupported, reason: "library_not_found"},
+		{name: "unavailable at run", f: fake{run: absent}, state: evidence.Errored, reason: "error", detail: "library_not_found"},
 		{name: "cannot be opened", open: errors.New("no such program"), state: evidence.Errored, reason: "error", detail: "no such program"},
 		{name: "fails to compile", f: fake{compile: errors.New("no kernel")}, state: evidence.Errored, reason: "error", detail: "no kernel"},
 		{name: "fails to run", f: fake{run: errors.New("division by zero")}, state: evidence.Errored, reason: "error", detail: "division by zero"},

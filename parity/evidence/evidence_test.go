@@ -127,6 +127,7 @@ type drifting struct {
 	backends.Backend
 	step   float32
 	panics bool
+	err    error // of a run
 	closed int
 }
 
@@ -145,6 +146,9 @@ func (s *driftingSession) Run(context.Context, tensor.List) (tensor.List, error)
 		panic("index out of range")
 	}
 	s.sum += s.of.step
+	if s.of.err != nil {
+		return nil, s.of.err
+	}
 	return tensor.List{{Name: "x", Tensor: tensor.Scalar(s.sum)}}, nil
 }
 func (s *driftingSession) LastTiming() backends.Timing { return backends.Timing{Execute: 7} }
@@ -171,5 +175,9 @@ func TestCollect(t *testing.T) {
 	r := Collect(context.Background(), b, nil, nil, backends.Options{}, 1)
 	if r.State != Crashed || r.Signal != "panic" || r.Detail != "index out of range" || r.Outputs != nil || b.closed != 1 {
 		t.Errorf("a panic: %+v, closed %d times", r, b.closed)
+	}
+	late := &drifting{err: &backends.Unavailable{Backend: "ort", Reason: backends.OperatorUnsupported}}
+	if r := Collect(context.Background(), late, nil, nil, backends.Options{}, 1); r.State != Errored || r.Reason != "error" || late.closed != 1 {
+		t.Errorf("unavailable once compiled: %+v", r)
 	}
 }

@@ -73,7 +73,10 @@ func Collect(ctx context.Context, b backends.Backend, g *graph.Graph, inputs ten
 	start := time.Now()
 	defer func() { r.Wall = time.Since(start) }()
 	r.Err = r.collect(ctx, b, g, inputs, opts, runs)
-	if r.Outcome = Of(ctx, r.Err); r.State != Measured {
+	if r.Outcome = Of(ctx, r.Err); r.State == Unsupported && r.Compile > 0 { // what was compiled can be had
+		r.State, r.Reason, r.Detail = Errored, ReasonError, r.Err.Error()
+	}
+	if r.State != Measured {
 		r.Outputs, r.Again = nil, nil
 	}
 	return r
