@@ -45,7 +45,7 @@ func cellFlags(shapes, scopes string) []cli.Flag {
 // workloadsOf is what cellFlags, modelFlags, decodeFlags and backendFlags say.
 type workloadsOf struct {
 	cells   []perf.Cell
-	models  *execute.Models
+	models  *execute.OwnModels
 	options measure.Options
 	seed    uint64
 	where   *env.Environment // nil until it was asked for
@@ -90,7 +90,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	}
 	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
 	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: map[string]map[string]string{"ort": extra}, Devices: devices()}
-	w.models = &execute.Models{Decode: decode, Request: source.ModelRequest{
+	w.models = &execute.OwnModels{Decode: decode, Request: source.ModelRequest{
 		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
 	}}
 	for _, scene := range fixtures.BuiltinScenes() {

@@ -27,11 +27,11 @@ func ownProgram(c *cli.Context) (gate.Program, error) {
 }
 
 // modelsOf returns what makes the complete models of a build: this program its own, another by its export command.
-func (w *workloadsOf) modelsOf(p gate.Program) measure.Models {
+func (w *workloadsOf) modelsOf(p gate.Program) measure.ModelSource {
 	if self, err := os.Executable(); err == nil && sameFile(self, p.Binary) {
 		return w.models
 	}
-	return &execute.Exported{Models: w.models, Binary: p.Binary, Env: p.Env}
+	return &execute.Exported{Own: w.models, Binary: p.Binary, Env: p.Env}
 }
 
 func sameFile(a, b string) bool {

@@ -22,9 +22,9 @@ import (
 // HashedDefault are the weights of a profile for which there are no trained ones.
 const HashedDefault = "hashed:1"
 
-// Models makes complete models for measuring: the configuration and weights of a request, for any profile and shape, with
-// pictures as input. It implements measure.Models.
-type Models struct {
+// OwnModels makes the complete models of this build: the configuration and weights of a request, for any profile and shape, with
+// pictures as input. It implements measure.ModelSource.
+type OwnModels struct {
 	Request  source.ModelRequest // its Embedded weights serve their own profile, nano
 	Decode   model.Decode
 	Pictures [][]byte // encoded; sample i of a batch is picture i, and the first comes again after the last
@@ -34,7 +34,7 @@ type Models struct {
 }
 
 // Open returns the model of a profile.
-func (s *Models) Open(profile string) (*source.Model, error) {
+func (s *OwnModels) Open(profile string) (*source.Model, error) {
 	if m := s.opened[profile]; m != nil {
 		return m, nil
 	}
@@ -50,7 +50,7 @@ func (s *Models) Open(profile string) (*source.Model, error) {
 }
 
 // requestOf adds a profile to the request, and weights where it names none.
-func (s *Models) requestOf(profile string) source.ModelRequest {
+func (s *OwnModels) requestOf(profile string) source.ModelRequest {
 	r := s.Request
 	r.Set = append(slices.Clone(r.Set), "model.profile="+profile)
 	if r.Weights == "" && profile != "nano" {
@@ -59,8 +59,8 @@ func (s *Models) requestOf(profile string) source.ModelRequest {
 	return r
 }
 
-// Complete implements measure.Models.
-func (s *Models) Complete(_ context.Context, shape measure.Shape) (*measure.Complete, error) {
+// Complete implements measure.ModelSource.
+func (s *OwnModels) Complete(_ context.Context, shape measure.Shape) (*measure.Complete, error) {
 	m, err := s.Open(shape.Profile)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (s *Models) Complete(_ context.Context, shape measure.Shape) (*measure.Comp
 }
 
 // describe adds inputs, comparison settings and costs to a graph.
-func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Complete) (*measure.Complete, error) {
+func (s *OwnModels) describe(m *source.Model, shape measure.Shape, c *measure.Complete) (*measure.Complete, error) {
 	image, err := s.image(shape)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (s *Models) describe(m *source.Model, shape measure.Shape, c *measure.Compl
 }
 
 // image letterboxes pictures into a batch [B,3,H,W].
-func (s *Models) image(shape measure.Shape) (*tensor.Tensor, error) {
+func (s *OwnModels) image(shape measure.Shape) (*tensor.Tensor, error) {
 	for i := len(s.pictures); i < min(shape.Batch, len(s.Pictures)); i++ {
 		p, err := picture.Decode(s.Pictures[i])
 		if err != nil {
@@ -111,16 +111,16 @@ func (s *Models) image(shape measure.Shape) (*tensor.Tensor, error) {
 }
 
 // Exported makes the models that another build of apexx defines: it has that build export each shape, so that a change of the
-// graph is measured like a change of a kernel. It implements measure.Models.
+// graph is measured like a change of a kernel. It implements measure.ModelSource.
 type Exported struct {
-	Models *Models
+	Own    *OwnModels // for inputs and settings
 	Binary string
 	Env    []string // added to this process's environment
 }
 
-// Complete implements measure.Models.
+// Complete implements measure.ModelSource.
 func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.Complete, error) {
-	m, err := e.Models.Open(shape.Profile)
+	m, err := e.Own.Open(shape.Profile)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +145,11 @@ func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.
 	if err != nil {
 		return nil, fmt.Errorf("the model that %s exports cannot be read by this build: %w", e.Binary, err)
 	}
-	return e.Models.describe(m, shape, &measure.Complete{Graph: g})
+	return e.Own.describe(m, shape, &measure.Complete{Graph: g})
 }
 
 func (e *Exported) arguments(dir string, shape measure.Shape) []string {
-	r, d := e.Models.requestOf(shape.Profile), e.Models.Decode
+	r, d := e.Own.requestOf(shape.Profile), e.Own.Decode
 	args := []string{"export", "--out", dir, "--shape", fmt.Sprintf("%dx3x%dx%d", shape.Batch, shape.Height, shape.Width),
 		"--score-threshold", fmt.Sprint(d.ScoreThreshold), "--iou-threshold", fmt.Sprint(d.IoUThreshold),
 		"--pre-nms-topk", fmt.Sprint(d.PreNMSTopK), "--max-detections", fmt.Sprint(d.MaxDetections)}

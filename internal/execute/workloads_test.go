@@ -46,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func nanoModels(set ...string) *Models {
-	m := &Models{Request: source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: set}, Decode: model.DefaultDecode()}
+func nanoModels(set ...string) *OwnModels {
+	m := &OwnModels{Request: source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: set}, Decode: model.DefaultDecode()}
 	for _, scene := range fixtures.BuiltinScenes() {
 		m.Pictures = append(m.Pictures, scene.Data)
 	}
@@ -164,7 +164,7 @@ func TestFeedFrom(t *testing.T) {
 	other.Request.Weights = HashedDefault
 	base := of(measure.NewWorkloads(nanoModels(), reference.New()))
 	for name, c := range map[string]struct {
-		models *Models
+		models *OwnModels
 		fits   bool
 	}{"other weights": {other, true}, "fewer tiles": {fewer, false}} {
 		own, fed := measure.NewWorkloads(c.models, reference.New()), measure.NewWorkloads(c.models, reference.New())
@@ -192,17 +192,17 @@ func TestScopesThatAModelLacks(t *testing.T) {
 }
 
 // tight gives models another budget than the one that they were built for.
-type tight struct{ *Models }
+type tight struct{ *OwnModels }
 
 func (m tight) Complete(ctx context.Context, s measure.Shape) (*measure.Complete, error) {
-	c, err := m.Models.Complete(ctx, s)
+	c, err := m.OwnModels.Complete(ctx, s)
 	if err == nil {
 		c.Costs.B1 = c.Costs.L0 / 2
 	}
 	return c, err
 }
 
-func testify(t *testing.T, models measure.Models, backend, inject string, cells ...perf.Cell) []measure.Testimony {
+func testify(t *testing.T, models measure.ModelSource, backend, inject string, cells ...perf.Cell) []measure.Testimony {
 	t.Helper()
 	side := measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(models, reference.New()), Spec: func(name string) worker.Spec {
 		s := WorkerSpec(name, time.Minute)

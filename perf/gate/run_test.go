@@ -34,7 +34,7 @@ func runnerOf(t *testing.T, env ...string) (*Runner, *[]started) {
 	var mu sync.Mutex
 	var list []started
 	side := func(arm perf.Arm, env ...string) measure.Side {
-		return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(measuretest.Models{}, reference.New()), Spec: func(backend string) worker.Spec {
+		return measure.Side{Arm: arm, Workloads: measure.NewWorkloads(measuretest.ModelSource{}, reference.New()), Spec: func(backend string) worker.Spec {
 			mu.Lock()
 			list = append(list, started{arm, backend})
 			mu.Unlock()

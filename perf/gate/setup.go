@@ -14,7 +14,7 @@ import (
 // Setup is a gate of two builds before it runs.
 type Setup struct {
 	Base, Head Program
-	Models     func(Program) measure.Models // the complete models that a build defines
+	Models     func(Program) measure.ModelSource // the complete models that a build defines
 	Oracle     backends.Backend             // computes with float64
 	Options    measure.Options              // of which Extra, Samplers and Devices count; the rest is the policy's
 	Progress   func(stage string, done, total int)

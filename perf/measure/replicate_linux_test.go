@@ -86,13 +86,13 @@ func (s *changing) Run(ctx context.Context, in tensor.List) (tensor.List, error)
 }
 
 // models lack the profile "broken".
-type models struct{ measuretest.Models }
+type models struct{ measuretest.ModelSource }
 
 func (m models) Complete(ctx context.Context, s measure.Shape) (*measure.Complete, error) {
 	if s.Profile == "broken" {
 		return nil, errors.New("no such model")
 	}
-	return m.Models.Complete(ctx, s)
+	return m.ModelSource.Complete(ctx, s)
 }
 
 func sideOf(faults string) measure.Side {

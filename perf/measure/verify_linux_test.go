@@ -52,10 +52,10 @@ func TestTimedOutputs(t *testing.T) {
 }
 
 // tripled are models of a build that computes something else.
-type tripled struct{ measuretest.Models }
+type tripled struct{ measuretest.ModelSource }
 
 func (m tripled) Complete(ctx context.Context, s measure.Shape) (*measure.Complete, error) {
-	c, err := m.Models.Complete(ctx, s)
+	c, err := m.ModelSource.Complete(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -37,8 +37,8 @@ type Costs struct {
 	Dense      bool    // B1 is ignored
 }
 
-// Models makes the complete model of a shape.
-type Models interface {
+// ModelSource makes the complete model of a shape.
+type ModelSource interface {
 	Complete(ctx context.Context, s Shape) (*Complete, error)
 }
 
@@ -50,7 +50,7 @@ type Workload struct {
 
 // Workloads makes the workloads of cells out of complete models. It is not safe for concurrent use.
 type Workloads struct {
-	models   Models
+	models   ModelSource
 	oracle   backends.Backend
 	donor    *Workloads // whose inputs operators are fed with; nil for their own
 	complete map[Shape]*Complete
@@ -61,7 +61,7 @@ type Workloads struct {
 
 // NewWorkloads returns workloads of the models. The oracle computes what reaches an operator in the complete model, and in float64
 // what every cell should give.
-func NewWorkloads(models Models, oracle backends.Backend) *Workloads {
+func NewWorkloads(models ModelSource, oracle backends.Backend) *Workloads {
 	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]tensor.List{},
 		answers: map[question]tensor.List{}, known: map[answer]perf.Parity{}}
 }

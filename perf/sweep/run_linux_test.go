@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { measuretest.Main(m) }
 
 func side() measure.Side {
-	return measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(measuretest.Models{}, reference.New()),
+	return measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(measuretest.ModelSource{}, reference.New()),
 		Spec: func(backend string) worker.Spec { return measuretest.Spec(backend) }}
 }
 

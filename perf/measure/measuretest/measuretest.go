@@ -52,11 +52,11 @@ func Spec(backend string, env ...string) worker.Spec {
 	return worker.Spec{Name: backend, Command: []string{self}, Env: append([]string{variable + "=" + backend}, env...), Deadline: time.Minute, StartTimeout: time.Minute}
 }
 
-// Models are measure.Models that double as many numbers as an image of the batch is high.
-type Models struct{}
+// ModelSource are measure.ModelSource that double as many numbers as an image of the batch is high.
+type ModelSource struct{}
 
-// Complete implements measure.Models.
-func (Models) Complete(_ context.Context, s measure.Shape) (*measure.Complete, error) {
+// Complete implements measure.ModelSource.
+func (ModelSource) Complete(_ context.Context, s measure.Shape) (*measure.Complete, error) {
 	n := s.Batch * s.Height
 	b := graph.NewBuilder("doubled")
 	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{n}})
