@@ -1,16 +1,12 @@
 package reports
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
@@ -38,39 +34,6 @@ func executed(t *testing.T, set ...string) Executed {
 	return Executed{Backend: "reference", Precision: backends.FP64, Model: m, Input: source.Input{Name: "c", Image: image}, Decode: d}
 }
 
-// validateRun checks a report against the published schema, which refers to that of the capabilities.
-func validateRun(t *testing.T, value any) {
-	t.Helper()
-	compiler := jsonschema.NewCompiler()
-	add := func(text []byte) string {
-		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := document.(map[string]any)["$id"].(string)
-		if err := compiler.AddResource(id, document); err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	add(CapsSchema)
-	compiled, err := compiler.Compile(add(RunSchema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := compiled.Validate(decoded); err != nil {
-		t.Errorf("%v\n%.2000s", err, text)
-	}
-}
-
 // TestDescribeRun runs the reference and checks that its report has the published form and the budgets' sums.
 func TestDescribeRun(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -95,7 +58,9 @@ func TestDescribeRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			report.RuntimeCaps = execute.DetectCaps(context.Background())
-			validateRun(t, report)
+			if err := validate(t, RunSchema, report); err != nil {
+				t.Error(err)
+			}
 			for i, level := range []string{"b1", "b2", "b3"} {
 				if got, want := report.Budgets[level].Used, 2*tt.used[i]; got < want-1e-9 || got > want+1e-9 {
 					t.Errorf("%s used %g, want %g", level, got, want)
