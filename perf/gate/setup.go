@@ -15,8 +15,8 @@ import (
 type Setup struct {
 	Base, Head Program
 	Models     func(Program) measure.ModelSource // the complete models that a build defines
-	Oracle     backends.Backend             // computes with float64
-	Options    measure.Options              // of which Extra, Samplers and Devices count; the rest is the policy's
+	Oracle     backends.Backend                  // computes with float64
+	Options    measure.Options                   // of which Extra, Samplers and Devices count; the rest is the policy's
 	Progress   func(stage string, done, total int)
 	Record     Record // what is known before: who, when and where, the policy, the cells, and what was asked for
 }
