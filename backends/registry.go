@@ -34,9 +34,6 @@ func (r *Registry) Names() []string {
 	return names
 }
 
-// All returns the backends in order.
-func (r *Registry) All() []Backend { return slices.Clone(r.list) }
-
 // Get returns the backend of that name; "cpu" is an alias of reference.
 func (r *Registry) Get(name string) (Backend, error) {
 	if name == "cpu" {
