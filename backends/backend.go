@@ -1,7 +1,8 @@
 // Package backends is the contract between apexx and whatever executes its graph.
 //
-// A Backend is probed (is it available here, and if not, for which reason?), asked what it supports, and told to compile a
-// graph.Graph into a Session for one precision. A Session runs any number of times on inputs of the graph's static shapes.
+// A Backend is probed (is it available here, in which precisions, and if not, for which reason?) and told to compile a graph.Graph
+// into a Session for one precision. A Session takes inputs of the graph's static shapes, executes any number of times, and gives
+// back outputs; its Plan says how.
 // Four kinds meet the contract: the pure-Go reference, ONNX Runtime, and the CUDA and TensorRT workers, the last two always
 // in a process of their own (package worker makes a worker process look like a Backend).
 //
@@ -13,7 +14,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -25,30 +25,9 @@ type Backend interface {
 	Name() string
 	// Probe tells whether the backend can run here. It never panics and does not fail: what is missing is a reason.
 	Probe(ctx context.Context) Availability
-	// Supports tells how the backend executes one operator in one precision.
-	Supports(op graph.Op, precision Precision) Support
-	// Compile prepares a graph. Its errors wrap an *Unavailable where the backend or an option cannot be had here.
+	// Compile prepares a graph. Its errors wrap an *Unavailable where the backend, a precision, an operator or an option cannot be had
+	// here. How each operator is executed is in the session's Plan.
 	Compile(ctx context.Context, g *graph.Graph, opts Options) (Session, error)
-}
-
-// Session is a compiled graph. One run at a time: a Session is not safe for concurrent use.
-type Session interface {
-	// Run computes the outputs. inputs must have the graph's names, types and shapes and finite values. The outputs, in the
-	// graph's order and then the taps', are views into the session's memory, valid until the next Run or Close. Their types
-	// are the graph's, except that an FP64 session has float64 where the graph declares float32.
-	Run(ctx context.Context, inputs tensor.List) (tensor.List, error)
-	// LastTiming returns the backend's own clock for the last Run.
-	LastTiming() Timing
-	// Memory returns what the session holds.
-	Memory() MemoryUse
-	// Close releases the session.
-	Close() error
-}
-
-// DeviceTimer is a Session that can time a run by events of its device.
-type DeviceTimer interface {
-	// LastDeviceTime returns how long the device computed during the last Run, transfers excluded.
-	LastDeviceTime() time.Duration
 }
 
 // Options of Compile. The zero value is fp32 with all processors and the backend's defaults.
@@ -58,6 +37,7 @@ type Options struct {
 	Taps      []string          // taps to return as "tap.NAME" after the outputs; "all" stands for every declared tap
 	Replay    []string          // decisions that Run takes as inputs "replay.NAME" after the graph's; "all" stands for every decision
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
+	StepTimes bool              // let Timing.Steps tell the time of every step; the session may be slower for it
 }
 
 // Specialize returns the graph that a session with these options computes: decisions that are replayed are inputs, and values are
@@ -120,49 +100,14 @@ func ParsePrecision(s string) (Precision, error) {
 	return "", fmt.Errorf("unknown precision %q (want one of %s)", s, strings.Join(names, ", "))
 }
 
-// Timing splits the duration of one run. Backends on the host have no upload and download.
-type Timing struct {
-	Upload, Execute, Download time.Duration
-}
-
-// Total returns the sum of the parts.
-func (t Timing) Total() time.Duration { return t.Upload + t.Execute + t.Download }
-
-// MemoryUse is what a session holds, in bytes; 0 where a backend cannot tell.
-type MemoryUse struct {
-	Host, Device int64
-}
-
-// SupportLevel says how an operator is executed.
-type SupportLevel uint8
-
-// The levels, worst first.
-const (
-	Unsupported SupportLevel = iota // cannot be executed
-	Fallback                        // executed elsewhere, such as on the host
-	Emulated                        // executed from other operators, such as an ONNX function body, or in float32 and rounded
-	Native                          // executed by code made for it
-)
-
-// String returns the lower-case name of the level.
-func (l SupportLevel) String() string {
-	return [...]string{"unsupported", "fallback", "emulated", "native"}[l]
-}
-
-// Support is a backend's answer for one operator and precision; Reason is set below Native.
-type Support struct {
-	Level  SupportLevel
-	Reason Reason
-	Detail string
-}
-
 // Availability is the result of a probe. Facts are shown to people and recorded in reports, such as a library's version and
 // path; they are ordered.
 type Availability struct {
-	Available bool
-	Reason    Reason // why not; "" when available
-	Detail    string // what was found, for people
-	Facts     []Fact
+	Available  bool
+	Reason     Reason      // why not; "" when available
+	Detail     string      // what was found, for people
+	Precisions []Precision // in which sessions can compute here, widest first
+	Facts      []Fact
 }
 
 // Fact is one observation of a probe.
@@ -177,7 +122,7 @@ func (a Availability) Err(backend string) error {
 }
 
 // CheckInputs verifies names, types, shapes and finiteness of inputs against a graph, and that decisions under replay are such as
-// could have been made: what every Run does first.
+// could have been made: what every Upload does first.
 func CheckInputs(g *graph.Graph, inputs tensor.List) error {
 	if len(inputs) != len(g.Inputs) {
 		return fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(g.Inputs))

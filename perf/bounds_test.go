@@ -15,7 +15,7 @@ var timed = Cell{Backend: "ort", Profile: "nano", Precision: backends.FP32, Heig
 
 // sound is a measurement with a number in every field.
 func sound() Measurement {
-	return Measurement{Cell: timed, Replicate: 3, Block: 2, Order: 1, State: evidence.Measured, Clock: "worker", Samples: []float64{2e6, 3e6, 2.5e6},
+	return Measurement{Cell: timed, Replicate: 3, Block: 2, Order: 1, State: evidence.Measured, Samples: []float64{2e6, 3e6, 2.5e6},
 		DeviceSamples: []float64{1e6, 0, 1e6}, CallsPerSample: 4, TimerShare: 1e-4, BoundNS: 4e8, CompileNS: 5e6, FirstRunNS: 6e6, HostPeakBytes: 1 << 30,
 		DevicePeakBytes: 1 << 31, AllocsPerRun: 12.5, BytesPerRun: 1e6, Started: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 		Devices: []DeviceSample{{SMClockMHz: 1980, MemClockMHz: 2600, TemperatureC: -5, PowerW: 350}}}

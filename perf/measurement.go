@@ -28,9 +28,9 @@ type Measurement struct {
 	Reason    string         `json:"reason,omitempty"`
 	Detail    string         `json:"detail,omitempty"`
 
-	Clock          string    `json:"clock,omitempty"`             // worker: inside the process; timing: what an older worker tells of each run (worker.ClockTiming)
-	Samples        []float64 `json:"samples_ns,omitempty"`        // host clock, one per sample, of one call each (see CallsPerSample)
+	Samples        []float64 `json:"samples_ns,omitempty"`        // of Execute alone by the host's clock, one per sample, of one call each (see CallsPerSample)
 	DeviceSamples  []float64 `json:"device_samples_ns,omitempty"` // the backend's own events, where it has them
+	EndToEnd       []float64 `json:"end_to_end_ns,omitempty"`     // upload, execute and download by the host's clock, within the process; nil where one run takes longer than the bound
 	CallsPerSample int       `json:"calls_per_sample,omitempty"`  // short calls are timed in groups; a sample is the group's time over its size
 	TimerShare     float64   `json:"timer_share,omitempty"`       // reading the clock, as a share of the median group
 	BoundNS        int64     `json:"bound_ns,omitempty"`          // what the samples were to take together, where a gate cut that to keep to its time

@@ -73,7 +73,7 @@ func (r *replay) record() {
 	}
 	session := r.open(backends.Options{Taps: taps})
 	defer session.Close()
-	out, err := session.Run(r.t.Context(), r.inputs)
+	out, err := backends.Run(r.t.Context(), session, r.inputs)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func (r *replay) one(d graph.Decision) {
 	defer session.Close()
 	r.expectFree(session, names)
 	if other := r.other(d); other != nil {
-		out, err := session.Run(r.t.Context(), r.given(names, other))
+		out, err := backends.Run(r.t.Context(), session, r.given(names, other))
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func (r *replay) one(d graph.Decision) {
 // expectFree replays the session's own decisions, which gives the free run's outputs bit for bit.
 func (r *replay) expectFree(session backends.Session, names []string) {
 	r.t.Helper()
-	out, err := session.Run(r.t.Context(), r.given(names, r.free))
+	out, err := backends.Run(r.t.Context(), session, r.given(names, r.free))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func (r *replay) expectOracle(session backends.Session, names []string, inputs t
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	got, err := session.Run(r.t.Context(), inputs)
+	got, err := backends.Run(r.t.Context(), session, inputs)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func (r *replay) hostile(session backends.Session) {
 				count = spoiled.Get(graph.ReplayInput(d.Count.Name))
 			}
 			fault.spoil(ids, count)
-			if _, err := session.Run(r.t.Context(), spoiled); err == nil {
+			if _, err := backends.Run(r.t.Context(), session, spoiled); err == nil {
 				r.t.Errorf("%s was taken with %s", d.Name(), fault.name)
 			}
 		}

@@ -40,6 +40,7 @@ type Deviation struct {
 type Options struct {
 	Precisions []backends.Precision // nil means fp32
 	Deviations []Deviation
+	Complete   bool // the backend has every operator in each of the precisions: a case that it refuses is a failure, not a skip
 }
 
 // Run checks a backend with every case. It skips as a whole, with the reason, where the backend is not available.
@@ -69,21 +70,18 @@ func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c
 			t.Skipf("%s deviates: %s", b.Name(), d.Reason)
 		}
 	}
-	if s := b.Supports(c.Op, p); s.Level == backends.Unsupported {
-		t.Skipf("%s does not support %s in %s: %s %s", b.Name(), c.Op.OpType(), p, s.Reason, s.Detail)
-	}
 	g, inputs, err := c.graph()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := execute(t.Context(), b, g, inputs, p)
+	got, level, err := execute(t.Context(), b, g, inputs, p)
 	var unavailable *backends.Unavailable
-	if errors.As(err, &unavailable) {
+	if errors.As(err, &unavailable) && !o.Complete {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.judge(p, b.Supports(c.Op, p).Level, g, inputs, got); err != nil {
+	if err := c.judge(p, level, g, inputs, got); err != nil {
 		t.Error(err)
 	}
 }
@@ -113,27 +111,42 @@ func (c Case) judge(p backends.Precision, level backends.SupportLevel, g *graph.
 	return errors.Join(errs...)
 }
 
-// execute runs a graph twice on one session and insists on equal bits, then returns the outputs.
-func execute(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, p backends.Precision) (tensor.List, error) {
-	session, err := b.Compile(ctx, g, backends.Options{Precision: p})
+// execute runs a graph twice on one session and insists on equal bits and on a plan that covers the graph, then returns the outputs and
+// the worst level of the plan's steps.
+func execute(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, p backends.Precision) (_ tensor.List, _ backends.SupportLevel, err error) {
+	opts := backends.Options{Precision: p}
+	session, err := b.Compile(ctx, g, opts)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	first, err := session.Run(ctx, inputs)
+	defer func() { err = errors.Join(err, session.Close()) }()
+	applied, err := opts.Apply(g)
 	if err != nil {
-		return nil, errors.Join(err, session.Close())
+		return nil, 0, err
+	}
+	plan := session.Plan()
+	if err := plan.Check(applied); err != nil {
+		return nil, 0, err
+	}
+	level := backends.Native
+	for _, s := range plan.Steps {
+		level = min(level, s.Level)
+	}
+	first, err := backends.Run(ctx, session, inputs)
+	if err != nil {
+		return nil, 0, err
 	}
 	kept := first.Clone()
-	second, err := session.Run(ctx, inputs)
+	second, err := backends.Run(ctx, session, inputs)
 	if err != nil {
-		return nil, errors.Join(err, session.Close())
+		return nil, 0, err
 	}
 	for i := range kept {
 		if !sameBits(kept[i].Tensor, second[i].Tensor) {
-			return nil, errors.Join(fmt.Errorf("output %s of a second run differs from the first", kept[i].Name), session.Close())
+			return nil, 0, fmt.Errorf("output %s of a second run differs from the first", kept[i].Name)
 		}
 	}
-	return kept, session.Close()
+	return kept, level, nil
 }
 
 func sameBits(a, b *tensor.Tensor) bool {

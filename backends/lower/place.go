@@ -14,7 +14,7 @@ type Arena struct {
 }
 
 // Place gives every input, every output of a step and all scratch a place in one arena, such that what is needed at the same time
-// does not overlap. An output takes the place of an operand where its step allows it and the operand dies there.
+// does not overlap. Inputs keep theirs for good, so that the steps can run again on what was uploaded once. An output takes the place of an operand where its step allows it and the operand dies there.
 func (p *Program) Place(steps []*Step, layout Layout) Arena {
 	size := layout.Bytes
 	if size == nil {
@@ -53,7 +53,7 @@ func (p *Program) Place(steps []*Step, layout Layout) Arena {
 	return arena
 }
 
-// lifetimes returns for each owner of memory the last step that needs it; outputs are needed after the last step.
+// lifetimes returns for each owner of memory the last step that needs it; inputs and outputs are needed after the last step.
 func (p *Program) lifetimes(steps []*Step) map[*Value]int {
 	last := map[*Value]int{}
 	extend := func(v *Value, step int) {
@@ -61,7 +61,7 @@ func (p *Program) lifetimes(steps []*Step) map[*Value]int {
 		last[owner] = max(last[owner], step)
 	}
 	for _, v := range p.Inputs {
-		extend(v, -1)
+		extend(v, len(steps))
 	}
 	for i, s := range steps {
 		for _, v := range s.Node.In {

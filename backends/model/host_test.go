@@ -77,7 +77,7 @@ func runTapped(t *testing.T, cfg config.Config, set *weights.Set, opts model.Opt
 	for i := range tensor.Data[float32](image) {
 		tensor.Data[float32](image)[i] = r.Float32()
 	}
-	out, err := session.Run(t.Context(), tensor.List{{Name: "image", Tensor: image}})
+	out, err := backends.Run(t.Context(), session, tensor.List{{Name: "image", Tensor: image}})
 	if err != nil {
 		t.Fatal(err)
 	}

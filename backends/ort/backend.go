@@ -13,8 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph/onnx"
 )
 
-// Probe implements backends.Backend: it finds and opens the library. Facts: library (path), version, providers,
-// precisions.
+// Probe implements backends.Backend: it finds and opens the library. Facts: library (path), version, providers.
 func (*Backend) Probe(context.Context) backends.Availability {
 	lib, err := open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
@@ -22,17 +21,11 @@ func (*Backend) Probe(context.Context) backends.Availability {
 	} else if err != nil {
 		return backends.Availability{Reason: backends.LibraryLoadFailed, Detail: err.Error()}
 	}
-	return backends.Availability{Available: true, Facts: []backends.Fact{
+	return backends.Availability{Available: true, Precisions: precisions, Facts: []backends.Fact{
 		{Key: "library", Value: lib.path},
 		{Key: "version", Value: lib.version},
 		{Key: "providers", Value: strings.Join(lib.providers, ", ")},
-		{Key: "precisions", Value: "fp32; emulated: tf32, fp16, bf16"},
 	}}
-}
-
-// Supports implements backends.Backend.
-func (*Backend) Supports(op graph.Op, precision backends.Precision) backends.Support {
-	return supports(op, precision)
 }
 
 // Compile implements backends.Backend. Extra knows provider (cpu, cuda, tensorrt) and opt-level (none, basic, extended, all).

@@ -14,14 +14,6 @@ var withoutCgo = backends.Availability{Reason: backends.BuiltWithoutCgo, Detail:
 // Probe implements backends.Backend: a build without cgo cannot open the library.
 func (*Backend) Probe(context.Context) backends.Availability { return withoutCgo }
 
-// Supports implements backends.Backend.
-func (*Backend) Supports(op graph.Op, precision backends.Precision) backends.Support {
-	if s := supports(op, precision); s.Level == backends.Unsupported {
-		return s
-	}
-	return backends.Support{Level: backends.Unsupported, Reason: backends.BuiltWithoutCgo}
-}
-
 // Compile implements backends.Backend.
 func (*Backend) Compile(context.Context, *graph.Graph, backends.Options) (backends.Session, error) {
 	return nil, withoutCgo.Err(name)

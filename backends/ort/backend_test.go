@@ -51,7 +51,7 @@ func compile(t testing.TB, g *graph.Graph, opts backends.Options) backends.Sessi
 
 func run(t testing.TB, s backends.Session, inputs ...tensor.Named) tensor.List {
 	t.Helper()
-	out, err := s.Run(context.Background(), inputs)
+	out, err := backends.Run(context.Background(), s, inputs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,23 +74,34 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-func TestSupports(t *testing.T) {
-	for _, c := range []struct {
-		op        graph.Op
-		precision backends.Precision
-		want      backends.Support
-	}{
-		{graph.Conv{}, "", backends.Support{Level: backends.Native}},
-		{graph.Conv{}, backends.FP32, backends.Support{Level: backends.Native}},
-		{graph.TilePack{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
-		{graph.GroupNormalization{}, backends.FP32, backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody}},
-		{graph.Conv{}, backends.BF16, backends.Support{Level: backends.Emulated, Reason: backends.PrecisionEmulated}},
-		{graph.TilePack{}, backends.TF32, backends.Support{Level: backends.Emulated, Reason: backends.PrecisionEmulated}},
-		{graph.Conv{}, backends.FP64, backends.Support{Level: backends.Unsupported, Reason: backends.PrecisionUnsupported}},
+// TestPlan: standard operators have kernels; what runs through a body or is rounded is emulated.
+func TestPlan(t *testing.T) {
+	b := graph.NewBuilder("g")
+	x := b.Input("x", f32(1, 2, 2, 2))
+	norm := b.Add1("norm", graph.GroupNormalization{Groups: 1, Epsilon: 1e-5}, b.Add1("relu", graph.Unary{Fn: graph.Relu}, x), b.Const("scale", vector(1, 1)), b.Const("bias", vector(0, 0)))
+	b.Output("y", norm)
+	g := build(t, b)
+	backend := needsLibrary(t)
+	for precision, want := range map[backends.Precision][]backends.Step{
+		"":            {{Level: backends.Native, Precision: backends.FP32}, {Level: backends.Emulated, Reason: backends.FunctionBody, Precision: backends.FP32}},
+		backends.BF16: {{Level: backends.Emulated, Reason: backends.PrecisionEmulated, Precision: backends.BF16}, {Level: backends.Emulated, Reason: backends.PrecisionEmulated, Precision: backends.BF16}},
 	} {
-		got := New().Supports(c.op, c.precision)
-		if got.Detail = ""; got != c.want {
-			t.Errorf("%T in %q: %+v, want %+v", c.op, c.precision, got, c.want)
+		s, err := backend.Compile(t.Context(), g, backends.Options{Precision: precision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := s.Plan()
+		for i, name := range []string{"relu", "norm"} {
+			step := plan.Steps[slices.IndexFunc(plan.Steps, func(s backends.Step) bool { return s.Name == name })]
+			if step.Level != want[i].Level || step.Reason != want[i].Reason || step.Precision != want[i].Precision {
+				t.Errorf("%s in %q: %+v", name, precision, step)
+			}
+		}
+		if plan.Library == "" || plan.Check(g) != nil {
+			t.Errorf("plan of %q: %+v, %v", plan.Library, plan, plan.Check(g))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -16,9 +16,10 @@ import (
 
 // settings are the checked options of a session.
 type settings struct {
-	provider string
-	level    ort.GraphOptimizationLevel
-	threads  int
+	precision backends.Precision
+	provider  string
+	level     ort.GraphOptimizationLevel
+	threads   int
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{
@@ -36,9 +37,10 @@ func parse(opts backends.Options) (settings, error) {
 	if err != nil {
 		return s, err
 	}
-	if !offered(precision) {
-		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %s", precision, precisions)
+	if !slices.Contains(precisions, precision) {
+		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %v", precision, precisions)
 	}
+	s.precision = precision
 	if opts.Threads < 0 {
 		return s, fmt.Errorf("threads is %d, want 0 (all processors) or more", opts.Threads)
 	}

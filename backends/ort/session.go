@@ -18,10 +18,12 @@ import (
 
 // session runs one graph. Its tensors are Go memory, pinned because the runtime keeps their addresses.
 type session struct {
-	graph   *graph.Graph // with the taps among its outputs
-	inputs  tensor.List  // bound; in the order of graph.Inputs
-	outputs tensor.List  // bound; in the order of graph.Outputs
-	timing  backends.Timing
+	progress backends.Progress
+	graph    *graph.Graph // with the taps among its outputs
+	plan     backends.Plan
+	inputs   tensor.List // bound; in the order of graph.Inputs
+	outputs  tensor.List // bound; in the order of graph.Outputs
+	timing   backends.Timing
 
 	runtime *ort.AdvancedSession // nil after Close
 	options *ort.RunOptions
@@ -31,7 +33,7 @@ type session struct {
 
 // newSession binds the tensors of the graph and loads the model, which is that of bound (see bindable).
 func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, err error) {
-	s := &session{graph: g}
+	s := &session{graph: g, plan: set.plan(g)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -115,33 +117,56 @@ func newValue[T tensor.Element](t *tensor.Tensor, pinned *runtime.Pinner) (ort.V
 	return v, nil
 }
 
-// Run implements backends.Session. When ctx ends, the runtime stops after the operator at hand.
-func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
-	if s.runtime == nil {
-		return nil, errors.New("the session is closed")
+// Upload implements backends.Session.
+func (s *session) Upload(_ context.Context, inputs tensor.List) error {
+	start := time.Now()
+	if err := s.progress.Uploading(); err != nil {
+		return err
 	}
 	if err := backends.CheckInputs(s.graph, inputs); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	for _, to := range s.inputs {
-		fill(to.Tensor, inputs.Get(to.Name))
+		load(to.Tensor, inputs.Get(to.Name))
+	}
+	s.progress.Uploaded()
+	s.timing.Upload = time.Since(start)
+	return nil
+}
+
+// Execute implements backends.Session: one call into the library. When ctx ends, the runtime stops after the operator at hand.
+func (s *session) Execute(ctx context.Context) error {
+	if err := s.progress.Executing(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if ctx.Done() != nil {
 		defer s.terminateWith(ctx)()
 	}
 	start := time.Now()
 	err := s.runtime.RunWithOptions(s.options)
-	s.timing = backends.Timing{Execute: time.Since(start)}
+	s.timing.Execute = time.Since(start)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, fmt.Errorf("run graph %s on ONNX Runtime: %w", s.graph.Name, err)
+		return fmt.Errorf("run graph %s on ONNX Runtime: %w", s.graph.Name, err)
 	}
-	return s.outputs, nil
+	s.progress.Executed()
+	return nil
+}
+
+// Download implements backends.Session. The outputs are bound to memory of the host: nothing is copied.
+func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
+	start := time.Now()
+	if err := s.progress.Downloading(); err != nil {
+		return nil, err
+	}
+	out, err := backends.SelectOutputs(s.outputs, names)
+	s.timing.Download = time.Since(start)
+	return out, err
 }
 
 // terminateWith stops the run that follows when ctx ends. The function that it returns makes the session usable again.
@@ -159,8 +184,8 @@ func (s *session) terminateWith(ctx context.Context) (reset func()) {
 	}
 }
 
-// fill copies a tensor into a bound one of the same type and size.
-func fill(to, from *tensor.Tensor) {
+// load copies a tensor into a bound one of the same type and size.
+func load(to, from *tensor.Tensor) {
 	switch to.DType() {
 	case tensor.Float32:
 		copy(tensor.Data[float32](to), tensor.Data[float32](from))
@@ -175,14 +200,20 @@ func fill(to, from *tensor.Tensor) {
 	}
 }
 
-// LastTiming implements backends.Session: the wall time of the call into the library.
+// LastTiming implements backends.Session. The library tells no times of steps.
 func (s *session) LastTiming() backends.Timing { return s.timing }
+
+// Plan implements backends.Session.
+func (s *session) Plan() backends.Plan { return s.plan }
 
 // Memory implements backends.Session. The library does not tell what it holds.
 func (s *session) Memory() backends.MemoryUse { return backends.MemoryUse{} }
 
 // Close implements backends.Session. A second call does nothing.
 func (s *session) Close() error {
+	if !s.progress.Close() {
+		return nil
+	}
 	var errs []error
 	if s.runtime != nil {
 		errs = append(errs, s.runtime.Destroy())

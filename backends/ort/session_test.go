@@ -93,14 +93,14 @@ func TestSessionRepeatsAndRefuses(t *testing.T) {
 		{context.Background(), tensor.List{{Name: "x", Tensor: vector(1, 2)}}, "float32[2]"},
 		{context.Background(), nil, "got 0 inputs"},
 	} {
-		if _, err := s.Run(c.ctx, c.inputs); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := backends.Run(c.ctx, s, c.inputs); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)
 		}
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Run(context.Background(), input); err == nil {
+	if _, err := backends.Run(context.Background(), s, input); err == nil {
 		t.Error("a closed session ran")
 	}
 }
@@ -171,7 +171,7 @@ func TestCancelStopsARunAndTheSessionGoesOn(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := s.Run(ctx, tensor.List{input}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := backends.Run(ctx, s, tensor.List{input}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a run beyond its deadline: %v", err)
 	}
 	stopped := s.LastTiming().Execute
@@ -196,7 +196,7 @@ func TestSessionsRunConcurrently(t *testing.T) {
 			}
 			defer s.Close()
 			for range 20 {
-				out, err := s.Run(context.Background(), tensor.List{{Name: "x", Tensor: vector(float32(i), -1)}})
+				out, err := backends.Run(context.Background(), s, tensor.List{{Name: "x", Tensor: vector(float32(i), -1)}})
 				if err != nil {
 					return err
 				}

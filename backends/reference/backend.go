@@ -42,32 +42,17 @@ func instructionSet() (kernel.ISA, error) {
 }
 
 // Probe implements backends.Backend. Its facts are the instruction set of the inner loops, the number of threads, the Go release that
-// compiled them and the precisions.
+// compiled them.
 func (backend) Probe(context.Context) backends.Availability {
 	isa, err := kernel.Chosen()
 	if err != nil {
 		return backends.Availability{Reason: backends.InstructionSetUnsupported, Detail: err.Error()}
 	}
-	return backends.Availability{Available: true, Facts: []backends.Fact{
+	return backends.Availability{Available: true, Precisions: precisions, Facts: []backends.Fact{
 		{Key: "instruction_set", Value: isa.String()},
 		{Key: "threads", Value: fmt.Sprint(runtime.GOMAXPROCS(0))},
 		{Key: "go", Value: runtime.Version()},
-		{Key: "precisions", Value: "fp64, fp32; emulated: tf32, fp16, bf16"},
 	}}
-}
-
-// Supports implements backends.Backend.
-func (backend) Supports(op graph.Op, precision backends.Precision) backends.Support {
-	if _, err := floatOf(precision); err != nil {
-		return backends.Support{Reason: backends.PrecisionUnsupported, Detail: precisionDetail(precision)}
-	}
-	if _, ok := operators[float32]()[op.OpType()]; !ok {
-		return backends.Support{Reason: backends.OperatorUnsupported, Detail: op.OpType()}
-	}
-	if f := precision.Format(); f != "" {
-		return backends.Support{Level: backends.Emulated, Reason: backends.PrecisionEmulated, Detail: "float32 arithmetic, rounded to " + string(f)}
-	}
-	return backends.Support{Level: backends.Native}
 }
 
 // Compile implements backends.Backend. The session refers to no memory of g.
@@ -89,7 +74,7 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if err != nil {
 		return nil, err
 	}
-	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, taps: opts.Taps})
+	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, taps: opts.Taps, stepTimes: opts.StepTimes})
 }
 
 // floatOf returns the element type of a precision, or an *backends.Unavailable.
@@ -103,11 +88,12 @@ func floatOf(p backends.Precision) (tensor.DType, error) {
 	return tensor.Invalid, &backends.Unavailable{Backend: Name, Reason: backends.PrecisionUnsupported, Detail: precisionDetail(p)}
 }
 
-const precisions = "fp64, fp32, tf32, fp16 or bf16"
+// precisions are those that sessions compute in: two natively, the others in float32, rounded.
+var precisions = []backends.Precision{backends.FP64, backends.FP32, backends.TF32, backends.FP16, backends.BF16}
 
 func precisionDetail(p backends.Precision) string {
 	if !slices.Contains(backends.Precisions, p) {
-		return fmt.Sprintf("unknown precision %q (want %s)", p, precisions)
+		return fmt.Sprintf("unknown precision %q (want one of %v)", p, precisions)
 	}
-	return fmt.Sprintf("precision %s (want %s)", p, precisions)
+	return fmt.Sprintf("precision %s (want one of %v)", p, precisions)
 }

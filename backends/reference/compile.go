@@ -12,12 +12,13 @@ import (
 
 // settings of a compilation.
 type settings struct {
-	float   tensor.DType // Float32 or Float64
-	rounded graph.Format // of an emulated precision, to which the graph was lowered
-	threads int          // 0 means GOMAXPROCS
-	isa     kernel.ISA
-	taps    []string
-	unfused bool // leave the nodes as they are: for tests, which compare both ways
+	float     tensor.DType // Float32 or Float64
+	rounded   graph.Format // of an emulated precision, to which the graph was lowered
+	threads   int          // 0 means GOMAXPROCS
+	isa       kernel.ISA
+	taps      []string
+	stepTimes bool // time every step
+	unfused   bool // leave the nodes as they are: for tests, which compare both ways
 }
 
 // A compiler turns a program into steps.

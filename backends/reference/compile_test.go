@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -160,7 +161,7 @@ func TestFolding(t *testing.T) {
 		if got := steps(s); !slices.Equal(got, []string{"Add"}) {
 			t.Errorf("steps %v, want the sum alone", got)
 		}
-		got, err := s.Run(t.Context(), tensor.List{{Name: "x", Tensor: f32s([]int{2}, 10, 20)}})
+		got, err := backends.Run(t.Context(), s, tensor.List{{Name: "x", Tensor: f32s([]int{2}, 10, 20)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -74,7 +74,7 @@ func TestGolden(t *testing.T) {
 		for _, precision := range []backends.Precision{backends.FP32, backends.FP64} {
 			s, err := reference.New().Compile(context.Background(), g, backends.Options{Precision: precision, Taps: wanted})
 			check(t, err)
-			out, err := s.Run(context.Background(), inputs)
+			out, err := backends.Run(context.Background(), s, inputs)
 			check(t, err)
 			for _, o := range out {
 				if !strings.HasPrefix(o.Name, "tap.") {
@@ -138,7 +138,7 @@ func BenchmarkComplete(b *testing.B) {
 			defer s.Close()
 			b.ReportMetric(float64(s.Memory().Host)/(1<<20), "MiB")
 			for b.Loop() {
-				_, err := s.Run(context.Background(), inputs)
+				_, err := backends.Run(context.Background(), s, inputs)
 				check(b, err)
 			}
 		})

@@ -27,7 +27,7 @@ func Example() {
 	defer session.Close()
 
 	in := tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of([]float32{0.25, -1, 7, 0.5}, 1, 4))}}
-	out, err := session.Run(context.Background(), in)
+	out, err := backends.Run(context.Background(), session, in)
 	if err != nil {
 		panic(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -91,7 +92,7 @@ func TestMemoryOfRandomGraphs(t *testing.T) {
 		s := open(t, g, fp64())
 		want := evaluate(g, inputs)
 		for range 2 {
-			got, err := s.Run(t.Context(), inputs)
+			got, err := backends.Run(t.Context(), s, inputs)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,10 +9,10 @@ import (
 // newPlan describes a compiled program.
 func newPlan(p *lower.Program, c *compiler) backends.Plan {
 	plan := backends.Plan{Folded: p.Folded, Views: c.views, Arena: int64(c.arena)}
-	level, precision := backends.Native, backends.FP32
+	level, reason, precision := backends.Native, backends.Reason(""), backends.FP32
 	switch {
 	case c.rounded != "":
-		level, precision = backends.Emulated, backends.Precision(c.rounded)
+		level, reason, precision = backends.Emulated, backends.PrecisionEmulated, backends.Precision(c.rounded)
 	case c.float == tensor.Float64:
 		precision = backends.FP64
 	}
@@ -21,7 +21,7 @@ func newPlan(p *lower.Program, c *compiler) backends.Plan {
 		plan.Steps = append(plan.Steps, backends.Step{
 			Name: n.Name, Op: n.Op.OpType(), Nodes: n.Covers(),
 			Inputs: valueNames(n.In), Outputs: valueNames(n.Out), Aside: valueNames(n.Aside()),
-			Level: level, Precision: precision, Workspace: int64(s.Workspace()),
+			Level: level, Reason: reason, Precision: precision, Workspace: int64(s.Workspace()),
 		})
 	}
 	for _, x := range p.Split {

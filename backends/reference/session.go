@@ -2,7 +2,6 @@ package reference
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -15,16 +14,16 @@ import (
 
 // session implements backends.Session.
 type session struct {
-	graph   *graph.Graph // what its inputs are checked against
-	pool    *kernel.Pool
-	inputs  []*tensor.Tensor // in the graph's order
-	steps   []boundStep
-	outputs tensor.List // views into the arena, or constants
-	replays bool        // some inputs are decisions
-	plan    backends.Plan
-	timing  backends.Timing
-	memory  backends.MemoryUse
-	closed  bool
+	progress backends.Progress
+	graph    *graph.Graph // what its inputs are checked against
+	pool     *kernel.Pool
+	inputs   []*tensor.Tensor // in the graph's order
+	steps    []boundStep
+	outputs  tensor.List // views into the arena, or constants
+	replays  bool        // some inputs are decisions
+	plan     backends.Plan
+	timing   backends.Timing
+	memory   backends.MemoryUse
 }
 
 func newSession(g *graph.Graph, p *lower.Program, c *compiler, steps []boundStep) *session {
@@ -33,6 +32,9 @@ func newSession(g *graph.Graph, p *lower.Program, c *compiler, steps []boundStep
 		s.inputs = append(s.inputs, v.Data)
 	}
 	s.memory.Host = int64(c.arena + c.held)
+	if c.stepTimes {
+		s.timing.Steps = make([]time.Duration, len(steps))
+	}
 	for _, o := range p.Outputs {
 		s.outputs = append(s.outputs, tensor.Named{Name: o.Name, Tensor: o.Value.Data})
 	}
@@ -55,30 +57,62 @@ func asked(g *graph.Graph) *graph.Graph {
 	return out
 }
 
-var errClosed = errors.New("the session is closed")
-
-// Run implements backends.Session. It allocates nothing when it succeeds, but for the check of decisions under replay.
-func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
-	if s.closed {
-		return nil, errClosed
+// Upload implements backends.Session. It allocates nothing when it succeeds, but for the check of decisions under replay.
+func (s *session) Upload(_ context.Context, inputs tensor.List) error {
+	start := time.Now()
+	if err := s.progress.Uploading(); err != nil {
+		return err
 	}
 	if !s.accepts(inputs) {
-		return nil, backends.CheckInputs(s.graph, inputs)
+		return backends.CheckInputs(s.graph, inputs)
 	}
-	start := time.Now()
 	for i, v := range s.inputs {
 		load(v, inputs.Get(s.graph.Inputs[i].Name))
 	}
-	for _, st := range s.steps {
+	s.progress.Uploaded()
+	s.timing.Upload = time.Since(start)
+	return nil
+}
+
+// Execute implements backends.Session. It allocates nothing when it succeeds. A context that ends stops it between two steps.
+func (s *session) Execute(ctx context.Context) error {
+	start := time.Now()
+	if err := s.progress.Executing(); err != nil {
+		return err
+	}
+	for i := range s.steps {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		if err := st.run(); err != nil {
-			return nil, wrap(st.node, st.op, err)
+		if err := s.step(i); err != nil {
+			return wrap(s.steps[i].node, s.steps[i].op, err)
 		}
 	}
-	s.timing = backends.Timing{Execute: time.Since(start)}
-	return s.outputs, nil
+	s.progress.Executed()
+	s.timing.Execute = time.Since(start)
+	return nil
+}
+
+// step executes one step, and times it if it was asked to.
+func (s *session) step(i int) error {
+	if s.timing.Steps == nil {
+		return s.steps[i].run()
+	}
+	start := time.Now()
+	err := s.steps[i].run()
+	s.timing.Steps[i] = time.Since(start)
+	return err
+}
+
+// Download implements backends.Session. The outputs lie in the arena: nothing is copied.
+func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
+	start := time.Now()
+	if err := s.progress.Downloading(); err != nil {
+		return nil, err
+	}
+	out, err := backends.SelectOutputs(s.outputs, names)
+	s.timing.Download = time.Since(start)
+	return out, err
 }
 
 // accepts tells what backends.CheckInputs tells, without allocating unless decisions are replayed.
@@ -120,10 +154,10 @@ func load(dst, src *tensor.Tensor) {
 	}
 }
 
-// Plan returns the steps of the session. They are its own: do not change them.
+// Plan implements backends.Session.
 func (s *session) Plan() backends.Plan { return s.plan }
 
-// LastTiming implements backends.Session. Everything is Execute: the host needs no transfers.
+// LastTiming implements backends.Session.
 func (s *session) LastTiming() backends.Timing { return s.timing }
 
 // Memory implements backends.Session: the arena, packed weights, folded constants and tables.
@@ -131,8 +165,7 @@ func (s *session) Memory() backends.MemoryUse { return s.memory }
 
 // Close implements backends.Session. A second call does nothing.
 func (s *session) Close() error {
-	if !s.closed {
-		s.closed = true
+	if s.progress.Close() {
 		s.pool.Close()
 		s.steps, s.outputs, s.inputs = nil, nil, nil
 	}

@@ -34,7 +34,7 @@ func TestRunAllocatesNothing(t *testing.T) {
 		s := open(t, g, set)
 		ctx := context.Background()
 		run := func() {
-			if _, err := s.Run(ctx, inputs); err != nil {
+			if _, err := backends.Run(ctx, s, inputs); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -54,7 +54,7 @@ func TestThreadsAndRepetitionDoNotChangeAnything(t *testing.T) {
 			set.threads = threads
 			s := open(t, g, set)
 			for range 2 {
-				got, err := s.Run(context.Background(), inputs)
+				got, err := backends.Run(context.Background(), s, inputs)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -115,7 +115,7 @@ func TestRunRefusesWrongInputs(t *testing.T) {
 		{"type", tensor.List{{Name: "x0", Tensor: i64s([]int{2}, 1, 2)}}, "compiled for float32[2]"},
 		{"NaN", tensor.List{{Name: "x0", Tensor: f32s([]int{2}, 1, nan)}}, "element 1"},
 	} {
-		if _, err := s.Run(context.Background(), c.inputs); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := backends.Run(context.Background(), s, c.inputs); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
@@ -126,16 +126,16 @@ func TestRunEndsWithItsContextAndItsSession(t *testing.T) {
 	s := open(t, g, fp32())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := s.Run(ctx, inputs); !errors.Is(err, context.Canceled) {
+	if _, err := backends.Run(ctx, s, inputs); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := s.Run(context.Background(), inputs); err != nil || s.LastTiming().Execute <= 0 {
+	if _, err := backends.Run(context.Background(), s, inputs); err != nil || s.LastTiming().Execute <= 0 {
 		t.Errorf("after a cancelled run: %v, %v", err, s.LastTiming())
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Run(context.Background(), inputs); !errors.Is(err, errClosed) {
+	if _, err := backends.Run(context.Background(), s, inputs); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestIndicesOutOfRangeAreErrors(t *testing.T) {
 	} {
 		g, inputs := single(t, c.op, c.args...)
 		s := open(t, g, fp32())
-		if _, err := s.Run(context.Background(), inputs); err == nil || !strings.Contains(err.Error(), "outside [0, ") {
+		if _, err := backends.Run(context.Background(), s, inputs); err == nil || !strings.Contains(err.Error(), "outside [0, ") {
 			t.Errorf("%s: %v", c.op.OpType(), err)
 		}
 	}
@@ -165,14 +165,10 @@ func TestBackend(t *testing.T) {
 	if a := b.Probe(context.Background()); !a.Available || b.Name() != "reference" {
 		t.Errorf("%s: %+v", b.Name(), a)
 	}
-	if s := b.Supports(graph.MatMul{}, backends.FP64); s.Level != backends.Native {
-		t.Errorf("MatMul in fp64: %+v", s)
-	}
-	if s := b.Supports(graph.MatMul{}, backends.FP16); s.Level != backends.Emulated || s.Reason != backends.PrecisionEmulated {
-		t.Errorf("MatMul in fp16: %+v", s)
-	}
-	if s := b.Supports(graph.MatMul{}, backends.FP8); s.Level != backends.Unsupported || s.Reason != backends.PrecisionUnsupported {
-		t.Errorf("MatMul in fp8: %+v", s)
+	for _, p := range b.Probe(context.Background()).Precisions {
+		if _, err := floatOf(p); err != nil {
+			t.Errorf("%s: %v", p, err)
+		}
 	}
 	g, inputs := single(t, graph.Unary{Fn: graph.Relu}, in(f32s([]int{2}, 1, -2)))
 	var missing *backends.Unavailable
@@ -189,7 +185,7 @@ func TestBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	got, err := s.Run(context.Background(), inputs)
+	got, err := backends.Run(context.Background(), s, inputs)
 	if err != nil || len(got) != 2 || got[1].Name != "tap.y0" || got[0].DType() != tensor.Float64 {
 		t.Fatalf("%v, %v", got, err)
 	}

@@ -3,7 +3,6 @@ package worker
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -52,13 +51,25 @@ func first(errs ...error) error {
 	return nil
 }
 
-// check refuses times that do not fit into the request.
-func (t wireTiming) check(took time.Duration) error {
-	most, why := elapsed(took), fmt.Sprintf("the request took %v", took)
-	up, run, down := float64(t.Upload), float64(t.Execute), float64(t.Download)
-	return first(
-		within("upload_ns", up, 0, most, why), within("execute_ns", run, 0, most, why), within("download_ns", down, 0, most, why),
-		within("the sum of upload_ns, execute_ns and download_ns", up+run+down, 0, most, why))
+// between refuses a time of one call that does not fit into its request.
+func between(field string, ns int64, took time.Duration) error {
+	return within(field, float64(ns), 0, elapsed(took), fmt.Sprintf("the request took %v", took))
+}
+
+// check refuses times that do not fit into the request, or to the steps of the plan.
+func (r executeReply) check(steps int, took time.Duration) error {
+	if r.Steps != nil && len(r.Steps) != steps {
+		return fmt.Errorf("steps_ns has %d times, the plan %d steps", len(r.Steps), steps)
+	}
+	sum, why := 0.0, fmt.Sprintf("the request took %v", took)
+	most := elapsedOnDevice(took, float64(1+len(r.Steps)))
+	for i, ns := range r.Steps {
+		if err := within(fmt.Sprintf("steps_ns %d", i), float64(ns), 0, most, why); err != nil {
+			return err
+		}
+		sum += float64(ns)
+	}
+	return first(between("execute_ns", r.Execute, took), within("device_ns", float64(r.Device), 0, most, why), within("the sum of steps_ns", sum, 0, most, why), r.Memory.check())
 }
 
 const anyMachine = "bytes of memory of any machine"
@@ -67,92 +78,78 @@ func (m wireMemory) check() error {
 	return first(within("host_bytes", float64(m.Host), 0, maxBytes, anyMachine), within("device_bytes", float64(m.Device), 0, maxBytes, anyMachine))
 }
 
-// seen is what a client knows of a measurement when a reply arrives.
-type seen struct {
-	took     time.Duration // by the request
-	cold     time.Duration // by the request in which the session ran first
-	firstRun int64         // first_run_ns of earlier replies, 0 before there is one
-}
-
 // check refuses a reply that does not answer its request or holds what no measurement can give.
-func (r measureReply) check(req measureRequest, s seen) error {
-	if err := r.checkCounts(req); err != nil {
+func (r measureReply) check(req measureRequest, steps int, took time.Duration) error {
+	if err := r.checkCounts(req, steps); err != nil {
 		return err
 	}
-	return first(r.checkSamples(s.took), r.checkDeviceSamples(s.took), r.checkTimer(), r.checkFirstRun(s), first(
+	calls := float64(req.Calls)
+	why := fmt.Sprintf("%d calls in a sample, the request took %v", req.Calls, took)
+	host := limits{least: leastGroup / calls, most: elapsed(took) / calls, why: why}
+	device := limits{most: elapsedOnDevice(took, calls*float64(len(r.Host)*(1+steps))) / calls, why: why}
+	checks := []error{host.check("host_ns", r.Host), device.check("device_ns", r.Device)}
+	for i, sample := range r.Steps {
+		checks = append(checks, device.check(fmt.Sprintf("steps_ns %d,", i), sample))
+	}
+	if r.Clock != 0 { // 0 is unknown
+		checks = append(checks, within("clock_ns", r.Clock, leastReading, elapsed(took), "a pair of clock readings in nanoseconds"))
+	}
+	return first(first(checks...), first(
 		within("host_peak_bytes", float64(r.HostPeak), 0, maxBytes, anyMachine),
 		within("device_peak_bytes", float64(r.DevicePeak), 0, maxBytes, anyMachine),
 		within("allocs_per_run", r.AllocsPerRun, 0, maxAllocs, "objects of any run"),
 		within("alloc_bytes_per_run", r.BytesPerRun, 0, maxBytes, "bytes of any run")))
 }
 
-func (r measureReply) checkCounts(req measureRequest) error {
-	n := len(r.Samples)
-	if n < 1 || n > req.Iterations || r.DeviceSamples != nil && len(r.DeviceSamples) != n {
-		return fmt.Errorf("got %d samples in host_ns, %d in device_ns; asked for 1 to %d", n, len(r.DeviceSamples), req.Iterations)
+func (r measureReply) checkCounts(req measureRequest, steps int) error {
+	n := len(r.Host)
+	if n < 1 || n > req.Samples || r.Device != nil && len(r.Device) != n || r.Steps != nil && len(r.Steps) != n {
+		return fmt.Errorf("got %d samples in host_ns, %d in device_ns, %d in steps_ns; asked for 1 to %d", n, len(r.Device), len(r.Steps), req.Samples)
 	}
-	if r.CallsPerSample < 1 || r.CallsPerSample > maxCalls || req.CallsPerSample > 0 && r.CallsPerSample != req.CallsPerSample {
-		asked := fmt.Sprintf("1 to %d", maxCalls)
-		if req.CallsPerSample > 0 {
-			asked = fmt.Sprint(req.CallsPerSample)
+	for i, sample := range r.Steps {
+		if len(sample) != steps {
+			return fmt.Errorf("steps_ns %d has %d times, the plan %d steps", i, len(sample), steps)
 		}
-		return fmt.Errorf("calls_per_sample is %d, want %s", r.CallsPerSample, asked)
 	}
 	return nil
 }
 
-// checkSamples holds every group of runs, and all together, against the time that the request took.
-func (r measureReply) checkSamples(took time.Duration) error {
-	calls, sum, why := float64(r.CallsPerSample), 0.0, fmt.Sprintf("%d runs in a sample, the request took %v", r.CallsPerSample, took)
-	for i, ns := range r.Samples {
-		if err := within(fmt.Sprintf("host_ns %d", i), ns, leastGroup/calls, elapsed(took)/calls, why); err != nil {
+// limits hold the times of a request, each and all together.
+type limits struct {
+	least, most float64
+	why         string
+}
+
+func (l limits) check(field string, times []float64) error {
+	sum := 0.0
+	for i, ns := range times {
+		if err := within(fmt.Sprintf("%s %d", field, i), ns, l.least, l.most, l.why); err != nil {
 			return err
 		}
 		sum += ns
 	}
-	return within("the sum of host_ns", sum, 0, elapsed(took)/calls, why)
+	return within("the sum of "+field, sum, 0, l.most, l.why)
 }
 
-func (r measureReply) checkDeviceSamples(took time.Duration) error {
-	calls, sum := float64(r.CallsPerSample), 0.0
-	most := elapsedOnDevice(took, calls*float64(len(r.DeviceSamples))) / calls
-	why := fmt.Sprintf("%d runs in a sample, the request took %v", r.CallsPerSample, took)
-	for i, ns := range r.DeviceSamples {
-		if err := within(fmt.Sprintf("device_ns %d", i), ns, 0, most, why); err != nil {
-			return err
-		}
-		sum += ns
-	}
-	return within("the sum of device_ns", sum, 0, most, why)
+// filling follows how much of the time that a session's measurements took their samples fill.
+type filling struct {
+	groups  int
+	sampled float64       // ns, by the worker's clock
+	waited  time.Duration // for the groups after the first, which may be cold
 }
 
-// checkTimer finds samples in another unit than the share of reading the clock was taken from.
-func (r measureReply) checkTimer() error {
-	if err := within("timer_share", r.TimerShare, 0, 1, "a share"); err != nil || r.TimerShare == 0 {
-		return err
+// add refuses samples that fill next to nothing of the requests that were to take them. One request tells little, as the worker may be
+// stopped between two samples for longer than they take.
+func (f *filling) add(r measureReply, calls int, took time.Duration) error {
+	if f.groups++; f.groups > 1 {
+		f.waited += took
 	}
-	sorted := slices.Sorted(slices.Values(r.Samples))
-	middle := sorted[len(sorted)/2] * float64(r.CallsPerSample)
-	if reading := r.TimerShare * middle; reading < leastReading {
-		return fmt.Errorf("timer_share is %v of a median group of %v ns: the clock would be read in %.2g ns, want at least %v; host_ns are other units "+
-			"than nanoseconds", r.TimerShare, middle, reading, leastReading)
+	for _, ns := range r.Host {
+		f.sampled += ns * float64(calls)
+	}
+	if least := leastFilled * float64(f.waited-longestStall); f.sampled < least {
+		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (their requests took %v, of which %v may pass without samples)", f.sampled, least,
+			f.waited, longestStall)
 	}
 	return nil
-}
-
-// checkFilled refuses samples, sampled ns together, that fill next to nothing of the requests that were to take them. One request tells
-// little, as the worker may be stopped between two samples for longer than they take.
-func checkFilled(sampled float64, waited time.Duration) error {
-	if least := leastFilled * float64(waited-longestStall); sampled < least {
-		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (their requests took %v, of which %v may pass without samples)", sampled, least,
-			waited, longestStall)
-	}
-	return nil
-}
-
-func (r measureReply) checkFirstRun(s seen) error {
-	if s.firstRun != 0 && r.FirstRun != s.firstRun {
-		return fmt.Errorf("first_run_ns is %d, an earlier reply said %d", r.FirstRun, s.firstRun)
-	}
-	return within("first_run_ns", float64(r.FirstRun), 1, elapsed(s.cold), fmt.Sprintf("the request with the first run took %v", s.cold))
 }

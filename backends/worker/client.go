@@ -10,8 +10,7 @@ import (
 )
 
 // Client is a backends.Backend that runs every session in a fresh process of its own, so that a death costs one session.
-// Probe and Supports share one more process, which is started when the first question comes and ended when none has come for
-// a second.
+// Probe has one more process, which is started when the first question comes and ended when none has come for a second.
 type Client struct {
 	spec Spec
 
@@ -39,18 +38,6 @@ func (c *Client) Probe(ctx context.Context) (a backends.Availability) {
 		return unavailable(err)
 	}
 	return a
-}
-
-// Supports asks a worker. Where it cannot be asked, the answer is Unsupported with the reason.
-func (c *Client) Supports(op graph.Op, precision backends.Precision) (s backends.Support) {
-	err := c.ask(context.Background(), func(w *Worker) (err error) {
-		s, err = w.supports(op, precision)
-		return err
-	})
-	if err != nil {
-		return unsupported(err)
-	}
-	return s
 }
 
 // ask runs a question on the process for questions.
@@ -96,7 +83,7 @@ func (c *Client) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if err != nil {
 		return nil, err
 	}
-	s, err := w.compile(ctx, g, opts)
+	s, err := w.Open(ctx, g, opts)
 	if err != nil {
 		w.Close()
 		return nil, err

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -48,13 +48,11 @@ func beWorker(mode string) error {
 	case "complain":
 		return fmt.Errorf("cannot open libfake.so")
 	case "next-major":
-		return answerHello(Hello{Protocol: Version{2, 0}, Backend: "fake"})
+		return answerHello(Hello{Protocol: Version{Protocol.Major + 1, 0}, Backend: "fake"})
+	case "last-major":
+		return answerHello(Hello{Protocol: Version{Protocol.Major - 1, 2}, Backend: "fake"})
 	case "next-minor":
 		return serveNextMinor()
-	case "minor-0": // before measure
-		Protocol.Minor = 0
-	case "minor-1": // before outputs
-		Protocol.Minor = 1
 	case "liar":
 		return serveLies(os.Getenv(lieVariable))
 	case "other-backend":
@@ -121,53 +119,40 @@ func (fake) Probe(context.Context) backends.Availability {
 	return backends.Availability{Available: true, Detail: "here", Facts: []backends.Fact{{Key: "pid", Value: fmt.Sprint(os.Getpid())}}}
 }
 
-func (fake) Supports(op graph.Op, p backends.Precision) backends.Support {
-	if c, ok := op.(graph.Clip); ok {
-		text, _ := json.Marshal(fmt.Sprint(c.Low, c.High))
-		return backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody, Detail: string(text)}
-	}
-	if op.OpType() == "Identity" && p == backends.FP32 {
-		return backends.Support{Level: backends.Native}
-	}
-	return backends.Support{Reason: backends.OperatorUnsupported, Detail: op.OpType() + " in " + string(p)}
-}
-
 func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
 	if err := fault(o.Extra["compile"]); err != nil {
 		return nil, err
 	}
-	g, err := g.WithTaps(o.Taps)
+	g, err := o.Apply(g)
 	if err != nil {
 		return nil, err
 	}
 	s := &fakeSession{graph: g, opts: o}
+	s.Fake.Run = s.run
 	if o.Extra["busy"] != "" {
 		if s.busy, err = time.ParseDuration(o.Extra["busy"]); err != nil {
 			return nil, err
 		}
 	}
-	if o.Extra["device"] != "" {
-		return &fakeDevice{s}, nil
-	}
 	return s, nil
 }
 
-// fakeDevice has a clock that says 700 ns of every run.
-type fakeDevice struct{ *fakeSession }
-
-func (fakeDevice) LastDeviceTime() time.Duration { return 700 }
-
 type fakeSession struct {
+	backendtest.Fake
 	graph *graph.Graph
 	opts  backends.Options
 	busy  time.Duration
 	runs  int
 }
 
-func (s *fakeSession) Run(_ context.Context, in tensor.List) (tensor.List, error) {
+func (s *fakeSession) Upload(ctx context.Context, in tensor.List) error {
 	if err := backends.CheckInputs(s.graph, in); err != nil {
-		return nil, err
+		return err
 	}
+	return s.Fake.Upload(ctx, in)
+}
+
+func (s *fakeSession) run(_ context.Context, in tensor.List) (tensor.List, error) {
 	s.runs++
 	if s.runs > 1 || s.opts.Extra["run-first"] == "" {
 		if err := fault(s.opts.Extra["run"]); err != nil {
@@ -206,9 +191,29 @@ func add(x, c *tensor.Tensor) *tensor.Tensor {
 	return y
 }
 
+// LastTiming says 700 ns of the device for every execution, and 300 and 400 of its steps, if they are asked for.
 func (s *fakeSession) LastTiming() backends.Timing {
-	return backends.Timing{Upload: 1, Execute: 2, Download: 3}
+	t := backends.Timing{Upload: 1, Execute: 2, Download: 3}
+	if s.opts.Extra["device"] != "" {
+		t.Device = 700
+	}
+	if s.opts.StepTimes {
+		t.Steps = make([]time.Duration, len(s.graph.Nodes))
+		for i := range t.Steps {
+			t.Steps[i] = time.Duration(300 + 100*i)
+		}
+	}
+	return t
 }
+
+// Plan has a step for every node.
+func (s *fakeSession) Plan() (p backends.Plan) {
+	for _, n := range s.graph.Nodes {
+		p.Steps = append(p.Steps, backends.Step{Name: n.Name, Op: n.Op.OpType(), Nodes: []string{n.Name}, Level: backends.Native, Precision: backends.FP32})
+	}
+	return p
+}
+
 func (s *fakeSession) Memory() backends.MemoryUse {
 	return backends.MemoryUse{Host: int64(s.runs), Device: 7}
 }

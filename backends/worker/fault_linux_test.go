@@ -119,8 +119,8 @@ func checkDeath(t *testing.T, spec Spec, fault string, want Died, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = session.Run(ctx, floats(4, 1))
-		if _, again := session.Run(ctx, floats(4, 1)); again != err {
+		_, err = backends.Run(ctx, session, floats(4, 1))
+		if _, again := backends.Run(ctx, session, floats(4, 1)); again != err {
 			t.Errorf("a later run says %v", again)
 		}
 		defer func() {
@@ -156,7 +156,7 @@ func checkDeath(t *testing.T, spec Spec, fault string, want Died, text string) {
 		t.Fatalf("after the death: %v", err)
 	}
 	defer other.Close()
-	if out, err := other.Run(ctx, floats(2, 1)); err != nil || tensor.Data[float32](out[0].Tensor)[1] != 2 {
+	if out, err := backends.Run(ctx, other, floats(2, 1)); err != nil || tensor.Data[float32](out[0].Tensor)[1] != 2 {
 		t.Errorf("after the death: %v, %v", out, err)
 	}
 }
@@ -204,7 +204,7 @@ func TestErrors(t *testing.T) {
 		return err
 	}
 	run := func(in tensor.List) error {
-		_, err := s.Run(ctx, in)
+		_, err := backends.Run(ctx, s, in)
 		return err
 	}
 	_, tap := w.Compile(ctx, addGraph(t, 2), backends.Options{Taps: []string{"nowhere"}})
@@ -256,7 +256,7 @@ func TestCancel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	_, err = s.Run(ctx, floats(1, 1))
+	_, err = backends.Run(ctx, s, floats(1, 1))
 	var d *Died
 	if !errors.As(err, &d) || !errors.Is(err, context.Canceled) || d.Deadline || !strings.HasSuffix(err.Error(), "run: cancelled, killed") {
 		t.Errorf("got %v", err)
@@ -277,13 +277,13 @@ func TestCloseWhileRunning(t *testing.T) {
 	}
 	time.AfterFunc(100*time.Millisecond, func() { w.Close() })
 	start := time.Now()
-	if _, err := s.Run(context.Background(), floats(1, 1)); !errors.Is(err, ErrClosed) {
+	if _, err := backends.Run(context.Background(), s, floats(1, 1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 	if took := time.Since(start); took > closeGrace {
 		t.Errorf("took %v: the worker did not see its input close", took)
 	}
-	if _, err := s.Run(context.Background(), floats(1, 1)); !errors.Is(err, ErrClosed) {
+	if _, err := backends.Run(context.Background(), s, floats(1, 1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("later: %v", err)
 	}
 	s.Close()

@@ -16,7 +16,7 @@ import (
 // InjectVariable names the environment variable that makes a worker misbehave on purpose, so that what watches over workers
 // can be tested. Its value is a list of faults, separated by semicolons:
 //
-//	slow=PERCENT@PATTERN   every run takes PERCENT longer: it is followed by busy waiting
+//	slow=PERCENT@PATTERN   every execution takes PERCENT longer: it is followed by busy waiting
 //	wrong@PATTERN          the first output of floats comes out 1 % and 0.01 larger
 //
 // PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey.
@@ -29,7 +29,7 @@ const CellKey = "apexx.cell"
 // injection is what a worker does to the cells that match.
 type injection struct {
 	pattern string
-	slower  float64 // share by which a run is lengthened
+	slower  float64 // share by which an execution is lengthened
 	wrong   bool
 }
 
@@ -68,60 +68,55 @@ func inject(s backends.Session, cell string) (backends.Session, error) {
 		if match, _ := path.Match(i.pattern, cell); !match { // parse checked the pattern
 			continue
 		}
-		clock, timed := s.(backends.DeviceTimer)
 		if i.wrong {
-			s = &wronged{Session: s}
+			s = &wronged{s}
 		} else {
 			s = &slowed{Session: s, share: i.slower}
-		}
-		if timed {
-			s = &deviceTimed{Session: s, clock: clock, slower: i.slower}
 		}
 	}
 	return s, nil
 }
 
-// deviceTimed keeps the device's clock of a session that is wrapped, which would look as if it had none. Its times grow with the
-// session's.
-type deviceTimed struct {
-	backends.Session
-	clock  backends.DeviceTimer
-	slower float64
-}
-
-// LastDeviceTime implements backends.DeviceTimer.
-func (s *deviceTimed) LastDeviceTime() time.Duration {
-	return time.Duration(float64(s.clock.LastDeviceTime()) * (1 + s.slower))
-}
-
-// slowed lengthens every run by a share of its own duration.
+// slowed lengthens every execution by a share of its own duration.
 type slowed struct {
 	backends.Session
 	share float64
-	extra time.Duration
+	steps []time.Duration // as they are told
 }
 
-func (s *slowed) Run(ctx context.Context, in tensor.List) (tensor.List, error) {
+func (s *slowed) Execute(ctx context.Context) error {
 	start := time.Now()
-	out, err := s.Session.Run(ctx, in)
+	err := s.Session.Execute(ctx)
 	ran := time.Now()
-	s.extra = time.Duration(float64(ran.Sub(start)) * s.share)
-	for time.Since(ran) < s.extra && ctx.Err() == nil {
+	extra := s.longer(ran.Sub(start)) - ran.Sub(start)
+	for time.Since(ran) < extra && ctx.Err() == nil {
 	}
-	return out, err
+	return err
 }
 
+func (s *slowed) longer(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (1 + s.share))
+}
+
+// LastTiming tells of every part of an execution that it took longer.
 func (s *slowed) LastTiming() backends.Timing {
 	t := s.Session.LastTiming()
-	t.Execute += s.extra
+	t.Execute, t.Device = s.longer(t.Execute), s.longer(t.Device)
+	s.steps = s.steps[:0]
+	for _, d := range t.Steps {
+		s.steps = append(s.steps, s.longer(d))
+	}
+	if t.Steps != nil {
+		t.Steps = s.steps
+	}
 	return t
 }
 
-// wronged falsifies the first output of floats.
+// wronged falsifies the first output of floats that is downloaded.
 type wronged struct{ backends.Session }
 
-func (s *wronged) Run(ctx context.Context, in tensor.List) (tensor.List, error) {
-	out, err := s.Session.Run(ctx, in)
+func (s *wronged) Download(ctx context.Context, names ...string) (tensor.List, error) {
+	out, err := s.Session.Download(ctx, names...)
 	if err != nil {
 		return nil, err
 	}

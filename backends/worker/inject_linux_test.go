@@ -112,7 +112,7 @@ func TestInjectSlowTiming(t *testing.T) {
 func TestInjectWrong(t *testing.T) {
 	for cell, want := range map[string]float32{"fake/x": 2*1.01 + 0.01, "fake/y": 2} {
 		s := compileFake(t, injecting(t, "wrong@*/x"), cell, nil)
-		out, err := s.Run(context.Background(), floats(3, 1))
+		out, err := backends.Run(context.Background(), s, floats(3, 1))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -68,10 +68,10 @@ func TestOutputLies(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if _, err := s.Run(context.Background(), floats(3, 1)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			if _, err := backends.Run(context.Background(), s, floats(3, 1)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("Run: %v\nwant %s", err, c.want)
 			}
-			out, err := s.Run(context.Background(), floats(3, 1))
+			out, err := backends.Run(context.Background(), s, floats(3, 1))
 			if c.lie.Cut != nil {
 				if err == nil { // the file stays short, or the worker's own mapping ends it
 					t.Errorf("after its files were cut: %v", out)

@@ -196,14 +196,14 @@ func TestMeasure(t *testing.T) {
 // TestMeasureGiven orders the size of samples, and no warm-up beyond the first run.
 func TestMeasureGiven(t *testing.T) {
 	s := compileFake(t, spec(t, "ok"), "", nil)
-	if _, err := s.Run(context.Background(), floats(3, 1)); err != nil {
+	if _, err := backends.Run(context.Background(), s, floats(3, 1)); err != nil {
 		t.Fatal(err)
 	}
 	m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 4, Bound: time.Minute, CallsPerSample: 3})
 	if err != nil || m.CallsPerSample != 3 || len(m.Samples) != 4 {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if _, err := s.Run(context.Background(), floats(3, 1)); err != nil || s.Memory().Host != 1+4*3+1 {
+	if _, err := backends.Run(context.Background(), s, floats(3, 1)); err != nil || s.Memory().Host != 1+4*3+1 {
 		t.Errorf("%d runs, want 14; %v", s.Memory().Host, err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/apex-x/apexx/backends"
 )
@@ -20,17 +20,17 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 1, Minor: 2}
+var Protocol = Version{Major: 2, Minor: 0}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
 	kindHello    = "hello"
 	kindProbe    = "probe"
-	kindSupports = "supports"
 	kindCompile  = "compile"
-	kindRun      = "run"
-	kindMeasure  = "measure"  // since 1.1
-	kindOutputs  = "outputs"  // of the session's last run; since 1.2
+	kindUpload   = "upload"
+	kindExecute  = "execute"
+	kindDownload = "download"
+	kindMeasure  = "measure"
 	kindClose    = "close"    // of a session
 	kindShutdown = "shutdown" // of the worker
 	kindError    = "error"
@@ -99,10 +99,11 @@ func (h Hello) printable() Hello {
 }
 
 type probeReply struct {
-	Available bool       `json:"available"`
-	Reason    string     `json:"reason,omitempty"`
-	Detail    string     `json:"detail,omitempty"`
-	Facts     []wireFact `json:"facts,omitempty"`
+	Available  bool       `json:"available"`
+	Reason     string     `json:"reason,omitempty"`
+	Detail     string     `json:"detail,omitempty"`
+	Precisions []string   `json:"precisions,omitempty"` // those that sessions can compute in, widest first
+	Facts      []wireFact `json:"facts,omitempty"`
 }
 
 type wireFact struct {
@@ -112,38 +113,27 @@ type wireFact struct {
 
 func toProbeReply(a backends.Availability) probeReply {
 	r := probeReply{Available: a.Available, Reason: string(a.Reason), Detail: a.Detail}
+	for _, p := range a.Precisions {
+		r.Precisions = append(r.Precisions, string(p))
+	}
 	for _, f := range a.Facts {
 		r.Facts = append(r.Facts, wireFact(f))
 	}
 	return r
 }
 
+// availability returns what the worker said. Precisions of which this program knows nothing are left out: it cannot ask for them.
 func (r probeReply) availability() backends.Availability {
 	a := backends.Availability{Available: r.Available, Reason: backends.Reason(oneLine(r.Reason)), Detail: oneLine(r.Detail)}
+	for _, name := range r.Precisions {
+		if p := backends.Precision(name); slices.Contains(backends.Precisions, p) {
+			a.Precisions = append(a.Precisions, p)
+		}
+	}
 	for _, f := range r.Facts {
 		a.Facts = append(a.Facts, backends.Fact{Key: oneLine(f.Key), Value: oneLine(f.Value)})
 	}
 	return a
-}
-
-type supportsRequest struct {
-	Op        wireOp `json:"op"`
-	Precision string `json:"precision"`
-}
-
-type supportsReply struct {
-	Level  string `json:"level"`
-	Reason string `json:"reason,omitempty"`
-	Detail string `json:"detail,omitempty"`
-}
-
-func (r supportsReply) support() (backends.Support, error) {
-	for l := backends.Unsupported; l <= backends.Native; l++ {
-		if r.Level == l.String() {
-			return backends.Support{Level: l, Reason: backends.Reason(oneLine(r.Reason)), Detail: oneLine(r.Detail)}, nil
-		}
-	}
-	return backends.Support{}, fmt.Errorf("unknown support level %.40q", r.Level)
 }
 
 // formatONNX is the graph_format of an ONNX model without function bodies. Its metadata declare the taps.
@@ -161,42 +151,64 @@ type compileRequest struct {
 	Precision   string            `json:"precision,omitempty"`
 	Threads     int               `json:"threads,omitempty"`
 	Taps        []string          `json:"taps,omitempty"`
+	Replay      []string          `json:"replay,omitempty"`
 	Extra       map[string]string `json:"extra,omitempty"`
+	StepTimes   bool              `json:"step_times,omitempty"`
 }
 
 type compileReply struct {
-	Session int        `json:"session"`
-	Memory  wireMemory `json:"memory"`
+	Session int           `json:"session"`
+	Memory  wireMemory    `json:"memory"`
+	Plan    backends.Plan `json:"plan"`
+}
+
+// printablePlan returns a plan whose texts are fit to print.
+func printablePlan(p backends.Plan) backends.Plan {
+	lines := func(lists ...[]string) {
+		for _, list := range lists {
+			for i, s := range list {
+				list[i] = oneLine(s)
+			}
+		}
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		s.Name, s.Op, s.Reason = oneLine(s.Name), oneLine(s.Op), backends.Reason(oneLine(string(s.Reason)))
+		lines(s.Nodes, s.Inputs, s.Outputs, s.Aside)
+	}
+	for i, s := range p.Split {
+		p.Split[i] = backends.Split{Node: oneLine(s.Node), Step: oneLine(s.Step), Value: oneLine(s.Value)}
+	}
+	lines(p.Folded, p.Views)
+	p.Library = oneLine(p.Library)
+	return p
 }
 
 type sessionRequest struct {
 	Session int `json:"session"`
 }
 
-// outputsReply tells where the outputs of the last run are.
-type outputsReply struct {
-	Layout []place `json:"layout"`
-	Size   int64   `json:"size"` // of the file of outputs, which may have grown
+type uploadReply struct {
+	Upload int64 `json:"upload_ns"`
 }
 
-type runReply struct {
-	outputsReply
-	Timing wireTiming `json:"timing"`
-	Memory wireMemory `json:"memory"`
+type executeReply struct {
+	Execute int64      `json:"execute_ns"`
+	Device  int64      `json:"device_ns,omitempty"`
+	Steps   []int64    `json:"steps_ns,omitempty"` // of the plan's steps
+	Memory  wireMemory `json:"memory"`
 }
 
-type wireTiming struct {
-	Upload   int64 `json:"upload_ns"`
-	Execute  int64 `json:"execute_ns"`
-	Download int64 `json:"download_ns"`
+type downloadRequest struct {
+	Session int      `json:"session"`
+	Outputs []string `json:"outputs,omitempty"` // none: all
 }
 
-func toTiming(t backends.Timing) wireTiming {
-	return wireTiming{t.Upload.Nanoseconds(), t.Execute.Nanoseconds(), t.Download.Nanoseconds()}
-}
-
-func (t wireTiming) timing() backends.Timing {
-	return backends.Timing{Upload: time.Duration(t.Upload), Execute: time.Duration(t.Execute), Download: time.Duration(t.Download)}
+// downloadReply tells where the outputs are.
+type downloadReply struct {
+	Layout   []place `json:"layout"`
+	Size     int64   `json:"size"` // of the file of outputs, which may have grown
+	Download int64   `json:"download_ns"`
 }
 
 type wireMemory struct {

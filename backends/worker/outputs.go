@@ -17,7 +17,7 @@ import (
 type results struct {
 	file    *os.File
 	want    []expected
-	tensors tensor.List // what read fills, made by its first call
+	tensors map[string]*tensor.Tensor // what read loads into, made when an output is first wanted
 }
 
 // expected is an output of a compiled graph.
@@ -49,27 +49,48 @@ func expectedOutputs(g *graph.Graph, precision backends.Precision) (out []expect
 	return out, nil
 }
 
+// named returns the outputs of these names, in the order of the names; all without names.
+func (r *results) named(names []string) ([]expected, error) {
+	if len(names) == 0 {
+		return r.want, nil
+	}
+	var out []expected
+	for _, name := range names {
+		i := slices.IndexFunc(r.want, func(e expected) bool { return e.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("the session has no output %q", name)
+		}
+		out = append(out, r.want[i])
+	}
+	return out, nil
+}
+
 // read checks what a worker says of its outputs and reads them from the first size bytes of the file. The tensors are the session's:
 // the next read overwrites them.
-func (r *results) read(layout []place, size int64) (tensor.List, error) {
-	if err := r.check(layout, size); err != nil {
+func (r *results) read(want []expected, layout []place, size int64) (tensor.List, error) {
+	if err := r.check(want, layout, size); err != nil {
 		return nil, err
 	}
 	if r.tensors == nil {
-		for _, e := range r.want {
-			r.tensors = append(r.tensors, tensor.Named{Name: e.name, Tensor: tensor.New(e.dtype, e.shape...)})
-		}
+		r.tensors = map[string]*tensor.Tensor{}
 	}
+	var out tensor.List
 	for i, p := range layout {
-		if err := r.fill(r.tensors[i].Tensor, p.Offset); err != nil {
+		t := r.tensors[p.Name]
+		if t == nil {
+			t = tensor.New(want[i].dtype, want[i].shape...)
+			r.tensors[p.Name] = t
+		}
+		if err := r.load(t, p.Offset); err != nil {
 			return nil, fmt.Errorf("output %q: %w", p.Name, err)
 		}
+		out = append(out, tensor.Named{Name: p.Name, Tensor: t})
 	}
-	return slices.Clone(r.tensors), nil
+	return out, nil
 }
 
-// fill reads one tensor.
-func (r *results) fill(t *tensor.Tensor, offset int64) error {
+// load reads one tensor.
+func (r *results) load(t *tensor.Tensor, offset int64) error {
 	data := bytesOf(t)
 	n, err := r.file.ReadAt(data, offset)
 	if n < len(data) {
@@ -92,8 +113,8 @@ func (r *results) fill(t *tensor.Tensor, offset int64) error {
 
 // check holds a layout against the graph and the file: every output once and in order, of its type and shape, within the file, at an
 // offset that the protocol allows, and no two at the same place.
-func (r *results) check(layout []place, size int64) error {
-	if err := r.checkNames(layout); err != nil {
+func (r *results) check(want []expected, layout []place, size int64) error {
+	if err := checkNames(want, layout); err != nil {
 		return err
 	}
 	info, err := r.file.Stat()
@@ -104,47 +125,47 @@ func (r *results) check(layout []place, size int64) error {
 		return fmt.Errorf("size is %d, their file has %d bytes", size, info.Size())
 	}
 	for i, p := range layout {
-		want := r.want[i]
-		if p.DType != want.dtype.String() || !slices.Equal(p.Shape, want.shape) {
-			return fmt.Errorf("output %q is %s%v, want %v", p.Name, p.DType, p.Shape, want)
+		e := want[i]
+		if p.DType != e.dtype.String() || !slices.Equal(p.Shape, e.shape) {
+			return fmt.Errorf("output %q is %s%v, want %v", p.Name, p.DType, p.Shape, e)
 		}
-		if p.Offset < 0 || p.Offset%alignment != 0 || p.Offset > size-want.bytes {
-			return fmt.Errorf("output %q: %d bytes at offset %d do not fit %d bytes at a multiple of %d", p.Name, want.bytes, p.Offset, size,
+		if p.Offset < 0 || p.Offset%alignment != 0 || p.Offset > size-e.bytes {
+			return fmt.Errorf("output %q: %d bytes at offset %d do not fit %d bytes at a multiple of %d", p.Name, e.bytes, p.Offset, size,
 				alignment)
 		}
 	}
-	return r.checkOverlap(layout)
+	return checkOverlap(want, layout)
 }
 
 // checkNames finds what is missing, renamed, additional or in another order.
-func (r *results) checkNames(layout []place) error {
-	for _, e := range r.want {
+func checkNames(want []expected, layout []place) error {
+	for _, e := range want {
 		if !slices.ContainsFunc(layout, func(p place) bool { return p.Name == e.name }) {
 			return fmt.Errorf("output %q is missing", e.name)
 		}
 	}
 	for i, p := range layout {
 		switch {
-		case !slices.ContainsFunc(r.want, func(e expected) bool { return p.Name == e.name }):
+		case !slices.ContainsFunc(want, func(e expected) bool { return p.Name == e.name }):
 			return fmt.Errorf("output %q is none of the graph's", p.Name)
-		case i >= len(r.want):
-			return fmt.Errorf("output %q comes again, the graph has %d", p.Name, len(r.want))
-		case p.Name != r.want[i].name:
-			return fmt.Errorf("output %d is %q, want %q", i, p.Name, r.want[i].name)
+		case i >= len(want):
+			return fmt.Errorf("output %q comes again, the graph has %d", p.Name, len(want))
+		case p.Name != want[i].name:
+			return fmt.Errorf("output %d is %q, want %q", i, p.Name, want[i].name)
 		}
 	}
 	return nil
 }
 
 // checkOverlap finds two outputs that share bytes.
-func (r *results) checkOverlap(layout []place) error {
+func checkOverlap(want []expected, layout []place) error {
 	type span struct {
 		name       string
 		start, end int64
 	}
 	var spans []span
 	for i, p := range layout {
-		if n := r.want[i].bytes; n > 0 {
+		if n := want[i].bytes; n > 0 {
 			spans = append(spans, span{p.Name, p.Offset, p.Offset + n})
 		}
 	}

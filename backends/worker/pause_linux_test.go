@@ -35,7 +35,7 @@ func TestPause(t *testing.T) {
 	until(true)
 	s.worker.Resume()
 	until(false)
-	if _, err := s.Run(context.Background(), floats(3, 1)); err != nil {
+	if _, err := backends.Run(context.Background(), s, floats(3, 1)); err != nil {
 		t.Error(err)
 	}
 	s.worker.Pause()

@@ -141,16 +141,16 @@ func (s *server) handle(ctx context.Context, m message) (any, error) {
 		return request(m, s.hello)
 	case kindProbe:
 		return toProbeReply(s.backend.Probe(ctx)), nil
-	case kindSupports:
-		return request(m, s.supports)
 	case kindCompile:
 		return request(m, func(r compileRequest) (any, error) { return s.compile(ctx, r) })
-	case kindRun:
-		return request(m, func(r sessionRequest) (any, error) { return s.run(ctx, r) })
+	case kindUpload:
+		return request(m, func(r sessionRequest) (any, error) { return s.upload(ctx, r) })
+	case kindExecute:
+		return request(m, func(r sessionRequest) (any, error) { return s.execute(ctx, r) })
+	case kindDownload:
+		return request(m, func(r downloadRequest) (any, error) { return s.download(ctx, r) })
 	case kindMeasure:
 		return request(m, func(r measureRequest) (any, error) { return s.measure(ctx, r) })
-	case kindOutputs:
-		return request(m, s.outputs)
 	case kindClose:
 		return request(m, s.closeSession)
 	case kindShutdown:
@@ -197,16 +197,6 @@ func buildFacts() map[string]string {
 		}
 	}
 	return facts
-}
-
-func (s *server) supports(r supportsRequest) (any, error) {
-	op, err := r.Op.op()
-	if err != nil {
-		return supportsReply{Level: backends.Unsupported.String(), Reason: string(backends.OperatorUnsupported),
-			Detail: err.Error()}, nil
-	}
-	a := s.backend.Supports(op, backends.Precision(r.Precision))
-	return supportsReply{Level: a.Level.String(), Reason: string(a.Reason), Detail: a.Detail}, nil
 }
 
 func (s *server) removeFolders() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -17,15 +16,13 @@ import (
 // hosted is a session at the worker's end.
 type hosted struct {
 	session backends.Session
-	graph   *graph.Graph
+	graph   *graph.Graph // with replayed decisions among its inputs
 	folder  string
 	inputs  *region
 	outputs *region
 	views   tensor.List // of the inputs
 
-	pid      int           // of this process
-	firstRun time.Duration // of the first run, 0 before it
-	last     tensor.List   // outputs of the last run, nil before the first and after one that failed
+	pid int // of this process
 }
 
 func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
@@ -39,8 +36,12 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 			s.release(h)
 		}
 	}()
-	if h.graph, err = readGraph(r); err != nil {
+	g, err := readGraph(r)
+	if err != nil {
 		return nil, err
+	}
+	if h.graph, err = g.WithReplay(r.Replay); err != nil {
+		return nil, badInput(err)
 	}
 	if h.inputs, err = openRegion(r.Inputs, true); err != nil {
 		return nil, badMessage("inputs: %v", err)
@@ -51,8 +52,8 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	if err := h.viewInputs(r.Layout); err != nil {
 		return nil, badMessage("%v", err)
 	}
-	opts := backends.Options{Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Extra: r.Extra}
-	if h.session, err = s.backend.Compile(ctx, h.graph, opts); err != nil {
+	opts := backends.Options{Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes}
+	if h.session, err = s.backend.Compile(ctx, g, opts); err != nil {
 		return nil, err
 	}
 	wrapped, err := inject(h.session, h.graph.Metadata[CellKey])
@@ -62,7 +63,7 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	h.session = wrapped
 	s.lastID++
 	s.sessions[s.lastID] = h
-	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory())}, nil
+	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory()), Plan: h.session.Plan()}, nil
 }
 
 func readGraph(r compileRequest) (*graph.Graph, error) {
@@ -107,7 +108,7 @@ func (s *server) session(id int) (*hosted, error) {
 	return h, nil
 }
 
-func (s *server) run(ctx context.Context, r sessionRequest) (any, error) {
+func (s *server) upload(ctx context.Context, r sessionRequest) (any, error) {
 	h, err := s.session(r.Session)
 	if err != nil {
 		return nil, err
@@ -115,41 +116,41 @@ func (s *server) run(ctx context.Context, r sessionRequest) (any, error) {
 	if err := h.inputs.fetch(); err != nil {
 		return nil, err
 	}
-	if _, err := h.run(ctx); err != nil {
+	if err := h.session.Upload(ctx, h.views); err != nil {
 		return nil, h.blame(err)
 	}
-	stored, err := h.store()
-	if err != nil {
-		return nil, err
-	}
-	return runReply{stored, toTiming(h.session.LastTiming()), wireMemory(h.session.Memory())}, nil
+	return uploadReply{h.session.LastTiming().Upload.Nanoseconds()}, nil
 }
 
-// outputs stores what the last run gave, such as the last one of a measurement.
-func (s *server) outputs(r sessionRequest) (any, error) {
+func (s *server) execute(ctx context.Context, r sessionRequest) (any, error) {
 	h, err := s.session(r.Session)
 	if err != nil {
 		return nil, err
 	}
-	if h.last == nil {
-		return nil, badMessage("session %d has no outputs: no run has succeeded since it was compiled or since one failed", r.Session)
+	if err := h.session.Execute(ctx); err != nil {
+		return nil, outOfOrder(err)
 	}
-	return h.store()
+	t := h.session.LastTiming()
+	reply := executeReply{Execute: t.Execute.Nanoseconds(), Device: t.Device.Nanoseconds(), Memory: wireMemory(h.session.Memory())}
+	for _, step := range t.Steps {
+		reply.Steps = append(reply.Steps, step.Nanoseconds())
+	}
+	return reply, nil
 }
 
-// run executes once and tells how long that took, at least 1 ns, as a coarse clock may not have moved. The time of the first run
-// is kept.
-func (h *hosted) run(ctx context.Context) (took time.Duration, err error) {
-	start := time.Now()
-	h.last, err = h.session.Run(ctx, h.views)
-	took = max(time.Since(start), 1)
-	if h.firstRun == 0 {
-		h.firstRun = took
+func (s *server) download(ctx context.Context, r downloadRequest) (any, error) {
+	h, err := s.session(r.Session)
+	if err != nil {
+		return nil, err
 	}
-	return took, err
+	out, err := h.session.Download(ctx, r.Outputs...)
+	if err != nil {
+		return nil, outOfOrder(err)
+	}
+	return h.store(out)
 }
 
-// blame makes an error of a run that bad inputs explain the caller's fault.
+// blame makes an error of an upload that bad inputs explain the caller's fault.
 func (h *hosted) blame(err error) error {
 	if backends.CheckInputs(h.graph, h.views) != nil {
 		return badInput(err)
@@ -157,21 +158,29 @@ func (h *hosted) blame(err error) error {
 	return err
 }
 
-// store copies the outputs of the last run into the shared file, which grows as needed.
-func (h *hosted) store() (outputsReply, error) {
+// outOfOrder makes the error of a request that came too early the client's fault.
+func outOfOrder(err error) error {
+	if errors.Is(err, backends.ErrNotUploaded) || errors.Is(err, backends.ErrNotExecuted) {
+		return badMessage("%v", err)
+	}
+	return err
+}
+
+// store copies outputs into the shared file, which grows as needed.
+func (h *hosted) store(out tensor.List) (downloadReply, error) {
 	var l layout
-	for _, t := range h.last {
+	for _, t := range out {
 		if err := l.add(t.Name, t.DType(), t.Shape()); err != nil {
-			return outputsReply{}, err
+			return downloadReply{}, err
 		}
 	}
 	if err := h.outputs.grow(l.size); err != nil {
-		return outputsReply{}, err
+		return downloadReply{}, err
 	}
-	for i, t := range h.last {
+	for i, t := range out {
 		l.places[i].store(h.outputs.data, t.Tensor)
 	}
-	return outputsReply{l.places, int64(len(h.outputs.data))}, h.outputs.publish()
+	return downloadReply{l.places, int64(len(h.outputs.data)), h.session.LastTiming().Download.Nanoseconds()}, h.outputs.publish()
 }
 
 func (s *server) closeSession(r sessionRequest) (any, error) {

@@ -15,41 +15,43 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// session is a compiled graph in a worker.
-type session struct {
-	worker  *Worker
-	owned   bool // closing the session closes the worker
-	id      int
-	graph   *graph.Graph // with the taps as outputs
-	folder  *folder      // nil once it is removed
-	layout  layout       // of the inputs
-	inputs  *os.File
-	outputs *results
-	ran     bool          // some request has run it
-	cold    time.Duration // that the request took in which it ran first
-	timing  backends.Timing
-	memory  backends.MemoryUse
-	closed  bool
+// Session is a compiled graph in a worker: a backends.Session that can be timed where it computes.
+type Session struct {
+	progress backends.Progress
+	worker   *Worker
+	owned    bool // closing the session closes the worker
+	id       int
+	graph    *graph.Graph // with the taps as outputs
+	folder   *folder      // nil once it is removed
+	layout   layout       // of the inputs
+	inputs   *os.File
+	outputs  *results
+	plan     backends.Plan
+	timing   backends.Timing
+	memory   backends.MemoryUse
+	filled   filling
 }
 
-// Compile sends the graph to the worker. Errors of the graph's encoding and of taps are found on this side.
+// Compile implements backends.Backend with Open.
 func (w *Worker) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
-	s, err := w.compile(ctx, g, opts)
-	if err != nil { // not a nil *session in a Session
+	s, err := w.Open(ctx, g, opts)
+	if err != nil { // not a nil *Session in a backends.Session
 		return nil, err
 	}
 	return s, nil
 }
 
-func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Options) (_ *session, err error) {
-	s := &session{worker: w}
-	if g, err = g.WithReplay(opts.Replay); err != nil { // the worker gets a graph with more inputs and knows no replay
+// Open sends the graph to the worker. Errors of the graph's encoding, of taps and of decisions are found on this side.
+func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options) (_ *Session, err error) {
+	s := &Session{worker: w}
+	replayed, err := g.WithReplay(opts.Replay)
+	if err != nil {
 		return nil, badInput(err)
 	}
-	if s.graph, err = g.WithTaps(opts.Taps); err != nil {
+	if s.graph, err = replayed.WithTaps(opts.Taps); err != nil {
 		return nil, badInput(err)
 	}
-	for _, v := range g.Inputs {
+	for _, v := range replayed.Inputs {
 		if err := s.layout.add(v.Name, v.DType, v.Shape); err != nil {
 			return nil, badInput(err)
 		}
@@ -68,21 +70,21 @@ func (w *Worker) compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	req := compileRequest{
 		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Inputs: s.inputs.Name(),
 		Outputs: s.outputs.file.Name(), Layout: s.layout.places, Precision: string(opts.Precision), Threads: opts.Threads,
-		Taps: opts.Taps, Extra: opts.Extra,
+		Taps: opts.Taps, Replay: opts.Replay, Extra: opts.Extra, StepTimes: opts.StepTimes,
 	}
 	var r compileReply
 	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
 		return nil, err
 	}
-	if err := r.Memory.check(); err != nil {
+	if err := first(r.Memory.check(), r.Plan.Check(s.graph)); err != nil {
 		return nil, w.refused("compile reply", err)
 	}
-	s.id, s.memory = r.Session, backends.MemoryUse(r.Memory)
+	s.id, s.memory, s.plan = r.Session, backends.MemoryUse(r.Memory), printablePlan(r.Plan)
 	return s, nil
 }
 
 // makeFiles makes the folder, with room for the outputs that the first run adds, and the files that the worker opens.
-func (s *session) makeFiles(g *graph.Graph, precision backends.Precision) (err error) {
+func (s *Session) makeFiles(g *graph.Graph, precision backends.Precision) (err error) {
 	want, err := expectedOutputs(s.graph, precision)
 	if err != nil {
 		return badInput(err)
@@ -120,52 +122,83 @@ func writeGraph(path string, g *graph.Graph) error {
 	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
 }
 
-// Run writes the inputs into their file, lets the worker compute and reads its outputs into memory of the session.
-func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
+// Upload writes the inputs into their file and has the worker take them from there.
+func (s *Session) Upload(ctx context.Context, inputs tensor.List) error {
+	if err := s.progress.Uploading(); err != nil {
+		return s.wrap(err)
+	}
 	if err := s.place(inputs); err != nil {
-		return nil, err
+		return err
 	}
-	var r runReply
-	took, err := s.request(ctx, kindRun, sessionRequest{s.id}, &r)
-	if err != nil {
-		return nil, err
-	}
-	if err := first(r.Timing.check(took), r.Memory.check()); err != nil {
-		return nil, s.worker.refused("run reply", err)
-	}
-	out, err := s.read(r.outputsReply)
-	if err != nil {
-		return nil, err
-	}
-	s.timing, s.memory = r.Timing.timing(), backends.MemoryUse(r.Memory)
-	return out, nil
-}
-
-// request makes a request that runs the session, and tells how long it took.
-func (s *session) request(ctx context.Context, kind string, body, reply any) (took time.Duration, err error) {
+	var r uploadReply
 	start := time.Now()
-	err = s.worker.call(ctx, s.worker.spec.Deadline, kind, body, reply)
-	took = time.Since(start)
-	if !s.ran { // a request that failed may have run all the same
-		s.cold, s.ran = max(s.cold, took), err == nil
+	if err := s.call(ctx, kindUpload, sessionRequest{s.id}, &r); err != nil {
+		return err
 	}
-	return took, err
+	if err := between("upload_ns", r.Upload, time.Since(start)); err != nil {
+		return s.worker.refused("upload reply", err)
+	}
+	s.timing.Upload = time.Duration(r.Upload)
+	s.progress.Uploaded()
+	return nil
 }
 
-// read takes the outputs that a reply tells of.
-func (s *session) read(r outputsReply) (tensor.List, error) {
-	out, err := s.outputs.read(r.Layout, r.Size)
+// Execute lets the worker compute.
+func (s *Session) Execute(ctx context.Context) error {
+	if err := s.progress.Executing(); err != nil {
+		return s.wrap(err)
+	}
+	var r executeReply
+	start := time.Now()
+	if err := s.call(ctx, kindExecute, sessionRequest{s.id}, &r); err != nil {
+		return err
+	}
+	if err := r.check(len(s.plan.Steps), time.Since(start)); err != nil {
+		return s.worker.refused("execute reply", err)
+	}
+	s.timing.Execute, s.timing.Device, s.memory = time.Duration(r.Execute), time.Duration(r.Device), backends.MemoryUse(r.Memory)
+	s.timing.Steps = nil
+	for _, ns := range r.Steps {
+		s.timing.Steps = append(s.timing.Steps, time.Duration(ns))
+	}
+	s.progress.Executed()
+	return nil
+}
+
+// Download has the worker store outputs in their file and reads them into memory of the session.
+func (s *Session) Download(ctx context.Context, names ...string) (tensor.List, error) {
+	if err := s.progress.Downloading(); err != nil {
+		return nil, s.wrap(err)
+	}
+	want, err := s.outputs.named(names)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	var r downloadReply
+	start := time.Now()
+	if err := s.call(ctx, kindDownload, downloadRequest{s.id, names}, &r); err != nil {
+		return nil, err
+	}
+	if err := between("download_ns", r.Download, time.Since(start)); err != nil {
+		return nil, s.worker.refused("download reply", err)
+	}
+	s.timing.Download = time.Duration(r.Download)
+	out, err := s.outputs.read(want, r.Layout, r.Size)
 	if err != nil {
 		return nil, s.worker.refused("outputs", err)
 	}
 	return out, nil
 }
 
+func (s *Session) call(ctx context.Context, kind string, body, reply any) error {
+	return s.worker.call(ctx, s.worker.spec.Deadline, kind, body, reply)
+}
+
+// wrap says of which backend a session is that cannot do what was asked.
+func (s *Session) wrap(err error) error { return fmt.Errorf("backend %s: %w", s.worker.spec.Name, err) }
+
 // place checks the inputs and writes them into their file.
-func (s *session) place(inputs tensor.List) error {
-	if s.closed {
-		return fmt.Errorf("backend %s: the session is closed", s.worker.spec.Name)
-	}
+func (s *Session) place(inputs tensor.List) error {
 	if len(inputs) != len(s.layout.places) {
 		return badInput(fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(s.layout.places)))
 	}
@@ -185,22 +218,20 @@ func (s *session) place(inputs tensor.List) error {
 }
 
 // LastTiming returns the worker's clock, without the transport, which the caller's own clock includes.
-func (s *session) LastTiming() backends.Timing { return s.timing }
+func (s *Session) LastTiming() backends.Timing { return s.timing }
+
+// Plan returns what the worker said when it compiled the graph: every node of it is there once.
+func (s *Session) Plan() backends.Plan { return s.plan }
 
 // Memory returns what the worker's session held after the last request.
-func (s *session) Memory() backends.MemoryUse { return s.memory }
-
-// Peak returns the most physical memory, in bytes, that the worker's process has held since it was last asked to compile: its
-// sessions, its libraries and the program itself. 0 where the system does not tell.
-func (s *session) Peak() int64 { return peakMemory(s.worker.proc.cmd.Process.Pid) }
+func (s *Session) Memory() backends.MemoryUse { return s.memory }
 
 // Close ends the session, and its worker if nothing else uses it. A worker that has died already is no error here: the call
 // that it died over has said so.
-func (s *session) Close() error {
-	if s.closed {
+func (s *Session) Close() error {
+	if !s.progress.Close() {
 		return nil
 	}
-	s.closed = true
 	defer s.closeFiles()
 	defer s.removeFolder()
 	if s.owned {
@@ -213,14 +244,14 @@ func (s *session) Close() error {
 	return nil
 }
 
-func (s *session) removeFolder() {
+func (s *Session) removeFolder() {
 	if s.folder != nil {
 		s.folder.remove()
 		s.folder = nil
 	}
 }
 
-func (s *session) closeFiles() {
+func (s *Session) closeFiles() {
 	if s.inputs != nil {
 		s.inputs.Close()
 	}

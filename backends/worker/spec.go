@@ -19,8 +19,8 @@ type Spec struct {
 	Command []string // executable and arguments, such as [apexx worker --backend ort]; empty: Find(Name)
 	Env     []string // KEY=VALUE, added to this process's environment
 
-	// Deadline bounds every single request, such as one Run; a context may bound it further. 0 means no bound for Compile and
-	// Run, which may rightly take long, and StartTimeout for the questions Probe and Supports.
+	// Deadline bounds every single request, such as one Execute; a context may bound it further. 0 means no bound for Compile and
+	// Execute, which may rightly take long, and StartTimeout for Probe.
 	Deadline time.Duration
 	// StartTimeout bounds the time from starting the process to its hello. 0 means 10 s.
 	StartTimeout time.Duration

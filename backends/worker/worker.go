@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 )
 
 // Worker is one running process. It is a backends.Backend whose sessions share the process: one request at a time, others
@@ -113,33 +112,6 @@ func unavailable(err error) backends.Availability {
 		return backends.Availability{Reason: u.Reason, Detail: u.Detail}
 	}
 	return backends.Availability{Reason: backends.WorkerStartFailed, Detail: err.Error()}
-}
-
-// Supports asks the worker. Where it cannot be asked, the answer is Unsupported with the reason.
-func (w *Worker) Supports(op graph.Op, precision backends.Precision) backends.Support {
-	s, err := w.supports(op, precision)
-	if err != nil {
-		return unsupported(err)
-	}
-	return s
-}
-
-func (w *Worker) supports(op graph.Op, precision backends.Precision) (backends.Support, error) {
-	wire, err := toWireOp(op)
-	if err != nil {
-		return backends.Support{Reason: backends.OperatorUnsupported, Detail: err.Error()}, nil
-	}
-	var r supportsReply
-	req := supportsRequest{Op: wire, Precision: string(precision)}
-	if err := w.call(context.Background(), w.spec.questionTimeout(), kindSupports, req, &r); err != nil {
-		return backends.Support{}, err
-	}
-	return r.support()
-}
-
-func unsupported(err error) backends.Support {
-	a := unavailable(err)
-	return backends.Support{Level: backends.Unsupported, Reason: a.Reason, Detail: a.Detail}
 }
 
 // call makes one request. timeout bounds it from the moment its turn has come; 0 means that ctx alone does. What is not

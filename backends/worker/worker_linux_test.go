@@ -51,7 +51,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("folders left after Compile: %q", left)
 	}
 	for i := range 3 {
-		out, err := s.Run(ctx, floats(5, float32(i)))
+		out, err := backends.Run(ctx, s, floats(5, float32(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestClient(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.Run(ctx, floats(5, 0)); err == nil || !strings.Contains(err.Error(), "closed") {
+	if _, err := backends.Run(ctx, s, floats(5, 0)); err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("Run after Close: %v", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestSharedWorker(t *testing.T) {
 	for i, s := range sessions {
 		go func() {
 			for range 20 {
-				out, err := s.Run(ctx, floats(i+1, 1))
+				out, err := backends.Run(ctx, s, floats(i+1, 1))
 				if err != nil || tensor.Data[float32](out[0].Tensor)[i] != 2 {
 					errs <- fmt.Errorf("session %d: %v, %v", i, out, err)
 					return
@@ -161,7 +161,7 @@ func TestEveryElementType(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	out, err := s.Run(context.Background(), in)
+	out, err := backends.Run(context.Background(), s, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestLargeTensors(t *testing.T) {
 		x[i] = float32(i % 1000)
 	}
 	start := time.Now()
-	out, err := s.Run(context.Background(), tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of(x, n))}})
+	out, err := backends.Run(context.Background(), s, tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of(x, n))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func BenchmarkRun(b *testing.B) {
 				defer s.Close()
 				in := floats(n, 1)
 				for b.Loop() {
-					if _, err := s.Run(context.Background(), in); err != nil {
+					if _, err := backends.Run(context.Background(), s, in); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -231,23 +232,16 @@ func (b faultyBackend) Compile(ctx context.Context, g *graph.Graph, o backends.O
 		b.fault(nil)
 	}
 	s, err := b.Backend.Compile(ctx, g, o)
-	return &faultySession{Session: s, of: b}, err
-}
-
-type faultySession struct {
-	backends.Session
-	of   faultyBackend
-	runs int
-}
-
-func (s *faultySession) Run(ctx context.Context, in tensor.List) (tensor.List, error) {
-	out, err := s.Session.Run(ctx, in)
-	s.runs++
-	if err == nil && s.of.fault != nil && s.of.stage == map[int]string{1: "run", 2: "again"}[s.runs] {
-		out = out.Clone()
-		s.of.fault(out)
-	}
-	return out, err
+	runs := 0
+	return &backendtest.Fake{Session: s, Run: func(ctx context.Context, in tensor.List) (tensor.List, error) {
+		out, err := backends.Run(ctx, s, in)
+		runs++
+		if err == nil && b.fault != nil && b.stage == map[int]string{1: "run", 2: "again"}[runs] {
+			out = out.Clone()
+			b.fault(out)
+		}
+		return out, err
+	}}, err
 }
 
 // allFaults lists every fault as "STAGE/FAULT".

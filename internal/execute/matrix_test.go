@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -20,6 +21,7 @@ import (
 
 // fake is a backend and session that fails where it is told to.
 type fake struct {
+	backends.Session    // of which the methods below are used
 	compile, run, close error
 	panics              bool
 	options             backends.Options
@@ -30,12 +32,11 @@ func (*fake) Name() string { return "fake" }
 func (*fake) Probe(context.Context) backends.Availability {
 	return backends.Availability{Available: true}
 }
-func (*fake) Supports(graph.Op, backends.Precision) backends.Support { return backends.Support{} }
 func (f *fake) Compile(_ context.Context, _ *graph.Graph, o backends.Options) (backends.Session, error) {
 	f.options = o
-	return f, f.compile
+	return &backendtest.Fake{Session: f, Run: f.compute}, f.compile
 }
-func (f *fake) Run(_ context.Context, in tensor.List) (tensor.List, error) {
+func (f *fake) compute(_ context.Context, in tensor.List) (tensor.List, error) {
 	if f.panics {
 		panic("the fake is broken")
 	}

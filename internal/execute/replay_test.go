@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
@@ -32,6 +33,7 @@ func (f *flipping) Name() string { return "flipping" }
 
 func (f *flipping) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	s := &flippingSession{of: f}
+	s.Fake.Run = s.run
 	var err error
 	if len(opts.Replay) == 0 {
 		if s.free, err = f.Backend.Compile(ctx, g, backends.Options{Precision: opts.Precision}); err != nil {
@@ -45,14 +47,14 @@ func (f *flipping) Compile(ctx context.Context, g *graph.Graph, opts backends.Op
 
 // flippingSession runs under a selection: what it is given, or without one its own.
 type flippingSession struct {
-	backends.Session
+	backendtest.Fake
 	of   *flipping
 	free backends.Session // nil under replay
 }
 
-func (s *flippingSession) Run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
+func (s *flippingSession) run(ctx context.Context, inputs tensor.List) (tensor.List, error) {
 	if s.free != nil {
-		out, err := s.free.Run(ctx, inputs)
+		out, err := backends.Run(ctx, s.free, inputs)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +63,7 @@ func (s *flippingSession) Run(ctx context.Context, inputs tensor.List) (tensor.L
 		ids := s.of.choose(tensor.Data[float32](u), int(tensor.Data[int64](out.Get("valid_l0"))[0]))
 		inputs = append(slices.Clone(inputs), tensor.Named{Name: graph.ReplayInput("ff.select_l0"), Tensor: tensor.Must(tensor.Of(ids, 1, len(ids)))})
 	}
-	out, err := s.Session.Run(ctx, inputs)
+	out, err := backends.Run(ctx, s.Session, inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +77,9 @@ func (s *flippingSession) Run(ctx context.Context, inputs tensor.List) (tensor.L
 
 func (s *flippingSession) Close() error {
 	if s.free != nil {
-		return errors.Join(s.free.Close(), s.Session.Close())
+		return errors.Join(s.free.Close(), s.Fake.Close())
 	}
-	return s.Session.Close()
+	return s.Fake.Close()
 }
 
 // best chooses by utility, as the model does.

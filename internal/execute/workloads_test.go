@@ -66,7 +66,7 @@ func runOnce(t *testing.T, g *graph.Graph, inputs tensor.List, taps ...string) t
 		t.Fatal(err)
 	}
 	defer s.Close()
-	out, err := s.Run(context.Background(), inputs)
+	out, err := backends.Run(context.Background(), s, inputs)
 	if err != nil {
 		t.Fatal(err)
 	}

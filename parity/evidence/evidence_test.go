@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
@@ -132,16 +133,18 @@ type drifting struct {
 }
 
 func (d *drifting) Compile(context.Context, *graph.Graph, backends.Options) (backends.Session, error) {
-	return &driftingSession{of: d}, nil
+	s := &driftingSession{of: d}
+	s.Fake.Run = s.run
+	return s, nil
 }
 
 type driftingSession struct {
-	backends.Session
+	backendtest.Fake
 	of  *drifting
 	sum float32
 }
 
-func (s *driftingSession) Run(context.Context, tensor.List) (tensor.List, error) {
+func (s *driftingSession) run(context.Context, tensor.List) (tensor.List, error) {
 	if s.of.panics {
 		panic("index out of range")
 	}

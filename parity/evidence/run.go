@@ -99,7 +99,7 @@ func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, i
 	}
 	session, r.Compile = compiled, time.Since(start)
 	for i := range max(runs, 1) {
-		out, err := session.Run(ctx, inputs)
+		out, err := backends.Run(ctx, session, inputs)
 		if err != nil {
 			return err
 		}

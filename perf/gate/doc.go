@@ -3,7 +3,7 @@
 // From a cell to a verdict:
 //
 //  1. Two Programs (program.go) are opened: the builds, with their workers. The cells are those of the backends that
-//     either has, so that what the head lost is seen. Negotiate asks what the builds are and how both can be timed; Setup.Run joins
+//     either has, so that what the head lost is seen. Program.Describe asks what the builds are; Setup.Run joins
 //     them (setup.go).
 //  2. Runner.Run (run.go) fills a Record (result.go). First every cell runs once on either side, untimed: each side against the float64
 //     oracle on its own graph, and the head against the base, since a head that leaves work out is right by its own graph.

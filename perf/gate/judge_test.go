@@ -273,13 +273,6 @@ var scenarios = []struct {
 			}
 		}
 	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
-	{"two clocks in a block", func(w *world) {
-		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
-			if m.Arm == perf.Head && cell == 0 {
-				m.Clock = "timing"
-			}
-		}
-	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
 	{"the device's clock on one side", func(w *world) {
 		w.device = true
 		w.touch = func(_ Stage, cell int, m *perf.Measurement) {

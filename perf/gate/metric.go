@@ -3,7 +3,6 @@ package gate
 import (
 	"fmt"
 
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -13,8 +12,9 @@ type Metric string
 
 // The metrics. A regression of any of them fails a gate; each has a limit of its own.
 const (
-	Time         Metric = "time"          // of a run, median of a replicate: by the device's own clock where the backend has one, else the host's
+	Time         Metric = "time"          // of an execution, median of a replicate: by the device's own clock where the backend has one, else the host's
 	HostTime     Metric = "host-time"     // of a run by the host's clock, where Time is the device's
+	EndToEnd     Metric = "end-to-end"    // of a run with upload and download, by the host's clock
 	Compile      Metric = "compile"       // time to compile the session, as the caller sees it
 	FirstRun     Metric = "first-run"     // time of the first, cold run
 	HostMemory   Metric = "host-memory"   // greatest resident memory of the process
@@ -24,16 +24,17 @@ const (
 )
 
 // Metrics lists every metric in the order of reports.
-var Metrics = []Metric{Time, HostTime, Compile, FirstRun, HostMemory, DeviceMemory, Allocs, AllocBytes}
+var Metrics = []Metric{Time, HostTime, EndToEnd, Compile, FirstRun, HostMemory, DeviceMemory, Allocs, AllocBytes}
 
 // value returns a replicate's figure, in nanoseconds, bytes or objects, and whether it has one.
 func (k Metric) value(m perf.Measurement) (value float64, told bool) {
-	own := m.Clock != worker.ClockTiming // a worker of protocol 1.0 counts no allocations
 	switch k {
 	case Time:
 		return median(m), true
 	case HostTime:
 		return stat.Median(m.Samples), len(m.DeviceSamples) > 0
+	case EndToEnd:
+		return stat.Median(m.EndToEnd), len(m.EndToEnd) > 0
 	case Compile:
 		return float64(m.CompileNS), m.CompileNS > 0
 	case FirstRun:
@@ -43,15 +44,15 @@ func (k Metric) value(m perf.Measurement) (value float64, told bool) {
 	case DeviceMemory:
 		return float64(m.DevicePeakBytes), m.DevicePeakBytes > 0
 	case Allocs:
-		return m.AllocsPerRun, own
+		return m.AllocsPerRun, true
 	}
-	return m.BytesPerRun, own
+	return m.BytesPerRun, true
 }
 
 // Unit is that of the figures in an Estimate: "ms", "bytes", or "" for objects.
 func (k Metric) Unit() string {
 	switch k {
-	case Time, HostTime, Compile, FirstRun:
+	case Time, HostTime, EndToEnd, Compile, FirstRun:
 		return "ms"
 	case HostMemory, DeviceMemory, AllocBytes:
 		return "bytes"
@@ -74,6 +75,8 @@ func (k Metric) Words() string {
 		return "time"
 	case HostTime:
 		return "time by the host's clock"
+	case EndToEnd:
+		return "time from end to end"
 	case Compile:
 		return "time to compile"
 	case FirstRun:
@@ -99,6 +102,7 @@ type Limit struct {
 type Limits struct {
 	Time         Limit `json:"time"`
 	HostTime     Limit `json:"host_time"`
+	EndToEnd     Limit `json:"end_to_end"`
 	Compile      Limit `json:"compile"`
 	FirstRun     Limit `json:"first_run"`
 	HostMemory   Limit `json:"host_memory"`
@@ -114,6 +118,8 @@ func (l Limits) Of(k Metric) Limit {
 		return l.Time
 	case HostTime:
 		return l.HostTime
+	case EndToEnd:
+		return l.EndToEnd
 	case Compile:
 		return l.Compile
 	case FirstRun:

@@ -91,6 +91,7 @@ func defaultTarget(k env.Kind) Target {
 	return Target{MaxResolution: resolutionRatio * k.Delta(), Limits: Limits{
 		Time:       Limit{Delta: k.Delta()},
 		HostTime:   Limit{Delta: 0.15, Offset: 0.02 * ms},
+		EndToEnd:   Limit{Delta: 0.15, Offset: 0.05 * ms},
 		Compile:    Limit{Delta: 0.5, Offset: 20 * ms},
 		FirstRun:   Limit{Delta: 1, Offset: 5 * ms},
 		HostMemory: Limit{Delta: 0.25, Offset: 8 * mib}, DeviceMemory: Limit{Delta: 0.05, Offset: 16 * mib},

@@ -54,20 +54,10 @@ func (p Program) Worker(backend string) worker.Spec {
 	return s
 }
 
-// Negotiate starts the workers of two builds and returns what they say of themselves, and whether both have to be timed by single run
-// requests because one of their workers knows no others: two sides are timed in one way. A backend that does not start costs its cells
-// later; a build of which none starts is an error.
-func Negotiate(ctx context.Context, base, head Program, backends []string) (b, h Build, requests bool, err error) {
-	b, baseRequests, err := base.describe(ctx, backends)
-	if err != nil {
-		return b, h, false, err
-	}
-	h, headRequests, err := head.describe(ctx, backends)
-	return b, h, baseRequests || headRequests, err
-}
-
-// describe asks the workers of a build what they are. What it returns is of the first that starts.
-func (p Program) describe(ctx context.Context, backends []string) (said Build, requests bool, err error) {
+// Describe starts the workers of a build and returns what they say of themselves: what the first that starts does. A backend that does
+// not start costs its cells later; a build of which none starts is an error, such as one whose workers speak another major version of the
+// protocol.
+func (p Program) Describe(ctx context.Context, backends []string) (said Build, err error) {
 	var failures []error
 	for _, name := range backends {
 		w, err := worker.Start(ctx, p.Worker(name))
@@ -77,14 +67,13 @@ func (p Program) describe(ctx context.Context, backends []string) (said Build, r
 		}
 		hello := w.Hello()
 		w.Close()
-		requests = requests || !hello.Protocol.Measures()
 		if said.Path == "" {
 			said = Build{Path: p.Given, Version: hello.Build["version"], Revision: hello.Build["revision"],
 				Modified: hello.Build["modified"] == "true", Protocol: hello.Protocol.String()}
 		}
 	}
 	if said.Path == "" {
-		return said, false, errors.Join(failures...)
+		return said, errors.Join(failures...)
 	}
-	return said, requests, nil
+	return said, nil
 }

@@ -25,20 +25,22 @@ type Setup struct {
 func (s Setup) Run(ctx context.Context) (*Record, error) {
 	rec := s.Record
 	rec.Schema, rec.When = SchemaID, time.Now().UTC()
-	var requests bool
 	var err error
-	if rec.Base, rec.Head, requests, err = Negotiate(ctx, s.Base, s.Head, perf.Backends(rec.Cells)); err != nil {
+	if rec.Base, err = s.Base.Describe(ctx, perf.Backends(rec.Cells)); err != nil {
 		return nil, err
 	}
-	r := Runner{Base: s.side(perf.Base, s.Base, requests), Head: s.side(perf.Head, s.Head, requests), Options: s.Options, Progress: s.Progress}
+	if rec.Head, err = s.Head.Describe(ctx, perf.Backends(rec.Cells)); err != nil {
+		return nil, err
+	}
+	r := Runner{Base: s.side(perf.Base, s.Base), Head: s.side(perf.Head, s.Head), Options: s.Options, Progress: s.Progress}
 	if s.Base.Binary == s.Head.Binary { // one program makes one model
 		r.Head.Workloads = r.Base.Workloads
 	}
 	return &rec, r.Run(ctx, &rec)
 }
 
-func (s Setup) side(arm perf.Arm, p Program, requests bool) measure.Side {
-	return measure.Side{Arm: arm, Spec: p.Worker, Workloads: measure.NewWorkloads(s.Models(p), s.Oracle), Requests: requests}
+func (s Setup) side(arm perf.Arm, p Program) measure.Side {
+	return measure.Side{Arm: arm, Spec: p.Worker, Workloads: measure.NewWorkloads(s.Models(p), s.Oracle)}
 }
 
 // Trial runs the trial of an index: the base against itself, with the slowdown of that trial injected.

@@ -89,7 +89,7 @@ func (w world) stage(rng *rand.Rand, rec *Record, p plan, into *[]perf.Measureme
 			for order, c := range cells {
 				i := slices.Index(w.cells, c)
 				m := perf.Measurement{Cell: c, Arm: s.arm, Block: b, Replicate: slot, Control: s.control, Order: order, State: evidence.Measured,
-					Clock: "worker", CallsPerSample: 1, TimerShare: 2e-5, CompileNS: 9e7, FirstRunNS: 8e6, HostPeakBytes: 100 << 20, AllocsPerRun: 12, BytesPerRun: 900,
+					CallsPerSample: 1, TimerShare: 2e-5, CompileNS: 9e7, FirstRunNS: 8e6, HostPeakBytes: 100 << 20, AllocsPerRun: 12, BytesPerRun: 900,
 					Outputs: &perf.Outputs{FirstSHA256: digest, LastSHA256: digest, Parity: perf.Parity{State: evidence.Pass}}, Started: rec.When}
 				ns := 3e6 * float64(i+1) * w.factor(p.stage, i, s.arm) * math.Exp(w.noise*rng.NormFloat64())
 				m.Samples = []float64{0.99 * ns, ns, 1.02 * ns}

@@ -50,17 +50,11 @@ func (o Options) Filled() Options {
 	return o
 }
 
-func (o Options) worker() worker.MeasureOptions {
-	o = o.Filled()
-	return worker.MeasureOptions{Iterations: o.Iterations, Bound: o.Bound, WarmupRuns: o.WarmupRuns, WarmupBound: o.WarmupBound}
-}
-
 // Side is a build of apexx with its workers.
 type Side struct {
 	Arm       perf.Arm
 	Spec      func(backend string) worker.Spec // how to start its worker; called from several goroutines
 	Workloads *Workloads
-	Requests  bool // time single run requests, because a side that it is compared with knows no others
 }
 
 // Order returns the cells in a seeded random order.
@@ -106,8 +100,8 @@ type process struct {
 	side    Side
 	backend string
 	options Options
-	worker  *worker.Worker   // nil before the first cell and after a death
-	session backends.Session // of the cell at hand or the one before; nil if there is none
+	worker  *worker.Worker  // nil before the first cell and after a death
+	session *worker.Session // of the cell at hand or the one before; nil if there is none
 }
 
 // end ends the worker, and then the session, which costs no request any more but holds the memory that both ends share.
@@ -165,8 +159,8 @@ func (p *process) start(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, taps []string) (backends.Session, error) {
-	return p.worker.Compile(ctx, work.Graph, backends.Options{
+func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, taps []string) (*worker.Session, error) {
+	return p.worker.Open(ctx, work.Graph, backends.Options{
 		Precision: c.Precision, Threads: p.options.Threads, Taps: taps, Extra: p.options.Extra[p.backend],
 	})
 }
@@ -181,16 +175,17 @@ type timing struct {
 	err     error    // of the preparation
 }
 
-// firstRun runs the cell once, of which the worker keeps the time: a cold run need not wait for the turn of its process.
+// firstRun runs the cell once, from end to end by the backend's clock: a cold run need not wait for the turn of its process.
 func (t *timing) firstRun(ctx context.Context) {
 	if t.err != nil {
 		return
 	}
-	out, err := t.process.session.Run(ctx, t.work.Inputs)
+	out, err := backends.Run(ctx, t.process.session, t.work.Inputs)
 	if err != nil {
 		t.err = err
 		return
 	}
+	t.m.FirstRunNS = max(t.process.session.LastTiming().Total(), 1).Nanoseconds()
 	t.first = t.process.side.Workloads.snapshot(t.m.Cell, out)
 }
 
@@ -230,38 +225,38 @@ func (t *timing) verified(ctx context.Context) (perf.Measurement, error) {
 
 func (t *timing) sample(ctx context.Context, yield func()) error {
 	p, m := t.process, &t.m
-	wo := p.options.worker()
-	wo.Requests = p.side.Requests
-	if p.options.Long[m.Cell] {
-		wo.WarmupRuns, wo.CallsPerSample = 0, 1
+	s := sampler{ctx: ctx, session: p.session, options: p.options.Filled(), long: p.options.Long[m.Cell], got: m}
+	if err := s.warmUp(); err != nil {
+		return err
 	}
-	if s := p.options.Samplers[p.backend]; s != nil || yield != nil {
-		wo.BetweenEvery = sampleEvery
-		if yield != nil {
-			wo.BetweenEvery, wo.BetweenWarmup, wo.BetweenSamples = slice, true, max(1, wo.Iterations/leastTurns)
-		}
-		wo.Between = func() {
-			if yield != nil {
-				yield()
-			}
-			if s != nil {
-				m.Devices = append(m.Devices, s.Sample()...)
-			}
-		}
+	if err := s.run(t.pauses(yield)); err != nil {
+		return err
 	}
-	got, err := p.session.(worker.Measurer).Measure(ctx, t.work.Inputs, wo)
+	out, err := p.session.Download(ctx)
 	if err != nil {
 		return err
 	}
-	m.Clock, m.Samples, m.DeviceSamples, m.CallsPerSample, m.TimerShare = got.Clock, got.Samples, got.DeviceSamples, got.CallsPerSample, got.TimerShare
-	m.FirstRunNS, m.HostPeakBytes, m.DevicePeakBytes = got.FirstRun.Nanoseconds(), got.HostPeak, got.DevicePeak
-	m.AllocsPerRun, m.BytesPerRun = got.AllocsPerRun, got.BytesPerRun
-	out := got.Outputs
-	if out == nil { // of protocol 1.1: what it computes right after the last timed run
-		if out, err = p.session.Run(ctx, t.work.Inputs); err != nil {
-			return err
-		}
-	}
 	t.last = p.side.Workloads.snapshot(m.Cell, out)
 	return nil
+}
+
+// pauses reads the devices and lets other processes have their turns.
+func (t *timing) pauses(yield func()) pauses {
+	s := t.process.options.Samplers[t.process.backend]
+	if s == nil && yield == nil {
+		return pauses{}
+	}
+	p := pauses{every: sampleEvery}
+	if yield != nil {
+		p.every, p.elsewhere, p.samples = slice, true, max(1, t.process.options.Filled().Iterations/leastTurns)
+	}
+	p.between = func() {
+		if yield != nil {
+			yield()
+		}
+		if s != nil {
+			t.m.Devices = append(t.m.Devices, s.Sample()...)
+		}
+	}
+	return p
 }

@@ -36,7 +36,7 @@ func (w *Workloads) expected(ctx context.Context, c perf.Cell, work Workload) (t
 		return nil, fmt.Errorf("float64 oracle of cell %s: %w", c, err)
 	}
 	defer session.Close()
-	out, err := session.Run(ctx, work.Inputs)
+	out, err := backends.Run(ctx, session, work.Inputs)
 	if err != nil {
 		return nil, fmt.Errorf("float64 oracle of cell %s: %w", c, err)
 	}

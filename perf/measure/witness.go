@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
@@ -119,7 +120,7 @@ func (p *process) outputs(ctx context.Context, c perf.Cell, work Workload) (out 
 		return nil, err
 	}
 	defer session.Close()
-	if out, err = session.Run(ctx, work.Inputs); err != nil {
+	if out, err = backends.Run(ctx, session, work.Inputs); err != nil {
 		return nil, err
 	}
 	return out.Clone(), nil

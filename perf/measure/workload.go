@@ -175,7 +175,7 @@ func (w *Workloads) compute(ctx context.Context, s Shape) error {
 		return err
 	}
 	defer session.Close()
-	outputs, err := session.Run(ctx, m.Inputs)
+	outputs, err := backends.Run(ctx, session, m.Inputs)
 	if err != nil {
 		return err
 	}

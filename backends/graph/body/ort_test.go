@@ -73,7 +73,7 @@ func execute(t *testing.T, op graph.Op, inputs ...*tensor.Tensor) []*tensor.Tens
 		t.Fatal(err)
 	}
 	defer session.Close()
-	results, err := session.Run(context.Background(), fed)
+	results, err := backends.Run(context.Background(), session, fed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.C
 	ns := 1e6 * milliseconds(c) * spec.Scale(c)
 	parity := perf.Parity{State: evidence.Pass, MaxAbs: 3.1e-5}
 	for replicate := range spec.Replicates {
-		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: evidence.Measured, Clock: "worker", CallsPerSample: 1,
+		m := perf.Measurement{Cell: c, Replicate: replicate, Order: order, State: evidence.Measured, CallsPerSample: 1,
 			TimerShare: min(1, 40/ns), CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
 			AllocsPerRun: 12, BytesPerRun: 4096, Outputs: Outputs(parity), Started: When.Add(time.Duration(replicate) * time.Minute)}
 		level := ns * math.Exp(0.02*rng.NormFloat64())

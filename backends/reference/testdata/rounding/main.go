@@ -66,7 +66,7 @@ func write(precision backends.Precision, path string) error {
 	}
 	defer session.Close()
 	inputs := tensor.List{{Name: "image", Tensor: image}}
-	outputs, err := session.Run(ctx, inputs)
+	outputs, err := backends.Run(ctx, session, inputs)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func detectAll(m *source.Model, cases []source.Case, name string) ([][]detection
 	defer session.Close()
 	var all [][]detection
 	for _, c := range cases {
-		outputs, err := session.Run(context.Background(), c.Tensors())
+		outputs, err := backends.Run(context.Background(), session, c.Tensors())
 		if err != nil {
 			return nil, err
 		}

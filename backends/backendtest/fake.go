@@ -1,0 +1,53 @@
+package backendtest
+
+import (
+	"context"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Fake is a session that computes its outputs with a function, for tests of what uses sessions. All methods but Upload, Execute and
+// Download are those of the session inside.
+type Fake struct {
+	backends.Session
+	Run func(ctx context.Context, inputs tensor.List) (tensor.List, error)
+
+	progress    backends.Progress
+	inputs, out tensor.List
+}
+
+// Upload keeps a copy of the inputs, whatever they are.
+func (f *Fake) Upload(_ context.Context, inputs tensor.List) error {
+	if err := f.progress.Uploading(); err != nil {
+		return err
+	}
+	f.inputs = inputs.Clone()
+	f.progress.Uploaded()
+	return nil
+}
+
+// Execute calls the function.
+func (f *Fake) Execute(ctx context.Context) (err error) {
+	if err := f.progress.Executing(); err != nil {
+		return err
+	}
+	if f.out, err = f.Run(ctx, f.inputs); err == nil {
+		f.progress.Executed()
+	}
+	return err
+}
+
+// Download returns what the function returned last.
+func (f *Fake) Download(_ context.Context, names ...string) (tensor.List, error) {
+	if err := f.progress.Downloading(); err != nil {
+		return nil, err
+	}
+	return backends.SelectOutputs(f.out, names)
+}
+
+// Close ends the session inside.
+func (f *Fake) Close() error {
+	f.progress.Close()
+	return f.Session.Close()
+}

@@ -1,0 +1,140 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Session is a compiled graph. Inputs are uploaded once, executed any number of times, and what is wanted of the outputs is downloaded,
+// so that on a device neither inputs nor outputs move while it computes. One call at a time: a Session is not safe for concurrent use,
+// but several sessions are.
+type Session interface {
+	// Upload checks the inputs (CheckInputs) and copies them to where the session computes. They stay there until the next Upload.
+	Upload(ctx context.Context, inputs tensor.List) error
+	// Execute computes the whole graph from what was uploaded last, and returns when it is done. It transfers nothing. When ctx ends
+	// it may stop early, with ctx's error.
+	Execute(ctx context.Context) error
+	// Download returns outputs of the last Execute by name, in the order of the names; without names all of them, in the graph's
+	// order and then the taps'. They are views into the session's memory, valid until its next Upload, Execute or Close. Their types
+	// are the graph's, except that an FP64 session has float64 where the graph declares float32.
+	Download(ctx context.Context, names ...string) (tensor.List, error)
+	// LastTiming returns the backend's own clock for the last call of each kind.
+	LastTiming() Timing
+	// Plan tells how the session executes its graph. It is the session's own: do not change it.
+	Plan() Plan
+	// Memory returns what the session holds.
+	Memory() MemoryUse
+	// Close releases the session. A second call does nothing.
+	Close() error
+}
+
+// Run uploads inputs, executes once and downloads every output: one inference from end to end.
+func Run(ctx context.Context, s Session, inputs tensor.List) (tensor.List, error) {
+	if err := s.Upload(ctx, inputs); err != nil {
+		return nil, err
+	}
+	if err := s.Execute(ctx); err != nil {
+		return nil, err
+	}
+	return s.Download(ctx)
+}
+
+// Timing is the duration of the last calls of a session.
+type Timing struct {
+	Upload, Execute, Download time.Duration // by the host's clock, inside the backend
+
+	// Device is how long the device computed during the last Execute, by its own clock; 0 for a backend without one.
+	Device time.Duration
+	// Steps are the times of the plan's steps in the last Execute, in their order, by the device's clock where there is one. They are
+	// there if Options.StepTimes asked for them and the backend can tell. The slice is the session's, valid until its next Execute.
+	Steps []time.Duration
+}
+
+// Total returns the time of one inference from end to end.
+func (t Timing) Total() time.Duration { return t.Upload + t.Execute + t.Download }
+
+// MemoryUse is what a session holds, in bytes; 0 where a backend cannot tell.
+type MemoryUse struct {
+	Host, Device int64
+}
+
+// The errors of calls that come too late or too early. What a backend returns wraps them.
+var (
+	ErrClosed      = errors.New("the session is closed")
+	ErrNotUploaded = errors.New("nothing was uploaded that could be executed")
+	ErrNotExecuted = errors.New("there are no outputs: the last upload was not executed to its end")
+)
+
+// Progress keeps the order of a session's calls, so that every backend refuses the same ones with the same errors. The zero value is that
+// of a new session.
+type Progress struct{ closed, uploaded, executed bool }
+
+// Uploading begins an Upload: until Uploaded there is nothing to execute.
+func (p *Progress) Uploading() error {
+	p.uploaded, p.executed = false, false
+	return p.open()
+}
+
+// Uploaded ends an Upload that succeeded.
+func (p *Progress) Uploaded() { p.uploaded = true }
+
+// Executing begins an Execute: until Executed there is nothing to download.
+func (p *Progress) Executing() error {
+	p.executed = false
+	if err := p.open(); err != nil {
+		return err
+	}
+	if !p.uploaded {
+		return ErrNotUploaded
+	}
+	return nil
+}
+
+// Executed ends an Execute that succeeded.
+func (p *Progress) Executed() { p.executed = true }
+
+// Downloading begins a Download.
+func (p *Progress) Downloading() error {
+	if err := p.open(); err != nil {
+		return err
+	}
+	if !p.executed {
+		return ErrNotExecuted
+	}
+	return nil
+}
+
+// Close ends the session. It tells whether this is the first call.
+func (p *Progress) Close() (first bool) {
+	first = !p.closed
+	p.closed = true
+	return first
+}
+
+func (p *Progress) open() error {
+	if p.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// SelectOutputs returns the named ones of a session's outputs, in the order of the names; all of them without names. Its error names
+// one that the session does not have.
+func SelectOutputs(all tensor.List, names []string) (tensor.List, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	out := make(tensor.List, 0, len(names))
+	for _, name := range names {
+		t := all.Get(name)
+		if t == nil {
+			return nil, fmt.Errorf("the session has no output %q", name)
+		}
+		out = append(out, tensor.Named{Name: name, Tensor: t})
+	}
+	return out, nil
+}
