@@ -22,14 +22,15 @@ type hosted struct {
 	outputs *region
 	views   tensor.List // of the inputs
 
-	pid int // of this process
+	stepTimes bool // the session was asked for them
+	pid       int  // of this process
 }
 
 func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
 	s.mu.Lock()
 	s.folders[r.Folder] = true
 	s.mu.Unlock()
-	h := &hosted{folder: r.Folder, pid: os.Getpid()}
+	h := &hosted{folder: r.Folder, stepTimes: r.StepTimes, pid: os.Getpid()}
 	resetPeakMemory()
 	defer func() {
 		if err != nil {
@@ -52,7 +53,9 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	if err := h.viewInputs(r.Layout); err != nil {
 		return nil, badMessage("%v", err)
 	}
-	opts := backends.Options{Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes}
+	opts := backends.Options{
+		Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes,
+	}
 	if h.session, err = s.backend.Compile(ctx, g, opts); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ type Session struct {
 	plan     backends.Plan
 	timing   backends.Timing
 	memory   backends.MemoryUse
-	filled   filling
+	measured history
 }
 
 // Compile implements backends.Backend with Open.
@@ -76,7 +76,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
 		return nil, err
 	}
-	if err := first(r.Memory.check(), r.Plan.Check(s.graph)); err != nil {
+	if err := first(r.Memory.check(), r.Plan.Check(s.graph), checkSizes(r.Plan)); err != nil {
 		return nil, w.refused("compile reply", err)
 	}
 	s.id, s.memory, s.plan = r.Session, backends.MemoryUse(r.Memory), printablePlan(r.Plan)
