@@ -38,8 +38,8 @@ func init() {
 	}
 }
 
-// The stages of a session at which a worker misbehaves: with its reply to hello, to compile, to the first run or to the second.
-var faultStages = []string{"hello", "compile", "run", "again"}
+// The stages of a session at which a worker misbehaves: with its reply to a message of that kind, again being the second execute.
+var faultStages = []string{"hello", "compile", "upload", "execute", "download", "again"}
 
 // channelFaults are what becomes of the reply at a stage. They get its frame and the channel.
 var channelFaults = map[string]func(frame []byte, out *os.File){
@@ -65,8 +65,8 @@ var channelFaults = map[string]func(frame []byte, out *os.File){
 	}),
 }
 
-// bodyFaults are lies in the reply to a run: a field of the body and what it becomes; nil removes it.
-var bodyFaults = map[string]func(body map[string]any){
+// downloadFaults are lies in the reply to download: a field of the body and what it becomes; nil removes it.
+var downloadFaults = map[string]func(body map[string]any){
 	"negative offset": func(b map[string]any) { output(b, 0)["offset"] = -64 },
 	"huge offset":     func(b map[string]any) { output(b, 0)["offset"] = int64(1) << 62 },
 	"crooked offset":  func(b map[string]any) { output(b, 0)["offset"] = 4 },
@@ -85,14 +85,21 @@ var bodyFaults = map[string]func(body map[string]any){
 	"negative size":     func(b map[string]any) { b["size"] = -1 },
 	"huge size":         func(b map[string]any) { b["size"] = int64(1) << 62 },
 	"no size":           func(b map[string]any) { b["size"] = 0 },
-	"negative time":     func(b map[string]any) { b["timing"].(map[string]any)["execute_ns"] = -1 },
-	"a day of time":     func(b map[string]any) { b["timing"].(map[string]any)["execute_ns"] = int64(24 * time.Hour) },
-	"negative memory":   func(b map[string]any) { b["memory"].(map[string]any)["host_bytes"] = -1 },
-	"huge memory":       func(b map[string]any) { b["memory"].(map[string]any)["device_bytes"] = int64(1) << 62 },
 	"a number too long": func(b map[string]any) { b["size"] = json.Number("1e400") },
-	"text for numbers":  func(b map[string]any) { b["timing"] = "soon" },
+	"a day of copying":  func(b map[string]any) { b["download_ns"] = int64(24 * time.Hour) },
 	"outputs emptied":   func(b map[string]any) { cutFiles(0) },
 	"outputs cut":       func(b map[string]any) { cutFiles(100) },
+}
+
+// executeFaults are lies in the reply to execute.
+var executeFaults = map[string]func(body map[string]any){
+	"negative time":     func(b map[string]any) { b["execute_ns"] = -1 },
+	"a day of time":     func(b map[string]any) { b["execute_ns"] = int64(24 * time.Hour) },
+	"a day of a device": func(b map[string]any) { b["device_ns"] = int64(24 * time.Hour) },
+	"steps of nothing":  func(b map[string]any) { b["steps_ns"] = []int{1} },
+	"negative memory":   func(b map[string]any) { b["memory"].(map[string]any)["host_bytes"] = -1 },
+	"huge memory":       func(b map[string]any) { b["memory"].(map[string]any)["device_bytes"] = int64(1) << 62 },
+	"text for numbers":  func(b map[string]any) { b["execute_ns"] = "soon" },
 }
 
 // backendFaults are those of the backend behind an honest protocol.
@@ -202,7 +209,7 @@ func (c *faultyChannel) Write(frame []byte) (int, error) {
 		return 0, err
 	}
 	stage := m.Kind
-	if stage == "run" {
+	if stage == "execute" {
 		if c.runs++; c.runs == 2 {
 			stage = "again"
 		}
@@ -212,7 +219,11 @@ func (c *faultyChannel) Write(frame []byte) (int, error) {
 			do(frame, os.Stdout)
 			return len(frame), nil
 		}
-		if lie := bodyFaults[c.fault]; lie != nil {
+		lie := downloadFaults[c.fault]
+		if lie == nil {
+			lie = executeFaults[c.fault]
+		}
+		if lie != nil {
 			editMessage(func(m map[string]any) { lie(m["body"].(map[string]any)) })(frame, os.Stdout)
 			return len(frame), nil
 		}
@@ -236,7 +247,7 @@ func (b faultyBackend) Compile(ctx context.Context, g *graph.Graph, o backends.O
 	return &backendtest.Fake{Session: s, Run: func(ctx context.Context, in tensor.List) (tensor.List, error) {
 		out, err := backends.Run(ctx, s, in)
 		runs++
-		if err == nil && b.fault != nil && b.stage == map[int]string{1: "run", 2: "again"}[runs] {
+		if err == nil && b.fault != nil && b.stage == map[int]string{1: "execute", 2: "again"}[runs] {
 			out = out.Clone()
 			b.fault(out)
 		}
@@ -256,9 +267,10 @@ func allFaults() []string {
 		}
 	}
 	add(faultStages, keys(channelFaults)...)
-	add(faultStages[2:], keys(bodyFaults)...)
-	add(faultStages[1:], "panics", "takes memory")
-	add(faultStages[2:], wrong...)
+	add([]string{"download"}, keys(downloadFaults)...)
+	add([]string{"execute", "again"}, keys(executeFaults)...)
+	add([]string{"compile", "execute", "again"}, "panics", "takes memory")
+	add([]string{"execute", "again"}, wrong...)
 	return list
 }
 

@@ -76,7 +76,7 @@ func Sum(c perf.Cell, all []perf.Measurement) CellResult {
 		allocs, bytes = append(allocs, m.AllocsPerRun), append(bytes, m.BytesPerRun)
 		r.HostPeakBytes, r.DevicePeakBytes = max(r.HostPeakBytes, m.HostPeakBytes), max(r.DevicePeakBytes, m.DevicePeakBytes)
 	}
-	r.Summary, r.Device = perf.Summarize(list, false), perf.Summarize(list, true)
+	r.Summary, r.Device, r.EndToEnd = perf.Summarize(list, perf.HostSamples), perf.Summarize(list, perf.DeviceSamples), perf.Summarize(list, perf.EndToEndSamples)
 	if len(first) > 0 {
 		r.FirstRunMS, r.CompileMS = perf.Millis(stat.Median(first)), perf.Millis(stat.Median(compile))
 		r.AllocsPerRun, r.BytesPerRun = stat.Median(allocs), stat.Median(bytes)

@@ -30,7 +30,7 @@ type Header struct {
 }
 
 const (
-	logSchema = "apexx.sweep-log/2"
+	logSchema = "apexx.sweep-log/3"
 	logFile   = "log.jsonl"
 )
 
@@ -77,8 +77,8 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	s.Header = Header{}
 	err := json.Unmarshal(lines[0], &s.Header)
 	switch {
-	case s.Header.Schema == firstLogSchema:
-		return fmt.Errorf("%s has the schema %s: %s, and %s asks for it; choose another folder, or remove this one", logFile, firstLogSchema, firstLacks, logSchema)
+	case olderLacks[s.Header.Schema] != "":
+		return fmt.Errorf("%s has the schema %s: %s, and %s asks for it; choose another folder, or remove this one", logFile, s.Header.Schema, olderLacks[s.Header.Schema], logSchema)
 	case err != nil || s.Header.Schema != logSchema:
 		return fmt.Errorf("%s is not the log of a sweep (want the schema %s); choose another folder", logFile, logSchema)
 	}
