@@ -25,10 +25,10 @@ import (
 )
 
 // TestMain lets the test binary be apexx, for the scripts and for the workers that they start, and an apexx whose workers say
-// that they speak protocol 1.0.
+// that they speak protocol 1.2.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"apexx": main, "apexx-1.0": func() {
-		worker.Protocol.Minor = 0
+	testscript.Main(m, map[string]func(){"apexx": main, "apexx-1.2": func() {
+		worker.Protocol = worker.Version{Major: 1, Minor: 2}
 		main()
 	}})
 }
