@@ -69,7 +69,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("the fact %s is empty", f.Key)
 		}
 	}
-	if want := []string{"library", "version", "providers", "precisions"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
+	if want := []string{"library", "version", "providers"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
 		t.Errorf("facts %v", a.Facts)
 	}
 }

@@ -93,7 +93,7 @@ var precisions = []backends.Precision{backends.FP64, backends.FP32, backends.TF3
 
 func precisionDetail(p backends.Precision) string {
 	if !slices.Contains(backends.Precisions, p) {
-		return fmt.Sprintf("unknown precision %q (want one of %v)", p, precisions)
+		return fmt.Sprintf("unknown precision %q (want %s)", p, backends.ChoiceOf(precisions))
 	}
-	return fmt.Sprintf("precision %s (want one of %v)", p, precisions)
+	return fmt.Sprintf("asked for %s, this backend has %s", p, backends.ChoiceOf(precisions))
 }
