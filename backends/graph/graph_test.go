@@ -95,7 +95,7 @@ func sample(t *testing.T) *Graph {
 	parts := b.Add("parts", Split{Axis: 1, Sizes: []int{1, 3}}, h)
 	unused := b.Add1("unused", Unary{Fn: Tanh}, h)
 	b.Tap("tanh", unused)
-	b.Output("y", b.Add1("relu", Unary{Fn: Relu}, parts[1]))
+	b.Output("y", b.Add1("relu", Unary{Fn: Relu}, parts[1])) // a second name
 	g, err := b.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -109,8 +109,8 @@ func TestBuilderNamesAndTaps(t *testing.T) {
 node   double = Mul(x, const.2) → double float32[2 4]
 node   parts = Split(double) → parts.0 float32[2 1] parts.1 float32[2 3]
 node   unused = Tanh(double) → unused float32[2 4]
-node   relu = Relu(parts.1) → y float32[2 3]
-output y float32[2 3]
+node   relu = Relu(parts.1) → relu float32[2 3]
+output y = relu float32[2 3]
 `
 	if got := g.Dump(); got != want {
 		t.Errorf("got\n%s", got)

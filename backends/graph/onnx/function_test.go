@@ -65,7 +65,7 @@ func TestFunctionsAreSpecialisedAndShared(t *testing.T) {
 	}
 	ids := b.Const("ids", ints(0, 3))
 	two := b.Add1("ids2", graph.Reshape{Shape: []int{1, 2}}, ids)
-	b.Output("y", b.Add1("unpack", graph.TileUnpackFusion{}, x, b.Add1("pack", graph.TilePack{Tile: 4}, x, two), two, nil))
+	b.Output("unpack", b.Add1("unpack", graph.TileUnpackFusion{}, x, b.Add1("pack", graph.TilePack{Tile: 4}, x, two), two, nil))
 	g := build(t, b)
 
 	for _, c := range []struct {

@@ -102,7 +102,7 @@ func readModel(data []byte) (*graph.Graph, error) {
 	if v, ok := m.opsets[graph.Domain]; ok && v != graph.DomainVersion {
 		return nil, fmt.Errorf("it uses version %d of the operator set %s, want %d: export the model again with this version of apexx", v, graph.Domain, graph.DomainVersion)
 	}
-	r := &reader{opset: m.opsets[""], values: map[string]*graph.Value{}, nodes: map[string]bool{}, g: &graph.Graph{Metadata: m.metadata}}
+	r := &reader{opset: m.opsets[""], values: map[string]*graph.Value{}, ports: map[string]*graph.Value{}, nodes: map[string]bool{}, g: &graph.Graph{Metadata: m.metadata}}
 	if err := r.read(m.graph); err != nil {
 		return nil, err
 	}

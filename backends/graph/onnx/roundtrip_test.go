@@ -101,9 +101,12 @@ func TestTapsBecomeOutputs(t *testing.T) {
 	}
 	for _, name := range []string{"tap.clipped", "tap.conv"} {
 		v, ok := got.Output(name)
-		if !ok || v.Producer.Op.OpType() != "Identity" {
-			t.Errorf("output %s: %v, %v", name, v, ok)
+		if want, _ := g.Output(name); !ok || v.Name != want.Name {
+			t.Errorf("output %s is the value %v, want %s", name, v, want.Name)
 		}
+	}
+	if again, err := Marshal(got, WriteOptions{NoFunctions: true}); err != nil || !bytes.Equal(again, data) {
+		t.Errorf("the file is written as another one (%v)", err)
 	}
 	if _, ok := got.Tap("clipped"); !ok || len(got.Taps) != 1 {
 		t.Errorf("taps are %v", got.Taps)

@@ -43,7 +43,8 @@ func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
 }
 
 // Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 2 of "apexx", static shapes, weights as
-// raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node.
+// raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node that is
+// marked as such: Read does not take it for a node of the graph.
 // It fails, before anything is written, on a graph whose names clash, on an operator without a body, and when the file
 // would exceed the 2 GiB of a protobuf message.
 func Write(w io.Writer, g *graph.Graph, opts WriteOptions) error {
@@ -156,14 +157,23 @@ func (w *writer) collect(g *graph.Graph) {
 	for _, p := range g.Outputs {
 		if p.Name != p.Value.Name {
 			w.claim(p.Name)
-			w.node(renamed(p))
+			w.port(p)
 		}
 	}
 }
 
-// renamed returns an Identity node that gives a value the name of a port.
-func renamed(p graph.Port) *graph.Node {
-	return &graph.Node{Name: p.Name, Op: graph.Unary{Fn: graph.Identity}, Inputs: []*graph.Value{p.Value}, Outputs: []*graph.Value{{Name: p.Name}}}
+// portKey marks, in the metadata of a node, an Identity that gives a value the name of an output.
+const portKey = "apexx.port"
+
+// port encodes the node that gives a value the name of an output.
+func (w *writer) port(p graph.Port) {
+	var m message
+	m.str(nodeInput, p.Value.Name)
+	m.str(nodeOutput, p.Name)
+	m.str(nodeName, p.Name)
+	m.str(nodeOpType, string(graph.Identity))
+	m.entry(nodeMetadata, portKey, p.Value.Name)
+	w.nodes.bytes(graphNode, m)
 }
 
 func (w *writer) claim(name string) {
