@@ -101,7 +101,7 @@ func checkTravels(t *testing.T, g *graph.Graph) {
 		t.Fatal(err)
 	}
 	for _, written := range []*graph.Graph{g, tapped} {
-		for _, opts := range []onnx.WriteOptions{{}, {NoFunctions: true}} {
+		for _, opts := range []onnx.WriteOptions{{}, {Form: onnx.Plain}} {
 			data, err := onnx.Marshal(written, opts)
 			if err != nil {
 				t.Fatal(err)

@@ -117,7 +117,7 @@ func writeGraph(path string, g *graph.Graph) error {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
+	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{Form: onnx.Plain}), w.Flush(), f.Close())
 }
 
 // Run writes the inputs into their file, lets the worker compute and reads its outputs into memory of the session.

@@ -125,6 +125,9 @@ func (r *reader) decoded(n *rawNode) error {
 	if n.opType == "Constant" && n.domain == "" {
 		return r.constantNode(n)
 	}
+	if n.domain == graph.Domain {
+		n.opType = operatorOf(n.opType)
+	}
 	e, ok := entries[n.opType]
 	function := n.opType == "GroupNormalization" && n.domain == graph.Domain
 	switch {
