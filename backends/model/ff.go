@@ -89,7 +89,7 @@ func (b *builder) fusionGate(prefix string, p gateProxies) value {
 // disable_ssm the mixed tokens are zeros.
 func (b *builder) mix(prefix string, tokens value) value {
 	if b.cfg.Model.DisableSSM {
-		return b.fill(prefix+".no_ssm", 0, tokens.Shape...)
+		return b.uniform(prefix+".no_ssm", 0, tokens.Shape...)
 	}
 	if b.cfg.Model.ScanMode == "forward" {
 		return b.scan(prefix+".scan_forward", tokens, false)

@@ -88,7 +88,7 @@ func (b *builder) maskDetail(prefix string, heavy value, sel selection, height, 
 	mean := b.Add1(prefix+".mean", graph.Reduce{Fn: graph.ReduceMean, Axes: []int{1}, KeepDims: true}, heavy)
 	signal := b.unary(prefix+".tanh", graph.Tanh, b.resize(prefix+".resize", mean, height, width))
 	tiles := b.Add1(prefix+".pack", graph.TilePack{Tile: m.TileSizeL0 * m.FFPrimaryStride / m.MaskStride}, signal, sel.l0)
-	zeros := b.fill(prefix+".zeros", 0, b.opts.Batch, 1, height, width)
+	zeros := b.uniform(prefix+".zeros", 0, b.opts.Batch, 1, height, width)
 	active := b.Add1(prefix+".unpack", graph.TileUnpackFusion{}, zeros, tiles, sel.l0)
 	return b.binary(prefix, graph.Mul, b.unary(prefix+".strength", graph.Softplus, b.param(prefix+".log_strength")), active)
 }

@@ -140,8 +140,8 @@ func (b *builder) nanToZero(node string, x value) value {
 	return b.Add1(node, graph.Where{}, b.unary(node+".isnan", graph.IsNaN, x), b.Scalar(0), x)
 }
 
-// fill returns a constant tensor of one value.
-func (b *builder) fill(name string, v float32, shape ...int) value {
+// uniform returns a constant tensor of one value.
+func (b *builder) uniform(name string, v float32, shape ...int) value {
 	t := tensor.New(tensor.Float32, shape...)
 	d := tensor.Data[float32](t)
 	for i := range d {

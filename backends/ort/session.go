@@ -127,7 +127,7 @@ func (s *session) Run(ctx context.Context, inputs tensor.List) (tensor.List, err
 		return nil, err
 	}
 	for _, to := range s.inputs {
-		fill(to.Tensor, inputs.Get(to.Name))
+		copyInto(to.Tensor, inputs.Get(to.Name))
 	}
 	if ctx.Done() != nil {
 		defer s.terminateWith(ctx)()
@@ -159,8 +159,8 @@ func (s *session) terminateWith(ctx context.Context) (reset func()) {
 	}
 }
 
-// fill copies a tensor into a bound one of the same type and size.
-func fill(to, from *tensor.Tensor) {
+// copyInto copies a tensor into a bound one of the same type and size.
+func copyInto(to, from *tensor.Tensor) {
 	switch to.DType() {
 	case tensor.Float32:
 		copy(tensor.Data[float32](to), tensor.Data[float32](from))

@@ -61,15 +61,15 @@ func (r *results) read(layout []place, size int64) (tensor.List, error) {
 		}
 	}
 	for i, p := range layout {
-		if err := r.fill(r.tensors[i].Tensor, p.Offset); err != nil {
+		if err := r.receive(r.tensors[i].Tensor, p.Offset); err != nil {
 			return nil, fmt.Errorf("output %q: %w", p.Name, err)
 		}
 	}
 	return slices.Clone(r.tensors), nil
 }
 
-// fill reads one tensor.
-func (r *results) fill(t *tensor.Tensor, offset int64) error {
+// receive reads one tensor.
+func (r *results) receive(t *tensor.Tensor, offset int64) error {
 	data := bytesOf(t)
 	n, err := r.file.ReadAt(data, offset)
 	if n < len(data) {
