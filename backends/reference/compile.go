@@ -12,12 +12,13 @@ import (
 
 // settings of a compilation.
 type settings struct {
-	float   tensor.DType // Float32 or Float64
-	rounded graph.Format // of an emulated precision, to which the graph was lowered
-	threads int          // 0 means GOMAXPROCS
-	isa     kernel.ISA
-	taps    []string
-	unfused bool // leave the nodes as they are: for tests, which compare both ways
+	float    tensor.DType // Float32 or Float64
+	rounded  graph.Format // of an emulated precision, to which the graph was lowered
+	threads  int          // 0 means GOMAXPROCS
+	isa      kernel.ISA
+	taps     []string
+	winograd bool // convolve by Winograd's algorithm where it is faster
+	unfused  bool // leave the nodes as they are: for tests, which compare both ways
 }
 
 // A compiler turns a program into steps.
@@ -26,7 +27,7 @@ type compiler struct {
 	lowerings map[string]lowering
 	pool      *kernel.Pool
 	steps     []*step
-	packed    map[packKey]any // a *kernel.Weights each
+	packed    map[packKey]any // a *kernel.Weights or *kernel.WinogradWeights each
 	views     []string        // nodes that need no step
 	arena     int             // bytes planned for values and workspaces
 	held      int             // bytes that steps and constants hold besides
@@ -36,8 +37,9 @@ type compiler struct {
 // returns what each run executes, which must refer to memory alone, not to the program.
 type step struct {
 	lower.Step
-	aside []*step // of covered nodes, for values that are stored aside
-	bind  func() func() error
+	aside    []*step // of covered nodes, for values that are stored aside
+	winograd bool    // its convolution is one by Winograd's algorithm
+	bind     func() func() error
 }
 
 func newStep(n *lower.Node) *step { return &step{Step: lower.Step{Node: n}} }
