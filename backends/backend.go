@@ -85,19 +85,30 @@ func (p Precision) Format() graph.Format {
 	return ""
 }
 
+// ChoiceOf names precisions for people: "fp32, tf32 or fp16".
+func ChoiceOf(list []Precision) string {
+	var b strings.Builder
+	for i, p := range list {
+		switch {
+		case i > 0 && i == len(list)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(p))
+	}
+	return b.String()
+}
+
 // ParsePrecision returns the precision of that name; "" is FP32.
 func ParsePrecision(s string) (Precision, error) {
 	if s == "" {
 		return FP32, nil
 	}
-	names := make([]string, len(Precisions))
-	for i, p := range Precisions {
-		if s == string(p) {
-			return p, nil
-		}
-		names[i] = string(p)
+	if p := Precision(s); slices.Contains(Precisions, p) {
+		return p, nil
 	}
-	return "", fmt.Errorf("unknown precision %q (want one of %s)", s, strings.Join(names, ", "))
+	return "", fmt.Errorf("unknown precision %q (want %s)", s, ChoiceOf(Precisions))
 }
 
 // Availability is the result of a probe. Facts are shown to people and recorded in reports, such as a library's version and

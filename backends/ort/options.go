@@ -38,7 +38,7 @@ func parse(opts backends.Options) (settings, error) {
 		return s, err
 	}
 	if !slices.Contains(precisions, precision) {
-		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %v", precision, precisions)
+		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %s", precision, backends.ChoiceOf(precisions))
 	}
 	s.precision = precision
 	if opts.Threads < 0 {

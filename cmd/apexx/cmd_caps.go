@@ -38,7 +38,7 @@ func printCaps(w io.Writer, caps execute.Caps) error {
 			fmt.Fprintf(w, "%-10s   %s\n", "", b.Detail)
 		}
 		if len(b.Precisions) > 0 {
-			fmt.Fprintf(w, "%-10s   precisions: %s\n", "", joined(b.Precisions))
+			fmt.Fprintf(w, "%-10s   precisions: %s\n", "", precisionList(b.Precisions))
 		}
 		for _, f := range b.Facts {
 			fmt.Fprintf(w, "%-10s   %s: %s\n", "", f.Key, f.Value)
@@ -52,8 +52,7 @@ func printCaps(w io.Writer, caps execute.Caps) error {
 	return err
 }
 
-// joined lists precisions, separated by commas.
-func joined(list []backends.Precision) string {
+func precisionList(list []backends.Precision) string {
 	names := make([]string, len(list))
 	for i, p := range list {
 		names[i] = string(p)

@@ -24,7 +24,7 @@ type BackendCaps struct {
 	Available  bool                 `json:"available"`
 	Reason     backends.Reason      `json:"reason,omitempty"`
 	Detail     string               `json:"detail,omitempty"`
-	Precisions []backends.Precision `json:"precisions,omitempty"` // in which it can compute here, widest first
+	Precisions []backends.Precision `json:"precisions,omitempty"` // in which sessions can compute, widest first
 	Facts      []Fact               `json:"facts,omitempty"`
 }
 
