@@ -29,6 +29,10 @@ func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), ofORT) }
 
 func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), ofORT) }
 
+func TestReferenceSessions(t *testing.T) { backendtest.RunSessions(t, reference.New(), ofReference) }
+
+func TestORTSessions(t *testing.T) { backendtest.RunSessions(t, ort.New(), ofORT) }
+
 func TestEveryOperatorHasACase(t *testing.T) {
 	covered := map[string]bool{}
 	for _, c := range backendtest.Cases() {

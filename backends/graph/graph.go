@@ -112,7 +112,8 @@ func (g *Graph) Constants() []*Value {
 }
 
 // WithTaps returns a graph that computes g's outputs and, after them, the named taps as outputs called "tap.NAME"; what
-// neither needs is left out. Nodes and values are shared with g. The name "all" stands for every declared tap.
+// neither needs is left out. Nodes and values are shared with g. The name "all" stands for every declared tap; a name that is given
+// twice is one tap.
 func (g *Graph) WithTaps(names []string) (*Graph, error) {
 	out := *g
 	out.Outputs = slices.Clone(g.Outputs)
@@ -127,21 +128,20 @@ func (g *Graph) WithTaps(names []string) (*Graph, error) {
 	return &out, nil
 }
 
-// expandTaps replaces "all" by the declared taps.
+// expandTaps replaces "all" by the declared taps, which come first, and lists every name once.
 func (g *Graph) expandTaps(names []string) []string {
-	if !slices.Contains(names, "all") {
-		return names
-	}
-	var all []string
-	for _, t := range g.Taps {
-		all = append(all, t.Name)
-	}
-	for _, name := range names {
-		if name != "all" && !slices.Contains(all, name) {
-			all = append(all, name)
+	var taps []string
+	if slices.Contains(names, "all") {
+		for _, t := range g.Taps {
+			taps = append(taps, t.Name)
 		}
 	}
-	return all
+	for _, name := range names {
+		if name != "all" && !slices.Contains(taps, name) {
+			taps = append(taps, name)
+		}
+	}
+	return taps
 }
 
 // reachable returns the nodes that the ports depend on, in the order of nodes.
