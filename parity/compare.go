@@ -140,9 +140,9 @@ func compareParts(ref, cand *tensor.Tensor, tol Tolerance, parts []stretch, of o
 		if tol.Angle > 0 {
 			m.turned(ref, cand, parts)
 		}
-		r.fill(m, ref, cand)
+		r.conclude(m, ref, cand)
 	default:
-		r.fill(compareExact(ref, cand, parts), ref, cand)
+		r.conclude(compareExact(ref, cand, parts), ref, cand)
 		r.Smallest = nil
 	}
 	return r
@@ -242,8 +242,8 @@ func integersOf(t *tensor.Tensor) []int64 {
 	}
 }
 
-// fill turns what was measured into the report's numbers and verdict.
-func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
+// conclude turns what was measured into the report's numbers and verdict.
+func (r *TensorReport) conclude(m *measure, ref, cand *tensor.Tensor) {
 	n := float64(max(m.finite, 1))
 	r.MaxAbsErr, r.MaxRelErr, r.MaxULPErr = Number(m.maxAbs), Number(m.maxRel), m.maxULP
 	r.MeanAbsErr, r.MeanRelErr, r.Bias = Number(m.sumAbs/n), Number(m.sumRel/n), Number(m.sumErr/n)

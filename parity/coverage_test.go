@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -204,7 +205,7 @@ func TestAnExecutionObeysItsPredictions(t *testing.T) {
 func atThreshold(f *fix, score float64) {
 	logits, old := f.floats("tap.det.cls.P3"), f.floats("scores")[11]
 	for i, v := range logits[:fixClasses*fixH/8*fixW/8] {
-		if math.Abs(sigmoid(float64(v))-float64(old)) < 1e-6 {
+		if math.Abs(routing.Sigmoid(float64(v))-float64(old)) < 1e-6 {
 			logits[i] = float32(math.Log(score / (1 - score)))
 		}
 	}

@@ -25,6 +25,15 @@ func (t Type) Len() int {
 	return n
 }
 
+// Dim returns the size of an axis, from 0, and 1 where the type has no such axis. So code that builds a graph from a value of another
+// rank than it expects, or from one that a builder could not compute, goes on to the operator that reads it, which tells what is wrong.
+func (t Type) Dim(axis int) int {
+	if axis >= len(t.Shape) {
+		return 1
+	}
+	return t.Shape[axis]
+}
+
 // Op is an operator with its parameters. The concrete types of this package are the complete set; executors switch on them.
 type Op interface {
 	// OpType returns the ONNX operator type, such as "Conv".
@@ -34,6 +43,19 @@ type Op interface {
 	// Infer checks the types of the inputs and returns the types of the outputs. An optional input that is absent has an
 	// Invalid DType.
 	Infer(in []Type) ([]Type, error)
+}
+
+// arity returns how many outputs an operator has, which no input changes.
+func arity(op Op) int {
+	switch o := op.(type) {
+	case Split:
+		return len(o.Sizes)
+	case TileSSMScan, SelectDetections, BoxMask:
+		return 2
+	case DecodeBoxes:
+		return 3
+	}
+	return 1
 }
 
 // Value is an edge of the graph: an input, a constant or the output of a node. Its name is unique in the graph.

@@ -5,6 +5,7 @@ package ort
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,9 @@ func TestProbe(t *testing.T) {
 	}
 	if want := []string{"library", "version", "providers"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
 		t.Errorf("facts %v", a.Facts)
+	}
+	if got := os.Getenv("NVIDIA_TF32_OVERRIDE"); got != "0" {
+		t.Errorf("NVIDIA_TF32_OVERRIDE is %q once the library is open: fp32 is not strict on the provider tensorrt", got)
 	}
 }
 

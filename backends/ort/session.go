@@ -127,7 +127,7 @@ func (s *session) Upload(_ context.Context, inputs tensor.List) error {
 		return err
 	}
 	for _, to := range s.inputs {
-		load(to.Tensor, inputs.Get(to.Name))
+		copyInto(to.Tensor, inputs.Get(to.Name))
 	}
 	s.progress.Uploaded()
 	s.timing.Upload = time.Since(start)
@@ -184,8 +184,8 @@ func (s *session) terminateWith(ctx context.Context) (reset func()) {
 	}
 }
 
-// load copies a tensor into a bound one of the same type and size.
-func load(to, from *tensor.Tensor) {
+// copyInto copies a tensor into a bound one of the same type and size.
+func copyInto(to, from *tensor.Tensor) {
 	switch to.DType() {
 	case tensor.Float32:
 		copy(tensor.Data[float32](to), tensor.Data[float32](from))

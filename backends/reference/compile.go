@@ -18,6 +18,7 @@ type settings struct {
 	isa       kernel.ISA
 	taps      []string
 	stepTimes bool // time every step
+	winograd  bool // convolve by Winograd's algorithm where it is faster
 	unfused   bool // leave the nodes as they are: for tests, which compare both ways
 }
 
@@ -27,7 +28,7 @@ type compiler struct {
 	lowerings map[string]lowering
 	pool      *kernel.Pool
 	steps     []*step
-	packed    map[packKey]any // a *kernel.Weights each
+	packed    map[packKey]any // a *kernel.Weights or *kernel.WinogradWeights each
 	views     []string        // nodes that need no step
 	arena     int             // bytes planned for values and workspaces
 	held      int             // bytes that steps and constants hold besides
@@ -37,8 +38,9 @@ type compiler struct {
 // returns what each run executes, which must refer to memory alone, not to the program.
 type step struct {
 	lower.Step
-	aside []*step // of covered nodes, for values that are stored aside
-	bind  func() func() error
+	aside    []*step // of covered nodes, for values that are stored aside
+	winograd bool    // its convolution is one by Winograd's algorithm
+	bind     func() func() error
 }
 
 func newStep(n *lower.Node) *step { return &step{Step: lower.Step{Node: n}} }

@@ -19,7 +19,7 @@ func newPlan(p *lower.Program, c *compiler) backends.Plan {
 	for _, s := range c.steps {
 		n := s.Node
 		plan.Steps = append(plan.Steps, backends.Step{
-			Name: n.Name, Op: n.Op.OpType(), Nodes: n.Covers(),
+			Name: n.Name, Op: operatorOf(s), Nodes: n.Covers(),
 			Inputs: valueNames(n.In), Outputs: valueNames(n.Out), Aside: valueNames(n.Aside()),
 			Level: level, Reason: reason, Precision: precision, Workspace: int64(s.Workspace()),
 		})
@@ -28,6 +28,14 @@ func newPlan(p *lower.Program, c *compiler) backends.Plan {
 		plan.Split = append(plan.Split, backends.Split{Node: x.Node, Step: x.Rule, Value: x.Value})
 	}
 	return plan
+}
+
+// operatorOf names what a step executes: its operator, behind the algorithm of its convolution if that is not the plain sum.
+func operatorOf(s *step) string {
+	if s.winograd {
+		return "Winograd" + s.Node.Op.OpType()
+	}
+	return s.Node.Op.OpType()
 }
 
 func valueNames(values []*lower.Value) []string {

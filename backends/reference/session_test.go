@@ -186,7 +186,7 @@ func TestBackend(t *testing.T) {
 	}
 	defer s.Close()
 	got, err := backends.Run(context.Background(), s, inputs)
-	if err != nil || len(got) != 2 || got[1].Name != "tap.y0" || got[0].DType() != tensor.Float64 {
+	if err != nil || len(got) != 2 || got[1].Name != "tap.node" || got[0].DType() != tensor.Float64 {
 		t.Fatalf("%v, %v", got, err)
 	}
 	if m := s.Memory(); m.Host <= 0 {

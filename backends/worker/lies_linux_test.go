@@ -403,7 +403,7 @@ func TestShortenedLater(t *testing.T) {
 	if err := f.Truncate(70); err != nil {
 		t.Fatal(err)
 	}
-	err := r.load(tensor.New(tensor.Float32, 3), 64)
+	err := r.receive(tensor.New(tensor.Float32, 3), 64)
 	if want := "got 6 of 12 bytes at offset 64: the worker has made the file shorter"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -416,7 +416,7 @@ func TestForeignBooleans(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := tensor.New(tensor.Bool, 2)
-	if err := (&results{file: f}).load(x, 0); err == nil || err.Error() != "boolean 1 is the byte 2, want 0 or 1" || bytesOf(x)[1] != 0 {
+	if err := (&results{file: f}).receive(x, 0); err == nil || err.Error() != "boolean 1 is the byte 2, want 0 or 1" || bytesOf(x)[1] != 0 {
 		t.Errorf("got %v with %v", err, bytesOf(x))
 	}
 }

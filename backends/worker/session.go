@@ -119,7 +119,7 @@ func writeGraph(path string, g *graph.Graph) error {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
+	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{Form: onnx.Plain}), w.Flush(), f.Close())
 }
 
 // Upload writes the inputs into their file and has the worker take them from there.

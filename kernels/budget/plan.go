@@ -51,7 +51,7 @@ var plan = []launch{
 	},
 	{
 		name: "down_p4", stages: 1,
-		nodes: []string{"pv.backbone.p3_block*", "pv.backbone.down_p4.0"},
+		nodes: []string{"pv.backbone.p3_block*", "pv.P3", "pv.backbone.down_p4.0"},
 		how:   "3×3 stride 2; stores P3 on the way",
 	},
 	{
@@ -61,7 +61,7 @@ var plan = []launch{
 	},
 	{
 		name: "trunk, down_p5", stages: 1,
-		nodes: []string{"pv.backbone.p4_block*", "pv.coarse_heads.trunk.0", "pv.backbone.down_p5.0"},
+		nodes: []string{"pv.backbone.p4_block*", "pv.P4", "pv.coarse_heads.trunk.0", "pv.backbone.down_p5.0"},
 		how:   "two convolutions of P4 side by side; stores P4 on the way",
 	},
 	{
@@ -71,9 +71,8 @@ var plan = []launch{
 	},
 	{
 		name: "proxies, router", stages: 2,
-		nodes: []string{"pv.coarse_heads*", "pv.objectness", "pv.boundary", "pv.variance", "pv.uncertainty*", "proxy.maps",
-			"router*", "ff.select*", "ff.split*", "tiles_*", "valid_*"},
-		how: "a block for each tile, then one block for the router and all selections",
+		nodes: []string{"pv.coarse_heads*", "proxy.*", "router*", "utilities", "split_utilities", "ff.select*", "ff.split*", "tiles_*", "valid_*"},
+		how:   "a block for each tile, then one block for the router and all selections",
 	},
 	{
 		name: "heavy path L0", stages: 2,
@@ -87,18 +86,18 @@ var plan = []launch{
 	},
 	{
 		name: "pyramid", stages: 1,
-		nodes: []string{"pv.backbone.p5_block*", "fpn.p5_lateral", "fpn.p4_lateral", "fpn.p3_lateral", "fpn.ff_lateral", "fpn.p5_up*", "fpn.p4_up*",
+		nodes: []string{"pv.backbone.p5_block*", "pv.P5", "fpn.p5_lateral", "fpn.p4_lateral", "fpn.p3_lateral", "fpn.ff_lateral", "fpn.p5_up*", "fpn.p4_up*",
 			"fpn.p4_sum", "fpn.p3_sum", "fpn.p3_ff_sum", "fpn.p3_smooth.conv", "fpn.p4_smooth.conv", "fpn.p5_smooth.conv"},
 		how: "laterals and smoothing are 1×1: a block carries its pixels through both, coarser levels recomputed",
 	},
 	{
 		name: "p6, p7", stages: 2,
-		nodes: []string{"det_head.p6_from_p5", "det_head.p7_from_p6", "fpn.p5_smooth*"},
+		nodes: []string{"det_head.p6_from_p5", "det_head.p7_from_p6", "fpn.p5_smooth*", "fpn.P5"},
 		how:   "one cluster: the maps are 8×8 and 4×4",
 	},
 	{
 		name: "heads, first layer", stages: 1, workbench: "heads.first",
-		nodes: []string{"fpn.p3_smooth*", "fpn.p4_smooth*", "det_head.cls_tower.0*", "det_head.box_tower.0*",
+		nodes: []string{"fpn.p3_smooth*", "fpn.P3", "fpn.p4_smooth*", "fpn.P4", "det_head.cls_tower.0*", "det_head.box_tower.0*",
 			"det_head.quality_tower.0*", "inst_seg_head.proto_trunk.0", "sem_head.trunk.0", "inst_seg_head.coeff_source", "track_head.feature_proj.0"},
 		how: "three towers on five levels, prototypes, semantic trunk: these are measured; the two 1×1 convolutions of P3 and the gate before it are to come",
 	},
@@ -110,8 +109,8 @@ var plan = []launch{
 	},
 	{
 		name: "predictions", stages: 1,
-		nodes: []string{"det_head.cls_tower.4*", "det_head.box_tower.4*", "det_head.quality_tower.4*", "det_head.cls_pred*",
-			"det_head.box_pred*", "det_head.quality_pred*", "inst_seg_head.proto_trunk.4*", "inst_seg_head.proto_pred", "inst_seg_head.prototypes.flat", "sem_head*"},
+		nodes: []string{"det_head.cls_tower.4*", "det_head.box_tower.4*", "det_head.quality_tower.4*", "det.*",
+			"inst_seg_head.proto_trunk.4*", "seg.prototypes", "inst_seg_head.prototypes.flat", "sem_head*", "semantic_logits"},
 		how: "1×1 with few outputs on all levels; scores that pass the threshold are listed on the way",
 	},
 	{
@@ -121,7 +120,7 @@ var plan = []launch{
 	},
 	{
 		name: "boxes", stages: 1,
-		nodes: []string{"track_head*", "inst_seg_head.coeff*"},
+		nodes: []string{"track*", "embeddings", "inst_seg_head.coeff*", "seg.coefficients"},
 		how:   "a block for each box: both means over it, both MLPs",
 	},
 	{

@@ -45,10 +45,6 @@ func TestTimedOutputs(t *testing.T) {
 	if err := measure.Block(ctx, slots, "reference", cells, o, nil, func(_ int, m perf.Measurement) error { return check(m) }); err != nil {
 		t.Error(err)
 	}
-	side.Requests = true // the way of workers of protocol 1.0
-	if err := measure.Replicate(ctx, side, "reference", cells, o, check); err != nil {
-		t.Error(err)
-	}
 }
 
 // tripled are models of a build that computes something else.

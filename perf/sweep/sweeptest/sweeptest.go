@@ -33,11 +33,11 @@ type Spec struct {
 }
 
 func (s Spec) filled() Spec {
-	fill(&s.Backends, "reference", "ort")
-	fill(&s.Precisions, backends.FP32)
-	fill(&s.Sides, 256, 512)
-	fill(&s.Batches, 1)
-	fill(&s.Scopes, perf.Complete, perf.TilePack, perf.SSMScan, perf.FusionGate, perf.TileUnpack)
+	orElse(&s.Backends, "reference", "ort")
+	orElse(&s.Precisions, backends.FP32)
+	orElse(&s.Sides, 256, 512)
+	orElse(&s.Batches, 1)
+	orElse(&s.Scopes, perf.Complete, perf.TilePack, perf.SSMScan, perf.FusionGate, perf.TileUnpack)
 	if s.Replicates == 0 {
 		s.Replicates = 5
 	}
@@ -54,7 +54,7 @@ func (s Spec) filled() Spec {
 	return s
 }
 
-func fill[T any](list *[]T, values ...T) {
+func orElse[T any](list *[]T, values ...T) {
 	if *list == nil {
 		*list = values
 	}
