@@ -6,6 +6,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
+	"github.com/apex-x/apexx/backends/backendtest/toydevice"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
@@ -32,6 +33,14 @@ func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), ofORT) 
 func TestReferenceSessions(t *testing.T) { backendtest.RunSessions(t, reference.New(), ofReference) }
 
 func TestORTSessions(t *testing.T) { backendtest.RunSessions(t, ort.New(), ofORT) }
+
+func TestToyDevice(t *testing.T) { backendtest.Run(t, toydevice.New(), ofORT) }
+
+func TestToyDeviceModules(t *testing.T) { backendtest.RunModules(t, toydevice.New(), ofORT) }
+
+func TestToyDeviceReplay(t *testing.T) { backendtest.RunReplay(t, toydevice.New(), ofORT) }
+
+func TestToyDeviceSessions(t *testing.T) { backendtest.RunSessions(t, toydevice.New(), ofORT) }
 
 func TestEveryOperatorHasACase(t *testing.T) {
 	covered := map[string]bool{}

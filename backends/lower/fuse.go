@@ -159,13 +159,22 @@ func (n *Node) Part(role string) *Node {
 	return nil
 }
 
+// Parts lists the nodes of the graph that n stands for, in the order of execution: n itself where it is not a fused one.
+func (n *Node) Parts() []*Node {
+	if n.parts == nil {
+		return []*Node{n}
+	}
+	var nodes []*Node
+	for _, p := range n.parts {
+		nodes = append(nodes, p.Node)
+	}
+	return nodes
+}
+
 // Covers lists the names of the graph's nodes that n stands for, in order.
 func (n *Node) Covers() []string {
-	if n.parts == nil {
-		return []string{n.Name}
-	}
 	var names []string
-	for _, p := range n.parts {
+	for _, p := range n.Parts() {
 		names = append(names, p.Name)
 	}
 	return names
