@@ -107,9 +107,9 @@ func (s *sessions) taps() {
 	}
 	want := s.run(plain, s.inputs)
 	every := computed(s.graph)
-	all := s.tapped(every, want)
+	all := s.tapped(every, plain.Plan(), want)
 	for _, name := range every {
-		alone := s.tapped([]string{name}, want)
+		alone := s.tapped([]string{name}, plain.Plan(), want)
 		tap := alone.outputs[len(want):]
 		if len(tap) != 1 || tap[0].Name != "tap."+name {
 			s.Fatalf("the tap of %s gives %d outputs", name, len(tap))
@@ -117,10 +117,21 @@ func (s *sessions) taps() {
 		s.compare("tap."+name, tap[0].Tensor, all.outputs.Get(tap[0].Name), alone.exact && all.exact)
 	}
 	g, inputs := smallModel(s.T, nil, 8)
-	model := s.compile(g, backends.Options{Taps: computed(g)})
+	model, free := s.compile(g, backends.Options{Taps: computed(g)}), s.compile(g, backends.Options{})
 	if plan := model.Plan(); plan.Library == "" && len(plan.Split) == 0 {
-		s.same("every value of a model tapped", s.run(model, inputs), s.run(s.compile(g, backends.Options{}), inputs))
+		s.same("every value of a model tapped", s.run(model, inputs), s.run(free, inputs))
+		s.must(keepsSteps(plan, free.Plan()))
 	}
+}
+
+// keepsSteps tells whether a plan with taps has every step of the plan without, covering the same nodes.
+func keepsSteps(tapped, plain backends.Plan) error {
+	for _, want := range plain.Steps {
+		if !slices.ContainsFunc(tapped.Steps, func(s backends.Step) bool { return s.Op == want.Op && slices.Equal(s.Nodes, want.Nodes) }) {
+			return fmt.Errorf("the step %s of %q is gone, and no split says why", want.Op, want.Nodes)
+		}
+	}
+	return nil
 }
 
 // tapped is a run with taps.
@@ -129,12 +140,15 @@ type tapped struct {
 	exact   bool // it executed what a run without them executes
 }
 
-// tapped runs with taps and compares the outputs with those of a run without.
-func (s *sessions) tapped(names []string, want tensor.List) tapped {
+// tapped runs with taps and compares the outputs and the plan with those of a session without.
+func (s *sessions) tapped(names []string, plain backends.Plan, want tensor.List) tapped {
 	s.Helper()
 	session := s.open(backends.Options{Taps: names})
 	plan := session.Plan()
 	out := tapped{outputs: s.run(session, s.inputs), exact: plan.Library == "" && len(plan.Split) == 0}
+	if err := keepsSteps(plan, plain); err != nil && len(plan.Split) == 0 {
+		s.Errorf("taps %q: %v", names, err)
+	}
 	for i, w := range want {
 		s.compare(fmt.Sprintf("%s with the taps %q", w.Name, names), out.outputs[i].Tensor, w.Tensor, out.exact)
 	}

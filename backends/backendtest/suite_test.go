@@ -10,6 +10,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/worker"
 )
 
 // What the two backends of this program have.
@@ -41,6 +42,24 @@ func TestToyDeviceModules(t *testing.T) { backendtest.RunModules(t, toydevice.Ne
 func TestToyDeviceReplay(t *testing.T) { backendtest.RunReplay(t, toydevice.New(), ofORT) }
 
 func TestToyDeviceSessions(t *testing.T) { backendtest.RunSessions(t, toydevice.New(), ofORT) }
+
+// Sessions in a process each are held to the same, through the worker protocol.
+func TestWorkerSessions(t *testing.T) {
+	backendtest.RunSessions(t, worker.New(specOf(t, reference.Name)), backendtest.Options{Process: true})
+}
+
+func TestToyDeviceWorkerSessions(t *testing.T) {
+	low := []backends.Precision{backends.FP32, backends.BF16}
+	backendtest.RunSessions(t, worker.New(specOf(t, toydevice.Name)), backendtest.Options{Process: true, Precisions: low})
+}
+
+func TestToyDeviceWorkerReplay(t *testing.T) {
+	backendtest.RunReplay(t, worker.New(specOf(t, toydevice.Name)), backendtest.Options{})
+}
+
+func TestToyDeviceWorker(t *testing.T) {
+	backendtest.Run(t, startWorker(t, toydevice.Name), backendtest.Options{Complete: true})
+}
 
 func TestEveryOperatorHasACase(t *testing.T) {
 	covered := map[string]bool{}

@@ -70,7 +70,7 @@ func (p *Program) readers() (nodes map[*Value][]*Node, kept map[*Value]bool) {
 // the pattern leaves open come from outside.
 func closed(m Match, readers map[*Value][]*Node) bool {
 	for _, n := range m.all[1:] {
-		for _, v := range n.Out {
+		for _, v := range n.results() { // what it stores aside is read by its own parts, and for taps
 			for _, r := range readers[v] {
 				if !slices.Contains(m.all, r) {
 					return false
