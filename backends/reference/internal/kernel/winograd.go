@@ -29,17 +29,16 @@ const (
 )
 
 // WinogradSuits tells whether Winograd's algorithm is faster for a shape than the direct sum. The answer depends on the size of a single
-// image and on nothing else, so that a result does not depend on batch size, threads or instruction set. A map must fill a panel with
-// its tiles, and products must outweigh the transforms, which cost as much as 8 channels.
+// image and on nothing else, so that a result does not depend on batch size, threads or instruction set. The products of whole panels,
+// as wide as the widest, must outweigh the transforms, which cost as much as 8 channels.
 func WinogradSuits(s ConvShape) bool {
 	s = s.withDefaults()
 	if !s.winograd() || s.Groups != 1 || min(s.InC, s.OutC) < 16 {
 		return false
 	}
-	const panel = 16
 	tiles := ceilDiv(s.OutH(), winogradTile) * ceilDiv(s.OutW(), winogradTile)
-	filtered := ceilDiv(tiles, panel) * panel * winogradPoints * (s.InC + 8) * (s.OutC + 8)
-	direct := ceilDiv(s.OutH()*s.OutW(), panel) * panel * s.KH * s.KW * s.InC * s.OutC
+	filtered := ceilDiv(tiles, maxLanes) * maxLanes * winogradPoints * (s.InC + 8) * (s.OutC + 8)
+	direct := s.OutH() * s.OutW() * s.KH * s.KW * s.InC * s.OutC
 	return 4*filtered < 3*direct
 }
 
@@ -211,6 +210,10 @@ func (c *Winograd[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
 	j.x, j.y, j.scratch = x[:s.Batch*s.InC*s.InH*s.InW], y[:s.Batch*s.OutC*c.outH*c.outW], scratch[:c.ScratchLen(p.threads)]
 	tasks := s.Batch * c.chunks / c.chunksPerTask
 	j.parts, j.partGroups = splitRows(tasks, c.groups(), p.threads)
+	if j.parts > 1 && s.Batch*c.chunks <= p.threads { // transform the input once for all parts
+		j.transformed = true
+		run(p, s.Batch*c.chunks*ceilDiv(c.inC, winogradChannels), inputJob[T]{j})
+	}
 	run(p, tasks*j.parts, j)
 	if stats != nil && !c.ownsBlocks {
 		Moments(p, j.y, stats)
@@ -222,6 +225,32 @@ type winogradJob[T Float] struct {
 	x, y, scratch     []T
 	stats             *Stats
 	parts, partGroups int
+	transformed       bool // the values of each panel lie in the scratch of the worker with the panel's number
+}
+
+// inputJob transforms the input: a few channels of one panel in each task.
+type inputJob[T Float] struct{ winogradJob[T] }
+
+// winogradChannels is the number of input channels of such a task.
+const winogradChannels = 8
+
+func (j *inputJob[T]) do(worker, i int) {
+	blocks := ceilDiv(j.inC, winogradChannels)
+	panel, c0 := i/blocks, i%blocks*winogradChannels
+	own, target := j.split(j.workerScratch(worker)), j.split(j.workerScratch(panel))
+	own.values = target.values
+	t := j.tilesOf(panel % j.chunks)
+	j.transformInput(&t, c0, min(c0+winogradChannels, j.inC), j.sample(panel/j.chunks), &own)
+}
+
+func (j *winogradJob[T]) workerScratch(worker int) []T {
+	return j.scratch[worker*j.workerLen():][:j.workerLen()]
+}
+
+// sample returns the input of sample b.
+func (j *winogradJob[T]) sample(b int) []T {
+	size := j.inC * j.shape.InH * j.shape.InW
+	return j.x[b*size : (b+1)*size]
 }
 
 // do computes one (sample, run of panels, part of the rows).
@@ -230,12 +259,17 @@ func (j *winogradJob[T]) do(worker, i int) {
 	tasks := j.chunks / j.chunksPerTask
 	task, b := i%tasks, i/tasks
 	size := j.outH * j.outW
-	x := j.x[b*j.inC*j.shape.InH*j.shape.InW:][:j.inC*j.shape.InH*j.shape.InW]
 	y := j.y[b*j.outC*size:][:j.outC*size]
-	scratch := j.split(j.scratch[worker*j.workerLen():][:j.workerLen()])
+	scratch := j.split(j.workerScratch(worker))
 	g0, g1 := part*j.partGroups, min((part+1)*j.partGroups, j.groups())
 	for chunk := task * j.chunksPerTask; chunk < (task+1)*j.chunksPerTask; chunk++ {
-		j.panel(chunk, g0, g1, x, y, &scratch)
+		t := j.tilesOf(chunk)
+		if j.transformed {
+			scratch.values = j.split(j.workerScratch(b*j.chunks + chunk)).values
+		} else {
+			j.transformInput(&t, 0, j.inC, j.sample(b), &scratch)
+		}
+		j.panel(&t, g0, g1, y, &scratch)
 	}
 	if j.stats == nil || !j.ownsBlocks {
 		return
@@ -248,10 +282,8 @@ func (j *winogradJob[T]) do(worker, i int) {
 	}
 }
 
-// panel computes the groups [g0, g1) of row blocks for one panel of tiles.
-func (j *winogradJob[T]) panel(chunk, g0, g1 int, x, y []T, s *winogradScratch[T]) {
-	t := j.tilesOf(chunk)
-	j.transformInput(&t, x, s)
+// panel computes the groups [g0, g1) of row blocks for one panel of tiles, whose input is transformed.
+func (j *winogradJob[T]) panel(t *panelTiles, g0, g1 int, y []T, s *winogradScratch[T]) {
 	size := j.outH * j.outW
 	weight := j.weight[winogradPoints*j.plan.start(g0*j.groupBlks)*j.inC:]
 	for g := g0; g < g1; g++ {
@@ -260,7 +292,7 @@ func (j *winogradJob[T]) panel(chunk, g0, g1 int, x, y []T, s *winogradScratch[T
 		first, end := j.plan.start(blk0), j.plan.start(blk1)
 		for row := first; row < min(end, j.outC); row++ {
 			products := s.products[(row-first)*j.lanes:]
-			j.transformOutput(&t, y[row*size:(row+1)*size], products, (end-first)*j.lanes, j.bias[row], s.pixels)
+			j.transformOutput(t, y[row*size:(row+1)*size], products, (end-first)*j.lanes, j.bias[row], s.pixels)
 		}
 	}
 }
