@@ -17,7 +17,7 @@
 //
 // Package kernel, below this one, has the inner loops of convolution, matrix product, normalisation and activations. In fp32, and only
 // there, large convolutions of 3×3 and stride 1 go by Winograd's algorithm (op_conv.go, kernel.WinogradSuits), whose rounding errors are
-// some four times those of the sum of products; the operator of such a step begins with Winograd, and the option winograd=off has none.
+// several times those of the sum of products; the operator of such a step begins with Winograd, and the option winograd=off has none.
 // The oracle and the emulated precisions stay direct, since they define what is right.
 //
 // Results are bit-identical for any number of threads and across runs: work is cut into the same pieces whatever the number

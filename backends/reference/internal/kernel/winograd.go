@@ -11,7 +11,7 @@ import (
 //
 //	Y = Aᵀ·[ Σ_c (G·g_c·Gᵀ) ⊙ (Bᵀ·d_c·B) ]·A
 //
-// d is the 6×6 input of a tile, g a kernel. Here the interpolation points are 0, ±√2, ±√½ and ∞, the error of which is a quarter of that of
+// d is the 6×6 input of a tile, g a kernel. Here the interpolation points are 0, ±√2, ±√½ and ∞, whose error is less than half of that of
 // the usual 0, ±1, ±2 and ∞. In one dimension, for a point p and q² = 1/p² the square of the others,
 //
 //	Bᵀd: d0 - 2.5·d2 + d4          p = 0       G: row (1, 0, 0)                 Aᵀ: column (1, 0, 0, 0)
@@ -24,7 +24,7 @@ const (
 	winogradInput  = winogradTile + 2              // input pixels of a tile per dimension
 	winogradPoints = winogradInput * winogradInput // products per tile
 	winogradLanes  = 8                             // tiles that are transformed together
-	winogradGroup  = 24                            // about as many output channels are multiplied and transformed together
+	winogradGroup  = 12                            // about as many output channels are multiplied and transformed together
 	winogradDepth  = 24                            // length of a k block: the transforms enlarge rounding errors, so sums are shorter than blockDepth
 )
 
@@ -49,12 +49,12 @@ func (s ConvShape) winograd() bool { return s.KH == 3 && s.KW == 3 && s.StrideH 
 // serve inputs of any size.
 type WinogradWeights[T Float] struct {
 	engine[T]
-	plan      rowPlan
-	inC, outC int
-	blockC    int // input channels in a k block
-	groupBlks int // row blocks in a group
-	weight    []T // [group][point][k block][row block][k][row]
-	bias      []T // one value per output channel
+	plan        rowPlan
+	inC, outC   int
+	blockC      int // input channels in a k block
+	groupBlocks int // row blocks in a group
+	weight      []T // [group][point][k block][row block][k][row]
+	bias        []T // one value per output channel
 }
 
 // NewWinogradWeights transforms and packs a weight [OutC, InC, 3, 3] and a bias [OutC] (or nil). It returns an error if they do not fit.
@@ -69,7 +69,7 @@ func NewWinogradWeights[T Float](s ConvShape, weight, bias []T, isa ISA) (*Winog
 	w := &WinogradWeights[T]{engine: engineFor[T](supported(isa)), inC: s.InC, outC: s.OutC, bias: make([]T, s.OutC)}
 	w.plan = w.planRows(s.OutC)
 	w.blockC = ceilDiv(s.InC, ceilDiv(s.InC, winogradDepth))
-	w.groupBlks = max(1, winogradGroup/w.tall)
+	w.groupBlocks = max(1, winogradGroup/w.tall)
 	copy(w.bias, bias)
 	w.pack(weight)
 	return w, nil
@@ -85,8 +85,8 @@ func (w *WinogradWeights[T]) pack(weight []T) {
 	}
 	w.weight = make([]T, winogradPoints*w.plan.padded()*w.inC)
 	dst := w.weight
-	for blk0 := 0; blk0 < w.plan.blocks(); blk0 += w.groupBlks {
-		blk1 := min(blk0+w.groupBlks, w.plan.blocks())
+	for blk0 := 0; blk0 < w.plan.blocks(); blk0 += w.groupBlocks {
+		blk1 := min(blk0+w.groupBlocks, w.plan.blocks())
 		for p := range winogradPoints {
 			for c0 := 0; c0 < w.inC; c0 += w.blockC {
 				dst = packBlocks(dst, points[p*size:][:size], w.plan, blk0, blk1, w.inC, c0, min(c0+w.blockC, w.inC))
@@ -124,7 +124,7 @@ func (w *WinogradWeights[T]) Bytes() int {
 }
 
 // groups is the number of groups of row blocks.
-func (w *WinogradWeights[T]) groups() int { return ceilDiv(w.plan.blocks(), w.groupBlks) }
+func (w *WinogradWeights[T]) groups() int { return ceilDiv(w.plan.blocks(), w.groupBlocks) }
 
 // Winograd is a convolution of inputs of one size by Winograd's algorithm. It may be used by several pools at once.
 type Winograd[T Float] struct {
@@ -190,7 +190,7 @@ func (c *Winograd[T]) workerLen() int {
 }
 
 // groupRows is the largest number of rows in a group of row blocks.
-func (c *Winograd[T]) groupRows() int { return c.groupBlks * c.tall }
+func (c *Winograd[T]) groupRows() int { return c.groupBlocks * c.tall }
 
 func (c *Winograd[T]) split(s []T) (out winogradScratch[T]) {
 	take := func(n int) []T {
@@ -275,7 +275,7 @@ func (j *winogradJob[T]) do(worker, i int) {
 		return
 	}
 	pixels := j.chunksPerTask * j.lanes * winogradTile * winogradTile
-	for row := j.plan.start(g0 * j.groupBlks); row < min(j.plan.start(min(g1*j.groupBlks, j.plan.blocks())), j.outC); row++ {
+	for row := j.plan.start(g0 * j.groupBlocks); row < min(j.plan.start(min(g1*j.groupBlocks, j.plan.blocks())), j.outC); row++ {
 		for p := task * pixels; p < (task+1)*pixels; p += statBlock {
 			record(j.stats, b, row, p/statBlock, y[row*size+p:][:statBlock])
 		}
@@ -285,9 +285,9 @@ func (j *winogradJob[T]) do(worker, i int) {
 // panel computes the groups [g0, g1) of row blocks for one panel of tiles, whose input is transformed.
 func (j *winogradJob[T]) panel(t *panelTiles, g0, g1 int, y []T, s *winogradScratch[T]) {
 	size := j.outH * j.outW
-	weight := j.weight[winogradPoints*j.plan.start(g0*j.groupBlks)*j.inC:]
+	weight := j.weight[winogradPoints*j.plan.start(g0*j.groupBlocks)*j.inC:]
 	for g := g0; g < g1; g++ {
-		blk0, blk1 := g*j.groupBlks, min((g+1)*j.groupBlks, j.plan.blocks())
+		blk0, blk1 := g*j.groupBlocks, min((g+1)*j.groupBlocks, j.plan.blocks())
 		weight = j.multiply(blk0, blk1, weight, s)
 		first, end := j.plan.start(blk0), j.plan.start(blk1)
 		for row := first; row < min(end, j.outC); row++ {
