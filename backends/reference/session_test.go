@@ -180,7 +180,7 @@ func TestBackend(t *testing.T) {
 			t.Errorf("%+v was accepted", opts)
 		}
 	}
-	s, err := b.Compile(context.Background(), g, backends.Options{Precision: backends.FP64, Taps: []string{"y0"}})
+	s, err := b.Compile(context.Background(), g, backends.Options{Precision: backends.FP64, Taps: []string{"node"}})
 	if err != nil {
 		t.Fatal(err)
 	}
