@@ -140,6 +140,22 @@ func (a Availability) Err(backend string) error {
 	return &Unavailable{Backend: backend, Reason: a.Reason, Detail: a.Detail}
 }
 
+// InputsOf returns what of a graph CheckInputs reads: its inputs, and the decisions that some of them replay. A session keeps this, and
+// not the weights.
+func InputsOf(g *graph.Graph) *graph.Graph {
+	bare := func(v *graph.Value) *graph.Value {
+		if v == nil {
+			return nil
+		}
+		return &graph.Value{Name: v.Name, Type: v.Type}
+	}
+	out := &graph.Graph{Name: g.Name, Inputs: g.Inputs}
+	for _, d := range g.Replayed() {
+		out.Decisions = append(out.Decisions, graph.Decision{Value: bare(d.Value), Count: bare(d.Count), Limit: d.Limit})
+	}
+	return out
+}
+
 // CheckInputs verifies names, types, shapes and finiteness of inputs against a graph, and that decisions under replay are such as
 // could have been made: what every Upload does first.
 func CheckInputs(g *graph.Graph, inputs tensor.List) error {

@@ -102,7 +102,8 @@ type ExecutionRecord struct {
 	DevBytes  int64         `json:"device_bytes"`
 	Peak      int64         `json:"peak_bytes"`
 
-	Deterministic *bool `json:"deterministic"` // null where the session ran once
+	Plan          *backends.PlanSummary `json:"plan"`          // null where no session was compiled
+	Deterministic *bool                 `json:"deterministic"` // null where the session ran once
 }
 
 // Matrix is the result of Run: cells in the order of cases and then pairs, executions in the order of cases and then columns,

@@ -71,11 +71,16 @@ func (r *run) execute(ctx context.Context, t task) {
 	c, col := &r.spec.Cases[t.caseAt], r.spec.Columns[t.column]
 	e := safely(ctx, func() evidence.Run { return r.spec.Runner.Execute(ctx, c, col.Backend, col.Precision) })
 	r.executions[t.caseAt][t.column] = e
-	r.records[t.caseAt*len(r.spec.Columns)+t.column] = ExecutionRecord{
+	record := ExecutionRecord{
 		Case: c.Name, Column: col, Outcome: e.Outcome, Deterministic: e.Deterministic(),
 		Upload: e.Timing.Upload, Execute: e.Timing.Execute, Download: e.Timing.Download, Wall: e.Wall,
 		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Peak,
 	}
+	if e.Plan != nil {
+		plan := e.Plan.Summary()
+		record.Plan = &plan
+	}
+	r.records[t.caseAt*len(r.spec.Columns)+t.column] = record
 	r.mu.Lock()
 	if r.spec.OnExecution != nil {
 		r.spec.OnExecution(c, col, &e)

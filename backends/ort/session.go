@@ -19,10 +19,10 @@ import (
 // session runs one graph. Its tensors are Go memory, pinned because the runtime keeps their addresses.
 type session struct {
 	progress backends.Progress
-	graph    *graph.Graph // with the taps among its outputs
+	graph    *graph.Graph // what its inputs are checked against
 	plan     backends.Plan
 	inputs   tensor.List // bound; in the order of graph.Inputs
-	outputs  tensor.List // bound; in the order of graph.Outputs
+	outputs  tensor.List // bound; in the graph's order, and then the taps
 	timing   backends.Timing
 
 	runtime *ort.AdvancedSession // nil after Close
@@ -33,7 +33,7 @@ type session struct {
 
 // newSession binds the tensors of the graph and loads the model, which is that of bound (see bindable).
 func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, err error) {
-	s := &session{graph: g, plan: set.plan(g)}
+	s := &session{graph: backends.InputsOf(g), plan: set.plan(g)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

@@ -29,7 +29,6 @@ type compiler struct {
 	pool      *kernel.Pool
 	steps     []*step
 	packed    map[packKey]any // a *kernel.Weights or *kernel.WinogradWeights each
-	views     []string        // nodes that need no step
 	arena     int             // bytes planned for values and workspaces
 	held      int             // bytes that steps and constants hold besides
 }
@@ -115,9 +114,7 @@ func (c *compiler) lowerNodes(p *lower.Program) error {
 		}
 		switch {
 		case s.bind == nil: // the outputs are views
-			c.views = append(c.views, n.Covers()...)
 		case empty(n.Out):
-			c.views = append(c.views, n.Covers()...)
 			for _, v := range n.Out {
 				v.Data = tensor.New(v.DType, v.Shape...)
 			}

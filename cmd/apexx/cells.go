@@ -75,7 +75,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	if procs := runtime.GOMAXPROCS(0); threads > procs {
 		return nil, usagef("--threads %d is more than GOMAXPROCS, which is %d: the class of machines would tell fewer processors than are at work", threads, procs)
 	}
-	extra, err := extraOptions(c, "ort")
+	extras, err := extraOfAll(c)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 		return nil, usagef("--iterations, --time and --deadline must be positive")
 	}
 	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
-	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: map[string]map[string]string{"ort": extra}, Devices: devices()}
+	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras, Devices: devices()}
 	w.models = &execute.OwnModels{Decode: decode, Request: source.ModelRequest{
 		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
 	}}

@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends/graph/onnx"
-	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/reports"
@@ -55,14 +54,9 @@ func exportModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts := model.Options{Batch: 1, Height: 512, Width: 512, Decode: decode}
-	if m.SizeGiven {
-		opts.Height, opts.Width = m.Config.Model.InputHeight, m.Config.Model.InputWidth
-	}
-	if c.IsSet("shape") {
-		if opts.Batch, opts.Height, opts.Width, err = parseShape(c.String("shape")); err != nil {
-			return err
-		}
+	opts, err := shapeOf(c, m, decode)
+	if err != nil {
+		return err
 	}
 	g, err := m.Graph(opts)
 	if err != nil {

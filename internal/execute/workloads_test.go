@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest/toydevice"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
@@ -37,7 +38,11 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if len(os.Args) == 4 && os.Args[1] == WorkerCommand {
-		if err := Serve(context.Background(), os.Args[3]); err != nil {
+		serve := Serve
+		if os.Args[3] == toydevice.Name {
+			serve = func(ctx context.Context, _ string) error { return worker.ServeStdio(ctx, toydevice.New()) }
+		}
+		if err := serve(context.Background(), os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(6)
 		}
