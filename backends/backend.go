@@ -37,7 +37,15 @@ type Options struct {
 	Taps      []string          // taps to return as "tap.NAME" after the outputs; "all" stands for every declared tap
 	Replay    []string          // decisions that Run takes as inputs "replay.NAME" after the graph's; "all" stands for every decision
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
+	Weights   *Weights          // the file in which constants of the graph lie; nil where they are in memory alone
 	StepTimes bool              // let Timing.Steps tell the time of every step; the session may be slower for it
+}
+
+// Weights tells of constants of a graph that they are the content of a file, mapped, so that a library can be told of the file instead of being
+// given copies. Compile may open it; a session does not.
+type Weights struct {
+	Folder string                   // that holds the file, onnx.WeightsFile
+	Places map[*tensor.Tensor]int64 // byte offsets of the constants in it
 }
 
 // Specialize returns the graph that a session with these options computes: decisions that are replayed are inputs, and values are

@@ -215,8 +215,8 @@ func TestJSONNames(t *testing.T) {
 		`{"session":1,"memory":{"host_bytes":2,"device_bytes":3},"plan":{"steps":[{"name":"b","op":"Conv+Relu","nodes":["a","b"],"inputs":["x"],` +
 			`"outputs":["y","z"],"aside":["z"],"level":"emulated","reason":"function_body","precision":"fp32","workspace":4}],"folded":["c"],"views":["d"],` +
 			`"split":[{"node":"e","step":"Conv+Relu","value":"v"}],"arena_bytes":5,"library":"ONNX Runtime"}}`: compileReply{1, wireMemory{2, 3}, plan},
-		`{"folder":"f","graph":"g","graph_format":"onnx","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
-			`"taps":["all"],"replay":["d"],"extra":{"provider":"cpu"},"step_times":true}`: compileRequest{"f", "g", "onnx", "i", "o", nil, "fp64", 2, []string{"all"},
+		`{"folder":"f","graph":"g","graph_format":"onnx","weights":"w","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
+			`"taps":["all"],"replay":["d"],"extra":{"provider":"cpu"},"step_times":true}`: compileRequest{"f", "g", "onnx", "w", "i", "o", nil, "fp64", 2, []string{"all"},
 			[]string{"d"}, map[string]string{"provider": "cpu"}, true},
 		`{"session":1}`:   sessionRequest{1},
 		`{"upload_ns":1}`: uploadReply{1},

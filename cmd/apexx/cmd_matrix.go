@@ -64,7 +64,7 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	extra, err := extraOptions(c, "ort")
+	extras, err := extraOfAll(c)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,6 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	extras := map[string]map[string]string{"ort": extra}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
 		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {

@@ -28,13 +28,13 @@ import (
 const faultVariable = "APEXX_TEST_FAULT"
 
 func init() {
-	misbehave = func() (bool, error) {
+	misbehave = append(misbehave, func() (bool, error) {
 		fault := os.Getenv(faultVariable)
 		if fault == "" {
 			return false, nil
 		}
 		return true, serveFault(fault)
-	}
+	})
 }
 
 // The stages of a session at which a worker misbehaves: with its reply to hello, to compile, and to the requests of the first run or of

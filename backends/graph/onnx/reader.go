@@ -12,11 +12,12 @@ import (
 
 // reader rebuilds one graph.
 type reader struct {
-	g      *graph.Graph
-	opset  int64
-	values map[string]*graph.Value
-	ports  map[string]*graph.Value // by the names of outputs that are not their values'
-	nodes  map[string]bool         // names
+	g        *graph.Graph
+	external *external // file of weights; nil where there is none
+	opset    int64
+	values   map[string]*graph.Value
+	ports    map[string]*graph.Value // by the names of outputs that are not their values'
+	nodes    map[string]bool         // names
 }
 
 // read decodes a GraphProto: first what it declares, then its nodes in order.
@@ -78,7 +79,7 @@ func (r *reader) free(name string) error {
 }
 
 func (r *reader) constant(name string, raw rawTensor) error {
-	t, err := raw.tensor()
+	t, err := raw.tensor(r.external)
 	if err != nil {
 		return fmt.Errorf("constant %q: %w", name, err)
 	}

@@ -33,6 +33,8 @@ type WriteOptions struct {
 	// Form is how the operators of the domain "apexx" are spelled, and GroupNormalization, for which the single-precision reductions
 	// of common runtimes are too coarse.
 	Form Form
+	// External are the constants whose data lie in the file of weights beside the model, which WriteWeights wrote: they are not written again.
+	External Places
 }
 
 // Form is a way to spell the operators that have a body of standard operators.
@@ -81,11 +83,16 @@ type writer struct {
 }
 
 type initializer struct {
-	head message // its TensorProto up to the raw data
-	data *tensor.Tensor
+	head message        // its TensorProto up to the raw data
+	data *tensor.Tensor // nil where they lie in the file of weights
 }
 
-func (i initializer) size() int { return len(i.head) + rawSize(i.data) }
+func (i initializer) size() int {
+	if i.data == nil {
+		return len(i.head)
+	}
+	return len(i.head) + rawSize(i.data)
+}
 
 func (w *writer) fail(err error) {
 	if w.err == nil {
@@ -136,6 +143,9 @@ func (w *writer) emit(out io.Writer, before, after message) error {
 		if _, err := out.Write(append(head, i.head...)); err != nil {
 			return err
 		}
+		if i.data == nil {
+			continue
+		}
 		if err := writeRaw(out, i.data); err != nil {
 			return err
 		}
@@ -160,6 +170,10 @@ func (w *writer) collect(g *graph.Graph) {
 	}
 	for _, v := range constants {
 		w.claim(v.Name)
+		if offset, apart := w.opts.External[v.Const]; apart {
+			w.initializers = append(w.initializers, initializer{head: externalHead(v.Name, v.Const, offset)})
+			continue
+		}
 		w.initializers = append(w.initializers, initializer{tensorHead(v.Name, v.Const), v.Const})
 	}
 	for _, n := range g.Nodes {

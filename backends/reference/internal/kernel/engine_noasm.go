@@ -4,7 +4,7 @@ package kernel
 
 var vectorEngines []any
 
-func moments32[T Float]([]T) (mean, m2 float64, ok bool) { return 0, 0, false }
+func momentsVector[T Float]([]T) (mean, m2 float64, ok bool) { return 0, 0, false }
 
 func affineAct[T Float](y, x []T, a affine[T], act Act, _ ISA) { affineActPortable(y, x, a, act) }
 

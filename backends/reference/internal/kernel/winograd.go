@@ -11,7 +11,7 @@ import (
 //
 //	Y = Aᵀ·[ Σ_c (G·g_c·Gᵀ) ⊙ (Bᵀ·d_c·B) ]·A
 //
-// d is the 6×6 input of a tile, g a kernel. Here the interpolation points are 0, ±√2, ±√½ and ∞, the error of which is a quarter of that of
+// d is the 6×6 input of a tile, g a kernel. Here the interpolation points are 0, ±√2, ±√½ and ∞, whose error is less than half of that of
 // the usual 0, ±1, ±2 and ∞. In one dimension, for a point p and q² = 1/p² the square of the others,
 //
 //	Bᵀd: d0 - 2.5·d2 + d4          p = 0       G: row (1, 0, 0)                 Aᵀ: column (1, 0, 0, 0)
@@ -24,22 +24,21 @@ const (
 	winogradInput  = winogradTile + 2              // input pixels of a tile per dimension
 	winogradPoints = winogradInput * winogradInput // products per tile
 	winogradLanes  = 8                             // tiles that are transformed together
-	winogradGroup  = 24                            // about as many output channels are multiplied and transformed together
+	winogradGroup  = 12                            // about as many output channels are multiplied and transformed together
 	winogradDepth  = 24                            // length of a k block: the transforms enlarge rounding errors, so sums are shorter than blockDepth
 )
 
 // WinogradSuits tells whether Winograd's algorithm is faster for a shape than the direct sum. The answer depends on the size of a single
-// image and on nothing else, so that a result does not depend on batch size, threads or instruction set. A map must fill a panel with
-// its tiles, and products must outweigh the transforms, which cost as much as 8 channels.
+// image and on nothing else, so that a result does not depend on batch size, threads or instruction set. The products of whole panels,
+// as wide as the widest, must outweigh the transforms, which cost as much as 8 channels.
 func WinogradSuits(s ConvShape) bool {
 	s = s.withDefaults()
 	if !s.winograd() || s.Groups != 1 || min(s.InC, s.OutC) < 16 {
 		return false
 	}
-	const panel = 16
 	tiles := ceilDiv(s.OutH(), winogradTile) * ceilDiv(s.OutW(), winogradTile)
-	filtered := ceilDiv(tiles, panel) * panel * winogradPoints * (s.InC + 8) * (s.OutC + 8)
-	direct := ceilDiv(s.OutH()*s.OutW(), panel) * panel * s.KH * s.KW * s.InC * s.OutC
+	filtered := ceilDiv(tiles, maxLanes) * maxLanes * winogradPoints * (s.InC + 8) * (s.OutC + 8)
+	direct := s.OutH() * s.OutW() * s.KH * s.KW * s.InC * s.OutC
 	return 4*filtered < 3*direct
 }
 
@@ -50,12 +49,12 @@ func (s ConvShape) winograd() bool { return s.KH == 3 && s.KW == 3 && s.StrideH 
 // serve inputs of any size.
 type WinogradWeights[T Float] struct {
 	engine[T]
-	plan      rowPlan
-	inC, outC int
-	blockC    int // input channels in a k block
-	groupBlks int // row blocks in a group
-	weight    []T // [group][point][k block][row block][k][row]
-	bias      []T // one value per output channel
+	plan        rowPlan
+	inC, outC   int
+	blockC      int // input channels in a k block
+	groupBlocks int // row blocks in a group
+	weight      []T // [group][point][k block][row block][k][row]
+	bias        []T // one value per output channel
 }
 
 // NewWinogradWeights transforms and packs a weight [OutC, InC, 3, 3] and a bias [OutC] (or nil). It returns an error if they do not fit.
@@ -70,7 +69,7 @@ func NewWinogradWeights[T Float](s ConvShape, weight, bias []T, isa ISA) (*Winog
 	w := &WinogradWeights[T]{engine: engineFor[T](supported(isa)), inC: s.InC, outC: s.OutC, bias: make([]T, s.OutC)}
 	w.plan = w.planRows(s.OutC)
 	w.blockC = ceilDiv(s.InC, ceilDiv(s.InC, winogradDepth))
-	w.groupBlks = max(1, winogradGroup/w.tall)
+	w.groupBlocks = max(1, winogradGroup/w.tall)
 	copy(w.bias, bias)
 	w.pack(weight)
 	return w, nil
@@ -86,8 +85,8 @@ func (w *WinogradWeights[T]) pack(weight []T) {
 	}
 	w.weight = make([]T, winogradPoints*w.plan.padded()*w.inC)
 	dst := w.weight
-	for blk0 := 0; blk0 < w.plan.blocks(); blk0 += w.groupBlks {
-		blk1 := min(blk0+w.groupBlks, w.plan.blocks())
+	for blk0 := 0; blk0 < w.plan.blocks(); blk0 += w.groupBlocks {
+		blk1 := min(blk0+w.groupBlocks, w.plan.blocks())
 		for p := range winogradPoints {
 			for c0 := 0; c0 < w.inC; c0 += w.blockC {
 				dst = packBlocks(dst, points[p*size:][:size], w.plan, blk0, blk1, w.inC, c0, min(c0+w.blockC, w.inC))
@@ -125,7 +124,7 @@ func (w *WinogradWeights[T]) Bytes() int {
 }
 
 // groups is the number of groups of row blocks.
-func (w *WinogradWeights[T]) groups() int { return ceilDiv(w.plan.blocks(), w.groupBlks) }
+func (w *WinogradWeights[T]) groups() int { return ceilDiv(w.plan.blocks(), w.groupBlocks) }
 
 // Winograd is a convolution of inputs of one size by Winograd's algorithm. It may be used by several pools at once.
 type Winograd[T Float] struct {
@@ -191,7 +190,7 @@ func (c *Winograd[T]) workerLen() int {
 }
 
 // groupRows is the largest number of rows in a group of row blocks.
-func (c *Winograd[T]) groupRows() int { return c.groupBlks * c.tall }
+func (c *Winograd[T]) groupRows() int { return c.groupBlocks * c.tall }
 
 func (c *Winograd[T]) split(s []T) (out winogradScratch[T]) {
 	take := func(n int) []T {
@@ -211,6 +210,10 @@ func (c *Winograd[T]) Run(p *Pool, x, y, scratch []T, stats *Stats) {
 	j.x, j.y, j.scratch = x[:s.Batch*s.InC*s.InH*s.InW], y[:s.Batch*s.OutC*c.outH*c.outW], scratch[:c.ScratchLen(p.threads)]
 	tasks := s.Batch * c.chunks / c.chunksPerTask
 	j.parts, j.partGroups = splitRows(tasks, c.groups(), p.threads)
+	if j.parts > 1 && s.Batch*c.chunks <= p.threads { // transform the input once for all parts
+		j.transformed = true
+		run(p, s.Batch*c.chunks*ceilDiv(c.inC, winogradChannels), inputJob[T]{j})
+	}
 	run(p, tasks*j.parts, j)
 	if stats != nil && !c.ownsBlocks {
 		Moments(p, j.y, stats)
@@ -222,6 +225,32 @@ type winogradJob[T Float] struct {
 	x, y, scratch     []T
 	stats             *Stats
 	parts, partGroups int
+	transformed       bool // the values of each panel lie in the scratch of the worker with the panel's number
+}
+
+// inputJob transforms the input: a few channels of one panel in each task.
+type inputJob[T Float] struct{ winogradJob[T] }
+
+// winogradChannels is the number of input channels of such a task.
+const winogradChannels = 8
+
+func (j *inputJob[T]) do(worker, i int) {
+	blocks := ceilDiv(j.inC, winogradChannels)
+	panel, c0 := i/blocks, i%blocks*winogradChannels
+	own, target := j.split(j.workerScratch(worker)), j.split(j.workerScratch(panel))
+	own.values = target.values
+	t := j.tilesOf(panel % j.chunks)
+	j.transformInput(&t, c0, min(c0+winogradChannels, j.inC), j.sample(panel/j.chunks), &own)
+}
+
+func (j *winogradJob[T]) workerScratch(worker int) []T {
+	return j.scratch[worker*j.workerLen():][:j.workerLen()]
+}
+
+// sample returns the input of sample b.
+func (j *winogradJob[T]) sample(b int) []T {
+	size := j.inC * j.shape.InH * j.shape.InW
+	return j.x[b*size : (b+1)*size]
 }
 
 // do computes one (sample, run of panels, part of the rows).
@@ -230,37 +259,40 @@ func (j *winogradJob[T]) do(worker, i int) {
 	tasks := j.chunks / j.chunksPerTask
 	task, b := i%tasks, i/tasks
 	size := j.outH * j.outW
-	x := j.x[b*j.inC*j.shape.InH*j.shape.InW:][:j.inC*j.shape.InH*j.shape.InW]
 	y := j.y[b*j.outC*size:][:j.outC*size]
-	scratch := j.split(j.scratch[worker*j.workerLen():][:j.workerLen()])
+	scratch := j.split(j.workerScratch(worker))
 	g0, g1 := part*j.partGroups, min((part+1)*j.partGroups, j.groups())
 	for chunk := task * j.chunksPerTask; chunk < (task+1)*j.chunksPerTask; chunk++ {
-		j.panel(chunk, g0, g1, x, y, &scratch)
+		t := j.tilesOf(chunk)
+		if j.transformed {
+			scratch.values = j.split(j.workerScratch(b*j.chunks + chunk)).values
+		} else {
+			j.transformInput(&t, 0, j.inC, j.sample(b), &scratch)
+		}
+		j.panel(&t, g0, g1, y, &scratch)
 	}
 	if j.stats == nil || !j.ownsBlocks {
 		return
 	}
 	pixels := j.chunksPerTask * j.lanes * winogradTile * winogradTile
-	for row := j.plan.start(g0 * j.groupBlks); row < min(j.plan.start(min(g1*j.groupBlks, j.plan.blocks())), j.outC); row++ {
+	for row := j.plan.start(g0 * j.groupBlocks); row < min(j.plan.start(min(g1*j.groupBlocks, j.plan.blocks())), j.outC); row++ {
 		for p := task * pixels; p < (task+1)*pixels; p += statBlock {
 			record(j.stats, b, row, p/statBlock, y[row*size+p:][:statBlock])
 		}
 	}
 }
 
-// panel computes the groups [g0, g1) of row blocks for one panel of tiles.
-func (j *winogradJob[T]) panel(chunk, g0, g1 int, x, y []T, s *winogradScratch[T]) {
-	t := j.tilesOf(chunk)
-	j.transformInput(&t, x, s)
+// panel computes the groups [g0, g1) of row blocks for one panel of tiles, whose input is transformed.
+func (j *winogradJob[T]) panel(t *panelTiles, g0, g1 int, y []T, s *winogradScratch[T]) {
 	size := j.outH * j.outW
-	weight := j.weight[winogradPoints*j.plan.start(g0*j.groupBlks)*j.inC:]
+	weight := j.weight[winogradPoints*j.plan.start(g0*j.groupBlocks)*j.inC:]
 	for g := g0; g < g1; g++ {
-		blk0, blk1 := g*j.groupBlks, min((g+1)*j.groupBlks, j.plan.blocks())
+		blk0, blk1 := g*j.groupBlocks, min((g+1)*j.groupBlocks, j.plan.blocks())
 		weight = j.multiply(blk0, blk1, weight, s)
 		first, end := j.plan.start(blk0), j.plan.start(blk1)
 		for row := first; row < min(end, j.outC); row++ {
 			products := s.products[(row-first)*j.lanes:]
-			j.transformOutput(&t, y[row*size:(row+1)*size], products, (end-first)*j.lanes, j.bias[row], s.pixels)
+			j.transformOutput(t, y[row*size:(row+1)*size], products, (end-first)*j.lanes, j.bias[row], s.pixels)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func TestWinogradSuits(t *testing.T) {
 		want bool
 	}{
 		{conv3(96, 64, 96, 1), true}, {conv3(96, 16, 96, 1), true}, {conv3(96, 8, 96, 1), false}, {conv3(96, 4, 96, 1), false},
-		{conv3(8, 64, 96, 1), false}, {conv3(96, 64, 8, 1), false}, {conv3(96, 64, 96, 2), false}, {conv1(96, 64, 96), false},
+		{conv3(32, 16, 32, 1), false}, {conv3(8, 64, 96, 1), false}, {conv3(96, 64, 8, 1), false}, {conv3(96, 64, 96, 2), false}, {conv1(96, 64, 96), false},
 		{tiles(conv3(96, 64, 96, 1), 1, 96), false}, {tiles(conv3(96, 8, 96, 1), 16, 1), false},
 	} {
 		if got := WinogradSuits(c.s); got != c.want {

@@ -34,13 +34,13 @@ func (c *Winograd[T]) tilesOf(chunk int) (p panelTiles) {
 	return p
 }
 
-// transformInput computes Bᵀ·d·B for all channels and the tiles of a panel: first along columns, on rows of pixels with the padding
+// transformInput computes Bᵀ·d·B for the channels [c0, c1) and the tiles of a panel: first along columns, on rows of pixels with the padding
 // around them, then along rows, tile by tile.
-func (c *Winograd[T]) transformInput(t *panelTiles, x []T, s *winogradScratch[T]) {
+func (c *Winograd[T]) transformInput(t *panelTiles, c0, c1 int, x []T, s *winogradScratch[T]) {
 	clear(s.rows)
 	clear(s.zeros)
 	plane := c.shape.InH * c.shape.InW
-	for ch := range c.inC {
+	for ch := c0; ch < c1; ch++ {
 		image := x[ch*plane : (ch+1)*plane]
 		for i, r := range t.runs[:t.n] {
 			c.transformRun(r, s.rows[r.lane*winogradTile+2*i:], image, s.zeros)

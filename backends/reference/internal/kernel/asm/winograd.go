@@ -11,7 +11,7 @@ import (
 // winograd writes the transforms of F(4×4, 3×3) around the products, for the points 0, ±√2, ±√½ and ∞ (see winograd.go of package
 // kernel for the matrices). There is one version, for eight tiles at a time, so that results are the same on every processor.
 func winograd(c *build.Context) {
-	w := tiles{vectors{c, avx2}}
+	w := tiles{vectors{c, avx2, float32s}}
 	w.rows()
 	w.columns()
 	w.output()
@@ -241,9 +241,9 @@ func (w tiles) synthesise(m []operand.Op, put func(i int, t reg.VecVirtual)) {
 	y[0] = w.new()
 	w.VADDPS(sumA, sumB, y[0])
 	w.VADDPS(m[0], y[0], y[0])
-	y[1] = w.mul(w.a(), diffA)
+	y[1] = w.product(w.a(), diffA)
 	w.VFMADD231PS(w.b(), diffB, y[1])
-	y[2] = w.mul(w.two(), sumA)
+	y[2] = w.product(w.two(), sumA)
 	w.VFMADD231PS(w.half(), sumB, y[2])
 	y[3] = w.copyOf(m[5])
 	w.VFMADD231PS(w.aCubed(), diffA, y[3])
