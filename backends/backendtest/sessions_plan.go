@@ -9,10 +9,14 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// plans holds the plans of small complete models, with and without taps and replay, to their graphs.
+// plans holds the plans of small complete models, with and without taps and replay, to their graphs: of all modules in the first precision,
+// and of one model in the others.
 func (s *sessions) plans() {
-	all := []string{"all"}
-	for _, m := range moduleConfigs {
+	all, models := []string{"all"}, moduleConfigs
+	if s.precision != s.options.Precisions[0] {
+		models = models[:1]
+	}
+	for _, m := range models {
 		g, _ := smallModel(s.T, m.set, 8)
 		for _, opts := range []backends.Options{{}, {Taps: computed(g)}, {Replay: all}, {Replay: all, Taps: all}} {
 			opts.Precision = s.precision

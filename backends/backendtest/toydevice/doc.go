@@ -8,6 +8,8 @@
 // plan must say so.
 //
 // It fuses more than the reference: a convolution, its normalisation and everything element-wise behind them are one step (rules.go).
-// Operators without a kernel are computed on the host, with a copy there and back, and the plan calls these steps fallbacks. Precisions
-// below float32 are emulated by the rounding that graph.Lower adds. Its clock ticks twice in a microsecond.
+// Convolutions apart, it evaluates nodes as the suite's oracle does: what the suite says of its numbers shows that values are where they
+// should be, and no more. Operators that are not in its list of kernels stand for those that a device leaves to the host: the plan calls
+// their steps fallbacks. Precisions below float32 are emulated by the rounding that graph.Lower adds. Its clock ticks twice in a
+// microsecond.
 package toydevice
