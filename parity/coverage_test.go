@@ -37,7 +37,7 @@ func TestAMovedBoxSwallowsNothing(t *testing.T) {
 		for range c.drop {
 			cand.dropRow(0, 11)
 		}
-		r := CompareOutputs(ref.list, cand.list, Options{Class: ClassFP16, Setting: fixSetting})
+		r := CompareOutputs(ref.list, cand.list, Options{Policy: Balanced.Policy(Op), Class: ClassFP16, Setting: fixSetting})
 		if r.State != c.want {
 			t.Errorf("%s: %s, want %s: %s", c.name, r.State, c.want, r.Summary())
 		}

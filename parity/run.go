@@ -157,14 +157,17 @@ func (r *run) cell(at int, p Pair) Cell {
 	}
 	cell.State, cell.Report = report.State, report
 	cell.Detail = report.Summary()
+	cell.countSets(ref.Outputs, cand.Outputs)
 	return cell
 }
 
 func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool) *Report {
 	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting, Replayed: replayed}
 	if p.Reference == golden {
-		opt.Policy = GoldenPolicy()
 		cand = expectedOnly(ref, cand)
+		if opt.Class == ClassDefault { // expectations are in float32, and say nothing of what a lower precision costs
+			opt.Policy = GoldenPolicy()
+		}
 	}
 	report := CompareOutputs(ref, cand, opt)
 	report.CaseName, report.Seed = c.Name, c.Seed
@@ -209,6 +212,7 @@ func (r *run) matrix() *Matrix {
 			c.Outcome = r.absence(i/len(r.spec.Pairs), c.Pair)
 		}
 	}
+	m.Sets = judgeSets(m.Pairs, m.Cells)
 	return m
 }
 
