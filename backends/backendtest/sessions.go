@@ -97,7 +97,8 @@ func sessionInputs(seed uint64) tensor.List {
 	return tensor.List{{Name: "x", Tensor: s.normal(2, 6, 9, 7)}, {Name: "y", Tensor: s.normal(2, 6, 9, 7)}}
 }
 
-// open compiles the graph; the session is closed with the test.
+// open compiles the graph, for one thread unless the options say otherwise: libraries whose threads wait by spinning take very long on a
+// busy machine. The session is closed with the test.
 func (s *sessions) open(opts backends.Options) backends.Session {
 	s.Helper()
 	return s.compile(s.graph, opts)
@@ -105,7 +106,7 @@ func (s *sessions) open(opts backends.Options) backends.Session {
 
 func (s *sessions) compile(g *graph.Graph, opts backends.Options) backends.Session {
 	s.Helper()
-	opts.Precision = s.precision
+	opts.Precision, opts.Threads = s.precision, max(opts.Threads, 1)
 	session, err := s.backend.Compile(s.Context(), g, opts)
 	if err != nil {
 		s.Fatal(err)
@@ -354,7 +355,7 @@ func (s *sessions) sideBySide() {
 	want := []tensor.List{s.want(s.inputs), s.want(s.others)}
 	var wait sync.WaitGroup
 	for i, inputs := range sets {
-		session := s.open(backends.Options{})
+		session := s.open(backends.Options{Threads: 2})
 		wait.Go(func() {
 			for range 10 {
 				got, err := backends.Run(s.Context(), session, inputs)

@@ -113,7 +113,7 @@ func (s *sessions) thousand() {
 	if s.precision != s.options.Precisions[0] {
 		s.Skip("sessions are opened the same way in every precision")
 	}
-	opts, many := backends.Options{Precision: s.precision}, manySessions
+	opts, many := backends.Options{Precision: s.precision, Threads: 2}, manySessions
 	if s.options.Process {
 		many /= 20
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,10 +157,12 @@ func (s *driftingSession) run(context.Context, tensor.List) (tensor.List, error)
 	}
 	return tensor.List{{Name: "x", Tensor: tensor.Scalar(s.sum)}}, nil
 }
-func (s *driftingSession) Plan() backends.Plan         { return backends.Plan{Folded: []string{"x"}} }
-func (s *driftingSession) LastTiming() backends.Timing { return backends.Timing{Execute: 7, Steps: s.steps} }
-func (s *driftingSession) Memory() backends.MemoryUse  { return backends.MemoryUse{Host: 9} }
-func (s *driftingSession) Close() error                { s.of.closed++; clear(s.steps); return nil }
+func (s *driftingSession) Plan() backends.Plan { return backends.Plan{Folded: []string{"x"}} }
+func (s *driftingSession) LastTiming() backends.Timing {
+	return backends.Timing{Execute: 7, Steps: s.steps}
+}
+func (s *driftingSession) Memory() backends.MemoryUse { return backends.MemoryUse{Host: 9} }
+func (s *driftingSession) Close() error               { s.of.closed++; clear(s.steps); return nil }
 
 func TestCollect(t *testing.T) {
 	for _, tt := range []struct {
