@@ -28,6 +28,7 @@ struct Sm80Shape {
   static constexpr int kRows = kTaps / kSlabTaps;  // slabs of a phase
   static constexpr int kTapCells = kPhaseChunks * kN, kSlabCells = kSlabTaps * kTapCells;
   static constexpr int kPatchCells = kPhaseChunks * P::kPlane;
+  static constexpr int kTasks = kListed;                    // that lie in shared memory, the one at work among them
   static constexpr int kWarpN = kN / 2;                     // channels of one warp
   static constexpr int kPitch = kN + 16 / int(sizeof(Map));  // elements between output pixels in shared memory
   static constexpr int kPlanarPitch = kTilePixels + 4;      // floats between output channels in shared memory
@@ -40,8 +41,10 @@ struct Sm80Shape {
       float planar[kN * kPlanarPitch];
     };
     uint4 weights[kRing][kParts][kSlabCells];
+    Task tasks[kTasks];
     Moments level[kWarps], warp[kWarps];
     norm::Affine affine[kMaxChannels];
+    float bias[kN];
   };
 };
 
@@ -93,10 +96,10 @@ __device__ __forceinline__ void multiply_slab(float (&sum)[Shape::kWarpN / 8][4]
 }
 
 // finish adds bias and map to the sums, rounds them, gathers them in shared memory so that whole cells are written, and
-// returns the moments of the thread's warp in s.warp. A thread holds two pixels of kWarpN/4 channels.
+// returns the moments of what the thread's warp makes. A thread holds two pixels of kWarpN/4 channels.
 template <class Shape>
-__device__ __forceinline__ void finish(float (&sum)[Shape::kWarpN / 8][4], const float (&small)[Shape::kWarpN / 8][4],
-                                       typename Shape::Shared& s, const Task& task) {
+__device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4], const float (&small)[Shape::kWarpN / 8][4],
+                                          typename Shape::Shared& s, const Task& task) {
   using Map = typename Shape::Map;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = warp % 2 * Shape::kWarpN;
   const int x = task.x + lane / 4, first = column + lane % 4 * 2;
@@ -119,7 +122,7 @@ __device__ __forceinline__ void finish(float (&sum)[Shape::kWarpN / 8][4], const
         float& v = sum[j][2 * r + e];
         if constexpr (Shape::kParts == 2) v += small[j][2 * r + e] / kSplitScale;
         const bool valid = n < task.valid;
-        if (task.bias != nullptr && valid) v += task.bias[n];
+        v += s.bias[n];
         if (add != nullptr && valid) v += float(add[n]);
         if (task.planar) {
           s.planar[n * Shape::kPlanarPitch + p] = v;
@@ -130,7 +133,7 @@ __device__ __forceinline__ void finish(float (&sum)[Shape::kWarpN / 8][4], const
         if (inside && valid) total += v;
       }
   }
-  if (task.moments == nullptr) return;
+  if (task.moments == nullptr) return {0, 0, 0};
   const int columns = min(kTile, task.width - task.x), channels = min(Shape::kWarpN, max(0, task.valid - column));
   const int count = rows * columns * channels;
   const float mean = norm::warp_sum(total) / float(max(count, 1));
@@ -143,8 +146,7 @@ __device__ __forceinline__ void finish(float (&sum)[Shape::kWarpN / 8][4], const
 #pragma unroll
         for (int e = 0; e < 2; e++)
           if (first + 8 * j + e < task.valid) m2 += (sum[j][2 * r + e] - mean) * (sum[j][2 * r + e] - mean);
-  m2 = norm::warp_sum(m2);
-  if (lane == 0) s.warp[warp] = {float(count), mean, m2};
+  return {float(count), mean, norm::warp_sum(m2)};
 }
 
 // write copies the gathered tile to memory.
@@ -170,57 +172,84 @@ __device__ __forceinline__ void write(const typename Shape::Shared& s, const Tas
   }
 }
 
+// load_slab starts the copy of one slab of a task's weights.
+template <class Shape>
+__device__ __forceinline__ void load_slab(typename Shape::Shared& s, const void* weights, int slab, int slabs) {
+  constexpr int kSteps = (Shape::kSlabCells + Shape::kThreads - 1) / Shape::kThreads;
+  if (slab < slabs)
+#pragma unroll
+    for (int part = 0; part < Shape::kParts; part++)
+#pragma unroll
+      for (int i = 0; i < kSteps; i++)
+        if (const int at = threadIdx.x + i * Shape::kThreads; at < Shape::kSlabCells)
+          sm80::copy_async(&s.weights[slab % Shape::kRing][part][at],
+                           static_cast<const uint4*>(weights) + (part * slabs + slab) * Shape::kSlabCells + at);
+  sm80::copy_commit();
+}
+
 // conv_sm80 runs a schedule of one team. Launch: a block for each most_tasks tasks, Shape::kThreads threads,
-// sizeof(Shape::Shared) bytes.
+// sizeof(Shape::Shared) bytes. While a task is finished and written, the loads of the next one are under way.
 template <class Shape>
 __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
   extern __shared__ __align__(128) char memory[];
   auto& s = *reinterpret_cast<typename Shape::Shared*>(memory);
+  constexpr int kTasks = Shape::kTasks, kTaskCells = sizeof(Task) / 16, kOwn = kMaxChannels / Shape::kThreads;
   const int t = threadIdx.x;
-  tasks += size_t(blockIdx.x) * most_tasks;
-  const Moments* known = nullptr;  // of which map s.affine is
-  Moments piece = {0, 0, 0};       // thread 0: of this block's tasks so far
-  for (int i = 0; i < most_tasks; i++) {
-    const Task& task = tasks[i];
-    if (task.in == nullptr) break;
-    const int channels = Shape::kImage ? 27 : task.channels + task.channels2;
-    const int phases = (channels + Shape::kPhase - 1) / Shape::kPhase, slabs = phases * Shape::kRows;
-    auto load_slab = [&](int slab) {
-      if (slab < slabs)
-#pragma unroll
-        for (int part = 0; part < Shape::kParts; part++)
-#pragma unroll
-          for (int c = 0; c < (Shape::kSlabCells + Shape::kThreads - 1) / Shape::kThreads; c++) {
-            const int at = t + c * Shape::kThreads;
-            if (at < Shape::kSlabCells)
-              sm80::copy_async(&s.weights[slab % Shape::kRing][part][at],
-                               static_cast<const uint4*>(task.weights) +
-                                   (size_t(part) * slabs + slab) * Shape::kSlabCells + at);
-          }
-      sm80::copy_commit();
-    };
-    for (int slab = 0; slab < Shape::kRing - 1; slab++) load_slab(slab);
-    if (i == 0) {  // tasks and weights are constants; all else may be another kernel's
-      norm::let_next_kernel_start();
-      norm::wait_for_previous_kernel();
-    }
+  const uint4* list = reinterpret_cast<const uint4*>(tasks + size_t(blockIdx.x) * most_tasks);
+  if (t < min(most_tasks, kTasks) * kTaskCells) reinterpret_cast<uint4*>(s.tasks)[t] = list[t];
+  __syncthreads();
 
-    const bool new_map = task.scale != nullptr && task.in_moments != known;
-    norm::MapMoments<Shape::kWarps> moments;
-    if (new_map) moments.load(task.in_moments, task.in_pieces, t);
-    PatchLoader<Shape::kFormat, Shape::kTaps, Shape::kStride, Shape::kImage, Shape::kThreads, Shape::kAhead> patch;
+  PatchLoader<Shape::kFormat, Shape::kTaps, Shape::kStride, Shape::kImage, Shape::kThreads, Shape::kAhead> patch;
+  int phases = 0;
+  auto count = [&](const Task& task) {
+    const int channels = Shape::kImage ? 27 : task.channels + task.channels2;
+    phases = (channels + Shape::kPhase - 1) / Shape::kPhase;
+  };
+  auto start_weights = [&](const Task& task) {
+#pragma unroll
+    for (int slab = 0; slab < Shape::kRing - 1; slab++) load_slab<Shape>(s, task.weights, slab, phases * Shape::kRows);
+  };
+  auto start_pixels = [&](const Task& task) {
     patch.begin(task, t);
 #pragma unroll
     for (int phase = 0; phase < Shape::kAhead; phase++)
       if (phase < phases) patch.load(phase, phase);
+  };
+  count(s.tasks[0]);
+  start_weights(s.tasks[0]);  // tasks and weights are constants; what follows may be another kernel's
+  norm::wait_for_previous_kernel();
+  norm::let_next_kernel_start();
+  start_pixels(s.tasks[0]);
+
+  const Moments* known = nullptr;  // of which map s.affine is
+  Moments piece = {0, 0, 0};       // of this warp's part of the block's tasks so far
+  for (int i = 0;; i++) {
+    const Task& task = s.tasks[i % kTasks];
+    const bool new_map = !Shape::kImage && task.scale != nullptr && task.in_moments != known;
+    const float bias = task.bias != nullptr && t < task.valid ? task.bias[t] : 0;
+    uint4 listed;
+    const bool lists = i > 0 && t < kTaskCells && i - 1 + kTasks < most_tasks;
+    if (lists) listed = list[(i - 1 + kTasks) * kTaskCells + t];
     if (new_map) {
+      norm::MapMoments<Shape::kWarps> moments;
+      moments.load(task.in_moments, task.in_pieces, t);
+      norm::Affine own[kOwn];
+#pragma unroll
+      for (int c = 0; c < kOwn; c++)
+        if (const int channel = t + c * Shape::kThreads; channel < task.channels)
+          own[c] = {task.scale[channel], task.shift[channel]};
       moments.leave(s.level, t);
       __syncthreads();
       const Moments m = combine(s.level);
-      for (int c = t; c < task.channels; c += Shape::kThreads) s.affine[c] = norm::affine(m, task.scale[c], task.shift[c]);
+#pragma unroll
+      for (int c = 0; c < kOwn; c++)
+        if (const int channel = t + c * Shape::kThreads; channel < task.channels)
+          s.affine[channel] = norm::affine(m, own[c].scale, own[c].shift);
       known = task.in_moments;
     }
-    __syncthreads();  // s.affine is there, and the tile before this one has been written
+    __syncthreads();  // s.affine is there, and the task before this one has been written
+    if (t < Shape::kN) s.bias[t] = bias;
+    if (lists) reinterpret_cast<uint4*>(&s.tasks[(i - 1) % kTasks])[t] = listed;
 
     float sum[Shape::kWarpN / 8][4] = {}, small[Shape::kWarpN / 8][4] = {};  // small: of hi·lo and lo·hi
     for (int phase0 = 0; phase0 < phases; phase0 += Shape::kAhead) {
@@ -236,20 +265,25 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
           const int slab = phase * Shape::kRows + row;
           sm80::copy_wait<Shape::kRing - 2>();
           __syncthreads();  // slab and patch are there, and the room of the slab before is free
-          load_slab(slab + Shape::kRing - 1);
+          load_slab<Shape>(s, task.weights, slab + Shape::kRing - 1, phases * Shape::kRows);
           multiply_slab<Shape>(sum, small, cells, s.weights[slab % Shape::kRing], row * Shape::kSlabTaps);
         }
       }
     }
-    __syncthreads();  // every warp has read the patch before it is written over
-    finish<Shape>(sum, small, s, task);
+    __syncthreads();  // every warp has read patch and weights before they are written over
+    const Task& next = s.tasks[(i + 1) % kTasks];
+    const bool more = i + 1 < most_tasks && next.in != nullptr;
+    if (more) count(next), start_weights(next), start_pixels(next);
+    piece = combine<2>({piece, finish<Shape>(sum, small, s, task)});
+    const bool leaves = task.moments != nullptr && !(more && next.moments == task.moments);
+    if (leaves) {
+      if (t % 32 == 0) s.warp[t / 32] = piece;
+      piece = {0, 0, 0};
+    }
     __syncthreads();
     write<Shape>(s, task);
-    if (t == 0 && task.moments != nullptr) {
-      piece = combine<2>({piece, combine(s.warp)});
-      const bool more = i + 1 < most_tasks && tasks[i + 1].in != nullptr && tasks[i + 1].moments == task.moments;
-      if (!more) *task.moments = piece, piece = {0, 0, 0};
-    }
+    if (leaves && t == 0) *task.moments = combine(s.warp);
+    if (!more) return;
   }
 }
 

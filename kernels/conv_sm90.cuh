@@ -195,8 +195,8 @@ __device__ __forceinline__ void conv_sm90(const Task* tasks, int most_tasks) {
   }
   __syncthreads();
   if (team == 0) load_weights<Shape>(s, task.weights, 0, Shape::kFirstSlabs);
-  norm::let_next_kernel_start();
   norm::wait_for_previous_kernel();
+  norm::let_next_kernel_start();
   Moments piece = {0, 0, 0};  // first thread of a team: of its tasks so far
   for (int i = team; task.in != nullptr;) {
     const Moments m = run_task<Shape>(s, task, [&] {

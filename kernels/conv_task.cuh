@@ -96,7 +96,7 @@ class PatchLoader {
       for (int w = 0; w < kWords; w++) {
         cell_[slot][i][w] = make_uint4(0, 0, 0, 0);
         if (pixel_[i] >= 0 && c < channels)
-          cell_[slot][i][w] = reinterpret_cast<const uint4*>(in + size_t(pixel_[i]) * channels + c)[w];
+          cell_[slot][i][w] = reinterpret_cast<const uint4*>(in + (pixel_[i] * channels + c))[w];
       }
   }
 
@@ -105,7 +105,7 @@ class PatchLoader {
   __device__ __forceinline__ void store(int phase, int slot, uint4* patch, int part_cells,
                                         const norm::Affine* affine) const {
     const int c = phase * kPhase + chunk_ * kCell;
-    const bool normalises = c < normalised_;
+    const bool normalises = !kImage && c < normalised_;
     norm::Affine a[kCell];
     if (normalises) {
 #pragma unroll
@@ -115,6 +115,13 @@ class PatchLoader {
     for (int i = 0; i < kSteps; i++) {
       const int p = (threadIdx.x % kThreads) / kPhaseChunks + i * kLanes;
       if (p >= kPixels) continue;
+      uint4* at = patch + chunk_ * P::kPlane + P::cell(p / P::kSide, p % P::kSide);
+      if constexpr (sizeof(Map) == 2) {
+        if (!normalises) {
+          *at = cell_[slot][i][0];
+          continue;
+        }
+      }
       float v[kCell];
       norm::widen<Map>(cell_[slot][i], v);
       if (normalises && pixel_[i] >= 0) {
@@ -122,7 +129,6 @@ class PatchLoader {
         for (int k = 0; k < kCell; k++) v[k] = v[k] * a[k].scale + a[k].shift;
         norm::silu<sizeof(Map) == 2>(v);
       }
-      uint4* at = patch + chunk_ * P::kPlane + P::cell(p / P::kSide, p % P::kSide);
       if constexpr (kFormat == Format::f32) {
         __half hi[kCell], lo[kCell];
 #pragma unroll

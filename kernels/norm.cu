@@ -19,8 +19,8 @@ __device__ __forceinline__ void apply(const Apply* list) {
   __shared__ Moments scratch[2][kThreads / 32];
   const Apply& a = list[blockIdx.x];
   const int t = threadIdx.x, C = a.channels, per_pixel = C / kCell, width = a.gated ? 2 * C : C;
-  let_next_kernel_start();
   wait_for_previous_kernel();
+  let_next_kernel_start();
 
   MapMoments<kThreads / 32> moments, residual_moments;
   moments.load(a.in_moments, a.in_pieces, t);
@@ -131,7 +131,7 @@ __device__ __forceinline__ void maps(const Layout& l) {
 }
 
 #define APEXX_ENTRIES(type, T)                                                                                    \
-  extern "C" __global__ void __launch_bounds__(kThreads) norm_apply_##type(const Apply* list) { apply<T>(list); } \
+  extern "C" __global__ void __launch_bounds__(kThreads) norm_apply_##type(const Arguments a) { apply<T>(a.list); } \
   extern "C" __global__ void __launch_bounds__(kThreads) norm_planes_##type(Layout l) { planes<T>(l); }           \
   extern "C" __global__ void __launch_bounds__(kThreads) norm_maps_##type(Layout l) { maps<T>(l); }
 APEXX_ENTRIES(f16, __half)

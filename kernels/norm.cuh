@@ -56,7 +56,7 @@ class MapMoments {
   }
 
  private:
-  static constexpr int kOwn = 2;  // loaded side by side; a map of more pieces takes further rounds
+  static constexpr int kOwn = kWarps < 8 ? 4 : 2;  // loaded side by side; a map of more pieces takes further rounds
   Moments piece_[kOwn];
 };
 

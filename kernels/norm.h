@@ -38,6 +38,11 @@ struct alignas(16) Apply {
 };
 static_assert(sizeof(Apply) == 96, "launch.go has this layout");
 
+// Arguments is what the kernels receive that apply.
+struct Arguments {
+  const Apply* list;
+};
+
 // cut makes the blocks of a map that is described with cells = all of its cells.
 inline void cut(const Apply& map, std::vector<Apply>& blocks) {
   for (int first = 0; first < map.cells; first += kBlockCells) {

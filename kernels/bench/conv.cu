@@ -27,7 +27,7 @@ int multiprocessors() {
   return n;
 }
 
-using Entry = void (*)(const Task*, int);
+using Entry = void (*)(Arguments);
 
 // kEntries has the kernels in the order of the launch table.
 #define APEXX_X(name, ...) name,
@@ -93,11 +93,12 @@ Moments whole(const std::vector<Moments>& pieces, int count) {
   return m;
 }
 
-// pieces_of are the moments of a map [pixel][channels] in pieces of 100 pixels.
+// pieces_of are the moments of a map [pixel][channels] in as many pieces as a launch would leave.
 std::vector<Moments> pieces_of(const std::vector<float>& map, int channels) {
   std::vector<Moments> pieces;
-  for (size_t first = 0; first < map.size(); first += size_t(100) * channels) {
-    const std::vector<float> part(map.begin() + first, map.begin() + std::min(map.size(), first + 100 * channels));
+  const size_t most = 4 * multiprocessors(), pixels = std::max<size_t>(kTilePixels, map.size() / channels / most + 1);
+  for (size_t first = 0; first < map.size(); first += pixels * channels) {
+    const std::vector<float> part(map.begin() + first, map.begin() + std::min(map.size(), first + pixels * channels));
     const plain::Statistics s(part);
     pieces.push_back({float(s.n), float(s.mean), float(s.m2)});
   }
@@ -322,14 +323,14 @@ class Launch {
   std::pair<Step, std::vector<int>> prepare(const Kernel& kernel, Entry entry) {
     std::vector<Job> jobs;
     for (size_t i = 0; i < convs_->size(); i++) (*convs_)[i]->add_jobs(kernel.n, int(i), jobs);
-    const int most = multiprocessors() * (kernel.resident ? 1 : 2);
+    const int most = multiprocessors() * kernel.blocks;
     const Schedule s = schedule(jobs, most, kernel.teams, kernel.resident);
     auto tasks = std::make_shared<Buffer<Task>>(s.tasks);
     printf("%-20s %-34s %d blocks of at most %d tasks\n", name_, kernel.name, s.blocks, s.most_tasks);
     Step step = [convs = convs_, tasks, entry, kernel, blocks = s.blocks, most_tasks = s.most_tasks](cudaStream_t stream,
                                                                                                      Start start) {
       launch(entry, dim3(blocks), kernel.threads(), shared_bytes(kernel), stream, start,
-             static_cast<const Task*>(tasks->get()), most_tasks);
+             Arguments{tasks->get(), most_tasks, 0});
     };
     return {step, s.pieces};
   }
@@ -341,7 +342,7 @@ class Launch {
   std::shared_ptr<std::vector<std::unique_ptr<Conv<f>>>> convs_ = std::make_shared<std::vector<std::unique_ptr<Conv<f>>>>();
 };
 
-using ApplyEntry = void (*)(const norm::Apply*);
+using ApplyEntry = void (*)(norm::Arguments);
 template <Format f>
 constexpr ApplyEntry kApply = norm::norm_apply_f32;
 template <>
@@ -396,7 +397,7 @@ Step measure_apply(Report& report, const char* name, const std::vector<Size>& si
   }
   auto list = std::make_shared<Buffer<norm::Apply>>(blocks);
   Step step = [data, list, n = blocks.size()](cudaStream_t stream, Start start) {
-    launch(kApply<f>, dim3(unsigned(n)), norm::kThreads, 0, stream, start, static_cast<const norm::Apply*>(list->get()));
+    launch(kApply<f>, dim3(unsigned(n)), norm::kThreads, 0, stream, start, norm::Arguments{list->get()});
   };
   for (Data& d : *data) d.out.fill(0xFF);
   step(nullptr, Start::plain);
