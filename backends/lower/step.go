@@ -54,6 +54,9 @@ func (s *Step) Workspace() int {
 	return n
 }
 
+// Memory lists everything that the step writes: its outputs, values between, and scratch.
+func (s *Step) Memory() []*Value { return slices.Concat(s.writes(), s.scratch) }
+
 // writes lists what the step writes, but for scratch.
 func (s *Step) writes() []*Value { return slices.Concat(s.Node.Out, s.between) }
 

@@ -1,0 +1,263 @@
+// Detection: of the dense predictions of a pyramid, cls [B,C,h,w], box [B,4,h,w] and quality [B,1,h,w] for each level, all logits, the pairs of
+// an anchor and a class that are kept, and their boxes. Anchors are numbered through, level by level, row by row; pair = anchor·C + class.
+//
+// A candidate is a key, so that one comparison of integers is the order of candidates:
+//
+//   key = bits of its score << 32 | ~pair     scores are ≥ 0, so that their bits have their order; ties go to the lower pair
+//
+// 1. detect_clear sets the counters of the lists to 0.
+// 2. detect_collect appends the keys of all candidates of a level of a sample to its list, in any order: keys are distinct, so that the next
+//    step finds the same ones in any order.
+// 3. detect_rank, one block for a list, finds the best `top` by bisecting the keys, sorts them, and decodes their boxes.
+// 4. detect_suppress, one block for a sample, merges the levels and keeps greedily: of the candidates left the best one, which drops
+//    those of its class that overlap it by more than the threshold.
+//
+// detect_decode computes boxes, scores and classes of given pairs, by the very operations of 2 and 3.
+#pragma once
+
+#include "ops.cuh"
+
+namespace apexx {
+
+constexpr int kMaxLevels = 8;
+
+struct Level {
+  const float *cls, *box, *quality;
+  int cells, columns, first, stride;  // first: the anchor of cell 0
+};
+
+struct Pyramid {
+  Level levels[kMaxLevels];
+  int count, classes, batch, unused;
+  float width, height;  // of the image in pixels
+};
+
+struct Box {
+  float x1, y1, x2, y2;
+};
+
+// score_factor is σ(v), in double precision and rounded.
+APEXX_DEVICE float score_factor(float v) { return static_cast<float>(logistic(static_cast<double>(v))); }
+
+APEXX_DEVICE float clamped(float v, float limit) { return smaller(larger(v, 0.0f), limit); }
+
+// decoded returns the box of a cell: distances softplus(clamp(box, -20, 20))·stride from its centre, clamped to the image.
+APEXX_DEVICE Box decoded(const Pyramid& p, const Level& l, int64_t sample, int cell) {
+  float d[4];
+  for (int i = 0; i < 4; i++) {
+    const double v = smaller(larger(static_cast<double>(l.box[(sample * 4 + i) * l.cells + cell]), -20.0), 20.0);
+    d[i] = static_cast<float>((v > 0 ? v : 0) + log1p(exp(-fabs(v)))) * l.stride;
+  }
+  const float x = (cell % l.columns + 0.5f) * l.stride, y = (cell / l.columns + 0.5f) * l.stride;
+  return {clamped(x - d[0], p.width), clamped(y - d[1], p.height), clamped(x + d[2], p.width), clamped(y + d[3], p.height)};
+}
+
+struct DetectArgs {
+  Pyramid pyramid;
+  uint64_t* keys;    // [B][all pairs of a sample], the lists of its levels one after the other
+  int* counts;       // [B][levels], the lengths of the lists
+  uint64_t* ranked;  // [B][levels][top], sorted
+  Box* boxes;        // of ranked
+  uint64_t* merged;  // [B][levels·top]
+  Box* merged_boxes;
+  uint8_t* dropped;  // [B][levels·top]
+  int64_t* pairs;    // [B][most]
+  int64_t* valid;    // [B]
+  int64_t pairs_per_sample;
+  float score_threshold, overlap_threshold;
+  float floor;  // no smaller class logit reaches the threshold
+  int top, most, unused;
+};
+
+APEXX_KERNEL(detect_clear, DetectArgs, 128) {
+  const int64_t i = thread_of();
+  if (i < static_cast<int64_t>(a.pyramid.batch) * a.pyramid.count) a.counts[i] = 0;
+}
+
+constexpr int kCollectClasses = 8;  // classes of a thread of detect_collect
+
+// blockIdx.y: level and stretch of classes; blockIdx.z: sample.
+APEXX_KERNEL(detect_collect, DetectArgs, 128) {
+  const Pyramid& p = a.pyramid;
+  const int number = blockIdx.y % p.count, first = blockIdx.y / p.count * kCollectClasses;
+  const Level& l = p.levels[number];
+  const int64_t b = blockIdx.z, cell = thread_of();
+  if (cell >= l.cells) return;
+  const int last = first + kCollectClasses < p.classes ? first + kCollectClasses : p.classes;
+  float quality = -1;
+  for (int c = first; c < last; c++) {
+    const float logit = l.cls[(b * p.classes + c) * l.cells + cell];
+    if (!(logit >= a.floor)) continue;
+    if (quality < 0) {
+      quality = score_factor(l.quality[b * l.cells + cell]);
+      bool finite = quality == quality;
+      for (int i = 0; i < 4; i++) {
+        const float v = l.box[(b * 4 + i) * l.cells + cell];
+        finite = finite && v == v;
+      }
+      if (!finite) return;
+    }
+    const float score = score_factor(logit) * quality;
+    if (!(score >= a.score_threshold)) continue;
+    const unsigned pair = static_cast<unsigned>((l.first + cell) * p.classes + c);
+    uint64_t* list = a.keys + b * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
+    list[atomicAdd(&a.counts[b * p.count + number], 1)] = static_cast<uint64_t>(__float_as_uint(score)) << 32 | (~pair & 0xffffffffu);
+  }
+}
+
+constexpr int kRankThreads = 1024;
+
+APEXX_DEVICE int64_t pair_of(uint64_t key) { return static_cast<unsigned>(~key & 0xffffffffu); }
+
+// threshold_key returns the least of the `top` largest of n keys, n ≥ top: bit by bit, from the top, the largest number that `top` keys
+// reach. Eight bits at a time, by a histogram of those keys that agree so far.
+APEXX_DEVICE uint64_t threshold_key(const uint64_t* keys, int n, int top, int* histogram) {
+  uint64_t prefix = 0;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    for (int i = threadIdx.x; i < 256; i += blockDim.x) histogram[i] = 0;
+    __syncthreads();
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+      if (shift == 56 || keys[i] >> (shift + 8) == prefix >> (shift + 8)) atomicAdd(&histogram[keys[i] >> shift & 255], 1);
+    }
+    __syncthreads();
+    int digit = 255;
+    while (histogram[digit] < top) top -= histogram[digit--];  // every thread for itself
+    prefix |= static_cast<uint64_t>(digit) << shift;
+    __syncthreads();
+  }
+  return prefix;
+}
+
+APEXX_BLOCK_KERNEL(detect_rank, DetectArgs, kRankThreads) {
+  __shared__ int histogram[256];
+  __shared__ int found;
+  const Pyramid& p = a.pyramid;
+  const int number = blockIdx.x % p.count, n = a.counts[blockIdx.x];
+  const int64_t b = blockIdx.x / p.count;
+  const Level& l = p.levels[number];
+  const uint64_t* list = a.keys + b * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
+  uint64_t* best = a.merged + static_cast<int64_t>(blockIdx.x) * a.top;  // free until the merge
+  const int kept = n < a.top ? n : a.top;
+  const uint64_t least = n > a.top ? threshold_key(list, n, a.top, histogram) : 0;
+  if (threadIdx.x == 0) found = 0;
+  __syncthreads();
+  for (int i = threadIdx.x; i < n; i += blockDim.x) {
+    if (list[i] >= least) best[atomicAdd(&found, 1)] = list[i];
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < kept; i += blockDim.x) {
+    const uint64_t key = best[i];
+    int rank = 0;
+    for (int j = 0; j < kept; j++) rank += best[j] > key;
+    const int64_t at = static_cast<int64_t>(blockIdx.x) * a.top + rank;
+    a.ranked[at] = key;
+    a.boxes[at] = decoded(p, l, b, static_cast<int>(pair_of(key) / p.classes) - l.first);
+  }
+}
+
+// overlap is the intersection over union, the union being at least 1e-9.
+APEXX_DEVICE float overlap(const Box& a, const Box& b) {
+  const float w = smaller(a.x2, b.x2) - larger(a.x1, b.x1), h = smaller(a.y2, b.y2) - larger(a.y1, b.y1);
+  const float inter = larger(w, 0.0f) * larger(h, 0.0f);
+  const float both = (a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - inter;
+  return inter / larger(both, 1e-9f);
+}
+
+// larger_keys returns how many of n descending keys are larger than a key.
+APEXX_DEVICE int larger_keys(const uint64_t* keys, int n, uint64_t key) {
+  int lo = 0;
+  while (lo < n) {
+    const int mid = (lo + n) / 2;
+    if (keys[mid] > key) {
+      lo = mid + 1;
+    } else {
+      n = mid;
+    }
+  }
+  return lo;
+}
+
+APEXX_BLOCK_KERNEL(detect_suppress, DetectArgs, kRankThreads) {
+  __shared__ int next;
+  const Pyramid& p = a.pyramid;
+  const int64_t b = blockIdx.x, first = b * p.count * a.top;
+  uint64_t* merged = a.merged + first;
+  Box* boxes = a.merged_boxes + first;
+  uint8_t* dropped = a.dropped + first;
+  int n = 0;
+  for (int number = 0; number < p.count; number++) {
+    const int count = a.counts[b * p.count + number], own = count < a.top ? count : a.top;
+    for (int i = threadIdx.x; i < own; i += blockDim.x) {
+      const int64_t at = first + static_cast<int64_t>(number) * a.top + i;
+      const uint64_t key = a.ranked[at];
+      int place = i;
+      for (int other = 0; other < p.count; other++) {
+        const int theirs = a.counts[b * p.count + other];
+        if (other != number) place += larger_keys(a.ranked + first + static_cast<int64_t>(other) * a.top, theirs < a.top ? theirs : a.top, key);
+      }
+      merged[place] = key;
+      boxes[place] = a.boxes[at];
+      dropped[place] = 0;
+    }
+    n += own;
+  }
+  __syncthreads();
+  int kept = 0, mine = threadIdx.x;  // mine: the first of this thread's candidates that may be left
+  while (kept < a.most) {
+    if (threadIdx.x == 0) next = n;
+    __syncthreads();
+    while (mine < n && dropped[mine]) mine += blockDim.x;
+    if (mine < n) atomicMin(&next, mine);
+    __syncthreads();
+    const int best = next;
+    if (best == n) break;
+    const int64_t pair = pair_of(merged[best]);
+    const int64_t category = pair % p.classes;
+    if (threadIdx.x == 0) a.pairs[b * a.most + kept] = pair;
+    const Box box = boxes[best];
+    for (int i = mine; i < n; i += blockDim.x) {
+      if (i == best || (!dropped[i] && pair_of(merged[i]) % p.classes == category && overlap(box, boxes[i]) > a.overlap_threshold)) dropped[i] = 1;
+    }
+    kept++;
+    __syncthreads();
+  }
+  for (int i = kept + threadIdx.x; i < a.most; i += blockDim.x) a.pairs[b * a.most + i] = 0;
+  if (threadIdx.x == 0) a.valid[b] = kept;
+}
+
+// detect_decode: pairs [B,N], how many of them are valid [B] → boxes [B,N,4], scores [B,N], classes [B,N]; 0, 0 and -1 beyond.
+struct DecodeArgs {
+  Pyramid pyramid;
+  const int64_t *pairs, *valid;
+  Box* boxes;
+  float* scores;
+  int64_t* classes;
+  int64_t anchors;
+  int rows, unused;
+  Fault fault;
+};
+
+APEXX_KERNEL(detect_decode, DecodeArgs, 128) {
+  const Pyramid& p = a.pyramid;
+  const int64_t i = thread_of();
+  if (i >= static_cast<int64_t>(p.batch) * a.rows) return;
+  const int64_t b = i / a.rows, pair = a.pairs[i];
+  a.boxes[i] = {0, 0, 0, 0};
+  a.scores[i] = 0;
+  a.classes[i] = -1;
+  if (i - b * a.rows >= a.valid[b]) return;
+  if (pair < 0 || pair >= a.anchors * p.classes) {
+    report(a.fault);
+    return;
+  }
+  const int anchor = static_cast<int>(pair / p.classes), category = static_cast<int>(pair % p.classes);
+  int number = p.count - 1;
+  while (anchor < p.levels[number].first) number--;
+  const Level& l = p.levels[number];
+  const int cell = anchor - l.first;
+  a.boxes[i] = decoded(p, l, b, cell);
+  a.scores[i] = score_factor(l.cls[(b * p.classes + category) * l.cells + cell]) * score_factor(l.quality[b * l.cells + cell]);
+  a.classes[i] = category;
+}
+
+}  // namespace apexx
