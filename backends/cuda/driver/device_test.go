@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
@@ -182,4 +185,53 @@ func TestShapes(t *testing.T) {
 			t.Logf("device %v, memory %+v", s.LastTiming().Device, s.Memory())
 		})
 	}
+}
+
+// TestStepTimes writes the plan of the complete model with the median device time of every step, launched one by one, and the time of the
+// whole as one CUDA graph, in which steps overlap.
+func TestStepTimes(t *testing.T) {
+	skipWithout(t)
+	g, inputs := complete(t, 1, 512, 512, "model.num_classes=80")
+	for _, p := range cuda.Precisions {
+		t.Run(string(p), func(t *testing.T) {
+			whole, _ := medians(t, open(t, g, backends.Options{Precision: p}), inputs)
+			s := open(t, g, backends.Options{Precision: p, StepTimes: true})
+			sum, steps := medians(t, s, inputs)
+			var b strings.Builder
+			for i, step := range s.Plan().Steps {
+				fmt.Fprintf(&b, "%9.1f µs  %-20s %-9v %s\n", micro(steps[i]), step.Op, step.Level, step.Name)
+			}
+			t.Logf("one graph %.1f µs; %d steps one by one %.1f µs\n%s", micro(whole), len(steps), micro(sum), b.String())
+		})
+	}
+}
+
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// medians executes a session some times and returns the medians of the device's time and of the steps'.
+func medians(t *testing.T, s backends.Session, inputs tensor.List) (whole time.Duration, steps []time.Duration) {
+	t.Helper()
+	if err := s.Upload(t.Context(), inputs); err != nil {
+		t.Fatal(err)
+	}
+	var all []time.Duration
+	each := make([][]time.Duration, len(s.LastTiming().Steps))
+	for range 50 {
+		if err := s.Execute(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s.LastTiming().Device)
+		for i, d := range s.LastTiming().Steps {
+			each[i] = append(each[i], d)
+		}
+	}
+	for _, list := range each {
+		steps = append(steps, median(list))
+	}
+	return median(all), steps
+}
+
+func median(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/2]
 }
