@@ -12,10 +12,10 @@ import (
 	"github.com/apex-x/apexx/backends/cuda/emulation"
 )
 
-var emulated = sync.OnceValues(func() (*emulation.Driver, error) { return emulation.Open("../../kernels") })
+var emulated = sync.OnceValues(func() (emulation.Driver, error) { return emulation.Open("../../kernels") })
 
 // driver returns the emulated device.
-func driver(t *testing.T) *emulation.Driver {
+func driver(t *testing.T) emulation.Driver {
 	t.Helper()
 	d, err := emulated()
 	if errors.Is(err, emulation.ErrNoCompiler) {

@@ -35,40 +35,46 @@ import (
 
 // Driver is the emulated device.
 type Driver struct {
+	*library
+	shuffle *rand.Rand // nil: steps run as they stand
+}
+
+// library holds the functions of the compiled kernels.
+type library struct {
 	kernel, name, launch unsafe.Pointer
 	mu                   sync.Mutex // a launch uses global state
-
-	// Shuffle makes executions take the steps in a random order that the schedule allows, from this source. nil: as they stand.
-	Shuffle *rand.Rand
 }
+
+// Shuffled returns a driver whose executions take the steps in a random order that the schedule allows.
+func (d Driver) Shuffled(r *rand.Rand) Driver { return Driver{d.library, r} }
 
 // Open compiles the kernels of a folder, where they have not been compiled before, and loads them. Its error is ErrNoCompiler where
 // there is none.
-func Open(kernels string) (*Driver, error) {
-	library, err := build(kernels)
+func Open(kernels string) (Driver, error) {
+	file, err := build(kernels)
 	if err != nil {
-		return nil, err
+		return Driver{}, err
 	}
-	path := C.CString(library)
+	path := C.CString(file)
 	defer C.free(unsafe.Pointer(path))
 	handle := C.dlopen(path, C.RTLD_NOW|C.RTLD_LOCAL)
 	if handle == nil {
-		return nil, fmt.Errorf("%s: %s", library, C.GoString(C.dlerror()))
+		return Driver{}, fmt.Errorf("%s: %s", file, C.GoString(C.dlerror()))
 	}
-	d := &Driver{}
+	d := &library{}
 	for name, f := range map[string]*unsafe.Pointer{"apexx_kernel": &d.kernel, "apexx_kernel_name": &d.name, "apexx_launch": &d.launch} {
 		symbol := C.CString(name)
 		*f = C.dlsym(handle, symbol)
 		C.free(unsafe.Pointer(symbol))
 		if *f == nil {
-			return nil, fmt.Errorf("%s has no %s", library, name)
+			return Driver{}, fmt.Errorf("%s has no %s", file, name)
 		}
 	}
-	return d, nil
+	return Driver{library: d}, nil
 }
 
 // Kernels lists the kernels.
-func (d *Driver) Kernels() []string {
+func (d *library) Kernels() []string {
 	var names []string
 	for {
 		name := C.call_name(d.name, C.size_t(len(names)))
@@ -80,18 +86,18 @@ func (d *Driver) Kernels() []string {
 }
 
 // Probe implements cuda.Driver.
-func (d *Driver) Probe() backends.Availability {
+func (d Driver) Probe() backends.Availability {
 	return backends.Availability{Available: true, Facts: []backends.Fact{{Key: "device", Value: "emulated on the host"}}}
 }
 
 // Open implements cuda.Driver.
-func (d *Driver) Open() (cuda.Device, error) {
+func (d Driver) Open() (cuda.Device, error) {
 	return &device{driver: d, blocks: map[cuda.Address]int{}}, nil
 }
 
 // device is memory of the host.
 type device struct {
-	driver *Driver
+	driver Driver
 	blocks map[cuda.Address]int // what was allocated, with its size
 }
 
@@ -174,7 +180,7 @@ func (d *device) Prepare(s cuda.Schedule) (cuda.Executable, error) {
 	return &executable{d.driver, s}, nil
 }
 
-func (d *Driver) check(l cuda.Launch) error {
+func (d *library) check(l cuda.Launch) error {
 	name := C.CString(l.Kernel)
 	defer C.free(unsafe.Pointer(name))
 	var arguments C.size_t
@@ -202,7 +208,7 @@ func (d *device) Close() error {
 }
 
 type executable struct {
-	driver   *Driver
+	driver   Driver
 	schedule cuda.Schedule
 }
 
@@ -254,7 +260,7 @@ func (e *executable) order() []int {
 	}
 	for len(ready) > 0 {
 		at := 0
-		if r := e.driver.Shuffle; r != nil {
+		if r := e.driver.shuffle; r != nil {
 			at = r.IntN(len(ready))
 		}
 		i := ready[at]
