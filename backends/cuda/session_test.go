@@ -198,4 +198,3 @@ func TestCompileRefuses(t *testing.T) {
 		}
 	}
 }
-
