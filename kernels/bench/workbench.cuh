@@ -57,6 +57,7 @@ class Buffer {
   }
   ~Buffer() { cudaFree(data_); }
   T* get() const { return data_; }
+  size_t size() const { return n_; }
   // fill sets every byte: 0xFF is a NaN, so that what a kernel leaves unwritten shows.
   void fill(int byte) { APEXX_CHECK(cudaMemset(data_, byte, n_ * sizeof(T))); }
   std::vector<T> download() const {
@@ -144,10 +145,10 @@ inline Samples time_runs(const std::function<void(cudaStream_t)>& run) {
 }
 
 // Launch attributes beside grid and block.
-enum class Start { plain, overlapped, cooperative };
+enum class Start { plain, overlapped };
 
 // launch starts a kernel. Overlapped: its blocks may start while the kernel before it still runs (programmatic
-// dependent launch); cooperative: all its blocks are resident at once.
+// dependent launch).
 template <class... Params, class... Args>
 void launch(void (*kernel)(Params...), dim3 grid, int threads, size_t shared, cudaStream_t stream, Start start,
             const Args&... args) {
@@ -155,13 +156,8 @@ void launch(void (*kernel)(Params...), dim3 grid, int threads, size_t shared, cu
   cudaLaunchConfig_t config = {};
   config.gridDim = grid, config.blockDim = dim3(threads), config.dynamicSmemBytes = shared, config.stream = stream;
   cudaLaunchAttribute attribute = {};
-  if (start == Start::overlapped) {
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
-  } else if (start == Start::cooperative) {
-    attribute.id = cudaLaunchAttributeCooperative;
-    attribute.val.cooperative = 1;
-  }
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
   config.attrs = &attribute, config.numAttrs = start == Start::plain ? 0 : 1;
   APEXX_CHECK(cudaLaunchKernelEx(&config, kernel, args...));
 }
@@ -172,24 +168,27 @@ class Report {
   // times: whether what is right is timed.
   explicit Report(bool times) : times_(times) {}
 
-  // add takes a variant with its difference from the reference. What exceeds the tolerance is wrong, counted and not
-  // timed.
-  void add(const std::string& group, const std::string& name, const std::function<void(cudaStream_t)>& run,
+  // add takes a variant with its difference from the reference and returns its median in microseconds. What exceeds the
+  // tolerance is wrong, counted and not timed; what is not timed takes forever.
+  double add(const std::string& group, const std::string& name, const std::function<void(cudaStream_t)>& run,
            Difference d, double tolerance, double gflop) {
     printf("%-14s %-34s error %.2e (largest %.2e)", group.c_str(), name.c_str(), d.relative, d.largest);
     if (!(d.relative <= tolerance)) {
       printf("  WRONG: more than %.1e\n", tolerance);
       wrong_++;
-      return;
+      return INFINITY;
     }
+    double p50 = INFINITY;
     if (times_) {
       const Samples s = time_runs(run);
       printf("  p5 %8.2f  p50 %8.2f  p95 %8.2f µs  %6.1f TFLOP/s", s.quantile(0.05), s.quantile(0.5), s.quantile(0.95),
              gflop / s.quantile(0.5) * 1e3);
+      p50 = s.quantile(0.5);
       keep(group, name, s, d, gflop);
     }
     printf("\n");
     fflush(stdout);
+    return p50;
   }
 
   int wrong() const { return wrong_; }

@@ -1,0 +1,290 @@
+// Convolution with the matrix instructions of compute capability 8.0, for any number of channels (conv.h has formula
+// and formats): fp16, bf16 and tf32 with fp32 sums, and single precision by three fp16 products (conv_task.cuh, split).
+//
+// A block makes one task after the other: 64 pixels by kN output channels, shared by eight warps as 4 × 2. The input
+// passes through a patch of two phases, the weights stream past slab by slab through a ring. What is stored is rounded
+// once, and the moments are those of the rounded values.
+#pragma once
+
+#include "conv_task.cuh"
+#include "sm80_ptx.cuh"
+
+namespace apexx::conv {
+
+template <Format kFormat_, int kTaps_, int kStride_, int kN_, bool kImage_ = false>
+struct Sm80Shape {
+  static constexpr Format kFormat = kFormat_;
+  static constexpr int kTaps = kTaps_, kStride = kStride_, kN = kN_;
+  static constexpr bool kImage = kImage_;
+  using Map = typename Types<kFormat>::Map;
+  using Operand = typename Types<kFormat>::Operand;
+  using P = Patch<kTaps, kStride>;
+  static constexpr int kThreads = 256, kWarps = kThreads / 32;
+  static constexpr int kParts = parts(kFormat);
+  static constexpr int kCell = cell_channels(kFormat), kPhase = kPhaseChunks * kCell;
+  // Phases whose loads are under way: what registers allow.
+  static constexpr int kAhead = kImage || kStride == 2 ? 1 : kTaps == 1 && kParts == 1 ? 4 : 2;
+  static constexpr int kSlabTaps = kTaps == 9 && kParts == 1 ? 3 : 1, kRing = kSlabTaps == 3 ? 3 : 4;
+  static constexpr int kRows = kTaps / kSlabTaps;  // slabs of a phase
+  static constexpr int kTapCells = kPhaseChunks * kN, kSlabCells = kSlabTaps * kTapCells;
+  static constexpr int kPatchCells = kPhaseChunks * P::kPlane;
+  static constexpr int kTasks = kListed;                    // that lie in shared memory, the one at work among them
+  static constexpr int kWarpN = kN / 2;                     // channels of one warp
+  static constexpr int kPitch = kN + 16 / int(sizeof(Map));  // elements between output pixels in shared memory
+  static constexpr int kPlanarPitch = kTilePixels + 4;      // floats between output channels in shared memory
+  static_assert(kWarpN % 16 == 0, "a warp loads weights of 16 channels at once");
+
+  struct Shared {
+    union {
+      uint4 patch[2][kParts][kPatchCells];
+      Map stage[kTilePixels * kPitch];
+      float planar[kN * kPlanarPitch];
+    };
+    uint4 weights[kRing][kParts][kSlabCells];
+    Task tasks[kTasks];
+    Moments level[kWarps], warp[kWarps];
+    norm::Affine affine[kMaxChannels];
+    float bias[kN];
+  };
+};
+
+// multiply_slab adds the products of one slab of weights.
+template <class Shape>
+__device__ __forceinline__ void multiply_slab(float (&sum)[Shape::kWarpN / 8][4], float (&small)[Shape::kWarpN / 8][4],
+                                              const uint4 (&patch)[Shape::kParts][Shape::kPatchCells],
+                                              const uint4 (&weights)[Shape::kParts][Shape::kSlabCells], int first_tap) {
+  using P = typename Shape::P;
+  constexpr int kParts = Shape::kParts, kN = Shape::kN;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = warp % 2 * Shape::kWarpN;
+  // The matrix unit cuts off what it adds; in single precision only the sums of one slab are left to it, and added with
+  // rounding.
+  float part_sum[Shape::kWarpN / 8][4] = {};
+  auto& products = *(kParts == 2 ? &part_sum : &sum);
+  const int row = warp / 2 * 2 + lane / 8 % 2;  // of the tile: lane l gives the address of row l%8 of fragment l/8
+  const int base = lane / 16 * P::kPlane + row * Shape::kStride * P::kPitch + lane % 8;
+#pragma unroll
+  for (int step = 0; step < Shape::kSlabTaps * 2; step++) {  // two chunks of a tap at once
+    const int tap = first_tap + step / 2, k = step % 2;
+    uint32_t a[kParts][4];
+#pragma unroll
+    for (int part = 0; part < kParts; part++)
+      sm80::load_fragments(a[part], patch[part] + base + 2 * k * P::kPlane + P::cell(tap / 3, tap % 3));
+#pragma unroll
+    for (int n = 0; n < Shape::kWarpN / 16; n++) {
+      uint32_t b[kParts][4];
+      const int cell = step / 2 * Shape::kTapCells + (2 * k + lane / 8 % 2) * kN + column + 16 * n + lane / 16 * 8 +
+                       lane % 8;
+#pragma unroll
+      for (int part = 0; part < kParts; part++) sm80::load_fragments(b[part], weights[part] + cell);
+#pragma unroll
+      for (int j = 0; j < 2; j++) {
+        using T = typename Shape::Operand;
+        sm80::multiply_add<T>(products[2 * n + j], a[0], b[0][2 * j], b[0][2 * j + 1]);
+        if constexpr (kParts == 2) {
+          sm80::multiply_add<T>(small[2 * n + j], a[0], b[1][2 * j], b[1][2 * j + 1]);
+          sm80::multiply_add<T>(small[2 * n + j], a[1], b[0][2 * j], b[0][2 * j + 1]);
+        }
+      }
+    }
+  }
+  if constexpr (kParts == 2) {
+#pragma unroll
+    for (int n = 0; n < Shape::kWarpN / 8; n++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) sum[n][e] += part_sum[n][e];
+  }
+}
+
+// finish adds bias and map to the sums, rounds them, gathers them in shared memory so that whole cells are written, and
+// returns the moments of what the thread's warp makes. A thread holds two pixels of kWarpN/4 channels.
+template <class Shape>
+__device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4], const float (&small)[Shape::kWarpN / 8][4],
+                                          typename Shape::Shared& s, const Task& task) {
+  using Map = typename Shape::Map;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = warp % 2 * Shape::kWarpN;
+  const int x = task.x + lane / 4, first = column + lane % 4 * 2;
+  float total = 0;
+  int rows = 0;
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const int y = task.y + warp / 2 * 2 + r, p = (warp / 2 * 2 + r) * kTile + lane / 4;
+    const bool inside = y < task.height && x < task.width;
+    rows += y < task.height;
+    const Map* add = nullptr;
+    if (task.add != nullptr && inside)
+      add = static_cast<const Map*>(task.add) + task.first +
+            size_t((y >> task.add_shift) * (task.width >> task.add_shift) + (x >> task.add_shift)) * task.out_channels;
+#pragma unroll
+    for (int j = 0; j < Shape::kWarpN / 8; j++)
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        const int n = first + 8 * j + e;
+        float& v = sum[j][2 * r + e];
+        if constexpr (Shape::kParts == 2) v += small[j][2 * r + e] / kSplitScale;
+        const bool valid = n < task.valid;
+        v += s.bias[n];
+        if (add != nullptr && valid) v += float(add[n]);
+        if (task.planar) {
+          s.planar[n * Shape::kPlanarPitch + p] = v;
+        } else {
+          s.stage[p * Shape::kPitch + n] = Map(v);
+          v = norm::rounded<Map>(v);
+        }
+        if (inside && valid) total += v;
+      }
+  }
+  if (task.moments == nullptr) return {0, 0, 0};
+  const int columns = min(kTile, task.width - task.x), channels = min(Shape::kWarpN, max(0, task.valid - column));
+  const int count = rows * columns * channels;
+  const float mean = norm::warp_sum(total) / float(max(count, 1));
+  float m2 = 0;
+#pragma unroll
+  for (int r = 0; r < 2; r++)
+    if (task.y + warp / 2 * 2 + r < task.height && x < task.width)
+#pragma unroll
+      for (int j = 0; j < Shape::kWarpN / 8; j++)
+#pragma unroll
+        for (int e = 0; e < 2; e++)
+          if (first + 8 * j + e < task.valid) m2 += (sum[j][2 * r + e] - mean) * (sum[j][2 * r + e] - mean);
+  return {float(count), mean, norm::warp_sum(m2)};
+}
+
+// write copies the gathered tile to memory.
+template <class Shape>
+__device__ __forceinline__ void write(const typename Shape::Shared& s, const Task& task) {
+  using Map = typename Shape::Map;
+  if (task.planar) {
+    for (int i = threadIdx.x; i < task.valid * kTilePixels; i += Shape::kThreads) {
+      const int n = i / kTilePixels, p = i % kTilePixels, y = task.y + p / kTile, x = task.x + p % kTile;
+      if (y < task.height && x < task.width)
+        static_cast<float*>(task.out)[(size_t(task.first + n) * task.height + y) * task.width + x] =
+            s.planar[n * Shape::kPlanarPitch + p];
+    }
+    return;
+  }
+  constexpr int kPerCell = 16 / int(sizeof(Map)), kCells = Shape::kN / kPerCell;
+#pragma unroll
+  for (int i = threadIdx.x; i < kTilePixels * kCells; i += Shape::kThreads) {
+    const int p = i / kCells, c = i % kCells * kPerCell, y = task.y + p / kTile, x = task.x + p % kTile;
+    if (y < task.height && x < task.width && c < task.valid)
+      *reinterpret_cast<uint4*>(static_cast<Map*>(task.out) + size_t(y * task.width + x) * task.out_channels +
+                                task.first + c) = *reinterpret_cast<const uint4*>(s.stage + p * Shape::kPitch + c);
+  }
+}
+
+// load_slab starts the copy of one slab of a task's weights.
+template <class Shape>
+__device__ __forceinline__ void load_slab(typename Shape::Shared& s, const void* weights, int slab, int slabs) {
+  constexpr int kSteps = (Shape::kSlabCells + Shape::kThreads - 1) / Shape::kThreads;
+  if (slab < slabs)
+#pragma unroll
+    for (int part = 0; part < Shape::kParts; part++)
+#pragma unroll
+      for (int i = 0; i < kSteps; i++)
+        if (const int at = threadIdx.x + i * Shape::kThreads; at < Shape::kSlabCells)
+          sm80::copy_async(&s.weights[slab % Shape::kRing][part][at],
+                           static_cast<const uint4*>(weights) + (part * slabs + slab) * Shape::kSlabCells + at);
+  sm80::copy_commit();
+}
+
+// conv_sm80 runs a schedule of one team. Launch: a block for each most_tasks tasks, Shape::kThreads threads,
+// sizeof(Shape::Shared) bytes. While a task is finished and written, the loads of the next one are under way.
+template <class Shape>
+__device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
+  extern __shared__ __align__(128) char memory[];
+  auto& s = *reinterpret_cast<typename Shape::Shared*>(memory);
+  constexpr int kTasks = Shape::kTasks, kTaskCells = sizeof(Task) / 16, kOwn = kMaxChannels / Shape::kThreads;
+  const int t = threadIdx.x;
+  const uint4* list = reinterpret_cast<const uint4*>(tasks + size_t(blockIdx.x) * most_tasks);
+  if (t < min(most_tasks, kTasks) * kTaskCells) reinterpret_cast<uint4*>(s.tasks)[t] = list[t];
+  __syncthreads();
+
+  PatchLoader<Shape::kFormat, Shape::kTaps, Shape::kStride, Shape::kImage, Shape::kThreads, Shape::kAhead> patch;
+  int phases = 0;
+  auto count = [&](const Task& task) {
+    const int channels = Shape::kImage ? 27 : task.channels + task.channels2;
+    phases = (channels + Shape::kPhase - 1) / Shape::kPhase;
+  };
+  auto start_weights = [&](const Task& task) {
+#pragma unroll
+    for (int slab = 0; slab < Shape::kRing - 1; slab++) load_slab<Shape>(s, task.weights, slab, phases * Shape::kRows);
+  };
+  auto start_pixels = [&](const Task& task) {
+    patch.begin(task, t);
+#pragma unroll
+    for (int phase = 0; phase < Shape::kAhead; phase++)
+      if (phase < phases) patch.load(phase, phase);
+  };
+  count(s.tasks[0]);
+  start_weights(s.tasks[0]);  // tasks and weights are constants; what follows may be another kernel's
+  norm::wait_for_previous_kernel();
+  norm::let_next_kernel_start();
+  start_pixels(s.tasks[0]);
+
+  const Moments* known = nullptr;  // of which map s.affine is
+  Moments piece = {0, 0, 0};       // of this warp's part of the block's tasks so far
+  for (int i = 0;; i++) {
+    const Task& task = s.tasks[i % kTasks];
+    const bool new_map = !Shape::kImage && task.scale != nullptr && task.in_moments != known;
+    const float bias = task.bias != nullptr && t < task.valid ? task.bias[t] : 0;
+    uint4 listed;
+    const bool lists = i > 0 && t < kTaskCells && i - 1 + kTasks < most_tasks;
+    if (lists) listed = list[(i - 1 + kTasks) * kTaskCells + t];
+    if (new_map) {
+      norm::MapMoments<Shape::kWarps> moments;
+      moments.load(task.in_moments, task.in_pieces, t);
+      norm::Affine own[kOwn];
+#pragma unroll
+      for (int c = 0; c < kOwn; c++)
+        if (const int channel = t + c * Shape::kThreads; channel < task.channels)
+          own[c] = {task.scale[channel], task.shift[channel]};
+      moments.leave(s.level, t);
+      __syncthreads();
+      const Moments m = combine(s.level);
+#pragma unroll
+      for (int c = 0; c < kOwn; c++)
+        if (const int channel = t + c * Shape::kThreads; channel < task.channels)
+          s.affine[channel] = norm::affine(m, own[c].scale, own[c].shift);
+      known = task.in_moments;
+    }
+    __syncthreads();  // s.affine is there, and the task before this one has been written
+    if (t < Shape::kN) s.bias[t] = bias;
+    if (lists) reinterpret_cast<uint4*>(&s.tasks[(i - 1) % kTasks])[t] = listed;
+
+    float sum[Shape::kWarpN / 8][4] = {}, small[Shape::kWarpN / 8][4] = {};  // small: of hi·lo and lo·hi
+    for (int phase0 = 0; phase0 < phases; phase0 += Shape::kAhead) {
+#pragma unroll
+      for (int a = 0; a < Shape::kAhead; a++) {
+        const int phase = phase0 + a;
+        if (phase >= phases) break;
+        auto& cells = s.patch[phase % 2];
+        patch.store(phase, a, cells[0], Shape::kPatchCells, s.affine);
+        if (phase + Shape::kAhead < phases) patch.load(phase + Shape::kAhead, a);
+#pragma unroll 1
+        for (int row = 0; row < Shape::kRows; row++) {
+          const int slab = phase * Shape::kRows + row;
+          sm80::copy_wait<Shape::kRing - 2>();
+          __syncthreads();  // slab and patch are there, and the room of the slab before is free
+          load_slab<Shape>(s, task.weights, slab + Shape::kRing - 1, phases * Shape::kRows);
+          multiply_slab<Shape>(sum, small, cells, s.weights[slab % Shape::kRing], row * Shape::kSlabTaps);
+        }
+      }
+    }
+    __syncthreads();  // every warp has read patch and weights before they are written over
+    const Task& next = s.tasks[(i + 1) % kTasks];
+    const bool more = i + 1 < most_tasks && next.in != nullptr;
+    if (more) count(next), start_weights(next), start_pixels(next);
+    piece = combine<2>({piece, finish<Shape>(sum, small, s, task)});
+    const bool leaves = task.moments != nullptr && !(more && next.moments == task.moments);
+    if (leaves) {
+      if (t % 32 == 0) s.warp[t / 32] = piece;
+      piece = {0, 0, 0};
+    }
+    __syncthreads();
+    write<Shape>(s, task);
+    if (leaves && t == 0) *task.moments = combine(s.warp);
+    if (!more) return;
+  }
+}
+
+}  // namespace apexx::conv

@@ -1,0 +1,142 @@
+// Whole maps normalised, activated, gated and added (norm.h has the formulas), and maps between NHWC and the planes of
+// the graph's own layout.
+#include "norm.cuh"
+#include "norm.h"
+
+namespace apexx::norm {
+
+// load_cell starts the loads of eight channels.
+template <class T>
+__device__ __forceinline__ void load_cell(uint4 (&word)[sizeof(T) / 2], const T* from) {
+#pragma unroll
+  for (int w = 0; w < int(sizeof(T) / 2); w++) word[w] = reinterpret_cast<const uint4*>(from)[w];
+}
+
+// Launch: a block for each entry of the list, kThreads threads.
+template <class T>
+__device__ __forceinline__ void apply(const Apply* list) {
+  __shared__ Affine own[2 * kMostChannels], other[kMostChannels];
+  __shared__ Moments scratch[2][kThreads / 32];
+  const Apply& a = list[blockIdx.x];
+  const int t = threadIdx.x, C = a.channels, per_pixel = C / kCell, width = a.gated ? 2 * C : C;
+  wait_for_previous_kernel();
+  let_next_kernel_start();
+
+  MapMoments<kThreads / 32> moments, residual_moments;
+  moments.load(a.in_moments, a.in_pieces, t);
+  const bool normalises_residual = a.residual_scale != nullptr;
+  if (normalises_residual) residual_moments.load(a.residual_moments, a.residual_pieces, t);
+  constexpr int kOwn = kBlockCells / kThreads, kWords = sizeof(T) / 2;
+  uint4 value[kOwn][kWords], gate[kOwn][kWords], residual[kOwn][kWords];
+#pragma unroll
+  for (int i = 0; i < kOwn; i++) {
+    if (t + i * kThreads >= a.cells) break;
+    const int cell = a.first + t + i * kThreads, p = cell / per_pixel, c = cell % per_pixel * kCell;
+    const T* in = static_cast<const T*>(a.in) + size_t(p) * width + c;
+    load_cell<T>(value[i], in);
+    if (a.gated) load_cell<T>(gate[i], in + C);
+    if (a.residual != nullptr) load_cell<T>(residual[i], static_cast<const T*>(a.residual) + size_t(p) * C + c);
+  }
+  moments.leave(scratch[0], t);
+  if (normalises_residual) residual_moments.leave(scratch[1], t);
+  __syncthreads();
+  const Moments m = combine(scratch[0]);
+  for (int c = t; c < width; c += kThreads) own[c] = affine(m, a.scale[c], a.shift[c]);
+  if (normalises_residual) {
+    const Moments r = combine(scratch[1]);
+    for (int c = t; c < C; c += kThreads) other[c] = affine(r, a.residual_scale[c], a.residual_shift[c]);
+  }
+  __syncthreads();
+
+#pragma unroll
+  for (int i = 0; i < kOwn; i++) {
+    if (t + i * kThreads >= a.cells) break;
+    const int cell = a.first + t + i * kThreads, c = cell % per_pixel * kCell;
+    float v[kCell];
+    widen<T>(value[i], v);
+#pragma unroll
+    for (int k = 0; k < kCell; k++) v[k] = v[k] * own[c + k].scale + own[c + k].shift;
+    if (a.gated) {
+      float g[kCell];
+      widen<T>(gate[i], g);
+#pragma unroll
+      for (int k = 0; k < kCell; k++) {
+        const float gated = g[k] * own[C + c + k].scale + own[C + c + k].shift;
+        v[k] *= gated < 0 ? 0 : gated;  // a NaN stays
+      }
+    } else {
+      silu<sizeof(T) == 2>(v);
+    }
+    if (a.residual != nullptr) {
+      float r[kCell];
+      widen<T>(residual[i], r);
+      if (normalises_residual) {
+#pragma unroll
+        for (int k = 0; k < kCell; k++) r[k] = r[k] * other[c + k].scale + other[c + k].shift;
+        silu<sizeof(T) == 2>(r);
+#pragma unroll
+        for (int k = 0; k < kCell; k++) r[k] = rounded<T>(r[k]);
+      }
+#pragma unroll
+      for (int k = 0; k < kCell; k++) v[k] += r[k];
+    }
+    uint4 out[kWords];
+    narrow<T>(v, out);
+#pragma unroll
+    for (int w = 0; w < kWords; w++)
+      reinterpret_cast<uint4*>(static_cast<T*>(a.out) + size_t(cell) * kCell)[w] = out[w];
+  }
+}
+
+// Layout is what a launch between the layouts receives: maps of T, [image][pixel][channel], and float planes,
+// [image][channel][pixel]. Launch: grid (pixels / 32, channels / 32, images) rounded up, kThreads threads.
+struct Layout {
+  const void* in;
+  void* out;
+  int32_t pixels, channels;
+};
+
+constexpr int kSquare = 32;  // pixels and channels that a block turns
+
+// planes makes float planes of maps.
+template <class T>
+__device__ __forceinline__ void planes(const Layout& l) {
+  __shared__ float square[kSquare][kSquare + 1];
+  const int p0 = blockIdx.x * kSquare, c0 = blockIdx.y * kSquare, x = threadIdx.x % kSquare, y = threadIdx.x / kSquare;
+  const size_t image = size_t(blockIdx.z) * l.pixels * l.channels;
+  wait_for_previous_kernel();
+  for (int i = y; i < kSquare; i += kThreads / kSquare)
+    if (p0 + i < l.pixels && c0 + x < l.channels)
+      square[i][x] = float(static_cast<const T*>(l.in)[image + size_t(p0 + i) * l.channels + c0 + x]);
+  __syncthreads();
+  for (int i = y; i < kSquare; i += kThreads / kSquare)
+    if (c0 + i < l.channels && p0 + x < l.pixels)
+      static_cast<float*>(l.out)[image + size_t(c0 + i) * l.pixels + p0 + x] = square[x][i];
+}
+
+// maps makes maps of float planes, rounded.
+template <class T>
+__device__ __forceinline__ void maps(const Layout& l) {
+  __shared__ float square[kSquare][kSquare + 1];
+  const int p0 = blockIdx.x * kSquare, c0 = blockIdx.y * kSquare, x = threadIdx.x % kSquare, y = threadIdx.x / kSquare;
+  const size_t image = size_t(blockIdx.z) * l.pixels * l.channels;
+  wait_for_previous_kernel();
+  for (int i = y; i < kSquare; i += kThreads / kSquare)
+    if (c0 + i < l.channels && p0 + x < l.pixels)
+      square[i][x] = static_cast<const float*>(l.in)[image + size_t(c0 + i) * l.pixels + p0 + x];
+  __syncthreads();
+  for (int i = y; i < kSquare; i += kThreads / kSquare)
+    if (p0 + i < l.pixels && c0 + x < l.channels)
+      static_cast<T*>(l.out)[image + size_t(p0 + i) * l.channels + c0 + x] = T(square[x][i]);
+}
+
+#define APEXX_ENTRIES(type, T)                                                                                    \
+  extern "C" __global__ void __launch_bounds__(kThreads) norm_apply_##type(const Arguments a) { apply<T>(a.list); } \
+  extern "C" __global__ void __launch_bounds__(kThreads) norm_planes_##type(Layout l) { planes<T>(l); }           \
+  extern "C" __global__ void __launch_bounds__(kThreads) norm_maps_##type(Layout l) { maps<T>(l); }
+APEXX_ENTRIES(f16, __half)
+APEXX_ENTRIES(bf16, __nv_bfloat16)
+APEXX_ENTRIES(f32, float)
+#undef APEXX_ENTRIES
+
+}  // namespace apexx::norm

@@ -1,0 +1,54 @@
+// GroupNorm with one group, activation, gate and residual over whole maps: what a launch receives. Plain C++; launch.go
+// says the same in Go.
+//
+//   plain   out = silu(norm(in)) + res                    in of C channels
+//   gated   out = norm(in)[:C] · relu(norm(in)[C:]) + res in of 2·C channels: ReGLU, normalised over all 2·C
+//
+// res is nothing, a map, or silu(norm(residual)), rounded to the type of the maps as every map in memory is.
+#pragma once
+
+#include <stdint.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "both.h"
+#include "moments.h"
+
+namespace apexx::norm {
+
+constexpr int kThreads = 256;
+constexpr int kCell = 8;                   // channels that a thread makes at once
+constexpr int kBlockCells = 2 * kThreads;  // of a block
+constexpr int kMostChannels = 512;         // C
+
+// Apply is what one block does. The list lies in device memory, made once. Pointers are device memory, of one image.
+struct alignas(16) Apply {
+  const void* in;
+  const Moments* in_moments;
+  const float *scale, *shift;  // per channel of in
+  const void* residual;        // null: none
+  const Moments* residual_moments;
+  const float *residual_scale, *residual_shift;  // null: the residual is added as it is
+  void* out;
+  int32_t in_pieces, residual_pieces;
+  int32_t first, cells;  // of the map's cells, C/8 to a pixel, first to last pixel
+  int16_t channels;      // C, a multiple of 8
+  int16_t gated;
+};
+static_assert(sizeof(Apply) == 96, "launch.go has this layout");
+
+// Arguments is what the kernels receive that apply.
+struct Arguments {
+  const Apply* list;
+};
+
+// cut makes the blocks of a map that is described with cells = all of its cells.
+inline void cut(const Apply& map, std::vector<Apply>& blocks) {
+  for (int first = 0; first < map.cells; first += kBlockCells) {
+    blocks.push_back(map);
+    blocks.back().first = first, blocks.back().cells = std::min(kBlockCells, map.cells - first);
+  }
+}
+
+}  // namespace apexx::norm

@@ -1,0 +1,149 @@
+package kernels
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Address is a place in device memory.
+type Address uint64
+
+// Task is 8×8 output pixels of one map by the output channels of one task, with all that their computation needs, as it lies in device
+// memory: struct Task of conv.h. All addresses are of one image. Maps are NHWC with a multiple of 8 channels. Of two inputs that a
+// convolution reads as one, the first has the first channels.
+//
+// The output is Σ act(in)·weights + Bias + Add, rounded once to the type of the maps; the moments are those of the rounded values. act is
+// GroupNorm with one group (ε = 1e-5) and SiLU where Scale is not 0.
+type Task struct {
+	In        Address // input map; 0: no task
+	In2       Address // second input, which is not normalised; 0: none
+	Weights   Address // of this task (Pack)
+	Bias      Address // float32, of this task's output channels; 0: none
+	Add       Address // map of OutChannels channels that is added; 0: none
+	Out       Address // output map
+	Moments   Address // where the pieces of the output's moments begin, PieceBytes each; 0: none are wanted
+	InMoments Address // the pieces that the input's producer left
+	Scale     Address // float32, per input channel; 0: the input is not normalised
+	Shift     Address
+	InPieces  int32
+
+	InHeight, InWidth, Height, Width int16 // pixels of the inputs and of the output
+	Y, X                             int16 // upper left output pixel
+	Channels, Channels2              int16 // of the inputs
+	OutChannels                      int16 // of the output map
+	First, Valid                     int16 // first output channel of this task, and how many exist from there on, at most N
+	AddShift                         int16 // the added map has Height >> AddShift rows and Width >> AddShift columns
+	Planar                           int16 // 1: the output is float32 [channel][pixel], not rounded and without moments
+	_                                [7]int16
+}
+
+// Moments is a piece of a map's moments, as it lies in device memory.
+type Moments struct {
+	N, Mean, M2 float32 // count, mean and Σ (x - mean)²
+	_           float32
+}
+
+// PieceBytes is the size of a piece.
+const PieceBytes = int(unsafe.Sizeof(Moments{}))
+
+// Job is one map and the output channels of one task: Task with Y and X of 0.
+type Job struct {
+	Task
+	Map int // jobs with the same number write channels of the same output map and have the same Moments
+}
+
+// Schedule is a launch of `Blocks` blocks, each of which has MostTasks tasks, the last of them perhaps empty. The tasks go to device
+// memory and stay there. The kernel's argument is Arguments.
+type Schedule struct {
+	Blocks, MostTasks int
+	Tasks             []Task
+	Pieces            []int // how many pieces of moments the launch leaves, of each map
+}
+
+// Arguments is what a convolution kernel receives.
+type Arguments struct {
+	Tasks     Address
+	MostTasks int32
+	_         int32
+}
+
+// Tiles returns how many tasks of pixels a map has.
+func Tiles(height, width int) int {
+	return (height + tileSide - 1) / tileSide * ((width + tileSide - 1) / tileSide)
+}
+
+// NewSchedule cuts jobs into tasks, and gives every block an even, contiguous run of them. It uses at most `most` blocks if there are as
+// many tasks, and only as many as keep the fullest block's tasks at their least: a launch takes as long as its fullest block. Blocks of a
+// resident kernel never get tasks with different weights, so jobs with the same weights must follow each other. For kernels that are
+// not resident two blocks for each multiprocessor are a good `most`, for others one.
+func NewSchedule(k Kernel, jobs []Job, most int) (Schedule, error) {
+	var s Schedule
+	var groups [][]int
+	var tasksOf []int
+	for j, job := range jobs {
+		if job.In == 0 || job.Height <= 0 || job.Width <= 0 || job.Valid <= 0 || int(job.Valid) > k.N {
+			return s, fmt.Errorf("job %d of %s: %d×%d pixels, %d channels", j, k.Name, job.Height, job.Width, job.Valid)
+		}
+		if j == 0 || k.Resident && job.Weights != jobs[j-1].Weights {
+			groups, tasksOf = append(groups, nil), append(tasksOf, 0)
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], j)
+		tasksOf[last] += Tiles(int(job.Height), int(job.Width))
+		for job.Map >= len(s.Pieces) {
+			s.Pieces = append(s.Pieces, 0)
+		}
+	}
+	for blocks := most + 1; blocks > most; {
+		s.MostTasks++
+		blocks = 0
+		for _, n := range tasksOf {
+			blocks += (n + s.MostTasks - 1) / s.MostTasks
+		}
+		if blocks == len(groups) { // one block for each is the least
+			break
+		}
+	}
+	for g, group := range groups {
+		s.addGroup(k, jobs, group, (tasksOf[g]+s.MostTasks-1)/s.MostTasks)
+	}
+	return s, nil
+}
+
+// addGroup appends the blocks of jobs that may share a block. A team takes every Teams-th task of its block, and leaves one piece of
+// moments for every map that it meets.
+func (s *Schedule) addGroup(k Kernel, jobs []Job, group []int, blocks int) {
+	var all []Task
+	var mapOf []int
+	for _, j := range group {
+		t := jobs[j].Task
+		columns := Tiles(1, int(t.Width))
+		for i := range Tiles(int(t.Height), int(t.Width)) {
+			t.Y, t.X = int16(i/columns*tileSide), int16(i%columns*tileSide)
+			all, mapOf = append(all, t), append(mapOf, jobs[j].Map)
+		}
+	}
+	for b := range blocks {
+		first, end := len(all)*b/blocks, len(all)*(b+1)/blocks
+		for team := range k.Teams {
+			for i := first + team; i < end; i += k.Teams {
+				switch before := i - k.Teams; {
+				case all[i].Moments == 0:
+				case before >= first && mapOf[before] == mapOf[i]:
+					all[i].Moments = all[before].Moments
+				default:
+					all[i].Moments += Address(s.Pieces[mapOf[i]] * PieceBytes)
+					s.Pieces[mapOf[i]]++
+				}
+			}
+		}
+		s.Blocks++
+		s.Tasks = append(s.Tasks, all[first:end]...)
+		s.Tasks = append(s.Tasks, make([]Task, s.Blocks*s.MostTasks-len(s.Tasks))...)
+	}
+}
+
+// Bytes returns a list of tasks or blocks as it lies in device memory.
+func Bytes[T Task | Apply](list []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)*int(unsafe.Sizeof(*new(T))))
+}
