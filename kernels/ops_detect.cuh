@@ -109,8 +109,8 @@ constexpr int kRankThreads = 1024;
 
 APEXX_DEVICE int64_t pair_of(uint64_t key) { return static_cast<unsigned>(~key & 0xffffffffu); }
 
-// threshold_key returns the least of the `top` largest of n keys, n ≥ top: bit by bit, from the top, the largest number that `top` keys
-// reach. Eight bits at a time, by a histogram of those keys that agree so far.
+// threshold_key returns a number that the `top` largest of n keys reach, n ≥ top, and no others: eight bits at a time, from the top, by a histogram of
+// those keys that agree so far, until those are all among the largest.
 APEXX_DEVICE uint64_t threshold_key(const uint64_t* keys, int n, int top, int* histogram) {
   uint64_t prefix = 0;
   for (int shift = 56; shift >= 0; shift -= 8) {
@@ -123,7 +123,9 @@ APEXX_DEVICE uint64_t threshold_key(const uint64_t* keys, int n, int top, int* h
     int digit = 255;
     while (histogram[digit] < top) top -= histogram[digit--];  // every thread for itself
     prefix |= static_cast<uint64_t>(digit) << shift;
+    const bool all = histogram[digit] == top;
     __syncthreads();
+    if (all) break;
   }
   return prefix;
 }
@@ -177,52 +179,86 @@ APEXX_DEVICE int larger_keys(const uint64_t* keys, int n, uint64_t key) {
   return lo;
 }
 
-APEXX_BLOCK_KERNEL(detect_suppress, DetectArgs, kRankThreads) {
-  __shared__ int next;
+// merge puts the sorted lists of the levels of a sample into one and returns its length.
+APEXX_DEVICE int merge(const DetectArgs& a, int64_t sample, int64_t first) {
   const Pyramid& p = a.pyramid;
-  const int64_t b = blockIdx.x, first = b * p.count * a.top;
-  uint64_t* merged = a.merged + first;
-  Box* boxes = a.merged_boxes + first;
-  uint8_t* dropped = a.dropped + first;
   int n = 0;
   for (int number = 0; number < p.count; number++) {
-    const int count = a.counts[b * p.count + number], own = count < a.top ? count : a.top;
+    const int count = a.counts[sample * p.count + number], own = count < a.top ? count : a.top;
     for (int i = threadIdx.x; i < own; i += blockDim.x) {
       const int64_t at = first + static_cast<int64_t>(number) * a.top + i;
       const uint64_t key = a.ranked[at];
       int place = i;
       for (int other = 0; other < p.count; other++) {
-        const int theirs = a.counts[b * p.count + other];
-        if (other != number) place += larger_keys(a.ranked + first + static_cast<int64_t>(other) * a.top, theirs < a.top ? theirs : a.top, key);
+        const int theirs = a.counts[sample * p.count + other];
+        const uint64_t* list = a.ranked + first + static_cast<int64_t>(other) * a.top;
+        if (other != number) place += larger_keys(list, theirs < a.top ? theirs : a.top, key);
       }
-      merged[place] = key;
-      boxes[place] = a.boxes[at];
-      dropped[place] = 0;
+      a.merged[first + place] = key;
+      a.merged_boxes[first + place] = a.boxes[at];
     }
     n += own;
   }
+  return n;
+}
+
+// A thread owns every kRankThreads-th candidate. What it needs of the first kHeld of them stays in registers.
+constexpr int kHeld = 6;
+
+APEXX_BLOCK_KERNEL(detect_suppress, DetectArgs, kRankThreads) {
+  __shared__ int next[2];
+  const Pyramid& p = a.pyramid;
+  const int64_t b = blockIdx.x, first = b * p.count * a.top;
+  const int t = threadIdx.x, n = merge(a, b, first);
+  if (t == 0) next[0] = next[1] = n;
   __syncthreads();
-  int kept = 0, mine = threadIdx.x;  // mine: the first of this thread's candidates that may be left
-  while (kept < a.most) {
-    if (threadIdx.x == 0) next = n;
-    __syncthreads();
-    while (mine < n && dropped[mine]) mine += blockDim.x;
-    if (mine < n) atomicMin(&next, mine);
-    __syncthreads();
-    const int best = next;
-    if (best == n) break;
-    const int64_t pair = pair_of(merged[best]);
-    const int64_t category = pair % p.classes;
-    if (threadIdx.x == 0) a.pairs[b * a.most + kept] = pair;
-    const Box box = boxes[best];
-    for (int i = mine; i < n; i += blockDim.x) {
-      if (i == best || (!dropped[i] && pair_of(merged[i]) % p.classes == category && overlap(box, boxes[i]) > a.overlap_threshold)) dropped[i] = 1;
+  const uint64_t* merged = a.merged + first;
+  const Box* boxes = a.merged_boxes + first;
+  uint8_t* dropped = a.dropped + first;
+  Box own[kHeld];
+  int category[kHeld];
+  unsigned alive = 0;  // of the held ones
+#pragma unroll
+  for (int k = 0; k < kHeld; k++) {
+    const int i = t + k * kRankThreads;
+    if (i >= n) continue;
+    own[k] = boxes[i];
+    category[k] = static_cast<int>(pair_of(merged[i]) % p.classes);
+    alive |= 1u << k;
+  }
+  for (int i = t + kHeld * kRankThreads; i < n; i += kRankThreads) dropped[i] = 0;
+  int kept = 0;
+  for (; kept < a.most; kept++) {
+    int mine = n;  // the best of this thread's that is left
+#pragma unroll
+    for (int k = kHeld - 1; k >= 0; k--) {
+      if (alive >> k & 1) mine = t + k * kRankThreads;
     }
-    kept++;
+    for (int i = t + kHeld * kRankThreads; mine == n && i < n; i += kRankThreads) {
+      if (!dropped[i]) mine = i;
+    }
+    if (mine < n) atomicMin(&next[kept % 2], mine);
+    __syncthreads();
+    const int best = next[kept % 2];
+    if (best == n) break;
+    if (t == 0) next[1 - kept % 2] = n;
+    const int64_t pair = pair_of(merged[best]);
+    const int chosen = static_cast<int>(pair % p.classes);
+    const Box box = boxes[best];
+    if (t == 0) a.pairs[b * a.most + kept] = pair;
+#pragma unroll
+    for (int k = 0; k < kHeld; k++) {
+      const bool drop = t + k * kRankThreads == best || (category[k] == chosen && overlap(box, own[k]) > a.overlap_threshold);
+      if ((alive >> k & 1) && drop) alive &= ~(1u << k);
+    }
+    for (int i = t + kHeld * kRankThreads; i < n; i += kRankThreads) {
+      const bool rival = pair_of(merged[i]) % p.classes == chosen && overlap(box, boxes[i]) > a.overlap_threshold;
+      if (i == best || rival) dropped[i] = 1;
+    }
     __syncthreads();
   }
-  for (int i = kept + threadIdx.x; i < a.most; i += blockDim.x) a.pairs[b * a.most + i] = 0;
-  if (threadIdx.x == 0) a.valid[b] = kept;
+  for (int i = kept + t; i < a.most; i += blockDim.x) a.pairs[b * a.most + i] = 0;
+  if (t == 0) a.valid[b] = kept;
 }
 
 // detect_decode: pairs [B,N], how many of them are valid [B] → boxes [B,N,4], scores [B,N], classes [B,N]; 0, 0 and -1 beyond.

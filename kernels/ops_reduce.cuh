@@ -16,6 +16,7 @@ struct Axes {
 };
 
 APEXX_DEVICE int64_t position(const Axes& axes, int count, int64_t i) {
+  if (count == 1) return i * axes.stride[0];
   int64_t at = 0;
   for (int d = 0; d < count; d++) {
     at += i % axes.size[d] * axes.stride[d];
@@ -56,6 +57,7 @@ APEXX_KERNEL(reduce_thread, ReduceArgs, 128) {
   if (out >= a.outputs) return;
   const int64_t base = position(a.kept, a.kept_axes, out);
   double sum = 0;
+#pragma unroll 8
   for (int64_t i = 0; i < a.terms; i++) sum += term(a, base, i);
   a.y[out] = finished(a, sum);
 }

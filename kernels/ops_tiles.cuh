@@ -135,7 +135,7 @@ struct TileUnpackArgs {
   Fault fault;
 };
 
-constexpr int kUnpackThreads = 128, kUnpackChannels = 16;
+constexpr int kUnpackThreads = 128, kUnpackChannels = 4;
 
 APEXX_DEVICE float unpacked(const TileUnpackArgs& a, float v, const float* tile) {
   return a.blend ? (1 - a.weight) * v + a.weight * *tile : *tile;

@@ -8,6 +8,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/kernels"
 )
 
 // settings of a compilation.
@@ -21,9 +22,19 @@ type settings struct {
 // A compiler turns a program into steps.
 type compiler struct {
 	settings
-	device Device
-	steps  []*step
-	views  []string // nodes that need no step
+	device     Device
+	properties kernels.Device
+	steps      []*step
+	views      []string                        // nodes that need no step
+	maps       map[*lower.Value]kernels.Format // values that are maps (tensorcores.go)
+	convs      map[*lower.Node]convolution     // nodes that became convolutions on tensor cores
+}
+
+func newCompiler(set settings, d Device) *compiler {
+	return &compiler{
+		settings: set, device: d, properties: d.Properties(),
+		maps: map[*lower.Value]kernels.Format{}, convs: map[*lower.Node]convolution{},
+	}
 }
 
 // A step executes one node. Its lowering says what the step needs; launches is called once, when every value has its place, and tells
@@ -86,7 +97,7 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{settings: set, device: d}
+	c := newCompiler(set, d)
 	if err := p.Fold(c.evaluate); err != nil {
 		return nil, err
 	}
@@ -95,7 +106,9 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 	}
 	if !set.unfused {
 		p.Fuse(rules)
+		c.useTensorCores(p)
 	}
+	orderByDepth(p)
 	if err := c.lowerNodes(p); err != nil {
 		return nil, err
 	}
@@ -104,7 +117,7 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 
 // evaluate computes a program of constants on the device.
 func (c *compiler) evaluate(p *lower.Program) error {
-	sub := &compiler{settings: settings{rounded: c.rounded}, device: c.device}
+	sub := newCompiler(settings{rounded: c.rounded}, c.device)
 	if err := sub.lowerNodes(p); err != nil {
 		return err
 	}

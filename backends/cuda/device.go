@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/kernels"
 )
 
 // Driver gives access to a device.
@@ -17,6 +18,8 @@ type Driver interface {
 // Device is what one session has of a device: memory and an order of execution of its own. One call at a time; different Devices may be used
 // at once.
 type Device interface {
+	// Properties tells what the choice of kernels depends on.
+	Properties() kernels.Device
 	// Alloc returns memory of the device, its content undefined. 0 bytes are a valid request.
 	Alloc(bytes int) (Address, error)
 	// Free gives back what Alloc returned.

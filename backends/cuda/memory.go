@@ -16,6 +16,7 @@ type memory struct {
 	constants Address
 	offsets   map[*lower.Value]int // of constants
 	fault     Address
+	content   []byte                         // of the constants, until flush
 	sizes     struct{ arena, constants int } // bytes
 }
 
@@ -34,9 +35,10 @@ func (m *memory) at(v *lower.Value) Address {
 // faultOf returns where the kernels of step i tell of an index out of range.
 func (m *memory) faultOf(i int) fault { return fault{word: m.fault, step: int32(i + 1)} }
 
-// newMemory places the values of a lowered program and writes its constants to the device. The word for faults belongs to the caller.
+// newMemory places the values of a lowered program. The word for faults belongs to the caller. What the constants hold is not on the device before
+// flush.
 func newMemory(d Device, p *lower.Program, c *compiler, faultWord Address) (*memory, error) {
-	plan := p.Place(c.plannedSteps(), lower.Layout{Align: alignment})
+	plan := p.Place(c.plannedSteps(), lower.Layout{Align: alignment, Bytes: c.bytes})
 	constants := c.constants(p)
 	m := &memory{offsets: map[*lower.Value]int{}, fault: faultWord}
 	m.sizes.arena = plan.Bytes
@@ -51,11 +53,21 @@ func newMemory(d Device, p *lower.Program, c *compiler, faultWord Address) (*mem
 	if m.constants, err = d.Alloc(m.sizes.constants); err != nil {
 		return nil, err
 	}
-	content := make([]byte, m.sizes.constants)
+	m.content = make([]byte, m.sizes.constants)
 	for _, v := range constants {
-		copy(content[m.offsets[v]:], bytesOf(v.Data))
+		m.fill(v, bytesOf(v.Data))
 	}
-	return m, d.Write(m.constants, content)
+	return m, nil
+}
+
+// fill sets what a constant holds. Steps use it for tables of addresses.
+func (m *memory) fill(v *lower.Value, content []byte) { copy(m.content[m.offsets[v]:], content) }
+
+// flush writes the constants to the device.
+func (m *memory) flush(d Device) error {
+	content := m.content
+	m.content = nil
+	return d.Write(m.constants, content)
 }
 
 // constants lists, each once, the constants that the launches of a program read, its tables, and those that are outputs.
@@ -73,7 +85,9 @@ func (c *compiler) constants(p *lower.Program) []*lower.Value {
 	}
 	for _, s := range c.steps {
 		for _, v := range s.reads() {
-			add(v)
+			if v != nil && !s.Packs(v) {
+				add(v)
+			}
 		}
 	}
 	for _, o := range p.Outputs {

@@ -7,7 +7,7 @@ const (
 	packThreads      = 256
 	scanThreads      = 32
 	unpackThreads    = 128
-	unpackChannels   = 16 // of a block
+	unpackChannels   = 4 // of a block
 )
 
 type tileAggregateArgs struct {

@@ -21,6 +21,10 @@ func init() { // a lowering of values aside looks into the table
 		"Cast":  lowerCast,
 
 		"Conv":               lowerConv,
+		"Map":                lowerMap,
+		"RoundMap":           lowerMap,
+		"ConvTensor":         lowerConvTensor,
+		"ConvSplit":          lowerConvTensor,
 		"GroupNormalization": lowerNorm,
 		"GroupNormSiLU":      lowerNorm,
 		"GroupNormGate":      lowerNorm,

@@ -13,7 +13,10 @@ func newPlan(p *lower.Program, c *compiler, arena int) backends.Plan {
 		level, reason, precision = backends.Emulated, backends.PrecisionEmulated, backends.Precision(c.rounded)
 	}
 	for _, s := range c.steps {
-		n := s.Node
+		n, level, reason := s.Node, level, reason
+		if n.Op == opConvTensor { // products of the very format
+			level, reason = backends.Native, ""
+		}
 		plan.Steps = append(plan.Steps, backends.Step{
 			Name: n.Name, Op: n.Op.OpType(), Nodes: n.Covers(),
 			Inputs: names(n.In), Outputs: names(n.Out), Aside: names(n.Aside()),

@@ -33,10 +33,13 @@ func newExecution(d Device, p *lower.Program, c *compiler) (*execution, error) {
 		return nil, err
 	}
 	e := &execution{device: d, memory: m, word: word}
-	schedule := Schedule{After: dependencies(c.steps)}
+	schedule := Schedule{After: dependencies(c.steps, c.bytes)}
 	for _, s := range c.steps {
 		schedule.Steps = append(schedule.Steps, s.bound(m))
 		e.steps = append(e.steps, fmt.Sprintf("node %s (%s)", s.Node.Name, s.Node.Op.OpType()))
+	}
+	if err := m.flush(d); err != nil {
+		return nil, err
 	}
 	e.executable, err = d.Prepare(schedule)
 	return e, err

@@ -36,6 +36,9 @@ func (s *Step) Allow(in *Value) { s.inPlace = append(s.inPlace, alias{s.Node.Out
 // Pack says that the step has a copy of a constant in a form of its own, and does not read the constant when it runs.
 func (s *Step) Pack(v *Value) { s.packed = append(s.packed, v) }
 
+// Packs tells whether the step has a copy of v in a form of its own.
+func (s *Step) Packs(v *Value) bool { return slices.Contains(s.packed, v) }
+
 // Include takes over the workspace of a step that runs as a part of this one.
 func (s *Step) Include(part *Step) {
 	s.scratch = append(s.scratch, part.scratch...)

@@ -17,6 +17,7 @@ import (
 	"gorgonia.org/cu"
 
 	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/kernels"
 )
 
 // device implements cuda.Device: a stream, and the memory of one session.
@@ -34,6 +35,9 @@ func newDevice(g *gpu) (*device, error) {
 		return err
 	})
 }
+
+// Properties implements cuda.Device.
+func (d *device) Properties() kernels.Device { return d.gpu.properties }
 
 // Alloc implements cuda.Device.
 func (d *device) Alloc(bytes int) (cuda.Address, error) {
@@ -118,13 +122,10 @@ func (d *device) Close() error {
 
 // executable implements cuda.Executable.
 type executable struct {
-	device   *device
-	graph    C.CUgraphExec
-	steps    [][]C.apexx_launch
-	start    cu.Event
-	end      cu.Event
-	arena    unsafe.Pointer // the arguments of all launches, in memory of C
-	failures []error
+	device     *device
+	graph      C.CUgraphExec
+	steps      [][]C.apexx_launch // with their arguments in memory of C
+	start, end cu.Event
 }
 
 // Prepare implements cuda.Device.

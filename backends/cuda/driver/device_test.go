@@ -21,6 +21,8 @@ import (
 	"github.com/apex-x/apexx/backends/model/config"
 	modelweights "github.com/apex-x/apexx/backends/model/weights"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/source"
 )
 
 // device is the backend on the GPU of this machine. Where there is none, every test skips with the reason.
@@ -191,7 +193,15 @@ func TestShapes(t *testing.T) {
 // whole as one CUDA graph, in which steps overlap.
 func TestStepTimes(t *testing.T) {
 	skipWithout(t)
-	g, inputs := complete(t, 1, 512, 512, "model.num_classes=80")
+	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := m.Graph(model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, inputs := complete(t, 1, 512, 512)
 	for _, p := range cuda.Precisions {
 		t.Run(string(p), func(t *testing.T) {
 			whole, _ := medians(t, open(t, g, backends.Options{Precision: p}), inputs)

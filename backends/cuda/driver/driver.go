@@ -21,10 +21,14 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/kernels"
 )
 
-//go:embed images
+//go:embed images/*
 var images embed.FS
+
+// operatorImage holds the kernels that run on every device. Others are for some generations alone: where they are not, they are not chosen.
+const operatorImage = "images/ops.fatbin"
 
 const (
 	// leastCapability is that of the oldest devices that the kernels are compiled for.
@@ -45,11 +49,12 @@ func New() *Driver { return &Driver{} }
 
 // gpu is a device with its context and the kernels.
 type gpu struct {
-	context   cu.CUContext
-	modules   []cu.Module
-	mu        sync.Mutex
-	functions map[string]function
-	facts     []backends.Fact
+	context    cu.CUContext
+	modules    []cu.Module
+	mu         sync.Mutex
+	functions  map[string]function
+	facts      []backends.Fact
+	properties kernels.Device
 }
 
 // function is a kernel.
@@ -144,6 +149,7 @@ func (g *gpu) describe() (cu.Device, *backends.Unavailable) {
 	if 10*values[0]+values[1] < leastCapability {
 		return 0, unavailable(backends.CapabilityUnsupported, "%s has compute capability %s, the kernels need %d.%d", name, capability, leastCapability/10, leastCapability%10)
 	}
+	g.properties = kernels.Device{Multiprocessors: values[2], Capability: 10*values[0] + values[1]}
 	v := cu.Version()
 	g.facts = []backends.Fact{
 		{Key: "device", Value: name},
@@ -169,10 +175,12 @@ func (g *gpu) load() error {
 		}
 		digest.Write(image)
 		m, err := cu.LoadFatBinary(string(image))
-		if err != nil {
+		switch {
+		case err == nil:
+			g.modules = append(g.modules, m)
+		case err != cu.NoBinaryForGpu || name == operatorImage:
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		g.modules = append(g.modules, m)
 	}
 	g.facts = append(g.facts, backends.Fact{Key: "kernels", Value: "sha256:" + hex.EncodeToString(digest.Sum(nil))})
 	return nil
@@ -203,7 +211,7 @@ func (g *gpu) function(name string) (function, error) {
 		f := function{handle: *(*C.CUfunction)(unsafe.Pointer(&found))} // its only field
 		var size C.size_t
 		if err := check(C.apexx_argument_size(f.handle, &size)); err != nil {
-			return f, fmt.Errorf("kernel %s does not take one argument: %w", name, err)
+			return f, fmt.Errorf("kernel %s takes no argument: %w", name, err)
 		}
 		f.arguments = int(size)
 		g.functions[name] = f

@@ -51,8 +51,7 @@ CUresult apexx_host_alloc(size_t bytes, void** host, CUdeviceptr* device) {
 }
 
 CUresult apexx_argument_size(CUfunction function, size_t* bytes) {
-  size_t offset, second;
-  if (cuFuncGetParamInfo(function, 1, &offset, &second) == CUDA_SUCCESS) return CUDA_ERROR_INVALID_VALUE;
+  size_t offset;
   return cuFuncGetParamInfo(function, 0, &offset, bytes);
 }
 

@@ -20,7 +20,7 @@ typedef struct {
   const void* argument;
 } apexx_launch;
 
-// apexx_argument_size returns the size of the only argument of a kernel. It fails for a kernel that takes none, or several.
+// apexx_argument_size returns the size of the first argument of a kernel. It fails for a kernel that takes none.
 CUresult apexx_argument_size(CUfunction function, size_t* bytes);
 
 // apexx_allow_shared lets a kernel have so many bytes of dynamic shared memory.

@@ -31,6 +31,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/kernels"
 )
 
 // Driver is the emulated device.
@@ -100,6 +101,9 @@ type device struct {
 	driver Driver
 	blocks map[cuda.Address]int // what was allocated, with its size
 }
+
+// Properties implements cuda.Device: of no generation of GPUs, so that kernels with instructions of one are not chosen.
+func (d *device) Properties() kernels.Device { return kernels.Device{Multiprocessors: 1} }
 
 const undefined = 0xff // in every byte: a NaN, and an integer out of any range
 
