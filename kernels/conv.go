@@ -1,9 +1,6 @@
 package kernels
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Format is how maps lie in memory, and what the matrix unit multiplies. All sums are float32.
 type Format string
@@ -77,6 +74,9 @@ type Kernel struct {
 	Teams    int  // tasks that a block works on at once
 	Split    int  // groups of 128 threads in a team, if resident
 	Resident bool // a block keeps the weights of its tasks, whose N is all output channels; compute capability 9.0 alone
+	// Normalises: the input may be normalised; that of a resident kernel always is.
+	Normalises bool
+	Blocks     int // that a multiprocessor holds at once: a launch is best with at most as many for each
 }
 
 // Threads is the number of threads of a block.
@@ -110,7 +110,12 @@ func (k Kernel) SharedBytes() int {
 		slabs = 9 // three of three taps
 	}
 	weights := slabs * parts * phaseChunks * k.N * cellBytes
-	return max(patch, stage, planar) + weights + 2*warps*16 + MaxChannels*8
+	image := 16
+	if k.Image {
+		image = (2*3*17*17*4 + 15) / 16 * 16 // squares of the image under two tasks
+	}
+	const listed = 4 * taskBytes
+	return max(patch, stage, planar) + weights + listed + 2*warps*16 + MaxChannels*8 + k.N*4 + image
 }
 
 // Table lists the kernels, those for any number of channels first.
@@ -125,17 +130,22 @@ func table() []Kernel {
 	for _, f := range Formats {
 		for _, g := range geometries {
 			for _, n := range []int{32, 64} {
+				blocks := 2
+				if f.MapBytes() == 2 && (g.Image || g.Geometry == Conv1x1 && n == 32) {
+					blocks = 3
+				}
 				name := fmt.Sprintf("conv_%s_%s_n%d", f, g.name, n)
-				list = append(list, Kernel{Name: name, Format: f, Geometry: g.Geometry, N: n, Teams: 1, Split: 1})
+				list = append(list, Kernel{Name: name, Format: f, Geometry: g.Geometry, N: n, Teams: 1, Split: 1, Normalises: !g.Image, Blocks: blocks})
 			}
 		}
 	}
 	for _, f := range []Format{F16, BF16} {
 		name := fmt.Sprintf("conv_%s_sm90_", f)
 		list = append(list,
-			Kernel{name + "3x3_96_96", f, Conv3x3, 96, 96, 3, 1, true},
-			Kernel{name + "3x3s2_64_64", f, Conv3x3By2, 64, 64, 3, 1, true},
-			Kernel{name + "3x3s2_64_64_w2", f, Conv3x3By2, 64, 64, 1, 2, true})
+			Kernel{name + "3x3_96_96", f, Conv3x3, 96, 96, 3, 1, true, false, 1},
+			Kernel{name + "norm_3x3_96_96", f, Conv3x3, 96, 96, 3, 1, true, true, 1},
+			Kernel{name + "norm_3x3s2_64_64", f, Conv3x3By2, 64, 64, 3, 1, true, true, 1},
+			Kernel{name + "norm_3x3s2_64_64_w2", f, Conv3x3By2, 64, 64, 1, 2, true, true, 1})
 	}
 	return list
 }
@@ -146,36 +156,47 @@ type Device struct {
 	Capability      int // compute capability, 10·major + minor
 }
 
-// Choose picks the kernel for jobs that make `out` channels of `channels` each, with so many tasks-of-pixels (Tiles) in all. plain says that
-// nothing but the convolution is wanted: no bias, no second input, no added map, no planes. There is none below compute capability
-// 8.0.
-func Choose(d Device, f Format, g Geometry, channels, out, tiles int, plain bool) (Kernel, bool) {
+// Work is what a launch must compute, as far as the choice of a kernel depends on it.
+type Work struct {
+	Format
+	Geometry
+	Channels, Out int  // of every map
+	Tiles         int  // 8×8 output pixels of all maps together, for each set of output channels
+	Normalises    bool // the inputs are
+	Plain         bool // no bias, no second input, no added map, and the outputs are maps
+}
+
+// Choose picks a kernel. There is none below compute capability 8.0.
+func Choose(d Device, w Work) (Kernel, bool) {
 	if d.Capability < 80 {
 		return Kernel{}, false
 	}
-	fits := func(k Kernel) bool { return k.Format == f && k.Geometry == g }
-	if d.Capability == 90 && plain {
-		// With a task for each multiprocessor or fewer, two groups of threads on one task are faster than three tasks.
-		few := tiles <= d.Multiprocessors
-		for _, k := range Table {
-			if k.Resident && fits(k) && k.Channels == channels && k.N == out && (k.Teams == 3 || few && k.Split == 2) {
-				if twin := k; few && twin.Split == 1 && slices.ContainsFunc(Table, func(t Kernel) bool {
-					return t.Resident && fits(t) && t.Channels == channels && t.N == out && t.Split == 2
-				}) {
-					continue
-				}
-				return k, true
-			}
+	var best Kernel
+	for _, k := range Table {
+		if k.Format == w.Format && k.Geometry == w.Geometry && w.rank(d, k) > w.rank(d, best) {
+			best = k
 		}
 	}
+	return best, best.N > 0
+}
+
+// rank orders the kernels of one geometry, 0 for those that cannot do the work.
+func (w Work) rank(d Device, k Kernel) int {
+	full := w.Tiles > d.Multiprocessors // of tasks of all output channels
+	switch {
+	case k.N == 0 || w.Normalises && !k.Normalises:
+		return 0
+	case k.Resident && (d.Capability != 90 || !w.Plain || w.Normalises != k.Normalises || w.Channels != k.Channels || w.Out != k.N):
+		return 0
+	case k.Resident && (k.Teams > 1) == full: // on a chip that is not full, several groups of threads on one task are faster
+		return 4
+	case k.Resident:
+		return 3
+	}
 	// Tasks of 64 channels read the input half as often; tasks of 32 spread better over a chip that is not full.
-	n := 64
-	if out <= 32 || tiles*((out+63)/64) <= d.Multiprocessors {
-		n = 32
+	wide := w.Out > 32 && w.Tiles*((w.Out+63)/64) > d.Multiprocessors
+	if (k.N == 64) == wide {
+		return 2
 	}
-	i := slices.IndexFunc(Table, func(k Kernel) bool { return !k.Resident && fits(k) && k.N == n })
-	if i < 0 {
-		return Kernel{}, false
-	}
-	return Table[i], true
+	return 1
 }

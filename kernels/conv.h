@@ -33,6 +33,7 @@ constexpr int kTile = 8;                    // output pixels along each side of 
 constexpr int kTilePixels = kTile * kTile;  // 64, the M of one warpgroup's matrix instruction
 constexpr int kPhaseChunks = 4;             // 16-byte cells of one pixel that are multiplied while the next are made ready
 constexpr int kMaxChannels = 512;           // of an input that is normalised
+constexpr int kImageSquare = 3 * 17 * 17;   // values of the image under a task
 constexpr int kListed = 4;                  // tasks of a block that are at hand, where blocks do not keep their weights
 
 // Patch describes the input pixels under one task.
@@ -169,7 +170,7 @@ constexpr int packed_at(Format f, int n, int o, int c, int taps, int tap) {
 }
 
 // Kernel is one compiled entry of the family: what a launch of it needs. Names are "conv_" + format + "_" + geometry +
-// "_n" + n, and "conv_" + format + "_sm90_" + channels for the ones whose weights stay in shared memory.
+// "_n" + n, and "conv_" + format + "_sm90_" + geometry and channels for the ones whose weights stay in shared memory.
 struct Kernel {
   const char* name;
   Format format;
@@ -180,6 +181,7 @@ struct Kernel {
   int teams, split;    // of a block; warpgroups of a team. Not resident: 1 team
   bool resident;       // blocks keep their weights: compute capability 9.0 alone
   int blocks;          // that fit a multiprocessor at once
+  bool normalises;     // can normalise its input; if resident, always does
 
   constexpr int threads() const { return resident ? 128 * teams * split : 256; }
 };
@@ -206,37 +208,39 @@ constexpr size_t shared_bytes(const Kernel& k) {
   const size_t stage = size_t(kTilePixels) * (k.n + 16 / map) * map, planar = size_t(k.n) * (kTilePixels + 4) * 4;
   const bool wide = k.taps == 9 && parts(k.format) == 1;  // slabs of three taps
   const size_t weights = size_t(wide ? 3 * 3 : 4) * parts(k.format) * kPhaseChunks * k.n * 16;
-  return std::max({patch, stage, planar}) + weights + kListed * sizeof(Task) + 2 * 8 * 16 + kMaxChannels * 8 + size_t(k.n) * 4;
+  return std::max({patch, stage, planar}) + weights + kListed * sizeof(Task) + 2 * 8 * 16 + kMaxChannels * 8 + size_t(k.n) * 4 +
+         align(k.image ? 2 * kImageSquare * 4 : 16, 16);
 }
 
-// APEXX_KERNELS calls X(name, format, taps, stride, image, n, blocks) for every kernel that takes any number of channels, and
-// R(name, format, stride, channels, n, teams, split) for every one whose weights stay.
-#define APEXX_KERNELS_OF(X, R, f, few)                       \
-  X(conv_##f##_image_n32, f, 1, 1, true, 32, few)            \
-  X(conv_##f##_image_n64, f, 1, 1, true, 64, few)            \
-  X(conv_##f##_1x1_n32, f, 1, 1, false, 32, few)             \
-  X(conv_##f##_1x1_n64, f, 1, 1, false, 64, few)             \
-  X(conv_##f##_3x3_n32, f, 9, 1, false, 32, 2)               \
-  X(conv_##f##_3x3_n64, f, 9, 1, false, 64, 2)               \
-  X(conv_##f##_3x3s2_n32, f, 9, 2, false, 32, 2)             \
+// Kernels with few registers fit more than twice: `light` blocks. APEXX_KERNELS calls X(name, format, taps, stride, image, n, blocks) for every kernel that takes any number of channels, and
+// R(name, format, stride, channels, n, teams, split, normalises) for every one whose weights stay.
+#define APEXX_KERNELS_OF(X, f, light)                              \
+  X(conv_##f##_image_n32, f, 1, 1, true, 32, light)                \
+  X(conv_##f##_image_n64, f, 1, 1, true, 64, light)                \
+  X(conv_##f##_1x1_n32, f, 1, 1, false, 32, light)                 \
+  X(conv_##f##_1x1_n64, f, 1, 1, false, 64, 2)                     \
+  X(conv_##f##_3x3_n32, f, 9, 1, false, 32, 2)                     \
+  X(conv_##f##_3x3_n64, f, 9, 1, false, 64, 2)                     \
+  X(conv_##f##_3x3s2_n32, f, 9, 2, false, 32, 2)                   \
   X(conv_##f##_3x3s2_n64, f, 9, 2, false, 64, 2)
-#define APEXX_RESIDENT_OF(X, R, f)                           \
-  R(conv_##f##_sm90_3x3_96_96, f, 1, 96, 96, 3, 1)           \
-  R(conv_##f##_sm90_3x3s2_64_64, f, 2, 64, 64, 3, 1)         \
-  R(conv_##f##_sm90_3x3s2_64_64_w2, f, 2, 64, 64, 1, 2)
-#define APEXX_KERNELS(X, R)                                                                        \
-  APEXX_KERNELS_OF(X, R, f16, 3)                                                                      \
-  APEXX_KERNELS_OF(X, R, bf16, 3)                                                                     \
-  APEXX_KERNELS_OF(X, R, tf32, 2)                                                                     \
-  APEXX_KERNELS_OF(X, R, f32, 2)                                                                      \
-  APEXX_RESIDENT_OF(X, R, f16)                                                                     \
-  APEXX_RESIDENT_OF(X, R, bf16)
+#define APEXX_RESIDENT_OF(R, f)                                    \
+  R(conv_##f##_sm90_3x3_96_96, f, 1, 96, 96, 3, 1, false)          \
+  R(conv_##f##_sm90_norm_3x3_96_96, f, 1, 96, 96, 3, 1, true)      \
+  R(conv_##f##_sm90_norm_3x3s2_64_64, f, 2, 64, 64, 3, 1, true)    \
+  R(conv_##f##_sm90_norm_3x3s2_64_64_w2, f, 2, 64, 64, 1, 2, true)
+#define APEXX_KERNELS(X, R)    \
+  APEXX_KERNELS_OF(X, f16, 3)  \
+  APEXX_KERNELS_OF(X, bf16, 3) \
+  APEXX_KERNELS_OF(X, tf32, 2) \
+  APEXX_KERNELS_OF(X, f32, 2)  \
+  APEXX_RESIDENT_OF(R, f16)    \
+  APEXX_RESIDENT_OF(R, bf16)
 
 // kKernels is the launch table; launch.go has the same one.
 #define APEXX_X(name, f, taps, stride, image, n, blocks) \
-  {#name, Format::f, taps, stride, image, n, 0, 1, 1, false, blocks},
-#define APEXX_R(name, f, stride, channels, n, teams, split) \
-  {#name, Format::f, 9, stride, false, n, channels, teams, split, true, 1},
+  {#name, Format::f, taps, stride, image, n, 0, 1, 1, false, blocks, !image},
+#define APEXX_R(name, f, stride, channels, n, teams, split, normalises) \
+  {#name, Format::f, 9, stride, false, n, channels, teams, split, true, 1, normalises},
 constexpr Kernel kKernels[] = {APEXX_KERNELS(APEXX_X, APEXX_R)};
 #undef APEXX_X
 #undef APEXX_R

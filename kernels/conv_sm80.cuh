@@ -23,7 +23,7 @@ struct Sm80Shape {
   static constexpr int kParts = parts(kFormat);
   static constexpr int kCell = cell_channels(kFormat), kPhase = kPhaseChunks * kCell;
   // Phases whose loads are under way: what registers allow.
-  static constexpr int kAhead = kImage || kStride == 2 ? 1 : kTaps == 1 && kParts == 1 ? 4 : 2;
+  static constexpr int kAhead = kImage ? (kCell == 4 ? 2 : 1) : kStride == 2 ? 1 : 2;
   static constexpr int kSlabTaps = kTaps == 9 && kParts == 1 ? 3 : 1, kRing = kSlabTaps == 3 ? 3 : 4;
   static constexpr int kRows = kTaps / kSlabTaps;  // slabs of a phase
   static constexpr int kTapCells = kPhaseChunks * kN, kSlabCells = kSlabTaps * kTapCells;
@@ -45,6 +45,7 @@ struct Sm80Shape {
     Moments level[kWarps], warp[kWarps];
     norm::Affine affine[kMaxChannels];
     float bias[kN];
+    alignas(16) float image[kImage ? 2 : 1][kImage ? kImageSquare : 4];
   };
 };
 
@@ -115,23 +116,30 @@ __device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4], co
       add = static_cast<const Map*>(task.add) + task.first +
             size_t((y >> task.add_shift) * (task.width >> task.add_shift) + (x >> task.add_shift)) * task.out_channels;
 #pragma unroll
-    for (int j = 0; j < Shape::kWarpN / 8; j++)
-#pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const int n = first + 8 * j + e;
-        float& v = sum[j][2 * r + e];
-        if constexpr (Shape::kParts == 2) v += small[j][2 * r + e] / kSplitScale;
-        const bool valid = n < task.valid;
-        v += s.bias[n];
-        if (add != nullptr && valid) v += float(add[n]);
-        if (task.planar) {
-          s.planar[n * Shape::kPlanarPitch + p] = v;
-        } else {
-          s.stage[p * Shape::kPitch + n] = Map(v);
-          v = norm::rounded<Map>(v);
-        }
-        if (inside && valid) total += v;
+    for (int j = 0; j < Shape::kWarpN / 8; j++) {
+      const int n = first + 8 * j;
+      float(&v)[4] = sum[j];
+      float& low = v[2 * r];
+      float& high = v[2 * r + 1];
+      if constexpr (Shape::kParts == 2)
+        low += small[j][2 * r] / kSplitScale, high += small[j][2 * r + 1] / kSplitScale;
+      low += s.bias[n], high += s.bias[n + 1];
+      if (task.planar) {
+        s.planar[n * Shape::kPlanarPitch + p] = low, s.planar[(n + 1) * Shape::kPlanarPitch + p] = high;
+        continue;
       }
+      const bool valid = n < task.valid;  // maps have even numbers of channels
+      if (add != nullptr && valid) low += float(add[n]), high += float(add[n + 1]);
+      Map* stage = s.stage + p * Shape::kPitch + n;
+      if constexpr (sizeof(Map) == 2) {
+        const uint32_t pair = norm::pack<Map>(low, high);
+        const float2 stored = norm::unpack<Map>(pair);
+        *reinterpret_cast<uint32_t*>(stage) = pair, low = stored.x, high = stored.y;
+      } else {
+        *reinterpret_cast<float2*>(stage) = make_float2(low, high);
+      }
+      if (inside && valid) total += low + high;
+    }
   }
   if (task.moments == nullptr) return {0, 0, 0};
   const int columns = min(kTile, task.width - task.x), channels = min(Shape::kWarpN, max(0, task.valid - column));
@@ -154,6 +162,7 @@ template <class Shape>
 __device__ __forceinline__ void write(const typename Shape::Shared& s, const Task& task) {
   using Map = typename Shape::Map;
   if (task.planar) {
+#pragma unroll 1
     for (int i = threadIdx.x; i < task.valid * kTilePixels; i += Shape::kThreads) {
       const int n = i / kTilePixels, p = i % kTilePixels, y = task.y + p / kTile, x = task.x + p % kTile;
       if (y < task.height && x < task.width)
@@ -199,30 +208,39 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
   if (t < min(most_tasks, kTasks) * kTaskCells) reinterpret_cast<uint4*>(s.tasks)[t] = list[t];
   __syncthreads();
 
-  PatchLoader<Shape::kFormat, Shape::kTaps, Shape::kStride, Shape::kImage, Shape::kThreads, Shape::kAhead> patch;
+  PatchLoader<Shape::kFormat, Shape::kTaps, Shape::kStride, Shape::kThreads, Shape::kAhead> patch;
+  ImageLoader<Shape::kFormat, Shape::kThreads> image(s.tasks[0]);
   int phases = 0;
   auto count = [&](const Task& task) {
     const int channels = Shape::kImage ? 27 : task.channels + task.channels2;
     phases = (channels + Shape::kPhase - 1) / Shape::kPhase;
   };
   auto start_weights = [&](const Task& task) {
-#pragma unroll
+#pragma unroll 1
     for (int slab = 0; slab < Shape::kRing - 1; slab++) load_slab<Shape>(s, task.weights, slab, phases * Shape::kRows);
   };
-  auto start_pixels = [&](const Task& task) {
+  auto start_pixels = [&](const Task& task, int i) {
+    if constexpr (Shape::kImage) return image.start(task, s.image[i % 2]);
     patch.begin(task, t);
 #pragma unroll
     for (int phase = 0; phase < Shape::kAhead; phase++)
       if (phase < phases) patch.load(phase, phase);
   };
-  count(s.tasks[0]);
-  start_weights(s.tasks[0]);  // tasks and weights are constants; what follows may be another kernel's
-  norm::wait_for_previous_kernel();
-  norm::let_next_kernel_start();
-  start_pixels(s.tasks[0]);
+  // start begins the loads of task i. Tasks and weights are constants; all else may be another kernel's. The image is
+  // waited for before the weights.
+  auto start = [&](int i) {
+    const Task& task = s.tasks[i % kTasks];
+    count(task);
+    if (!Shape::kImage) start_weights(task);
+    if (i == 0) norm::wait_for_previous_kernel(), norm::let_next_kernel_start();
+    start_pixels(task, i);
+    if (Shape::kImage) start_weights(task);
+  };
 
   const Moments* known = nullptr;  // of which map s.affine is
   Moments piece = {0, 0, 0};       // of this warp's part of the block's tasks so far
+  start(0);
+#pragma unroll 1
   for (int i = 0;; i++) {
     const Task& task = s.tasks[i % kTasks];
     const bool new_map = !Shape::kImage && task.scale != nullptr && task.in_moments != known;
@@ -240,14 +258,15 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
           own[c] = {task.scale[channel], task.shift[channel]};
       moments.leave(s.level, t);
       __syncthreads();
-      const Moments m = combine(s.level);
+      const Moments m = norm::joined<Shape::kWarps>(s.level);
 #pragma unroll
       for (int c = 0; c < kOwn; c++)
         if (const int channel = t + c * Shape::kThreads; channel < task.channels)
           s.affine[channel] = norm::affine(m, own[c].scale, own[c].shift);
       known = task.in_moments;
     }
-    __syncthreads();  // s.affine is there, and the task before this one has been written
+    if (Shape::kImage) sm80::copy_wait<Shape::kRing - 1>();
+    __syncthreads();  // s.affine or the image is there, and the task before this one has been written
     if (t < Shape::kN) s.bias[t] = bias;
     if (lists) reinterpret_cast<uint4*>(&s.tasks[(i - 1) % kTasks])[t] = listed;
 
@@ -258,8 +277,12 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
         const int phase = phase0 + a;
         if (phase >= phases) break;
         auto& cells = s.patch[phase % 2];
-        patch.store(phase, a, cells[0], Shape::kPatchCells, s.affine);
-        if (phase + Shape::kAhead < phases) patch.load(phase + Shape::kAhead, a);
+        if constexpr (Shape::kImage) {
+          image.store(a, s.image[i % 2], cells[0], Shape::kPatchCells);
+        } else {
+          patch.store(phase, a, cells[0], Shape::kPatchCells, s.affine);
+          if (phase + Shape::kAhead < phases) patch.load(phase + Shape::kAhead, a);
+        }
 #pragma unroll 1
         for (int row = 0; row < Shape::kRows; row++) {
           const int slab = phase * Shape::kRows + row;
@@ -273,7 +296,7 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
     __syncthreads();  // every warp has read patch and weights before they are written over
     const Task& next = s.tasks[(i + 1) % kTasks];
     const bool more = i + 1 < most_tasks && next.in != nullptr;
-    if (more) count(next), start_weights(next), start_pixels(next);
+    if (more) start(i + 1);
     piece = combine<2>({piece, finish<Shape>(sum, small, s, task)});
     const bool leaves = task.moments != nullptr && !(more && next.moments == task.moments);
     if (leaves) {
@@ -282,7 +305,7 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
     }
     __syncthreads();
     write<Shape>(s, task);
-    if (leaves && t == 0) *task.moments = combine(s.warp);
+    if (leaves && t == 0) *task.moments = norm::joined<Shape::kWarps>(s.warp);
     if (!more) return;
   }
 }

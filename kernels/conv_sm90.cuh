@@ -14,11 +14,13 @@
 
 namespace apexx::conv {
 
-// Sm90Shape is one instance of the kernel: kTeams tasks at a time in a block, kSplit warpgroups for each.
-template <Format kFormat_, int kIn_, int kOut_, int kStride_, int kTeams_, int kSplit_>
+// Sm90Shape is one instance of the kernel: kTeams tasks at a time in a block, kSplit warpgroups for each; its input is
+// normalised or not, for code that is never run makes that slower which is.
+template <Format kFormat_, int kIn_, int kOut_, int kStride_, int kTeams_, int kSplit_, bool kNormalises_>
 struct Sm90Shape {
   static constexpr Format kFormat = kFormat_;
   static constexpr int kIn = kIn_, kOut = kOut_, kStride = kStride_, kTeams = kTeams_, kSplit = kSplit_;
+  static constexpr bool kNormalises = kNormalises_;
   using Map = typename Types<kFormat>::Map;
   static_assert(sizeof(Map) == 2, "both operands come from shared memory as they are");
   using P = Patch<9, kStride>;
@@ -140,7 +142,7 @@ __device__ __forceinline__ Moments store_tile(float (&sum)[Shape::kShare / 2], t
                                 cell * kPerCell) =
           *reinterpret_cast<const uint4*>(stage + p * kPitch + cell * kPerCell);
   }
-  return t == 0 ? combine(s.warp[team]) : Moments{0, 0, 0};
+  return t == 0 ? norm::joined<Shape::kWarps>(s.warp[team]) : Moments{0, 0, 0};
 }
 
 // run_task makes one task. loading() is called when its loads are under way.
@@ -149,19 +151,21 @@ __device__ __forceinline__ Moments run_task(typename Shape::Shared& s, const Tas
   const int team = threadIdx.x / Shape::kTeam, t = threadIdx.x % Shape::kTeam, share = t / 128;
   norm::MapMoments<Shape::kWarps> moments;
   float scale = 0, shift = 0;
-  if (task.scale != nullptr) {
+  if (Shape::kNormalises) {
     moments.load(task.in_moments, task.in_pieces, t);
     if (t < Shape::kIn) scale = task.scale[t], shift = task.shift[t];
   }
-  PatchLoader<Shape::kFormat, 9, Shape::kStride, false, Shape::kTeam, Shape::kPhases> patch;
+  PatchLoader<Shape::kFormat, 9, Shape::kStride, Shape::kTeam, Shape::kPhases, Shape::kIn,
+              Shape::kNormalises>
+      patch;
   patch.begin(task, t);
 #pragma unroll
   for (int phase = 0; phase < Shape::kPhases; phase++) patch.load(phase, phase);
   loading();
-  if (task.scale != nullptr) {
+  if (Shape::kNormalises) {
     moments.leave(s.warp[team], t);
     sm90::team_sync<Shape::kTeam>(team);
-    if (t < Shape::kIn) s.affine[team][t] = norm::affine(combine(s.warp[team]), scale, shift);
+    if (t < Shape::kIn) s.affine[team][t] = norm::affine(norm::joined<Shape::kWarps>(s.warp[team]), scale, shift);
     sm90::team_sync<Shape::kTeam>(team);
   }
   float sum[Shape::kShare / 2] = {};

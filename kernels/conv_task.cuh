@@ -8,6 +8,7 @@
 #include "conv.h"
 #include "moments.h"
 #include "norm.cuh"
+#include "sm80_ptx.cuh"
 
 namespace apexx::conv {
 
@@ -54,14 +55,30 @@ __device__ __forceinline__ float to_tf32(float x) {
   return x == x ? __uint_as_float((bits + 0xFFF + (bits >> 13 & 1)) & 0xFFFFE000) : x;
 }
 
+// store_cell writes the values of one cell as operands; the low halves lie part_cells behind the high ones.
+template <Format kFormat, int N>
+__device__ __forceinline__ void store_cell(const float (&v)[N], uint4* at, int part_cells) {
+  if constexpr (kFormat == Format::f32) {
+    __half hi[N], lo[N];
+#pragma unroll
+    for (int k = 0; k < N; k++) split(v[k], hi[k], lo[k]);
+    at[0] = *reinterpret_cast<const uint4*>(hi), at[part_cells] = *reinterpret_cast<const uint4*>(lo);
+  } else if constexpr (kFormat == Format::tf32) {
+    *at = make_uint4(__float_as_uint(to_tf32(v[0])), __float_as_uint(to_tf32(v[1])), __float_as_uint(to_tf32(v[2])),
+                     __float_as_uint(to_tf32(v[3])));
+  } else {
+    *at = norm::narrow8<typename Types<kFormat>::Map>(v);
+  }
+}
+
 // PatchLoader brings the input under a task into a patch with kThreads threads, phase by phase: loads are started
 // kAhead phases before they are stored, so that the first channels are multiplied while the next ones are on their way.
 // Four threads read neighbouring bytes of a pixel. Pixels outside the map are zero after normalisation, as the padding
 // of a convolution is. A patch of two parts has the low halves behind the high ones.
 //
-// kImage: the input is the float32 image [3][pixel] instead, the convolution one of 3×3 at stride 2, and a pixel of the
-// patch has the 27 values under an output pixel as its channels, 9·colour + tap: a convolution with one tap.
-template <Format kFormat, int kTaps, int kStride, bool kImage, int kThreads, int kAhead>
+// kChannels is the number of channels where it is a constant and there is one input, or 0; kNormalises is false where
+// no input is normalised.
+template <Format kFormat, int kTaps, int kStride, int kThreads, int kAhead, int kChannels = 0, bool kNormalises = true>
 class PatchLoader {
  public:
   using P = Patch<kTaps, kStride>;
@@ -71,31 +88,29 @@ class PatchLoader {
   // begin takes a task for thread t.
   __device__ __forceinline__ void begin(const Task& task, int t) {
     chunk_ = t % kPhaseChunks;
-    in_ = task.in, in2_ = task.in2, channels_ = task.channels, channels2_ = task.channels2;
+    in_ = static_cast<const Map*>(task.in), in2_ = static_cast<const Map*>(task.in2);
+    channels_ = kChannels ? kChannels : task.channels, channels2_ = kChannels ? 0 : task.channels2;
     normalised_ = task.scale != nullptr ? channels_ : 0;
-    height_ = task.in_height, width_ = task.in_width, out_width_ = task.width;
 #pragma unroll
     for (int i = 0; i < kSteps; i++) {
       const int p = t / kPhaseChunks + i * kLanes, y = task.y * kStride - P::kBorder + p / P::kSide,
                 x = task.x * kStride - P::kBorder + p % P::kSide;
-      const int height = kImage ? task.height : task.in_height, width = kImage ? task.width : task.in_width;
-      const bool inside = p < kPixels && y >= 0 && y < height && x >= 0 && x < width;
-      pixel_[i] = inside ? y * width + x : -1;
+      const bool inside = p < kPixels && y >= 0 && y < task.in_height && x >= 0 && x < task.in_width;
+      pixel_[i] = inside ? y * task.in_width + x : -1;
     }
   }
 
   // load starts the loads of a phase into a slot, both of which are constants after unrolling but for the first.
   __device__ __forceinline__ void load(int phase, int slot) {
-    if constexpr (kImage) return load_image(phase, slot);
     int c = phase * kPhase + chunk_ * kCell, channels = channels_;
-    const Map* in = static_cast<const Map*>(in_);
-    if (c >= channels && in2_ != nullptr) c -= channels, in = static_cast<const Map*>(in2_), channels = channels2_;
+    const Map* in = in_;
+    if (kChannels == 0 && c >= channels && in2_ != nullptr) c -= channels, in = in2_, channels = channels2_;
 #pragma unroll
     for (int i = 0; i < kSteps; i++)
 #pragma unroll
       for (int w = 0; w < kWords; w++) {
         cell_[slot][i][w] = make_uint4(0, 0, 0, 0);
-        if (pixel_[i] >= 0 && c < channels)
+        if (pixel_[i] >= 0 && (kChannels != 0 || c < channels))
           cell_[slot][i][w] = reinterpret_cast<const uint4*>(in + (pixel_[i] * channels + c))[w];
       }
   }
@@ -105,7 +120,7 @@ class PatchLoader {
   __device__ __forceinline__ void store(int phase, int slot, uint4* patch, int part_cells,
                                         const norm::Affine* affine) const {
     const int c = phase * kPhase + chunk_ * kCell;
-    const bool normalises = !kImage && c < normalised_;
+    const bool normalises = kNormalises && (kChannels != 0 || c < normalised_);
     norm::Affine a[kCell];
     if (normalises) {
 #pragma unroll
@@ -129,17 +144,7 @@ class PatchLoader {
         for (int k = 0; k < kCell; k++) v[k] = v[k] * a[k].scale + a[k].shift;
         norm::silu<sizeof(Map) == 2>(v);
       }
-      if constexpr (kFormat == Format::f32) {
-        __half hi[kCell], lo[kCell];
-#pragma unroll
-        for (int k = 0; k < kCell; k++) split(v[k], hi[k], lo[k]);
-        at[0] = *reinterpret_cast<const uint4*>(hi), at[part_cells] = *reinterpret_cast<const uint4*>(lo);
-      } else if constexpr (kFormat == Format::tf32) {
-        *at = make_uint4(__float_as_uint(to_tf32(v[0])), __float_as_uint(to_tf32(v[1])), __float_as_uint(to_tf32(v[2])),
-                         __float_as_uint(to_tf32(v[3])));
-      } else {
-        *at = norm::narrow8<Map>(v);
-      }
+      store_cell<kFormat>(v, at, part_cells);
     }
   }
 
@@ -148,38 +153,72 @@ class PatchLoader {
                        kSteps = (kPixels + kLanes - 1) / kLanes;
   static constexpr int kWords = kCell * int(sizeof(Map)) / 16;  // 16-byte words of a cell in memory
 
-  __device__ __forceinline__ void load_image(int phase, int slot) {
-    constexpr int kValues = 27;
-    const float* in = static_cast<const float*>(in_);
-#pragma unroll
-    for (int i = 0; i < kSteps; i++) {
-      float v[kCell];
-      const int y = pixel_[i] / out_width_ * 2 - 1, x = pixel_[i] % out_width_ * 2 - 1;
-#pragma unroll
-      for (int k = 0; k < kCell; k++) {
-        const int value = phase * kPhase + chunk_ * kCell + k, colour = value / 9, row = value % 9 / 3, column = value % 3;
-        v[k] = 0;
-        if (pixel_[i] >= 0 && value < kValues && y + row >= 0 && y + row < height_ && x + column >= 0 &&
-            x + column < width_)
-          v[k] = in[(size_t(colour) * height_ + y + row) * width_ + x + column];
-      }
-      if constexpr (sizeof(Map) == 2) {
-        cell_[slot][i][0] = norm::narrow8<Map>(v);
-      } else {
-#pragma unroll
-        for (int w = 0; w < kWords; w++)
-          cell_[slot][i][w] = make_uint4(__float_as_uint(v[4 * w]), __float_as_uint(v[4 * w + 1]),
-                                         __float_as_uint(v[4 * w + 2]), __float_as_uint(v[4 * w + 3]));
-      }
-    }
-  }
-
   uint4 cell_[kAhead][kSteps][kWords];
   int pixel_[kSteps];  // within the map, -1 outside
   int chunk_;
-  const void *in_, *in2_;
+  const Map *in_, *in2_;
   int channels_, channels2_, normalised_;  // of in, of in2; the first ones of in that are normalised: all or none
-  int height_, width_, out_width_;         // of the image
+};
+
+// ImageLoader does the same for the float32 image [3][pixel] and a 3×3 convolution at stride 2: a pixel of the patch has
+// the 27 values under an output pixel as its channels, 9·colour + tap, so that what follows is a convolution with one
+// tap. The square of the image under a task is copied to shared memory while the task before is computed. Where in it a
+// thread's values are does not depend on the task, and is computed once.
+template <Format kFormat, int kThreads>
+class ImageLoader {
+ public:
+  using P = Patch<1, 1>;
+  static constexpr int kCell = cell_channels(kFormat), kPhase = kPhaseChunks * kCell, kValues = 27;
+  static constexpr int kSide = 2 * kTile + 1, kSteps = (kImageSquare + kThreads - 1) / kThreads;
+  static constexpr int kPhases = (kValues + kPhase - 1) / kPhase;
+  static_assert(kThreads == kTilePixels * kPhaseChunks, "a thread for each cell of a phase");
+  static_assert(kImageSquare == 3 * kSide * kSide, "three colours");
+
+  __device__ __forceinline__ explicit ImageLoader(const Task& task) {
+    const int t = threadIdx.x, chunk = t % kPhaseChunks, p = t / kPhaseChunks;
+    const int base = p / kTile * 2 * kSide + p % kTile * 2;
+#pragma unroll
+    for (int i = 0; i < kPhases * kCell; i++) {
+      const int value = i / kCell * kPhase + chunk * kCell + i % kCell;
+      at_[i] = base + value / 9 * kSide * kSide + value % 9 / 3 * kSide + value % 3;
+    }
+    last_ = kValues - chunk * kCell;
+#pragma unroll
+    for (int i = 0; i < kSteps; i++) {
+      const int value = t + i * kThreads, colour = value / (kSide * kSide);
+      row_[i] = int16_t(value / kSide % kSide - 1), column_[i] = int16_t(value % kSide - 1);
+      from_[i] = (colour * task.in_height + row_[i]) * task.in_width + column_[i];
+    }
+  }
+
+  // start begins the copy of the image under a task.
+  __device__ __forceinline__ void start(const Task& task, float* square) const {
+    const int y = 2 * task.y, x = 2 * task.x;
+    const float* in = static_cast<const float*>(task.in);
+#pragma unroll
+    for (int i = 0; i < kSteps; i++) {
+      const int to = threadIdx.x + i * kThreads;
+      if (to >= kImageSquare) break;
+      const bool inside = unsigned(y + row_[i]) < unsigned(task.in_height) && unsigned(x + column_[i]) < unsigned(task.in_width);
+      sm80::copy_async_or_zero(square + to, inside ? in + (from_[i] + y * task.in_width + x) : in, inside);
+    }
+    sm80::copy_commit();
+  }
+
+  // store gathers a phase, which is a constant after unrolling, from the square into a patch.
+  __device__ __forceinline__ void store(int phase, const float* square, uint4* patch, int part_cells) const {
+    const int chunk = threadIdx.x % kPhaseChunks, p = threadIdx.x / kPhaseChunks;
+    float v[kCell];
+#pragma unroll
+    for (int k = 0; k < kCell; k++) v[k] = phase * kPhase + k < last_ ? square[at_[phase * kCell + k]] : 0;
+    store_cell<kFormat>(v, patch + chunk * P::kPlane + P::cell(p / kTile, p % kTile), part_cells);
+  }
+
+ private:
+  int at_[kPhases * kCell];  // of values in the square
+  int last_;                 // values from here on do not exist, for this thread's chunk of the first phase
+  int from_[kSteps];         // of values in the image, from the one that lies under the task's first pixel
+  int16_t row_[kSteps], column_[kSteps];
 };
 
 }  // namespace apexx::conv

@@ -18,8 +18,8 @@ func TestGoSaysWhatCPlusPlusSays(t *testing.T) {
 	}
 	var b strings.Builder
 	for _, k := range Table {
-		fmt.Fprintf(&b, "kernel %s taps %d stride %d image %d n %d channels %d teams %d split %d resident %d threads %d shared %d\n",
-			k.Name, k.Taps, k.Stride, number(k.Image), k.N, k.Channels, k.Teams, k.Split, number(k.Resident), k.Threads(), k.SharedBytes())
+		fmt.Fprintf(&b, "kernel %s taps %d stride %d image %d n %d channels %d teams %d split %d resident %d blocks %d norm %d threads %d shared %d\n",
+			k.Name, k.Taps, k.Stride, number(k.Image), k.N, k.Channels, k.Teams, k.Split, number(k.Resident), k.Blocks, number(k.Normalises), k.Threads(), k.SharedBytes())
 	}
 	for _, k := range Table {
 		in := 72
@@ -39,7 +39,7 @@ func TestGoSaysWhatCPlusPlusSays(t *testing.T) {
 		fmt.Fprintf(&b, "pack %s in %d bytes %d places %016x\n", k.Name, in, PackedBytes(k, in), hash)
 	}
 	pyramid := [][2]int16{{64, 64}, {32, 32}, {16, 16}, {8, 8}, {4, 4}}
-	printSchedule(t, &b, "pyramid", append(pyramid, pyramid...), 1, 5, 20, Kernel{N: 64, Teams: 3, Resident: true})
+	printSchedule(t, &b, "pyramid", append(pyramid, pyramid...), 1, 5, 20, Kernel{N: 64, Channels: 64, Teams: 3, Resident: true})
 	printSchedule(t, &b, "streams", [][2]int16{{20, 30}, {7, 9}}, 2, 1, 8, Kernel{N: 64, Teams: 1})
 	printSchedule(t, &b, "small", [][2]int16{{4, 4}}, 3, 1, 264, Kernel{N: 64, Teams: 1})
 	if b.String() != string(want) {
@@ -52,7 +52,10 @@ func printSchedule(t *testing.T, b *strings.Builder, name string, sides [][2]int
 	var jobs []Job
 	for m, side := range sides {
 		for n := range channelTasks {
-			task := Task{In: 1, Weights: Address(1 + m/shared), Moments: Address(moments + m*1000000), Height: side[0], Width: side[1], First: int16(64 * n), Valid: 64}
+			task := Task{
+				In: 1, Weights: Address(1 + m/shared), Out: 1, Moments: Address(moments + m*1000000),
+				Height: side[0], Width: side[1], Channels: 64, OutChannels: 64, First: int16(64 * n), Valid: 64,
+			}
 			jobs = append(jobs, Job{task, m})
 		}
 	}
@@ -113,10 +116,32 @@ func TestSizesOfWhatTheKernelsRead(t *testing.T) {
 	}
 }
 
-func TestNewScheduleRefusesJobsThatAreNone(t *testing.T) {
-	_, err := NewSchedule(Kernel{Name: "conv", N: 32}, []Job{{Task: Task{In: 1, Height: 8, Width: 8, Valid: 33}}}, 1)
-	if want := "job 0 of conv: 8×8 pixels, 33 channels"; err == nil || err.Error() != want {
-		t.Errorf("error %v, want %q", err, want)
+func TestNewScheduleRefusesWhatNoKernelComputes(t *testing.T) {
+	good := Task{In: 1, Weights: 1, Out: 1, Height: 8, Width: 8, Channels: 96, OutChannels: 96, Valid: 32}
+	general := Kernel{Name: "conv", Geometry: Conv3x3, N: 32, Teams: 1}
+	resident := Kernel{Name: "conv", Geometry: Conv3x3, N: 96, Channels: 96, Teams: 3, Resident: true}
+	for _, c := range []struct {
+		kernel Kernel
+		change func(*Task)
+		want   string
+	}{
+		{general, func(*Task) {}, ""},
+		{general, func(t *Task) { t.Out = 0 }, "input, weights and output are wanted, one of them is 0"},
+		{general, func(t *Task) { t.Width = 0 }, "8×0 pixels of output, want at least one"},
+		{general, func(t *Task) { t.Valid = 33 }, "33 output channels, want 1 to 32"},
+		{general, func(t *Task) { t.Channels = 27 }, "maps of 27, 0 and 96 channels, want multiples of 8"},
+		{general, func(t *Task) { t.OutChannels, t.Valid = 9, 9 }, "maps of 96, 0 and 9 channels, want multiples of 8"},
+		{general, func(t *Task) { t.OutChannels, t.Valid, t.Planar = 9, 9, 1 }, ""},
+		{general, func(t *Task) { t.Channels, t.Scale = 520, 1 }, "520 channels to normalise, want at most 512"},
+		{resident, func(t *Task) { t.Valid = 96 }, ""},
+		{resident, func(t *Task) { t.Valid, t.Bias = 96, 1 }, "it computes nothing but 96 → 96 channels without bias, into a map"},
+	} {
+		job := Job{Task: good}
+		c.change(&job.Task)
+		_, err := NewSchedule(c.kernel, []Job{job}, 1)
+		if got := fmt.Sprint(err); c.want == "" && err != nil || c.want != "" && got != "job 0 of conv: "+c.want {
+			t.Errorf("error %q, want %q", got, c.want)
+		}
 	}
 }
 
@@ -266,25 +291,23 @@ func TestPackSplitsSinglePrecision(t *testing.T) {
 func TestChoose(t *testing.T) {
 	h100 := Device{132, 90}
 	for _, c := range []struct {
-		device        Device
-		format        Format
-		geometry      Geometry
-		channels, out int
-		tiles         int
-		plain         bool
-		want          string
+		device Device
+		work   Work
+		want   string
 	}{
-		{h100, F16, Conv3x3, 96, 96, 341, true, "conv_f16_sm90_3x3_96_96"},
-		{h100, F16, Conv3x3, 96, 96, 341, false, "conv_f16_3x3_n64"},
-		{h100, F32, Conv3x3, 96, 96, 341, true, "conv_f32_3x3_n64"},
-		{h100, BF16, Conv3x3By2, 64, 64, 256, true, "conv_bf16_sm90_3x3s2_64_64"},
-		{h100, BF16, Conv3x3By2, 64, 64, 64, true, "conv_bf16_sm90_3x3s2_64_64_w2"},
-		{Device{108, 80}, BF16, Conv3x3By2, 64, 64, 256, true, "conv_bf16_3x3s2_n64"},
-		{h100, F16, Conv1x1, 192, 384, 4, false, "conv_f16_1x1_n32"},
-		{h100, TF32, Image, 27, 64, 1024, false, "conv_tf32_image_n64"},
-		{Device{40, 75}, F16, Conv1x1, 96, 96, 4, false, ""},
+		{h100, Work{F16, Conv3x3, 96, 96, 341, false, true}, "conv_f16_sm90_3x3_96_96"},
+		{h100, Work{F16, Conv3x3, 96, 96, 4, true, true}, "conv_f16_sm90_norm_3x3_96_96"},
+		{h100, Work{F16, Conv3x3, 96, 96, 341, true, false}, "conv_f16_3x3_n64"},
+		{h100, Work{F32, Conv3x3, 96, 96, 341, true, true}, "conv_f32_3x3_n64"},
+		{h100, Work{BF16, Conv3x3By2, 64, 64, 256, true, true}, "conv_bf16_sm90_norm_3x3s2_64_64"},
+		{h100, Work{BF16, Conv3x3By2, 64, 64, 64, true, true}, "conv_bf16_sm90_norm_3x3s2_64_64_w2"},
+		{h100, Work{BF16, Conv3x3By2, 64, 64, 64, false, true}, "conv_bf16_3x3s2_n32"},
+		{Device{108, 80}, Work{BF16, Conv3x3By2, 64, 64, 256, true, true}, "conv_bf16_3x3s2_n64"},
+		{h100, Work{F16, Conv1x1, 192, 384, 4, true, false}, "conv_f16_1x1_n32"},
+		{h100, Work{TF32, Image, 27, 64, 1024, false, true}, "conv_tf32_image_n64"},
+		{Device{40, 75}, Work{F16, Conv1x1, 96, 96, 4, false, true}, ""},
 	} {
-		k, ok := Choose(c.device, c.format, c.geometry, c.channels, c.out, c.tiles, c.plain)
+		k, ok := Choose(c.device, c.work)
 		if k.Name != c.want || ok != (c.want != "") {
 			t.Errorf("%v: %q, want %q", c, k.Name, c.want)
 		}

@@ -5,6 +5,8 @@
 
 namespace apexx::norm {
 
+constexpr int kHalf = kThreads / 2;
+
 // load_cell starts the loads of eight channels.
 template <class T>
 __device__ __forceinline__ void load_cell(uint4 (&word)[sizeof(T) / 2], const T* from) {
@@ -19,12 +21,19 @@ __device__ __forceinline__ void apply(const Apply* list) {
   __shared__ Moments scratch[2][kThreads / 32];
   const Apply& a = list[blockIdx.x];
   const int t = threadIdx.x, C = a.channels, per_pixel = C / kCell, width = a.gated ? 2 * C : C;
+  // Half of the threads prepare the map's channels, half the residual's.
+  const bool normalises_residual = a.residual_scale != nullptr;
+  const bool mine = t < kHalf || !normalises_residual;
+  const int lanes = normalises_residual ? kHalf : kThreads, first = t % lanes;
+  const float *scale = mine ? a.scale : a.residual_scale, *shift = mine ? a.shift : a.residual_shift;
+  const int channels = mine ? width : C;
+  Affine early = {0, 0};  // of the first channel, loaded before anything has to be waited for
+  if (first < channels) early = {scale[first], shift[first]};
   wait_for_previous_kernel();
   let_next_kernel_start();
 
   MapMoments<kThreads / 32> moments, residual_moments;
   moments.load(a.in_moments, a.in_pieces, t);
-  const bool normalises_residual = a.residual_scale != nullptr;
   if (normalises_residual) residual_moments.load(a.residual_moments, a.residual_pieces, t);
   constexpr int kOwn = kBlockCells / kThreads, kWords = sizeof(T) / 2;
   uint4 value[kOwn][kWords], gate[kOwn][kWords], residual[kOwn][kWords];
@@ -40,12 +49,11 @@ __device__ __forceinline__ void apply(const Apply* list) {
   moments.leave(scratch[0], t);
   if (normalises_residual) residual_moments.leave(scratch[1], t);
   __syncthreads();
-  const Moments m = combine(scratch[0]);
-  for (int c = t; c < width; c += kThreads) own[c] = affine(m, a.scale[c], a.shift[c]);
-  if (normalises_residual) {
-    const Moments r = combine(scratch[1]);
-    for (int c = t; c < C; c += kThreads) other[c] = affine(r, a.residual_scale[c], a.residual_shift[c]);
-  }
+  const Moments m = joined<kThreads / 32>(scratch[mine ? 0 : 1]);
+  Affine* to = mine ? own : other;
+  if (first < channels) to[first] = affine(m, early.scale, early.shift);
+#pragma unroll 1
+  for (int c = first + lanes; c < channels; c += lanes) to[c] = affine(m, scale[c], shift[c]);
   __syncthreads();
 
 #pragma unroll

@@ -20,8 +20,15 @@ struct Affine {
 
 // affine returns it for a map with moments m and the channel's own scale and shift.
 __device__ __forceinline__ Affine affine(const Moments& m, float scale, float shift) {
-  const float s = scale * (1.0f / sqrtf(m.m2 / m.n + kEpsilon));
+  const float s = scale * rsqrtf(m.m2 / m.n + kEpsilon);
   return {s, shift - m.mean * s};
+}
+
+// joined is combine as a function that is called: code that is not inlined need not be fetched, and a launch of the
+// network begins with a cold instruction cache.
+template <int N>
+static __device__ __noinline__ Moments joined(const Moments* piece) {
+  return combine(*reinterpret_cast<const Moments(*)[N]>(piece));
 }
 
 __device__ __forceinline__ float warp_sum(float x) {
@@ -39,9 +46,10 @@ class MapMoments {
 #pragma unroll
     for (int i = 0; i < kOwn; i++)
       piece_[i] = t + i * 32 * kWarps < count ? pieces[t + i * 32 * kWarps] : Moments{0, 0, 0};
+#pragma unroll 1
     for (int i = t + kOwn * 32 * kWarps; i < count; i += 32 * kWarps) piece_[0] = combine<2>({piece_[0], pieces[i]});
   }
-  // leave puts one piece for each warp into scratch; when all threads have come so far, combine(scratch) is the whole.
+  // leave puts one piece for each warp into scratch; when all threads have come so far, joined(scratch) is the whole.
   __device__ __forceinline__ void leave(Moments (&scratch)[kWarps], int t) const {
     float n = 0, sum = 0, m2 = 0;
 #pragma unroll

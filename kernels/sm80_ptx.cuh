@@ -37,6 +37,13 @@ __device__ __forceinline__ void copy_async(void* to, const void* from) {
                : "memory");
 }
 
+// copy_async_or_zero copies four bytes, or writes zeros and does not read.
+__device__ __forceinline__ void copy_async_or_zero(float* to, const float* from, bool reads) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))), "l"(from),
+               "r"(reads ? 4 : 0)
+               : "memory");
+}
+
 __device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 template <int kPending>

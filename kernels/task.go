@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 )
@@ -46,6 +47,8 @@ type Moments struct {
 // PieceBytes is the size of a piece.
 const PieceBytes = int(unsafe.Sizeof(Moments{}))
 
+const taskBytes = int(unsafe.Sizeof(Task{}))
+
 // Job is one map and the output channels of one task: Task with Y and X of 0.
 type Job struct {
 	Task
@@ -74,15 +77,15 @@ func Tiles(height, width int) int {
 
 // NewSchedule cuts jobs into tasks, and gives every block an even, contiguous run of them. It uses at most `most` blocks if there are as
 // many tasks, and only as many as keep the fullest block's tasks at their least: a launch takes as long as its fullest block. Blocks of a
-// resident kernel never get tasks with different weights, so jobs with the same weights must follow each other. For kernels that are
-// not resident two blocks for each multiprocessor are a good `most`, for others one.
+// resident kernel never get tasks with different weights, so jobs with the same weights must follow each other. A good `most` is
+// k.Blocks for each multiprocessor.
 func NewSchedule(k Kernel, jobs []Job, most int) (Schedule, error) {
 	var s Schedule
 	var groups [][]int
 	var tasksOf []int
 	for j, job := range jobs {
-		if job.In == 0 || job.Height <= 0 || job.Width <= 0 || job.Valid <= 0 || int(job.Valid) > k.N {
-			return s, fmt.Errorf("job %d of %s: %d×%d pixels, %d channels", j, k.Name, job.Height, job.Width, job.Valid)
+		if err := job.check(k); err != nil {
+			return s, fmt.Errorf("job %d of %s: %w", j, k.Name, err)
 		}
 		if j == 0 || k.Resident && job.Weights != jobs[j-1].Weights {
 			groups, tasksOf = append(groups, nil), append(tasksOf, 0)
@@ -108,6 +111,25 @@ func NewSchedule(k Kernel, jobs []Job, most int) (Schedule, error) {
 		s.addGroup(k, jobs, group, (tasksOf[g]+s.MostTasks-1)/s.MostTasks)
 	}
 	return s, nil
+}
+
+// check says what a kernel would not compute, or compute wrongly.
+func (j Job) check(k Kernel) error {
+	switch {
+	case j.In == 0 || j.Weights == 0 || j.Out == 0:
+		return errors.New("input, weights and output are wanted, one of them is 0")
+	case j.Height <= 0 || j.Width <= 0:
+		return fmt.Errorf("%d×%d pixels of output, want at least one", j.Height, j.Width)
+	case j.Valid <= 0 || int(j.Valid) > k.N:
+		return fmt.Errorf("%d output channels, want 1 to %d", j.Valid, k.N)
+	case !k.Image && (j.Channels%8 != 0 || j.Channels2%8 != 0) || j.Planar == 0 && (j.OutChannels%8 != 0 || j.Valid%8 != 0):
+		return fmt.Errorf("maps of %d, %d and %d channels, want multiples of 8", j.Channels, j.Channels2, j.OutChannels)
+	case j.Scale != 0 && j.Channels > MaxChannels:
+		return fmt.Errorf("%d channels to normalise, want at most %d", j.Channels, MaxChannels)
+	case k.Resident && (int(j.Channels) != k.Channels || int(j.OutChannels) != k.N || j.In2 != 0 || j.Bias != 0 || j.Add != 0 || j.Planar != 0):
+		return fmt.Errorf("it computes nothing but %d → %d channels without bias, into a map", k.Channels, k.N)
+	}
+	return nil
 }
 
 // addGroup appends the blocks of jobs that may share a block. A team takes every Teams-th task of its block, and leaves one piece of

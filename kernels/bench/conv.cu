@@ -111,7 +111,9 @@ class Conv {
  public:
   using Map = typename Types<f>::Map;
 
-  Conv(const Spec& spec, Size in, uint64_t seed) : spec_(spec), in_(in), out_(plain::strided(in, spec.stride)) {
+  // like: whose weights it has, too; null: its own.
+  Conv(const Spec& spec, Size in, uint64_t seed, Conv* like)
+      : spec_(spec), in_(in), out_(plain::strided(in, spec.stride)), like_(like) {
     Random random(seed);
     // Where the input is normalised, a mean beside zero and gains make it matter.
     auto map = [&](int pixels, int channels, bool offset) {
@@ -121,6 +123,7 @@ class Conv {
     };
     const int channels = spec.in + spec.in2;
     weights_ = random.many(size_t(spec.out) * channels * spec.taps, std::sqrt(3.0f / float(channels * spec.taps)));
+    if (like) weights_ = like->weights_;
     bias_ = random.many(spec.out, spec.bias ? 1.0f : 0.0f);
     scale_ = random.many(spec.in, 0.5f, 1), shift_ = random.many(spec.in, 0.5f);
     if (spec.image) {
@@ -143,13 +146,16 @@ class Conv {
   // add_jobs appends the jobs for tasks of n output channels.
   void add_jobs(int n, int map, std::vector<Job>& jobs) {
     const int taps = spec_.image ? 1 : spec_.taps, channels = spec_.image ? 27 : spec_.in + spec_.in2;
-    const auto packed = pack_weights<f>(weights_, spec_.out, channels, taps, n);
-    weights_buffers_.emplace_back(std::vector<char>(reinterpret_cast<const char*>(packed.data()),
-                                                    reinterpret_cast<const char*>(packed.data() + packed.size())));
+    if (!like_) {
+      const auto packed = pack_weights<f>(weights_, spec_.out, channels, taps, n);
+      weights_buffers_.emplace_back(std::vector<char>(reinterpret_cast<const char*>(packed.data()),
+                                                      reinterpret_cast<const char*>(packed.data() + packed.size())));
+    }
+    const char* packed_weights = (like_ ? like_ : this)->weights_buffers_.back().get();
     for (int first = 0; first < spec_.out; first += n) {
       Task t = {};
       t.in = in_buffer_.get(), t.in2 = spec_.in2 ? in2_buffer_.get() : nullptr;
-      t.weights = weights_buffers_.back().get() + size_t(first / n) * packed_cells(f, n, channels, taps) * 16;
+      t.weights = packed_weights + size_t(first / n) * packed_cells(f, n, channels, taps) * 16;
       t.bias = spec_.bias ? bias_buffer_.get() + first : nullptr;
       t.add = spec_.add_shift >= 0 ? add_buffer_.get() : nullptr, t.add_shift = int16_t(std::max(0, spec_.add_shift));
       t.out = out_buffer_.get(), t.moments = spec_.planar ? nullptr : moments_.get();
@@ -240,6 +246,7 @@ class Conv {
 
   Spec spec_;
   Size in_, out_;
+  Conv* like_;
   std::vector<float> input_, input2_, add_, weights_, bias_, scale_, shift_;
   std::vector<double> want_;
   Buffer<char> in_buffer_{1}, in2_buffer_{1}, add_buffer_{1}, out_buffer_{1};
@@ -272,8 +279,13 @@ class Launch {
  public:
   Launch(const char* name, Report& report) : name_(name), report_(report) {}
 
-  Launch& add(const Spec& spec, Size in) {
-    convs_->push_back(std::make_unique<Conv<f>>(spec, in, convs_->size() + 1));
+  // add appends maps that share their weights, one for each size.
+  Launch& add(const Spec& spec, const std::vector<Size>& sizes) {
+    Conv<f>* first = nullptr;
+    for (Size in : sizes) {
+      convs_->push_back(std::make_unique<Conv<f>>(spec, in, convs_->size() + 1, first));
+      if (!first) first = convs_->back().get();
+    }
     spec_ = spec;
     return *this;
   }
@@ -316,7 +328,8 @@ class Launch {
   bool fits(const Kernel& k) const {
     const int taps = spec_.image ? 1 : spec_.taps, stride = spec_.image ? 1 : spec_.stride;
     if (k.format != f || k.taps != taps || k.stride != stride || k.image != spec_.image) return false;
-    return !k.resident || (k.channels == spec_.in && k.n == spec_.out && !spec_.bias && !spec_.in2 && spec_.add_shift < 0);
+    return !k.resident || (k.channels == spec_.in && k.n == spec_.out && k.normalises == spec_.normalises && !spec_.bias &&
+                            !spec_.in2 && spec_.add_shift < 0);
   }
 
   // prepare makes the schedule of a kernel.
@@ -452,8 +465,9 @@ void measure_network(Report& report, const std::string& prefix, int side) {
   names.reserve(32);
   auto at = [&](int stride) { return Size{side / stride, side / stride}; };
   const std::vector<Size> pyramid = {at(8), at(16), at(32), at(64), at(128)};
+  auto first_of = [&](int levels) { return std::vector<Size>(pyramid.begin(), pyramid.begin() + levels); };
   auto one = [&](const char* launch, const Spec& spec, Size in) {
-    steps.push_back(Launch<f>(name(launch), report).add(spec, in).measure());
+    steps.push_back(Launch<f>(name(launch), report).add(spec, {in}).measure());
   };
   one("stem", {.stride = 2, .in = 3, .out = 64, .image = true}, at(1));
   one("down_s4", {.stride = 2, .in = 64, .out = 64, .normalises = true}, at(2));
@@ -470,17 +484,21 @@ void measure_network(Report& report, const std::string& prefix, int side) {
   steps.push_back(measure_apply<f>(report, name("p5"), {at(32)}, 192, true));
   one("p5_lateral", {.taps = 1, .in = 192, .out = 96}, at(32));
   one("p4_sum", {.taps = 1, .in = 128, .out = 96, .add_shift = 1}, at(16));
-  one("p3_sum", {.taps = 1, .in = 64, .in2 = 64, .out = 96, .add_shift = 1}, at(8));
-  Launch<f> smooth(name("smooth"), report);
-  for (int l = 0; l < 3; l++) smooth.add({.taps = 1, .in = 96, .out = 192, .bias = true}, pyramid[l]);
-  steps.push_back(smooth.measure());
-  steps.push_back(measure_apply<f>(report, name("pyramid"), {at(8), at(16), at(32)}, 96, false));
+  auto smooth = [&](const char* launch, int first, int end) {
+    Launch<f> l(name(launch), report);
+    for (int i = first; i < end; i++) l.add({.taps = 1, .in = 96, .out = 192, .bias = true}, {pyramid[i]});
+    steps.push_back(l.measure());
+  };
+  smooth("coarse_smooth", 1, 3);
+  steps.push_back(measure_apply<f>(report, name("coarse"), {at(16), at(32)}, 96, false));
   one("p6", {.stride = 2, .in = 96, .out = 96}, at(32));
   one("p7", {.stride = 2, .in = 96, .out = 96}, at(64));
+  one("p3_sum", {.taps = 1, .in = 64, .in2 = 64, .out = 96, .add_shift = 1}, at(8));
+  smooth("fine_smooth", 0, 1);
+  steps.push_back(measure_apply<f>(report, name("fine"), {at(8)}, 96, false));
   auto heads = [&](const char* launch, const Spec& spec, const std::vector<int>& levels) {
     Launch<f> l(name(launch), report);
-    for (int n : levels)
-      for (int i = 0; i < n; i++) l.add(spec, pyramid[i]);
+    for (int n : levels) l.add(spec, first_of(n));
     steps.push_back(l.measure());
   };
   heads("heads.first", {.in = 96, .out = 96}, {5, 5, 5, 1, 1});
@@ -488,8 +506,7 @@ void measure_network(Report& report, const std::string& prefix, int side) {
   heads("heads.second", {.in = 96, .out = 96, .normalises = true}, {5, 5, 5, 1});
   Launch<f> predictions(name("predictions"), report);
   auto predict = [&](int out, int levels) {
-    for (int l = 0; l < levels; l++)
-      predictions.add({.taps = 1, .in = 96, .out = out, .normalises = true, .bias = true, .planar = true}, pyramid[l]);
+    predictions.add({.taps = 1, .in = 96, .out = out, .normalises = true, .bias = true, .planar = true}, first_of(levels));
   };
   predict(8, 5), predict(4, 5), predict(1, 5), predict(32, 1), predict(9, 1);
   steps.push_back(predictions.measure());
@@ -506,7 +523,7 @@ void measure_network(Report& report, const std::string& prefix, int side) {
 // measure_shapes compares what the network of profile nano has not: odd sizes, channels of the other profiles.
 template <Format f>
 void measure_shapes(Report& report, const std::string& name) {
-  auto one = [&](const Spec& spec, Size in) { Launch<f>(name.c_str(), report).add(spec, in).measure(); };
+  auto one = [&](const Spec& spec, Size in) { Launch<f>(name.c_str(), report).add(spec, {in}).measure(); };
   one({.in = 80, .out = 80, .normalises = true, .bias = true}, {19, 13});
   one({.stride = 2, .in = 80, .out = 160}, {21, 35});
   one({.taps = 1, .in = 320, .out = 40, .normalises = true}, {5, 3});

@@ -10,7 +10,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 )
 
-const committedEvidence = "../../baselines/evidence/gpu-h100/conv3x3-512.json"
+const committedEvidence = "../../baselines/evidence/gpu-h100/conv-512.json"
 
 func TestTheCommittedBudgetIsWhatTheGraphSays(t *testing.T) {
 	want, err := os.ReadFile("../BUDGET.md")

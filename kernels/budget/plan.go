@@ -6,12 +6,12 @@ import "strings"
 type launch struct {
 	name string
 	// nodes are the graph's nodes that it computes: names, or beginnings of names with a * at the end. A node belongs to the first
-	// launch that names it. GroupNorm and activation belong to the launch that consumes them: their statistics are taken in
-	// the epilogue of the convolution before, and they are applied while the input is loaded.
+	// launch that names it. GroupNorm and SiLU belong to the launch that consumes them: their statistics are taken in the
+	// epilogue of the convolution before, and they are applied while the input is loaded.
 	nodes []string
 	// stages counts the steps inside that wait for each other across the grid; a launch has one at least.
 	stages int
-	// workbench names the group of the workbench that measures this launch, or its convolutions; empty for none yet.
+	// workbench names the group of the workbench that measures this launch; empty for none yet.
 	workbench string
 	how       string // what makes it one launch
 }
@@ -30,49 +30,105 @@ func (l launch) covers(node string) bool {
 // one launch needs another's results; launches that need nothing of each other run side by side in the CUDA graph.
 var plan = []launch{
 	{
-		name: "stem", stages: 1,
+		name: "stem", stages: 1, workbench: "stem",
 		nodes: []string{"pv.backbone.stem.0"},
-		how:   "3 input channels: 27 products a pixel, bound by its 8 MB output",
+		how:   "27 products a pixel, bound by its 8 MB output",
 	},
 	{
 		name: "down_s4", stages: 1, workbench: "down_s4",
 		nodes: []string{"pv.backbone.stem.1*", "pv.backbone.down_s4.0"},
-		how:   "3×3 stride 2",
+		how:   "3×3 stride 2, weights stay",
 	},
 	{
 		name: "down_s8", stages: 1, workbench: "down_s8",
 		nodes: []string{"pv.backbone.down_s4.1*", "pv.backbone.down_s8.0"},
-		how:   "3×3 stride 2",
+		how:   "3×3 stride 2, weights stay",
 	},
 	{
-		name: "p3_block", stages: 1,
+		name: "p3_block", stages: 1, workbench: "p3_block",
 		nodes: []string{"pv.backbone.down_s8.1*", "pv.backbone.p3_block.conv"},
 		how:   "1×1",
 	},
 	{
-		name: "down_p4", stages: 1,
-		nodes: []string{"pv.backbone.p3_block*", "pv.backbone.down_p4.0"},
-		how:   "3×3 stride 2; stores P3 on the way",
+		name: "p3", stages: 1, workbench: "p3",
+		nodes: []string{"pv.backbone.p3_block*"},
+		how:   "normalises, gates, adds and stores P3, which many read",
 	},
 	{
-		name: "p4_block", stages: 1,
+		name: "down_p4", stages: 1, workbench: "down_p4",
+		nodes: []string{"pv.backbone.down_p4.0"},
+		how:   "3×3 stride 2",
+	},
+	{
+		name: "p4_block", stages: 1, workbench: "p4_block",
 		nodes: []string{"pv.backbone.down_p4.1*", "pv.backbone.p4_block.conv"},
 		how:   "1×1",
 	},
 	{
-		name: "trunk, down_p5", stages: 1,
-		nodes: []string{"pv.backbone.p4_block*", "pv.coarse_heads.trunk.0", "pv.backbone.down_p5.0"},
-		how:   "two convolutions of P4 side by side; stores P4 on the way",
+		name: "p4", stages: 1, workbench: "p4",
+		nodes: []string{"pv.backbone.p4_block*"},
+		how:   "like p3",
 	},
 	{
-		name: "p5_block", stages: 1,
+		name: "trunk", stages: 1, workbench: "trunk",
+		nodes: []string{"pv.coarse_heads.trunk.0"},
+		how:   "3×3",
+	},
+	{
+		name: "proxies", stages: 1, workbench: "proxies",
+		nodes: []string{"pv.coarse_heads.trunk.1*", "pv.coarse_heads.objectness_head",
+			"pv.coarse_heads.boundary_head", "pv.coarse_heads.variance_head"},
+		how: "1×1 with three outputs",
+	},
+	{
+		name: "down_p5", stages: 1, workbench: "down_p5",
+		nodes: []string{"pv.backbone.down_p5.0"},
+		how:   "3×3 stride 2; it and what follows up to p7 needs no routing: beside trunk, router and heavy path",
+	},
+	{
+		name: "p5_block", stages: 1, workbench: "p5_block",
 		nodes: []string{"pv.backbone.down_p5.1*", "pv.backbone.p5_block.conv"},
-		how:   "1×1; beside the router",
+		how:   "1×1",
 	},
 	{
-		name: "proxies, router", stages: 2,
-		nodes: []string{"pv.coarse_heads*", "pv.objectness", "pv.boundary", "pv.variance", "pv.uncertainty*", "proxy.maps",
-			"router*", "ff.select*", "ff.split*", "tiles_*", "valid_*"},
+		name: "p5", stages: 1, workbench: "p5",
+		nodes: []string{"pv.backbone.p5_block*"},
+		how:   "like p3",
+	},
+	{
+		name: "p5_lateral", stages: 1, workbench: "p5_lateral",
+		nodes: []string{"fpn.p5_lateral"},
+		how:   "1×1",
+	},
+	{
+		name: "p4_sum", stages: 1, workbench: "p4_sum",
+		nodes: []string{"fpn.p4_lateral", "fpn.p5_up*", "fpn.p4_sum"},
+		how:   "1×1, adds the coarser level",
+	},
+	{
+		name: "coarse_smooth", stages: 1, workbench: "coarse_smooth",
+		nodes: []string{"fpn.p4_smooth.conv", "fpn.p5_smooth.conv"},
+		how:   "1×1, two sets of weights",
+	},
+	{
+		name: "coarse", stages: 1, workbench: "coarse",
+		nodes: []string{"fpn.p4_smooth*", "fpn.p5_smooth*"},
+		how:   "like p3, two maps",
+	},
+	{
+		name: "p6", stages: 1, workbench: "p6",
+		nodes: []string{"det_head.p6_from_p5"},
+		how:   "3×3 stride 2 of a map of 16×16",
+	},
+	{
+		name: "p7", stages: 1, workbench: "p7",
+		nodes: []string{"det_head.p7_from_p6"},
+		how:   "3×3 stride 2 of a map of 8×8",
+	},
+	{
+		name: "router", stages: 2,
+		nodes: []string{"pv.coarse_heads*", "pv.objectness", "pv.boundary", "pv.variance", "pv.uncertainty*",
+			"proxy.maps", "router*", "ff.select*", "ff.split*", "tiles_*", "valid_*"},
 		how: "a block for each tile, then one block for the router and all selections",
 	},
 	{
@@ -86,33 +142,42 @@ var plan = []launch{
 		how:   "the same with 16 tiles",
 	},
 	{
-		name: "pyramid", stages: 1,
-		nodes: []string{"pv.backbone.p5_block*", "fpn.p5_lateral", "fpn.p4_lateral", "fpn.p3_lateral", "fpn.ff_lateral", "fpn.p5_up*", "fpn.p4_up*",
-			"fpn.p4_sum", "fpn.p3_sum", "fpn.p3_ff_sum", "fpn.p3_smooth.conv", "fpn.p4_smooth.conv", "fpn.p5_smooth.conv"},
-		how: "laterals and smoothing are 1×1: a block carries its pixels through both, coarser levels recomputed",
+		name: "p3_sum", stages: 1, workbench: "p3_sum",
+		nodes: []string{"fpn.p3_lateral", "fpn.p4_up*", "fpn.p3_sum", "fpn.ff_lateral", "fpn.p3_ff_sum"},
+		how:   "1×1 over P3 and the heavy features as one input, adds the coarser level",
 	},
 	{
-		name: "p6, p7", stages: 2,
-		nodes: []string{"det_head.p6_from_p5", "det_head.p7_from_p6", "fpn.p5_smooth*"},
-		how:   "one cluster: the maps are 8×8 and 4×4",
+		name: "fine_smooth", stages: 1, workbench: "fine_smooth",
+		nodes: []string{"fpn.p3_smooth.conv"},
+		how:   "1×1",
 	},
 	{
-		name: "heads, first layer", stages: 1, workbench: "heads.first",
-		nodes: []string{"fpn.p3_smooth*", "fpn.p4_smooth*", "det_head.cls_tower.0*", "det_head.box_tower.0*",
-			"det_head.quality_tower.0*", "inst_seg_head.proto_trunk.0", "sem_head.trunk.0", "inst_seg_head.coeff_source", "track_head.feature_proj.0"},
-		how: "three towers on five levels, prototypes, semantic trunk: these are measured; the two 1×1 convolutions of P3 and the gate before it are to come",
+		name: "fine", stages: 1, workbench: "fine",
+		nodes: []string{"fpn.p3_smooth*"},
+		how:   "like p3",
 	},
 	{
-		name: "heads, second layer", stages: 1, workbench: "heads.second",
+		name: "heads.first", stages: 1, workbench: "heads.first",
+		nodes: []string{"det_head.cls_tower.0*", "det_head.box_tower.0*", "det_head.quality_tower.0*",
+			"inst_seg_head.proto_trunk.0", "sem_head.trunk.0"},
+		how: "three towers on five levels, prototypes, semantic trunk",
+	},
+	{
+		name: "projections", stages: 1, workbench: "projections",
+		nodes: []string{"inst_seg_head.coeff_source", "track_head.feature_proj.0"},
+		how:   "two 1×1 of P3; beside the heads",
+	},
+	{
+		name: "heads.second", stages: 1, workbench: "heads.second",
 		nodes: []string{"det_head.cls_tower.1*", "det_head.cls_tower.3*", "det_head.box_tower.1*", "det_head.box_tower.3*",
 			"det_head.quality_tower.1*", "det_head.quality_tower.3*", "inst_seg_head.proto_trunk.1*", "inst_seg_head.proto_trunk.3"},
 		how: "three towers on five levels, prototypes",
 	},
 	{
-		name: "predictions", stages: 1,
-		nodes: []string{"det_head.cls_tower.4*", "det_head.box_tower.4*", "det_head.quality_tower.4*", "det_head.cls_pred*",
-			"det_head.box_pred*", "det_head.quality_pred*", "inst_seg_head.proto_trunk.4*", "inst_seg_head.proto_pred", "inst_seg_head.prototypes.flat", "sem_head*"},
-		how: "1×1 with few outputs on all levels; scores that pass the threshold are listed on the way",
+		name: "predictions", stages: 1, workbench: "predictions",
+		nodes: []string{"det_head.cls_tower.4*", "det_head.box_tower.4*", "det_head.quality_tower.4*", "det_head.cls_pred*", "det_head.box_pred*",
+			"det_head.quality_pred*", "inst_seg_head.proto_trunk.4*", "inst_seg_head.proto_pred", "inst_seg_head.prototypes.flat", "sem_head*"},
+		how: "1×1 with few outputs on all levels",
 	},
 	{
 		name: "detections", stages: 3,

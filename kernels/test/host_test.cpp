@@ -220,8 +220,8 @@ const Maps kPyramid = {{{64, 64}, {32, 32}, {16, 16}, {8, 8}, {4, 4}, {64, 64}, 
 // print_golden says what the Go package must say too.
 void print_golden() {
   for (const Kernel& k : kKernels)
-    printf("kernel %s taps %d stride %d image %d n %d channels %d teams %d split %d resident %d threads %d shared %zu\n",
-           k.name, k.taps, k.stride, k.image, k.n, k.channels, k.teams, k.split, k.resident, k.threads(),
+    printf("kernel %s taps %d stride %d image %d n %d channels %d teams %d split %d resident %d blocks %d norm %d threads %d shared %zu\n",
+           k.name, k.taps, k.stride, k.image, k.n, k.channels, k.teams, k.split, k.resident, k.blocks, k.normalises, k.threads(),
            shared_bytes(k));
   for (const Kernel& k : kKernels) {
     const int in = k.image ? 27 : k.resident ? k.channels : 72;
