@@ -60,7 +60,6 @@ struct DetectArgs {
   Box* boxes;        // of ranked
   uint64_t* merged;  // [B][levels·top]
   Box* merged_boxes;
-  uint8_t* dropped;  // [B][levels·top]
   int64_t* pairs;    // [B][most]
   int64_t* valid;    // [B]
   int64_t pairs_per_sample;
@@ -202,58 +201,53 @@ APEXX_DEVICE int merge(const DetectArgs& a, int64_t sample, int64_t first) {
   return n;
 }
 
+constexpr int kMostCandidates = 1 << 16;  // of a sample, after the levels have been cut to their best
+
 // A thread owns every kRankThreads-th candidate. What it needs of the first kHeld of them stays in registers.
 constexpr int kHeld = 6;
 
+// One bit says whether a candidate is left. Candidates are kept in ascending order, so the search for the next one goes on where the last
+// one ended, and every thread does it for itself.
 APEXX_BLOCK_KERNEL(detect_suppress, DetectArgs, kRankThreads) {
-  __shared__ int next[2];
+  __shared__ unsigned left[kMostCandidates / 32];
   const Pyramid& p = a.pyramid;
   const int64_t b = blockIdx.x, first = b * p.count * a.top;
-  const int t = threadIdx.x, n = merge(a, b, first);
-  if (t == 0) next[0] = next[1] = n;
+  const int t = threadIdx.x, n = merge(a, b, first), words = (n + 31) / 32;
+  for (int w = t; w < words; w += kRankThreads) left[w] = n - 32 * w >= 32 ? ~0u : (1u << (n - 32 * w)) - 1;
   __syncthreads();
   const uint64_t* merged = a.merged + first;
   const Box* boxes = a.merged_boxes + first;
-  uint8_t* dropped = a.dropped + first;
   Box own[kHeld];
   int category[kHeld];
-  unsigned alive = 0;  // of the held ones
 #pragma unroll
   for (int k = 0; k < kHeld; k++) {
     const int i = t + k * kRankThreads;
+    category[k] = -1;
     if (i >= n) continue;
     own[k] = boxes[i];
     category[k] = static_cast<int>(pair_of(merged[i]) % p.classes);
-    alive |= 1u << k;
   }
-  for (int i = t + kHeld * kRankThreads; i < n; i += kRankThreads) dropped[i] = 0;
-  int kept = 0;
+  int kept = 0, word = 0;
   for (; kept < a.most; kept++) {
-    int mine = n;  // the best of this thread's that is left
-#pragma unroll
-    for (int k = kHeld - 1; k >= 0; k--) {
-      if (alive >> k & 1) mine = t + k * kRankThreads;
-    }
-    for (int i = t + kHeld * kRankThreads; mine == n && i < n; i += kRankThreads) {
-      if (!dropped[i]) mine = i;
-    }
-    if (mine < n) atomicMin(&next[kept % 2], mine);
-    __syncthreads();
-    const int best = next[kept % 2];
-    if (best == n) break;
-    if (t == 0) next[1 - kept % 2] = n;
+    while (word < words && left[word] == 0) word++;
+    if (word == words) break;
+    int bit = 0;
+    while (!(left[word] >> bit & 1)) bit++;
+    const int best = 32 * word + bit;
     const int64_t pair = pair_of(merged[best]);
     const int chosen = static_cast<int>(pair % p.classes);
     const Box box = boxes[best];
     if (t == 0) a.pairs[b * a.most + kept] = pair;
+    __syncthreads();  // every thread has found it
 #pragma unroll
     for (int k = 0; k < kHeld; k++) {
-      const bool drop = t + k * kRankThreads == best || (category[k] == chosen && overlap(box, own[k]) > a.overlap_threshold);
-      if ((alive >> k & 1) && drop) alive &= ~(1u << k);
+      const int i = t + k * kRankThreads;
+      const bool rival = category[k] == chosen && overlap(box, own[k]) > a.overlap_threshold;
+      if (i == best || rival) atomicAnd(&left[i / 32], ~(1u << i % 32));
     }
     for (int i = t + kHeld * kRankThreads; i < n; i += kRankThreads) {
       const bool rival = pair_of(merged[i]) % p.classes == chosen && overlap(box, boxes[i]) > a.overlap_threshold;
-      if (i == best || rival) dropped[i] = 1;
+      if (i == best || rival) atomicAnd(&left[i / 32], ~(1u << i % 32));
     }
     __syncthreads();
   }

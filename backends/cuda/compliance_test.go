@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/cuda/emulation"
@@ -26,10 +27,13 @@ func driver(t *testing.T) emulation.Driver {
 	return d
 }
 
-var suite = backendtest.Options{Precisions: cuda.Precisions, Complete: true}
+func TestOperators(t *testing.T) {
+	backendtest.Run(t, cuda.New(driver(t)), backendtest.Options{Precisions: cuda.Precisions, Complete: true})
+}
 
-func TestOperators(t *testing.T) { backendtest.Run(t, cuda.New(driver(t)), suite) }
+// Whole models take their time in the emulation. A rounding is a kernel of its own, so one low precision stands for the others.
+var models = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP16}, Complete: true}
 
-func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t)), suite) }
+func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t)), models) }
 
-func TestReplay(t *testing.T) { backendtest.RunReplay(t, cuda.New(driver(t)), suite) }
+func TestReplay(t *testing.T) { backendtest.RunReplay(t, cuda.New(driver(t)), models) }

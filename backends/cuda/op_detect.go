@@ -14,6 +14,7 @@ const (
 	detectThreads  = 128
 	rankThreads    = 1024
 	collectClasses = 8 // of a thread
+	mostCandidates = 1 << 16
 )
 
 type detectLevel struct {
@@ -65,11 +66,11 @@ func (d *detection) at(m *memory) pyramid {
 }
 
 type detectArgs struct {
-	pyramid                                                                 pyramid
-	keys, counts, ranked, boxes, merged, mergedBoxes, dropped, pairs, valid Address
-	pairsPerSample                                                          int64
-	scoreThreshold, overlapThreshold, floor                                 float32
-	top, most, _                                                            int32
+	pyramid                                                        pyramid
+	keys, counts, ranked, boxes, merged, mergedBoxes, pairs, valid Address
+	pairsPerSample                                                 int64
+	scoreThreshold, overlapThreshold, floor                        float32
+	top, most, _                                                   int32
 }
 
 // lowerSelectDetections has room for every pair as a candidate, so that no image has more than fit.
@@ -81,15 +82,17 @@ func lowerSelectDetections(_ *compiler, s *step) error {
 	}
 	batch, levels, pairs := int(d.batch), int(d.count), d.anchors*int(d.classes)
 	top := min(op.PreNMSTopK, max(1, d.cells*int(d.classes)))
+	if levels*top > mostCandidates {
+		return fmt.Errorf("%d candidates of each of %d levels, want at most %d in all", top, levels, mostCandidates)
+	}
 	lists := batch * levels * top
 	keys, counts := s.AddScratch(tensor.Int64, batch*pairs), s.AddScratch(tensor.Int32, batch*levels)
 	ranked, merged := s.AddScratch(tensor.Int64, lists), s.AddScratch(tensor.Int64, lists)
 	boxes, mergedBoxes := s.AddScratch(tensor.Float32, 4*lists), s.AddScratch(tensor.Float32, 4*lists)
-	dropped := s.AddScratch(tensor.Bool, lists)
 	s.launches = func(m *memory) []Launch {
 		args := detectArgs{
 			pyramid: d.at(m), keys: m.at(keys), counts: m.at(counts), ranked: m.at(ranked), boxes: m.at(boxes), merged: m.at(merged),
-			mergedBoxes: m.at(mergedBoxes), dropped: m.at(dropped), pairs: m.at(s.Node.Out[0]), valid: m.at(s.Node.Out[1]),
+			mergedBoxes: m.at(mergedBoxes), pairs: m.at(s.Node.Out[0]), valid: m.at(s.Node.Out[1]),
 			pairsPerSample: int64(pairs), scoreThreshold: op.ScoreThreshold, overlapThreshold: op.IoUThreshold,
 			floor: logitFloor(op.ScoreThreshold), top: int32(top), most: int32(op.MaxDetections),
 		}

@@ -55,16 +55,16 @@ static inline T atomicAdd(T* p, T v) {
 }
 
 template <class T>
-static inline T atomicMin(T* p, T v) {
+static inline T atomicMax(T* p, T v) {
   const T old = *p;
-  if (v < old) *p = v;
+  if (v > old) *p = v;
   return old;
 }
 
 template <class T>
-static inline T atomicMax(T* p, T v) {
+static inline T atomicAnd(T* p, T v) {
   const T old = *p;
-  if (v > old) *p = v;
+  *p = old & v;
   return old;
 }
 
