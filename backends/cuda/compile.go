@@ -27,13 +27,16 @@ type compiler struct {
 	steps      []*step
 	views      []string                        // nodes that need no step
 	maps       map[*lower.Value]kernels.Format // values that are maps (tensorcores.go)
-	convs      map[*lower.Node]convolution     // nodes that became convolutions on tensor cores
+	convs      map[string]kernels.Geometry     // convolutions on tensor cores, by their nodes' names
+	moments    map[*lower.Value]*lower.Value   // of maps that a convolution makes: where it leaves the pieces of their moments
+	pieces     map[*lower.Value][]int          // and how many for each image
+	split      []lower.Split                   // chains of convolutions that were not made because of a tap
 }
 
 func newCompiler(set settings, d Device) *compiler {
 	return &compiler{
 		settings: set, device: d, properties: d.Properties(),
-		maps: map[*lower.Value]kernels.Format{}, convs: map[*lower.Node]convolution{},
+		maps: map[*lower.Value]kernels.Format{}, convs: map[string]kernels.Geometry{}, moments: map[*lower.Value]*lower.Value{}, pieces: map[*lower.Value][]int{},
 	}
 }
 

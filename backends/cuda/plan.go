@@ -1,6 +1,9 @@
 package cuda
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/lower"
 )
@@ -14,16 +17,16 @@ func newPlan(p *lower.Program, c *compiler, arena int) backends.Plan {
 	}
 	for _, s := range c.steps {
 		n, level, reason := s.Node, level, reason
-		if n.Op == opConvTensor { // products of the very format
+		if c.rounded != "" && strings.Contains(n.Op.OpType(), string(opConvTensor)) { // products of the very format
 			level, reason = backends.Native, ""
 		}
 		plan.Steps = append(plan.Steps, backends.Step{
 			Name: n.Name, Op: n.Op.OpType(), Nodes: n.Covers(),
-			Inputs: names(n.In), Outputs: names(n.Out), Aside: names(n.Aside()),
+			Inputs: names(n.In), Outputs: names(n.Out), Aside: names(c.aside(n)),
 			Level: level, Reason: reason, Precision: precision, Workspace: int64(s.Workspace()),
 		})
 	}
-	for _, x := range p.Split {
+	for _, x := range slices.Concat(p.Split, c.split) {
 		plan.Split = append(plan.Split, backends.Split{Node: x.Node, Step: x.Rule, Value: x.Value})
 	}
 	return plan
@@ -37,4 +40,9 @@ func names(values []*lower.Value) []string {
 		}
 	}
 	return list
+}
+
+// aside lists the values that a step stores for others than the executor itself.
+func (c *compiler) aside(n *lower.Node) []*lower.Value {
+	return slices.DeleteFunc(slices.Clone(n.Aside()), func(v *lower.Value) bool { return v == c.moments[n.Out[0]] })
 }

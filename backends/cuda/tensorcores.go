@@ -37,10 +37,7 @@ func mapFormat(f graph.Format) kernels.Format {
 
 // useTensorCores turns the convolutions that the kernels of the network can compute on this device into ConvTensor or ConvSplit.
 func (c *compiler) useTensorCores(p *lower.Program) {
-	format, op := mapFormat(c.rounded), opConvTensor
-	if format == kernels.F32 {
-		op = opConvSplit
-	}
+	format, op := mapFormat(c.rounded), c.convOp()
 	maps := map[*lower.Value]*lower.Value{}
 	var nodes []*lower.Node
 	for _, n := range p.Nodes {
@@ -56,18 +53,21 @@ func (c *compiler) useTensorCores(p *lower.Program) {
 				}
 				n.In[0] = maps[x]
 			}
-			c.convs[n], n.Op = convolution{n.Op.(graph.Conv), g}, op
+			c.convs[n.Name], n.Op = g, op
 		}
 		nodes = append(nodes, n)
 	}
 	p.SetNodes(nodes)
 	p.Fuse([]lower.Rule{{Name: opRoundMap, Pattern: lower.Pattern{Op: string(opMap), Role: "map", In: []lower.Pattern{{Op: "Round", Role: "round"}}}}})
+	c.chain(p)
 }
 
-// convolution is what a node computed before it became one on tensor cores.
-type convolution struct {
-	graph.Conv
-	geometry kernels.Geometry
+// convOp is what convolutions on tensor cores are called in this session.
+func (c *compiler) convOp() lower.Fused {
+	if c.rounded == "" {
+		return opConvSplit
+	}
+	return opConvTensor
 }
 
 // geometryOf returns the geometry of a convolution that a kernel can compute here.
@@ -142,44 +142,78 @@ func lowerMap(c *compiler, s *step) error {
 	return nil
 }
 
+// A chained convolution is one on tensor cores with what its kernel does besides.
+type chained struct {
+	conv, norm *lower.Node // norm: the GroupNormalization, with SiLU, of the input; or nil
+	x, y       *lower.Value
+	kernel     kernels.Kernel
+	taps       int          // input channels as the weights are packed
+	packed     *lower.Value // weights
+}
+
+func (c *compiler) newChained(n *lower.Node) (chained, error) {
+	ch := chained{conv: n.Part("conv"), norm: n.Part("norm"), y: n.Out[0]}
+	if ch.conv == nil {
+		ch.conv = n
+	}
+	ch.x = ch.conv.In[0]
+	if ch.norm != nil {
+		ch.x = ch.norm.In[0]
+	}
+	g, out := c.convs[ch.conv.Name], ch.y.Shape
+	ch.taps = ch.conv.In[1].Shape[1]
+	if g.Image {
+		ch.taps = 27 // of one tap: the kernel gathers them
+	}
+	_, asMap := c.maps[ch.y]
+	var ok bool
+	ch.kernel, ok = kernels.Choose(c.properties, kernels.Work{
+		Format: mapFormat(c.rounded), Geometry: g, Channels: ch.x.Shape[1], Out: out[1], Tiles: out[0] * kernels.Tiles(out[2], out[3]),
+		Normalises: ch.norm != nil, Plain: asMap && ch.conv.Input(2) == nil,
+	})
+	if !ok {
+		return ch, fmt.Errorf("no kernel for the geometry %+v", g)
+	}
+	return ch, nil
+}
+
 // lowerConvTensor cuts a convolution into the tasks of one launch. The list of tasks holds addresses, so it is written when they are known.
 func lowerConvTensor(c *compiler, s *step) error {
-	conv, n := c.convs[s.Node], s.Node
-	kernel, ok := c.choose(n, conv.geometry)
-	if !ok {
-		return fmt.Errorf("no kernel for the geometry %+v", conv.geometry)
+	ch, err := c.newChained(s.Node)
+	if err != nil {
+		return err
 	}
-	weights, in := n.In[1], n.In[1].Shape[1]
-	if conv.geometry.Image {
-		in = 27 // of one tap: the kernel gathers them
-	}
-	packed, err := kernels.Pack(kernel, tensor.Data[float32](weights.Data), n.Out[0].Shape[1], in)
+	weights := ch.conv.In[1]
+	packed, err := kernels.Pack(ch.kernel, tensor.Data[float32](weights.Data), ch.y.Shape[1], ch.taps)
 	if err != nil {
 		return err
 	}
 	s.Pack(weights)
-	table := s.table(bytesTensor(packed))
+	ch.packed = s.table(bytesTensor(packed))
 	schedule := func(m *memory) (kernels.Schedule, error) {
-		return kernels.NewSchedule(kernel, c.jobs(m, n, kernel, in, table), c.properties.Multiprocessors*kernel.Blocks)
+		return kernels.NewSchedule(ch.kernel, c.jobs(m, ch), c.properties.Multiprocessors*ch.kernel.Blocks)
 	}
 	plan, err := schedule(nil)
 	if err != nil {
 		return err
 	}
+	if moments := c.moments[ch.y]; moments != nil {
+		c.pieces[ch.y] = plan.Pieces
+		moments.Shape = []int{len(plan.Pieces), slices.Max(plan.Pieces), kernels.PieceBytes / 4}
+	}
 	tasks := s.table(bytesTensor(kernels.Bytes(plan.Tasks)))
 	s.launches = func(m *memory) []Launch {
 		bound, _ := schedule(m) // as before, with addresses
 		m.fill(tasks, kernels.Bytes(bound.Tasks))
-		l := launch(kernel.Name, [3]int{bound.Blocks, 1, 1}, kernel.Threads(), kernels.Arguments{Tasks: kernels.Address(m.at(tasks)), MostTasks: int32(bound.MostTasks)})
-		l.Shared = kernel.SharedBytes()
+		l := launch(ch.kernel.Name, [3]int{bound.Blocks, 1, 1}, ch.kernel.Threads(), kernels.Arguments{Tasks: kernels.Address(m.at(tasks)), MostTasks: int32(bound.MostTasks)})
+		l.Shared = ch.kernel.SharedBytes()
 		return []Launch{l}
 	}
 	return nil
 }
 
 // jobs lists the maps and output channels of a convolution's tasks. Without memory, addresses are 1: enough to count.
-func (c *compiler) jobs(m *memory, n *lower.Node, k kernels.Kernel, in int, packed *lower.Value) []kernels.Job {
-	x, y := n.In[0], n.Out[0]
+func (c *compiler) jobs(m *memory, ch chained) []kernels.Job {
 	at := func(v *lower.Value, offset int) kernels.Address {
 		switch {
 		case v == nil:
@@ -189,19 +223,35 @@ func (c *compiler) jobs(m *memory, n *lower.Node, k kernels.Kernel, in int, pack
 		}
 		return kernels.Address(m.at(v)) + kernels.Address(offset)
 	}
+	x, y := ch.x, ch.y
+	_, asMap := c.maps[y]
 	var jobs []kernels.Job
 	for b := range x.Shape[0] {
-		for i := range kernels.Tasks(k, y.Shape[1]) {
-			first := i * k.N
-			jobs = append(jobs, kernels.Job{Task: kernels.Task{
-				In: at(x, b*c.bytes(x)/x.Shape[0]), Weights: at(packed, i*kernels.PackedBytes(k, in)), Bias: at(n.Input(2), 4*first),
-				Out:      at(y, b*y.Bytes()/y.Shape[0]),
-				InHeight: int16(x.Shape[2]), InWidth: int16(x.Shape[3]), Height: int16(y.Shape[2]), Width: int16(y.Shape[3]),
-				Channels: int16(x.Shape[1]), OutChannels: int16(y.Shape[1]), First: int16(first), Valid: int16(min(k.N, y.Shape[1]-first)), Planar: 1,
-			}, Map: b})
+		task := kernels.Task{
+			In: at(x, b*c.bytes(x)/x.Shape[0]), Out: at(y, b*c.bytes(y)/y.Shape[0]), Moments: at(c.moments[y], b*pieceStride(c.moments[y])),
+			InHeight: int16(x.Shape[2]), InWidth: int16(x.Shape[3]), Height: int16(y.Shape[2]), Width: int16(y.Shape[3]),
+			Channels: int16(x.Shape[1]), OutChannels: int16(y.Shape[1]), Planar: int16(flag(!asMap)),
+		}
+		if ch.norm != nil {
+			task.InMoments, task.InPieces = at(c.moments[x], b*pieceStride(c.moments[x])), int32(c.pieces[x][b])
+			task.Scale, task.Shift = at(ch.norm.In[1], 0), at(ch.norm.In[2], 0)
+		}
+		for i := range kernels.Tasks(ch.kernel, y.Shape[1]) {
+			t, first := task, i*ch.kernel.N
+			t.Weights, t.Bias = at(ch.packed, i*kernels.PackedBytes(ch.kernel, ch.taps)), at(ch.conv.Input(2), 4*first)
+			t.First, t.Valid = int16(first), int16(min(ch.kernel.N, y.Shape[1]-first))
+			jobs = append(jobs, kernels.Job{Task: t, Map: b})
 		}
 	}
 	return jobs
+}
+
+// pieceStride is the distance in bytes from the pieces of one image to those of the next.
+func pieceStride(moments *lower.Value) int {
+	if moments == nil || len(moments.Shape) < 3 {
+		return 0
+	}
+	return moments.Bytes() / moments.Shape[0]
 }
 
 // bytes returns how much memory a value takes.
