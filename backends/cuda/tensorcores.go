@@ -110,8 +110,9 @@ func holds(v *lower.Value, f graph.Format) bool {
 // choose picks the kernel.
 func (c *compiler) choose(n *lower.Node, g kernels.Geometry) (kernels.Kernel, bool) {
 	y := n.Out[0].Shape
-	tiles := y[0] * kernels.Tiles(y[2], y[3])
-	return kernels.Choose(c.properties, kernels.Work{Format: mapFormat(c.rounded), Geometry: g, Channels: n.In[0].Shape[1], Out: y[1], Tiles: tiles})
+	return kernels.Choose(c.properties, kernels.Work{
+		Format: mapFormat(c.rounded), Geometry: g, Channels: n.In[0].Shape[1], Out: y[1], Tiles: kernels.Tiles(y[2], y[3]),
+	})
 }
 
 type layoutArgs struct {
@@ -168,7 +169,7 @@ func (c *compiler) newChained(n *lower.Node) (chained, error) {
 	_, asMap := c.maps[ch.y]
 	var ok bool
 	ch.kernel, ok = kernels.Choose(c.properties, kernels.Work{
-		Format: mapFormat(c.rounded), Geometry: g, Channels: ch.x.Shape[1], Out: out[1], Tiles: out[0] * kernels.Tiles(out[2], out[3]),
+		Format: mapFormat(c.rounded), Geometry: g, Channels: ch.x.Shape[1], Out: out[1], Tiles: kernels.Tiles(out[2], out[3]),
 		Normalises: ch.norm != nil, Plain: asMap && ch.conv.Input(2) == nil,
 	})
 	if !ok {
@@ -190,10 +191,7 @@ func lowerConvTensor(c *compiler, s *step) error {
 	}
 	s.Pack(weights)
 	ch.packed = s.table(bytesTensor(packed))
-	schedule := func(m *memory) (kernels.Schedule, error) {
-		return kernels.NewSchedule(ch.kernel, c.jobs(m, ch), c.properties.Multiprocessors*ch.kernel.Blocks)
-	}
-	plan, err := schedule(nil)
+	plan, err := c.schedule(nil, ch)
 	if err != nil {
 		return err
 	}
@@ -203,7 +201,7 @@ func lowerConvTensor(c *compiler, s *step) error {
 	}
 	tasks := s.table(bytesTensor(kernels.Bytes(plan.Tasks)))
 	s.launches = func(m *memory) []Launch {
-		bound, _ := schedule(m) // as before, with addresses
+		bound, _ := c.schedule(m, ch) // as before, with addresses
 		m.fill(tasks, kernels.Bytes(bound.Tasks))
 		l := launch(ch.kernel.Name, [3]int{bound.Blocks, 1, 1}, ch.kernel.Threads(), kernels.Arguments{Tasks: kernels.Address(m.at(tasks)), MostTasks: int32(bound.MostTasks)})
 		l.Shared = ch.kernel.SharedBytes()
@@ -212,8 +210,23 @@ func lowerConvTensor(c *compiler, s *step) error {
 	return nil
 }
 
-// jobs lists the maps and output channels of a convolution's tasks. Without memory, addresses are 1: enough to count.
-func (c *compiler) jobs(m *memory, ch chained) []kernels.Job {
+// schedule cuts every image by itself, in the same way: what an image gives does not depend on how many there are. Without memory, addresses are
+// 1: enough to count.
+func (c *compiler) schedule(m *memory, ch chained) (kernels.Schedule, error) {
+	var all kernels.Schedule
+	for b := range ch.x.Shape[0] {
+		one, err := kernels.NewSchedule(ch.kernel, c.jobs(m, ch, b), c.properties.Multiprocessors*ch.kernel.Blocks)
+		if err != nil {
+			return all, err
+		}
+		all.Blocks, all.MostTasks = all.Blocks+one.Blocks, one.MostTasks
+		all.Tasks, all.Pieces = append(all.Tasks, one.Tasks...), append(all.Pieces, one.Pieces...)
+	}
+	return all, nil
+}
+
+// jobs lists the output channels of a convolution's tasks in image b of a batch.
+func (c *compiler) jobs(m *memory, ch chained, b int) []kernels.Job {
 	at := func(v *lower.Value, offset int) kernels.Address {
 		switch {
 		case v == nil:
@@ -225,23 +238,21 @@ func (c *compiler) jobs(m *memory, ch chained) []kernels.Job {
 	}
 	x, y := ch.x, ch.y
 	_, asMap := c.maps[y]
+	task := kernels.Task{
+		In: at(x, b*c.bytes(x)/x.Shape[0]), Out: at(y, b*c.bytes(y)/y.Shape[0]), Moments: at(c.moments[y], b*pieceStride(c.moments[y])),
+		InHeight: int16(x.Shape[2]), InWidth: int16(x.Shape[3]), Height: int16(y.Shape[2]), Width: int16(y.Shape[3]),
+		Channels: int16(x.Shape[1]), OutChannels: int16(y.Shape[1]), Planar: int16(flag(!asMap)),
+	}
+	if ch.norm != nil {
+		task.InMoments, task.InPieces = at(c.moments[x], b*pieceStride(c.moments[x])), int32(c.pieces[x][b])
+		task.Scale, task.Shift = at(ch.norm.In[1], 0), at(ch.norm.In[2], 0)
+	}
 	var jobs []kernels.Job
-	for b := range x.Shape[0] {
-		task := kernels.Task{
-			In: at(x, b*c.bytes(x)/x.Shape[0]), Out: at(y, b*c.bytes(y)/y.Shape[0]), Moments: at(c.moments[y], b*pieceStride(c.moments[y])),
-			InHeight: int16(x.Shape[2]), InWidth: int16(x.Shape[3]), Height: int16(y.Shape[2]), Width: int16(y.Shape[3]),
-			Channels: int16(x.Shape[1]), OutChannels: int16(y.Shape[1]), Planar: int16(flag(!asMap)),
-		}
-		if ch.norm != nil {
-			task.InMoments, task.InPieces = at(c.moments[x], b*pieceStride(c.moments[x])), int32(c.pieces[x][b])
-			task.Scale, task.Shift = at(ch.norm.In[1], 0), at(ch.norm.In[2], 0)
-		}
-		for i := range kernels.Tasks(ch.kernel, y.Shape[1]) {
-			t, first := task, i*ch.kernel.N
-			t.Weights, t.Bias = at(ch.packed, i*kernels.PackedBytes(ch.kernel, ch.taps)), at(ch.conv.Input(2), 4*first)
-			t.First, t.Valid = int16(first), int16(min(ch.kernel.N, y.Shape[1]-first))
-			jobs = append(jobs, kernels.Job{Task: t, Map: b})
-		}
+	for i := range kernels.Tasks(ch.kernel, y.Shape[1]) {
+		t, first := task, i*ch.kernel.N
+		t.Weights, t.Bias = at(ch.packed, i*kernels.PackedBytes(ch.kernel, ch.taps)), at(ch.conv.Input(2), 4*first)
+		t.First, t.Valid = int16(first), int16(min(ch.kernel.N, y.Shape[1]-first))
+		jobs = append(jobs, kernels.Job{Task: t})
 	}
 	return jobs
 }
