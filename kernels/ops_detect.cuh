@@ -3,7 +3,10 @@
 //
 // A candidate is a key, so that one comparison of integers is the order of candidates:
 //
-//   key = bits of its score << 32 | ~pair     scores are ≥ 0, so that their bits have their order; ties go to the lower pair
+//   key = (bits of its score - bits of the threshold) << key_shift << 32 | ~pair
+//
+// Scores are ≥ 0, so that their bits have their order; ties go to the lower pair. The shift moves what differs between scores to the top, where
+// step 3 looks first.
 //
 // 1. detect_clear sets the counters of the lists to 0.
 // 2. detect_collect appends the keys of all candidates of a level of a sample to its list, in any order: keys are distinct, so that the next
@@ -65,7 +68,7 @@ struct DetectArgs {
   int64_t pairs_per_sample;
   float score_threshold, overlap_threshold;
   float floor;  // no smaller class logit reaches the threshold
-  int top, most, unused;
+  int top, most, key_shift;
 };
 
 APEXX_KERNEL(detect_clear, DetectArgs, 128) {
@@ -73,34 +76,54 @@ APEXX_KERNEL(detect_clear, DetectArgs, 128) {
   if (i < static_cast<int64_t>(a.pyramid.batch) * a.pyramid.count) a.counts[i] = 0;
 }
 
-constexpr int kCollectClasses = 8;  // classes of a thread of detect_collect
+constexpr int kCollectClasses = 8, kCollectThreads = 128;  // classes of a thread of detect_collect
 
-// blockIdx.y: level and stretch of classes; blockIdx.z: sample.
-APEXX_KERNEL(detect_collect, DetectArgs, 128) {
+// key_of returns the key of a pair of a cell, 0 if it is no candidate. quality is looked up when it is first needed; -1: not yet.
+APEXX_DEVICE uint64_t key_of(const DetectArgs& a, const Level& l, int64_t sample, int cell, int c, float* quality) {
+  const Pyramid& p = a.pyramid;
+  const float logit = l.cls[(sample * p.classes + c) * l.cells + cell];
+  if (!(logit >= a.floor)) return 0;
+  if (*quality == -1) {
+    *quality = score_factor(l.quality[sample * l.cells + cell]);
+    for (int i = 0; i < 4; i++) {
+      const float v = l.box[(sample * 4 + i) * l.cells + cell];
+      if (v != v) *quality = v;
+    }
+  }
+  const float score = score_factor(logit) * *quality;
+  if (!(score >= a.score_threshold)) return 0;
+  const unsigned pair = static_cast<unsigned>((l.first + cell) * p.classes + c);
+  const unsigned rank = (__float_as_uint(score) - __float_as_uint(a.score_threshold)) << a.key_shift;
+  return static_cast<uint64_t>(rank) << 32 | (~pair & 0xffffffffu);
+}
+
+// blockIdx.y: level and stretch of classes; blockIdx.z: sample. A block takes room for all of its keys at once.
+APEXX_BLOCK_KERNEL(detect_collect, DetectArgs, kCollectThreads) {
+  __shared__ int found, start;
   const Pyramid& p = a.pyramid;
   const int number = blockIdx.y % p.count, first = blockIdx.y / p.count * kCollectClasses;
   const Level& l = p.levels[number];
   const int64_t b = blockIdx.z, cell = thread_of();
-  if (cell >= l.cells) return;
-  const int last = first + kCollectClasses < p.classes ? first + kCollectClasses : p.classes;
+  if (threadIdx.x == 0) found = 0;
+  __syncthreads();
+  uint64_t keys[kCollectClasses];
+  int own = 0;
   float quality = -1;
-  for (int c = first; c < last; c++) {
-    const float logit = l.cls[(b * p.classes + c) * l.cells + cell];
-    if (!(logit >= a.floor)) continue;
-    if (quality < 0) {
-      quality = score_factor(l.quality[b * l.cells + cell]);
-      bool finite = quality == quality;
-      for (int i = 0; i < 4; i++) {
-        const float v = l.box[(b * 4 + i) * l.cells + cell];
-        finite = finite && v == v;
-      }
-      if (!finite) return;
-    }
-    const float score = score_factor(logit) * quality;
-    if (!(score >= a.score_threshold)) continue;
-    const unsigned pair = static_cast<unsigned>((l.first + cell) * p.classes + c);
-    uint64_t* list = a.keys + b * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
-    list[atomicAdd(&a.counts[b * p.count + number], 1)] = static_cast<uint64_t>(__float_as_uint(score)) << 32 | (~pair & 0xffffffffu);
+#pragma unroll
+  for (int k = 0; k < kCollectClasses; k++) {
+    const bool exists = cell < l.cells && first + k < p.classes;
+    keys[k] = exists ? key_of(a, l, b, static_cast<int>(cell), first + k, &quality) : 0;
+    own += keys[k] != 0;
+  }
+  int at = own > 0 ? atomicAdd(&found, own) : 0;
+  __syncthreads();
+  if (threadIdx.x == 0 && found > 0) start = atomicAdd(&a.counts[b * p.count + number], found);
+  __syncthreads();
+  uint64_t* list = a.keys + b * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
+  if (own > 0) list += start + at;
+#pragma unroll
+  for (int k = 0; k < kCollectClasses; k++) {
+    if (keys[k] != 0) *list++ = keys[k];
   }
 }
 

@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
@@ -70,7 +71,7 @@ type detectArgs struct {
 	keys, counts, ranked, boxes, merged, mergedBoxes, pairs, valid Address
 	pairsPerSample                                                 int64
 	scoreThreshold, overlapThreshold, floor                        float32
-	top, most, _                                                   int32
+	top, most, keyShift                                            int32
 }
 
 // lowerSelectDetections has room for every pair as a candidate, so that no image has more than fit.
@@ -94,7 +95,7 @@ func lowerSelectDetections(_ *compiler, s *step) error {
 			pyramid: d.at(m), keys: m.at(keys), counts: m.at(counts), ranked: m.at(ranked), boxes: m.at(boxes), merged: m.at(merged),
 			mergedBoxes: m.at(mergedBoxes), pairs: m.at(s.Node.Out[0]), valid: m.at(s.Node.Out[1]),
 			pairsPerSample: int64(pairs), scoreThreshold: op.ScoreThreshold, overlapThreshold: op.IoUThreshold,
-			floor: logitFloor(op.ScoreThreshold), top: int32(top), most: int32(op.MaxDetections),
+			floor: logitFloor(op.ScoreThreshold), top: int32(top), most: int32(op.MaxDetections), keyShift: keyShift(op.ScoreThreshold),
 		}
 		collect := [3]int{ceilDiv(d.cells, detectThreads), levels * ceilDiv(int(d.classes), collectClasses), batch}
 		return []Launch{
@@ -105,6 +106,11 @@ func lowerSelectDetections(_ *compiler, s *step) error {
 		}
 	}
 	return nil
+}
+
+// keyShift returns by how many bits a number up to that of score 1, counted from the threshold, can move to the left.
+func keyShift(threshold float32) int32 {
+	return int32(min(31, bits.LeadingZeros32(math.Float32bits(1)-math.Float32bits(threshold))))
 }
 
 // logitFloor returns a class logit below which no score σ(logit)·σ(quality) reaches the least: log(t/(1-t)), lowered by more than any rounding of
