@@ -7,6 +7,9 @@
 # make fuzz   every fuzz target for FUZZTIME each
 # make kernels       the CUDA kernels and their workbench, if NVCC is there; make budget  kernels/BUDGET.md
 # make kernels-test  what of the kernels needs no GPU, and what the Go package must say like them
+# make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
+# make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
+# make gpu-tests     what .ci/gpu takes to a machine with a GPU
 
 GO       ?= go
 DEPS     ?= .deps
@@ -18,10 +21,17 @@ BASE       ?=
 GATE       ?= out/gate
 GATE_FLAGS ?=
 SELFCHECK  ?= out/selfcheck
-NVCC       ?= nvcc
+NVCC       ?= $(firstword $(wildcard $(CURDIR)/.cuda/lib/python*/site-packages/nvidia/cu13/bin/nvcc) nvcc)
 NVCCFLAGS  ?= -std=c++20 -O3 -lineinfo
+# Machine code for every generation since Turing, and PTX for those to come.
+CUDA_ARCHITECTURES ?= 75 80 86 89 90
+CUDA_CODE := $(foreach a,$(CUDA_ARCHITECTURES),-gencode=arch=compute_$(a),code=sm_$(a)) -gencode=arch=compute_75,code=compute_75
 # The network's kernels need tensor cores with bf16 and asynchronous copies: compute capability 8.0 and, as PTX, what comes after it.
 NVCCARCHS  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a -gencode=arch=compute_80,code=compute_80
+# What make setup-cuda makes, and what it installs: the compiler of CUDA 13, and headers of CUDA 12, which gorgonia.org/cu needs.
+CUDA_VENV  ?= .cuda
+CUDA_WHEELS := nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-cuda-runtime-cu12==12.9.*
+CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nvidia/cuda_runtime/include) /usr/local/cuda/include)
 # What the measured column of the budget is taken from.
 BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv-512.json
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -34,7 +44,13 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_LDFLAGS ?= -O2 -g -Wl,-z,lazy
 export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate kernels kernels-test budget clean
+# The driver's library is opened at run time (backends/cuda/driver): linking takes an empty archive in its place.
+CUDA_CFLAGS  = $(CGO_CFLAGS) -I$(abspath $(CUDA_HEADERS))
+CUDA_LDFLAGS = $(CGO_LDFLAGS) -Wl,--export-dynamic -Wl,--unresolved-symbols=ignore-in-object-files -L$(CURDIR)/backends/cuda/driver/stub
+WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
+KERNEL_IMAGES := backends/cuda/driver/images
+
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate kernels kernels-test budget setup-cuda cuda gpu-tests clean
 all: build
 
 build:
@@ -75,12 +91,38 @@ fuzz:
 generate:
 	cd backends/reference/internal/kernel/asm && $(GO) run .
 
-# The fat binaries are what a program loads; the workbench is linked with the CUDA runtime, and needs a driver and nothing else.
-kernels:
-	@if command -v $(NVCC) >/dev/null; then set -ex; mkdir -p $(BIN)/kernels; \
-	for k in conv norm; do $(NVCC) $(NVCCFLAGS) $(NVCCARCHS) -fatbin -o $(BIN)/kernels/$$k.fatbin kernels/$$k.cu; done; \
-	$(NVCC) $(NVCCFLAGS) -gencode=arch=compute_90a,code=sm_90a -Xcompiler -fopenmp -o $(BIN)/kernels/conv kernels/bench/conv.cu; \
-	else echo "kernels: no $(NVCC): install CUDA 13 or name the compiler, NVCC=/path/to/nvcc (kernels/README.md)"; exit 5; fi
+# The workbench has the CUDA runtime inside, and the worker its kernels: both need a driver and nothing else.
+kernels: images
+	@mkdir -p $(BIN)/kernels
+	$(NVCC) $(NVCCFLAGS) -gencode=arch=compute_90a,code=sm_90a -Xcompiler -fopenmp -o $(BIN)/kernels/conv kernels/bench/conv.cu
+
+.PHONY: images
+images: $(KERNEL_IMAGES)/ops.fatbin $(KERNEL_IMAGES)/conv.fatbin $(KERNEL_IMAGES)/norm.fatbin
+
+HAVE_NVCC = @command -v $(NVCC) >/dev/null || { echo "kernels: no $(NVCC): make setup-cuda, or install CUDA 13, or name the compiler, NVCC=/path/to/nvcc (kernels/README.md)"; exit 5; }
+
+# -fmad=false: kernels/ops.cuh says why.
+$(KERNEL_IMAGES)/ops.fatbin: $(wildcard kernels/ops*)
+	$(HAVE_NVCC)
+	$(NVCC) -std=c++20 -O3 -fmad=false --threads 0 $(CUDA_CODE) -fatbin -o $@ kernels/ops.cu
+
+$(KERNEL_IMAGES)/%.fatbin: kernels/%.cu $(wildcard kernels/*.cuh kernels/*.h)
+	$(HAVE_NVCC)
+	$(NVCC) $(NVCCFLAGS) --threads 0 $(NVCCARCHS) -fatbin -o $@ $<
+
+setup-cuda:
+	python3 -m venv $(CUDA_VENV)
+	$(CUDA_VENV)/bin/python -m pip install --quiet --no-deps $(CUDA_WHEELS)
+
+cuda: images
+	$(WITH_CUDA) build -tags cuda -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-cuda ./cmd/apexx-cuda
+
+gpu-tests: build cuda
+	@mkdir -p $(BIN)/gpu
+	cp $(BIN)/apexx $(BIN)/apexx-cuda $(BIN)/gpu/
+	cp -r fixtures $(BIN)/gpu/
+	$(WITH_CUDA) test -c -tags cuda -trimpath -o $(BIN)/gpu/device.test ./backends/cuda/driver
+	$(GO) test -c -trimpath -o $(BIN)/gpu/execute.test ./internal/execute
 
 kernels-test:
 	@mkdir -p $(BIN)/kernels

@@ -15,6 +15,8 @@ const (
 	FP8RequiresCuda           Reason = "fp8_requires_cuda"
 	CudaCapabilityUnknown     Reason = "cuda_compute_capability_unknown"
 	CapabilityBelowSM90       Reason = "compute_capability_below_sm90"
+	CapabilityUnsupported     Reason = "compute_capability_unsupported" // a device too old for the kernels
+	KernelLoadFailed          Reason = "kernel_load_failed"             // the driver refuses the compiled kernels
 	LibraryNotFound           Reason = "library_not_found"
 	LibraryLoadFailed         Reason = "library_load_failed"
 	LibraryVersionUnsupported Reason = "library_version_unsupported"
@@ -35,7 +37,7 @@ const (
 // Reasons lists the catalog in a fixed order.
 var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
-	CapabilityBelowSM90, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
+	CapabilityBelowSM90, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
 	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
 	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
 }

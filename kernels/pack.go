@@ -106,3 +106,16 @@ func fromHalf(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exponent+112)<<23 | mantissa<<13)
 }
+
+// Rounded returns x as it is packed: rounded to the format, halves to even. Single precision keeps it as it is.
+func Rounded(f Format, x float32) float32 {
+	switch f {
+	case F16:
+		return fromHalf(half(x))
+	case BF16:
+		return math.Float32frombits(uint32(bfloat(x)) << 16)
+	case TF32:
+		return math.Float32frombits(tensorFloat(x))
+	}
+	return x
+}

@@ -197,6 +197,20 @@ func (p *Program) dropDead() {
 	p.Nodes = slices.DeleteFunc(p.Nodes, func(n *Node) bool { return !need[n] })
 }
 
+// SetNodes replaces the nodes, among them perhaps new ones of the executor. They must be in an order of execution.
+func (p *Program) SetNodes(nodes []*Node) {
+	p.Nodes = nodes
+	next := 0
+	for _, n := range nodes {
+		for i := range n.parts {
+			n.parts[i].index = next
+			next++
+		}
+		n.index = next
+		next++
+	}
+}
+
 // Discard takes the nodes and values apart once the program is compiled, so that a value which an executor still holds does not hold
 // all others.
 func (p *Program) Discard() {

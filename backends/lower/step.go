@@ -36,6 +36,9 @@ func (s *Step) Allow(in *Value) { s.inPlace = append(s.inPlace, alias{s.Node.Out
 // Pack says that the step has a copy of a constant in a form of its own, and does not read the constant when it runs.
 func (s *Step) Pack(v *Value) { s.packed = append(s.packed, v) }
 
+// Packs tells whether the step has a copy of v in a form of its own.
+func (s *Step) Packs(v *Value) bool { return slices.Contains(s.packed, v) }
+
 // Include takes over the workspace of a step that runs as a part of this one.
 func (s *Step) Include(part *Step) {
 	s.scratch = append(s.scratch, part.scratch...)
@@ -53,6 +56,9 @@ func (s *Step) Workspace() int {
 	}
 	return n
 }
+
+// Memory lists everything that the step writes: its outputs, values between, and scratch.
+func (s *Step) Memory() []*Value { return slices.Concat(s.writes(), s.scratch) }
 
 // writes lists what the step writes, but for scratch.
 func (s *Step) writes() []*Value { return slices.Concat(s.Node.Out, s.between) }

@@ -1,0 +1,205 @@
+package cuda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/kernels"
+)
+
+// settings of a compilation.
+type settings struct {
+	rounded   graph.Format // of an emulated precision, to which the graph was lowered
+	taps      []string
+	stepTimes bool // time every step
+	unfused   bool // leave the nodes as they are: for tests, which compare both ways
+}
+
+// A compiler turns a program into steps.
+type compiler struct {
+	settings
+	device     Device
+	properties kernels.Device
+	steps      []*step
+	views      []string                        // nodes that need no step
+	maps       map[*lower.Value]kernels.Format // values that are maps (tensorcores.go)
+	convs      map[string]kernels.Geometry     // convolutions on tensor cores, by their nodes' names
+	moments    map[*lower.Value]*lower.Value   // of maps that a convolution makes: where it leaves the pieces of their moments
+	pieces     map[*lower.Value][]int          // and how many for each image
+	split      []lower.Split                   // chains of convolutions that were not made because of a tap
+}
+
+func newCompiler(set settings, d Device) *compiler {
+	return &compiler{
+		settings: set, device: d, properties: d.Properties(),
+		maps: map[*lower.Value]kernels.Format{}, convs: map[string]kernels.Geometry{}, moments: map[*lower.Value]*lower.Value{}, pieces: map[*lower.Value][]int{},
+	}
+}
+
+// A step executes one node. Its lowering says what the step needs; launches is called once, when every value has its place, and tells
+// the kernels that the step runs, one after the other.
+type step struct {
+	lower.Step
+	number   int // its place in the order of execution
+	tables   []*lower.Value
+	aside    []*step // of covered nodes, for values that are stored aside
+	launches func(m *memory) []Launch
+}
+
+// wrap says in which node an error came up.
+func wrap(node, op string, err error) error { return fmt.Errorf("node %s (%s): %w", node, op, err) }
+
+// reads lists what the launches of the step read.
+func (s *step) reads() []*lower.Value {
+	list := append([]*lower.Value{}, s.tables...)
+	list = append(list, s.Node.In...)
+	for _, part := range s.aside {
+		list = append(list, part.reads()...)
+	}
+	return list
+}
+
+// table adds a constant of the lowering's own to what the step reads.
+func (s *step) table(data *tensor.Tensor) *lower.Value {
+	v := &lower.Value{Name: s.Node.Name + " table", DType: data.DType(), Shape: data.Shape(), Constant: true, Data: data}
+	s.tables = append(s.tables, v)
+	return v
+}
+
+// bound returns what the step launches: first what stores the values aside, since its result may take the place of an operand. A launch of no
+// blocks is none.
+func (s *step) bound(m *memory) []Launch {
+	var list []Launch
+	for _, part := range s.aside {
+		part.number = s.number
+		list = append(list, part.bound(m)...)
+	}
+	for _, l := range s.launches(m) {
+		if l.Grid[0]*l.Grid[1]*l.Grid[2] > 0 {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// compile runs the pipeline of the package comment. The session owns the device, and closes it.
+func compile(ctx context.Context, d Device, g *graph.Graph, set settings) (*session, error) {
+	s, err := compileOn(ctx, d, g, set)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return s, nil
+}
+
+func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*session, error) {
+	p, err := lower.Import(g, tensor.Float32, set.taps)
+	if err != nil {
+		return nil, err
+	}
+	c := newCompiler(set, d)
+	if err := p.Fold(c.evaluate); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !set.unfused {
+		p.Fuse(rules)
+		c.useTensorCores(p)
+	}
+	orderByDepth(p)
+	if err := c.lowerNodes(p); err != nil {
+		return nil, err
+	}
+	return newSession(g, p, c)
+}
+
+// evaluate computes a program of constants on the device.
+func (c *compiler) evaluate(p *lower.Program) error {
+	sub := newCompiler(settings{rounded: c.rounded}, c.device)
+	if err := sub.lowerNodes(p); err != nil {
+		return err
+	}
+	run, err := newExecution(c.device, p, sub)
+	if err != nil {
+		return err
+	}
+	if err := run.execute(); err != nil {
+		return errors.Join(err, run.close())
+	}
+	for _, o := range p.Outputs {
+		o.Value.Data = tensor.New(o.Value.DType, o.Value.Shape...)
+		if err := c.device.Read(bytesOf(o.Value.Data), run.memory.at(o.Value)); err != nil {
+			return errors.Join(err, run.close())
+		}
+	}
+	return run.close()
+}
+
+// lowerNodes makes the steps.
+func (c *compiler) lowerNodes(p *lower.Program) error {
+	for _, n := range p.Nodes {
+		s := &step{Step: lower.Step{Node: n}, number: len(c.steps)}
+		if !empty(n.Out) {
+			if err := c.lowerStep(s); err != nil {
+				return err
+			}
+		}
+		if s.launches == nil { // the outputs are views, or have no elements
+			c.views = append(c.views, n.Covers()...)
+			continue
+		}
+		c.steps = append(c.steps, s)
+	}
+	return nil
+}
+
+func (c *compiler) lowerStep(s *step) error {
+	lowering, ok := operators[s.Node.Op.OpType()]
+	if !ok {
+		return fmt.Errorf("node %s: operator %s is unknown to the backend %s", s.Node.Name, s.Node.Op.OpType(), Name)
+	}
+	if err := lowering(c, s); err != nil {
+		return wrap(s.Node.Name, s.Node.Op.OpType(), err)
+	}
+	return nil
+}
+
+// lowerAside lowers those covered nodes of a fused one that compute the values aside. They run before the step itself, which computes what
+// it computes without them.
+func (c *compiler) lowerAside(s *step) error {
+	nodes, between := s.Node.PartsAside()
+	s.AddBetween(between...)
+	for _, n := range nodes {
+		part := &step{Step: lower.Step{Node: n}}
+		if err := c.lowerStep(part); err != nil {
+			return err
+		}
+		s.Include(&part.Step)
+		if part.launches != nil {
+			s.aside = append(s.aside, part)
+		}
+	}
+	return nil
+}
+
+func empty(out []*lower.Value) bool {
+	for _, v := range out {
+		if v.Len() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *compiler) plannedSteps() []*lower.Step {
+	var list []*lower.Step
+	for _, s := range c.steps {
+		list = append(list, &s.Step)
+	}
+	return list
+}

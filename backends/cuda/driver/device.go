@@ -1,0 +1,262 @@
+//go:build cuda
+
+package driver
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/kernels"
+)
+
+// device implements cuda.Device: a stream, and the memory of one session.
+type device struct {
+	gpu    *gpu
+	stream cu.Stream
+	memory []cu.DevicePtr
+	host   []unsafe.Pointer
+}
+
+func newDevice(g *gpu) (*device, error) {
+	d := &device{gpu: g}
+	return d, g.do(func() (err error) {
+		d.stream, err = cu.MakeStream(cu.NonBlocking)
+		return err
+	})
+}
+
+// Properties implements cuda.Device.
+func (d *device) Properties() kernels.Device { return d.gpu.properties }
+
+// Alloc implements cuda.Device.
+func (d *device) Alloc(bytes int) (cuda.Address, error) {
+	if bytes == 0 {
+		return 0, nil
+	}
+	var p cu.DevicePtr
+	err := d.gpu.do(func() (err error) {
+		p, err = cu.MemAlloc(int64(bytes))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%d bytes of device memory: %w", bytes, err)
+	}
+	d.memory = append(d.memory, p)
+	return cuda.Address(p), nil
+}
+
+// Free implements cuda.Device.
+func (d *device) Free(at cuda.Address) error {
+	if at == 0 {
+		return nil
+	}
+	d.memory = slices.DeleteFunc(d.memory, func(p cu.DevicePtr) bool { return p == cu.DevicePtr(at) })
+	return d.gpu.do(func() error { return cu.MemFree(cu.DevicePtr(at)) })
+}
+
+// Host implements cuda.Device.
+func (d *device) Host(bytes int) ([]byte, cuda.Address, error) {
+	if bytes == 0 {
+		return nil, 0, nil
+	}
+	var p unsafe.Pointer
+	var at C.CUdeviceptr
+	if err := d.gpu.do(func() error { return check(C.apexx_host_alloc(C.size_t(bytes), &p, &at)) }); err != nil {
+		return nil, 0, fmt.Errorf("%d bytes of page-locked memory: %w", bytes, err)
+	}
+	d.host = append(d.host, p)
+	return unsafe.Slice((*byte)(p), bytes), cuda.Address(at), nil
+}
+
+// Write implements cuda.Device.
+func (d *device) Write(to cuda.Address, from []byte) error {
+	if len(from) == 0 {
+		return nil
+	}
+	return d.gpu.do(func() error {
+		if err := cu.MemcpyHtoDAsync(cu.DevicePtr(to), unsafe.Pointer(&from[0]), int64(len(from)), d.stream); err != nil {
+			return fmt.Errorf("copying %d bytes to the device: %w", len(from), err)
+		}
+		return d.stream.Synchronize()
+	})
+}
+
+// Read implements cuda.Device.
+func (d *device) Read(to []byte, from cuda.Address) error {
+	if len(to) == 0 {
+		return nil
+	}
+	return d.gpu.do(func() error {
+		if err := cu.MemcpyDtoHAsync(unsafe.Pointer(&to[0]), cu.DevicePtr(from), int64(len(to)), d.stream); err != nil {
+			return fmt.Errorf("copying %d bytes from the device: %w", len(to), err)
+		}
+		return d.stream.Synchronize()
+	})
+}
+
+// Close implements cuda.Device.
+func (d *device) Close() error {
+	return d.gpu.do(func() error {
+		var errs []error
+		for _, p := range d.memory {
+			errs = append(errs, cu.MemFree(p))
+		}
+		for _, p := range d.host {
+			errs = append(errs, cu.MemFreeHost(p))
+		}
+		d.memory, d.host = nil, nil
+		return errors.Join(append(errs, d.stream.Destroy())...)
+	})
+}
+
+// executable implements cuda.Executable.
+type executable struct {
+	device     *device
+	graph      C.CUgraphExec
+	steps      [][]C.apexx_launch // with their arguments in memory of C
+	start, end cu.Event
+}
+
+// Prepare implements cuda.Device.
+func (d *device) Prepare(s cuda.Schedule) (cuda.Executable, error) {
+	e := &executable{device: d}
+	err := d.gpu.do(func() (err error) {
+		if err = e.launches(s); err != nil {
+			return err
+		}
+		if e.start, err = cu.MakeEvent(cu.DefaultEvent); err != nil {
+			return err
+		}
+		if e.end, err = cu.MakeEvent(cu.DefaultEvent); err != nil {
+			return err
+		}
+		return e.record(s.After)
+	})
+	return e, err
+}
+
+// launches looks the kernels up and copies their arguments.
+func (e *executable) launches(s cuda.Schedule) error {
+	for _, step := range s.Steps {
+		var list []C.apexx_launch
+		for _, l := range step {
+			f, err := e.device.gpu.function(l.Kernel)
+			if err != nil {
+				return err
+			}
+			if len(l.Args) != f.arguments {
+				return fmt.Errorf("kernel %s takes %d bytes, not %d", l.Kernel, f.arguments, len(l.Args))
+			}
+			if l.Shared > 48<<10 {
+				if err := check(C.apexx_allow_shared(f.handle, C.unsigned(l.Shared))); err != nil {
+					return fmt.Errorf("kernel %s: %d bytes of shared memory: %w", l.Kernel, l.Shared, err)
+				}
+			}
+			list = append(list, C.apexx_launch{
+				function: f.handle, grid_x: C.unsigned(l.Grid[0]), grid_y: C.unsigned(l.Grid[1]), grid_z: C.unsigned(l.Grid[2]),
+				threads: C.unsigned(l.Threads), shared: C.unsigned(l.Shared), argument: C.CBytes(l.Args),
+			})
+		}
+		e.steps = append(e.steps, list)
+	}
+	return nil
+}
+
+// record makes the CUDA graph: a node for each launch, which waits for the one before it in its step, and the first one for the last ones
+// of the steps before.
+func (e *executable) record(after [][]int) error {
+	var graph C.CUgraph
+	if err := check(C.cuGraphCreate(&graph, 0)); err != nil {
+		return err
+	}
+	last := make([][]C.CUgraphNode, len(e.steps)) // what a step that waits for this one has to wait for
+	for i, launches := range e.steps {
+		var wait []C.CUgraphNode
+		for _, j := range after[i] {
+			wait = append(wait, last[j]...)
+		}
+		for k := range launches {
+			var node C.CUgraphNode
+			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), &launches[k])); err != nil {
+				return errors.Join(fmt.Errorf("launch %d of step %d: %w", k, i, err), check(C.cuGraphDestroy(graph)))
+			}
+			wait = []C.CUgraphNode{node}
+		}
+		last[i] = wait
+	}
+	return check(C.apexx_graph_finish(graph, streamOf(e.device.stream), &e.graph))
+}
+
+func streamOf(s cu.Stream) C.CUstream { return *(*C.CUstream)(unsafe.Pointer(&s)) } // its only field
+
+func eventOf(e cu.Event) C.CUevent { return *(*C.CUevent)(unsafe.Pointer(&e)) } // its only field
+
+// Run implements cuda.Executable.
+func (e *executable) Run() (time.Duration, error) {
+	var ms C.float
+	err := e.device.gpu.do(func() error {
+		return check(C.apexx_graph_run(e.graph, streamOf(e.device.stream), eventOf(e.start), eventOf(e.end), &ms))
+	})
+	if err != nil {
+		return 0, fmt.Errorf("the device failed: %w", err)
+	}
+	return duration(float64(ms)), nil
+}
+
+func duration(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+// RunSteps implements cuda.Executable.
+func (e *executable) RunSteps(times []time.Duration) error {
+	return e.device.gpu.do(func() error {
+		for i := range e.steps {
+			if err := e.runStep(i); err != nil {
+				return fmt.Errorf("step %d: the device failed: %w", i, err)
+			}
+			ms, err := e.start.Elapsed(e.end)
+			if err != nil {
+				return err
+			}
+			times[i] = duration(ms)
+		}
+		return nil
+	})
+}
+
+func (e *executable) runStep(i int) error {
+	if err := e.start.Record(e.device.stream); err != nil {
+		return err
+	}
+	for k := range e.steps[i] {
+		if err := check(C.apexx_launch_now(streamOf(e.device.stream), &e.steps[i][k])); err != nil {
+			return err
+		}
+	}
+	if err := e.end.Record(e.device.stream); err != nil {
+		return err
+	}
+	return e.end.Synchronize()
+}
+
+// Close implements cuda.Executable.
+func (e *executable) Close() error {
+	return e.device.gpu.do(func() error {
+		for _, step := range e.steps {
+			for _, l := range step {
+				C.free(unsafe.Pointer(l.argument))
+			}
+		}
+		e.steps = nil
+		return errors.Join(check(C.cuGraphExecDestroy(e.graph)), cu.DestroyEvent(&e.start), cu.DestroyEvent(&e.end))
+	})
+}

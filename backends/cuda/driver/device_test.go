@@ -1,0 +1,247 @@
+//go:build cuda
+
+package driver_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
+	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/backends/cuda/driver"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/config"
+	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/source"
+)
+
+// device is the backend on the GPU of this machine. Where there is none, every test skips with the reason.
+var device = cuda.New(driver.New())
+
+var suite = backendtest.Options{Precisions: cuda.Precisions, Complete: true}
+
+func TestOperators(t *testing.T) { backendtest.Run(t, device, suite) }
+
+func TestModules(t *testing.T) { backendtest.RunModules(t, device, suite) }
+
+func TestReplay(t *testing.T) { backendtest.RunReplay(t, device, suite) }
+
+func skipWithout(t *testing.T) {
+	t.Helper()
+	if a := device.Probe(t.Context()); !a.Available {
+		t.Skipf("cuda is unavailable: %s: %s", a.Reason, a.Detail)
+	}
+}
+
+// complete builds a model with hashed weights, and an image for each sample, all different.
+func complete(t *testing.T, batch, height, width int, set ...string) (*graph.Graph, tensor.List) {
+	t.Helper()
+	cfg, err := config.Parse(nil, append([]string{"model.profile=nano", "model.num_classes=8"}, set...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: batch, Height: height, Width: width, Decode: model.DefaultDecode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := tensor.New(tensor.Float32, batch, 3, height, width)
+	d := tensor.Data[float32](image)
+	for i := range d {
+		d[i] = float32(0.5 + 0.5*math.Sin(0.37*float64(i%9973)+float64(i/9973)))
+	}
+	return g, tensor.List{{Name: "image", Tensor: image}}
+}
+
+func open(t *testing.T, g *graph.Graph, opts backends.Options) backends.Session {
+	t.Helper()
+	s, err := device.Compile(t.Context(), g, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestBitsOfManyRuns: a thousand runs of a session give the same bits, while others run beside it.
+func TestBitsOfManyRuns(t *testing.T) {
+	skipWithout(t)
+	g, inputs := complete(t, 1, 256, 256)
+	var all sync.WaitGroup
+	for _, p := range []backends.Precision{backends.FP32, backends.FP16, backends.FP32} {
+		s := open(t, g, backends.Options{Precision: p, Taps: []string{"all"}})
+		all.Go(func() {
+			if err := sameBits(context.Background(), s, inputs, 1000); err != nil {
+				t.Errorf("%s: %v", p, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func sameBits(ctx context.Context, s backends.Session, inputs tensor.List, runs int) error {
+	first, err := backends.Run(ctx, s, inputs)
+	if err != nil {
+		return err
+	}
+	want := first.Clone()
+	for i := range runs {
+		if err := s.Execute(ctx); err != nil {
+			return err
+		}
+		if i%10 != 0 {
+			continue
+		}
+		got, err := s.Download(ctx)
+		if err != nil {
+			return err
+		}
+		if name := differing(got, want); name != "" {
+			return fmt.Errorf("run %d: %s has other bits than in the first run", i, name)
+		}
+	}
+	return nil
+}
+
+// differing returns the name of a tensor whose bits differ, or "".
+func differing(got, want tensor.List) string {
+	for i := range want {
+		if !tensor.Identical(got[i].Tensor, want[i].Tensor) {
+			return want[i].Name
+		}
+	}
+	return ""
+}
+
+// TestPositionInBatch: an image gives the same bits at any place of a batch of any size.
+func TestPositionInBatch(t *testing.T) {
+	skipWithout(t)
+	g, one := complete(t, 1, 128, 128)
+	image := one[0].Tensor
+	first, err := backends.Run(t.Context(), open(t, g, backends.Options{}), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := first.Clone()
+	for batch := 2; batch <= 8; batch += 3 {
+		g, inputs := complete(t, batch, 128, 128)
+		s := open(t, g, backends.Options{})
+		for at := range batch {
+			d := tensor.Data[float32](inputs[0].Tensor)
+			other := inputs.Clone()
+			copy(tensor.Data[float32](other[0].Tensor)[at*len(d)/batch:], tensor.Data[float32](image))
+			got, err := backends.Run(t.Context(), s, other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, w := range want {
+				all, own := got[i].Tensor.Float64s(), w.Tensor.Float64s()
+				for j, v := range own {
+					if all[at*len(own)+j] != v {
+						t.Fatalf("batch %d, place %d: element %d of %s is %v, alone it is %v", batch, at, j, w.Name, all[at*len(own)+j], v)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestShapes: extreme shapes and configurations run, and give finite scores.
+func TestShapes(t *testing.T) {
+	skipWithout(t)
+	for _, c := range []struct {
+		batch, height, width int
+		set                  []string
+	}{
+		{1, 128, 128, nil}, {1, 128, 2048, nil}, {1, 2048, 2048, nil}, {32, 256, 256, nil},
+		{2, 256, 384, []string{"routing.budget_b1=0"}},
+		{2, 256, 384, []string{"model.nesting_depth=0", "model.kmax_l1=0"}},
+		{1, 512, 512, []string{"model.nesting_depth=2", "model.kmax_l2=8", "routing.budget_b3=2"}},
+		{1, 512, 512, []string{"model.force_dense_routing=true"}},
+	} {
+		t.Run(fmt.Sprintf("%dx%dx%d %v", c.batch, c.height, c.width, c.set), func(t *testing.T) {
+			g, inputs := complete(t, c.batch, c.height, c.width, c.set...)
+			s := open(t, g, backends.Options{})
+			out, err := backends.Run(t.Context(), s, inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range out {
+				if i := o.Tensor.NonFinite(); i >= 0 {
+					t.Errorf("%s: element %d is not finite", o.Name, i)
+				}
+			}
+			t.Logf("device %v, memory %+v", s.LastTiming().Device, s.Memory())
+		})
+	}
+}
+
+// TestStepTimes writes the plan of the complete model with the median device time of every step, launched one by one, and the time of the
+// whole as one CUDA graph, in which steps overlap.
+func TestStepTimes(t *testing.T) {
+	skipWithout(t)
+	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := m.Graph(model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, inputs := complete(t, 1, 512, 512)
+	for _, p := range cuda.Precisions {
+		t.Run(string(p), func(t *testing.T) {
+			whole, _ := medians(t, open(t, g, backends.Options{Precision: p}), inputs)
+			s := open(t, g, backends.Options{Precision: p, StepTimes: true})
+			sum, steps := medians(t, s, inputs)
+			var b strings.Builder
+			for i, step := range s.Plan().Steps {
+				fmt.Fprintf(&b, "%9.1f µs  %-20s %-9v %s\n", micro(steps[i]), step.Op, step.Level, step.Name)
+			}
+			t.Logf("one graph %.1f µs; %d steps one by one %.1f µs\n%s", micro(whole), len(steps), micro(sum), b.String())
+		})
+	}
+}
+
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// medians executes a session some times and returns the medians of the device's time and of the steps'.
+func medians(t *testing.T, s backends.Session, inputs tensor.List) (whole time.Duration, steps []time.Duration) {
+	t.Helper()
+	if err := s.Upload(t.Context(), inputs); err != nil {
+		t.Fatal(err)
+	}
+	var all []time.Duration
+	each := make([][]time.Duration, len(s.LastTiming().Steps))
+	for range 50 {
+		if err := s.Execute(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s.LastTiming().Device)
+		for i, d := range s.LastTiming().Steps {
+			each[i] = append(each[i], d)
+		}
+	}
+	for _, list := range each {
+		steps = append(steps, median(list))
+	}
+	return median(all), steps
+}
+
+func median(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/2]
+}

@@ -1,0 +1,229 @@
+//go:build cuda
+
+package driver
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/kernels"
+)
+
+//go:embed images/*
+var images embed.FS
+
+// operatorImage holds the kernels that run on every device. Others are for some generations alone: where they are not, they are not chosen.
+const operatorImage = "images/ops.fatbin"
+
+const (
+	// leastCapability is that of the oldest devices that the kernels are compiled for.
+	leastCapability = 75
+	// leastDriver is the CUDA version of the oldest driver that loads what nvcc 13 makes, as cuDriverGetVersion counts.
+	leastDriver = 13000
+)
+
+// Driver is the first CUDA device of this process (CUDA_VISIBLE_DEVICES chooses).
+type Driver struct {
+	once sync.Once
+	gpu  *gpu
+	err  *backends.Unavailable
+}
+
+// New returns the driver. Nothing is touched before it is asked for something.
+func New() *Driver { return &Driver{} }
+
+// gpu is a device with its context and the kernels.
+type gpu struct {
+	context    cu.CUContext
+	modules    []cu.Module
+	mu         sync.Mutex
+	functions  map[string]function
+	facts      []backends.Fact
+	properties kernels.Device
+}
+
+// function is a kernel.
+type function struct {
+	handle    C.CUfunction
+	arguments int // bytes
+}
+
+// Probe implements cuda.Driver. Its facts are the device, its compute capability, memory and multiprocessors, the driver's CUDA version, and a digest
+// of the kernels.
+func (d *Driver) Probe() backends.Availability {
+	d.start()
+	if d.err != nil {
+		return backends.Availability{Reason: d.err.Reason, Detail: d.err.Detail}
+	}
+	return backends.Availability{Available: true, Facts: d.gpu.facts}
+}
+
+// Open implements cuda.Driver.
+func (d *Driver) Open() (cuda.Device, error) {
+	d.start()
+	if d.err != nil {
+		return nil, d.err
+	}
+	return newDevice(d.gpu)
+}
+
+func (d *Driver) start() { d.once.Do(func() { d.gpu, d.err = start() }) }
+
+func unavailable(reason backends.Reason, format string, args ...any) *backends.Unavailable {
+	return &backends.Unavailable{Backend: cuda.Name, Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+func start() (*gpu, *backends.Unavailable) {
+	var message *C.char
+	switch state := C.apexx_driver_init(&message); state {
+	case 0:
+	case C.CUDA_ERROR_NO_DEVICE:
+		return nil, unavailable(backends.CudaDeviceNotFound, "%s", C.GoString(message))
+	default:
+		return nil, unavailable(backends.CudaUnavailable, "%s", C.GoString(message))
+	}
+	if v := cu.Version(); v < leastDriver {
+		return nil, unavailable(backends.LibraryVersionUnsupported, "the driver supports CUDA %d.%d, the kernels need %d.%d: install driver 580 or newer",
+			v/1000, v%1000/10, leastDriver/1000, leastDriver%1000/10)
+	}
+	g := &gpu{functions: map[string]function{}}
+	device, missing := g.describe()
+	if missing != nil {
+		return nil, missing
+	}
+	var err error
+	if g.context, err = device.RetainPrimaryCtx(); err != nil {
+		return nil, unavailable(backends.CudaQueryFailed, "the device gives no context: %v", err)
+	}
+	if err := g.do(g.load); err != nil {
+		return nil, unavailable(backends.KernelLoadFailed, "%v", err)
+	}
+	return g, nil
+}
+
+// describe collects the facts of the first device.
+func (g *gpu) describe() (cu.Device, *backends.Unavailable) {
+	count, err := cu.NumDevices()
+	if err != nil {
+		return 0, unavailable(backends.CudaQueryFailed, "counting devices: %v", err)
+	}
+	if count == 0 {
+		return 0, unavailable(backends.CudaDeviceNotFound, "the driver shows no device")
+	}
+	device, err := cu.GetDevice(0)
+	if err != nil {
+		return 0, unavailable(backends.CudaQueryFailed, "device 0: %v", err)
+	}
+	name, err := device.Name()
+	if err != nil {
+		return 0, unavailable(backends.CudaQueryFailed, "name of device 0: %v", err)
+	}
+	var values []int
+	for _, a := range []cu.DeviceAttribute{cu.ComputeCapabilityMajor, cu.ComputeCapabilityMinor, cu.MultiprocessorCount} {
+		v, err := device.Attribute(a)
+		if err != nil {
+			return 0, unavailable(backends.CudaQueryFailed, "%s: %v", name, err)
+		}
+		values = append(values, v)
+	}
+	memory, err := device.TotalMem()
+	if err != nil {
+		return 0, unavailable(backends.CudaQueryFailed, "memory of %s: %v", name, err)
+	}
+	capability := fmt.Sprintf("%d.%d", values[0], values[1])
+	if 10*values[0]+values[1] < leastCapability {
+		return 0, unavailable(backends.CapabilityUnsupported, "%s has compute capability %s, the kernels need %d.%d", name, capability, leastCapability/10, leastCapability%10)
+	}
+	g.properties = kernels.Device{Multiprocessors: values[2], Capability: 10*values[0] + values[1]}
+	v := cu.Version()
+	g.facts = []backends.Fact{
+		{Key: "device", Value: name},
+		{Key: "compute_capability", Value: capability},
+		{Key: "multiprocessors", Value: fmt.Sprint(values[2])},
+		{Key: "memory_bytes", Value: fmt.Sprint(memory)},
+		{Key: "cuda", Value: fmt.Sprintf("%d.%d", v/1000, v%1000/10)},
+	}
+	return device, nil
+}
+
+// load loads the kernels into the context.
+func (g *gpu) load() error {
+	files, err := fs.Glob(images, "images/*.fatbin")
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("this program was built without kernels: run make kernels before make cuda")
+	}
+	digest := sha256.New()
+	for _, name := range files {
+		image, err := images.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		digest.Write(image)
+		m, err := cu.LoadFatBinary(string(image))
+		switch {
+		case err == nil:
+			g.modules = append(g.modules, m)
+		case err != cu.NoBinaryForGpu || name == operatorImage:
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	g.facts = append(g.facts, backends.Fact{Key: "kernels", Value: "sha256:" + hex.EncodeToString(digest.Sum(nil))})
+	return nil
+}
+
+// do calls f on an operating-system thread on which the context is current.
+func (g *gpu) do(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cu.SetCurrentContext(g.context); err != nil {
+		return fmt.Errorf("making the context current: %w", err)
+	}
+	return f()
+}
+
+// function finds a kernel.
+func (g *gpu) function(name string) (function, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f, ok := g.functions[name]; ok {
+		return f, nil
+	}
+	for _, m := range g.modules {
+		found, err := m.Function(name)
+		if err != nil {
+			continue
+		}
+		f := function{handle: *(*C.CUfunction)(unsafe.Pointer(&found))} // its only field
+		var size C.size_t
+		if err := check(C.apexx_argument_size(f.handle, &size)); err != nil {
+			return f, fmt.Errorf("kernel %s takes no argument: %w", name, err)
+		}
+		f.arguments = int(size)
+		g.functions[name] = f
+		return f, nil
+	}
+	return function{}, fmt.Errorf("there is no kernel %s", name)
+}
+
+// check turns a result of the driver into an error.
+func check(result C.CUresult) error {
+	if result == C.CUDA_SUCCESS {
+		return nil
+	}
+	return fmt.Errorf("%s (%d)", C.GoString(C.apexx_error_name(result)), int(result))
+}

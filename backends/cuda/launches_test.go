@@ -1,0 +1,95 @@
+//go:build cgo && linux
+
+package cuda_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/backends/cuda/emulation"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/model/config"
+	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/kernels"
+)
+
+// A recorder is the emulated device that keeps the last schedule it was given. One that claims properties of another device does not execute that.
+type recorder struct {
+	emulation.Driver
+	claims kernels.Device
+	last   *cuda.Schedule
+}
+
+func (r recorder) Open() (cuda.Device, error) {
+	d, err := r.Driver.Open()
+	return recordingDevice{d, r}, err
+}
+
+type recordingDevice struct {
+	cuda.Device
+	recorder
+}
+
+func (d recordingDevice) Properties() kernels.Device { return d.claims }
+
+func (d recordingDevice) Prepare(s cuda.Schedule) (cuda.Executable, error) {
+	*d.last = s
+	if e, err := d.Device.Prepare(s); err == nil {
+		return e, nil
+	}
+	return notExecuted{}, nil
+}
+
+type notExecuted struct{ cuda.Executable }
+
+func (notExecuted) Close() error { return nil }
+
+// TestLaunches shows what the complete model becomes: every step with its launches, and after which steps it runs.
+func TestLaunches(t *testing.T) {
+	cfg, err := config.Parse(nil, []string{"model.profile=nano"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name      string
+		device    kernels.Device
+		precision backends.Precision
+	}{
+		{"sm75-fp32", kernels.Device{Multiprocessors: 40, Capability: 75}, backends.FP32},
+		{"sm90-fp32", kernels.Device{Multiprocessors: 132, Capability: 90}, backends.FP32},
+		{"sm90-fp16", kernels.Device{Multiprocessors: 132, Capability: 90}, backends.FP16},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			last := &cuda.Schedule{}
+			s := open(t, cuda.New(recorder{driver(t), c.device, last}), g, backends.Options{Precision: c.precision})
+			goldenfile.Check(t, "launches-"+c.name+".golden", describe(s.Plan(), last))
+		})
+	}
+}
+
+func describe(plan backends.Plan, s *cuda.Schedule) string {
+	var b strings.Builder
+	launches, depth := 0, make([]int, len(s.Steps))
+	for i, step := range plan.Steps {
+		for _, j := range s.After[i] {
+			depth[i] = max(depth[i], depth[j])
+		}
+		fmt.Fprintf(&b, "%d %s %s %v after %v\n", i, step.Op, step.Name, step.Level, s.After[i])
+		for _, l := range s.Steps[i] {
+			fmt.Fprintf(&b, "\t%s %d×%d×%d blocks of %d\n", l.Kernel, l.Grid[0], l.Grid[1], l.Grid[2], l.Threads)
+		}
+		launches += len(s.Steps[i])
+		depth[i] += len(s.Steps[i])
+	}
+	fmt.Fprintf(&b, "%d steps, %d launches, the longest chain %d; %d bytes of arena\n", len(s.Steps), launches, slices.Max(depth), plan.Arena)
+	return b.String()
+}

@@ -1,0 +1,62 @@
+package cuda
+
+// A lowering says which kernels compute the node of s, or makes its outputs views of its inputs and leaves s without launches. It is not asked
+// for nodes whose outputs have no elements.
+type lowering func(c *compiler, s *step) error
+
+// operators holds the lowering of each operator and of each rule, by its type.
+var operators map[string]lowering
+
+func init() { // a lowering of values aside looks into the table
+	operators = map[string]lowering{
+		"Identity": lowerView,
+		"Reshape":  lowerView,
+
+		"Sigmoid": lowerUnary, "Relu": lowerUnary, "Tanh": lowerUnary, "Softplus": lowerUnary, "Floor": lowerUnary,
+		"Clip": lowerUnary, "SiLU": lowerUnary,
+		"IsNaN": lowerIsNaN,
+		"Round": lowerRound,
+		"Add":   lowerBinary, "Sub": lowerBinary, "Mul": lowerBinary, "Div": lowerBinary, "Max": lowerBinary, "Min": lowerBinary,
+		"Where": lowerWhere,
+		"Cast":  lowerCast,
+
+		"Conv":               lowerConv,
+		"Map":                lowerMap,
+		"RoundMap":           lowerMap,
+		"ConvTensor":         lowerConvTensor,
+		"ConvSplit":          lowerConvTensor,
+		"NormConvTensor":     lowerConvTensor,
+		"NormConvSplit":      lowerConvTensor,
+		"ConvTensorRound":    lowerConvTensor,
+		"GroupNormalization": lowerNorm,
+		"GroupNormSiLU":      lowerNorm,
+		"GroupNormGate":      lowerNorm,
+		"LayerNormalization": lowerLayerNorm,
+		"Gemm":               lowerGemm,
+		"MatMul":             lowerMatMul,
+		"ReduceMean":         lowerReduce,
+		"ReduceL2":           lowerReduce,
+		"Resize":             lowerResize,
+
+		"Concat": lowerConcat,
+		"Split":  lowerSplit,
+		"Gather": lowerGather,
+
+		"TileAggregate":    lowerTileAggregate,
+		"GreedySelect":     lowerGreedySelect,
+		"SplitSelect":      lowerSplitSelect,
+		"TileOrder":        lowerTileOrder,
+		"TilePack":         lowerTilePack,
+		"TileSSMScan":      lowerTileScan,
+		"TileUnpackFusion": lowerTileUnpack,
+		"SelectDetections": lowerSelectDetections,
+		"DecodeBoxes":      lowerDecodeBoxes,
+		"RoiMeanPool":      lowerRoiMean,
+		"BoxMask":          lowerBoxMask,
+	}
+}
+
+func lowerView(_ *compiler, s *step) error {
+	s.Node.Out[0].ViewOf(s.Node.In[0], 0)
+	return nil
+}

@@ -1,0 +1,152 @@
+#include "emulator.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+#include <memory>
+#include <vector>
+
+#include "../ops.cu"
+
+Dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace apexx::emulator {
+namespace {
+
+std::vector<Kernel>& kernels() {
+  static std::vector<Kernel> list;
+  return list;
+}
+
+constexpr size_t kStack = 64 << 10;
+
+// Fiber is a thread of a block that can stop at a barrier. It is made once and runs one thread of a block after the other.
+struct Fiber {
+  ucontext_t context;
+  jmp_buf here;
+  std::unique_ptr<char[]> stack;
+  bool started = false, done = true;
+  Dim3 index;
+};
+
+std::vector<std::unique_ptr<Fiber>> fibers;
+Fiber* current = nullptr;
+jmp_buf scheduler;
+const Kernel* running = nullptr;
+const void* argument = nullptr;
+
+// yield hands over to the scheduler until it resumes the fiber.
+void yield() {
+  if (!_setjmp(current->here)) _longjmp(scheduler, 1);
+}
+
+void life() {
+  for (;;) {
+    running->run(argument);
+    current->done = true;
+    yield();
+  }
+}
+
+// resume runs a fiber up to its next barrier or its end.
+void resume(Fiber* f) {
+  current = f;
+  threadIdx = f->index;
+  if (_setjmp(scheduler)) return;
+  if (f->started) _longjmp(f->here, 1);
+  f->started = true;
+  setcontext(&f->context);
+}
+
+Fiber* fiber(size_t i) {
+  while (fibers.size() <= i) {
+    auto f = std::make_unique<Fiber>();
+    f->stack = std::make_unique<char[]>(kStack);
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack.get();
+    f->context.uc_stack.ss_size = kStack;
+    f->context.uc_link = nullptr;
+    makecontext(&f->context, life, 0);
+    fibers.push_back(std::move(f));
+  }
+  return fibers[i].get();
+}
+
+// run_block runs the threads of a block by turns: each from one barrier to the next. All of them must reach a barrier, or none.
+void run_block(int threads) {
+  for (int t = 0; t < threads; t++) {
+    fiber(t)->done = false;
+    fiber(t)->index = {static_cast<unsigned>(t), 0, 0};
+  }
+  for (int waiting = threads; waiting > 0;) {
+    int left = 0;
+    for (int t = 0; t < threads; t++) {
+      resume(fiber(t));
+      left += !fiber(t)->done;
+    }
+    if (left != 0 && left != waiting) {
+      fprintf(stderr, "kernel %s: %d of %d threads wait at a barrier\n", running->name, left, waiting);
+      abort();
+    }
+    waiting = left;
+  }
+}
+
+const Kernel* find(const char* name) {
+  for (const Kernel& k : kernels())
+    if (!strcmp(k.name, name)) return &k;
+  return nullptr;
+}
+
+}  // namespace
+
+Register::Register(const Kernel& k) { kernels().push_back(k); }
+
+void barrier() {
+  if (!running->barriers) {
+    fprintf(stderr, "kernel %s: a barrier in a kernel that is declared without\n", running->name);
+    abort();
+  }
+  yield();
+}
+
+}  // namespace apexx::emulator
+
+using namespace apexx::emulator;
+
+// apexx_kernel returns the size of a kernel's argument and the most threads of a block, and whether there is such a kernel.
+extern "C" int apexx_kernel(const char* name, size_t* arguments, int* threads) {
+  const Kernel* k = find(name);
+  if (!k) return 0;
+  *arguments = k->arguments;
+  *threads = k->threads;
+  return 1;
+}
+
+// apexx_kernel_name returns the name of the i-th kernel, a null pointer beyond the last.
+extern "C" const char* apexx_kernel_name(size_t i) { return i < kernels().size() ? kernels()[i].name : nullptr; }
+
+// apexx_launch runs a kernel to its end. The caller has checked name, argument and sizes.
+extern "C" void apexx_launch(const char* name, unsigned x, unsigned y, unsigned z, int threads, const void* args) {
+  running = find(name);
+  argument = args;
+  gridDim = {x, y, z};
+  blockDim = {static_cast<unsigned>(threads), 1, 1};
+  for (unsigned bz = 0; bz < z; bz++) {
+    for (unsigned by = 0; by < y; by++) {
+      for (unsigned bx = 0; bx < x; bx++) {
+        blockIdx = {bx, by, bz};
+        if (running->barriers) {
+          run_block(threads);
+          continue;
+        }
+        for (int t = 0; t < threads; t++) {
+          threadIdx = {static_cast<unsigned>(t), 0, 0};
+          running->run(argument);
+        }
+      }
+    }
+  }
+}

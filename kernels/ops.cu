@@ -1,0 +1,12 @@
+// All operator kernels, one compilation.
+#include "ops_boxes.cuh"
+#include "ops_conv.cuh"
+#include "ops_detect.cuh"
+#include "ops_elementwise.cuh"
+#include "ops_matmul.cuh"
+#include "ops_move.cuh"
+#include "ops_norm.cuh"
+#include "ops_reduce.cuh"
+#include "ops_resize.cuh"
+#include "ops_select.cuh"
+#include "ops_tiles.cuh"

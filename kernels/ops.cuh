@@ -1,0 +1,77 @@
+// What the operator kernels share. They are general: any shape, batch and number of channels, values row-major without gaps
+// (NCHW), float32, and no assumption about neighbours. Faster kernels for the shapes of the model replace them step by step.
+//
+// Rules that all of them keep:
+//   - One argument, a struct by value, whose twin in Go is built by backends/cuda (a test holds both to one size).
+//   - The same bits in every run: sums in a fixed order, no atomics on floating-point numbers, and atomics on integers only where the
+//     order of arrival cannot show.
+//   - Compiled with -fmad=false: a*b+c has two roundings unless the source says fmaf, so that two kernels that evaluate one
+//     expression agree, and the emulation on the host agrees with both.
+//   - No kernel follows an index that is out of range: it reports a fault instead.
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+
+#ifdef __CUDACC__
+// APEXX_KERNEL defines a kernel whose threads do not wait for each other, APEXX_BLOCK_KERNEL one that has barriers. `a` is the argument.
+#define APEXX_KERNEL(name, Args, threads) \
+  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
+#define APEXX_BLOCK_KERNEL APEXX_KERNEL
+#define APEXX_DEVICE static __device__ __forceinline__
+#else
+#include "emulator/emulator.h"
+#endif
+
+namespace apexx {
+
+// Fault is where kernels tell that an operand was out of range: the first of several wins by chance, all of them are errors.
+struct Fault {
+  int* word;  // 0, or the number of a step
+  int step;
+  int unused;
+};
+
+APEXX_DEVICE void report(const Fault& f) { *f.word = f.step; }
+
+// thread_of returns the number of the thread in a one-dimensional grid.
+APEXX_DEVICE int64_t thread_of() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// block_sum adds v over the threads of a block, a power of two, in the order of a binary tree. Every thread gets the sum. scratch has
+// one element for each thread and is free again afterwards.
+APEXX_DEVICE double block_sum(double v, double* scratch) {
+  const int t = threadIdx.x;
+  scratch[t] = v;
+  __syncthreads();
+  for (int w = blockDim.x / 2; w > 0; w /= 2) {
+    if (t < w) scratch[t] += scratch[t + w];
+    __syncthreads();
+  }
+  const double sum = scratch[0];
+  __syncthreads();
+  return sum;
+}
+
+// logistic is 1/(1 + e^-v), arranged so that the exponential never overflows.
+APEXX_DEVICE float logistic(float v) {
+  const float e = expf(-fabsf(v));
+  return (v < 0 ? e : 1.0f) / (1.0f + e);
+}
+
+APEXX_DEVICE double logistic(double v) {
+  const double e = exp(-fabs(v));
+  return (v < 0 ? e : 1.0) / (1.0 + e);
+}
+
+// larger and smaller return a NaN if either operand is one, unlike fmaxf and fminf.
+template <class T>
+APEXX_DEVICE T larger(T a, T b) {
+  return a != a ? a : (b != b ? b : (a > b ? a : b));
+}
+
+template <class T>
+APEXX_DEVICE T smaller(T a, T b) {
+  return a != a ? a : (b != b ? b : (a < b ? a : b));
+}
+
+}  // namespace apexx
