@@ -92,7 +92,7 @@ func (in *jsonMatrix) sumsUp(m *parity.Matrix) error {
 	case in.ExitCode != code || in.Verdict != evidence.Verdict(code) || in.Passed != m.Passed():
 		return fmt.Errorf("the stored verdict %s (exit code %d) is not that of its cells, %s (%d): the file was edited, or judged by other rules",
 			in.Verdict, in.ExitCode, evidence.Verdict(code), code)
-	case in.CaseCount != len(m.Cells) || in.ReportCount != len(in.Reports) || !maps.Equal(in.States, states):
+	case in.CaseCount != len(m.Cases) || in.ReportCount != len(in.Reports) || !maps.Equal(in.States, states):
 		return errors.New("its counts are not those of its cells: the file was edited")
 	}
 	return nil

@@ -65,7 +65,10 @@ func assess(r rules, evidence []*Evidence) *Assessment {
 	a := &Assessment{}
 	for _, e := range evidence {
 		f := Finding{File: e.File, Items: e.Items}
-		if f.Status, f.Why = r.finding(e); f.Status != Fail && e.rec != nil {
+		if f.Why = r.foreign(e); f.Why != "" {
+			f.Status = Fail
+		} else {
+			f.Status, f.Why = e.rec.judge(&r)
 			f.tests = e.rec.tests()
 		}
 		a.Findings = append(a.Findings, f)
@@ -74,32 +77,32 @@ func assess(r rules, evidence []*Evidence) *Assessment {
 	return a
 }
 
-// finding judges one file: first whether it can be believed, then whether it is about this release, then what it shows.
-func (r *rules) finding(e *Evidence) (Status, string) {
+// foreign says why a file is no evidence of this release, "" where it is: it cannot be believed, or it is about something else.
+func (r *rules) foreign(e *Evidence) string {
 	if e.err != nil {
-		return Fail, e.err.Error()
+		return e.err.Error()
 	}
 	o := e.rec.origin()
 	if b := o.build; b != nil {
 		switch {
 		case b.Revision == "":
-			return Fail, "stale: it does not say which commit it is of"
+			return "stale: it does not say which commit it is of"
 		case b.Revision != r.commit:
-			return Fail, fmt.Sprintf("stale: it is of commit %.12s, the release is of %.12s", b.Revision, r.commit)
+			return fmt.Sprintf("stale: it is of commit %.12s, the release is of %.12s", b.Revision, r.commit)
 		case b.Modified:
-			return Fail, "stale: it is of a working tree with changes that no commit holds"
+			return "stale: it is of a working tree with changes that no commit holds"
 		}
 	}
 	switch {
 	case len(o.models) == 0:
 	case r.exports > 1:
-		return Fail, fmt.Sprintf("there are %d export manifests: it is not known which model is released", r.exports)
+		return fmt.Sprintf("there are %d export manifests: it is not known which model is released", r.exports)
 	case r.model == (reports.ModelDigests{}):
-		return Fail, "there is no export manifest: it is not known which model is released"
+		return "there is no export manifest: it is not known which model is released"
 	case !slices.Contains(o.models, r.model):
-		return Fail, fmt.Sprintf("stale: the released model has weights %.12s, configuration %.12s; it is of %s", r.model.Weights, r.model.Config, briefly(o.models))
+		return fmt.Sprintf("stale: the released model has weights %.12s, configuration %.12s; it is of %s", r.model.Weights, r.model.Config, briefly(o.models))
 	}
-	return e.rec.judge(r)
+	return ""
 }
 
 func briefly(models []reports.ModelDigests) string {
@@ -172,8 +175,8 @@ func (a *Assessment) why(test string) string {
 // itemPrefix begins the names of the tests that are items. Cells begin with the name of their file.
 const itemPrefix = "item/"
 
-// tests returns the names of the predicate: every item that is required or has evidence, every file of evidence that failed, and the
-// cells of all others.
+// tests returns the names of the predicate: every item that is required or has evidence, every file of evidence, and the cells of those
+// that are about this release.
 func (a *Assessment) tests() (passed, warned, failed []string) {
 	add := func(status Status, name string) {
 		switch status {

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/reports"
 )
@@ -28,10 +28,10 @@ func readGate(data []byte) (record, error) {
 }
 
 func (g gateRecord) items() []string {
-	if g.Class.Kind == env.SharedCPU {
-		return []string{CPUGate}
+	if slices.ContainsFunc(g.Cells, func(c perf.Cell) bool { return perf.OnDevice(c.Backend) }) {
+		return []string{GPUGate}
 	}
-	return []string{GPUGate}
+	return []string{CPUGate}
 }
 
 func (g gateRecord) origin() origin {
@@ -46,7 +46,11 @@ func (g gateRecord) origin() origin {
 }
 
 func (g gateRecord) judge(r *rules) (Status, string) {
-	rule, v := r.policy.Gates[g.items()[0]], g.Verdict
+	rule, ok := r.policy.Gates[g.items()[0]]
+	if !ok {
+		return Fail, fmt.Sprintf("the policy has no rule for %s, so nothing tells what it has to show", g.items()[0])
+	}
+	v := g.Verdict
 	sum := fmt.Sprintf("%s: %s", v.Outcome, first(v.Reasons))
 	switch v.ExitCode {
 	case exit.OK:
