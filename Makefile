@@ -5,6 +5,7 @@
 # make gate   the working tree against its merge base with BASE: right and as fast? GATE_FLAGS go to apexx gate
 # make selfcheck  how often the gate is wrong on this machine; resumes, so run it every night
 # make fuzz   every fuzz target for FUZZTIME each
+# make release  the programs that are published, cgo-free and with cgo; make sbom  what they are made of; make reproduce  are they the same twice?
 # make kernels       the CUDA workbench, if NVCC is there; make kernels-test  what of the kernels needs no GPU; make budget  kernels/BUDGET.md
 
 GO       ?= go
@@ -17,12 +18,16 @@ BASE       ?=
 GATE       ?= out/gate
 GATE_FLAGS ?=
 SELFCHECK  ?= out/selfcheck
+RELEASE    ?= out/release
+# Empty: both kinds of program; else cgo or nocgo.
+KIND       ?=
 NVCC       ?= nvcc
 NVCCFLAGS  ?= -std=c++20 -O3 -lineinfo -gencode=arch=compute_90a,code=sm_90a -Xcompiler -fopenmp
 # What the measured column of the budget is taken from.
 BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv3x3-512.json
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 
@@ -31,11 +36,27 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_LDFLAGS ?= -O2 -g -Wl,-z,lazy
 export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate kernels kernels-test budget clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget clean
 all: build
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx ./cmd/apexx
+
+# Named by system and processor. -buildvcs=true fails where the commit cannot be had, and no path of this machine is in the result.
+PLATFORM = $$($(GO) env GOOS)-$$($(GO) env GOARCH)
+release:
+	@mkdir -p $(RELEASE)
+	@set -e; for kind in $(or $(KIND),cgo nocgo); do \
+	case $$kind in cgo) enabled=1 suffix= ;; nocgo) enabled=0 suffix=-nocgo ;; *) echo "KIND is $$kind: want cgo or nocgo"; exit 2 ;; esac; \
+	set -x; CGO_ENABLED=$$enabled $(GO) build -trimpath -buildvcs=true -ldflags '$(LDFLAGS)' -o $(RELEASE)/apexx-$(PLATFORM)$$suffix ./cmd/apexx; { set +x; } 2>/dev/null; done
+
+# Of the programs themselves: what the linker took, in CycloneDX. Without a serial number equal programs have equal lists.
+sbom:
+	@set -e; for program in $(RELEASE)/apexx-$(PLATFORM) $(RELEASE)/apexx-$(PLATFORM)-nocgo; do \
+	set -x; $(GO) run $(CYCLONEDX) bin -json -noserial -output $$program.cdx.json $$program; { set +x; } 2>/dev/null; done
+
+reproduce:
+	.ci/reproduce
 
 # A library of the user's own needs no download.
 deps:
