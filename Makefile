@@ -50,10 +50,11 @@ release:
 	case $$kind in cgo) enabled=1 suffix= ;; nocgo) enabled=0 suffix=-nocgo ;; *) echo "KIND is $$kind: want cgo or nocgo"; exit 2 ;; esac; \
 	set -x; CGO_ENABLED=$$enabled $(GO) build -trimpath -buildvcs=true -ldflags '$(LDFLAGS)' -o $(RELEASE)/apexx-$(PLATFORM)$$suffix ./cmd/apexx; { set +x; } 2>/dev/null; done
 
-# Of the programs themselves: what the linker took, in CycloneDX. Without a serial number equal programs have equal lists.
+# Of the programs themselves: what the linker took, in CycloneDX. Without a serial number and a time,
+# equal programs have equal lists.
 sbom:
 	@set -e; for program in $(RELEASE)/apexx-$(PLATFORM) $(RELEASE)/apexx-$(PLATFORM)-nocgo; do \
-	set -x; $(GO) run $(CYCLONEDX) bin -json -noserial -output $$program.cdx.json $$program; { set +x; } 2>/dev/null; done
+	set -x; $(GO) run -trimpath $(CYCLONEDX) bin -json -std -licenses -noserial -notimestamp -output $$program.cdx.json $$program; { set +x; } 2>/dev/null; done
 
 reproduce:
 	.ci/reproduce
