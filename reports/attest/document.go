@@ -2,6 +2,7 @@ package attest
 
 import (
 	"io"
+	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/reports"
@@ -107,8 +108,8 @@ func (r *Release) Document() *Document {
 		Subjects: []SubjectName{}, RollBack: RollBack{[]Base{}}, Summary: r.summary()}
 	for _, i := range r.Artifacts {
 		s := ArtifactStatus{Key: i.Key, Label: i.Label, Producer: i.Producer, Required: i.Required, Status: i.Status, Finding: i.Why}
-		if i.File != nil {
-			s.Path, s.Exists, s.SHA256, s.Size = &i.File.Name, true, &i.File.SHA256, &i.File.Size
+		if f := r.fileOf(i); f != nil {
+			s.Path, s.Exists, s.SHA256, s.Size = &f.Name, true, &f.SHA256, &f.Size
 		}
 		d.Artifacts = append(d.Artifacts, s)
 	}
@@ -121,6 +122,23 @@ func (r *Release) Document() *Document {
 		}
 	}
 	return d
+}
+
+// fileOf is the file of an artifact: its evidence, or of the graph the file that its manifest names. Nil where it is not there.
+func (r *Release) fileOf(i ItemFinding) *File {
+	if i.Key != ONNXGraph || i.File == nil {
+		return i.File
+	}
+	digest := ""
+	for _, e := range r.Evidence {
+		if x, ok := e.rec.(exportRecord); ok && e.SHA256 == i.File.SHA256 {
+			digest = x.Artifacts.ONNXSHA256
+		}
+	}
+	if at := slices.IndexFunc(r.Subjects, func(f File) bool { return f.SHA256 == digest }); at >= 0 {
+		return &r.Subjects[at]
+	}
+	return nil
 }
 
 func optional(s string) *string {

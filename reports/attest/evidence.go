@@ -48,9 +48,10 @@ type test struct {
 
 // kind is a form of evidence.
 type kind struct {
-	name string
-	is   func(h head) bool
-	read func(data []byte) (record, error)
+	name  string
+	is    func(h head) bool
+	read  func(data []byte) (record, error)
+	items []string // that a file which cannot be believed fails; none where its content would have to tell
 }
 
 // head is what tells the kinds apart.
@@ -64,14 +65,14 @@ type head struct {
 }
 
 var kinds = []kind{
-	{"a parity matrix", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.matrix/") }, readMatrix},
-	{"the record of a gate", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.gate/") }, readGate},
-	{"the result of a sweep", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.sweep/") }, readSweep},
-	{"a record of checks", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.checks/") }, readChecks},
-	{"a sign-off", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.signoff/") }, readSignOff},
-	{"an export manifest", func(h head) bool { return h.Format == "onnx" && h.Artifacts != nil }, readExport},
-	{"a snapshot of capabilities", func(h head) bool { return h.Backends != nil && h.Cuda != nil }, readCaps},
-	{"a replay manifest", func(h head) bool { return h.ManifestSHA256 != "" }, readReplay},
+	{"a parity matrix", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.matrix/") }, readMatrix, []string{ParityReport, BackendParity}},
+	{"the record of a gate", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.gate/") }, readGate, nil},
+	{"the result of a sweep", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.sweep/") }, readSweep, []string{PerformanceReport}},
+	{"a record of checks", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.checks/") }, readChecks, []string{LintTests}},
+	{"a sign-off", func(h head) bool { return strings.HasPrefix(h.Schema, "apexx.signoff/") }, readSignOff, nil},
+	{"an export manifest", func(h head) bool { return h.Format == "onnx" && h.Artifacts != nil }, readExport, []string{ExportManifest, ONNXGraph}},
+	{"a snapshot of capabilities", func(h head) bool { return h.Backends != nil && h.Cuda != nil }, readCaps, []string{CapsSnapshot, CapsTransparency}},
+	{"a replay manifest", func(h head) bool { return h.ManifestSHA256 != "" }, readReplay, []string{ReplayManifest}},
 }
 
 // parseEvidence reads a file that is evidence of a known kind; nil for any other file. What cannot be believed is evidence, too: it
@@ -87,7 +88,7 @@ func parseEvidence(f File, data []byte) *Evidence {
 	}
 	e := &Evidence{File: f}
 	if e.rec, e.err = kinds[at].read(data); e.err != nil {
-		e.rec, e.err = nil, fmt.Errorf("%s that cannot be believed: %w", kinds[at].name, e.err)
+		e.rec, e.Items, e.err = nil, kinds[at].items, fmt.Errorf("%s that cannot be believed: %w", kinds[at].name, e.err)
 		return e
 	}
 	e.Items = e.rec.items()

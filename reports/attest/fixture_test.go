@@ -181,7 +181,7 @@ func (c *candidate) regress(t *testing.T) {
 	file := must(os.Open("../../cmd/apexx/testdata/gate-regression.json"))(t)
 	defer file.Close()
 	c.gate = must(gate.Read(file))(t)
-	c.gate.Base.Revision, c.gate.Head.Revision = otherCommit, commit
+	c.gate.Base.Revision, c.gate.Base.Version, c.gate.Head.Revision = otherCommit, "v0.9.0", commit
 	c.gate.Models = map[string]measure.Digests{"nano": measure.Digests(*c.matrix.Model)}
 }
 
