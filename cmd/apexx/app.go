@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}()
 	app := newApp(stdin, stdout, stderr)
-	err := app.RunContext(ctx, repeatFlags(fileLast(args), listFlags(args)))
+	err := app.RunContext(ctx, fileLast(repeatFlags(args, listFlags(args))))
 	if err == nil {
 		return exit.OK
 	}

@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("TESTDATA", testdata)
+			env.Setenv("SOURCE", filepath.Join(testdata, "..", "..", ".."))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
