@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -75,6 +76,9 @@ func createReplay(c *cli.Context) error {
 	text, err := m.JSON()
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.String("out")), 0o755); err != nil {
+		return exit.With(exit.Usage, err)
 	}
 	if err := atomicfile.WriteBytes(c.String("out"), 0o644, text); err != nil {
 		return err
