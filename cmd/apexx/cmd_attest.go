@@ -246,12 +246,12 @@ func copyFile(to, from string) error {
 func reportRelease(w io.Writer, r *attest.Release, dir string) error {
 	for _, i := range slices.Concat(r.Artifacts, r.Gates, r.SignOffs) {
 		if i.Status != attest.NA {
-			fmt.Fprintf(w, "%-7s  %-30s  %s\n", i.Status, i.Key, printable.Line(i.Why))
+			fmt.Fprintf(w, "%-7s  %-31s  %s\n", i.Status, i.Key, printable.Line(i.Why))
 		}
 	}
 	for _, f := range r.Findings {
 		if len(f.Items) == 0 {
-			fmt.Fprintf(w, "%-7s  %-30s  %s\n", f.Status, printable.Line(f.File.Name), printable.Line(f.Why))
+			fmt.Fprintf(w, "%-7s  %-31s  %s\n", f.Status, printable.Line(f.File.Name), printable.Line(f.Why))
 		}
 	}
 	s := r.Document().Summary

@@ -100,14 +100,17 @@ func (v *verification) refuse(reason Reason, format string, args ...any) {
 	v.refusals = append(v.refusals, refuse(reason, format, args...))
 }
 
-// allEvidence tells whether every file of evidence that was signed is here.
+// signedEvidence lists the subjects that are evidence.
+func (v *verification) signedEvidence() []Subject {
+	return slices.DeleteFunc(slices.Clone(v.s.Subjects), func(f Subject) bool { return !strings.HasPrefix(f.Name, evidencePrefix) })
+}
+
+// allEvidence tells whether there is evidence, and every file of it is here.
 func (v *verification) allEvidence() bool {
-	for _, f := range v.s.Subjects {
-		if strings.HasPrefix(f.Name, evidencePrefix) && !slices.ContainsFunc(v.Given, func(e *Evidence) bool { return e.SHA256 == f.SHA256 }) {
-			return false
-		}
-	}
-	return true
+	signed := v.signedEvidence()
+	return len(signed) > 0 && !slices.ContainsFunc(signed, func(f Subject) bool {
+		return !slices.ContainsFunc(v.Given, func(e *Evidence) bool { return e.SHA256 == f.SHA256 })
+	})
 }
 
 func (v *verification) policy() {
@@ -219,6 +222,9 @@ func (v *verification) compare(a *Assessment, status Status, shown, signed []str
 
 // items finds everything that is required among the tests, and the result in them.
 func (v *verification) items() {
+	if len(v.signedEvidence()) == 0 {
+		v.refuse(BadEvidence, "the statement names no file of evidence: nothing shows what it says")
+	}
 	tests := slices.Concat(v.s.Passed, v.s.Warned, v.s.Failed)
 	for _, key := range v.Policy.Required {
 		if !slices.Contains(tests, itemPrefix+key) {

@@ -81,6 +81,12 @@ func (a *attempt) lie(t *testing.T) {
 	a.sign(t)
 }
 
+// forgetEvidence leaves out of the subjects what the result rests on.
+func (a *attempt) forgetEvidence(t *testing.T) {
+	a.statement.Subjects = slices.DeleteFunc(a.statement.Subjects, func(s Subject) bool { return strings.HasPrefix(s.Name, evidencePrefix) })
+	a.sign(t)
+}
+
 func (a *attempt) signature(t *testing.T) string {
 	t.Helper()
 	var b struct {
@@ -288,6 +294,11 @@ var tamperings = []tampering{
 	{name: "a laxer policy at the signature", reason: OtherPolicy, text: "made under the policy", then: func(t *testing.T, a *attempt) {
 		a.question.Policy = must(ParsePolicy([]byte(strings.Replace(testPolicy, "of the tests", "of the committed file", 1))))(t)
 	}},
+	{name: "a laxer policy at the signature, and no evidence", reason: OtherPolicy, text: "made under the policy", then: func(t *testing.T, a *attempt) {
+		a.forgetEvidence(t)
+		a.question.Policy = must(ParsePolicy([]byte(strings.Replace(testPolicy, "of the tests", "of the committed file", 1))))(t)
+	}},
+	{name: "nothing but words", reason: BadEvidence, text: "names no file of evidence", then: func(t *testing.T, a *attempt) { a.forgetEvidence(t) }},
 	{name: "a laxer policy at the signature, with all evidence", reason: BadEvidence, text: "requires the case astronaut", files: everything, then: func(t *testing.T, a *attempt) {
 		a.question.Policy = must(ParsePolicy([]byte(strings.Replace(testPolicy, `"coffee"`, `"coffee", "astronaut"`, 1))))(t)
 	}},
