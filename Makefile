@@ -5,6 +5,7 @@
 # make gate   the working tree against its merge base with BASE: right and as fast? GATE_FLAGS go to apexx gate
 # make selfcheck  how often the gate is wrong on this machine; resumes, so run it every night
 # make fuzz   every fuzz target for FUZZTIME each
+# make release  the programs that are published, cgo-free and with cgo; make sbom  what they are made of; make reproduce  are they the same twice?
 # make kernels       the CUDA kernels and their workbench, if NVCC is there; make budget  kernels/BUDGET.md
 # make kernels-test  what of the kernels needs no GPU, and what the Go package must say like them
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
@@ -21,6 +22,9 @@ BASE       ?=
 GATE       ?= out/gate
 GATE_FLAGS ?=
 SELFCHECK  ?= out/selfcheck
+RELEASE    ?= out/release
+# Empty: both kinds of program; else cgo or nocgo.
+KIND       ?=
 NVCC       ?= $(firstword $(wildcard $(CURDIR)/.cuda/lib/python*/site-packages/nvidia/cu13/bin/nvcc) nvcc)
 NVCCFLAGS  ?= -std=c++20 -O3 -lineinfo
 # Machine code for every generation since Turing, and PTX for those to come.
@@ -36,6 +40,7 @@ CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nv
 BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv-512.json
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 
@@ -50,11 +55,28 @@ CUDA_LDFLAGS = $(CGO_LDFLAGS) -Wl,--export-dynamic -Wl,--unresolved-symbols=igno
 WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
 KERNEL_IMAGES := backends/cuda/driver/images
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate kernels kernels-test budget setup-cuda cuda gpu-tests clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-cuda cuda gpu-tests clean
 all: build
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx ./cmd/apexx
+
+# Named by system and processor. -buildvcs=true fails where the commit cannot be had, and no path of this machine is in the result.
+PLATFORM = $$($(GO) env GOOS)-$$($(GO) env GOARCH)
+release:
+	@mkdir -p $(RELEASE)
+	@set -e; for kind in $(or $(KIND),cgo nocgo); do \
+	case $$kind in cgo) enabled=1 suffix= ;; nocgo) enabled=0 suffix=-nocgo ;; *) echo "KIND is $$kind: want cgo or nocgo"; exit 2 ;; esac; \
+	set -x; CGO_ENABLED=$$enabled $(GO) build -trimpath -buildvcs=true -ldflags '$(LDFLAGS)' -o $(RELEASE)/apexx-$(PLATFORM)$$suffix ./cmd/apexx; { set +x; } 2>/dev/null; done
+
+# Of the programs themselves: what the linker took, in CycloneDX. Without a serial number and a time,
+# equal programs have equal lists.
+sbom:
+	@set -e; for program in $(RELEASE)/apexx-$(PLATFORM) $(RELEASE)/apexx-$(PLATFORM)-nocgo; do \
+	set -x; $(GO) run -trimpath $(CYCLONEDX) bin -json -std -licenses -noserial -notimestamp -output $$program.cdx.json $$program; { set +x; } 2>/dev/null; done
+
+reproduce:
+	.ci/reproduce
 
 # A library of the user's own needs no download.
 deps:

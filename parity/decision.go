@@ -79,6 +79,23 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 	}{plain(d), d.String()})
 }
 
+// UnmarshalJSON reads what MarshalJSON writes. A sentence that does not belong to the numbers is an error.
+func (d *Decision) UnmarshalJSON(text []byte) error {
+	type plain Decision
+	var read struct {
+		plain
+		Text string `json:"text"`
+	}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	*d = Decision(read.plain)
+	if read.Text != d.String() {
+		return fmt.Errorf("the decision %q is told as %q", d, read.Text)
+	}
+	return nil
+}
+
 // Setting is what the comparer must know of the model beside its outputs. Recorded taps help it further: with det.cls.P3 to
 // det.quality.P7 every detection that was kept, suppressed or cut is held to the predictions of its own execution.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -32,6 +33,21 @@ func (c Column) String() string {
 
 // MarshalText implements encoding.TextMarshaler with String.
 func (c Column) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler: it reads what String writes.
+func (c *Column) UnmarshalText(text []byte) error {
+	backend, precision, ok := strings.Cut(string(text), "/")
+	if !ok && backend == GoldenBackend {
+		*c = golden
+		return nil
+	}
+	p, err := backends.ParsePrecision(precision)
+	if !ok || backend == "" || err != nil {
+		return fmt.Errorf("the column %q: want BACKEND/PRECISION or %s", text, GoldenBackend)
+	}
+	*c = Column{backend, p}
+	return nil
+}
 
 // Case is one input. The Runner knows it by its name, which is unique in a matrix.
 type Case struct {

@@ -22,3 +22,18 @@ func (n Number) MarshalJSON() ([]byte, error) {
 		return json.Marshal(v)
 	}
 }
+
+// UnmarshalJSON implements json.Unmarshaler: it reads what MarshalJSON writes, and no other string.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	switch string(text) {
+	case `"NaN"`:
+		*n = Number(math.NaN())
+	case `"Infinity"`:
+		*n = Number(math.Inf(1))
+	case `"-Infinity"`:
+		*n = Number(math.Inf(-1))
+	default:
+		return json.Unmarshal(text, (*float64)(n))
+	}
+	return nil
+}

@@ -172,23 +172,27 @@ func (d *Decision) concerns(output string) bool {
 
 // conclude sums up the outputs and decides the state.
 func (r *Report) conclude() {
-	r.State = evidence.Pass
-	if len(r.Decisions) > 0 {
-		r.State = evidence.Explained
-	}
 	r.Coverage, r.Unverified = coverageOf(r.Outputs), unverified(r.Outputs)
 	if at := slices.IndexFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Unproven }); at >= 0 && r.Unverified == "" {
 		r.Unverified = r.Decisions[at].String()
 	}
-	if r.Unverified != "" {
-		r.State = evidence.Unverified
-	}
 	r.sum()
-	failed := slices.ContainsFunc(r.Outputs, func(t TensorReport) bool { return !t.Passed })
-	if failed || len(r.Problems) > 0 || slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug }) {
-		r.State = evidence.Fail
-	}
+	r.State = r.state()
 	r.Passed = r.State.Holds()
+}
+
+// state is what follows from the outputs, the decisions, and what nobody has verified.
+func (r *Report) state() evidence.State {
+	failed := slices.ContainsFunc(r.Outputs, func(t TensorReport) bool { return !t.Passed })
+	switch {
+	case failed || len(r.Problems) > 0 || slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug }):
+		return evidence.Fail
+	case r.Unverified != "":
+		return evidence.Unverified
+	case len(r.Decisions) > 0:
+		return evidence.Explained
+	}
+	return evidence.Pass
 }
 
 // sum adds up what was measured under a tolerance or for equality.

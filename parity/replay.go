@@ -12,7 +12,7 @@ import (
 // that, and lets the comparison of everything that follows settle the cell: it fails, is explained, or stays unverified. What the
 // candidate decided for itself has been judged before, by the free runs.
 func (r *run) replay(ctx context.Context, at int, cell *Cell) {
-	if r.spec.Replayer == nil || cell.Report == nil || !cell.Report.Diverged() {
+	if r.spec.Replayer == nil || cell.Report == nil || cell.State == evidence.Fail || !cell.Report.Diverged() {
 		return
 	}
 	ref := r.side(at, cell.Pair.Reference)

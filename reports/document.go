@@ -18,10 +18,24 @@ type Document struct {
 	Title   string // "" means "Parity matrix"
 	When    time.Time
 	Version string          // of apexx
+	Build   Build           // whose backends were compared
+	Model   *ModelDigests   // that ran; nil where it is not known
 	Command string          // as it was typed
 	Where   []backends.Fact // host, processor, libraries
 	Matrix  *parity.Matrix
 	Images  []CaseImages
+}
+
+// Build tells which source a program was made of.
+type Build struct {
+	Revision string `json:"revision,omitempty"` // commit, "" where the build did not record it
+	Modified bool   `json:"modified"`           // made from a working tree with changes
+}
+
+// ModelDigests identify a model by its content.
+type ModelDigests struct {
+	Config  string `json:"config_sha256"`
+	Weights string `json:"weights_sha256"`
 }
 
 // CaseImages are the pictures of one case, shown side by side in their order.
@@ -49,8 +63,10 @@ func (d *Document) when() string {
 	if d.When.IsZero() {
 		return ""
 	}
-	return d.When.UTC().Format("2006-01-02 15:04:05 UTC")
+	return d.When.UTC().Format(timeFormat)
 }
+
+const timeFormat = "2006-01-02 15:04:05 UTC"
 
 // imagesOf returns the pictures of a case.
 func (d *Document) imagesOf(name string) []LabelledImage {

@@ -32,6 +32,8 @@ type jsonMatrix struct {
 	Missing    []string                 `json:"missing"` // what was named and has no cell that could be compared
 	When       string                   `json:"when,omitempty"`
 	Version    string                   `json:"version,omitempty"`
+	Build      Build                    `json:"build"`
+	Model      *ModelDigests            `json:"model,omitempty"`
 	Command    string                   `json:"command,omitempty"`
 	Where      []jsonFact               `json:"where"`
 	Cases      []string                 `json:"cases"`
@@ -78,7 +80,7 @@ func JSON(w io.Writer, d *Document) error {
 	m := d.Matrix
 	out := jsonMatrix{
 		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
-		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Command: d.Command,
+		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
 		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions,
 	}

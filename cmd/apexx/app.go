@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}()
 	app := newApp(stdin, stdout, stderr)
-	err := app.RunContext(ctx, repeatFlag(args, listFlag(args)))
+	err := app.RunContext(ctx, fileLast(repeatFlags(args, listFlags(args))))
 	if err == nil {
 		return exit.OK
 	}
@@ -41,32 +41,46 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-// listFlag names the flag of the command that may have several values in a row.
-func listFlag(args []string) string {
-	if len(args) > 1 && args[1] == "trend" {
-		return "--from"
+// listFlags names the flags of the command that may have several values in a row.
+func listFlags(args []string) []string {
+	if len(args) > 1 {
+		switch args[1] {
+		case "trend":
+			return []string{"--from"}
+		case "attest":
+			return []string{"--evidence", "--subject"}
+		}
 	}
-	return "--image"
+	return []string{"--image"}
 }
 
-// repeatFlag lets one flag take several values in a row, as a shell's *.png gives them: "--image a b" becomes
+// repeatFlags lets flags take several values in a row, as a shell's *.png gives them: "--image a b" becomes
 // "--image a --image b".
-func repeatFlag(args []string, flag string) []string {
+func repeatFlags(args []string, flags []string) []string {
 	var out []string
-	inList := false
+	list := "" // the flag whose values these are
 	for i, a := range args {
 		switch {
 		case strings.HasPrefix(a, "-") && a != "-":
-			inList = false
-		case inList:
-			out = append(out, flag)
+			list = ""
+		case list != "":
+			out = append(out, list)
 		}
 		out = append(out, a)
-		if i > 0 && args[i-1] == flag && a != flag {
-			inList = true
+		if i > 0 && slices.Contains(flags, args[i-1]) && !slices.Contains(flags, a) {
+			list = args[i-1]
 		}
 	}
 	return out
+}
+
+// fileLast lets the file of "attest verify" and "replay verify" come before the flags, as people write it; urfave/cli takes it behind
+// them alone.
+func fileLast(args []string) []string {
+	if len(args) < 4 || args[2] != "verify" || args[1] != "attest" && args[1] != "replay" || strings.HasPrefix(args[3], "-") {
+		return args
+	}
+	return append(slices.Concat(args[:3], args[4:]), args[3])
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
@@ -85,6 +99,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
 			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
+			replayCommand(), attestCommand(),
 			capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},

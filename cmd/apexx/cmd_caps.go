@@ -20,7 +20,10 @@ func capsCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			caps := execute.DetectCaps(c.Context)
 			if c.Bool("json") {
-				return reports.IndentedJSON(c.App.Writer, caps)
+				return reports.IndentedJSON(c.App.Writer, struct {
+					Build reports.Build `json:"build"` // whose backends were asked
+					execute.Caps
+				}{ownBuild(), caps})
 			}
 			return printCaps(c.App.Writer, caps)
 		},

@@ -99,7 +99,7 @@ func runMatrix(c *cli.Context) error {
 			return exit.With(exit.Usage, err)
 		}
 	}
-	return matrixReport(c, cases, spec)
+	return matrixReport(c, m, cases, spec)
 }
 
 func matrixName(c *cli.Context) string {

@@ -48,6 +48,12 @@ func readVersion() versionInfo {
 	return v
 }
 
+// ownBuild tells which source this program was made of.
+func ownBuild() reports.Build {
+	v := readVersion()
+	return reports.Build{Revision: v.Commit, Modified: v.Modified}
+}
+
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "version",

@@ -41,7 +41,7 @@ func tableOptions(w io.Writer) reports.TableOptions {
 }
 
 // matrixReport runs the matrix, prints its table and writes its reports. The exit code is the matrix's own.
-func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) error {
+func matrixReport(c *cli.Context, model *source.Model, cases []source.Case, spec parity.MatrixSpec) error {
 	pictures := gallery(cases, c.String("report") != "")
 	show := progress(c, len(spec.Cases)*len(spec.Columns))
 	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *evidence.Run) {
@@ -56,7 +56,8 @@ func matrixReport(c *cli.Context, cases []source.Case, spec parity.MatrixSpec) e
 	if err != nil {
 		return err
 	}
-	doc := &reports.Document{When: time.Now(), Version: readVersion().Version, Command: "apexx " + strings.Join(os.Args[1:], " "),
+	doc := &reports.Document{When: time.Now(), Version: readVersion().Version, Build: ownBuild(),
+		Model: &reports.ModelDigests{Config: model.ConfigDigest, Weights: model.WeightsDigest}, Command: "apexx " + strings.Join(os.Args[1:], " "),
 		Where: whereFacts(c), Matrix: m, Images: images}
 	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc)); err != nil { // what an interruption left is reported, too
 		return err

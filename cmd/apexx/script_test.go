@@ -80,6 +80,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("TESTDATA", testdata)
+			env.Setenv("SOURCE", filepath.Join(testdata, "..", "..", ".."))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -197,7 +198,7 @@ func writePhoto(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), buf.Bytes(), 0o644))
 }
 
-func TestRepeatFlag(t *testing.T) {
+func TestRepeatFlags(t *testing.T) {
 	for _, c := range [][2]string{
 		{"run --image a b c --json -", "run --image a --image b --image c --json -"},
 		{"run --image a --image b c", "run --image a --image b --image c"},
@@ -205,7 +206,7 @@ func TestRepeatFlag(t *testing.T) {
 		{"run --image", "run --image"},
 		{"run --set image b", "run --set image b"},
 	} {
-		if got := strings.Join(repeatFlag(strings.Fields(c[0]), "--image"), " "); got != c[1] {
+		if got := strings.Join(repeatFlags(strings.Fields(c[0]), []string{"--image"}), " "); got != c[1] {
 			t.Errorf("%s: got %s", c[0], got)
 		}
 	}

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,7 +70,7 @@ func (s *OwnModels) Complete(_ context.Context, shape measure.Shape) (*measure.C
 	if err != nil {
 		return nil, err
 	}
-	return s.describe(m, shape, &measure.Complete{Graph: g})
+	return s.describe(m, shape, &measure.Complete{Graph: g, Digests: measure.Digests{Config: m.ConfigDigest, Weights: m.WeightsDigest}})
 }
 
 // describe adds inputs, comparison settings and costs to a graph.
@@ -145,7 +146,24 @@ func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.
 	if err != nil {
 		return nil, fmt.Errorf("the model that %s exports cannot be read by this build: %w", e.Binary, err)
 	}
-	return e.Own.describe(m, shape, &measure.Complete{Graph: g})
+	digests, err := exportedDigests(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s export: %w", e.Binary, err)
+	}
+	return e.Own.describe(m, shape, &measure.Complete{Graph: g, Digests: digests})
+}
+
+// exportedDigests reads which model a build exported.
+func exportedDigests(dir string) (measure.Digests, error) {
+	var manifest struct {
+		Model measure.Digests `json:"model"`
+	}
+	text, err := input.Read(filepath.Join(dir, "export_manifest.json"), input.Configuration)
+	if err != nil {
+		return measure.Digests{}, err
+	}
+	err = json.Unmarshal(text, &manifest)
+	return manifest.Model, err
 }
 
 func (e *Exported) arguments(dir string, shape measure.Shape) []string {

@@ -34,6 +34,7 @@ type report func(pos *actionlint.Pos, format string, args ...any)
 var rules = []rule{
 	{"pinned-action", checkPinnedAction},
 	{"permissions", checkPermissions},
+	{"secrets", checkSecrets},
 	{"privileged-trigger", checkPrivilegedTrigger},
 	{"fork-runner", checkForkRunner},
 	{"runner-labels", checkRunnerLabels},

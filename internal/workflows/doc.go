@@ -4,7 +4,8 @@
 // Check parses a workflow with github.com/rhysd/actionlint and runs one rule after the other:
 //
 //	pinned-action        an action or workflow of others is named by a full commit hash, with its version beside it
-//	permissions          the token can read the contents and nothing else, unless a job says what more it reads
+//	permissions          the token can read the contents and nothing else, unless a job says what more it reads, or only publishes
+//	secrets              a secret reaches one step, hosted, approved, and started by hand
 //	privileged-trigger   nothing runs with the repository's rights on what a fork sent
 //	fork-runner          no self-hosted runner can be reached from a fork, and each is behind an environment
 //	runner-labels        every runner is named by literal labels; a self-hosted one by system, processor and purpose

@@ -17,4 +17,13 @@ func TestPermissions(t *testing.T) {
 		"job writes":     {"permissions: {id-token: write},", "id-token: write"},
 		"job writes all": {"permissions: write-all,", "name the scopes"},
 	})
+	const fetch = "{uses: actions/download-artifact@v8}"
+	testRule(t, "permissions", "on: workflow_dispatch\npermissions: {contents: read}\njobs: {a: {permissions: {contents: write}, PART}}\n", map[string]ruleCase{
+		"publishes":       {"runs-on: ubuntu-24.04, environment: e, steps: [" + fetch + ", {run: gh release create x y}]", ""},
+		"unapproved":      {"runs-on: ubuntu-24.04, steps: [" + fetch + ", {run: gh release create x y}]", "contents: write"},
+		"self-hosted":     {"runs-on: [self-hosted, linux, x64, gpu], environment: e, steps: [" + fetch + ", {run: gh release create x y}]", "contents: write"},
+		"with a checkout": {"runs-on: ubuntu-24.04, environment: e, steps: [{uses: actions/checkout@v6}, {run: gh release create x y}]", "contents: write"},
+		"a second line":   {"runs-on: ubuntu-24.04, environment: e, steps: [" + fetch + ", {run: \"gh release create x y\\nmake\"}]", "contents: write"},
+		"more steps":      {"runs-on: ubuntu-24.04, environment: e, steps: [" + fetch + ", {run: make}, {run: gh release create x y}]", "contents: write"},
+	})
 }

@@ -28,6 +28,7 @@ type start struct {
 	fork   bool
 	inputs object
 	vars   object
+	ref    string // tag or branch; "" where it does not matter
 	fails  string // the jobs that fail when they run
 }
 
@@ -35,6 +36,9 @@ func (s start) scenario() scenario {
 	sc := newScenario(s.event, s.fork)
 	sc.contexts["inputs"] = s.inputs
 	sc.contexts["vars"] = s.vars
+	if s.ref != "" {
+		sc.contexts["github"].(object)["ref_type"] = s.ref
+	}
 	if s.inputs == nil {
 		sc.contexts["inputs"] = nil // null for every event but a dispatch
 	}
@@ -102,10 +106,10 @@ func TestWhichJobsRun(t *testing.T) {
 		want string
 	}{
 		"ci.yml": {
-			{start{name: "push", event: "push"}, "build-lint-test ci-required"},
-			{start{name: "pull request", event: "pull_request"}, "build-lint-test ci-required cpu-gate"},
-			{start{name: "fork", event: "pull_request", fork: true}, "build-lint-test ci-required cpu-gate"},
-			{start{name: "all fails", event: "pull_request", fails: "build-lint-test cpu-gate"}, "build-lint-test ci-required cpu-gate"},
+			{start{name: "push", event: "push"}, "build-lint-test ci-required reproducible"},
+			{start{name: "pull request", event: "pull_request"}, "build-lint-test ci-required cpu-gate reproducible"},
+			{start{name: "fork", event: "pull_request", fork: true}, "build-lint-test ci-required cpu-gate reproducible"},
+			{start{name: "all fails", event: "pull_request", fails: "build-lint-test cpu-gate"}, "build-lint-test ci-required cpu-gate reproducible"},
 		},
 		"gpu-gate.yml": {
 			{start{name: "pull request", event: "pull_request"}, "gpu-perf-regression gpu-required"},
@@ -117,6 +121,13 @@ func TestWhichJobsRun(t *testing.T) {
 			{start{name: "night, off", event: "schedule", vars: object{nightly: ""}}, "gpu-required"},
 			{start{name: "night, off in words", event: "schedule", vars: object{nightly: "false"}}, "gpu-required"},
 			{start{name: "night, on", event: "schedule", vars: object{nightly: "true"}}, "gpu-perf-regression gpu-required"},
+		},
+		"release.yml": {
+			{start{name: "on a tag", event: "workflow_dispatch", ref: "tag"}, "build-amd64 build-arm64 evidence publish rebuild sign"},
+			{start{name: "on a branch", event: "workflow_dispatch", ref: "branch"}, ""},
+			{start{name: "evidence fails", event: "workflow_dispatch", ref: "tag", fails: "evidence"}, "build-amd64 build-arm64 evidence rebuild"},
+			{start{name: "not the same twice", event: "workflow_dispatch", ref: "tag", fails: "rebuild"}, "build-amd64 build-arm64 evidence rebuild"},
+			{start{name: "no pass", event: "workflow_dispatch", ref: "tag", fails: "sign"}, "build-amd64 build-arm64 evidence rebuild sign"},
 		},
 		"trend-weekly.yml": {
 			{start{name: "week, off", event: "schedule", vars: object{weekly: ""}}, "cpu-trend history"},
@@ -149,9 +160,9 @@ func TestRequiredChecks(t *testing.T) {
 		start
 		passes string // the results, in the order of needs, that pass
 	}{
-		{"ci.yml", "ci-required", start{event: "push"}, "success/success success/failure success/cancelled success/skipped"},
-		{"ci.yml", "ci-required", start{event: "pull_request"}, "success/success"},
-		{"ci.yml", "ci-required", start{event: "pull_request", fork: true}, "success/success"},
+		{"ci.yml", "ci-required", start{event: "push"}, "success/success/success success/success/failure success/success/cancelled success/success/skipped"},
+		{"ci.yml", "ci-required", start{event: "pull_request"}, "success/success/success"},
+		{"ci.yml", "ci-required", start{event: "pull_request", fork: true}, "success/success/success"},
 		{"gpu-gate.yml", "gpu-required", start{event: "pull_request"}, "skipped/skipped/success"},
 		{"gpu-gate.yml", "gpu-required", start{event: "workflow_dispatch"}, "skipped/success/skipped skipped/skipped/success"},
 		{"gpu-gate.yml", "gpu-required", start{event: "schedule"}, "skipped/skipped/skipped skipped/skipped/success"},

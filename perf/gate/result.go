@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/measure"
 )
 
 // SchemaID names the version of the JSON form of a Record.
@@ -19,23 +20,24 @@ var olderLacks = map[string]string{
 // Record is everything that a gate run measured and the verdict on it. The verdict is a function of the rest alone (Judge), so
 // that replaying a record gives the same verdict, byte for byte.
 type Record struct {
-	Schema      string             `json:"schema"` // SchemaID
-	When        time.Time          `json:"when"`   // start of the run, UTC
-	Version     string             `json:"version"`
-	Command     string             `json:"command"`
-	Environment env.Environment    `json:"environment"`
-	Class       env.Class          `json:"class"` // of the machine, by its GPU where a cell computes there
-	Base        Build              `json:"base"`
-	Head        Build              `json:"head"`
-	Policy      Policy             `json:"policy"`
-	Named       []string           `json:"named,omitempty"`         // backends and precisions that were asked for by name: each has to have a cell that could be compared
-	Accepted    string             `json:"accept_change,omitempty"` // why the head may compute something else than the base; "" where it may not
-	Cells       []perf.Cell        `json:"cells"`                   // what was to be measured, in order
-	Parity      []CellParity       `json:"parity"`
-	Screen      []perf.Measurement `json:"screen"`
-	Confirm     []perf.Measurement `json:"confirm"`
-	Workload    []WorkloadSample   `json:"workload"` // of the fixed reference workload
-	Verdict     *Verdict           `json:"verdict"`
+	Schema      string                     `json:"schema"` // SchemaID
+	When        time.Time                  `json:"when"`   // start of the run, UTC
+	Version     string                     `json:"version"`
+	Command     string                     `json:"command"`
+	Environment env.Environment            `json:"environment"`
+	Class       env.Class                  `json:"class"` // of the machine, by its GPU where a cell computes there
+	Base        Build                      `json:"base"`
+	Head        Build                      `json:"head"`
+	Policy      Policy                     `json:"policy"`
+	Models      map[string]measure.Digests `json:"models,omitempty"`        // of the head, by profile
+	Named       []string                   `json:"named,omitempty"`         // backends and precisions that were asked for by name: each has to have a cell that could be compared
+	Accepted    string                     `json:"accept_change,omitempty"` // why the head may compute something else than the base; "" where it may not
+	Cells       []perf.Cell                `json:"cells"`                   // what was to be measured, in order
+	Parity      []CellParity               `json:"parity"`
+	Screen      []perf.Measurement         `json:"screen"`
+	Confirm     []perf.Measurement         `json:"confirm"`
+	Workload    []WorkloadSample           `json:"workload"` // of the fixed reference workload
+	Verdict     *Verdict                   `json:"verdict"`
 }
 
 // Build is one side of a gate.

@@ -36,7 +36,9 @@ func (s Setup) Run(ctx context.Context) (*Record, error) {
 	if s.Base.Binary == s.Head.Binary { // one program makes one model
 		r.Head.Workloads = r.Base.Workloads
 	}
-	return &rec, r.Run(ctx, &rec)
+	err = r.Run(ctx, &rec)
+	rec.Models = r.Head.Workloads.Digests()
+	return &rec, err
 }
 
 func (s Setup) side(arm perf.Arm, p Program) measure.Side {

@@ -28,6 +28,13 @@ type Complete struct {
 	Inputs  tensor.List
 	Setting parity.Setting
 	Costs   Costs
+	Digests Digests
+}
+
+// Digests identify the content of a model by SHA-256 in hexadecimal; "" where it is not known.
+type Digests struct {
+	Config  string `json:"config_sha256"`
+	Weights string `json:"weights_sha256"`
 }
 
 // Costs are what the routing of a model may spend, for each sample of a batch.
@@ -70,6 +77,15 @@ func NewWorkloads(models ModelSource, oracle backends.Backend) *Workloads {
 // names, types and shapes. Two builds that are compared have to be given the same: what the one computes before an operator is no
 // excuse for what that operator then computes, or takes.
 func (w *Workloads) FeedFrom(donor *Workloads) { w.donor = donor }
+
+// Digests identify the models that were made, by profile.
+func (w *Workloads) Digests() map[string]Digests {
+	out := map[string]Digests{}
+	for shape, m := range w.complete {
+		out[shape.Profile] = m.Digests
+	}
+	return out
+}
 
 // Of returns the workload of a cell. Its graph's metadata name the cell, for injected faults. Cells with one Cell.Workload have
 // equal workloads.

@@ -1,7 +1,11 @@
 package routing
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 )
@@ -62,9 +66,66 @@ func BuildReplayManifest(in ReplayInput) (ReplayManifest, error) {
 		}
 		m.DeterminismState = state.(map[string]any)
 	}
-	m.ManifestSHA256, err = HashJSON(map[string]any{"seed": m.Seed, "config_sha256": m.ConfigSHA256, "artifact_sha256": m.ArtifactSHA256})
-	if err != nil {
+	if m.ManifestSHA256, err = m.hash(); err != nil {
 		return ReplayManifest{}, fmt.Errorf("manifest: %w", err)
 	}
 	return m, nil
+}
+
+// JSON returns the manifest as the text of a file: keys sorted, two spaces of indentation. Unlike encoding/json it keeps integers
+// and floats apart, as the digest of the configuration does.
+func (m ReplayManifest) JSON() ([]byte, error) {
+	files := map[string]any{}
+	for name, a := range m.ArtifactHashes {
+		files[name] = map[string]any{"path": a.Path, "sha256": a.SHA256}
+	}
+	object := map[string]any{"seed": m.Seed, "config": m.Config, "config_sha256": m.ConfigSHA256, "artifact_hashes": files,
+		"artifact_sha256": m.ArtifactSHA256, "manifest_sha256": m.ManifestSHA256}
+	if m.DeterminismState != nil {
+		object["determinism_state"] = m.DeterminismState
+	}
+	return indentedJSON(object)
+}
+
+// ParseReplayManifest reads what JSON returns and derives its digests anew: that of the configuration, and that of the manifest. The
+// artifacts are the caller's to compare.
+func ParseReplayManifest(text []byte) (ReplayManifest, error) {
+	var m ReplayManifest
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	d.UseNumber()
+	if err := d.Decode(&m); err != nil {
+		return m, fmt.Errorf("not a replay manifest: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return m, errors.New("not a replay manifest: something follows the object")
+	}
+	if m.Seed < 0 {
+		return m, fmt.Errorf("seed is %d: must be >= 0", m.Seed)
+	}
+	config, err := HashJSON(m.Config)
+	if err != nil {
+		return m, fmt.Errorf("config: %w", err)
+	}
+	if config != m.ConfigSHA256 {
+		return m, fmt.Errorf("the digest of its configuration is %s, it says %s", config, m.ConfigSHA256)
+	}
+	if len(m.ArtifactHashes) != len(m.ArtifactSHA256) {
+		return m, fmt.Errorf("it lists %d artifacts with their paths and %d with their digests", len(m.ArtifactHashes), len(m.ArtifactSHA256))
+	}
+	for name, a := range m.ArtifactHashes {
+		if m.ArtifactSHA256[name] != a.SHA256 {
+			return m, fmt.Errorf("artifact %q has two digests, %s and %s", name, a.SHA256, m.ArtifactSHA256[name])
+		}
+	}
+	sum, err := m.hash()
+	if err == nil && sum != m.ManifestSHA256 {
+		err = fmt.Errorf("the digest of the manifest is %s, it says %s", sum, m.ManifestSHA256)
+	}
+	return m, err
+}
+
+// hash is the digest of what two runs must have in common.
+func (m ReplayManifest) hash() (string, error) {
+	return HashJSON(map[string]any{"seed": m.Seed, "config_sha256": m.ConfigSHA256, "artifact_sha256": m.ArtifactSHA256})
 }

@@ -1,0 +1,76 @@
+package parity
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/apex-x/apexx/parity/evidence"
+)
+
+// checked is a matrix whose cells pass, fail, crash, are absent and vary, as Run gives it.
+func checked(t *testing.T) *Matrix {
+	t.Helper()
+	_, spec := smallMatrix(1)
+	m, err := Run(context.Background(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestCheckAcceptsWhatRunGives(t *testing.T) {
+	if err := checked(t).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What does not follow from the numbers is refused.
+func TestCheck(t *testing.T) {
+	// held is the first cell that holds and whose only output was judged by tolerance.
+	held := func(m *Matrix) (*Cell, *TensorReport) {
+		for i := range m.Cells {
+			if c := &m.Cells[i]; c.State == evidence.Pass && c.Pair.Reference != golden && c.Report.Outputs[0].Judgement == ByTolerance {
+				return c, &c.Report.Outputs[0]
+			}
+		}
+		t.Fatal("no cell holds")
+		return nil, nil
+	}
+	for name, tt := range map[string]struct {
+		edit func(m *Matrix, c *Cell, o *TensorReport)
+		want string
+	}{
+		"a policy of nobody":    {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Policy = "lenient" }, "whose tolerances"},
+		"no pairs":              {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Pairs, m.Cells = nil, nil }, "compares nothing"},
+		"a cell less":           {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Cells = m.Cells[1:] }, "cells were dropped"},
+		"an execution less":     {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Executions = m.Executions[1:] }, "executions"},
+		"cells out of order":    {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Cells[0], m.Cells[1] = m.Cells[1], m.Cells[0] }, "cell 0 is of"},
+		"another state":         {func(_ *Matrix, c *Cell, _ *TensorReport) { c.State = evidence.Explained }, "its state is explained, that of its numbers is pass"},
+		"no report":             {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report = nil }, "there is no report"},
+		"the report of another": {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.CaseName = "x" }, "its report is of x"},
+		"a report of no replay": {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Replay = c.Report }, "had decided nothing otherwise"},
+		"a wide tolerance":      {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Tolerance = "abs 1" }, "the policy asks for"},
+		"judged by nothing":     {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = ByNothing }, "nothing judged it"},
+		"judged by decisions":   {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = ByDecisions }, "decisions judged it"},
+		"judged as equal":       {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = ByEquality }, "passed as equal"},
+		"judged somehow":        {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = "luck" }, `judged by "luck"`},
+		"elements uncounted":    {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Shape = []int{2} }, "of 2 elements 1 were compared"},
+		"a histogram of others": {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Histogram.Zero++ }, "its histogram has"},
+		"a worst beyond":        {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Worst = &Worst{Candidate: 9, Reference: 1} }, "its worst element is off by 8"},
+		"a worst that is NaN":   {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Worst = &Worst{Candidate: Number(math.NaN())} }, "its worst element is off by NaN"},
+		"an output twice":       {func(_ *Matrix, c *Cell, o *TensorReport) { c.Report.Outputs = append(c.Report.Outputs, *o) }, "comes twice"},
+		"a problem that passed": {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Problem = "other shapes" }, "could not be compared"},
+		"an unknown verdict":    {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Decisions = []Decision{{Verdict: "fine"}} }, `the verdict "fine"`},
+		"a bug that passed":     {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Decisions = []Decision{{Verdict: Bug}} }, "that of its numbers is fail"},
+		"an unproven flip":      {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Decisions = []Decision{{Verdict: Unproven}} }, "does not say so"},
+	} {
+		m := checked(t)
+		c, o := held(m)
+		tt.edit(m, c, o)
+		if err := m.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package reports
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/parity"
+)
+
+// stored is a document of the test's matrix, with a cell in most states, as JSON.
+func stored(t *testing.T) (*Document, []byte) {
+	t.Helper()
+	d := sample(t)
+	d.When = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	d.Build, d.Model = Build{Revision: "0123456789abcdef0123456789abcdef01234567"}, &ModelDigests{strings.Repeat("a", 64), strings.Repeat("b", 64)}
+	var b bytes.Buffer
+	if err := JSON(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	return d, b.Bytes()
+}
+
+// What is read is what was written, to the byte.
+func TestReadMatrix(t *testing.T) {
+	_, text := stored(t)
+	d, err := ReadMatrix(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	if err := JSON(&again, d); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(again.Bytes(), text) {
+		t.Errorf("read and written again:\n%s\nwant:\n%s", again.Bytes(), text)
+	}
+}
+
+// Every edit that would let a matrix look better than its numbers is refused.
+func TestReadMatrixRefuses(t *testing.T) {
+	_, text := stored(t)
+	for name, tt := range map[string]struct{ old, new, want string }{
+		"another schema":         {SchemaID, "apexx.matrix/1", "the schema is"},
+		"a verdict":              {`"verdict": "FAIL"`, `"verdict": "PASS"`, "the stored verdict PASS"},
+		"an exit code":           {`"exit_code": 1`, `"exit_code": 0`, "(exit code 0) is not that of its cells"},
+		"passed":                 {`"passed": false`, `"passed": true`, ""},
+		"the state of a cell":    {`"state": "fail"`, `"state": "pass"`, ""},
+		"a state of no kind":     {`"state": "crashed"`, `"state": "passed"`, `unknown state "passed"`},
+		"another policy":         {`"profile_name": "balanced e2e"`, `"profile_name": "lenient"`, "whose tolerances this program does not know"},
+		"a report of none":       {`"report": 0`, `"report": 1`, "refers to report 1"},
+		"a count":                {`"case_count": `, `"case_count": 1`, "its counts are not"},
+		"a column of no form":    {"\"columns\": [\n  \"reference/fp64\"", "\"columns\": [\n  \"reference\"", "want BACKEND/PRECISION"},
+		"something behind it":    {"", "", "something follows"},
+		"the text of a decision": {`tied within rounding"`, `of no importance"`, "is told as"},
+	} {
+		changed := bytes.Replace(text, []byte(tt.old), []byte(tt.new), 1)
+		if tt.old == "" {
+			changed = append(changed, "{}"...)
+		}
+		if bytes.Equal(changed, text) {
+			t.Errorf("%s: the file has no %q", name, tt.old)
+			continue
+		}
+		if _, err := ReadMatrix(bytes.NewReader(changed)); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// FuzzReadMatrix: whatever a file holds, it is refused in a line, or is written again as it was read.
+func FuzzReadMatrix(f *testing.F) {
+	m, err := parity.Run(context.Background(), parity.MatrixSpec{Name: "x", Cases: []parity.Case{{Name: "plain"}}, Runner: runner{},
+		Columns: []parity.Column{{Backend: "reference", Precision: "fp64"}, {Backend: "ort", Precision: "fp32"}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := JSON(&b, &Document{Matrix: m}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add([]byte(`{"schema":"apexx.matrix/2"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d, err := ReadMatrix(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := JSON(&out, d); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadMatrix(&out); err != nil {
+			t.Errorf("written again it is refused: %v", err)
+		}
+	})
+}
