@@ -28,7 +28,7 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
 	}
 	d := &Document{Version: in.Version, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
-		Name: in.SweepName, Policy: in.ProfileName, Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Executions: in.Executions}}
+		Name: in.SweepName, Policy: in.ProfileName, Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {
 		d.Where = append(d.Where, backends.Fact(f))
 	}
@@ -63,7 +63,7 @@ func (in *jsonMatrix) cells() ([]parity.Cell, error) {
 	}
 	for _, c := range in.Cells {
 		cell := parity.Cell{Case: c.Case, Pair: parity.Pair{Reference: c.Reference, Candidate: c.Candidate},
-			Outcome: evidence.Outcome{State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail}}
+			Outcome: evidence.Outcome{State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail}, Sets: c.Sets}
 		if _, err := evidence.Parse(string(c.State)); err != nil {
 			return nil, err
 		}

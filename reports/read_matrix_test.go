@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/parity"
 )
 
@@ -14,6 +15,10 @@ import (
 func stored(t *testing.T) (*Document, []byte) {
 	t.Helper()
 	d := sample(t)
+	d.Matrix.Sets = nil // which no pair of this matrix would have
+	for i := range d.Matrix.Cells {
+		d.Matrix.Cells[i].Sets = nil
+	}
 	d.When = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	d.Build, d.Model = Build{Revision: "0123456789abcdef0123456789abcdef01234567"}, &ModelDigests{strings.Repeat("a", 64), strings.Repeat("b", 64)}
 	var b bytes.Buffer
@@ -36,6 +41,35 @@ func TestReadMatrix(t *testing.T) {
 	}
 	if !bytes.Equal(again.Bytes(), text) {
 		t.Errorf("read and written again:\n%s\nwant:\n%s", again.Bytes(), text)
+	}
+}
+
+// Detections that were counted as sets, here none, are read too, and have to be those of the pairs of a low precision.
+func TestReadMatrixSets(t *testing.T) {
+	m, err := parity.Run(context.Background(), parity.MatrixSpec{Name: "x", Cases: []parity.Case{{Name: "plain"}}, Runner: runner{},
+		Columns: []parity.Column{{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP16}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := JSON(&b, &Document{Matrix: m}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := ReadMatrix(bytes.NewReader(b.Bytes())); err != nil || len(d.Matrix.Sets) != 1 || d.Matrix.Cells[0].Sets == nil {
+		t.Errorf("%v", err)
+	}
+	for old, c := range map[string]struct{ new, want string }{
+		`"state": "unverified"`: {`"state": "pass"`, "the verdicts on detections as sets are not those of its cells"},
+		`"pairs": 0`:            {`"pairs": 7`, ""},
+		`"least_f1": 0.99`:      {`"least_f1": 0.9`, "the verdicts on detections as sets are not those of its cells"},
+	} {
+		at := bytes.Index(b.Bytes(), []byte(`"sets"`))
+		changed := append(bytes.Clone(b.Bytes()[:at]), bytes.Replace(b.Bytes()[at:], []byte(old), []byte(c.new), 1)...)
+		if bytes.Equal(changed, b.Bytes()) {
+			t.Errorf("the file has no %q", old)
+		} else if _, err := ReadMatrix(bytes.NewReader(changed)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", old, err, c.want)
+		}
 	}
 }
 

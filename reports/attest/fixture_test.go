@@ -163,6 +163,7 @@ func (c *candidate) gateBuilds(t *testing.T) {
 	for _, m := range rec.Screen {
 		if m.Cell.String() == slowed && m.Arm == perf.Head {
 			scale(m.Samples, 1/slowdown(rec))
+			scale(m.EndToEnd, 1/slowdown(rec))
 		}
 	}
 	rec.Confirm = nil

@@ -213,6 +213,7 @@ var tamperings = []tampering{
 			for _, m := range c.gate.Confirm {
 				if m.Arm == perf.Head {
 					scale(m.Samples, 1/slowdown(c.gate))
+					scale(m.EndToEnd, 1/slowdown(c.gate))
 				}
 			}
 		}, then: func(t *testing.T, a *attempt) { a.lie(t) }},
