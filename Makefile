@@ -1,6 +1,6 @@
 # make run    build, fetch the pinned ONNX Runtime, run the built-in matrix and write its report
 # make test   fetch what tests need and run all of them
-# make lint   formatting, vet, staticcheck, the committed assembly against its generator, shellcheck
+# make lint   formatting, vet (with the tags cuda and tensorrt where their headers are), staticcheck, the committed assembly against its generator, shellcheck
 # make bench  reference against ONNX Runtime, side by side in one run
 # make gate   the working tree against its merge base with BASE: right and as fast? GATE_FLAGS go to apexx gate
 # make selfcheck  how often the gate is wrong on this machine; resumes, so run it every night
@@ -71,6 +71,7 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags purego ./backends/reference/...
 	CGO_ENABLED=0 $(GO) vet ./...
+	GO='$(GO)' .ci/vet-tags
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) -C backends/reference/internal/kernel/asm test .
 	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh .ci/*; else echo 'shellcheck is not installed: skipped'; fi

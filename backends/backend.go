@@ -37,7 +37,15 @@ type Options struct {
 	Taps      []string          // taps to return as "tap.NAME" after the outputs; "all" stands for every declared tap
 	Replay    []string          // decisions that Run takes as inputs "replay.NAME" after the graph's; "all" stands for every decision
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
+	Weights   *Weights          // the file in which constants of the graph lie; nil where they are in memory alone
 	StepTimes bool              // let Timing.Steps tell the time of every step; the session may be slower for it
+}
+
+// Weights tells of constants of a graph that they are the content of a file, mapped, so that a library can be told of the file instead of being
+// given copies. Compile may open it; a session does not.
+type Weights struct {
+	Folder string                   // that holds the file, onnx.WeightsFile
+	Places map[*tensor.Tensor]int64 // byte offsets of the constants in it
 }
 
 // Specialize returns the graph that a session with these options computes: decisions that are replayed are inputs, and values are
@@ -85,19 +93,30 @@ func (p Precision) Format() graph.Format {
 	return ""
 }
 
+// ChoiceOf names precisions for people: "fp32, tf32 or fp16".
+func ChoiceOf(list []Precision) string {
+	var b strings.Builder
+	for i, p := range list {
+		switch {
+		case i > 0 && i == len(list)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(p))
+	}
+	return b.String()
+}
+
 // ParsePrecision returns the precision of that name; "" is FP32.
 func ParsePrecision(s string) (Precision, error) {
 	if s == "" {
 		return FP32, nil
 	}
-	names := make([]string, len(Precisions))
-	for i, p := range Precisions {
-		if s == string(p) {
-			return p, nil
-		}
-		names[i] = string(p)
+	if p := Precision(s); slices.Contains(Precisions, p) {
+		return p, nil
 	}
-	return "", fmt.Errorf("unknown precision %q (want one of %s)", s, strings.Join(names, ", "))
+	return "", fmt.Errorf("unknown precision %q (want %s)", s, ChoiceOf(Precisions))
 }
 
 // Availability is the result of a probe. Facts are shown to people and recorded in reports, such as a library's version and
@@ -119,6 +138,22 @@ func (a Availability) Err(backend string) error {
 		return nil
 	}
 	return &Unavailable{Backend: backend, Reason: a.Reason, Detail: a.Detail}
+}
+
+// InputsOf returns what of a graph CheckInputs reads: its inputs, and the decisions that some of them replay. A session keeps this, and
+// not the weights.
+func InputsOf(g *graph.Graph) *graph.Graph {
+	bare := func(v *graph.Value) *graph.Value {
+		if v == nil {
+			return nil
+		}
+		return &graph.Value{Name: v.Name, Type: v.Type}
+	}
+	out := &graph.Graph{Name: g.Name, Inputs: g.Inputs}
+	for _, d := range g.Replayed() {
+		out.Decisions = append(out.Decisions, graph.Decision{Value: bare(d.Value), Count: bare(d.Count), Limit: d.Limit})
+	}
+	return out
 }
 
 // CheckInputs verifies names, types, shapes and finiteness of inputs against a graph, and that decisions under replay are such as

@@ -43,6 +43,28 @@ type Split struct {
 	Value string `json:"value"` // the tapped value
 }
 
+// PlanSummary counts what a plan consists of.
+type PlanSummary struct {
+	Steps   int                  `json:"steps"`
+	Nodes   map[SupportLevel]int `json:"nodes"`  // that the steps cover, by how they are executed
+	Folded  int                  `json:"folded"` // nodes
+	Views   int                  `json:"views"`  // nodes
+	Split   []Split              `json:"split"`
+	Library string               `json:"library,omitempty"`
+}
+
+// Summary counts.
+func (p Plan) Summary() PlanSummary {
+	s := PlanSummary{Steps: len(p.Steps), Nodes: map[SupportLevel]int{}, Folded: len(p.Folded), Views: len(p.Views), Split: p.Split, Library: p.Library}
+	for _, step := range p.Steps {
+		s.Nodes[step.Level] += len(step.Nodes)
+	}
+	if s.Split == nil {
+		s.Split = []Split{}
+	}
+	return s
+}
+
 // Check holds a plan against the graph that the session was compiled for, its taps among the outputs and its replayed decisions among the
 // inputs: every node that an output needs is there once, nothing is there twice, and every step covers something, at a level and in a
 // precision that exist. Nodes that the precision added to the graph (graph.Lower) may be there too.

@@ -25,8 +25,8 @@ constexpr size_t table_bytes(const char* name) {
 #define APEXX_X(name, f, taps, stride, image, n, blocks) \
   APEXX_ENTRY(name, 256, blocks, conv_sm80, Sm80Shape<Format::f, taps, stride, n, image>)
 #ifdef APEXX_HAS_SM90
-#define APEXX_R(name, f, stride, channels, n, teams, split, normalises)   \
-  APEXX_ENTRY(name, 128 * teams * split, 1, conv_sm90,                     \
+#define APEXX_R(name, f, stride, channels, n, teams, split, normalises) \
+  APEXX_ENTRY(name, 128 * teams * split, 1, conv_sm90,                  \
               Sm90Shape<Format::f, channels, n, stride, teams, split, normalises>)
 #else
 #define APEXX_R(...)

@@ -105,17 +105,26 @@ func (k Kernel) SharedBytes() int {
 	parts, element := k.parts(), k.MapBytes()
 	patch := 2 * parts * phaseChunks * plane
 	stage, planar := pixels*(k.N+16/element)*element, k.N*(pixels+4)*4
-	slabs := 4
-	if k.Taps == 9 && parts == 1 {
-		slabs = 9 // three of three taps
-	}
-	weights := slabs * parts * phaseChunks * k.N * cellBytes
+	weights := k.ringTaps() * parts * phaseChunks * k.N * cellBytes
 	image := 16
 	if k.Image {
 		image = (2*3*17*17*4 + 15) / 16 * 16 // squares of the image under two tasks
 	}
 	const listed = 4 * taskBytes
 	return max(patch, stage, planar) + weights + listed + 2*warps*16 + MaxChannels*8 + k.N*4 + image
+}
+
+// ringTaps is the weights of how many taps of a phase lie in shared memory.
+func (k Kernel) ringTaps() int {
+	switch {
+	case k.Taps == 9 && k.N == 32 && k.parts() == 1:
+		return 18
+	case k.Taps == 9 && k.N == 32:
+		return 6
+	case k.Taps == 9 && k.parts() == 1:
+		return 9
+	}
+	return 4
 }
 
 // Table lists the kernels, those for any number of channels first.
@@ -156,6 +165,17 @@ type Device struct {
 	Capability      int // compute capability, 10·major + minor
 }
 
+// sharedBytes is how much shared memory a block can have (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability").
+func (d Device) sharedBytes() int {
+	switch d.Capability {
+	case 80, 87:
+		return 163 << 10
+	case 90, 100, 103:
+		return 227 << 10
+	}
+	return 99 << 10
+}
+
 // Work is what a launch must compute, as far as the choice of a kernel depends on it.
 type Work struct {
 	Format
@@ -166,7 +186,7 @@ type Work struct {
 	Plain         bool // no bias, no second input, no added map, and the outputs are maps
 }
 
-// Choose picks a kernel. There is none below compute capability 8.0.
+// Choose picks a kernel. There is none below compute capability 8.0, and none in single precision for 3×3 at stride 2 on 8.6 and 8.9.
 func Choose(d Device, w Work) (Kernel, bool) {
 	if d.Capability < 80 {
 		return Kernel{}, false
@@ -184,7 +204,7 @@ func Choose(d Device, w Work) (Kernel, bool) {
 func (w Work) rank(d Device, k Kernel) int {
 	full := w.Tiles > d.Multiprocessors // of tasks of all output channels
 	switch {
-	case k.N == 0 || w.Normalises && !k.Normalises:
+	case k.N == 0 || w.Normalises && !k.Normalises || k.SharedBytes() > d.sharedBytes():
 		return 0
 	case k.Resident && (d.Capability != 90 || !w.Plain || w.Normalises != k.Normalises || w.Channels != k.Channels || w.Out != k.N):
 		return 0

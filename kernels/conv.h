@@ -9,7 +9,8 @@
 //
 // Formats
 //   maps     NHWC: pixel (y, x) of an image at (y·width + x)·channels; channels are a multiple of 8
-//   weights  [output channel / N][part][phase][tap][chunk 4][n of N][channels of a chunk]: 16-byte cells, four chunks of
+//   weights  [output channel / N][part][phase][tap][chunk 4][n of N][channels of a chunk]: 16-byte cells, four chunks
+//   of
 //            input channels to a phase, eight consecutive n are an 8×8 core matrix of 128 bytes. What a task needs is
 //            contiguous. Channels that do not exist are zero.
 //   patch    [chunk][cell] in shared memory: the input pixels under a task with their border. Eight neighbouring
@@ -31,19 +32,19 @@ namespace apexx::conv {
 
 constexpr int kTile = 8;                    // output pixels along each side of a task
 constexpr int kTilePixels = kTile * kTile;  // 64, the M of one warpgroup's matrix instruction
-constexpr int kPhaseChunks = 4;             // 16-byte cells of one pixel that are multiplied while the next are made ready
-constexpr int kMaxChannels = 512;           // of an input that is normalised
-constexpr int kImageSquare = 3 * 17 * 17;   // values of the image under a task
-constexpr int kListed = 4;                  // tasks of a block that are at hand, where blocks do not keep their weights
+constexpr int kPhaseChunks = 4;    // 16-byte cells of one pixel that are multiplied while the next are made ready
+constexpr int kMaxChannels = 512;  // of an input that is normalised
+constexpr int kImageSquare = 3 * 17 * 17;  // values of the image under a task
+constexpr int kListed = 4;                 // tasks of a block that are at hand, where blocks do not keep their weights
 
 // Patch describes the input pixels under one task.
 template <int kTaps, int kStride>
 struct Patch {
   static_assert(kTaps == 9 ? kStride == 1 || kStride == 2 : kTaps == 1 && kStride == 1, "taps and stride");
-  static constexpr int kBorder = kTaps == 9;                        // pixels of padding on each side
+  static constexpr int kBorder = kTaps == 9;                             // pixels of padding on each side
   static constexpr int kSide = (kTile - 1) * kStride + 1 + 2 * kBorder;  // 8, 10 or 17 pixels
-  static constexpr int kHalfRow = (kSide + kStride - 1) / kStride;  // cells of a row with one column parity
-  static constexpr int kPitch = kHalfRow * kStride;                 // cells of a row
+  static constexpr int kHalfRow = (kSide + kStride - 1) / kStride;       // cells of a row with one column parity
+  static constexpr int kPitch = kHalfRow * kStride;                      // cells of a row
   // A plane is the patch of one chunk. 8k+2 cells put four planes of two neighbouring pixels in different banks (at
   // stride 2 of every other two).
   static constexpr int kPlane = (kSide * kPitch + 5) / 8 * 8 + 2;
@@ -57,13 +58,13 @@ struct Patch {
 // memory, made once: a block knows what to do after one access, where kernel parameters, read field by field, make it
 // wait four times. All pointers are device memory, of one image. This layout is the interface of the kernels.
 struct alignas(16) Task {
-  const void* in;      // input map; null: no task
-  const void* in2;     // map of the input channels from `channels` on, normalised never; null: none
-  const void* weights; // of the task's output channels
-  const float* bias;   // of the task's output channels; null: none
-  const void* add;     // map that is added to the products, of out_channels channels; null: none
-  void* out;           // output map
-  Moments* moments;    // piece for the moments of what is stored; null: none
+  const void* in;       // input map; null: no task
+  const void* in2;      // map of the input channels from `channels` on, normalised never; null: none
+  const void* weights;  // of the task's output channels
+  const float* bias;    // of the task's output channels; null: none
+  const void* add;      // map that is added to the products, of out_channels channels; null: none
+  void* out;            // output map
+  Moments* moments;     // piece for the moments of what is stored; null: none
   // GroupNorm and SiLU of the input, with the pieces that its producer left; scale is null: none.
   const Moments* in_moments;
   const float *scale, *shift;  // per input channel
@@ -104,8 +105,9 @@ inline int tiles_of(const Task& t) { return tiles_along(t.height) * tiles_along(
 
 // schedule cuts jobs in tasks and gives every block an even, contiguous run of them. At most `most` blocks are used if
 // there are that many tasks, and only as many as keep the fullest block's tasks at its least: a launch takes as long as
-// its fullest block. Where blocks keep their weights (resident), none gets tasks with different ones. A block works with
-// `teams` teams, each of which takes every teams-th of its tasks and leaves one piece of moments for every map it meets.
+// its fullest block. Where blocks keep their weights (resident), none gets tasks with different ones. A block works
+// with `teams` teams, each of which takes every teams-th of its tasks and leaves one piece of moments for every map it
+// meets.
 inline Schedule schedule(const std::vector<Job>& jobs, int most, int teams, bool resident) {
   std::vector<std::vector<int>> groups;  // jobs by weights
   for (size_t j = 0; j < jobs.size(); j++) {
@@ -154,7 +156,7 @@ inline Schedule schedule(const std::vector<Job>& jobs, int most, int teams, bool
 enum class Format { f16, bf16, tf32, f32 };
 
 constexpr int cell_channels(Format f) { return f == Format::tf32 ? 4 : 8; }  // of a 16-byte cell of operands
-constexpr int parts(Format f) { return f == Format::f32 ? 2 : 1; }          // sets of operands: high and low halves
+constexpr int parts(Format f) { return f == Format::f32 ? 2 : 1; }           // sets of operands: high and low halves
 
 // packed_cells returns how many 16-byte cells the weights of one task take.
 constexpr int packed_cells(Format f, int n, int channels, int taps) {
@@ -175,13 +177,13 @@ struct Kernel {
   const char* name;
   Format format;
   int taps, stride;
-  bool image;          // reads the float32 image: 3×3 at stride 2 as one tap of 27 channels
-  int n;               // output channels of a task
-  int channels;        // input channels that it is compiled for; 0: any
-  int teams, split;    // of a block; warpgroups of a team. Not resident: 1 team
-  bool resident;       // blocks keep their weights: compute capability 9.0 alone
-  int blocks;          // that fit a multiprocessor at once
-  bool normalises;     // can normalise its input; if resident, always does
+  bool image;        // reads the float32 image: 3×3 at stride 2 as one tap of 27 channels
+  int n;             // output channels of a task
+  int channels;      // input channels that it is compiled for; 0: any
+  int teams, split;  // of a block; warpgroups of a team. Not resident: 1 team
+  bool resident;     // blocks keep their weights: compute capability 9.0 alone
+  int blocks;        // that fit a multiprocessor at once
+  bool normalises;   // can normalise its input; if resident, always does
 
   constexpr int threads() const { return resident ? 128 * teams * split : 256; }
 };
@@ -192,6 +194,13 @@ constexpr size_t align(size_t bytes, size_t to) { return (bytes + to - 1) / to *
 // patch_plane is Patch::kPlane for geometries that are not constants.
 constexpr int patch_plane(int taps, int stride) {
   return taps == 1 ? Patch<1, 1>::kPlane : stride == 1 ? Patch<9, 1>::kPlane : Patch<9, 2>::kPlane;
+}
+
+// ring_taps returns the weights of how many taps of a phase lie in shared memory, where blocks do not keep them.
+constexpr int ring_taps(Format f, int taps, int n) {
+  if (taps == 1) return 4;
+  if (n == 32) return parts(f) == 1 ? 18 : 6;
+  return parts(f) == 1 ? 9 : 4;
 }
 
 // shared_bytes returns the dynamic shared memory of a launch. What lies there is declared in conv_sm80.cuh and
@@ -206,27 +215,27 @@ constexpr size_t shared_bytes(const Kernel& k) {
   }
   const size_t patch = 2 * parts(k.format) * kPhaseChunks * plane;
   const size_t stage = size_t(kTilePixels) * (k.n + 16 / map) * map, planar = size_t(k.n) * (kTilePixels + 4) * 4;
-  const bool wide = k.taps == 9 && parts(k.format) == 1;  // slabs of three taps
-  const size_t weights = size_t(wide ? 3 * 3 : 4) * parts(k.format) * kPhaseChunks * k.n * 16;
-  return std::max({patch, stage, planar}) + weights + kListed * sizeof(Task) + 2 * 8 * 16 + kMaxChannels * 8 + size_t(k.n) * 4 +
-         align(k.image ? 2 * kImageSquare * 4 : 16, 16);
+  const size_t weights = size_t(ring_taps(k.format, k.taps, k.n)) * parts(k.format) * kPhaseChunks * k.n * 16;
+  return std::max({patch, stage, planar}) + weights + kListed * sizeof(Task) + 2 * 8 * 16 + kMaxChannels * 8 +
+         size_t(k.n) * 4 + align(k.image ? 2 * kImageSquare * 4 : 16, 16);
 }
 
-// Kernels with few registers fit more than twice: `light` blocks. APEXX_KERNELS calls X(name, format, taps, stride, image, n, blocks) for every kernel that takes any number of channels, and
-// R(name, format, stride, channels, n, teams, split, normalises) for every one whose weights stay.
-#define APEXX_KERNELS_OF(X, f, light)                              \
-  X(conv_##f##_image_n32, f, 1, 1, true, 32, light)                \
-  X(conv_##f##_image_n64, f, 1, 1, true, 64, light)                \
-  X(conv_##f##_1x1_n32, f, 1, 1, false, 32, light)                 \
-  X(conv_##f##_1x1_n64, f, 1, 1, false, 64, 2)                     \
-  X(conv_##f##_3x3_n32, f, 9, 1, false, 32, 2)                     \
-  X(conv_##f##_3x3_n64, f, 9, 1, false, 64, 2)                     \
-  X(conv_##f##_3x3s2_n32, f, 9, 2, false, 32, 2)                   \
+// Kernels with few registers fit more than twice: `light` blocks. APEXX_KERNELS calls X(name, format, taps, stride,
+// image, n, blocks) for every kernel that takes any number of channels, and R(name, format, stride, channels, n, teams,
+// split, normalises) for every one whose weights stay.
+#define APEXX_KERNELS_OF(X, f, light)               \
+  X(conv_##f##_image_n32, f, 1, 1, true, 32, light) \
+  X(conv_##f##_image_n64, f, 1, 1, true, 64, light) \
+  X(conv_##f##_1x1_n32, f, 1, 1, false, 32, light)  \
+  X(conv_##f##_1x1_n64, f, 1, 1, false, 64, 2)      \
+  X(conv_##f##_3x3_n32, f, 9, 1, false, 32, 2)      \
+  X(conv_##f##_3x3_n64, f, 9, 1, false, 64, 2)      \
+  X(conv_##f##_3x3s2_n32, f, 9, 2, false, 32, 2)    \
   X(conv_##f##_3x3s2_n64, f, 9, 2, false, 64, 2)
-#define APEXX_RESIDENT_OF(R, f)                                    \
-  R(conv_##f##_sm90_3x3_96_96, f, 1, 96, 96, 3, 1, false)          \
-  R(conv_##f##_sm90_norm_3x3_96_96, f, 1, 96, 96, 3, 1, true)      \
-  R(conv_##f##_sm90_norm_3x3s2_64_64, f, 2, 64, 64, 3, 1, true)    \
+#define APEXX_RESIDENT_OF(R, f)                                 \
+  R(conv_##f##_sm90_3x3_96_96, f, 1, 96, 96, 3, 1, false)       \
+  R(conv_##f##_sm90_norm_3x3_96_96, f, 1, 96, 96, 3, 1, true)   \
+  R(conv_##f##_sm90_norm_3x3s2_64_64, f, 2, 64, 64, 3, 1, true) \
   R(conv_##f##_sm90_norm_3x3s2_64_64_w2, f, 2, 64, 64, 1, 2, true)
 #define APEXX_KERNELS(X, R)    \
   APEXX_KERNELS_OF(X, f16, 3)  \

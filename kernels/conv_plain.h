@@ -14,7 +14,9 @@ struct Size {
 };
 
 // strided returns the size of what a convolution makes of a map.
-inline Size strided(Size in, int stride) { return {(in.height + stride - 1) / stride, (in.width + stride - 1) / stride}; }
+inline Size strided(Size in, int stride) {
+  return {(in.height + stride - 1) / stride, (in.width + stride - 1) / stride};
+}
 
 // convolve returns [pixel][channels_out] in double precision: in is [pixel][channels_in], weights
 // [channels_out][channels_in][taps] of 1 or 9 taps.

@@ -24,14 +24,16 @@ struct Sm80Shape {
   static constexpr int kCell = cell_channels(kFormat), kPhase = kPhaseChunks * kCell;
   // Phases whose loads are under way: what registers allow.
   static constexpr int kAhead = kImage ? (kCell == 4 ? 2 : 1) : kStride == 2 ? 1 : 2;
-  static constexpr int kSlabTaps = kTaps == 9 && kParts == 1 ? 3 : 1, kRing = kSlabTaps == 3 ? 3 : 4;
+  // A slab is three taps of a phase or, of two parts, one. The ring must hide the way from L2: tasks of few channels
+  // are those of small maps, where nothing else does.
+  static constexpr int kSlabTaps = kTaps == 9 && kParts == 1 ? 3 : 1, kRing = ring_taps(kFormat, kTaps, kN) / kSlabTaps;
   static constexpr int kRows = kTaps / kSlabTaps;  // slabs of a phase
   static constexpr int kTapCells = kPhaseChunks * kN, kSlabCells = kSlabTaps * kTapCells;
   static constexpr int kPatchCells = kPhaseChunks * P::kPlane;
-  static constexpr int kTasks = kListed;                    // that lie in shared memory, the one at work among them
-  static constexpr int kWarpN = kN / 2;                     // channels of one warp
+  static constexpr int kTasks = kListed;                     // that lie in shared memory, the one at work among them
+  static constexpr int kWarpN = kN / 2;                      // channels of one warp
   static constexpr int kPitch = kN + 16 / int(sizeof(Map));  // elements between output pixels in shared memory
-  static constexpr int kPlanarPitch = kTilePixels + 4;      // floats between output channels in shared memory
+  static constexpr int kPlanarPitch = kTilePixels + 4;       // floats between output channels in shared memory
   static_assert(kWarpN % 16 == 0, "a warp loads weights of 16 channels at once");
 
   struct Shared {
@@ -73,8 +75,8 @@ __device__ __forceinline__ void multiply_slab(float (&sum)[Shape::kWarpN / 8][4]
 #pragma unroll
     for (int n = 0; n < Shape::kWarpN / 16; n++) {
       uint32_t b[kParts][4];
-      const int cell = step / 2 * Shape::kTapCells + (2 * k + lane / 8 % 2) * kN + column + 16 * n + lane / 16 * 8 +
-                       lane % 8;
+      const int cell =
+          step / 2 * Shape::kTapCells + (2 * k + lane / 8 % 2) * kN + column + 16 * n + lane / 16 * 8 + lane % 8;
 #pragma unroll
       for (int part = 0; part < kParts; part++) sm80::load_fragments(b[part], weights[part] + cell);
 #pragma unroll
@@ -99,8 +101,9 @@ __device__ __forceinline__ void multiply_slab(float (&sum)[Shape::kWarpN / 8][4]
 // finish adds bias and map to the sums, rounds them, gathers them in shared memory so that whole cells are written, and
 // returns the moments of what the thread's warp makes. A thread holds two pixels of kWarpN/4 channels.
 template <class Shape>
-__device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4], const float (&small)[Shape::kWarpN / 8][4],
-                                          typename Shape::Shared& s, const Task& task) {
+__device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4],
+                                          const float (&small)[Shape::kWarpN / 8][4], typename Shape::Shared& s,
+                                          const Task& task) {
   using Map = typename Shape::Map;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = warp % 2 * Shape::kWarpN;
   const int x = task.x + lane / 4, first = column + lane % 4 * 2;
@@ -121,8 +124,7 @@ __device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4], co
       float(&v)[4] = sum[j];
       float& low = v[2 * r];
       float& high = v[2 * r + 1];
-      if constexpr (Shape::kParts == 2)
-        low += small[j][2 * r] / kSplitScale, high += small[j][2 * r + 1] / kSplitScale;
+      if constexpr (Shape::kParts == 2) low += small[j][2 * r] / kSplitScale, high += small[j][2 * r + 1] / kSplitScale;
       low += s.bias[n], high += s.bias[n + 1];
       if (task.planar) {
         s.planar[n * Shape::kPlanarPitch + p] = low, s.planar[(n + 1) * Shape::kPlanarPitch + p] = high;
@@ -237,13 +239,15 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
     if (Shape::kImage) start_weights(task);
   };
 
-  const Moments* known = nullptr;  // of which map s.affine is
-  Moments piece = {0, 0, 0};       // of this warp's part of the block's tasks so far
+  const Moments* known = nullptr;  // of which map s.affine is, and by which scale
+  const float* known_scale = nullptr;
+  Moments piece = {0, 0, 0};  // of this warp's part of the block's tasks so far
   start(0);
 #pragma unroll 1
   for (int i = 0;; i++) {
     const Task& task = s.tasks[i % kTasks];
-    const bool new_map = !Shape::kImage && task.scale != nullptr && task.in_moments != known;
+    const bool new_map =
+        !Shape::kImage && task.scale != nullptr && (task.in_moments != known || task.scale != known_scale);
     const float bias = task.bias != nullptr && t < task.valid ? task.bias[t] : 0;
     uint4 listed;
     const bool lists = i > 0 && t < kTaskCells && i - 1 + kTasks < most_tasks;
@@ -263,7 +267,7 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
       for (int c = 0; c < kOwn; c++)
         if (const int channel = t + c * Shape::kThreads; channel < task.channels)
           s.affine[channel] = norm::affine(m, own[c].scale, own[c].shift);
-      known = task.in_moments;
+      known = task.in_moments, known_scale = task.scale;
     }
     if (Shape::kImage) sm80::copy_wait<Shape::kRing - 1>();
     __syncthreads();  // s.affine or the image is there, and the task before this one has been written

@@ -2,8 +2,8 @@
 // of channels that a shape is compiled for.
 //
 // A block keeps the complete weights of its jobs in shared memory (96 → 96 channels: 166 KB of 227) and works through
-// its tasks; all blocks of a launch are resident at once. A team of kSplit warpgroups owns a task from load to store: it
-// fills the patch, multiplies straight out of shared memory, each warpgroup its share of the output channels, and
+// its tasks; all blocks of a launch are resident at once. A team of kSplit warpgroups owns a task from load to store:
+// it fills the patch, multiplies straight out of shared memory, each warpgroup its share of the output channels, and
 // writes. While one phase of 32 channels is multiplied, the team normalises the next; while one team loads or stores,
 // the others keep the matrix unit busy. The weights arrive slab by slab on barriers of their own: the first ones at
 // once, for they wait for nobody, the rest behind the pixels of the first tasks, which are needed earlier.
@@ -29,7 +29,7 @@ struct Sm90Shape {
   static constexpr int kTeam = 128 * kSplit, kThreads = kTeam * kTeams, kWarps = kTeam / 32;
   static constexpr int kShare = kOut / kSplit;  // output channels of a warpgroup
   static constexpr int kSlabs = 3 * kPhases, kSlabBytes = 3 * kPhase * kOut * 2;
-  static constexpr int kFirstSlabs = 2;       // of the weights, loaded before anything else
+  static constexpr int kFirstSlabs = 2;  // of the weights, loaded before anything else
   static constexpr int kPatchCells = P::kPlane * kPhases * kPhaseChunks;
   static constexpr int kOutPitch = kOut + 8;  // elements between output pixels in shared memory: other banks
   static_assert(kTilePixels * kOutPitch * 2 <= kPatchCells * 16, "the output tile is staged in the patch");
@@ -84,8 +84,8 @@ __device__ __forceinline__ void multiply_phase(float (&sum)[Shape::kShare / 2], 
   }
 }
 
-// store_tile rounds the sums, gathers them in shared memory so that whole pixels are written, and returns the moments of
-// what is stored to the team's first thread.
+// store_tile rounds the sums, gathers them in shared memory so that whole pixels are written, and returns the moments
+// of what is stored to the team's first thread.
 template <class Shape>
 __device__ __forceinline__ Moments store_tile(float (&sum)[Shape::kShare / 2], typename Shape::Shared& s, int team,
                                               int share, const Task& task) {
@@ -155,9 +155,7 @@ __device__ __forceinline__ Moments run_task(typename Shape::Shared& s, const Tas
     moments.load(task.in_moments, task.in_pieces, t);
     if (t < Shape::kIn) scale = task.scale[t], shift = task.shift[t];
   }
-  PatchLoader<Shape::kFormat, 9, Shape::kStride, Shape::kTeam, Shape::kPhases, Shape::kIn,
-              Shape::kNormalises>
-      patch;
+  PatchLoader<Shape::kFormat, 9, Shape::kStride, Shape::kTeam, Shape::kPhases, Shape::kIn, Shape::kNormalises> patch;
   patch.begin(task, t);
 #pragma unroll
   for (int phase = 0; phase < Shape::kPhases; phase++) patch.load(phase, phase);

@@ -160,10 +160,10 @@ class PatchLoader {
   int channels_, channels2_, normalised_;  // of in, of in2; the first ones of in that are normalised: all or none
 };
 
-// ImageLoader does the same for the float32 image [3][pixel] and a 3×3 convolution at stride 2: a pixel of the patch has
-// the 27 values under an output pixel as its channels, 9·colour + tap, so that what follows is a convolution with one
-// tap. The square of the image under a task is copied to shared memory while the task before is computed. Where in it a
-// thread's values are does not depend on the task, and is computed once.
+// ImageLoader does the same for the float32 image [3][pixel] and a 3×3 convolution at stride 2: a pixel of the patch
+// has the 27 values under an output pixel as its channels, 9·colour + tap, so that what follows is a convolution with
+// one tap. The square of the image under a task is copied to shared memory while the task before is computed. Where in
+// it a thread's values are does not depend on the task, and is computed once.
 template <Format kFormat, int kThreads>
 class ImageLoader {
  public:
@@ -199,7 +199,8 @@ class ImageLoader {
     for (int i = 0; i < kSteps; i++) {
       const int to = threadIdx.x + i * kThreads;
       if (to >= kImageSquare) break;
-      const bool inside = unsigned(y + row_[i]) < unsigned(task.in_height) && unsigned(x + column_[i]) < unsigned(task.in_width);
+      const bool inside =
+          unsigned(y + row_[i]) < unsigned(task.in_height) && unsigned(x + column_[i]) < unsigned(task.in_width);
       sm80::copy_async_or_zero(square + to, inside ? in + (from_[i] + y * task.in_width + x) : in, inside);
     }
     sm80::copy_commit();

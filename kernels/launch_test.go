@@ -118,8 +118,10 @@ func TestSizesOfWhatTheKernelsRead(t *testing.T) {
 
 func TestNewScheduleRefusesWhatNoKernelComputes(t *testing.T) {
 	good := Task{In: 1, Weights: 1, Out: 1, Height: 8, Width: 8, Channels: 96, OutChannels: 96, Valid: 32}
-	general := Kernel{Name: "conv", Geometry: Conv3x3, N: 32, Teams: 1}
+	general := Kernel{Name: "conv", Geometry: Conv3x3, N: 32, Teams: 1, Normalises: true}
 	resident := Kernel{Name: "conv", Geometry: Conv3x3, N: 96, Channels: 96, Teams: 3, Resident: true}
+	always := resident
+	always.Normalises = true
 	for _, c := range []struct {
 		kernel Kernel
 		change func(*Task)
@@ -132,7 +134,11 @@ func TestNewScheduleRefusesWhatNoKernelComputes(t *testing.T) {
 		{general, func(t *Task) { t.Channels = 27 }, "maps of 27, 0 and 96 channels, want multiples of 8"},
 		{general, func(t *Task) { t.OutChannels, t.Valid = 9, 9 }, "maps of 96, 0 and 9 channels, want multiples of 8"},
 		{general, func(t *Task) { t.OutChannels, t.Valid, t.Planar = 9, 9, 1 }, ""},
-		{general, func(t *Task) { t.Channels, t.Scale = 520, 1 }, "520 channels to normalise, want at most 512"},
+		{general, func(t *Task) { t.Scale = 1 }, "a scale of the input without shift or moments"},
+		{general, func(t *Task) { t.Scale, t.Shift, t.InMoments, t.InPieces = 1, 1, 1, 1 }, ""},
+		{general, func(t *Task) { t.Channels, t.Scale, t.Shift, t.InMoments, t.InPieces = 520, 1, 1, 1, 1 }, "520 channels to normalise, want at most 512"},
+		{resident, func(t *Task) { t.Valid, t.Scale = 96, 1 }, "a scale of the input, which it does not normalise"},
+		{always, func(t *Task) { t.Valid = 96 }, "no scale of the input, which it always normalises"},
 		{resident, func(t *Task) { t.Valid = 96 }, ""},
 		{resident, func(t *Task) { t.Valid, t.Bias = 96, 1 }, "it computes nothing but 96 → 96 channels without bias, into a map"},
 	} {
@@ -289,7 +295,7 @@ func TestPackSplitsSinglePrecision(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	h100 := Device{132, 90}
+	h100, ada := Device{132, 90}, Device{128, 89}
 	for _, c := range []struct {
 		device Device
 		work   Work
@@ -303,6 +309,8 @@ func TestChoose(t *testing.T) {
 		{h100, Work{BF16, Conv3x3By2, 64, 64, 64, true, true}, "conv_bf16_sm90_norm_3x3s2_64_64_w2"},
 		{h100, Work{BF16, Conv3x3By2, 64, 64, 64, false, true}, "conv_bf16_3x3s2_n32"},
 		{Device{108, 80}, Work{BF16, Conv3x3By2, 64, 64, 256, true, true}, "conv_bf16_3x3s2_n64"},
+		{ada, Work{F16, Conv3x3, 96, 96, 341, false, true}, "conv_f16_3x3_n64"},
+		{ada, Work{F32, Conv3x3By2, 64, 64, 64, false, true}, ""},
 		{h100, Work{F16, Conv1x1, 192, 384, 4, true, false}, "conv_f16_1x1_n32"},
 		{h100, Work{TF32, Image, 27, 64, 1024, false, true}, "conv_tf32_image_n64"},
 		{Device{40, 75}, Work{F16, Conv1x1, 96, 96, 4, false, true}, ""},

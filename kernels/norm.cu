@@ -138,9 +138,9 @@ __device__ __forceinline__ void maps(const Layout& l) {
       static_cast<T*>(l.out)[image + size_t(p0 + i) * l.channels + c0 + x] = T(square[x][i]);
 }
 
-#define APEXX_ENTRIES(type, T)                                                                                    \
+#define APEXX_ENTRIES(type, T)                                                                                      \
   extern "C" __global__ void __launch_bounds__(kThreads) norm_apply_##type(const Arguments a) { apply<T>(a.list); } \
-  extern "C" __global__ void __launch_bounds__(kThreads) norm_planes_##type(Layout l) { planes<T>(l); }           \
+  extern "C" __global__ void __launch_bounds__(kThreads) norm_planes_##type(Layout l) { planes<T>(l); }             \
   extern "C" __global__ void __launch_bounds__(kThreads) norm_maps_##type(Layout l) { maps<T>(l); }
 APEXX_ENTRIES(f16, __half)
 APEXX_ENTRIES(bf16, __nv_bfloat16)

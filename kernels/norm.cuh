@@ -57,8 +57,7 @@ class MapMoments {
     n = warp_sum(n), sum = warp_sum(sum);
     const float mean = sum / fmaxf(n, 1.0f);
 #pragma unroll
-    for (int i = 0; i < kOwn; i++)
-      m2 += piece_[i].m2 + piece_[i].n * (piece_[i].mean - mean) * (piece_[i].mean - mean);
+    for (int i = 0; i < kOwn; i++) m2 += piece_[i].m2 + piece_[i].n * (piece_[i].mean - mean) * (piece_[i].mean - mean);
     m2 = warp_sum(m2);
     if (t % 32 == 0) scratch[t / 32] = {n, mean, m2};
   }

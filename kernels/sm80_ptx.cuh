@@ -20,12 +20,12 @@ __device__ __forceinline__ void load_fragments(uint32_t (&f)[4], const void* row
 template <class T>
 __device__ __forceinline__ void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 
-#define APEXX_MULTIPLY_ADD(T, instruction)                                                                        \
-  template <>                                                                                                     \
+#define APEXX_MULTIPLY_ADD(T, instruction)                                                                         \
+  template <>                                                                                                      \
   __device__ __forceinline__ void multiply_add<T>(float(&d)[4], const uint32_t(&a)[4], uint32_t b0, uint32_t b1) { \
-    asm volatile("mma.sync.aligned." instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"         \
+    asm volatile("mma.sync.aligned." instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"          \
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                  \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                 \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                  \
   }
 APEXX_MULTIPLY_ADD(__half, "m16n8k16.row.col.f32.f16.f16.f32")
 APEXX_MULTIPLY_ADD(__nv_bfloat16, "m16n8k16.row.col.f32.bf16.bf16.f32")

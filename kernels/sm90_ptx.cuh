@@ -67,30 +67,32 @@ __device__ __forceinline__ void matrix_fence() { asm volatile("wgmma.fence.sync.
 __device__ __forceinline__ void matrix_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void matrix_wait() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
 
-// MultiplyAdd adds A[64,16]·B[16,N] of type T (__half, __nv_bfloat16) to the fp32 sums of a warpgroup, N = 2·kRegisters. Thread
-// t of the warpgroup holds, of row 16·(t/32) + t%32/4 + 8·i and column 8·j + 2·(t%4) + e, the sum at index 4·j + 2·i + e.
+// MultiplyAdd adds A[64,16]·B[16,N] of type T (__half, __nv_bfloat16) to the fp32 sums of a warpgroup, N =
+// 2·kRegisters. Thread t of the warpgroup holds, of row 16·(t/32) + t%32/4 + 8·i and column 8·j + 2·(t%4) + e, the sum
+// at index 4·j + 2·i + e.
 template <class T, int kRegisters>
 struct MultiplyAdd;
 
 #define APEXX_R4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define APEXX_R16(d, i) APEXX_R4(d, i), APEXX_R4(d, i + 4), APEXX_R4(d, i + 8), APEXX_R4(d, i + 12)
-#define APEXX_MULTIPLY_ADD(T, type, registers, n, names, ...)                                                  \
-  template <>                                                                                                  \
-  struct MultiplyAdd<T, registers> {                                                                           \
-    static __device__ __forceinline__ void run(float (&d)[registers], uint64_t a, uint64_t b) {                \
-      asm volatile("wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " " names : __VA_ARGS__ : "l"(a), "l"(b)); \
-    }                                                                                                          \
+#define APEXX_MULTIPLY_ADD(T, type, registers, n, names, ...)                                           \
+  template <>                                                                                           \
+  struct MultiplyAdd<T, registers> {                                                                    \
+    static __device__ __forceinline__ void run(float (&d)[registers], uint64_t a, uint64_t b) {         \
+      asm volatile("wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " " names:__VA_ARGS__ \
+                   : "l"(a), "l"(b));                                                                   \
+    }                                                                                                   \
   };
-#define APEXX_BOTH_TYPES(registers, n, names, ...)                       \
-  APEXX_MULTIPLY_ADD(__half, "f16", registers, n, names, __VA_ARGS__)   \
+#define APEXX_BOTH_TYPES(registers, n, names, ...)                    \
+  APEXX_MULTIPLY_ADD(__half, "f16", registers, n, names, __VA_ARGS__) \
   APEXX_MULTIPLY_ADD(__nv_bfloat16, "bf16", registers, n, names, __VA_ARGS__)
 
-APEXX_BOTH_TYPES(16, "32",
-                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, 1, 1, 1, 0, 0;",
+APEXX_BOTH_TYPES(16, "32", "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, 1, 1, 1, 0, 0;",
                  APEXX_R16(d, 0))
-APEXX_BOTH_TYPES(24, "48",
-                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23}, %24, %25, 1, 1, 1, 0, 0;",
-                 APEXX_R16(d, 0), APEXX_R4(d, 16), APEXX_R4(d, 20))
+APEXX_BOTH_TYPES(
+    24, "48",
+    "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23}, %24, %25, 1, 1, 1, 0, 0;",
+    APEXX_R16(d, 0), APEXX_R4(d, 16), APEXX_R4(d, 20))
 APEXX_BOTH_TYPES(32, "64",
                  "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,"
                  "%25,%26,%27,%28,%29,%30,%31}, %32, %33, 1, 1, 1, 0, 0;",

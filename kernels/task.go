@@ -22,11 +22,11 @@ type Task struct {
 	Bias      Address // float32, of this task's output channels; 0: none
 	Add       Address // map of OutChannels channels that is added; 0: none
 	Out       Address // output map
-	Moments   Address // where the pieces of the output's moments begin, PieceBytes each; 0: none are wanted
+	Moments   Address // where the pieces of the output's moments begin, PieceBytes each and a Tiles·Tasks of them at most; 0: none are wanted
 	InMoments Address // the pieces that the input's producer left
 	Scale     Address // float32, per input channel; 0: the input is not normalised
 	Shift     Address
-	InPieces  int32
+	InPieces  int32 // how many: Pieces of the schedule that made the input
 
 	InHeight, InWidth, Height, Width int16 // pixels of the inputs and of the output
 	Y, X                             int16 // upper left output pixel
@@ -124,6 +124,12 @@ func (j Job) check(k Kernel) error {
 		return fmt.Errorf("%d output channels, want 1 to %d", j.Valid, k.N)
 	case !k.Image && (j.Channels%8 != 0 || j.Channels2%8 != 0) || j.Planar == 0 && (j.OutChannels%8 != 0 || j.Valid%8 != 0):
 		return fmt.Errorf("maps of %d, %d and %d channels, want multiples of 8", j.Channels, j.Channels2, j.OutChannels)
+	case j.Scale != 0 && !k.Normalises:
+		return errors.New("a scale of the input, which it does not normalise")
+	case j.Scale == 0 && k.Normalises && k.Resident:
+		return errors.New("no scale of the input, which it always normalises")
+	case j.Scale != 0 && (j.Shift == 0 || j.InMoments == 0 || j.InPieces <= 0):
+		return errors.New("a scale of the input without shift or moments")
 	case j.Scale != 0 && j.Channels > MaxChannels:
 		return fmt.Errorf("%d channels to normalise, want at most %d", j.Channels, MaxChannels)
 	case k.Resident && (int(j.Channels) != k.Channels || int(j.OutChannels) != k.N || j.In2 != 0 || j.Bias != 0 || j.Add != 0 || j.Planar != 0):

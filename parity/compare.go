@@ -44,6 +44,7 @@ type TensorReport struct {
 	Note                string         `json:"note,omitempty"`    // what was compared in another order
 	Coverage            Coverage       `json:"coverage"`
 
+	noisy        bool  // the noise is beyond its bound
 	beyond       int   // elements off by more than any mismatch ratio forgives
 	lost         []int // images of which too little was compared
 	maxMagnitude Number
@@ -140,9 +141,9 @@ func compareParts(ref, cand *tensor.Tensor, tol Tolerance, parts []stretch, of o
 		if tol.Angle > 0 {
 			m.turned(ref, cand, parts)
 		}
-		r.fill(m, ref, cand)
+		r.conclude(m, ref, cand)
 	default:
-		r.fill(compareExact(ref, cand, parts), ref, cand)
+		r.conclude(compareExact(ref, cand, parts), ref, cand)
 		r.Smallest = nil
 	}
 	return r
@@ -242,8 +243,8 @@ func integersOf(t *tensor.Tensor) []int64 {
 	}
 }
 
-// fill turns what was measured into the report's numbers and verdict.
-func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
+// conclude turns what was measured into the report's numbers and verdict.
+func (r *TensorReport) conclude(m *measure, ref, cand *tensor.Tensor) {
 	n := float64(max(m.finite, 1))
 	r.MaxAbsErr, r.MaxRelErr, r.MaxULPErr = Number(m.maxAbs), Number(m.maxRel), m.maxULP
 	r.MeanAbsErr, r.MeanRelErr, r.Bias = Number(m.sumAbs/n), Number(m.sumRel/n), Number(m.sumErr/n)
@@ -253,7 +254,8 @@ func (r *TensorReport) fill(m *measure, ref, cand *tensor.Tensor) {
 	r.TotalCount, r.Coverage.Compared, r.beyond = m.total, m.total, m.beyond
 	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(m.total, 1)))
 	r.Histogram = m.hist
-	r.Passed = m.passes()
+	r.noisy = m.tol.Noise > 0 && !(math.Sqrt(float64(r.NMSE)) <= m.tol.Noise)
+	r.Passed = m.passes() && !r.noisy
 	r.maxMagnitude = Number(m.maxMagnitude)
 	r.Smallest = m.smallest()
 	if m.worst >= 0 {
@@ -321,7 +323,9 @@ func (r *TensorReport) failure() string {
 		return fmt.Sprintf("%d of %d elements are NaN, or infinite on one side", r.NonFiniteMismatches, r.TotalCount)
 	case r.beyond > 0 && r.Atol+r.Rtol > 0:
 		return fmt.Sprintf("%d of %d elements differ by more than %s; %d by more than %d×", r.MismatchCount, r.TotalCount, r.Tolerance, r.beyond, forgiven)
-	default:
+	case r.MismatchCount > 0:
 		return fmt.Sprintf("%d of %d elements differ by more than %s", r.MismatchCount, r.TotalCount, r.Tolerance)
+	default:
+		return fmt.Sprintf("the noise is %.2g of the reference, more than allowed: %s", math.Sqrt(float64(r.NMSE)), r.Tolerance)
 	}
 }

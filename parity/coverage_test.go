@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -36,7 +37,7 @@ func TestAMovedBoxSwallowsNothing(t *testing.T) {
 		for range c.drop {
 			cand.dropRow(0, 11)
 		}
-		r := CompareOutputs(ref.list, cand.list, Options{Class: ClassFP16, Setting: fixSetting})
+		r := CompareOutputs(ref.list, cand.list, Options{Policy: Balanced.Policy(Op), Class: ClassFP16, Setting: fixSetting})
 		if r.State != c.want {
 			t.Errorf("%s: %s, want %s: %s", c.name, r.State, c.want, r.Summary())
 		}
@@ -204,7 +205,7 @@ func TestAnExecutionObeysItsPredictions(t *testing.T) {
 func atThreshold(f *fix, score float64) {
 	logits, old := f.floats("tap.det.cls.P3"), f.floats("scores")[11]
 	for i, v := range logits[:fixClasses*fixH/8*fixW/8] {
-		if math.Abs(sigmoid(float64(v))-float64(old)) < 1e-6 {
+		if math.Abs(routing.Sigmoid(float64(v))-float64(old)) < 1e-6 {
 			logits[i] = float32(math.Log(score / (1 - score)))
 		}
 	}

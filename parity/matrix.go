@@ -87,6 +87,8 @@ type Cell struct {
 	evidence.Outcome
 	Report *Report `json:"report,omitempty"` // of the free runs; nil unless both sides ran
 	Replay *Report `json:"replay,omitempty"` // of the candidate under the reference's decisions; nil unless it ran again
+
+	Sets *SetCount `json:"sets,omitempty"` // detections of the free runs as sets; nil unless the pair is judged by them
 }
 
 // ExecutionRecord is the run of a case in a column as it is reported, without its outputs.
@@ -102,7 +104,8 @@ type ExecutionRecord struct {
 	DevBytes  int64         `json:"device_bytes"`
 	Peak      int64         `json:"peak_bytes"`
 
-	Deterministic *bool `json:"deterministic"` // null where the session ran once
+	Plan          *backends.PlanSummary `json:"plan"`          // null where no session was compiled
+	Deterministic *bool                 `json:"deterministic"` // null where the session ran once
 }
 
 // Matrix is the result of Run: cells in the order of cases and then pairs, executions in the order of cases and then columns,
@@ -114,6 +117,7 @@ type Matrix struct {
 	Columns    []Column
 	Pairs      []Pair
 	Cells      []Cell
+	Sets       []SetVerdict // in the order of the pairs, of those that are judged by sets and were compared
 	Executions []ExecutionRecord
 }
 
@@ -193,11 +197,14 @@ func (m *Matrix) Count(state evidence.State) int {
 func (m *Matrix) Passed() bool { return m.ExitCode() == 0 }
 
 // ExitCode applies evidence.ExitCode: every backend, every precision and every case of the matrix was named, and has to be in a cell
-// that could be compared.
+// that could be compared. The sets of detections of a pair count as a cell of their own.
 func (m *Matrix) ExitCode() int {
 	states := make([]evidence.State, len(m.Cells))
 	for i := range m.Cells {
 		states[i] = m.Cells[i].State
+	}
+	for i := range m.Sets {
+		states = append(states, m.Sets[i].State)
 	}
 	return evidence.ExitCode(states, len(m.Missing()) > 0)
 }

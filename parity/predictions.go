@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -75,7 +76,7 @@ func (l *pyramidLevel) above(least float64, do func(anchor, class int, score flo
 			if logit < floor {
 				continue
 			}
-			if score := sigmoid(logit) * sigmoid(l.quality[anchor]); score >= least {
+			if score := routing.Sigmoid(logit) * routing.Sigmoid(l.quality[anchor]); score >= least {
 				do(anchor, class, score)
 			}
 		}
@@ -111,7 +112,7 @@ func (p *predictions) find(x detection, lim limits) (best prediction, ok bool) {
 		}
 		plane := l.h * l.w
 		for at := range plane {
-			score := sigmoid(l.cls[int(x.class)*plane+at]) * sigmoid(l.quality[at])
+			score := routing.Sigmoid(l.cls[int(x.class)*plane+at]) * routing.Sigmoid(l.quality[at])
 			if !(math.Abs(score-x.score) <= lim.score+scoreRounding) || ok && math.Abs(score-x.score) >= math.Abs(best.score-x.score) {
 				continue
 			}
@@ -139,8 +140,6 @@ func (p *predictions) decode(l *pyramidLevel, at int) box {
 	}
 	return b
 }
-
-func sigmoid(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 
 // dropCause says by which rule an execution drops a prediction.
 type dropCause uint8

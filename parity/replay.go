@@ -12,7 +12,7 @@ import (
 // that, and lets the comparison of everything that follows settle the cell: it fails, is explained, or stays unverified. What the
 // candidate decided for itself has been judged before, by the free runs.
 func (r *run) replay(ctx context.Context, at int, cell *Cell) {
-	if r.spec.Replayer == nil || !cell.diverged() {
+	if r.spec.Replayer == nil || cell.Report == nil || !cell.Report.Diverged() {
 		return
 	}
 	ref := r.side(at, cell.Pair.Reference)
@@ -24,7 +24,7 @@ func (r *run) replay(ctx context.Context, at int, cell *Cell) {
 	switch {
 	case e.State == evidence.Measured:
 		cell.Replay = r.compare(c, cell.Pair, ref.Outputs, e.Outputs, true)
-		cell.settle()
+		cell.State, cell.Detail = cell.Report.Settle(cell.Replay)
 	case e.State == evidence.Unsupported:
 		cell.Detail += fmt.Sprintf("; not replayed: %s: %s", e.Reason, e.Detail)
 	default:
@@ -33,33 +33,39 @@ func (r *run) replay(ctx context.Context, at int, cell *Cell) {
 	}
 }
 
-// diverged tells whether the candidate decided otherwise, and a comparison of what followed is worth a run. Edges of boxes round
-// under any decisions.
-func (c *Cell) diverged() bool {
-	return (c.State == evidence.Explained || c.State == evidence.Unverified) &&
-		slices.ContainsFunc(c.Report.Decisions, func(d Decision) bool { return d.Kind != EdgeRounding })
+// Diverged tells whether nothing wrong was found, the candidate decided otherwise, and a comparison of what followed is worth a run under
+// the reference's decisions. Edges of boxes round under any decisions.
+func (r *Report) Diverged() bool {
+	return (r.State == evidence.Explained || r.State == evidence.Unverified) &&
+		slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Kind != EdgeRounding })
 }
 
-// settle concludes from both comparisons. Replay verifies what was left out because other things were computed; it does not prove
-// why they were.
-func (c *Cell) settle() {
-	unproven := slices.ContainsFunc(c.Report.Decisions, func(d Decision) bool { return d.Verdict == Unproven })
+// Settle concludes from the comparison of a free run, which diverged, and that of a run under the reference's decisions: the state, and why.
+// Replay verifies what was left out because other things were computed; it does not prove why they were.
+func (r *Report) Settle(replay *Report) (evidence.State, string) {
+	unproven := slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Unproven })
 	switch {
-	case !c.Replay.State.Holds():
-		c.State, c.Detail = c.Replay.State, c.ReplayText()
+	case !replay.State.Holds():
+		return replay.State, replay.replayText()
 	case !unproven:
-		c.State, c.Detail = evidence.Explained, c.ReplayText()+"; "+c.Detail
+		return evidence.Explained, replay.replayText() + "; " + r.Summary()
 	}
+	return r.State, r.Summary()
 }
 
 // ReplayText says what replay has verified, or why it has not; "" where the candidate did not run again.
 func (c *Cell) ReplayText() string {
-	switch {
-	case c.Replay == nil:
+	if c.Replay == nil {
 		return ""
-	case !c.Replay.State.Holds():
-		return "under the reference's decisions: " + c.Replay.Summary()
+	}
+	return c.Replay.replayText()
+}
+
+// replayText is ReplayText of the report of a replay.
+func (r *Report) replayText() string {
+	if !r.State.Holds() {
+		return "under the reference's decisions: " + r.Summary()
 	}
 	return fmt.Sprintf("verified by replay: under the reference's decisions %d of %d elements were compared, largest absolute error %.2g",
-		c.Replay.Coverage.Compared, c.Replay.Coverage.Expected, float64(c.Replay.MaxAbsErr))
+		r.Coverage.Compared, r.Coverage.Expected, float64(r.MaxAbsErr))
 }

@@ -71,11 +71,16 @@ func (r *run) execute(ctx context.Context, t task) {
 	c, col := &r.spec.Cases[t.caseAt], r.spec.Columns[t.column]
 	e := safely(ctx, func() evidence.Run { return r.spec.Runner.Execute(ctx, c, col.Backend, col.Precision) })
 	r.executions[t.caseAt][t.column] = e
-	r.records[t.caseAt*len(r.spec.Columns)+t.column] = ExecutionRecord{
+	record := ExecutionRecord{
 		Case: c.Name, Column: col, Outcome: e.Outcome, Deterministic: e.Deterministic(),
 		Upload: e.Timing.Upload, Execute: e.Timing.Execute, Download: e.Timing.Download, Wall: e.Wall,
 		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Peak,
 	}
+	if e.Plan != nil {
+		plan := e.Plan.Summary()
+		record.Plan = &plan
+	}
+	r.records[t.caseAt*len(r.spec.Columns)+t.column] = record
 	r.mu.Lock()
 	if r.spec.OnExecution != nil {
 		r.spec.OnExecution(c, col, &e)
@@ -152,14 +157,17 @@ func (r *run) cell(at int, p Pair) Cell {
 	}
 	cell.State, cell.Report = report.State, report
 	cell.Detail = report.Summary()
+	cell.countSets(ref.Outputs, cand.Outputs)
 	return cell
 }
 
 func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool) *Report {
 	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting, Replayed: replayed}
 	if p.Reference == golden {
-		opt.Policy = GoldenPolicy()
 		cand = expectedOnly(ref, cand)
+		if opt.Class == ClassDefault { // expectations are in float32, and say nothing of what a lower precision costs
+			opt.Policy = GoldenPolicy()
+		}
 	}
 	report := CompareOutputs(ref, cand, opt)
 	report.CaseName, report.Seed = c.Name, c.Seed
@@ -204,6 +212,7 @@ func (r *run) matrix() *Matrix {
 			c.Outcome = r.absence(i/len(r.spec.Pairs), c.Pair)
 		}
 	}
+	m.Sets = judgeSets(m.Pairs, m.Cells)
 	return m
 }
 

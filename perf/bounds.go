@@ -59,10 +59,12 @@ func (m *Measurement) Check() error {
 		return fmt.Errorf("%s is no state of a measurement", m.State)
 	case m.State == evidence.Measured && len(m.Samples) == 0:
 		return errors.New("it is measured and has no samples")
-	case m.State != evidence.Measured && len(m.Samples)+n > 0:
+	case m.State != evidence.Measured && len(m.Samples)+n+len(m.EndToEnd) > 0:
 		return fmt.Errorf("it is %s and has samples", m.State)
 	case n > 0 && n != len(m.Samples):
 		return fmt.Errorf("it has %d samples of the host's clock and %d of the device's", len(m.Samples), n)
+	case len(m.EndToEnd) > len(m.Samples):
+		return fmt.Errorf("it has %d samples of runs from end to end and %d of executions, of which they are a share", len(m.EndToEnd), len(m.Samples))
 	case m.Device != nil && *m.Device < 0:
 		return fmt.Errorf("device is %d, want an index", *m.Device)
 	}
@@ -102,6 +104,11 @@ func (m *Measurement) checkSamples() error {
 	}
 	for i, ns := range m.DeviceSamples {
 		if err := within(fmt.Sprintf("device_samples_ns[%d]", i), ns, 0, mostNS/calls); err != nil {
+			return err
+		}
+	}
+	for i, ns := range m.EndToEnd {
+		if err := within(fmt.Sprintf("end_to_end_ns[%d]", i), ns, leastGroupNS/calls, mostNS); err != nil {
 			return err
 		}
 	}
@@ -173,6 +180,9 @@ func (m *Measurement) CheckUnits(iterations int, bound time.Duration) error {
 		return fmt.Errorf("reading the clock takes %.2g of a sample of %.4g ns: %s", m.TimerShare, middle, other)
 	case m.FirstRunNS > 0 && least > 100*float64(m.FirstRunNS) && (n > 2 || least > float64(mostPause)): // a busy machine may hold up one or two
 		return fmt.Errorf("every sample is above %.4g ns and the first run took %d: %s", least, m.FirstRunNS, other)
+	}
+	if len(m.EndToEnd) > 0 && slices.Max(m.EndToEnd) < least/100 {
+		return fmt.Errorf("runs from end to end take %.4g ns at most and executions alone %.4g at least: %s", slices.Max(m.EndToEnd), least, other)
 	}
 	if len(m.DeviceSamples) > 0 && slices.Max(m.DeviceSamples) > 1e3*most {
 		return fmt.Errorf("the device's samples reach %.4g ns and the host's %.4g: %s", slices.Max(m.DeviceSamples), most, other)

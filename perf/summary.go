@@ -24,17 +24,25 @@ type Summary struct {
 // Millis converts nanoseconds to milliseconds.
 func Millis(ns float64) float64 { return ns / 1e6 }
 
-// Summarize describes the measurements of one cell, nil where none has samples. With device set, it describes the device's own
-// clock instead of the host's.
-func Summarize(list []Measurement, device bool) *Summary {
+// Series picks one of the series of samples that a measurement has, in nanoseconds.
+type Series func(*Measurement) []float64
+
+// HostSamples is the series of executions by the host's clock.
+func HostSamples(m *Measurement) []float64 { return m.Samples }
+
+// DeviceSamples is the series of executions by the device's clock.
+func DeviceSamples(m *Measurement) []float64 { return m.DeviceSamples }
+
+// EndToEndSamples is the series of runs from end to end.
+func EndToEndSamples(m *Measurement) []float64 { return m.EndToEnd }
+
+// Summarize describes a series of the measurements of one cell, nil where none has samples.
+func Summarize(list []Measurement, of Series) *Summary {
 	s := Summary{}
 	var pooled, medians []float64
 	batch := 1
-	for _, m := range list {
-		samples := m.Samples
-		if device {
-			samples = m.DeviceSamples
-		}
+	for i := range list {
+		m, samples := &list[i], of(&list[i])
 		if m.State != evidence.Measured || len(samples) == 0 {
 			continue
 		}

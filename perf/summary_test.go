@@ -24,26 +24,28 @@ func ramp(n int) (samples []float64) {
 func TestSummarize(t *testing.T) {
 	crashed := Measurement{Cell: Cell{Batch: 4}, State: evidence.Crashed}
 	device := measured(9e6, 9e6, 9e6)
-	device.DeviceSamples = []float64{2e6, 2e6, 4e6}
+	device.DeviceSamples, device.EndToEnd = []float64{2e6, 2e6, 4e6}, []float64{1e7}
 	for _, c := range []struct {
-		name   string
-		list   []Measurement
-		device bool
-		want   string
+		name string
+		list []Measurement
+		of   Series
+		want string
 	}{
-		{"nothing", nil, false, `null`},
-		{"nothing measured", []Measurement{crashed}, false, `null`},
-		{"no clock of a device", []Measurement{measured(1e6)}, true, `null`},
-		{"one sample", []Measurement{measured(2e6)}, false,
+		{"nothing", nil, HostSamples, `null`},
+		{"nothing measured", []Measurement{crashed}, HostSamples, `null`},
+		{"no clock of a device", []Measurement{measured(1e6)}, DeviceSamples, `null`},
+		{"one sample", []Measurement{measured(2e6)}, HostSamples,
 			`{"replicates":1,"samples":1,"p50_ms":2,"p90_ms":2,"p95_ms":2,"p99_ms":null,"p99_needs":1,"throughput_per_s":2000,"spread":0}`},
-		{"pooled over replicates", []Measurement{measured(1e6, 1e6, 1e6), crashed, measured(3e6, 3e6, 3e6)}, false,
+		{"pooled over replicates", []Measurement{measured(1e6, 1e6, 1e6), crashed, measured(3e6, 3e6, 3e6)}, HostSamples,
 			`{"replicates":2,"samples":6,"p50_ms":2,"p90_ms":3,"p95_ms":3,"p99_ms":null,"p99_needs":1,"throughput_per_s":2000,"spread":1}`},
-		{"a ramp", []Measurement{measured(ramp(101)...)}, false,
+		{"a ramp", []Measurement{measured(ramp(101)...)}, HostSamples,
 			`{"replicates":1,"samples":101,"p50_ms":51,"p90_ms":91,"p95_ms":96,"p99_ms":null,"p99_needs":1,"throughput_per_s":78.43137254901961,"spread":0}`},
-		{"the device's clock", []Measurement{device, measured(1e6)}, true,
+		{"the device's clock", []Measurement{device, measured(1e6)}, DeviceSamples,
 			`{"replicates":1,"samples":3,"p50_ms":2,"p90_ms":3.6,"p95_ms":3.8,"p99_ms":null,"p99_needs":1,"throughput_per_s":2000,"spread":0}`},
+		{"whole runs", []Measurement{device, measured(1e6)}, EndToEndSamples,
+			`{"replicates":1,"samples":1,"p50_ms":10,"p90_ms":10,"p95_ms":10,"p99_ms":null,"p99_needs":1,"throughput_per_s":400,"spread":0}`},
 	} {
-		s := Summarize(c.list, c.device)
+		s := Summarize(c.list, c.of)
 		needs := 0
 		if s != nil {
 			needs, s.P99Needs = s.P99Needs, 1 // the number itself is package stat's
@@ -61,11 +63,11 @@ func TestSummarize(t *testing.T) {
 
 // TestSummaryOfMany has enough samples for a p99, in any order.
 func TestSummaryOfMany(t *testing.T) {
-	needs := Summarize([]Measurement{measured(1)}, false).P99Needs
+	needs := Summarize([]Measurement{measured(1)}, HostSamples).P99Needs
 	samples := ramp(needs)
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
 	for n, want := range map[int]bool{needs - 1: false, needs: true} {
-		s := Summarize([]Measurement{measured(samples[:n]...)}, false)
+		s := Summarize([]Measurement{measured(samples[:n]...)}, HostSamples)
 		if (s.P99 != nil) != want || want != (s.P99Needs == 0) {
 			t.Errorf("%d samples: p99 %v, needs %d", n, s.P99, s.P99Needs)
 		}

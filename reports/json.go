@@ -39,6 +39,7 @@ type jsonMatrix struct {
 	Pairs      []parity.Pair            `json:"pairs"`
 	States     map[evidence.State]int   `json:"states"`
 	Cells      []jsonCell               `json:"cells"`
+	Sets       []parity.SetVerdict      `json:"sets,omitempty"` // of pairs of low precision
 	Executions []parity.ExecutionRecord `json:"executions"`
 }
 
@@ -58,6 +59,8 @@ type jsonCell struct {
 	Detail    string         `json:"detail,omitempty"`
 	Report    *int           `json:"report"`           // index into reports; null where nothing was compared
 	Replay    *int           `json:"replay,omitempty"` // index into reports of the run under the reference's decisions, where there was one
+
+	Sets *parity.SetCount `json:"sets,omitempty"` // detections of the free runs as sets, in low precisions
 }
 
 // refer adds a report to the list and returns its index, nil for none.
@@ -77,7 +80,7 @@ func JSON(w io.Writer, d *Document) error {
 		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
 		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Command: d.Command,
 		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
-		Cells: []jsonCell{}, Executions: m.Executions,
+		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions,
 	}
 	for _, f := range d.Where {
 		out.Where = append(out.Where, jsonFact(f))
@@ -87,7 +90,7 @@ func JSON(w io.Writer, d *Document) error {
 	}
 	for _, c := range m.Cells {
 		out.Cells = append(out.Cells, jsonCell{c.Case, c.Pair.Reference, c.Pair.Candidate, c.State, c.Reason, c.Signal, c.Detail,
-			out.refer(c.Report), out.refer(c.Replay)})
+			out.refer(c.Report), out.refer(c.Replay), c.Sets})
 	}
 	out.ReportCount = len(out.Reports)
 	encoder := json.NewEncoder(w)

@@ -32,6 +32,12 @@ func Markdown(w io.Writer, d *Document) error {
 		s.WriteByte('\n')
 	}
 	s.WriteString("\nNumbers are the largest absolute error of any output.\n")
+	for i, v := range m.Sets {
+		if i == 0 {
+			s.WriteString("\nDetections as sets:\n\n")
+		}
+		fmt.Fprintf(&s, "- %s %s\n", symbol(v.State), escapeMarkdown(v.String()))
+	}
 	for i := range m.Cells {
 		if c := &m.Cells[i]; c.State != evidence.Pass {
 			markdownCell(&s, c)

@@ -101,6 +101,14 @@ func sample(t testing.TB) *Document {
 	if err != nil {
 		t.Fatal(err)
 	}
+	of := func(pair int, n parity.SetCount, state evidence.State, detail string) parity.SetVerdict {
+		m.Cells[pair].Sets = &n
+		return parity.SetVerdict{Pair: m.Pairs[pair], Cases: 5, SetCount: n, F1: parity.Number(n.F1()), Least: 0.99, State: state, Detail: detail}
+	}
+	m.Sets = []parity.SetVerdict{
+		of(0, parity.SetCount{Pairs: 300, Reference: 300, Candidate: 301}, evidence.Pass, ""),
+		of(1, parity.SetCount{}, evidence.Unverified, "too few detections to tell"), // whose share is no number
+	}
 	a, b := samplePicture(0), samplePicture(1)
 	return &Document{
 		Title: "Reference and ONNX Runtime", When: time.Date(2026, 2, 11, 9, 30, 0, 0, time.UTC), Version: "v0.1.0", Matrix: m,

@@ -40,7 +40,7 @@ type sweepGroup struct {
 type sweepRow struct {
 	Name, Full, Symbol                                                                string
 	Verdict                                                                           sweepVerdict
-	P50, P90, P95, P99, P99Why, Device, Throughput, Spread, Samples                   string
+	P50, P90, P95, P99, P99Why, Device, EndToEnd, Throughput, Spread, Samples         string
 	FirstRun, Compile, HostPeak, DevicePeak, Allocs, Bytes, Tiles, Candidates, Parity string
 	Budgets                                                                           []string
 }
@@ -150,6 +150,9 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 	}
 	if c.Device != nil {
 		row.Device = "device p50 " + milliseconds(c.Device.P50)
+	}
+	if c.EndToEnd != nil {
+		row.EndToEnd = "end to end p50 " + milliseconds(c.EndToEnd.P50)
 	}
 	if c.Work != nil {
 		row.Tiles, row.Candidates, row.Budgets = tilesText(c.Work), countsText(c.Work.Candidates), budgetsText(c.Work)

@@ -11,7 +11,7 @@ import (
 
 // SweepJUnit writes a sweep as JUnit XML: a case for every cell, and one for the sweep itself, which is an error where nothing
 // was measured or something is unverified. Wrong outputs and an overspent budget are failures, a crash, a hang, a backend's error and
-// outputs that were not compared are errors, what cannot be had here is skipped. The time of a case is the median of one call.
+// outputs that were not compared are errors, what cannot be had here is skipped. The time of a case is the median of one execution.
 func SweepJUnit(w io.Writer, r *sweep.Result) error {
 	r = sweepResult(r)
 	word, class, tally := sweepOutcome(r)
@@ -40,6 +40,9 @@ func junitSweepCell(cell sweep.CellResult) junitCase {
 		if s.P99 != nil {
 			c.SystemOut += fmt.Sprintf("p99_ms=%.6g\n", *s.P99)
 		}
+	}
+	if s := cell.EndToEnd; s != nil {
+		c.SystemOut += fmt.Sprintf("end_to_end_p50_ms=%.6g\n", s.P50)
 	}
 	verdict := judgeSweepCell(cell)
 	result := &junitResult{Type: verdict.Word, Message: verdict.Why}

@@ -8,19 +8,22 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// SweepTable writes a sweep for a terminal: a row for each cell with its latency, throughput, start-up and memory, and why a
-// cell has none; then the verdict.
+// SweepTable writes a sweep for a terminal: a row for each cell with the latency and throughput of its execution, the median of whole runs
+// with their transfers, start-up and memory, and why a cell has none; then the verdict.
 func SweepTable(w io.Writer, r *sweep.Result) error {
 	r = sweepResult(r)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "cell\tp50 ms\tp95 ms\t±spread\timages/s\tfirst ms\tcompile ms\tpeak MiB\tparity")
+	fmt.Fprintln(t, "cell\tp50 ms\tp95 ms\t±spread\timages/s\twhole ms\tfirst ms\tcompile ms\tpeak MiB\tparity")
 	for _, c := range r.Cells {
 		if c.Summary == nil {
-			fmt.Fprintf(t, "%s\t–\t–\t–\t–\t–\t–\t–\t%s\n", c.Name, judgeSweepCell(c).Why)
+			fmt.Fprintf(t, "%s\t–\t–\t–\t–\t–\t–\t–\t–\t%s\n", c.Name, judgeSweepCell(c).Why)
 			continue
 		}
-		s := c.Summary
-		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.0f %%\t%.4g\t%.3g\t%.3g\t%.0f\t%s\n", c.Name, s.P50, s.P95, 100*s.Spread, s.Throughput, c.FirstRunMS, c.CompileMS,
+		s, whole := c.Summary, none
+		if c.EndToEnd != nil {
+			whole = fmt.Sprintf("%.4g", c.EndToEnd.P50)
+		}
+		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.0f %%\t%.4g\t%s\t%.3g\t%.3g\t%.0f\t%s\n", c.Name, s.P50, s.P95, 100*s.Spread, s.Throughput, whole, c.FirstRunMS, c.CompileMS,
 			float64(c.HostPeakBytes)/(1<<20), parityWord(c))
 	}
 	if err := t.Flush(); err != nil {

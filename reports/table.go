@@ -31,6 +31,7 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 		t.lines()
 	}
 	t.reasons()
+	t.sets()
 	t.legend()
 	color := 31
 	if d.Matrix.Passed() {
@@ -154,6 +155,25 @@ func (t *table) reasons() {
 		t.line(fmt.Sprintf("%s %s, %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), c.Case, c.Pair, more, c.State))
 		for _, l := range wrap(why(c), t.opt.Width-2) {
 			t.line("  " + l)
+		}
+	}
+}
+
+// sets lists what is judged over all cases of a pair.
+func (t *table) sets() {
+	for i := range t.m.Sets {
+		if i == 0 {
+			t.line("")
+			t.line("detections as sets")
+		}
+		v := &t.m.Sets[i]
+		for j, l := range wrap(v.String(), t.opt.Width-2) {
+			if j == 0 {
+				l = t.paint(stateColor(v.State), symbol(v.State)) + " " + l
+			} else {
+				l = "  " + l
+			}
+			t.line(l)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func termSums(n *graph.Node, in []*tensor.Tensor) ([]float64, error) {
 			f64(magnitudes[i])[j] = math.Abs(v)
 		}
 	}
-	out, err := evaluate(n, magnitudes)
+	out, err := Evaluate(n, magnitudes)
 	if err != nil {
 		return nil, err
 	}

@@ -28,12 +28,7 @@ var moduleConfigs = []struct {
 // node runs by itself, on the oracle's inputs.
 func RunModules(t *testing.T, b backends.Backend, o Options) {
 	t.Helper()
-	if a := b.Probe(t.Context()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", b.Name(), a.Reason, a.Detail)
-	}
-	if o.Precisions == nil {
-		o.Precisions = []backends.Precision{backends.FP32}
-	}
+	o = o.prepare(t, b)
 	for _, m := range moduleConfigs {
 		g, inputs := smallModel(t, m.set, 8)
 		g, err := g.WithTaps([]string{"all"})

@@ -33,7 +33,7 @@ func oracleValues(g *graph.Graph, inputs tensor.List) (map[*graph.Value]*tensor.
 		values[v] = widen(v.Const)
 	}
 	for _, n := range g.Nodes {
-		out, err := evaluate(n, operands(n, values))
+		out, err := Evaluate(n, operands(n, values))
 		if err != nil {
 			return nil, fmt.Errorf("oracle: node %s: %w", n.Name, err)
 		}
@@ -73,8 +73,9 @@ func blank(v *graph.Value) *tensor.Tensor {
 	return tensor.New(v.DType, v.Shape...)
 }
 
-// evaluate dispatches on the operator.
-func evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+// Evaluate computes the outputs of one node, of which it reads the operator and the types of the outputs alone. Floats are float64 in
+// inputs and outputs; nil stands for an absent input.
+func Evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	out := make([]*tensor.Tensor, len(n.Outputs))
 	for i, v := range n.Outputs {
 		out[i] = blank(v)

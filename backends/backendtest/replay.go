@@ -33,12 +33,7 @@ var replayConfigs = []struct {
 // been decided is refused. It skips where Compile says that replay cannot be had.
 func RunReplay(t *testing.T, b backends.Backend, o Options) {
 	t.Helper()
-	if a := b.Probe(t.Context()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", b.Name(), a.Reason, a.Detail)
-	}
-	if o.Precisions == nil {
-		o.Precisions = []backends.Precision{backends.FP32}
-	}
+	o = o.prepare(t, b)
 	for _, c := range replayConfigs {
 		g, inputs := smallModel(t, c.set, c.detections)
 		for _, p := range o.Precisions {

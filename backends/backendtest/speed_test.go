@@ -16,8 +16,8 @@ import (
 	"github.com/apex-x/apexx/internal/safetensors"
 )
 
-// open compiles the complete trained nano model for one 512×512 image, under the golden budgets, with two threads.
-func open(tb testing.TB, b backends.Backend) (backends.Session, tensor.List) {
+// open compiles the complete trained nano model for one 512×512 image, under the golden budgets.
+func open(tb testing.TB, b backends.Backend, threads int) (backends.Session, tensor.List) {
 	tb.Helper()
 	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=8", "routing.budget_total=16", "routing.budget_b1=6.4", "routing.budget_b2=4"})
 	if err != nil {
@@ -35,7 +35,7 @@ func open(tb testing.TB, b backends.Backend) (backends.Session, tensor.List) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := b.Compile(tb.Context(), g, backends.Options{Threads: 2})
+	s, err := b.Compile(tb.Context(), g, backends.Options{Threads: threads})
 	if err != nil {
 		tb.Skip(err)
 	}
@@ -58,21 +58,26 @@ func run(tb testing.TB, s backends.Session, in tensor.List) time.Duration {
 // blocks A B B A of one process, and reports both medians and the median of the blocks' ratios. APEXX_ISA chooses the
 // reference's code path.
 func BenchmarkComplete(b *testing.B) {
-	a, in := open(b, reference.New())
+	a, in := open(b, reference.New(), 2)
 	defer a.Close()
-	o, _ := open(b, ort.New())
+	o, _ := open(b, ort.New(), 2)
 	defer o.Close()
+	compare(b, func(s backends.Session) time.Duration { return run(b, s, in) }, a, o)
+}
+
+// compare measures the reference and ONNX Runtime in blocks A B B A.
+func compare(b *testing.B, measure func(backends.Session) time.Duration, reference, ort backends.Session) {
 	for range 3 {
-		run(b, a, in)
-		run(b, o, in)
+		measure(reference)
+		measure(ort)
 	}
 	var refs, orts, ratios []float64
 	for b.Loop() {
 		var r, t [2]time.Duration
-		r[0] = run(b, a, in)
-		t[0] = run(b, o, in)
-		t[1] = run(b, o, in)
-		r[1] = run(b, a, in)
+		r[0] = measure(reference)
+		t[0] = measure(ort)
+		t[1] = measure(ort)
+		r[1] = measure(reference)
 		ref, other := (r[0]+r[1]).Seconds()*500, (t[0]+t[1]).Seconds()*500
 		refs, orts, ratios = append(refs, ref), append(orts, other), append(ratios, ref/other)
 	}

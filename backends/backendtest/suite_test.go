@@ -6,9 +6,11 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
+	"github.com/apex-x/apexx/backends/backendtest/toydevice"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/worker"
 )
 
 // What the two backends of this program have.
@@ -28,6 +30,36 @@ func TestORTReplay(t *testing.T) { backendtest.RunReplay(t, ort.New(), ofORT) }
 func TestORT(t *testing.T) { backendtest.Run(t, ort.New(), ofORT) }
 
 func TestORTModules(t *testing.T) { backendtest.RunModules(t, ort.New(), ofORT) }
+
+func TestReferenceSessions(t *testing.T) { backendtest.RunSessions(t, reference.New(), ofReference) }
+
+func TestORTSessions(t *testing.T) { backendtest.RunSessions(t, ort.New(), ofORT) }
+
+func TestToyDevice(t *testing.T) { backendtest.Run(t, toydevice.New(), ofORT) }
+
+func TestToyDeviceModules(t *testing.T) { backendtest.RunModules(t, toydevice.New(), ofORT) }
+
+func TestToyDeviceReplay(t *testing.T) { backendtest.RunReplay(t, toydevice.New(), ofORT) }
+
+func TestToyDeviceSessions(t *testing.T) { backendtest.RunSessions(t, toydevice.New(), ofORT) }
+
+// Sessions in a process each are held to the same, through the worker protocol.
+func TestWorkerSessions(t *testing.T) {
+	backendtest.RunSessions(t, worker.New(specOf(t, reference.Name)), backendtest.Options{Process: true})
+}
+
+func TestToyDeviceWorkerSessions(t *testing.T) {
+	low := []backends.Precision{backends.FP32, backends.BF16}
+	backendtest.RunSessions(t, worker.New(specOf(t, toydevice.Name)), backendtest.Options{Process: true, Precisions: low})
+}
+
+func TestToyDeviceWorkerReplay(t *testing.T) {
+	backendtest.RunReplay(t, worker.New(specOf(t, toydevice.Name)), backendtest.Options{})
+}
+
+func TestToyDeviceWorker(t *testing.T) {
+	backendtest.Run(t, startWorker(t, toydevice.Name), backendtest.Options{Complete: true})
+}
 
 func TestEveryOperatorHasACase(t *testing.T) {
 	covered := map[string]bool{}

@@ -8,8 +8,10 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// Builder assembles a Graph. The first error sticks: later calls return placeholder values, and Build reports it, so that
-// building code reads as straight as the network it describes.
+// Builder assembles a Graph. The first error sticks: later calls return values without a type, as many as there would have been, and
+// Build reports it, so that building code reads as straight as the network it describes. Such code takes sizes from Type.Dim.
+//
+// A value keeps the name that it is given where it is computed, in every graph that is made of this one, every file, plan and report.
 type Builder struct {
 	g      Graph
 	names  map[string]bool
@@ -21,9 +23,6 @@ type Builder struct {
 func NewBuilder(name string) *Builder {
 	return &Builder{g: Graph{Name: name, Metadata: map[string]string{}}, names: map[string]bool{}, consts: map[string]*Value{}}
 }
-
-// Err returns the first error.
-func (b *Builder) Err() error { return b.err }
 
 // Fail records an error of the caller, unless one is recorded already.
 func (b *Builder) Fail(err error) {
@@ -86,7 +85,27 @@ func (b *Builder) Scalar(v float64) *Value {
 // Add appends a node and returns its outputs. A node with one output names it after itself; the outputs of others are
 // NAME.0, NAME.1 and so on. A nil input is an absent optional input.
 func (b *Builder) Add(name string, op Op, inputs ...*Value) []*Value {
+	outputs := []string{name}
+	if n := arity(op); n > 1 {
+		outputs = make([]string, n)
+		for i := range outputs {
+			outputs[i] = fmt.Sprintf("%s.%d", name, i)
+		}
+	}
+	return b.AddNamed(name, op, outputs, inputs...)
+}
+
+// AddNamed is Add with a name for each output of the operator. One of them may be the node's.
+func (b *Builder) AddNamed(name string, op Op, outputs []string, inputs ...*Value) []*Value {
 	b.claim(name)
+	if n := arity(op); len(outputs) != n {
+		b.Fail(fmt.Errorf("node %s (%s): got names for %d outputs, it has %d", name, op.OpType(), len(outputs), n))
+	}
+	for _, out := range outputs {
+		if out != name {
+			b.claim(out)
+		}
+	}
 	types := make([]Type, len(inputs))
 	for i, v := range inputs {
 		if v != nil {
@@ -97,33 +116,16 @@ func (b *Builder) Add(name string, op Op, inputs ...*Value) []*Value {
 	if err != nil {
 		b.Fail(fmt.Errorf("node %s (%s): %w", name, op.OpType(), err))
 	}
-	if b.err != nil {
-		return placeholders(op)
-	}
 	n := &Node{Name: name, Op: op, Inputs: inputs}
-	for i, t := range outTypes {
-		out := name
-		if len(outTypes) > 1 {
-			out = fmt.Sprintf("%s.%d", name, i)
-			b.claim(out)
+	for i, out := range outputs {
+		v := &Value{Name: out, Producer: n}
+		if b.err == nil {
+			v.Type = outTypes[i]
 		}
-		n.Outputs = append(n.Outputs, &Value{Name: out, Type: t, Producer: n})
+		n.Outputs = append(n.Outputs, v)
 	}
 	b.g.Nodes = append(b.g.Nodes, n)
 	return n.Outputs
-}
-
-// placeholders stand for the outputs of a node that could not be added: enough of them for every operator here.
-func placeholders(op Op) []*Value {
-	n := 4
-	if s, ok := op.(Split); ok {
-		n = max(n, len(s.Sizes))
-	}
-	out := make([]*Value, n)
-	for i := range out {
-		out[i] = &Value{Name: "invalid"}
-	}
-	return out
 }
 
 // Add1 is Add for operators with one output.
@@ -131,8 +133,8 @@ func (b *Builder) Add1(name string, op Op, inputs ...*Value) *Value {
 	return b.Add(name, op, inputs...)[0]
 }
 
-// Output makes v an output of the graph. The value takes the output's name, so v must come from a node and not be an
-// output already; Identity gives a constant or an input a node.
+// Output makes v an output of the graph. It must come from a node and not be an output already; Identity gives a constant or an
+// input a node. A model's outputs are named after their values; an output of another name is a second name for its value.
 func (b *Builder) Output(name string, v *Value) {
 	if b.err != nil {
 		return
@@ -147,19 +149,10 @@ func (b *Builder) Output(name string, v *Value) {
 			return
 		}
 	}
-	b.rename(v, name)
-	b.g.Outputs = append(b.g.Outputs, Port{name, v})
-}
-
-// rename gives the output of a node another name.
-func (b *Builder) rename(v *Value, name string) {
-	if v.Name == name {
-		return
-	}
-	if v.Producer.Name != name {
+	if name != v.Name {
 		b.claim(name)
 	}
-	v.Name = name
+	b.g.Outputs = append(b.g.Outputs, Port{name, v})
 }
 
 // Tap declares an intermediate that sessions can return as "tap.NAME".
@@ -173,22 +166,15 @@ func (b *Builder) Tap(name string, v *Value) {
 	b.g.Taps = append(b.g.Taps, Port{name, v})
 }
 
-// Decide marks a value as a decision. The value takes the decision's name, so it must come from a node.
-func (b *Builder) Decide(name string, d Decision) {
+// Decide marks a value as a decision, which must come from a node.
+func (b *Builder) Decide(d Decision) {
 	if b.err != nil {
 		return
 	}
 	if d.Value.Producer == nil {
-		b.Fail(fmt.Errorf("decision %q is not computed by a node", name))
+		b.Fail(fmt.Errorf("decision %q is not computed by a node", d.Name()))
 		return
 	}
-	for _, p := range b.g.Outputs {
-		if p.Value == d.Value && p.Name != name {
-			b.Fail(fmt.Errorf("decision %q is the output %q: they are one value and need one name", name, p.Name))
-			return
-		}
-	}
-	b.rename(d.Value, name)
 	if err := d.Validate(); err != nil {
 		b.Fail(err)
 	}
@@ -210,7 +196,8 @@ func (b *Builder) Build() (*Graph, error) {
 	return &g, nil
 }
 
-// Dump lists the graph as text, one node a line: name, operator, inputs and outputs with their types.
+// Dump lists the graph as text, one node a line: name, operator, inputs and outputs with their types; and of an output that has another
+// name than its value, both.
 func (g *Graph) Dump() string {
 	var s strings.Builder
 	for _, v := range g.Inputs {
@@ -233,7 +220,11 @@ func (g *Graph) Dump() string {
 		s.WriteByte('\n')
 	}
 	for _, p := range g.Outputs {
-		fmt.Fprintf(&s, "output %s %v\n", p.Name, p.Value.Type)
+		name := p.Name
+		if name != p.Value.Name {
+			name += " = " + p.Value.Name
+		}
+		fmt.Fprintf(&s, "output %s %v\n", name, p.Value.Type)
 	}
 	return s.String()
 }

@@ -15,7 +15,7 @@ func chain(t *testing.T) *Graph {
 	p := b.Add("p", Split{Axis: 1, Sizes: []int{2, 2}}, a)
 	r0 := b.Add1("r0", Unary{Fn: Relu}, p[0])
 	r1 := b.Add1("r1", Unary{Fn: Sigmoid}, p[1])
-	b.Output("y", b.Add1("sum", Binary{Fn: Add}, r0, r1))
+	b.Output("y", b.Add1("y", Binary{Fn: Add}, r0, r1))
 	b.Meta("digest", "5a")
 	g, err := b.Build()
 	if err != nil {
@@ -49,13 +49,13 @@ func valuesOf(g *Graph, names string) (list []*Value) {
 
 func TestCut(t *testing.T) {
 	for _, c := range []struct{ name, inputs, outputs, want string }{
-		{"all of it", "x", "sum", `input  x float32[2 4]
+		{"all of it", "x", "y", `input  x float32[2 4]
 node   fixed = Tanh(const.2) → fixed float32[]
 node   a = Mul(x, fixed) → a float32[2 4]
 node   p = Split(a) → p.0 float32[2 2] p.1 float32[2 2]
 node   r0 = Relu(p.0) → r0 float32[2 2]
 node   r1 = Sigmoid(p.1) → r1 float32[2 2]
-node   sum = Add(r0, r1) → y float32[2 2]
+node   y = Add(r0, r1) → y float32[2 2]
 output y float32[2 2]
 `},
 		{"the middle", "a", "r1 r0", `input  a float32[2 4]
@@ -65,19 +65,19 @@ node   r1 = Sigmoid(p.1) → r1 float32[2 2]
 output r1 float32[2 2]
 output r0 float32[2 2]
 `},
-		{"one of a node's outputs is given", "a p", "sum", `input  a float32[2 4]
+		{"one of a node's outputs is given", "a p", "y", `input  a float32[2 4]
 input  p.0 float32[2 2]
 node   p = Split(a) → p.0.unused float32[2 2] p.1 float32[2 2]
 node   r0 = Relu(p.0) → r0 float32[2 2]
 node   r1 = Sigmoid(p.1) → r1 float32[2 2]
-node   sum = Add(r0, r1) → y float32[2 2]
+node   y = Add(r0, r1) → y float32[2 2]
 output y float32[2 2]
 `},
-		{"a node whose outputs are given is left out", "p p.1", "sum", `input  p.0 float32[2 2]
+		{"a node whose outputs are given is left out", "p p.1", "y", `input  p.0 float32[2 2]
 input  p.1 float32[2 2]
 node   r0 = Relu(p.0) → r0 float32[2 2]
 node   r1 = Sigmoid(p.1) → r1 float32[2 2]
-node   sum = Add(r0, r1) → y float32[2 2]
+node   y = Add(r0, r1) → y float32[2 2]
 output y float32[2 2]
 `},
 		{"an input that nothing needs stays", "x a", "r0", `input  x float32[2 4]
@@ -87,9 +87,9 @@ node   r0 = Relu(p.0) → r0 float32[2 2]
 output r0 float32[2 2]
 `},
 		{"of constants alone", "", "fixed", "node   fixed = Tanh(const.2) → fixed float32[]\noutput fixed float32[]\n"},
-		{"missing input", "p", "sum", `! cut of graph chain: node "a" needs the value "x", which no input gives`},
-		{"constant input", "x const", "sum", `! cut of graph chain: the input "const.2" is a constant`},
-		{"input twice", "x x", "sum", `! cut of graph chain: the input "x" is named twice`},
+		{"missing input", "p", "y", `! cut of graph chain: node "a" needs the value "x", which no input gives`},
+		{"constant input", "x const", "y", `! cut of graph chain: the input "const.2" is a constant`},
+		{"input twice", "x x", "y", `! cut of graph chain: the input "x" is named twice`},
 		{"output is an input", "a r0", "r0", `! cut of graph chain: the output "r0" is not computed between the inputs and the outputs`},
 		{"output is the graph's input", "a", "x", `! cut of graph chain: the output "x" is not computed between the inputs and the outputs`},
 		{"output is a constant", "x", "const", `! cut of graph chain: the output "const.2" is not computed between the inputs and the outputs`},

@@ -16,15 +16,16 @@ func decided(t *testing.T) *Graph {
 	maps := b.Input("maps", f32(2, 1, 4, 4))
 	scores := b.Add1("scores", Reshape{Shape: []int{2, 16}}, maps)
 	chosen := b.Add1("chosen", GreedySelect{Count: 3}, scores)
-	b.Decide("chosen", Decision{Value: chosen, Limit: 16, Scores: []*Value{scores}})
+	b.Decide(Decision{Value: chosen, Limit: 16, Scores: []*Value{scores}})
 	order := b.Add1("order", TileOrder{GridHeight: 4, GridWidth: 4, Mode: "hilbert"}, chosen)
-	b.Decide("order", Decision{Value: order, Limit: 16})
-	b.Output("tiles", b.Add1("tiles.out", Unary{Fn: Identity}, order))
+	b.Decide(Decision{Value: order, Limit: 16})
+	b.Output("tiles", b.Add1("tiles", Unary{Fn: Identity}, order))
 	boxes, quality := b.Const("boxes", tensor.New(tensor.Float32, 2, 4, 4, 4)), b.Const("quality", tensor.New(tensor.Float32, 2, 1, 4, 4))
-	kept := b.Add("select", SelectDetections{Strides: []int{8}, ImageHeight: 32, ImageWidth: 32, PreNMSTopK: 9, MaxDetections: 5}, maps, boxes, quality)
-	b.Decide("kept", Decision{Value: kept[0], Count: kept[1], Limit: 16, Scores: []*Value{maps}})
+	choose := SelectDetections{Strides: []int{8}, ImageHeight: 32, ImageWidth: 32, PreNMSTopK: 9, MaxDetections: 5}
+	kept := b.AddNamed("select", choose, []string{"kept", "count"}, maps, boxes, quality)
+	b.Decide(Decision{Value: kept[0], Count: kept[1], Limit: 16, Scores: []*Value{maps}})
 	b.Output("count", kept[1])
-	b.Output("boxes_out", b.Add("decode", DecodeBoxes{Strides: []int{8}, ImageHeight: 32, ImageWidth: 32}, maps, boxes, quality, kept[0], kept[1])[0])
+	b.Output("decode.0", b.Add("decode", DecodeBoxes{Strides: []int{8}, ImageHeight: 32, ImageWidth: 32}, maps, boxes, quality, kept[0], kept[1])[0])
 	b.Tap("chosen_tap", chosen)
 	g, err := b.Build()
 	if err != nil {
@@ -42,12 +43,12 @@ func TestWithReplay(t *testing.T) {
 input  replay.chosen int64[2 3]
 node   chosen = Identity(replay.chosen) → chosen int64[2 3]
 node   order = TileOrder(chosen) → order int64[2 3]
-node   tiles.out = Identity(order) → tiles int64[2 3]
+node   tiles = Identity(order) → tiles int64[2 3]
 node   select = SelectDetections(maps, boxes, quality) → kept int64[2 5] count int64[2]
-node   decode = DecodeBoxes(maps, boxes, quality, kept, count) → boxes_out float32[2 5 4] decode.1 float32[2 5] decode.2 int64[2 5]
+node   decode = DecodeBoxes(maps, boxes, quality, kept, count) → decode.0 float32[2 5 4] decode.1 float32[2 5] decode.2 int64[2 5]
 output tiles int64[2 3]
 output count int64[2]
-output boxes_out float32[2 5 4]
+output decode.0 float32[2 5 4]
 `},
 		{"kept pairs and their count, which is an output", "kept", `input  maps float32[2 1 4 4]
 input  replay.kept int64[2 5]
@@ -57,11 +58,11 @@ node   count = Identity(replay.count) → count int64[2]
 node   scores = Reshape(maps) → scores float32[2 16]
 node   chosen = GreedySelect(scores) → chosen int64[2 3]
 node   order = TileOrder(chosen) → order int64[2 3]
-node   tiles.out = Identity(order) → tiles int64[2 3]
-node   decode = DecodeBoxes(maps, boxes, quality, kept, count) → boxes_out float32[2 5 4] decode.1 float32[2 5] decode.2 int64[2 5]
+node   tiles = Identity(order) → tiles int64[2 3]
+node   decode = DecodeBoxes(maps, boxes, quality, kept, count) → decode.0 float32[2 5 4] decode.1 float32[2 5] decode.2 int64[2 5]
 output tiles int64[2 3]
 output count int64[2]
-output boxes_out float32[2 5 4]
+output decode.0 float32[2 5 4]
 `},
 		{"all", "all", `input  maps float32[2 1 4 4]
 input  replay.chosen int64[2 3]
@@ -71,11 +72,11 @@ input  replay.count int64[2]
 node   order = Identity(replay.order) → order int64[2 3]
 node   kept = Identity(replay.kept) → kept int64[2 5]
 node   count = Identity(replay.count) → count int64[2]
-node   tiles.out = Identity(order) → tiles int64[2 3]
-node   decode = DecodeBoxes(maps, boxes, quality, kept, count) → boxes_out float32[2 5 4] decode.1 float32[2 5] decode.2 int64[2 5]
+node   tiles = Identity(order) → tiles int64[2 3]
+node   decode = DecodeBoxes(maps, boxes, quality, kept, count) → decode.0 float32[2 5 4] decode.1 float32[2 5] decode.2 int64[2 5]
 output tiles int64[2 3]
 output count int64[2]
-output boxes_out float32[2 5 4]
+output decode.0 float32[2 5 4]
 `},
 	} {
 		g := decided(t)
@@ -139,17 +140,15 @@ func TestDecideRefuses(t *testing.T) {
 		mark func(b *Builder, ids *Value)
 		want string
 	}{
-		{"an input", func(b *Builder, _ *Value) { b.Decide("d", Decision{Value: b.Input("i", i64(1, 2)), Limit: 4}) }, `decision "d" is not computed by a node`},
-		{"a name in use", func(b *Builder, ids *Value) { b.Decide("u", Decision{Value: ids, Limit: 4}) }, `the name "u" is used twice`},
-		{"two names", func(b *Builder, ids *Value) { b.Output("o", ids); b.Decide("d", Decision{Value: ids, Limit: 4}) }, `decision "d" is the output "o": they are one value and need one name`},
-		{"fewer ids than are chosen", func(b *Builder, ids *Value) { b.Decide("ids", Decision{Value: ids, Limit: 1}) }, `decision "ids" of int64[1 2] has ids below 1`},
+		{"an input", func(b *Builder, _ *Value) { b.Decide(Decision{Value: b.Input("i", i64(1, 2)), Limit: 4}) }, `decision "i" is not computed by a node`},
+		{"fewer ids than are chosen", func(b *Builder, ids *Value) { b.Decide(Decision{Value: ids, Limit: 1}) }, `decision "ids" of int64[1 2] has ids below 1`},
 		{"another type", func(b *Builder, _ *Value) {
-			b.Decide("f", Decision{Value: b.Add1("f", Unary{Fn: Relu}, b.Input("x", f32(1, 2))), Limit: 4})
+			b.Decide(Decision{Value: b.Add1("f", Unary{Fn: Relu}, b.Input("x", f32(1, 2))), Limit: 4})
 		}, `decision "f" is float32[1 2], want int64 of rank 2`},
 	} {
 		b := NewBuilder("g")
 		c.mark(b, b.Add1("ids", GreedySelect{Count: 2}, b.Input("u", f32(1, 4))))
-		if err := b.Err(); err == nil || err.Error() != c.want {
+		if _, err := b.Build(); err == nil || err.Error() != "graph g: "+c.want {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}

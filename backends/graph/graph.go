@@ -25,6 +25,15 @@ func (t Type) Len() int {
 	return n
 }
 
+// Dim returns the size of an axis, from 0, and 1 where the type has no such axis. So code that builds a graph from a value of another
+// rank than it expects, or from one that a builder could not compute, goes on to the operator that reads it, which tells what is wrong.
+func (t Type) Dim(axis int) int {
+	if axis >= len(t.Shape) {
+		return 1
+	}
+	return t.Shape[axis]
+}
+
 // Op is an operator with its parameters. The concrete types of this package are the complete set; executors switch on them.
 type Op interface {
 	// OpType returns the ONNX operator type, such as "Conv".
@@ -34,6 +43,19 @@ type Op interface {
 	// Infer checks the types of the inputs and returns the types of the outputs. An optional input that is absent has an
 	// Invalid DType.
 	Infer(in []Type) ([]Type, error)
+}
+
+// arity returns how many outputs an operator has, which no input changes.
+func arity(op Op) int {
+	switch o := op.(type) {
+	case Split:
+		return len(o.Sizes)
+	case TileSSMScan, SelectDetections, BoxMask:
+		return 2
+	case DecodeBoxes:
+		return 3
+	}
+	return 1
 }
 
 // Value is an edge of the graph: an input, a constant or the output of a node. Its name is unique in the graph.
@@ -112,7 +134,8 @@ func (g *Graph) Constants() []*Value {
 }
 
 // WithTaps returns a graph that computes g's outputs and, after them, the named taps as outputs called "tap.NAME"; what
-// neither needs is left out. Nodes and values are shared with g. The name "all" stands for every declared tap.
+// neither needs is left out. Nodes and values are shared with g. The name "all" stands for every declared tap; a name that is given
+// twice is one tap.
 func (g *Graph) WithTaps(names []string) (*Graph, error) {
 	out := *g
 	out.Outputs = slices.Clone(g.Outputs)
@@ -127,21 +150,20 @@ func (g *Graph) WithTaps(names []string) (*Graph, error) {
 	return &out, nil
 }
 
-// expandTaps replaces "all" by the declared taps.
+// expandTaps replaces "all" by the declared taps, which come first, and lists every name once.
 func (g *Graph) expandTaps(names []string) []string {
-	if !slices.Contains(names, "all") {
-		return names
-	}
-	var all []string
-	for _, t := range g.Taps {
-		all = append(all, t.Name)
-	}
-	for _, name := range names {
-		if name != "all" && !slices.Contains(all, name) {
-			all = append(all, name)
+	var taps []string
+	if slices.Contains(names, "all") {
+		for _, t := range g.Taps {
+			taps = append(taps, t.Name)
 		}
 	}
-	return all
+	for _, name := range names {
+		if name != "all" && !slices.Contains(taps, name) {
+			taps = append(taps, name)
+		}
+	}
+	return taps
 }
 
 // reachable returns the nodes that the ports depend on, in the order of nodes.

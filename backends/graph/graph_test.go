@@ -95,7 +95,7 @@ func sample(t *testing.T) *Graph {
 	parts := b.Add("parts", Split{Axis: 1, Sizes: []int{1, 3}}, h)
 	unused := b.Add1("unused", Unary{Fn: Tanh}, h)
 	b.Tap("tanh", unused)
-	b.Output("y", b.Add1("relu", Unary{Fn: Relu}, parts[1]))
+	b.Output("y", b.Add1("relu", Unary{Fn: Relu}, parts[1])) // a second name
 	g, err := b.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -109,8 +109,8 @@ func TestBuilderNamesAndTaps(t *testing.T) {
 node   double = Mul(x, const.2) → double float32[2 4]
 node   parts = Split(double) → parts.0 float32[2 1] parts.1 float32[2 3]
 node   unused = Tanh(double) → unused float32[2 4]
-node   relu = Relu(parts.1) → y float32[2 3]
-output y float32[2 3]
+node   relu = Relu(parts.1) → relu float32[2 3]
+output y = relu float32[2 3]
 `
 	if got := g.Dump(); got != want {
 		t.Errorf("got\n%s", got)
@@ -122,6 +122,10 @@ output y float32[2 3]
 	tapped, err := g.WithTaps([]string{"all", "parts.0"})
 	if err != nil || len(tapped.Outputs) != 3 || tapped.Outputs[1].Name != "tap.tanh" || tapped.Outputs[2].Name != "tap.parts.0" || len(tapped.Nodes) != 4 {
 		t.Errorf("with taps: %v, %v", tapped.Outputs, err)
+	}
+	twice, err := g.WithTaps([]string{"parts.0", "tanh", "all", "parts.0", "tanh"})
+	if err != nil || len(twice.Outputs) != 3 || twice.Outputs[1].Name != "tap.tanh" || twice.Outputs[2].Name != "tap.parts.0" {
+		t.Errorf("taps that are named twice: %v, %v; want each once, the declared ones first", twice.Outputs, err)
 	}
 	if _, err := g.WithTaps([]string{"nothing"}); err == nil {
 		t.Error("an unknown tap was accepted")
@@ -145,6 +149,21 @@ func TestBuilderKeepsTheFirstError(t *testing.T) {
 			b.Output("y", b.Add1("a", Unary{Fn: Relu}, x))
 		}, `"a" is used twice`},
 		{"output of an input", func(b *Builder) { b.Output("y", b.Input("x", f32(2))) }, "not computed by a node"},
+		{"sizes of what could not be computed", func(b *Builder) {
+			p := b.AddNamed("first", Split{Axis: 1, Sizes: []int{9, 1}}, []string{"a", "b"}, b.Input("x", f32(2, 4)))
+			boxes := b.Add("decode", DecodeBoxes{Strides: []int{8}}, p[0], p[1])[2]
+			b.Output("y", b.Add1("rows", Reshape{Shape: []int{boxes.Dim(0), boxes.Dim(3)}}, boxes))
+		}, "node first (Split)"},
+		{"too few names", func(b *Builder) {
+			b.AddNamed("first", Split{Axis: 1, Sizes: []int{2, 2}}, []string{"a"}, b.Input("x", f32(2, 4)))
+		}, "node first (Split): got names for 1 outputs, it has 2"},
+		{"a value's name twice", func(b *Builder) {
+			b.AddNamed("first", Split{Axis: 1, Sizes: []int{2, 2}}, []string{"a", "a"}, b.Input("x", f32(2, 4)))
+		}, `"a" is used twice`},
+		{"an output's name twice", func(b *Builder) {
+			x := b.Input("x", f32(2, 4))
+			b.Output("x", b.Add1("y", Unary{Fn: Relu}, x))
+		}, `"x" is used twice`},
 		{"no outputs", func(b *Builder) { b.Input("x", f32(2)) }, "no outputs"},
 	} {
 		b := NewBuilder("g")

@@ -11,8 +11,8 @@ import (
 // Lowering once more to the same format changes nothing; to another one it is an error.
 //
 // A value that is stored in the format is rounded for all who read it, outputs and taps included, and keeps its name; what was
-// computed is then NAME.unrounded, and the Round is the node NAME.FORMAT. An input, a constant, and in TF32 any operand of a
-// product is rounded for the products alone, as the value NAME.FORMAT. No Round is added to a value that is exact in f already.
+// computed is then NAME.unrounded. An input, a constant, and in TF32 any operand of a product is rounded for the products alone, as the
+// value NAME.FORMAT. A node of one output is named after it. No Round is added to a value that is exact in f already.
 // Inputs, constants and their tensors are shared with g.
 func Lower(g *Graph, f Format) (*Graph, error) {
 	if f == "" {
@@ -134,7 +134,7 @@ func (l *lowering) add(n *Node) {
 	moved := &Node{Name: n.Name, Op: n.Op, Inputs: make([]*Value, len(n.Inputs))}
 	for i, v := range n.Inputs {
 		if moved.Inputs[i] = l.value(v); l.point(n, i) {
-			moved.Inputs[i] = l.round(moved.Inputs[i])
+			moved.Inputs[i] = l.operand(moved.Inputs[i])
 		}
 	}
 	l.nodes = append(l.nodes, moved)
@@ -145,7 +145,10 @@ func (l *lowering) add(n *Node) {
 		l.exact[out] = exact
 		if l.stored[v] && !exact {
 			out.Name = l.claim(v.Name + ".unrounded")
-			out = l.roundAs(out, l.claim(v.Name+"."+string(l.format)), v.Name)
+			if n.Name == v.Name {
+				moved.Name = out.Name
+			}
+			out = l.round(out, v.Name)
 		}
 		l.values[v] = out
 	}
@@ -166,20 +169,20 @@ func (l *lowering) keepsExact(n *Node) bool {
 	return false
 }
 
-// round returns the rounded form of a value for those who read it at a point.
-func (l *lowering) round(v *Value) *Value {
+// operand returns the rounded form of a value for those who read it at a point.
+func (l *lowering) operand(v *Value) *Value {
 	if l.exact[v] {
 		return v
 	}
 	if l.rounded[v] == nil {
-		name := l.claim(v.Name + "." + string(l.format))
-		l.rounded[v] = l.roundAs(v, name, name)
+		l.rounded[v] = l.round(v, l.claim(v.Name+"."+string(l.format)))
 	}
 	return l.rounded[v]
 }
 
-func (l *lowering) roundAs(v *Value, node, name string) *Value {
-	n := &Node{Name: node, Op: Round{To: l.format}, Inputs: []*Value{v}}
+// round adds the rounding of a value under a name.
+func (l *lowering) round(v *Value, name string) *Value {
+	n := &Node{Name: name, Op: Round{To: l.format}, Inputs: []*Value{v}}
 	out := &Value{Name: name, Type: v.Type, Producer: n}
 	n.Outputs = []*Value{out}
 	l.nodes = append(l.nodes, n)

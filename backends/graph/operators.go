@@ -2,7 +2,7 @@ package graph
 
 // Operators returns one value of every operator type, without parameters: of Unary, Binary and Reduce one for each
 // function. The standard operators come first. The tests of every package that has code for each operator go through this
-// list, and so does the worker protocol.
+// list.
 func Operators() []Op {
 	list := []Op{Conv{}, GroupNormalization{}, LayerNormalization{}, Clip{}, Where{}, Cast{}, Gemm{}, MatMul{}, Reshape{},
 		Concat{}, Split{}, Gather{}, Resize{}}

@@ -14,5 +14,6 @@
 //     (Step.Allow), makes a value a view of another one (Value.ViewOf), and packs weights (Step.Pack) (step.go).
 //  5. OwnConstants copies what the steps still read of the constants and lets go of the rest (step.go).
 //  6. Program.Place gives every value and workspace its place in one arena, from the lifetimes of the values (place.go, arena.go).
-//     The executor makes the arena, binds the steps to it, and lets go of the rest with Program.Discard.
+//     The executor makes the arena, binds the steps to it, says with Describe what they are (describe.go), and lets go of the rest with
+//     Program.Discard.
 package lower

@@ -70,7 +70,7 @@ func (p *Program) readers() (nodes map[*Value][]*Node, kept map[*Value]bool) {
 // the pattern leaves open come from outside.
 func closed(m Match, readers map[*Value][]*Node) bool {
 	for _, n := range m.all[1:] {
-		for _, v := range n.Out {
+		for _, v := range n.results() { // what it stores aside is read by its own parts, and for taps
 			for _, r := range readers[v] {
 				if !slices.Contains(m.all, r) {
 					return false
@@ -159,13 +159,22 @@ func (n *Node) Part(role string) *Node {
 	return nil
 }
 
+// Parts lists the nodes of the graph that n stands for, in the order of execution: n itself where it is not a fused one.
+func (n *Node) Parts() []*Node {
+	if n.parts == nil {
+		return []*Node{n}
+	}
+	var nodes []*Node
+	for _, p := range n.parts {
+		nodes = append(nodes, p.Node)
+	}
+	return nodes
+}
+
 // Covers lists the names of the graph's nodes that n stands for, in order.
 func (n *Node) Covers() []string {
-	if n.parts == nil {
-		return []string{n.Name}
-	}
 	var names []string
-	for _, p := range n.parts {
+	for _, p := range n.Parts() {
 		names = append(names, p.Name)
 	}
 	return names

@@ -113,3 +113,26 @@ func (b *toyBuilder) mul(name string, x, y *graph.Value) *graph.Value {
 func (b *toyBuilder) halves(name string, x *graph.Value) []*graph.Value {
 	return b.Add(name, graph.Split{Axis: 1, Sizes: []int{1, 1}}, x)
 }
+
+// A rule may fuse what it has just made, and does so whatever is tapped inside.
+func TestARuleOfItsOwnResult(t *testing.T) {
+	element := []string{"Sigmoid", "Relu", "Mul"}
+	chain := lower.Rule{Name: "Chain", Pattern: lower.Pattern{Op: "Add", Or: element, Role: "last", Commutes: true, In: []lower.Pattern{
+		{Op: "Chain", Or: append([]string{"Add"}, element...), Role: "before"},
+	}}}
+	for _, taps := range [][]string{nil, {"a"}, {"b"}, {"c"}, {"a", "b", "c", "d"}} {
+		build := newToyBuilder()
+		a := build.unary("a", graph.Relu, build.x)
+		b := build.mul("b", build.w, a) // the chain comes in by the second operand
+		c := build.unary("c", graph.Sigmoid, b)
+		build.Output("d", build.mul("d", c, build.w))
+		g, err := build.Build()
+		check(t, err)
+		p, err := lower.Import(g, tensor.Float32, taps)
+		check(t, err)
+		p.Fuse([]lower.Rule{chain})
+		if len(p.Nodes) != 1 || strings.Join(p.Nodes[0].Covers(), " ") != "a b c d" || len(p.Nodes[0].Parts()) != 4 {
+			t.Errorf("taps %q: %d nodes, the first covers %q", taps, len(p.Nodes), p.Nodes[0].Covers())
+		}
+	}
+}

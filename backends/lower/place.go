@@ -14,7 +14,8 @@ type Arena struct {
 }
 
 // Place gives every input, every output of a step and all scratch a place in one arena, such that what is needed at the same time
-// does not overlap. Inputs keep theirs for good, so that the steps can run again on what was uploaded once. An output takes the place of an operand where its step allows it and the operand dies there.
+// does not overlap. Inputs keep theirs for good, so that the steps can run again on what was uploaded once. An output takes the place
+// of an operand where its step allows it and the operand dies there.
 func (p *Program) Place(steps []*Step, layout Layout) Arena {
 	size := layout.Bytes
 	if size == nil {

@@ -20,10 +20,11 @@ type Rule struct {
 // A Pattern describes a value by the node that computes it and by that node's operands.
 type Pattern struct {
 	Op       string           // operator type of the node; "" is any value, also one that no node computes
+	Or       []string         // more operator types that the node may have
 	Role     string           // name for the node, or for the value where Op is "": one role is one node or one value
 	Output   int              // which output of the node the value is
 	In       []Pattern        // the first operands; what follows them may be anything
-	Commutes bool             // the two operands may come in either order
+	Commutes bool             // the two operands may come in either order; In may describe one of them alone
 	Where    func(*Node) bool // a further condition, such as on parameters; nil for none
 }
 
@@ -58,7 +59,7 @@ func (p *Pattern) match(n *Node, accept func(Match) bool) (found Match, ok bool)
 
 // fitNode tells whether n is a node of the pattern and the rest fits, too: then is asked with n and its operands added to m.
 func (p *Pattern) fitNode(n *Node, m Match, then func(Match) bool) bool {
-	if n.Op.OpType() != p.Op || len(n.In) < len(p.In) || p.Where != nil && !p.Where(n) {
+	if op := n.Op.OpType(); op != p.Op && !slices.Contains(p.Or, op) || len(n.In) < len(p.In) || p.Where != nil && !p.Where(n) {
 		return false
 	}
 	if known := m.nodes[p.Role]; known != nil {
@@ -66,7 +67,7 @@ func (p *Pattern) fitNode(n *Node, m Match, then func(Match) bool) bool {
 	}
 	m.nodes = with(m.nodes, p.Role, n)
 	m.all = append(slices.Clip(m.all), n)
-	return p.fitOperands(n.In, m, then) || p.Commutes && p.fitOperands([]*Value{n.In[1], n.In[0]}, m, then)
+	return p.fitOperands(n.In, m, then) || p.Commutes && len(n.In) > 1 && p.fitOperands([]*Value{n.In[1], n.In[0]}, m, then)
 }
 
 func (p *Pattern) fitOperands(in []*Value, m Match, then func(Match) bool) bool {

@@ -104,9 +104,8 @@ func Build(cfg config.Config, w Weights, opts Options) (*graph.Graph, error) {
 
 	features := b.pv(image)
 	maps := b.proxyMaps(features)
-	x := b.aggregate("router.x", maps, features.p3, cfg.Model.TileSizeL0)
-	b.Tap("router.x", x)
-	u, s := b.route(x, "")
+	x := b.tap(b.aggregate("router.x", maps, features.p3, cfg.Model.TileSizeL0))
+	u, s := b.route(x, "", "utilities", "split_utilities")
 	sel := b.selectL0(u, s, c)
 	b.selectL2(&sel, features, maps)
 	heavy := b.ff(features, sel)
@@ -116,9 +115,8 @@ func Build(cfg config.Config, w Weights, opts Options) (*graph.Graph, error) {
 	embeddings := b.track(fused[0], det)
 	semantic := b.semantic(fused[0])
 
-	values := []value{det.boxes, det.scores, det.classIDs, det.valid, maskLogits, maskScores, embeddings, semantic, u, s}
-	for i, v := range values {
-		b.Output(OutputNames[i], v)
+	for _, v := range []value{det.boxes, det.scores, det.classIDs, det.valid, maskLogits, maskScores, embeddings, semantic, u, s} {
+		b.output(v)
 	}
 	b.outputSelection(sel)
 	return b.Build()

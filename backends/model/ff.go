@@ -1,10 +1,6 @@
 package model
 
-import (
-	"fmt"
-
-	"github.com/apex-x/apexx/backends/graph"
-)
+import "github.com/apex-x/apexx/backends/graph"
 
 // scanClamp bounds the tokens that enter the scan and the modulation.
 const scanClamp = 1e4
@@ -13,11 +9,8 @@ const scanClamp = 1e4
 type gateProxies struct{ boundary, uncertainty value }
 
 func (b *builder) gateProxies(f pvFeatures) gateProxies {
-	if b.Err() != nil {
-		return gateProxies{}
-	}
 	fit := func(name string, x value) value {
-		return b.resize("ff."+name+".resize", b.nanToZero("ff."+name+".clean", x), f.p3.Shape[2], f.p3.Shape[3])
+		return b.resize("ff."+name+".resize", b.nanToZero("ff."+name+".clean", x), f.p3.Dim(2), f.p3.Dim(3))
 	}
 	return gateProxies{fit("boundary", f.boundary), fit("uncertainty", f.uncertainty)}
 }
@@ -49,10 +42,11 @@ func (b *builder) ff(f pvFeatures, sel selection) value {
 		base = heavy
 		heavy, alpha = b.heavyPath(lv, base, proxies)
 	}
-	b.Tap("ff.heavy_features", heavy)
-	b.Tap("ff.detail_map", b.binary("ff.detail_map", graph.Sub, heavy, base))
-	b.Tap("ff.detail_total", b.binary("ff.detail_total", graph.Sub, heavy, f.p3))
-	b.Tap("ff.alpha", alpha)
+	// The last level is known under other names, so these are values of their own, which nothing but a tap needs.
+	b.tap(b.unary("ff.heavy_features", graph.Identity, heavy))
+	b.tap(b.unary("ff.alpha", graph.Identity, alpha))
+	b.tap(b.binary("ff.detail_map", graph.Sub, heavy, base))
+	b.tap(b.binary("ff.detail_total", graph.Sub, heavy, f.p3))
 	return heavy
 }
 
@@ -60,7 +54,7 @@ func (b *builder) ff(f pvFeatures, sel selection) value {
 // unchanged and only the gate is there, for its tap.
 func (b *builder) heavyPath(lv level, dense value, proxies gateProxies) (heavy, alpha value) {
 	alpha = b.fusionGate(lv.prefix+".fusion_gate", proxies)
-	if lv.ids == nil || b.Err() != nil {
+	if lv.ids == nil {
 		return dense, alpha
 	}
 	ids := lv.ids
@@ -86,9 +80,6 @@ func (b *builder) fusionGate(prefix string, p gateProxies) value {
 		w := b.unary(prefix+"."+name+".weight", graph.Softplus, b.param(prefix+"."+name+"_log_weight"))
 		return b.binary(prefix+"."+name, graph.Mul, w, proxy)
 	}
-	if b.Err() != nil {
-		return p.boundary
-	}
 	sum := b.binary(prefix+".sum", graph.Add, term("boundary", p.boundary), term("uncertainty", p.uncertainty))
 	logit := b.binary(prefix+".logit", graph.Add, sum, b.param(prefix+".bias"))
 	return b.unary(prefix, graph.Sigmoid, logit)
@@ -98,7 +89,7 @@ func (b *builder) fusionGate(prefix string, p gateProxies) value {
 // disable_ssm the mixed tokens are zeros.
 func (b *builder) mix(prefix string, tokens value) value {
 	if b.cfg.Model.DisableSSM {
-		return b.fill(prefix+".no_ssm", 0, tokens.Shape...)
+		return b.uniform(prefix+".no_ssm", 0, tokens.Shape...)
 	}
 	if b.cfg.Model.ScanMode == "forward" {
 		return b.scan(prefix+".scan_forward", tokens, false)
@@ -125,34 +116,28 @@ func (b *builder) scan(prefix string, tokens value, backward bool) value {
 	gain := func(name string) value {
 		return b.binary(prefix+"."+name, graph.Add, b.unary(prefix+"."+name+".softplus", graph.Softplus, b.param(prefix+"."+name+"_raw")), b.Scalar(gainFloor))
 	}
-	return b.Add(prefix, graph.TileSSMScan{Backward: backward, Clamp: scanClamp},
+	return b.AddNamed(prefix, graph.TileSSMScan{Backward: backward, Clamp: scanClamp}, []string{prefix, prefix + ".final_state"},
 		tokens, decay, gain("input_gain"), gain("output_gain"), b.param(prefix+".state_bias"))[0]
 }
 
 // film adds TileFiLM's parameters of mixed tokens [B,K,C]: gamma = tanh and beta, each [B,K,C,1,1] (spec/model.md 3.9).
 func (b *builder) film(prefix string, mixed value) (gamma, beta value) {
-	if b.Err() != nil {
-		return mixed, mixed
-	}
-	batch, k, c := mixed.Shape[0], mixed.Shape[1], mixed.Shape[2]
+	batch, k, c := mixed.Dim(0), mixed.Dim(1), mixed.Dim(2)
 	x := b.reshape(prefix+".rows", b.Add1(prefix+".clip", graph.Clip{Low: -scanClamp, High: scanClamp}, mixed), batch*k, c)
 	x = b.Add1(prefix+".token_norm", graph.LayerNormalization{Epsilon: normEpsilon}, x, b.param(prefix+".token_norm.weight"), b.param(prefix+".token_norm.bias"))
 	x = b.silu(prefix+".silu", b.linear(prefix+".mlp.0", prefix+".mlp.0", x))
-	parts := b.Add(prefix+".parts", graph.Split{Axis: 1, Sizes: []int{c, c}}, b.linear(prefix+".mlp.2", prefix+".mlp.2", x))
-	gamma = b.reshape(prefix+".gamma", b.unary(prefix+".tanh", graph.Tanh, parts[0]), batch, k, c, 1, 1)
-	return gamma, b.reshape(prefix+".beta", parts[1], batch, k, c, 1, 1)
+	rawGamma, rawBeta := b.halves(prefix+".split", []string{prefix + ".gamma.raw", prefix + ".beta.raw"}, b.linear(prefix+".mlp.2", prefix+".mlp.2", x))
+	gamma = b.reshape(prefix+".gamma", b.unary(prefix+".tanh", graph.Tanh, rawGamma), batch, k, c, 1, 1)
+	return gamma, b.reshape(prefix+".beta", rawBeta, batch, k, c, 1, 1)
 }
 
 // refine adds TileRefineBlock on tiles [B,K,C,t,t]: every tile is normalised by itself and sees zeros beyond its border
 // (spec/model.md 3.10).
 func (b *builder) refine(prefix string, tiles value) value {
-	if b.Err() != nil {
-		return tiles
-	}
-	s := tiles.Shape
-	x := b.reshape(prefix+".tiles", tiles, s[0]*s[1], s[2], s[3], s[4])
-	y := b.conv(prefix+".depthwise", prefix+".depthwise", x, 1, s[2])
+	c := tiles.Dim(2)
+	x := b.reshape(prefix+".tiles", tiles, tiles.Dim(0)*tiles.Dim(1), c, tiles.Dim(3), tiles.Dim(4))
+	y := b.conv(prefix+".depthwise", prefix+".depthwise", x, 1, c)
 	y = b.norm(prefix+".norm", prefix+".norm", b.conv(prefix+".pointwise", prefix+".pointwise", y, 1, 1))
 	y = b.binary(prefix, graph.Add, b.reglu(prefix, y), x)
-	return b.reshape(fmt.Sprintf("%s.packed", prefix), y, s...)
+	return b.reshape(prefix+".packed", y, tiles.Shape...)
 }

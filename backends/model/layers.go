@@ -14,8 +14,9 @@ type value = *graph.Value
 // normEpsilon is the epsilon of every normalisation of the model.
 const normEpsilon = 1e-5
 
-// builder adds the modules of one model to a graph. Names of nodes follow the names of the parameters they use, so that a
-// tap, an error and a weight file speak of the same thing.
+// builder adds the modules of one model to a graph. A value is named after what it is in the model, and a node of one output after its
+// value: outputs and taps have the names by which they are known, all others follow the names of the parameters that they use, so
+// that a tap, a step of a plan, an error and a weight file speak of the same thing.
 type builder struct {
 	*graph.Builder
 	cfg     config.Config
@@ -28,12 +29,20 @@ type Weights interface {
 	Tensor(name string) *tensor.Tensor
 }
 
+// output and tap make a value an output of the model, and one that a session returns on request, under its own name.
+func (b *builder) output(v value) { b.Output(v.Name, v) }
+
+func (b *builder) tap(v value) value {
+	b.Tap(v.Name, v)
+	return v
+}
+
 // param returns the constant of a parameter.
 func (b *builder) param(name string) value {
 	t := b.weights.Tensor(name)
 	if t == nil {
 		b.Fail(fmt.Errorf("the weights have no parameter %q", name))
-		t = tensor.Scalar(float32(0))
+		return &graph.Value{Name: name}
 	}
 	return b.Const(name, t)
 }
@@ -49,10 +58,7 @@ func (b *builder) conv(node, prefix string, x value, stride, group int) value {
 	if b.has(prefix + ".bias") {
 		in = append(in, b.param(prefix+".bias"))
 	}
-	pad := 0
-	if len(w.Shape) == 4 {
-		pad = w.Shape[2] / 2
-	}
+	pad := w.Dim(2) / 2
 	return b.Add1(node, graph.Conv{Strides: [2]int{stride, stride}, Pads: [4]int{pad, pad, pad, pad}, Group: group}, in...)
 }
 
@@ -84,25 +90,28 @@ func (b *builder) block(prefix string, i int, suffix string, x value, stride int
 	return b.silu(fmt.Sprintf("%s.%d.silu%s", prefix, i+1, suffix), y)
 }
 
-// reglu splits the channels in halves (a, g) and adds a·max(g, 0).
-func (b *builder) reglu(prefix string, x value) value {
-	if len(x.Shape) < 2 {
-		return x // an earlier error is recorded
-	}
-	c := x.Shape[1] / 2
-	parts := b.Add(prefix+".split", graph.Split{Axis: 1, Sizes: []int{c, c}}, x)
-	return b.binary(prefix+".reglu", graph.Mul, parts[0], b.unary(prefix+".gate", graph.Relu, parts[1]))
+// halves splits the channels of x in two.
+func (b *builder) halves(node string, names []string, x value) (first, second value) {
+	c := x.Dim(1) / 2
+	parts := b.AddNamed(node, graph.Split{Axis: 1, Sizes: []int{c, c}}, names, x)
+	return parts[0], parts[1]
 }
 
-// cheapBlock adds a CheapBlock with residual (spec/model.md 3.1).
-func (b *builder) cheapBlock(prefix string, x value) value {
+// reglu splits the channels in halves (a, g) and adds a·max(g, 0).
+func (b *builder) reglu(prefix string, x value) value {
+	a, g := b.halves(prefix+".split", []string{prefix + ".a", prefix + ".g"}, x)
+	return b.binary(prefix+".reglu", graph.Mul, a, b.unary(prefix+".gate", graph.Relu, g))
+}
+
+// cheapBlock adds a CheapBlock with residual (spec/model.md 3.1); the node computes the sum.
+func (b *builder) cheapBlock(node, prefix string, x value) value {
 	y := b.conv(prefix+".conv", prefix+".conv", x, 1, 1)
 	y = b.reglu(prefix, b.norm(prefix+".norm", prefix+".norm", y))
 	residual := x
 	if b.has(prefix + ".residual_proj.weight") {
 		residual = b.conv(prefix+".residual_proj", prefix+".residual_proj", x, 1, 1)
 	}
-	return b.binary(prefix, graph.Add, y, residual)
+	return b.binary(node, graph.Add, y, residual)
 }
 
 // linear adds x·Wᵀ + bias over rows: x [R,in] → [R,out].
@@ -120,7 +129,7 @@ func (b *builder) reshape(node string, x value, shape ...int) value {
 
 // resize adds a bilinear resize unless the size is right already.
 func (b *builder) resize(node string, x value, h, w int) value {
-	if len(x.Shape) == 4 && x.Shape[2] == h && x.Shape[3] == w {
+	if x.Dim(2) == h && x.Dim(3) == w {
 		return x
 	}
 	return b.Add1(node, graph.Resize{Height: h, Width: w}, x)
@@ -131,8 +140,8 @@ func (b *builder) nanToZero(node string, x value) value {
 	return b.Add1(node, graph.Where{}, b.unary(node+".isnan", graph.IsNaN, x), b.Scalar(0), x)
 }
 
-// fill returns a constant tensor of one value.
-func (b *builder) fill(name string, v float32, shape ...int) value {
+// uniform returns a constant tensor of one value.
+func (b *builder) uniform(name string, v float32, shape ...int) value {
 	t := tensor.New(tensor.Float32, shape...)
 	d := tensor.Data[float32](t)
 	for i := range d {

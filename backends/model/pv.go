@@ -18,26 +18,18 @@ func (b *builder) pv(image value) pvFeatures {
 	x = b.block(bb+"down_s4", 0, "", x, 2)
 	x = b.block(bb+"down_s8", 0, "", x, 2)
 	var f pvFeatures
-	f.p3 = b.cheapBlock(bb+"p3_block", x)
-	f.p4 = b.cheapBlock(bb+"p4_block", b.block(bb+"down_p4", 0, "", f.p3, 2))
-	f.p5 = b.cheapBlock(bb+"p5_block", b.block(bb+"down_p5", 0, "", f.p4, 2))
+	f.p3 = b.tap(b.cheapBlock("pv.P3", bb+"p3_block", x))
+	f.p4 = b.tap(b.cheapBlock("pv.P4", bb+"p4_block", b.block(bb+"down_p4", 0, "", f.p3, 2)))
+	f.p5 = b.tap(b.cheapBlock("pv.P5", bb+"p5_block", b.block(bb+"down_p5", 0, "", f.p4, 2)))
 
 	trunk := b.block(ch+"trunk", 0, "", f.p4, 1)
 	head := func(name string) value { return b.conv(ch+name+"_head", ch+name+"_head", trunk, 1, 1) }
-	f.objectness = b.unary("pv.objectness", graph.Sigmoid, head("objectness"))
-	f.boundary = b.unary("pv.boundary", graph.Sigmoid, head("boundary"))
-	f.variance = b.unary("pv.variance", graph.Softplus, head("variance"))
-	quadruple := b.binary("pv.uncertainty.4p", graph.Mul, f.objectness, b.Scalar(4))
-	complement := b.binary("pv.uncertainty.1-p", graph.Sub, b.Scalar(1), f.objectness)
-	f.uncertainty = b.binary("pv.uncertainty", graph.Mul, quadruple, complement)
-
-	b.Tap("pv.P3", f.p3)
-	b.Tap("pv.P4", f.p4)
-	b.Tap("pv.P5", f.p5)
-	b.Tap("proxy.boundary", f.boundary)
-	b.Tap("proxy.objectness", f.objectness)
-	b.Tap("proxy.uncertainty", f.uncertainty)
-	b.Tap("proxy.variance", f.variance)
+	f.boundary = b.tap(b.unary("proxy.boundary", graph.Sigmoid, head("boundary")))
+	f.objectness = b.tap(b.unary("proxy.objectness", graph.Sigmoid, head("objectness")))
+	quadruple := b.binary("proxy.uncertainty.4p", graph.Mul, f.objectness, b.Scalar(4))
+	complement := b.binary("proxy.uncertainty.1-p", graph.Sub, b.Scalar(1), f.objectness)
+	f.uncertainty = b.tap(b.binary("proxy.uncertainty", graph.Mul, quadruple, complement))
+	f.variance = b.tap(b.unary("proxy.variance", graph.Softplus, head("variance")))
 	return f
 }
 

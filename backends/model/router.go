@@ -11,34 +11,29 @@ const aggregates = 12
 
 // aggregate adds the tile vectors of a grid over P3: [B,K,12] (spec/model.md 3.5).
 func (b *builder) aggregate(node string, maps, p3 value, tile int) value {
-	if b.Err() != nil {
-		return maps
-	}
-	return b.Add1(node, graph.TileAggregate{FeatureHeight: p3.Shape[2], FeatureWidth: p3.Shape[3], Tile: tile}, maps)
+	return b.Add1(node, graph.TileAggregate{FeatureHeight: p3.Dim(2), FeatureWidth: p3.Dim(3), Tile: tile}, maps)
 }
 
-// route adds the router on tile vectors [B,K,12] and returns U and S, each [B,K]. The suffix tells apart the places that
-// share the router's parameters.
-func (b *builder) route(x value, suffix string) (u, s value) {
-	if b.Err() != nil {
-		return x, x
-	}
-	batch, k := x.Shape[0], x.Shape[1]
+// route adds the router on tile vectors [B,K,12] and returns U and S, each [B,K], under the given names. The suffix tells apart the
+// places that share the router's parameters.
+func (b *builder) route(x value, suffix, nameU, nameS string) (u, s value) {
+	batch, k := x.Dim(0), x.Dim(1)
 	rows := b.reshape("router.rows"+suffix, x, batch*k, aggregates)
 	heads := func(h value) (value, value) {
-		head := func(name string) value {
+		head := func(node, name string) value {
 			y := b.linear("router."+name+suffix, "router."+name, h)
 			if b.cfg.Model.RouterBackend == "kan" {
 				y = b.Add1("router."+name+".clip"+suffix, graph.Clip{Low: -kanLogitClip, High: kanLogitClip}, y)
 			}
-			return b.reshape("router."+name+".tiles"+suffix, y, batch, k)
+			return b.reshape(node, y, batch, k)
 		}
-		return head("head_u"), head("head_s")
+		return head(nameU, "head_u"), head(nameS, "head_s")
 	}
 	switch b.cfg.Model.RouterBackend {
 	case "identity":
-		first := b.Add("router.first"+suffix, graph.Split{Axis: 1, Sizes: []int{1, aggregates - 1}}, rows)[0]
-		return b.reshape("router.identity_u"+suffix, first, batch, k), b.reshape("router.identity_s"+suffix, first, batch, k)
+		parts := []string{"router.first" + suffix, "router.rest" + suffix}
+		first := b.AddNamed("router.split"+suffix, graph.Split{Axis: 1, Sizes: []int{1, aggregates - 1}}, parts, rows)[0]
+		return b.reshape(nameU, first, batch, k), b.reshape(nameS, first, batch, k)
 	case "kan":
 		return heads(b.kan(rows, suffix))
 	default:
@@ -78,10 +73,7 @@ func (b *builder) kan(x value, suffix string) value {
 // every feature with its own knots.
 func (b *builder) spline(x value, suffix string) value {
 	knots := b.param("router.spline.knot_y")
-	if b.Err() != nil || len(knots.Shape) != 2 {
-		return x
-	}
-	features, n := knots.Shape[0], knots.Shape[1]
+	features, n := knots.Dim(0), knots.Dim(1)
 	name := func(s string) string { return "router.spline." + s + suffix }
 	x = b.Add1(name("clip"), graph.Clip{Low: -kanRange, High: kanRange}, b.nanToZero(name("nan"), x))
 	step := float64(2*kanRange) / float64(n-1)

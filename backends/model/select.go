@@ -84,7 +84,7 @@ func (b *builder) selectL0(u, s value, c counts) selection {
 		sel.l0 = b.ids("ff.all_tiles", all, b.opts.Batch, c.all0)
 	default:
 		sel.l0 = b.Add1("ff.select_l0", graph.GreedySelect{Count: c.l0}, u)
-		b.Decide("ff.select_l0", graph.Decision{Value: sel.l0, Limit: c.all0, Scores: []value{u}})
+		b.Decide(graph.Decision{Value: sel.l0, Limit: c.all0, Scores: []value{u}})
 	}
 	if c.splits0 > 0 {
 		children := b.split("ff.split_l0", s, sel.l0, c.splits0, c.gridH, c.gridW)
@@ -99,22 +99,21 @@ func (b *builder) selectL2(sel *selection, f pvFeatures, maps value) {
 		return
 	}
 	x := b.aggregate("router.l1.x", maps, f.p3, b.cfg.Model.TileSizeL1)
-	_, s := b.route(x, ".l1")
-	b.Tap("router.l1.split_utilities", s)
-	children := b.split("ff.split_l1", s, sel.l1, sel.splits1, 2*sel.gridH, 2*sel.gridW)
+	_, s := b.route(x, ".l1", "router.l1.utilities", "router.l1.split_utilities")
+	children := b.split("ff.split_l1", b.tap(s), sel.l1, sel.splits1, 2*sel.gridH, 2*sel.gridW)
 	sel.l2 = b.order("ff.select_l2", children, 4*sel.gridH, 4*sel.gridW, "hilbert")
 }
 
 // split adds the choice of the parents that are split, on a grid of gridH×gridW tiles, and returns their children.
 func (b *builder) split(node string, utilities, parents value, count, gridH, gridW int) value {
 	children := b.Add1(node, graph.SplitSelect{Count: count, GridHeight: gridH, GridWidth: gridW}, utilities, parents)
-	b.Decide(node, graph.Decision{Value: children, Limit: 4 * gridH * gridW, Scores: []value{utilities}})
+	b.Decide(graph.Decision{Value: children, Limit: 4 * gridH * gridW, Scores: []value{utilities}})
 	return children
 }
 
 func (b *builder) order(node string, ids value, gridH, gridW int, mode string) value {
 	ordered := b.Add1(node, graph.TileOrder{GridHeight: gridH, GridWidth: gridW, Mode: mode}, ids)
-	b.Decide(node, graph.Decision{Value: ordered, Limit: gridH * gridW})
+	b.Decide(graph.Decision{Value: ordered, Limit: gridH * gridW})
 	return ordered
 }
 
@@ -124,17 +123,17 @@ func (b *builder) outputTiles(level int, ids value, count, width int) {
 	pad := b.ids(name+".pad", []int{-1}, b.opts.Batch, width-count)
 	switch {
 	case ids == nil:
-		ids = b.unary(name+".out", graph.Identity, pad)
+		ids = b.unary(name, graph.Identity, pad)
 	case width == count:
-		ids = b.unary(name+".out", graph.Identity, ids)
+		ids = b.unary(name, graph.Identity, ids)
 	default:
-		ids = b.Add1(name+".out", graph.Concat{Axis: 1}, ids, pad)
+		ids = b.Add1(name, graph.Concat{Axis: 1}, ids, pad)
 	}
-	b.Output(name, ids)
+	b.output(ids)
 }
 
 // outputCount names a level's valid_lN [B].
 func (b *builder) outputCount(level, count int) {
 	name := fmt.Sprintf("valid_l%d", level)
-	b.Output(name, b.unary(name+".out", graph.Identity, b.ids(name+".count", []int{count}, b.opts.Batch)))
+	b.output(b.unary(name, graph.Identity, b.ids(name+".count", []int{count}, b.opts.Batch)))
 }

@@ -42,8 +42,11 @@ func (*Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Optio
 	if err != nil {
 		return nil, err
 	}
-	bound := bindable(applied)
-	model, err := onnx.Marshal(bound, onnx.WriteOptions{})
+	bound, form := bindable(applied), onnx.WriteOptions{}
+	if opts.Weights != nil {
+		set.weights, form.External = opts.Weights.Folder, opts.Weights.Places
+	}
+	model, err := onnx.Marshal(bound, form)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package ort
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -69,8 +70,11 @@ func TestProbe(t *testing.T) {
 			t.Errorf("the fact %s is empty", f.Key)
 		}
 	}
-	if want := []string{"library", "version", "providers", "precisions"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
+	if want := []string{"library", "version", "providers"}; !slices.Equal(keys, want) || !strings.Contains(a.Facts[2].Value, "cpu") {
 		t.Errorf("facts %v", a.Facts)
+	}
+	if got := os.Getenv("NVIDIA_TF32_OVERRIDE"); got != "0" {
+		t.Errorf("NVIDIA_TF32_OVERRIDE is %q once the library is open: fp32 is not strict on the provider tensorrt", got)
 	}
 }
 

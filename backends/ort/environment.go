@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,6 +39,11 @@ func open() (*library, error) {
 	}
 	if path, err = filepath.Abs(path); err != nil { // a bare name would be searched for by the loader
 		return nil, unavailable(backends.LibraryNotFound, "%v", err)
+	}
+	// fp32 is strict on every provider. TensorRT's has no option for it; this variable turns TF32 off in all of NVIDIA's libraries, which
+	// read it when a provider loads them.
+	if err := os.Setenv("NVIDIA_TF32_OVERRIDE", "0"); err != nil {
+		return nil, unavailable(backends.LibraryLoadFailed, "%v", err)
 	}
 	ort.SetSharedLibraryPath(path)
 	// What goes wrong is returned as an error; the library's own log would only repeat it on standard error.
@@ -85,7 +91,7 @@ func appendProvider(o *ort.SessionOptions, provider string) error {
 			return err
 		}
 		defer p.Destroy()
-		if err := p.Update(map[string]string{"use_tf32": "0"}); err != nil { // fp32 is strict
+		if err := p.Update(map[string]string{"use_tf32": "0"}); err != nil { // as the environment says; this one is checked
 			return err
 		}
 		return o.AppendExecutionProviderCUDA(p)

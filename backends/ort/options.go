@@ -20,6 +20,7 @@ type settings struct {
 	provider  string
 	level     ort.GraphOptimizationLevel
 	threads   int
+	weights   string // folder of the file of weights; "" where they are in the model
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{
@@ -38,7 +39,7 @@ func parse(opts backends.Options) (settings, error) {
 		return s, err
 	}
 	if !slices.Contains(precisions, precision) {
-		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %v", precision, precisions)
+		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %s", precision, backends.ChoiceOf(precisions))
 	}
 	s.precision = precision
 	if opts.Threads < 0 {
@@ -80,6 +81,7 @@ func (s settings) sessionOptions() (*ort.SessionOptions, error) {
 		o.SetExecutionMode(ort.ExecutionModeSequential),
 		o.SetGraphOptimizationLevel(s.level),
 		o.SetLogSeverityLevel(ort.LoggingLevelFatal),
+		s.setWeights(o),
 	} {
 		if err != nil {
 			o.Destroy()
@@ -91,4 +93,12 @@ func (s settings) sessionOptions() (*ort.SessionOptions, error) {
 		return nil, unavailable(backends.ProviderUnavailable, "provider %s: %v", s.provider, err)
 	}
 	return o, nil
+}
+
+// setWeights tells where the file of weights of a model lies that is given in memory. The library maps it.
+func (s settings) setWeights(o *ort.SessionOptions) error {
+	if s.weights == "" {
+		return nil
+	}
+	return o.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", s.weights)
 }

@@ -19,10 +19,10 @@ import (
 // session runs one graph. Its tensors are Go memory, pinned because the runtime keeps their addresses.
 type session struct {
 	progress backends.Progress
-	graph    *graph.Graph // with the taps among its outputs
+	graph    *graph.Graph // what its inputs are checked against
 	plan     backends.Plan
 	inputs   tensor.List // bound; in the order of graph.Inputs
-	outputs  tensor.List // bound; in the order of graph.Outputs
+	outputs  tensor.List // bound; in the graph's order, and then the taps
 	timing   backends.Timing
 
 	runtime *ort.AdvancedSession // nil after Close
@@ -33,7 +33,7 @@ type session struct {
 
 // newSession binds the tensors of the graph and loads the model, which is that of bound (see bindable).
 func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, err error) {
-	s := &session{graph: g, plan: set.plan(g)}
+	s := &session{graph: backends.InputsOf(g), plan: set.plan(g)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -127,7 +127,7 @@ func (s *session) Upload(_ context.Context, inputs tensor.List) error {
 		return err
 	}
 	for _, to := range s.inputs {
-		load(to.Tensor, inputs.Get(to.Name))
+		copyInto(to.Tensor, inputs.Get(to.Name))
 	}
 	s.progress.Uploaded()
 	s.timing.Upload = time.Since(start)
@@ -184,8 +184,8 @@ func (s *session) terminateWith(ctx context.Context) (reset func()) {
 	}
 }
 
-// load copies a tensor into a bound one of the same type and size.
-func load(to, from *tensor.Tensor) {
+// copyInto copies a tensor into a bound one of the same type and size.
+func copyInto(to, from *tensor.Tensor) {
 	switch to.DType() {
 	case tensor.Float32:
 		copy(tensor.Data[float32](to), tensor.Data[float32](from))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 
@@ -55,7 +56,8 @@ func (backend) Probe(context.Context) backends.Availability {
 	}}
 }
 
-// Compile implements backends.Backend. The session refers to no memory of g.
+// Compile implements backends.Backend. The session refers to no memory of g. Extra knows winograd (on, off; default on): whether an
+// fp32 session convolves by Winograd's algorithm F(4×4, 3×3) where that is faster; its plan tells where.
 func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	float, err := floatOf(opts.Precision)
 	if err != nil {
@@ -64,8 +66,9 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if opts.Threads < 0 {
 		return nil, fmt.Errorf("%d threads (0 means all processors)", opts.Threads)
 	}
-	for key := range opts.Extra {
-		return nil, fmt.Errorf("backend %s has no option %q", Name, key)
+	winograd, err := winogradOf(opts)
+	if err != nil {
+		return nil, err
 	}
 	if g, err = opts.Specialize(g); err != nil {
 		return nil, err
@@ -74,7 +77,24 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if err != nil {
 		return nil, err
 	}
-	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, taps: opts.Taps, stepTimes: opts.StepTimes})
+	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, winograd: winograd, taps: opts.Taps, stepTimes: opts.StepTimes})
+}
+
+// winogradOf tells whether a session may convolve by Winograd's algorithm, whose rounding is not that of a sum of products: in fp32,
+// unless the option winograd is off. The oracle and the emulated precisions are always direct.
+func winogradOf(opts backends.Options) (bool, error) {
+	on := opts.Precision == "" || opts.Precision == backends.FP32
+	for _, key := range slices.Sorted(maps.Keys(opts.Extra)) {
+		switch value := opts.Extra[key]; {
+		case key != "winograd":
+			return false, fmt.Errorf("unknown option %q of the backend %s (known: winograd)", key, Name)
+		case value == "off":
+			on = false
+		case value != "on":
+			return false, fmt.Errorf("unknown value %q of the option winograd (want on or off)", value)
+		}
+	}
+	return on, nil
 }
 
 // floatOf returns the element type of a precision, or an *backends.Unavailable.
@@ -93,7 +113,7 @@ var precisions = []backends.Precision{backends.FP64, backends.FP32, backends.TF3
 
 func precisionDetail(p backends.Precision) string {
 	if !slices.Contains(backends.Precisions, p) {
-		return fmt.Sprintf("unknown precision %q (want one of %v)", p, precisions)
+		return fmt.Sprintf("unknown precision %q (want %s)", p, backends.ChoiceOf(precisions))
 	}
-	return fmt.Sprintf("precision %s (want one of %v)", p, precisions)
+	return fmt.Sprintf("asked for %s, this backend has %s", p, backends.ChoiceOf(precisions))
 }

@@ -18,6 +18,7 @@ type settings struct {
 	isa       kernel.ISA
 	taps      []string
 	stepTimes bool // time every step
+	winograd  bool // convolve by Winograd's algorithm where it is faster
 	unfused   bool // leave the nodes as they are: for tests, which compare both ways
 }
 
@@ -27,8 +28,7 @@ type compiler struct {
 	lowerings map[string]lowering
 	pool      *kernel.Pool
 	steps     []*step
-	packed    map[packKey]any // a *kernel.Weights each
-	views     []string        // nodes that need no step
+	packed    map[packKey]any // a *kernel.Weights or *kernel.WinogradWeights each
 	arena     int             // bytes planned for values and workspaces
 	held      int             // bytes that steps and constants hold besides
 }
@@ -37,8 +37,9 @@ type compiler struct {
 // returns what each run executes, which must refer to memory alone, not to the program.
 type step struct {
 	lower.Step
-	aside []*step // of covered nodes, for values that are stored aside
-	bind  func() func() error
+	aside    []*step // of covered nodes, for values that are stored aside
+	winograd bool    // its convolution is one by Winograd's algorithm
+	bind     func() func() error
 }
 
 func newStep(n *lower.Node) *step { return &step{Step: lower.Step{Node: n}} }
@@ -113,9 +114,7 @@ func (c *compiler) lowerNodes(p *lower.Program) error {
 		}
 		switch {
 		case s.bind == nil: // the outputs are views
-			c.views = append(c.views, n.Covers()...)
 		case empty(n.Out):
-			c.views = append(c.views, n.Covers()...)
 			for _, v := range n.Out {
 				v.Data = tensor.New(v.DType, v.Shape...)
 			}

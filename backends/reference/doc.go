@@ -15,7 +15,10 @@
 //     here on nothing is allocated.
 //  7. run: inputs are copied into the arena and the steps are executed in order, each on all threads (session.go).
 //
-// Package kernel, below this one, has the inner loops of convolution, matrix product, normalisation and activations.
+// Package kernel, below this one, has the inner loops of convolution, matrix product, normalisation and activations. In fp32, and only
+// there, large convolutions of 3×3 and stride 1 go by Winograd's algorithm (op_conv.go, kernel.WinogradSuits), whose rounding errors are
+// several times those of the sum of products; the operator of such a step begins with Winograd, and the option winograd=off has none.
+// The oracle and the emulated precisions stay direct, since they define what is right.
 //
 // Results are bit-identical for any number of threads and across runs: work is cut into the same pieces whatever the number
 // of threads, no piece writes what another one reads, and sums are taken in a fixed order, in float64 where they are long.

@@ -79,7 +79,9 @@ func chosen() kernel.ISA {
 	return isa
 }
 
-func fp32() settings { return settings{float: tensor.Float32, threads: 2, isa: chosen()} }
+func fp32() settings {
+	return settings{float: tensor.Float32, threads: 2, isa: chosen(), winograd: true}
+}
 func fp64() settings { return settings{float: tensor.Float64, threads: 2, isa: chosen()} }
 
 // open compiles a graph and closes the session with the test.

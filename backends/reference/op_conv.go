@@ -33,8 +33,15 @@ func lowerConv[T tensor.Float](c *compiler, s *step) error {
 	return nil
 }
 
-// newConv prepares a convolution, which is the node of s or one that it covers. Weights that several nodes share are packed once.
-func newConv[T tensor.Float](c *compiler, s *step, n *lower.Node) (*kernel.Conv[T], error) {
+// convolution is what computes a convolution of inputs of one size: *kernel.Conv or *kernel.Winograd.
+type convolution[T tensor.Float] interface {
+	ScratchLen(threads int) int
+	Run(p *kernel.Pool, x, y, scratch []T, stats *kernel.Stats)
+}
+
+// newConv prepares a convolution, which is the node of s or one that it covers. Weights that several nodes share are packed once for
+// each algorithm.
+func newConv[T tensor.Float](c *compiler, s *step, n *lower.Node) (convolution[T], error) {
 	op, x, weight, bias := n.Op.(graph.Conv), n.In[0], n.In[1], n.Input(2)
 	shape := kernel.ConvShape{
 		Batch: x.Shape[0], InC: x.Shape[1], InH: x.Shape[2], InW: x.Shape[3],
@@ -47,23 +54,41 @@ func newConv[T tensor.Float](c *compiler, s *step, n *lower.Node) (*kernel.Conv[
 	if bias != nil {
 		s.Pack(bias)
 	}
-	key := packKey{weight, bias, op.Group}
-	packed, ok := c.packed[key].(*kernel.Weights[T])
-	if !ok {
-		var err error
-		if packed, err = kernel.NewWeights(shape, elements[T](weight), optional[T](bias), c.isa); err != nil {
+	s.winograd = c.winograd && kernel.WinogradSuits(shape)
+	key := packKey{weight, bias, op.Group, s.winograd}
+	if s.winograd {
+		w, err := packOnce(c, key, shape, kernel.NewWinogradWeights[T])
+		if err != nil {
 			return nil, err
 		}
-		c.packed[key] = packed
-		c.held += packed.Bytes()
+		return w.Conv(shape)
 	}
-	return packed.Conv(shape)
+	w, err := packOnce(c, key, shape, kernel.NewWeights[T])
+	if err != nil {
+		return nil, err
+	}
+	return w.Conv(shape)
 }
 
 // packKey is what the packed form of weights depends on.
 type packKey struct {
 	weight, bias *lower.Value
 	groups       int
+	winograd     bool
+}
+
+// packOnce returns what pack makes of weights, or what it made of them before.
+func packOnce[T tensor.Float, W interface{ Bytes() int }](c *compiler, key packKey, shape kernel.ConvShape, pack func(s kernel.ConvShape, weight, bias []T, isa kernel.ISA) (W, error)) (W, error) {
+	if w, ok := c.packed[key].(W); ok {
+		return w, nil
+	}
+	w, err := pack(shape, elements[T](key.weight), optional[T](key.bias), c.isa)
+	if err != nil {
+		return w, err
+	}
+	c.packed[key] = w
+	c.held += w.Bytes()
+	return w, nil
 }
 
 // lowerPlainConv convolves with weights that are computed in the graph: directly, without packing.

@@ -12,8 +12,8 @@ import (
 // normalised is the common part of the normalisations: it produces x, the tensor to normalise, with its statistics.
 type normalised[T tensor.Float] struct {
 	epsilon     float64
-	conv        *kernel.Conv[T] // nil when x is an input of the node
-	in          *lower.Value    // of the convolution
+	conv        convolution[T] // nil when x is an input of the node
+	in          *lower.Value   // of the convolution
 	stats       *kernel.Stats
 	x           *lower.Value // where the values to normalise lie
 	scale, bias *lower.Value

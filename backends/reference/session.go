@@ -27,7 +27,7 @@ type session struct {
 }
 
 func newSession(g *graph.Graph, p *lower.Program, c *compiler, steps []boundStep) *session {
-	s := &session{graph: asked(g), pool: c.pool, steps: steps, plan: newPlan(p, c), replays: len(g.Replayed()) > 0}
+	s := &session{graph: backends.InputsOf(g), pool: c.pool, steps: steps, plan: newPlan(p, c), replays: len(g.Replayed()) > 0}
 	for _, v := range p.Inputs {
 		s.inputs = append(s.inputs, v.Data)
 	}
@@ -39,22 +39,6 @@ func newSession(g *graph.Graph, p *lower.Program, c *compiler, steps []boundStep
 		s.outputs = append(s.outputs, tensor.Named{Name: o.Name, Tensor: o.Value.Data})
 	}
 	return s
-}
-
-// asked returns what of a graph says which inputs a run takes: the inputs, and the decisions that some of them replay. The weights
-// need not stay for that.
-func asked(g *graph.Graph) *graph.Graph {
-	bare := func(v *graph.Value) *graph.Value {
-		if v == nil {
-			return nil
-		}
-		return &graph.Value{Name: v.Name, Type: v.Type}
-	}
-	out := &graph.Graph{Name: g.Name, Inputs: g.Inputs}
-	for _, d := range g.Replayed() {
-		out.Decisions = append(out.Decisions, graph.Decision{Value: bare(d.Value), Count: bare(d.Count), Limit: d.Limit})
-	}
-	return out
 }
 
 // Upload implements backends.Session. It allocates nothing when it succeeds, but for the check of decisions under replay.

@@ -180,13 +180,13 @@ func TestBackend(t *testing.T) {
 			t.Errorf("%+v was accepted", opts)
 		}
 	}
-	s, err := b.Compile(context.Background(), g, backends.Options{Precision: backends.FP64, Taps: []string{"y0"}})
+	s, err := b.Compile(context.Background(), g, backends.Options{Precision: backends.FP64, Taps: []string{"node"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	got, err := backends.Run(context.Background(), s, inputs)
-	if err != nil || len(got) != 2 || got[1].Name != "tap.y0" || got[0].DType() != tensor.Float64 {
+	if err != nil || len(got) != 2 || got[1].Name != "tap.node" || got[0].DType() != tensor.Float64 {
 		t.Fatalf("%v, %v", got, err)
 	}
 	if m := s.Memory(); m.Host <= 0 {

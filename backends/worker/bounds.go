@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/apex-x/apexx/backends"
 )
 
 // What a client believes of the numbers in a reply. Times are held against the time that the client itself saw pass, so that no unit and no
@@ -61,21 +63,30 @@ func (r executeReply) check(steps int, took time.Duration) error {
 	if r.Steps != nil && len(r.Steps) != steps {
 		return fmt.Errorf("steps_ns has %d times, the plan %d steps", len(r.Steps), steps)
 	}
-	sum, why := 0.0, fmt.Sprintf("the request took %v", took)
+	all, why := 0.0, fmt.Sprintf("the request took %v", took)
 	most := elapsedOnDevice(took, float64(1+len(r.Steps)))
 	for i, ns := range r.Steps {
 		if err := within(fmt.Sprintf("steps_ns %d", i), float64(ns), 0, most, why); err != nil {
 			return err
 		}
-		sum += float64(ns)
+		all += float64(ns)
 	}
-	return first(between("execute_ns", r.Execute, took), within("device_ns", float64(r.Device), 0, most, why), within("the sum of steps_ns", sum, 0, most, why), r.Memory.check())
+	return first(between("execute_ns", r.Execute, took), within("device_ns", float64(r.Device), 0, most, why), within("the sum of steps_ns", all, 0, most, why), r.Memory.check())
 }
 
 const anyMachine = "bytes of memory of any machine"
 
 func (m wireMemory) check() error {
 	return first(within("host_bytes", float64(m.Host), 0, maxBytes, anyMachine), within("device_bytes", float64(m.Device), 0, maxBytes, anyMachine))
+}
+
+// checkSizes refuses what no machine can hold.
+func checkSizes(p backends.Plan) error {
+	checks := []error{within("arena_bytes", float64(p.Arena), 0, maxBytes, anyMachine)}
+	for _, s := range p.Steps {
+		checks = append(checks, within("workspace of step "+s.Name, float64(s.Workspace), 0, maxBytes, anyMachine))
+	}
+	return first(checks...)
 }
 
 // check refuses a reply that does not answer its request or holds what no measurement can give.
@@ -88,9 +99,12 @@ func (r measureReply) check(req measureRequest, steps int, took time.Duration) e
 	host := limits{least: leastGroup / calls, most: elapsed(took) / calls, why: why}
 	device := limits{most: elapsedOnDevice(took, calls*float64(len(r.Host)*(1+steps))) / calls, why: why}
 	checks := []error{host.check("host_ns", r.Host), device.check("device_ns", r.Device)}
+	all := 0.0
 	for i, sample := range r.Steps {
 		checks = append(checks, device.check(fmt.Sprintf("steps_ns %d,", i), sample))
+		all += sum(sample)
 	}
+	checks = append(checks, within("the sum of all steps_ns", all, 0, device.most, why))
 	if r.Clock != 0 { // 0 is unknown
 		checks = append(checks, within("clock_ns", r.Clock, leastReading, elapsed(took), "a pair of clock readings in nanoseconds"))
 	}
@@ -121,35 +135,43 @@ type limits struct {
 }
 
 func (l limits) check(field string, times []float64) error {
-	sum := 0.0
 	for i, ns := range times {
 		if err := within(fmt.Sprintf("%s %d", field, i), ns, l.least, l.most, l.why); err != nil {
 			return err
 		}
-		sum += ns
 	}
-	return within("the sum of "+field, sum, 0, l.most, l.why)
+	return within("the sum of "+field, sum(times), 0, l.most, l.why)
 }
 
-// filling follows how much of the time that a session's measurements took their samples fill.
-type filling struct {
+func sum(times []float64) (all float64) {
+	for _, ns := range times {
+		all += ns
+	}
+	return all
+}
+
+// history is what the measurements of a session have in common.
+type history struct {
 	groups  int
-	sampled float64       // ns, by the worker's clock
+	device  bool          // they have samples of the device
+	sampled float64       // ns of all samples, by the worker's clock
 	waited  time.Duration // for the groups after the first, which may be cold
 }
 
-// add refuses samples that fill next to nothing of the requests that were to take them. One request tells little, as the worker may be
-// stopped between two samples for longer than they take.
-func (f *filling) add(r measureReply, calls int, took time.Duration) error {
-	if f.groups++; f.groups > 1 {
-		f.waited += took
+// add refuses a device whose clock comes or goes, and samples that fill next to nothing of the requests that were to take them. One
+// request tells little of that, as the worker may be stopped between two samples for longer than they take.
+func (h *history) add(r measureReply, calls int, took time.Duration) error {
+	if h.groups > 0 && h.device != (r.Device != nil) {
+		return fmt.Errorf("got %d samples in device_ns, which the session's other measurements have %s", len(r.Device), map[bool]string{true: "too", false: "not"}[h.device])
 	}
-	for _, ns := range r.Host {
-		f.sampled += ns * float64(calls)
+	h.device = r.Device != nil
+	if h.groups++; h.groups > 1 {
+		h.waited += took
 	}
-	if least := leastFilled * float64(f.waited-longestStall); f.sampled < least {
-		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (their requests took %v, of which %v may pass without samples)", f.sampled, least,
-			f.waited, longestStall)
+	h.sampled += sum(r.Host) * float64(calls)
+	if least := leastFilled * float64(h.waited-longestStall); h.sampled < least {
+		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (their requests took %v, of which %v may pass without samples)", h.sampled, least,
+			h.waited, longestStall)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -85,15 +86,14 @@ func answerRaw(payload string) error {
 	return writeFrame(os.Stdout, []byte(payload))
 }
 
-// serveNextMinor speaks as a later minor version may: a higher number, fields that this version does not know, and an
-// unknown support level.
+// serveNextMinor speaks as a later minor version may: a higher number, fields and a precision that this version does not know.
 func serveNextMinor() error {
 	if _, err := readFrame(os.Stdin); err != nil {
 		return err
 	}
 	for id, reply := range []string{
-		`{"id":1,"kind":"hello","future":[1],"body":{"protocol":{"major":1,"minor":9,"patch":3},"backend":"fake","features":{}}}`,
-		`{"id":2,"kind":"probe","body":{"available":true,"facts":[{"key":"k","value":"v","unit":"s"}],"score":1}}`,
+		`{"id":1,"kind":"hello","future":[1],"body":{"protocol":{"major":2,"minor":9,"patch":3},"backend":"fake","features":{}}}`,
+		`{"id":2,"kind":"probe","body":{"available":true,"precisions":["fp32","fp3"],"facts":[{"key":"k","value":"v","unit":"s"}],"score":1}}`,
 	} {
 		if err := writeFrame(os.Stdout, []byte(reply)); err != nil {
 			return err
@@ -106,8 +106,8 @@ func serveNextMinor() error {
 }
 
 // fake is a backend that knows Identity of everything and Add of float32. Options.Extra names what goes wrong and when:
-// "compile" or "run" to one of the faults. "busy" is how long a run computes, "drift" adds the
-// number of runs to outputs, and "device" gives the session a clock of the device.
+// "compile", "upload", "execute", "download" or "close" to one of the faults; with "execute-first", the first execution is spared. "busy" is
+// how long an execution computes, "drift" adds the number of executions to outputs, and "device" gives the session a clock of the device.
 type fake struct{}
 
 func (fake) Name() string { return "fake" }
@@ -116,7 +116,7 @@ func (fake) Probe(context.Context) backends.Availability {
 	if os.Getenv("FAKE_PROBE") == "panic" {
 		panic("probe\nfails")
 	}
-	return backends.Availability{Available: true, Detail: "here", Facts: []backends.Fact{{Key: "pid", Value: fmt.Sprint(os.Getpid())}}}
+	return backends.Availability{Available: true, Detail: "here", Precisions: []backends.Precision{backends.FP64, backends.FP32}, Facts: []backends.Fact{{Key: "pid", Value: fmt.Sprint(os.Getpid())}}}
 }
 
 func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
@@ -127,8 +127,7 @@ func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (back
 	if err != nil {
 		return nil, err
 	}
-	s := &fakeSession{graph: g, opts: o}
-	s.Fake.Run = s.run
+	s := newFakeSession(g, o)
 	if o.Extra["busy"] != "" {
 		if s.busy, err = time.ParseDuration(o.Extra["busy"]); err != nil {
 			return nil, err
@@ -137,25 +136,42 @@ func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (back
 	return s, nil
 }
 
+// newFakeSession returns a session of a graph that has its taps already.
+func newFakeSession(g *graph.Graph, o backends.Options) *fakeSession {
+	s := &fakeSession{graph: g, opts: o}
+	s.Fake.Run = s.run
+	return s
+}
+
 type fakeSession struct {
 	backendtest.Fake
 	graph *graph.Graph
 	opts  backends.Options
 	busy  time.Duration
-	runs  int
+
+	uploads, runs, downloads int
 }
 
 func (s *fakeSession) Upload(ctx context.Context, in tensor.List) error {
-	if err := backends.CheckInputs(s.graph, in); err != nil {
+	s.uploads++
+	if err := cmp.Or(fault(s.opts.Extra["upload"]), backends.CheckInputs(s.graph, in)); err != nil {
 		return err
 	}
 	return s.Fake.Upload(ctx, in)
 }
 
+func (s *fakeSession) Download(ctx context.Context, names ...string) (tensor.List, error) {
+	s.downloads++
+	if err := fault(s.opts.Extra["download"]); err != nil {
+		return nil, err
+	}
+	return s.Fake.Download(ctx, names...)
+}
+
 func (s *fakeSession) run(_ context.Context, in tensor.List) (tensor.List, error) {
 	s.runs++
-	if s.runs > 1 || s.opts.Extra["run-first"] == "" {
-		if err := fault(s.opts.Extra["run"]); err != nil {
+	if s.runs > 1 || s.opts.Extra["execute-first"] == "" {
+		if err := fault(s.opts.Extra["execute"]); err != nil {
 			return nil, err
 		}
 	}

@@ -111,7 +111,7 @@ var ErrClosed = errors.New("the worker was closed")
 type Died struct {
 	Backend  string
 	Pid      int
-	Stage    string         // what was asked of it: "hello", "probe", "supports", "compile", "run"
+	Stage    string         // what was asked of it: "hello", "probe", "compile", "upload", "execute", "download", "measure", "close"
 	Signal   syscall.Signal // what ended the process; 0 where it exited or could not be waited for
 	ExitCode int            // of an exit; -1 after a signal
 	Deadline bool           // it was killed because it had not answered in time

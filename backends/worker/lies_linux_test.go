@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -28,8 +27,8 @@ func lying(t *testing.T, l lie) Spec {
 
 // TestOutputLies lists what a worker may say of its outputs and nobody believes. The next run, an honest one, works.
 func TestOutputLies(t *testing.T) {
-	set := func(path, value string) lie { return lie{Kind: kindRun, Path: path, Set: value} }
-	cut := func(size int64) lie { return lie{Kind: kindRun, Cut: &size} }
+	set := func(path, value string) lie { return lie{Kind: kindDownload, Path: path, Set: value} }
+	cut := func(size int64) lie { return lie{Kind: kindDownload, Cut: &size} }
 	for _, c := range []struct {
 		name string
 		lie  lie
@@ -90,102 +89,163 @@ func list(n int, x string) string {
 	return "[" + strings.TrimSuffix(strings.Repeat(x+",", n), ",") + "]"
 }
 
-// TestNumberLies lists what a worker may say of its time and memory and nobody believes. The next measurement, an honest one, works.
+// everything is what the sessions of lies have: a clock of the device, times of steps, and runs that take their time.
+var everything = backends.Options{StepTimes: true, Extra: map[string]string{"busy": "1ms", "device": "yes"}}
+
+// TestNumberLies lists what a worker may say of the time and memory of a call and nobody believes. The next inference, an honest one, works.
 func TestNumberLies(t *testing.T) {
 	for _, c := range []struct {
 		kind, path, value, want string
 	}{
-		{kindRun, "timing.upload_ns", "-1", "upload_ns is -1, want 0 to "},
-		{kindRun, "timing.execute_ns", "3600000000000", "execute_ns is 3.6e+12, want 0 to "},
-		{kindRun, "timing.download_ns", "9223372036854775807", "download_ns is 9.223372036854776e+18, want 0 to "},
-		{kindRun, "memory.host_bytes", "-1", "host_bytes is -1, want 0 to "},
-		{kindRun, "memory.host_bytes", "9223372036854775807", "host_bytes is 9.223372036854776e+18, want 0 to 1.125899906842624e+15 (bytes of memory of any machine)"},
-		{kindRun, "memory.device_bytes", "4611686018427387904", "device_bytes is 4.611686018427388e+18, want 0 to "},
-		{kindMeasure, "host_ns", "", "got 0 samples in host_ns, 2 in device_ns; asked for 1 to 2"},
-		{kindMeasure, "host_ns", "[]", "got 0 samples in host_ns, 2 in device_ns; asked for 1 to 2"},
-		{kindMeasure, "host_ns.2", "1000000", "got 3 samples in host_ns, 2 in device_ns; asked for 1 to 2"},
-		{kindMeasure, "host_ns.0", "null", "host_ns 0 is 0, want 0.25 to "},
-		{kindMeasure, "host_ns.1", "-1", "host_ns 1 is -1, want 0.25 to "},
-		{kindMeasure, "host_ns.1", "1e-300", "host_ns 1 is 1e-300, want 0.25 to "},
-		{kindMeasure, "host_ns.0", "1e300", "host_ns 0 is 1e+300, want 0.25 to "},
-		{kindMeasure, "host_ns.0", "60000000000", "host_ns 0 is 6e+10, want 0.25 to "}, // longer than the request
-		{kindMeasure, "host_ns", "[1000,1001]", "host_ns are other units than nanoseconds"},
-		{kindMeasure, "host_ns", "[1,1]", "host_ns are other units than nanoseconds"},
-		{kindMeasure, "device_ns.1", "", "got 2 samples in host_ns, 1 in device_ns; asked for 1 to 2"},
-		{kindMeasure, "device_ns.1", "-1", "device_ns 1 is -1, want 0 to "},
-		{kindMeasure, "device_ns.1", "1e300", "device_ns 1 is 1e+300, want 0 to "},
-		{kindMeasure, "device_ns.0", "60000000000", "device_ns 0 is 6e+10, want 0 to "},
-		{kindMeasure, "calls_per_sample", "", "calls_per_sample is 0, want 2"},
-		{kindMeasure, "calls_per_sample", "3", "calls_per_sample is 3, want 2"},
-		{kindMeasure, "calls_per_sample", "4611686018427387904", "calls_per_sample is 4611686018427387904, want 1 to 65536"},
-		{kindMeasure, "timer_share", "-1e-9", "timer_share is -1e-09, want 0 to 1 (a share)"},
-		{kindMeasure, "timer_share", "5", "timer_share is 5, want 0 to 1 (a share)"},
-		{kindMeasure, "timer_share", "1e-300", "timer_share is 1e-300 of a median group"},
-		{kindMeasure, "first_run_ns", "0", "first_run_ns is 0, want 1 to "},
-		{kindMeasure, "first_run_ns", "-5", "first_run_ns is -5, want 1 to "},
-		{kindMeasure, "first_run_ns", "3600000000000", "first_run_ns is 3.6e+12, want 1 to "},
-		{kindMeasure, "host_peak_bytes", "-1", "host_peak_bytes is -1, want 0 to "},
-		{kindMeasure, "host_peak_bytes", "9223372036854775807", "host_peak_bytes is 9.223372036854776e+18, want 0 to "},
-		{kindMeasure, "device_peak_bytes", "1125899906842625", "device_peak_bytes is 1.125899906842625e+15, want 0 to "},
-		{kindMeasure, "allocs_per_run", "-1", "allocs_per_run is -1, want 0 to "},
-		{kindMeasure, "allocs_per_run", "1e308", "allocs_per_run is 1e+308, want 0 to 1.099511627776e+12 (objects of any run)"},
-		{kindMeasure, "alloc_bytes_per_run", "1e300", "alloc_bytes_per_run is 1e+300, want 0 to 1.125899906842624e+15 (bytes of any run)"},
-		{kindOutputs, "layout.0.dtype", `"float64"`, `output "y" is float64[3], want float32[3]`},
-		{kindOutputs, "layout", "", `output "y" is missing`},
-		{kindOutputs, "size", "-1", "size is -1, their file has 4096 bytes"},
+		{kindUpload, "upload_ns", "-1", "upload_ns is -1, want 0 to "},
+		{kindUpload, "upload_ns", "60000000000", "upload_ns is 6e+10, want 0 to "}, // longer than the request
+		{kindExecute, "execute_ns", "-1", "execute_ns is -1, want 0 to "},
+		{kindExecute, "execute_ns", "3600000000000", "execute_ns is 3.6e+12, want 0 to "},
+		{kindExecute, "device_ns", "-1", "device_ns is -1, want 0 to "},
+		{kindExecute, "device_ns", "60000000000", "device_ns is 6e+10, want 0 to "},
+		{kindExecute, "steps_ns", "[]", "steps_ns has 0 times, the plan 2 steps"},
+		{kindExecute, "steps_ns.2", "1", "steps_ns has 3 times, the plan 2 steps"},
+		{kindExecute, "steps_ns.1", "-1", "steps_ns 1 is -1, want 0 to "},
+		{kindExecute, "steps_ns.0", "60000000000", "steps_ns 0 is 6e+10, want 0 to "},
+		{kindExecute, "memory.host_bytes", "-1", "host_bytes is -1, want 0 to "},
+		{kindExecute, "memory.host_bytes", "9223372036854775807", "host_bytes is 9.223372036854776e+18, want 0 to 1.125899906842624e+15 (bytes of memory of any machine)"},
+		{kindExecute, "memory.device_bytes", "4611686018427387904", "device_bytes is 4.611686018427388e+18, want 0 to "},
+		{kindDownload, "download_ns", "-1", "download_ns is -1, want 0 to "},
+		{kindDownload, "download_ns", "9223372036854775807", "download_ns is 9.223372036854776e+18, want 0 to "},
 	} {
 		t.Run(c.kind+" "+c.path+" "+c.value, func(t *testing.T) {
 			t.Parallel()
-			s := compileFake(t, lying(t, lie{Kind: c.kind, Path: c.path, Set: c.value}), "", map[string]string{"busy": "1ms", "device": "yes"})
-			o := MeasureOptions{Iterations: 2, Bound: time.Minute, CallsPerSample: 2, Requests: c.kind == kindRun}
-			if c.want == "calls_per_sample is 4611686018427387904, want 1 to 65536" {
-				o.CallsPerSample = 0 // the worker's choice
-			}
-			m, err := s.Measure(context.Background(), floats(3, 1), o)
+			s := compileFake(t, lying(t, lie{Kind: c.kind, Path: c.path, Set: c.value}), "", everything)
+			out, err := backends.Run(context.Background(), s, floats(3, 1))
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || errors.As(err, new(*Died)) {
-				t.Errorf("Measure: %v, %v\nwant %s", m, err, c.want)
+				t.Errorf("Run: %v, %v\nwant %s", out, err, c.want)
 			}
-			if m, err = s.Measure(context.Background(), floats(3, 1), o); err != nil || tensor.Data[float32](m.Outputs.Get("y"))[2] != 2 {
-				t.Errorf("the honest measurement: %v, %v", m, err)
+			if got := s.LastTiming(); got.Total() > time.Second || got.Device > time.Second || s.Memory().Host > 1<<40 {
+				t.Errorf("it was believed: %+v, %+v", got, s.Memory())
 			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
+			if out, err = backends.Run(context.Background(), s, floats(3, 1)); err != nil || tensor.Data[float32](out.Get("y"))[2] != 2 {
+				t.Errorf("the honest inference: %v, %v", out, err)
 			}
 		})
 	}
 }
 
-// TestSumLies has samples that fit into the request each and together do not.
-func TestSumLies(t *testing.T) {
-	const n = 1000
-	for path, extra := range map[string]map[string]string{
-		"host_ns":   {"busy": "1ms"},
-		"device_ns": {"device": "yes"}, // as many as the host's samples, all of them short
-	} {
-		s := compileFake(t, lying(t, lie{Kind: kindMeasure, Path: path, Set: list(n, "1000000")}), "", extra)
-		o := MeasureOptions{Iterations: n, Bound: 5 * time.Millisecond, CallsPerSample: 1}
-		if path == "device_ns" {
-			o.Bound = time.Minute
-		}
-		want := "the sum of " + path + " is 1e+09, want 0 to "
-		if m, err := s.Measure(context.Background(), floats(3, 1), o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %s", path, err, want)
-		} else if m != nil {
-			t.Errorf("%s: got %v", path, m)
-		}
+// TestUnexecutedAfterLies has nothing to download after an execution that nobody believes.
+func TestUnexecutedAfterLies(t *testing.T) {
+	ctx := context.Background()
+	s := compileFake(t, lying(t, lie{Kind: kindExecute, Path: "execute_ns", Set: "-1"}), "", everything)
+	if err := s.Upload(ctx, floats(3, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Execute(ctx); err == nil {
+		t.Error("execute_ns of -1 was believed")
+	}
+	if _, err := s.Download(ctx); !errors.Is(err, backends.ErrNotExecuted) {
+		t.Errorf("Download: %v", err)
+	}
+	if err := s.Execute(ctx); err != nil {
+		t.Errorf("the honest execution: %v", err)
 	}
 }
 
-// TestChangingLies has a worker change what it said in an earlier reply of a measurement.
-func TestChangingLies(t *testing.T) {
-	for _, c := range []struct{ path, value, want string }{
-		{"first_run_ns", "1", "an earlier reply said 1"},
-		{"device_ns", "", "got 1 samples of the device after 0 before"},
+// TestMeasurementLies lists what a worker may say of a group of samples and nobody believes. The next group, an honest one, works.
+func TestMeasurementLies(t *testing.T) {
+	for _, c := range []struct {
+		path, value, want string
+	}{
+		{"host_ns", "", "got 0 samples in host_ns, 2 in device_ns, 2 in steps_ns; asked for 1 to 2"},
+		{"host_ns", "[]", "got 0 samples in host_ns, 2 in device_ns, 2 in steps_ns; asked for 1 to 2"},
+		{"host_ns.2", "1000000", "got 3 samples in host_ns, 2 in device_ns, 2 in steps_ns; asked for 1 to 2"},
+		{"host_ns.0", "null", "host_ns 0 is 0, want 0.25 to "},
+		{"host_ns.1", "-1", "host_ns 1 is -1, want 0.25 to "},
+		{"host_ns.1", "1e-300", "host_ns 1 is 1e-300, want 0.25 to "},
+		{"host_ns.0", "1e300", "host_ns 0 is 1e+300, want 0.25 to "},
+		{"host_ns.0", "60000000000", "host_ns 0 is 6e+10, want 0.25 to "}, // longer than the request
+		{"host_ns", "[0.1,0.1]", "host_ns 0 is 0.1, want 0.25 to "},
+		{"device_ns.1", "", "got 2 samples in host_ns, 1 in device_ns, 2 in steps_ns; asked for 1 to 2"},
+		{"device_ns.1", "-1", "device_ns 1 is -1, want 0 to "},
+		{"device_ns.1", "1e300", "device_ns 1 is 1e+300, want 0 to "},
+		{"device_ns.0", "60000000000", "device_ns 0 is 6e+10, want 0 to "},
+		{"steps_ns.1", "", "got 2 samples in host_ns, 2 in device_ns, 1 in steps_ns; asked for 1 to 2"},
+		{"steps_ns.1", "[1]", "steps_ns 1 has 1 times, the plan 2 steps"},
+		{"steps_ns.0", "[1,2,3]", "steps_ns 0 has 3 times, the plan 2 steps"},
+		{"steps_ns.0", "[1,-2]", "steps_ns 0, 1 is -2, want 0 to "},
+		{"steps_ns.1", "[60000000000,1]", "steps_ns 1, 0 is 6e+10, want 0 to "},
+		{"clock_ns", "-1", "clock_ns is -1, want 0.5 to "},
+		{"clock_ns", "0.03", "clock_ns is 0.03, want 0.5 to "}, // microseconds
+		{"clock_ns", "60000000000", "clock_ns is 6e+10, want 0.5 to "},
+		{"host_peak_bytes", "-1", "host_peak_bytes is -1, want 0 to "},
+		{"host_peak_bytes", "9223372036854775807", "host_peak_bytes is 9.223372036854776e+18, want 0 to "},
+		{"device_peak_bytes", "1125899906842625", "device_peak_bytes is 1.125899906842625e+15, want 0 to "},
+		{"allocs_per_run", "-1", "allocs_per_run is -1, want 0 to "},
+		{"allocs_per_run", "1e308", "allocs_per_run is 1e+308, want 0 to 1.099511627776e+12 (objects of any run)"},
+		{"alloc_bytes_per_run", "1e300", "alloc_bytes_per_run is 1e+300, want 0 to 1.125899906842624e+15 (bytes of any run)"},
 	} {
-		s := compileFake(t, lying(t, lie{Kind: kindMeasure, Path: c.path, Set: c.value}), "", map[string]string{"busy": "1ms", "device": "yes"})
-		o := MeasureOptions{Iterations: 2, Bound: time.Minute, CallsPerSample: 1, Between: func() {}, BetweenSamples: 1}
-		if m, err := s.Measure(context.Background(), floats(3, 1), o); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, %v, want %s", c.path, m, err, c.want)
+		t.Run(c.path+" "+c.value, func(t *testing.T) {
+			t.Parallel()
+			s := uploaded(t, compileFake(t, lying(t, lie{Kind: kindMeasure, Path: c.path, Set: c.value}), "", everything))
+			o := GroupOptions{Span: ExecuteAlone, Samples: 2, Bound: time.Minute, Calls: 2}
+			g, err := s.Measure(context.Background(), o)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || errors.As(err, new(*Died)) {
+				t.Errorf("Measure: %v, %v\nwant %s", g, err, c.want)
+			}
+			if _, err := s.Download(context.Background()); !errors.Is(err, backends.ErrNotExecuted) {
+				t.Errorf("Download: %v", err)
+			}
+			if _, err = s.Measure(context.Background(), o); err != nil {
+				t.Errorf("the honest group: %v", err)
+			}
+		})
+	}
+}
+
+// TestSumLies has times that fit into the request each and together do not.
+func TestSumLies(t *testing.T) {
+	const n = 1000
+	most := GroupOptions{Span: ExecuteAlone, Samples: n, Calls: 1, Bound: time.Minute}
+	short := most
+	short.Bound = 5 * time.Millisecond
+	for _, c := range []struct {
+		path, set string
+		extra     map[string]string
+		group     GroupOptions
+		want      string
+	}{
+		{"host_ns", list(n, "1000000"), map[string]string{"busy": "1ms"}, short, "the sum of host_ns is 1e+09, want 0 to "},
+		{"device_ns", list(n, "1000000"), map[string]string{"device": "yes"}, most, "the sum of device_ns is 1e+09, want 0 to "}, // as many as the host's samples, all of them short
+		{"steps_ns", list(n, "[500000,500000]"), nil, most, "the sum of all steps_ns is 1e+09, want 0 to "},
+	} {
+		s := uploaded(t, compileFake(t, lying(t, lie{Kind: kindMeasure, Path: c.path, Set: c.set}), "", backends.Options{StepTimes: c.path == "steps_ns", Extra: c.extra}))
+		if g, err := s.Measure(context.Background(), c.group); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.path, err, c.want)
+		} else if g != nil {
+			t.Errorf("%s: got %v", c.path, g)
+		}
+	}
+	r := executeReply{Execute: 1, Steps: []int64{60e6, 60e6}}
+	want := "the sum of steps_ns is 1.2e+08, want 0 to 1.01003e+08 (the request took 100ms)"
+	if err := r.check(2, 100*time.Millisecond); err == nil || err.Error() != want {
+		t.Errorf("steps of one execution: %v, want %s", err, want)
+	}
+}
+
+// TestChangingLies has a worker change from one group of samples to the next whether there is a clock of the device.
+func TestChangingLies(t *testing.T) {
+	for device, want := range map[string]string{
+		"yes": "got 1 samples in device_ns, which the session's other measurements have not",
+		"":    "got 0 samples in device_ns, which the session's other measurements have too",
+	} {
+		l := lie{Kind: kindMeasure, Path: "device_ns", Set: ""}
+		if device == "" {
+			l.Set = "[700]"
+		}
+		s := uploaded(t, compileFake(t, lying(t, l), "", backends.Options{Extra: map[string]string{"busy": "1ms", "device": device}}))
+		o := GroupOptions{Span: ExecuteAlone, Samples: 1, Calls: 1, Bound: time.Minute}
+		if _, err := s.Measure(context.Background(), o); err != nil {
+			t.Fatal(err)
+		}
+		if g, err := s.Measure(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("device %q: %v, %v, want %s", device, g, err, want)
 		}
 	}
 }
@@ -194,49 +254,77 @@ func TestChangingLies(t *testing.T) {
 // pause of an honest worker.
 func TestSteadyLies(t *testing.T) {
 	t.Parallel()
-	s := compileFake(t, lying(t, lie{Kind: kindMeasure, Always: true, Set: `{"host_ns":[2000],"calls_per_sample":1,"first_run_ns":1}`}), "", map[string]string{"busy": "2ms"})
+	s := uploaded(t, compileFake(t, lying(t, lie{Kind: kindMeasure, Always: true, Path: "host_ns", Set: "[2000]"}), "", backends.Options{Extra: map[string]string{"busy": "50ms"}}))
 	start := time.Now()
-	m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: MaxSamples, Bound: time.Minute, Between: func() {}, BetweenSamples: 1})
-	if err == nil || !strings.Contains(err.Error(), "of which 10s may pass without samples") || time.Since(start) > 2*longestStall {
-		t.Errorf("after %v: %v, %v", time.Since(start), m, err)
+	var err error
+	for err == nil && time.Since(start) < 2*longestStall {
+		_, err = s.Measure(context.Background(), GroupOptions{Span: ExecuteAlone, Samples: 1, Calls: 1, Bound: time.Minute})
+	}
+	if err == nil || !strings.Contains(err.Error(), "of which 10s may pass without samples") {
+		t.Errorf("after %v: %v", time.Since(start), err)
 	}
 	for _, c := range []struct {
 		sampled, waited time.Duration
 		ok              bool
-	}{{1, longestStall, true}, {time.Millisecond, longestStall + 100*time.Millisecond, true}, {time.Millisecond, longestStall + 101*time.Millisecond, false}, {time.Second, 100 * time.Second, true}} {
-		if err := checkFilled(float64(c.sampled), c.waited); (err == nil) != c.ok {
+	}{{1, longestStall, true}, {time.Millisecond, longestStall + 100*time.Millisecond, true}, {time.Millisecond, longestStall + 102*time.Millisecond, false}, {time.Second, 100 * time.Second, true}} {
+		h := history{groups: 1, waited: c.waited / 2}
+		if err := h.add(measureReply{Host: []float64{float64(c.sampled) / 2}}, 2, c.waited-c.waited/2); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }
 
-// TestCompileLies refuses the memory of a compiled session; the worker goes on.
+// TestCompileLies refuses what a worker says of a session that it compiled, its memory and its plan; the worker goes on.
 func TestCompileLies(t *testing.T) {
-	for path, value := range map[string]string{"memory.host_bytes": "-1", "memory.device_bytes": "4611686018427387904"} {
-		w, err := Start(context.Background(), lying(t, lie{Kind: kindCompile, Path: path, Set: value}))
+	for _, c := range []struct{ path, value, want string }{
+		{"memory.host_bytes", "-1", "host_bytes is -1, want 0 to "},
+		{"memory.device_bytes", "4611686018427387904", "device_bytes is 4.611686018427388e+18, want 0 to "},
+		{"plan", "", `plan: node "same" is in no step`},
+		{"plan.steps", "[]", `plan: node "same" is in no step`},
+		{"plan.steps.1", "", `plan: node "sum" is in no step`},
+		{"plan.steps.0.nodes", "[]", `plan: step "same" covers no node`},
+		{"plan.steps.0.nodes.0", `"sum"`, `plan: node "sum" is there twice (step sum)`},
+		{"plan.folded", `["same"]`, `plan: node "same" is there twice (folded)`},
+		{"plan.views", `["sum"]`, `plan: node "sum" is there twice (view)`},
+		{"plan.steps.0.level", `"unsupported"`, `plan: step "same" is executed at the level unsupported`},
+		{"plan.steps.1.precision", `"fp7"`, `plan: step "sum" computes in the precision "fp7"`},
+		{"plan.steps.1.precision", "", `plan: step "sum" computes in the precision ""`},
+		{"plan.steps.1.workspace", "-1", "workspace of step sum is -1, want 0 to "},
+		{"plan.arena_bytes", "9223372036854775807", "arena_bytes is 9.223372036854776e+18, want 0 to "},
+	} {
+		w, err := Start(context.Background(), lying(t, lie{Kind: kindCompile, Path: c.path, Set: c.value}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer w.Close()
-		_, field, _ := strings.Cut(path, ".")
-		if _, err := w.Compile(context.Background(), addGraph(t, 3), backends.Options{}); err == nil || !strings.Contains(err.Error(), field+" is ") {
-			t.Errorf("%s: %v", path, err)
+		if _, err := w.Compile(context.Background(), addGraph(t, 3), backends.Options{}); err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, new(*Died)) {
+			t.Errorf("%s %s: %v, want %s", c.path, c.value, err, c.want)
 		}
-		if err := compileOn(t, w, "", nil).Close(); err != nil {
+		if err := compileOn(t, w, "", backends.Options{}).Close(); err != nil {
 			t.Errorf("the honest session: %v", err)
 		}
 	}
 }
 
-// TestMalformedNumbers end the worker, which breaks the protocol; the error is of this session alone.
-func TestMalformedNumbers(t *testing.T) {
-	for path, value := range map[string]string{"host_ns.0": "1e400", "timer_share": `"NaN"`, "first_run_ns": "1e19", "host_peak_bytes": "0.5", "allocs_per_run": "NaN"} {
-		s := compileFake(t, lying(t, lie{Kind: kindMeasure, Path: path, Set: value}), "", nil)
-		var died *Died
-		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 2, Bound: time.Second})
-		if !errors.As(err, &died) || died.Cause == nil || !strings.Contains(err.Error(), "message") {
-			t.Errorf("%s: %v, %v", path, m, err)
+// TestMalformed numbers and names end the worker, which breaks the protocol; the error is of this session alone.
+func TestMalformed(t *testing.T) {
+	for _, c := range []struct{ kind, path, value string }{
+		{kindMeasure, "host_ns.0", "1e400"}, {kindMeasure, "clock_ns", `"NaN"`}, {kindMeasure, "steps_ns.0", "7"},
+		{kindMeasure, "host_peak_bytes", "0.5"}, {kindMeasure, "allocs_per_run", "NaN"}, {kindExecute, "execute_ns", "1e19"}, {kindUpload, "upload_ns", "0.5"},
+	} {
+		s := compileFake(t, lying(t, lie{Kind: c.kind, Path: c.path, Set: c.value}), "", everything)
+		_, err := backends.Run(context.Background(), s, floats(3, 1))
+		if err == nil {
+			_, err = s.Measure(context.Background(), GroupOptions{Span: ExecuteAlone, Samples: 2, Calls: 1, Bound: time.Second})
 		}
+		var died *Died
+		if !errors.As(err, &died) || died.Stage != c.kind || died.Cause == nil || !strings.Contains(err.Error(), "message") {
+			t.Errorf("%s: %v", c.path, err)
+		}
+	}
+	_, err := New(lying(t, lie{Kind: kindCompile, Path: "plan.steps.0.level", Set: `"splendid"`})).Compile(context.Background(), addGraph(t, 3), backends.Options{})
+	if !errors.As(err, new(*Died)) || !strings.Contains(err.Error(), `unknown level "splendid"`) {
+		t.Errorf("a level that nobody knows: %v", err)
 	}
 }
 
@@ -259,6 +347,7 @@ func TestWorkerText(t *testing.T) {
 		_, err := w.Compile(ctx, addGraph(t, 3), backends.Options{Extra: map[string]string{"compile": fault}})
 		return err
 	}
+	planOf := func(w *Worker) backends.Plan { return compileOn(t, w, "", backends.Options{}).Plan() }
 	var u *backends.Unavailable
 	var e *Error
 	var d *Died
@@ -268,11 +357,15 @@ func TestWorkerText(t *testing.T) {
 		"probe reason":   func() string { return string(start(kindProbe, "reason", said).Probe(ctx).Reason) },
 		"fact":           func() string { return start(kindProbe, "facts.0.value", said).Probe(ctx).Facts[0].Value },
 		"name of a fact": func() string { return start(kindProbe, "facts.0.key", said).Probe(ctx).Facts[0].Key },
-		"supports detail": func() string {
-			return start(kindSupports, "detail", said).Supports(graph.MatMul{}, backends.FP32).Detail
+		"step":           func() string { return planOf(start(kindCompile, "plan.steps.0.name", said)).Steps[0].Name },
+		"operator":       func() string { return planOf(start(kindCompile, "plan.steps.0.op", said)).Steps[0].Op },
+		"step reason":    func() string { return string(planOf(start(kindCompile, "plan.steps.0.reason", said)).Steps[0].Reason) },
+		"value": func() string {
+			return planOf(start(kindCompile, "plan.steps.1.outputs", "["+said+"]")).Steps[1].Outputs[0]
 		},
-		"supports reason": func() string {
-			return string(start(kindSupports, "reason", said).Supports(graph.MatMul{}, backends.FP32).Reason)
+		"library": func() string { return planOf(start(kindCompile, "plan.library", said)).Library },
+		"split": func() string {
+			return planOf(start(kindCompile, "plan.split", `[{"node":"n","step":"s","value":`+said+"}]")).Split[0].Value
 		},
 		"message": func() string { return compile(start(kindError, "message", said), "error").Error() },
 		"unavailable": func() string {
@@ -310,7 +403,7 @@ func TestShortenedLater(t *testing.T) {
 	if err := f.Truncate(70); err != nil {
 		t.Fatal(err)
 	}
-	err := r.fill(tensor.New(tensor.Float32, 3), 64)
+	err := r.receive(tensor.New(tensor.Float32, 3), 64)
 	if want := "got 6 of 12 bytes at offset 64: the worker has made the file shorter"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -323,7 +416,7 @@ func TestForeignBooleans(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := tensor.New(tensor.Bool, 2)
-	if err := (&results{file: f}).fill(x, 0); err == nil || err.Error() != "boolean 1 is the byte 2, want 0 or 1" || bytesOf(x)[1] != 0 {
+	if err := (&results{file: f}).receive(x, 0); err == nil || err.Error() != "boolean 1 is the byte 2, want 0 or 1" || bytesOf(x)[1] != 0 {
 		t.Errorf("got %v with %v", err, bytesOf(x))
 	}
 }

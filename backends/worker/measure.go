@@ -35,7 +35,7 @@ const (
 // Group is what timing a session once gave. Samples are in the order in which they were taken.
 type Group struct {
 	Host         []float64   // ns of one call, by the host's clock
-	Device       []float64   // ns of the same ones, by the device's own events; nil where the backend has none
+	Device       []float64   // ns of the same ones, by the device's own events; nil where the backend has none, and then in every group of a session
 	Steps        [][]float64 // ns of each of the plan's steps, for each sample; nil unless the session was compiled with StepTimes and can tell
 	Clock        float64     // ns that reading the clock adds to a sample's group of calls; 0 where unknown
 	HostPeak     int64       // bytes of resident memory, the process's high-water mark since it was last asked to compile; 0 where unknown
@@ -84,14 +84,18 @@ func (s *Session) Measure(ctx context.Context, o GroupOptions) (*Group, error) {
 		return nil, badInput(err)
 	}
 	if err := s.progress.Executing(); err != nil {
-		return nil, err
+		return nil, s.wrap(err)
 	}
 	var r measureReply
 	start := time.Now()
-	if err := s.worker.call(ctx, s.worker.spec.Deadline, kindMeasure, req, &r); err != nil {
+	if err := s.call(ctx, kindMeasure, req, &r); err != nil {
 		return nil, err
 	}
-	if err := first(r.check(req, len(s.plan.Steps), time.Since(start)), s.filled.add(r, req.Calls, time.Since(start))); err != nil {
+	took := time.Since(start)
+	if err := r.check(req, len(s.plan.Steps), took); err != nil {
+		return nil, s.worker.refused("measurement", err)
+	}
+	if err := s.measured.add(r, req.Calls, took); err != nil {
 		return nil, s.worker.refused("measurement", err)
 	}
 	s.progress.Executed()

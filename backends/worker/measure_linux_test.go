@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -18,7 +19,7 @@ import (
 func serving(t *testing.T, s backends.Session) *server {
 	t.Helper()
 	g := addGraph(t, 3)
-	h := &hosted{session: s, graph: g, inputs: sharedRegion(t, 64), outputs: sharedRegion(t, 1), pid: os.Getpid(), views: floats(3, 1)}
+	h := &hosted{session: s, graph: g, inputs: sharedRegion(t, 64), outputs: sharedRegion(t, 1), pid: os.Getpid(), views: floats(3, 1), stepTimes: true}
 	return &server{backend: fake{}, sessions: map[int]*hosted{1: h}}
 }
 
@@ -46,100 +47,133 @@ func sharedFile(t *testing.T, size int64) *os.File {
 	return f
 }
 
-// instant is a session whose runs take next to no time, at first long ones.
-type instant struct {
-	fakeSession
-	slowRuns int
-}
-
-func (s *instant) Run(context.Context, tensor.List) (tensor.List, error) {
-	s.runs++
-	if s.runs <= s.slowRuns {
-		time.Sleep(2 * time.Millisecond)
-	}
-	return nil, nil
-}
-
-// TestShortRuns times runs that are shorter than a reading of the clock: in groups, of which the clock is a small part.
-func TestShortRuns(t *testing.T) {
-	for _, warmup := range []int{0, 1, 10} {
-		s := serving(t, &instant{slowRuns: 1}) // of the first run nothing must follow
-		got, err := s.measure(context.Background(), measureRequest{Session: 1, WarmupRuns: warmup, WarmupBound: 1e6, Iterations: 30, Bound: 1e9})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := got.(measureReply)
-		if r.TimerShare <= 0 || r.TimerShare >= maxTimerShare || r.CallsPerSample < 2 {
-			t.Errorf("warm-up of %d runs: the clock takes %.4f of %d calls, want less than %v", warmup, r.TimerShare, r.CallsPerSample, maxTimerShare)
-		}
-		if len(r.Samples) != 30 || r.FirstRun < 2e6 || r.Samples[0] <= 0 || r.Samples[0] > 1e6 {
-			t.Errorf("%d samples, the first %v ns; the first run took %d ns", len(r.Samples), r.Samples[0], r.FirstRun)
-		}
-	}
-}
-
-// TestWarmUp counts runs: the first, the rest of the warm-up, the samples.
-func TestWarmUp(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		req  measureRequest
-		runs int
-	}{
-		{"none wanted", measureRequest{Iterations: 3}, 2 + 3},
-		{"runs", measureRequest{WarmupRuns: 6, WarmupBound: 1e12, Iterations: 3}, 6 + 3},
-		{"bound", measureRequest{WarmupRuns: 1000, WarmupBound: 1, Iterations: 3}, 2 + 3},
-		{"group of a given size", measureRequest{Iterations: 2, CallsPerSample: 5}, 1 + 10},
-	} {
-		session := &fakeSession{graph: addGraph(t, 3), busy: time.Millisecond}
-		s := serving(t, session)
-		c.req.Session, c.req.Bound = 1, 1e12
-		got, err := s.measure(context.Background(), c.req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if session.runs != c.runs {
-			t.Errorf("%s: %d runs, want %d", c.name, session.runs, c.runs)
-		}
-		again, err := s.measure(context.Background(), c.req)
-		if err != nil || again.(measureReply).FirstRun != got.(measureReply).FirstRun {
-			t.Errorf("%s: the first run took %v, then %v, %v", c.name, got.(measureReply).FirstRun, again, err)
-		}
-	}
-}
-
-// TestFirstRun has a run request make the first run, which is the cold one: its time is the one that a measurement tells.
-func TestFirstRun(t *testing.T) {
-	s := serving(t, &instant{fakeSession{graph: addGraph(t, 3)}, 1})
-	h := s.sessions[1]
-	if _, err := s.run(context.Background(), sessionRequest{Session: 1}); err != nil {
+// compileFake compiles the graph that adds 1 in a worker of its own, as the cell.
+func compileFake(t *testing.T, spec Spec, cell string, o backends.Options) *Session {
+	t.Helper()
+	w, err := Start(context.Background(), spec)
+	if err != nil {
 		t.Fatal(err)
 	}
-	cold := h.firstRun
-	r, err := s.measure(context.Background(), measureRequest{Session: 1, Iterations: 1, Bound: 1})
-	if err != nil || cold <= 0 || r.(measureReply).FirstRun != cold.Nanoseconds() || r.(measureReply).Samples[0] >= float64(cold) {
-		t.Errorf("first run %v, then %+v, %v", cold, r, err)
+	t.Cleanup(func() { w.Close() })
+	return compileOn(t, w, cell, o)
+}
+
+func compileOn(t *testing.T, w *Worker, cell string, o backends.Options) *Session {
+	t.Helper()
+	g := addGraph(t, 3)
+	g.Metadata = map[string]string{CellKey: cell}
+	s, err := w.Open(context.Background(), g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// uploaded uploads ones.
+func uploaded(t *testing.T, s *Session) *Session {
+	t.Helper()
+	if err := s.Upload(context.Background(), floats(3, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestCalls counts what one group of samples calls at the worker's end.
+func TestCalls(t *testing.T) {
+	for _, c := range []struct {
+		name                     string
+		req                      measureRequest
+		uploads, runs, downloads int
+	}{
+		{"samples", measureRequest{Span: ExecuteAlone, Samples: 3, Calls: 1}, 1, 3, 0},
+		{"several calls in a sample", measureRequest{Span: ExecuteAlone, Samples: 3, Calls: 5}, 1, 15, 0},
+		{"warm-up", measureRequest{Span: ExecuteAlone, Samples: 3, Calls: 2, WarmupRuns: 4}, 1, 4 + 6, 0},
+		{"end to end", measureRequest{Span: EndToEnd, Samples: 3, Calls: 2, WarmupRuns: 1}, 1 + 7, 7, 7},
+	} {
+		session := newFakeSession(addGraph(t, 3), backends.Options{})
+		s := serving(t, session)
+		if _, err := s.upload(context.Background(), sessionRequest{1}); err != nil {
+			t.Fatal(err)
+		}
+		c.req.Session, c.req.Bound = 1, 1e12
+		if _, err := s.measure(context.Background(), c.req); err != nil {
+			t.Fatal(err)
+		}
+		if session.uploads != c.uploads || session.runs != c.runs || session.downloads != c.downloads {
+			t.Errorf("%s: %d uploads, %d executions, %d downloads, want %d, %d, %d", c.name, session.uploads, session.runs, session.downloads,
+				c.uploads, c.runs, c.downloads)
+		}
 	}
 }
 
-// TestMeasureRequests lists the requests that a worker refuses, and failing runs.
+// quiet is a session that allocates nothing and counts its executions.
+type quiet struct {
+	fakeSession
+	steps []time.Duration
+}
+
+func (s *quiet) Execute(context.Context) error { s.runs++; return nil }
+
+func (s *quiet) LastTiming() backends.Timing {
+	if s.runs == 0 {
+		return backends.Timing{}
+	}
+	return backends.Timing{Device: 5, Steps: s.steps}
+}
+
+// TestNothingOfTheMeter counts allocations of a session that makes none: taking the samples makes none either, of the device and of
+// steps that nobody knew of before the first execution among them.
+func TestNothingOfTheMeter(t *testing.T) {
+	session := &quiet{fakeSession: fakeSession{graph: addGraph(t, 3)}, steps: []time.Duration{3, 4}}
+	got, err := serving(t, session).measure(context.Background(), measureRequest{Session: 1, Span: ExecuteAlone, Samples: 1000, Calls: 3, Bound: 1e12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := got.(measureReply)
+	if r.AllocsPerRun > 0.01 || len(r.Host) != 1000 || len(r.Device) != 1000 || len(r.Steps) != 1000 {
+		t.Errorf("%v allocations of a run; %d, %d and %d samples", r.AllocsPerRun, len(r.Host), len(r.Device), len(r.Steps))
+	}
+	if last := r.Steps[999]; len(last) != 2 || math.Abs(last[0]-3) > 1e-9 || math.Abs(last[1]-4) > 1e-9 || math.Abs(r.Device[999]-5) > 1e-9 {
+		t.Errorf("steps %v, device %v, want [3 4] and 5", last, r.Device[999])
+	}
+}
+
+// TestMeasureRequests lists the requests that a worker refuses, and failing calls.
 func TestMeasureRequests(t *testing.T) {
-	good := measureRequest{Session: 1, Iterations: 1, Bound: 1}
+	good := measureRequest{Session: 1, Span: ExecuteAlone, Samples: 1, Calls: 1, Bound: 1}
 	for _, c := range []struct {
 		name   string
 		change func(*measureRequest, *hosted)
 		want   Code
 	}{
 		{"no session", func(r *measureRequest, _ *hosted) { r.Session = 7 }, CodeBadMessage},
-		{"no iterations", func(r *measureRequest, _ *hosted) { r.Iterations = 0 }, CodeBadMessage},
-		{"too many", func(r *measureRequest, _ *hosted) { r.Iterations = MaxSamples + 1 }, CodeBadMessage},
+		{"no span", func(r *measureRequest, _ *hosted) { r.Span = "" }, CodeBadMessage},
+		{"unknown span", func(r *measureRequest, _ *hosted) { r.Span = "upload" }, CodeBadMessage},
+		{"no samples", func(r *measureRequest, _ *hosted) { r.Samples = 0 }, CodeBadMessage},
+		{"too many", func(r *measureRequest, _ *hosted) { r.Samples = MaxSamples + 1 }, CodeBadMessage},
 		{"no time", func(r *measureRequest, _ *hosted) { r.Bound = 0 }, CodeBadMessage},
-		{"too large a group", func(r *measureRequest, _ *hosted) { r.CallsPerSample = maxCalls + 1 }, CodeBadMessage},
-		{"bad inputs", func(_ *measureRequest, h *hosted) { h.views = floats(3, float32(math.NaN())) }, CodeBadInput},
-		{"failing run", func(_ *measureRequest, h *hosted) {
-			h.session.(*fakeSession).opts.Extra = map[string]string{"run": "error"}
+		{"no calls", func(r *measureRequest, _ *hosted) { r.Calls = 0 }, CodeBadMessage},
+		{"too large a group", func(r *measureRequest, _ *hosted) { r.Calls = MaxCalls + 1 }, CodeBadMessage},
+		{"negative warm-up", func(r *measureRequest, _ *hosted) { r.WarmupRuns = -1 }, CodeBadMessage},
+		{"endless warm-up", func(r *measureRequest, _ *hosted) { r.WarmupRuns = MaxCalls + 1 }, CodeBadMessage},
+		{"more steps than a reply holds", func(r *measureRequest, h *hosted) {
+			h.session.(*fakeSession).graph = chain(t, maxStepTimes/MaxSamples+1)
+			r.Samples = MaxSamples
+		}, CodeBadMessage},
+		{"nothing uploaded", func(_ *measureRequest, h *hosted) { h.session = newFakeSession(h.graph, backends.Options{}) }, CodeBadMessage},
+		{"bad inputs", func(r *measureRequest, h *hosted) { r.Span, h.views = EndToEnd, floats(3, float32(math.NaN())) }, CodeBadInput},
+		{"failing execution", func(_ *measureRequest, h *hosted) {
+			h.session.(*fakeSession).opts.Extra = map[string]string{"execute": "error"}
+		}, CodeFailed},
+		{"failing download", func(r *measureRequest, h *hosted) {
+			r.Span, h.session.(*fakeSession).opts.Extra = EndToEnd, map[string]string{"download": "error"}
 		}, CodeFailed},
 	} {
-		s, r := serving(t, &fakeSession{graph: addGraph(t, 3)}), good
+		s, r := serving(t, newFakeSession(addGraph(t, 3), backends.Options{})), good
+		if _, err := s.upload(context.Background(), sessionRequest{1}); err != nil {
+			t.Fatal(err)
+		}
 		c.change(&r, s.sessions[1])
 		if _, err := s.measure(context.Background(), r); err == nil || toWire(err).Code != c.want {
 			t.Errorf("%s: %v, want an error %s", c.name, err, c.want)
@@ -147,259 +181,169 @@ func TestMeasureRequests(t *testing.T) {
 	}
 }
 
-func compileFake(t *testing.T, spec Spec, cell string, extra map[string]string) *session {
-	t.Helper()
-	w, err := Start(context.Background(), spec)
+// chain is a graph of n nodes.
+func chain(t *testing.T, n int) *graph.Graph {
+	b := graph.NewBuilder("chain")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{3}})
+	for i := range n {
+		x = b.Add1(fmt.Sprintf("n%d", i), graph.Unary{Fn: graph.Identity}, x)
+	}
+	b.Output("y", x)
+	g, err := b.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.Close() })
-	return compileOn(t, w, cell, extra)
-}
-
-func compileOn(t *testing.T, w *Worker, cell string, extra map[string]string) *session {
-	t.Helper()
-	g := addGraph(t, 3)
-	g.Metadata = map[string]string{CellKey: cell}
-	s, err := w.Compile(context.Background(), g, backends.Options{Extra: extra})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.(*session)
+	return g
 }
 
 func TestMeasure(t *testing.T) {
-	s := compileFake(t, spec(t, "ok"), "", map[string]string{"busy": "1ms"})
-	m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 20, Bound: time.Minute, WarmupRuns: 3, WarmupBound: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.Clock != ClockWorker || len(m.Samples) != 20 || m.CallsPerSample != 1 || m.DeviceSamples != nil {
-		t.Errorf("measured %+v", m)
-	}
-	for _, ns := range m.Samples {
-		if ns < 1e6 {
-			t.Errorf("a run of 1 ms took %v ns", ns)
+	s := uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"busy": "1ms"}}))
+	for _, span := range []Span{ExecuteAlone, EndToEnd} {
+		g, err := s.Measure(context.Background(), GroupOptions{Span: span, Samples: 20, Calls: 1, Bound: time.Minute, WarmupRuns: 3, Collect: true})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if m.FirstRun < time.Millisecond || m.HostPeak < 1<<20 || m.DevicePeak != 7 || m.AllocsPerRun < 1 || m.BytesPerRun < 12 || m.TimerShare <= 0 || m.TimerShare >= maxTimerShare {
-		t.Errorf("measured %+v", m)
+		if len(g.Host) != 20 || g.Device != nil || g.Steps != nil {
+			t.Errorf("%s: measured %+v", span, g)
+		}
+		for _, ns := range g.Host {
+			if ns < 1e6 {
+				t.Errorf("a run of 1 ms took %v ns", ns)
+			}
+		}
+		if g.HostPeak < 1<<20 || g.DevicePeak != 7 || g.AllocsPerRun < 1 || g.BytesPerRun < 12 || g.Clock < leastReading || g.Clock > 1e6 {
+			t.Errorf("%s: measured %+v", span, g)
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 1, Bound: 1}); err == nil || !strings.Contains(err.Error(), "closed") {
+	if _, err := s.Measure(context.Background(), GroupOptions{Span: ExecuteAlone, Samples: 1, Calls: 1, Bound: 1}); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
 
-// TestMeasureGiven orders the size of samples, and no warm-up beyond the first run.
-func TestMeasureGiven(t *testing.T) {
-	s := compileFake(t, spec(t, "ok"), "", nil)
-	if _, err := backends.Run(context.Background(), s, floats(3, 1)); err != nil {
-		t.Fatal(err)
-	}
-	m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 4, Bound: time.Minute, CallsPerSample: 3})
-	if err != nil || m.CallsPerSample != 3 || len(m.Samples) != 4 {
-		t.Fatalf("%+v, %v", m, err)
-	}
-	if _, err := backends.Run(context.Background(), s, floats(3, 1)); err != nil || s.Memory().Host != 1+4*3+1 {
-		t.Errorf("%d runs, want 14; %v", s.Memory().Host, err)
-	}
-}
-
-// TestMeasuredOutputs compares what was timed: the outputs of the last run, whoever timed it.
+// TestMeasuredOutputs downloads what was timed: the outputs of the last execution.
 func TestMeasuredOutputs(t *testing.T) {
-	for _, c := range []struct {
-		mode     string
-		requests bool
-		runs     int // 0: no outputs
-	}{{"ok", false, 1 + 4*3}, {"ok", true, 1 + 4}, {"minor-0", false, 1 + 4}, {"minor-1", true, 1 + 4}, {"minor-1", false, 0}} {
-		s := compileFake(t, spec(t, c.mode), "", map[string]string{"drift": "yes"})
-		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 4, Bound: time.Minute, CallsPerSample: 3, Requests: c.requests,
-			Between: func() {}, BetweenSamples: 2})
-		if err != nil {
+	ctx := context.Background()
+	s := compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"drift": "yes"}})
+	o := GroupOptions{Span: ExecuteAlone, Samples: 4, Calls: 3, Bound: time.Minute}
+	if _, err := s.Measure(ctx, o); !errors.Is(err, backends.ErrNotUploaded) {
+		t.Errorf("before Upload: %v", err)
+	}
+	uploaded(t, s)
+	runs := 0
+	for _, span := range []Span{ExecuteAlone, EndToEnd} {
+		o.Span = span
+		if _, err := s.Measure(ctx, o); err != nil {
 			t.Fatal(err)
 		}
-		if c.runs == 0 && m.Outputs != nil || c.runs > 0 && (len(m.Outputs) != 1 || tensor.Data[float32](m.Outputs.Get("y"))[2] != float32(2+c.runs)) {
-			t.Errorf("%+v: %v, want those of run %d", c, m.Outputs, c.runs)
+		runs += 4 * 3
+		out, err := s.Download(ctx)
+		if err != nil || len(out) != 1 || tensor.Data[float32](out.Get("y"))[2] != float32(2+runs) {
+			t.Errorf("%s: %v, %v, want those of run %d", span, out, err, runs)
 		}
 	}
 }
 
-// TestOutputsRequest asks for outputs when there are none.
-func TestOutputsRequest(t *testing.T) {
-	session := &fakeSession{graph: addGraph(t, 3)}
-	s, ask := serving(t, session), sessionRequest{Session: 1}
-	if _, err := s.outputs(ask); toWire(err).Code != CodeBadMessage {
-		t.Errorf("before the first run: %v", err)
-	}
-	if _, err := s.run(context.Background(), ask); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := s.outputs(ask); err != nil || got.(outputsReply).Layout[0].Name != "y" {
-		t.Errorf("after a run: %v, %v", got, err)
-	}
-	session.opts.Extra = map[string]string{"run": "error"}
-	if _, err := s.measure(context.Background(), measureRequest{Session: 1, Iterations: 1, Bound: 1, CallsPerSample: 1}); err == nil {
-		t.Fatal("the run did not fail")
-	}
-	if _, err := s.outputs(ask); toWire(err).Code != CodeBadMessage {
-		t.Errorf("after a run that failed: %v", err)
-	}
-}
-
-// TestMeasureBound gives a measurement less time than its samples would take.
+// TestMeasureBound gives a group less time than its samples would take.
 func TestMeasureBound(t *testing.T) {
-	for _, mode := range []string{"ok", "minor-0"} {
-		s := compileFake(t, spec(t, mode), "", map[string]string{"busy": "5ms"})
-		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 1000, Bound: 12 * time.Millisecond})
-		if err != nil || len(m.Samples) < 1 || len(m.Samples) > 3 { // they begin at 0, 5 and 10 ms at the earliest
-			t.Errorf("%s: %+v, %v", mode, m, err)
-		}
-		// In groups of one, less than half of a third would fit.
-		m, err = s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 1000, Bound: 12 * time.Millisecond, Between: func() {}})
-		if err != nil || len(m.Samples) < 1 || len(m.Samples) > 2 {
-			t.Errorf("%s, in groups: %+v, %v", mode, m, err)
-		}
+	s := uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"busy": "5ms"}}))
+	g, err := s.Measure(context.Background(), GroupOptions{Span: ExecuteAlone, Samples: 1000, Calls: 1, Bound: 12 * time.Millisecond})
+	if err != nil || len(g.Host) < 1 || len(g.Host) > 3 { // they begin at 0, 5 and 10 ms at the earliest
+		t.Errorf("%+v, %v", g, err)
 	}
 }
 
-// TestMeasureBetween takes samples in groups with calls between them.
-func TestMeasureBetween(t *testing.T) {
-	for _, mode := range []string{"ok", "minor-0"} {
-		s := compileFake(t, spec(t, mode), "", map[string]string{"busy": "1ms", "device": "yes"})
-		calls := 0
-		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 20, Bound: time.Minute,
-			BetweenEvery: 5 * time.Millisecond, Between: func() { calls++ }})
-		if err != nil || len(m.Samples) != 20 {
-			t.Fatalf("%s: %+v, %v", mode, m, err)
-		}
-		if calls < 5 || calls > 21 { // a group holds 5 samples at most, and 1 at least
-			t.Errorf("%s: Between was called %d times for 20 samples", mode, calls)
-		}
-		if mode == "ok" && len(m.DeviceSamples) != 20 {
-			t.Errorf("%d samples of the device", len(m.DeviceSamples))
-		}
-	}
-}
-
-// TestMeasureDevice takes the device's clock beside the host's, also under injected faults.
+// TestMeasureDevice takes the device's clock beside the host's, and that of the steps, also under injected faults.
 func TestMeasureDevice(t *testing.T) {
 	for inject, want := range map[string]float64{"": 700, "slow=10@*": 770, "wrong@*": 700, "wrong@*;slow=10@*": 770} {
 		sp := spec(t, "ok")
 		sp.Env = append(sp.Env, InjectVariable+"="+inject)
-		s := compileFake(t, sp, "cell", map[string]string{"device": "yes"})
-		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 5, Bound: time.Minute})
-		if err != nil || len(m.DeviceSamples) != 5 {
-			t.Fatalf("%q: %+v, %v", inject, m, err)
+		s := uploaded(t, compileFake(t, sp, "cell", backends.Options{StepTimes: true, Extra: map[string]string{"device": "yes"}}))
+		g, err := s.Measure(context.Background(), GroupOptions{Span: ExecuteAlone, Samples: 5, Calls: 2, Bound: time.Minute})
+		if err != nil || len(g.Device) != 5 || len(g.Steps) != 5 {
+			t.Fatalf("%q: %+v, %v", inject, g, err)
 		}
-		for _, ns := range m.DeviceSamples {
+		for i, ns := range g.Device {
 			if math.Abs(ns-want) > 1 { // times are whole nanoseconds
 				t.Errorf("%q: a run took the device %v ns, want %v", inject, ns, want)
+			}
+			if steps := g.Steps[i]; len(steps) != 2 || math.Abs(steps[0]-want*3/7) > 1 || math.Abs(steps[1]-want*4/7) > 1 {
+				t.Errorf("%q: the steps of a run took %v ns, want 3 and 4 parts of %v", inject, steps, want)
 			}
 		}
 	}
 }
 
-// TestMeasureByRequests times what has no measure request: the fake's own clock says 6 ns.
-func TestMeasureByRequests(t *testing.T) {
-	for _, c := range []struct {
-		mode     string
-		requests bool
-	}{{"ok", true}, {"minor-0", false}, {"minor-0", true}} {
-		s := compileFake(t, spec(t, c.mode), "", nil)
-		if s.Protocol().Measures() != (c.mode == "ok") {
-			t.Errorf("%s speaks %v", c.mode, s.Protocol())
-		}
-		m, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 4, Bound: time.Minute, WarmupRuns: 3, WarmupBound: time.Minute, Requests: c.requests})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Clock != ClockTiming || fmt.Sprint(m.Samples) != "[6 6 6 6]" || m.CallsPerSample != 1 || m.FirstRun != 6 || m.TimerShare != 0 ||
-			m.DevicePeak != 7 || m.HostPeak < 1<<20 || m.DeviceSamples != nil {
-			t.Errorf("%+v: measured %+v", c, m)
-		}
-		if got := s.Memory().Host; got != 3+4 {
-			t.Errorf("%+v: %d runs, want 7", c, got)
-		}
-	}
-}
-
 func TestMeasureErrors(t *testing.T) {
-	ok := MeasureOptions{Iterations: 1, Bound: time.Second}
-	for _, o := range []MeasureOptions{{}, {Iterations: 0, Bound: 1}, {Iterations: -1, Bound: 1}, {Iterations: MaxSamples + 1, Bound: 1}, {Iterations: 1}, {Iterations: 1, Bound: -1}} {
-		s := &session{} // nothing is asked of the worker
-		if _, err := s.Measure(context.Background(), nil, o); toWire(err).Code != CodeBadInput {
+	ctx := context.Background()
+	ok := GroupOptions{Span: ExecuteAlone, Samples: 1, Calls: 1, Bound: time.Second}
+	for _, change := range []func(*GroupOptions){
+		func(o *GroupOptions) { *o = GroupOptions{} },
+		func(o *GroupOptions) { o.Span = "all" },
+		func(o *GroupOptions) { o.Samples = -1 },
+		func(o *GroupOptions) { o.Samples = MaxSamples + 1 },
+		func(o *GroupOptions) { o.Calls = 0 },
+		func(o *GroupOptions) { o.Bound = -1 },
+		func(o *GroupOptions) { o.WarmupRuns = -1 },
+	} {
+		o := ok
+		change(&o)
+		s := &Session{} // nothing is asked of the worker
+		if _, err := s.Measure(ctx, o); err == nil || toWire(err).Code != CodeBadInput {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	for _, requests := range []bool{false, true} {
-		o := ok
-		o.Requests = requests
-		s := compileFake(t, spec(t, "ok"), "", map[string]string{"run": "error"})
-		if _, err := s.Measure(context.Background(), floats(2, 1), o); toWire(err).Code != CodeBadInput {
-			t.Errorf("wrong shape: %v", err)
-		}
-		if _, err := s.Measure(context.Background(), floats(3, float32(math.Inf(1))), o); toWire(err).Code != CodeBadInput {
-			t.Errorf("infinite input: %v", err)
-		}
-		var said *Error
-		if _, err := s.Measure(context.Background(), floats(3, 1), o); !errors.As(err, &said) || said.Code != CodeFailed || !strings.Contains(err.Error(), "kernel 7 failed") {
-			t.Errorf("failing run: %v", err)
-		}
-		var died *Died
-		s = compileFake(t, spec(t, "ok"), "", map[string]string{"run": "kill", "run-first": "yes"})
-		if _, err := s.Measure(context.Background(), floats(3, 1), MeasureOptions{Iterations: 9, Bound: time.Second, WarmupRuns: 5, WarmupBound: time.Second, Requests: requests}); !errors.As(err, &died) || died.Signal == 0 {
-			t.Errorf("crash: %v", err)
-		}
+	s := uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"execute": "error", "execute-first": "yes"}}))
+	if err := s.Execute(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var said *Error
+	if _, err := s.Measure(ctx, ok); !errors.As(err, &said) || said.Code != CodeFailed || !strings.Contains(err.Error(), "kernel 7 failed") {
+		t.Errorf("failing execution: %v", err)
+	}
+	if _, err := s.Download(ctx); !errors.Is(err, backends.ErrNotExecuted) {
+		t.Errorf("outputs after it: %v", err)
+	}
+	var died *Died
+	s = uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"execute": "kill", "execute-first": "yes"}}))
+	many := ok
+	many.Samples = 9
+	if _, err := s.Measure(ctx, many); !errors.As(err, &died) || died.Signal == 0 || died.Stage != "measure" {
+		t.Errorf("crash: %v", err)
 	}
 	sp := spec(t, "ok")
 	sp.Deadline = 300 * time.Millisecond
-	s := compileFake(t, sp, "", map[string]string{"run": "hang"})
-	var died *Died
-	if _, err := s.Measure(context.Background(), floats(3, 1), ok); !errors.As(err, &died) || !died.Deadline {
+	s = uploaded(t, compileFake(t, sp, "", backends.Options{Extra: map[string]string{"execute": "hang"}}))
+	if _, err := s.Measure(ctx, ok); !errors.As(err, &died) || !died.Deadline {
 		t.Errorf("hang: %v", err)
 	}
 }
 
 // TestNotNumbers refuses what JSON cannot say and other encodings could.
 func TestNotNumbers(t *testing.T) {
-	req, known := measureRequest{Iterations: 2, CallsPerSample: 2}, seen{took: time.Millisecond, cold: time.Millisecond}
+	req := measureRequest{Samples: 2, Calls: 2}
 	good := func() measureReply {
-		return measureReply{Samples: []float64{5e3, 6e3}, DeviceSamples: []float64{1, 0}, CallsPerSample: 2, TimerShare: 0.001, FirstRun: 9, HostPeak: 1, AllocsPerRun: 2, BytesPerRun: 3}
+		return measureReply{Host: []float64{5e3, 6e3}, Device: []float64{1, 0}, Steps: [][]float64{{1}, {2}}, Clock: 30, HostPeak: 1, AllocsPerRun: 2, BytesPerRun: 3}
 	}
-	m := new(Measured)
-	if err := m.add(good(), req, known); err != nil {
+	if err := good().check(req, 1, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		for field, change := range map[string]func(*measureReply){
-			"host_ns 1":           func(r *measureReply) { r.Samples[1] = bad },
-			"device_ns 1":         func(r *measureReply) { r.DeviceSamples[1] = bad },
-			"timer_share":         func(r *measureReply) { r.TimerShare = bad },
+			"host_ns 1":           func(r *measureReply) { r.Host[1] = bad },
+			"device_ns 1":         func(r *measureReply) { r.Device[1] = bad },
+			"steps_ns 1, 0":       func(r *measureReply) { r.Steps[1][0] = bad },
+			"clock_ns":            func(r *measureReply) { r.Clock = bad },
 			"allocs_per_run":      func(r *measureReply) { r.AllocsPerRun = bad },
 			"alloc_bytes_per_run": func(r *measureReply) { r.BytesPerRun = bad },
 		} {
 			r := good()
 			change(&r)
-			if err := m.add(r, req, known); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%s is %v, want ", field, bad)) {
+			if err := r.check(req, 1, time.Millisecond); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%s is %v, want ", field, bad)) {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-	}
-	if len(m.Samples) != 2 {
-		t.Errorf("samples %v were kept", m.Samples)
-	}
-}
-
-// TestTimesOfOneRun has parts that fit into the request and together do not.
-func TestTimesOfOneRun(t *testing.T) {
-	if err := (wireTiming{30e6, 40e6, 30e6}).check(100 * time.Millisecond); err != nil {
-		t.Error(err)
-	}
-	want := "the sum of upload_ns, execute_ns and download_ns is 1.2e+08, want 0 to 1.00101e+08 (the request took 100ms)"
-	if err := (wireTiming{40e6, 40e6, 40e6}).check(100 * time.Millisecond); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
 	}
 }

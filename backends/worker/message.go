@@ -139,12 +139,13 @@ func (r probeReply) availability() backends.Availability {
 // formatONNX is the graph_format of an ONNX model without function bodies. Its metadata declare the taps.
 const formatONNX = "onnx"
 
-// compileRequest names three files of one folder: the graph, which the worker reads before it answers, and the shared
-// inputs and outputs, which it keeps open.
+// compileRequest names four files of one folder: the graph, which the worker reads before it answers, its weights, and the shared inputs
+// and outputs, which it keeps open.
 type compileRequest struct {
 	Folder      string            `json:"folder"`
 	Graph       string            `json:"graph"`
 	GraphFormat string            `json:"graph_format"`
+	Weights     string            `json:"weights,omitempty"` // file of constants of the graph
 	Inputs      string            `json:"inputs"`
 	Outputs     string            `json:"outputs"`
 	Layout      []place           `json:"layout"` // of the inputs

@@ -81,7 +81,7 @@ func (r *results) read(want []expected, layout []place, size int64) (tensor.List
 			t = tensor.New(want[i].dtype, want[i].shape...)
 			r.tensors[p.Name] = t
 		}
-		if err := r.load(t, p.Offset); err != nil {
+		if err := r.receive(t, p.Offset); err != nil {
 			return nil, fmt.Errorf("output %q: %w", p.Name, err)
 		}
 		out = append(out, tensor.Named{Name: p.Name, Tensor: t})
@@ -89,8 +89,8 @@ func (r *results) read(want []expected, layout []place, size int64) (tensor.List
 	return out, nil
 }
 
-// load reads one tensor.
-func (r *results) load(t *tensor.Tensor, offset int64) error {
+// receive reads one tensor.
+func (r *results) receive(t *tensor.Tensor, offset int64) error {
 	data := bytesOf(t)
 	n, err := r.file.ReadAt(data, offset)
 	if n < len(data) {

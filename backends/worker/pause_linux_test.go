@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/apex-x/apexx/backends"
 )
 
 // stateOf returns the letter by which the kernel tells the state of a process: T is stopped.
@@ -21,7 +23,7 @@ func stateOf(t *testing.T, pid int) byte {
 
 // TestPause stops a worker, lets it go on and work, and closes it while it is stopped.
 func TestPause(t *testing.T) {
-	s := compileFake(t, spec(t, "ok"), "", nil)
+	s := compileFake(t, spec(t, "ok"), "", backends.Options{})
 	pid := s.worker.hello.Pid
 	until := func(want bool) {
 		t.Helper()

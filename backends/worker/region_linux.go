@@ -78,6 +78,11 @@ func (r *region) remap() error {
 	return nil
 }
 
+// rest lets the pages go that were touched, until they are touched again: a session has copied most of the weights by now.
+func (r *region) rest() {
+	_ = unix.Madvise(r.data, unix.MADV_DONTNEED) // advice
+}
+
 func (r *region) unmap() {
 	if r.data != nil {
 		unix.Munmap(r.data) // fails for addresses that are not mapped alone

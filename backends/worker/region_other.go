@@ -25,6 +25,8 @@ func reserve(f *os.File, size int64) error {
 	return nil
 }
 
+func (r *region) rest() {}
+
 func openRegion(path string, readOnly bool) (*region, error) {
 	mode := os.O_RDWR
 	if readOnly {

@@ -15,7 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
-const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":0}}}` // a client that is older than measure
+const greeting = `{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":0}}}`
 
 // TestConversation writes down what a worker answers: the shortest requests and the ways to break it.
 func TestConversation(t *testing.T) {
@@ -24,19 +24,19 @@ func TestConversation(t *testing.T) {
 		requests []string
 		replies  []string // parts of them
 	}{
-		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":2},"backend":"fake","pid":`}},
-		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2}}}`, `{"id":2,"kind":"probe"}`},
-			[]string{`"protocol":{"major":1,"minor":2}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
-		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","facts":[{"key":"pid",`}},
-		{"supports", []string{greeting, `{"id":2,"kind":"supports","body":{"op":{"domain":"","type":"Identity"},"precision":"fp32"}}`},
-			[]string{"hello", `{"id":2,"kind":"supports","body":{"level":"native"}}`}},
-		{"supports what nobody knows", []string{greeting, `{"id":2,"kind":"supports","body":{"op":{"type":"Bessel"}}}`},
-			[]string{"hello", `"level":"unsupported","reason":"operator_unsupported"`}},
+		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":0},"backend":"fake","pid":`}},
+		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":2}}}`, `{"id":2,"kind":"probe"}`},
+			[]string{`"protocol":{"major":2,"minor":0}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
+		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","precisions":["fp64","fp32"],"facts":[{"key":"pid",`}},
 		{"unknown kind", []string{greeting, `{"id":2,"kind":"profile"}`}, []string{"hello", `"code":"unknown_kind"`}},
-		{"measure no session", []string{greeting, `{"id":2,"kind":"measure","body":{"session":1,"iterations":1,"bound_ns":1}}`},
+		{"kind of protocol 1", []string{greeting, `{"id":2,"kind":"run","body":{"session":1}}`}, []string{"hello", `"code":"unknown_kind"`}},
+		{"upload to no session", []string{greeting, `{"id":2,"kind":"upload","body":{"session":1}}`}, []string{"hello", `"code":"bad_message","message":"there is no session 1"`}},
+		{"execute no session", []string{greeting, `{"id":2,"kind":"execute"}`}, []string{"hello", `"code":"bad_message","message":"there is no session 0"`}},
+		{"download of no session", []string{greeting, `{"id":2,"kind":"download","body":{"session":1}}`}, []string{"hello", `"code":"bad_message","message":"there is no session 1"`}},
+		{"measure no session", []string{greeting, `{"id":2,"kind":"measure","body":{"session":1,"span":"execute","samples":1,"calls":1,"bound_ns":1}}`},
 			[]string{"hello", `"code":"bad_message","message":"there is no session 1"`}},
 		{"unknown fields", []string{greeting, `{"id":2,"kind":"probe","later":[1],"body":{"x":{}}}`}, []string{"hello", `"available":true`}},
-		{"bad body", []string{greeting, `{"id":2,"kind":"run","body":7}`}, []string{"hello", `"code":"bad_message"`}},
+		{"bad body", []string{greeting, `{"id":2,"kind":"execute","body":7}`}, []string{"hello", `"code":"bad_message"`}},
 		{"bad format", []string{greeting, `{"id":2,"kind":"compile","body":{"graph_format":"relay"}}`}, []string{"hello", `graph format \"relay\" is unknown`}},
 		{"no graph", []string{greeting, `{"id":2,"kind":"compile","body":{"graph_format":"onnx","graph":"/nonexistent"}}`}, []string{"hello", `"code":"bad_message"`}},
 		{"bad graph", []string{greeting, `{"id":2,"kind":"compile","body":{"graph_format":"onnx","graph":"` + textFile(t) + `"}}`}, []string{"hello", `"code":"bad_input"`}},
@@ -107,9 +107,10 @@ func TestServeEnds(t *testing.T) {
 // FuzzRequests has a server answer any two messages: always with a reply that decodes, never with a panic.
 func FuzzRequests(f *testing.F) {
 	for _, s := range []string{
-		greeting, `{"id":2,"kind":"probe"}`, `{"id":3,"kind":"supports","body":{"op":{"type":"Clip","attributes":{"Low":"-Inf"}}}}`,
+		greeting, `{"id":2,"kind":"probe"}`, `{"id":3,"kind":"upload","body":{"session":1}}`,
 		`{"id":4,"kind":"compile","body":{"graph_format":"onnx","graph":"/nonexistent","layout":[{"offset":-1}]}}`,
-		`{"id":5,"kind":"run","body":{"session":1}}`, `{"id":5,"kind":"measure","body":{"session":1,"iterations":2,"bound_ns":1}}`, `{"id":6,"kind":"close","body":{"session":-1}}`, `{"id":7,"kind":"shutdown"}`,
+		`{"id":5,"kind":"execute","body":{"session":1}}`, `{"id":5,"kind":"download","body":{"session":1,"outputs":["y"]}}`,
+		`{"id":5,"kind":"measure","body":{"session":1,"span":"end_to_end","samples":2,"calls":1,"bound_ns":1}}`, `{"id":6,"kind":"close","body":{"session":-1}}`, `{"id":7,"kind":"shutdown"}`,
 	} {
 		f.Add([]byte(greeting), []byte(s))
 	}
@@ -137,14 +138,22 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// FuzzReply has a client take any reply to a run.
+// FuzzReply has a client take any reply to a request: what it believes has the graph's names, types and sizes and times that fit.
 func FuzzReply(f *testing.F) {
-	f.Add([]byte(`{"id":1,"kind":"run","body":{"layout":[{"name":"y","dtype":"float32","shape":[3],"offset":0}],"size":4096}}`))
-	f.Add([]byte(`{"id":1,"kind":"error","body":{"code":"unavailable","message":"x"}}`))
-	f.Add([]byte(`{"id":1,"kind":"run","body":{"layout":[{"name":"y","dtype":"float32","shape":[3],"offset":64}],"size":-1}}`))
-	f.Fuzz(func(t *testing.T, payload []byte) {
+	for _, seed := range []struct{ kind, reply string }{
+		{kindDownload, `{"id":1,"kind":"download","body":{"layout":[{"name":"y","dtype":"float32","shape":[3],"offset":0}],"size":4096}}`},
+		{kindDownload, `{"id":1,"kind":"error","body":{"code":"unavailable","message":"x"}}`},
+		{kindDownload, `{"id":1,"kind":"download","body":{"layout":[{"name":"y","dtype":"float32","shape":[3],"offset":64}],"size":-1}}`},
+		{kindExecute, `{"id":1,"kind":"execute","body":{"execute_ns":5,"device_ns":7,"steps_ns":[1,2],"memory":{"host_bytes":1}}}`},
+		{kindMeasure, `{"id":1,"kind":"measure","body":{"host_ns":[5,6],"device_ns":[7,8],"steps_ns":[[1,2],[3,4]],"clock_ns":20}}`},
+		{kindCompile, `{"id":1,"kind":"compile","body":{"session":1,"plan":{"steps":[{"name":"a\nb","nodes":["same","sum"],"level":"native","precision":"fp32"}]}}}`},
+	} {
+		f.Add(seed.kind, []byte(seed.reply))
+	}
+	f.Fuzz(func(t *testing.T, kind string, payload []byte) {
 		w := &Worker{spec: Spec{Name: "fake"}, nextID: 1}
-		want, err := expectedOutputs(addGraph(t, 3), backends.FP32)
+		g := addGraph(t, 3)
+		want, err := expectedOutputs(g, backends.FP32)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,37 +162,70 @@ func FuzzReply(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var r runReply
-		if err := w.accept(m, kindRun, &r); err != nil {
-			if err.Error() == "" {
+		accept := func(reply any) bool {
+			err := w.accept(m, kind, reply)
+			if err != nil && err.Error() == "" {
 				t.Fatal("an error without text")
 			}
-			return
+			return err == nil
 		}
-		out, err := outputs.read(r.Layout, r.Size)
-		if err != nil {
-			return
+		switch kind {
+		case kindDownload:
+			var r downloadReply
+			if !accept(&r) {
+				return
+			}
+			out, err := outputs.read(want, r.Layout, r.Size)
+			if err == nil && (len(out) != 1 || out[0].Len() != 3 || len(out[0].Float64s()) != 3) {
+				t.Fatalf("%s: %v", payload, out)
+			}
+		case kindExecute:
+			var r executeReply
+			if accept(&r) && r.check(2, time.Second) == nil && (r.Execute < 0 || r.Execute > 2e9 || len(r.Steps) != 0 && len(r.Steps) != 2) {
+				t.Fatalf("%s: %+v", payload, r)
+			}
+		case kindMeasure:
+			var r measureReply
+			if accept(&r) && r.check(measureRequest{Samples: 2, Calls: 1}, 2, time.Second) == nil && (len(r.Host) < 1 || len(r.Host) > 2 || !(sum(r.Host) > 0 && sum(r.Host) < 2e9)) {
+				t.Fatalf("%s: %+v", payload, r)
+			}
+		case kindCompile:
+			var r compileReply
+			if accept(&r) && r.Plan.Check(g) == nil {
+				for _, s := range printablePlan(r.Plan).Steps {
+					if strings.ContainsAny(s.Name+s.Op, "\n\x1b") {
+						t.Fatalf("%s: step %q", payload, s.Name)
+					}
+				}
+			}
 		}
-		if len(out) != 1 || out[0].Len() != 3 {
-			t.Fatalf("%s: %v", payload, out)
-		}
-		_ = out[0].Float64s()
 	})
 }
 
 // TestJSONNames holds the names of the protocol, which Go code could rename unnoticed.
 func TestJSONNames(t *testing.T) {
+	step := backends.Step{Name: "b", Op: "Conv+Relu", Nodes: []string{"a", "b"}, Inputs: []string{"x"}, Outputs: []string{"y", "z"}, Aside: []string{"z"},
+		Level: backends.Emulated, Reason: backends.FunctionBody, Precision: backends.FP32, Workspace: 4}
+	plan := backends.Plan{Steps: []backends.Step{step}, Folded: []string{"c"}, Views: []string{"d"}, Split: []backends.Split{{Node: "e", Step: "Conv+Relu", Value: "v"}},
+		Arena: 5, Library: "ONNX Runtime"}
 	for want, body := range map[string]any{
 		`{"protocol":{"major":1,"minor":2},"memory_limit":3,"oom_score_adj":4}`: helloRequest{Version{1, 2}, 3, 4},
-		`{"session":1,"memory":{"host_bytes":2,"device_bytes":3}}`:              compileReply{1, wireMemory{2, 3}},
-		`{"layout":[{"name":"y","dtype":"bool","shape":[],"offset":64}],"size":5,"timing":{"upload_ns":1,"execute_ns":2,"download_ns":3},` +
-			`"memory":{"host_bytes":0,"device_bytes":0}}`: runReply{outputsReply{[]place{{"y", "bool", []int{}, 64}}, 5}, wireTiming{1, 2, 3}, wireMemory{}},
-		`{"folder":"f","graph":"g","graph_format":"onnx","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
-			`"taps":["all"],"extra":{"provider":"cpu"}}`: compileRequest{"f", "g", "onnx", "i", "o", nil, "fp64", 2, []string{"all"},
-			map[string]string{"provider": "cpu"}},
-		`{"session":1,"warmup_runs":2,"warmup_bound_ns":3,"iterations":4,"bound_ns":5,"calls_per_sample":6}`: measureRequest{1, 2, 3, 4, 5, 6},
-		`{"host_ns":[1],"device_ns":[2],"calls_per_sample":3,"timer_share":4,"first_run_ns":5,"host_peak_bytes":6,"device_peak_bytes":7,` +
-			`"allocs_per_run":8,"alloc_bytes_per_run":9}`: measureReply{[]float64{1}, []float64{2}, 3, 4, 5, 6, 7, 8, 9},
+		`{"available":true,"reason":"r","detail":"d","precisions":["fp32"],"facts":[{"key":"k","value":"v"}]}`: probeReply{true, "r", "d", []string{"fp32"},
+			[]wireFact{{"k", "v"}}},
+		`{"session":1,"memory":{"host_bytes":2,"device_bytes":3},"plan":{"steps":[{"name":"b","op":"Conv+Relu","nodes":["a","b"],"inputs":["x"],` +
+			`"outputs":["y","z"],"aside":["z"],"level":"emulated","reason":"function_body","precision":"fp32","workspace":4}],"folded":["c"],"views":["d"],` +
+			`"split":[{"node":"e","step":"Conv+Relu","value":"v"}],"arena_bytes":5,"library":"ONNX Runtime"}}`: compileReply{1, wireMemory{2, 3}, plan},
+		`{"folder":"f","graph":"g","graph_format":"onnx","weights":"w","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
+			`"taps":["all"],"replay":["d"],"extra":{"provider":"cpu"},"step_times":true}`: compileRequest{"f", "g", "onnx", "w", "i", "o", nil, "fp64", 2, []string{"all"},
+			[]string{"d"}, map[string]string{"provider": "cpu"}, true},
+		`{"session":1}`:   sessionRequest{1},
+		`{"upload_ns":1}`: uploadReply{1},
+		`{"execute_ns":1,"device_ns":2,"steps_ns":[3],"memory":{"host_bytes":4,"device_bytes":5}}`: executeReply{1, 2, []int64{3}, wireMemory{4, 5}},
+		`{"session":1,"outputs":["y"]}`: downloadRequest{1, []string{"y"}},
+		`{"layout":[{"name":"y","dtype":"bool","shape":[],"offset":64}],"size":5,"download_ns":6}`:         downloadReply{[]place{{"y", "bool", []int{}, 64}}, 5, 6},
+		`{"session":1,"span":"execute","samples":2,"calls":3,"bound_ns":4,"warmup_runs":5,"collect":true}`: measureRequest{1, ExecuteAlone, 2, 3, 4, 5, true},
+		`{"host_ns":[1],"device_ns":[2],"steps_ns":[[3]],"clock_ns":4,"host_peak_bytes":6,"device_peak_bytes":7,` +
+			`"allocs_per_run":8,"alloc_bytes_per_run":9}`: measureReply{[]float64{1}, []float64{2}, [][]float64{{3}}, 4, 6, 7, 8, 9},
 		`{"code":"unavailable","message":"m","detail":"d","backend":"b","reason":"r","reason_detail":"rd"}`: wireError{"unavailable", "m", "d", "b", "r", "rd"},
 	} {
 		if got, err := json.Marshal(body); err != nil || string(got) != want {
@@ -201,11 +243,11 @@ func TestProtocolExamples(t *testing.T) {
 	bodies := map[string]func() any{
 		"→hello": func() any { return new(helloRequest) }, "←hello": func() any { return new(Hello) },
 		"→probe": func() any { return new(struct{}) }, "←probe": func() any { return new(probeReply) },
-		"→supports": func() any { return new(supportsRequest) }, "←supports": func() any { return new(supportsReply) },
 		"→compile": func() any { return new(compileRequest) }, "←compile": func() any { return new(compileReply) },
-		"→run": func() any { return new(sessionRequest) }, "←run": func() any { return new(runReply) },
+		"→upload": func() any { return new(sessionRequest) }, "←upload": func() any { return new(uploadReply) },
+		"→execute": func() any { return new(sessionRequest) }, "←execute": func() any { return new(executeReply) },
+		"→download": func() any { return new(downloadRequest) }, "←download": func() any { return new(downloadReply) },
 		"→measure": func() any { return new(measureRequest) }, "←measure": func() any { return new(measureReply) },
-		"→outputs": func() any { return new(sessionRequest) }, "←outputs": func() any { return new(outputsReply) },
 		"→close": func() any { return new(sessionRequest) }, "←close": func() any { return new(struct{}) },
 		"→shutdown": func() any { return new(struct{}) }, "←shutdown": func() any { return new(struct{}) },
 		"←error": func() any { return new(wireError) },

@@ -9,6 +9,9 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
+// maxStepTimes bounds the times of steps in a reply, so that it fits a frame.
+const maxStepTimes = 1 << 19
+
 // measure takes one group of samples of a session.
 func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 	h, err := s.session(r.Session)
@@ -18,10 +21,13 @@ func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 	if err := r.check(); err != nil {
 		return nil, badMessage("%v", err)
 	}
+	if n := len(h.session.Plan().Steps); h.stepTimes && r.Samples*n > maxStepTimes {
+		return nil, badMessage("%d samples of %d steps are more times than a reply holds (%d)", r.Samples, n, maxStepTimes)
+	}
 	if err := h.inputs.fetch(); err != nil {
 		return nil, err
 	}
-	m := meter{ctx: ctx, hosted: h, request: r}
+	m := newMeter(ctx, h, r)
 	for range r.WarmupRuns {
 		if err := m.call(); err != nil {
 			return nil, err
@@ -38,29 +44,37 @@ func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 	runtime.ReadMemStats(&after)
 	runs := float64(r.Calls * len(m.host))
 	return measureReply{
-		Host: m.host, Device: m.device, Steps: m.steps, Clock: float64(clockOverhead().Nanoseconds()),
+		Host: m.host, Device: m.deviceSamples(), Steps: m.stepSamples(), Clock: float64(clockOverhead().Nanoseconds()),
 		HostPeak: peakMemory(h.pid), DevicePeak: m.devicePeak,
 		AllocsPerRun: float64(after.Mallocs-before.Mallocs) / runs, BytesPerRun: float64(after.TotalAlloc-before.TotalAlloc) / runs,
 	}, nil
 }
 
-// meter takes the samples of one request.
+// meter takes the samples of one request. Memory for all of them is there before the first, so that what is allocated between the first
+// and the last is the session's.
 type meter struct {
 	ctx        context.Context
 	hosted     *hosted
 	request    measureRequest
 	host       []float64
-	device     []float64   // nil where the backend has no clock of the device's own
-	steps      [][]float64 // nil where the session does not tell
+	device     []float64
+	steps      []float64 // those of the first sample, then those of the next
 	devicePeak int64
+}
+
+func newMeter(ctx context.Context, h *hosted, r measureRequest) *meter {
+	m := &meter{ctx: ctx, hosted: h, request: r, host: make([]float64, 0, r.Samples), device: make([]float64, 0, r.Samples)}
+	if h.stepTimes {
+		m.steps = make([]float64, 0, r.Samples*len(h.session.Plan().Steps))
+	}
+	return m
 }
 
 // call makes the calls of the span once.
 func (m *meter) call() error {
 	s := m.hosted.session
 	if m.request.Span == EndToEnd {
-		_, err := backends.Run(m.ctx, s, m.hosted.views)
-		if err != nil {
+		if _, err := backends.Run(m.ctx, s, m.hosted.views); err != nil {
 			return m.hosted.blame(err)
 		}
 		return nil
@@ -68,12 +82,10 @@ func (m *meter) call() error {
 	return outOfOrder(s.Execute(m.ctx))
 }
 
-// samples takes at least one sample. Memory for all of them is there before the first.
+// samples takes at least one sample.
 func (m *meter) samples() error {
-	n := len(m.hosted.session.LastTiming().Steps)
-	m.host = make([]float64, 0, m.request.Samples)
 	for begin := time.Now(); len(m.host) < m.request.Samples; {
-		if err := m.sample(n); err != nil {
+		if err := m.sample(); err != nil {
 			return err
 		}
 		if time.Since(begin) >= time.Duration(m.request.Bound) {
@@ -84,13 +96,10 @@ func (m *meter) samples() error {
 }
 
 // sample times the calls of one sample, by the host's clock all together, by the device's and step by step each.
-func (m *meter) sample(steps int) error {
+func (m *meter) sample() error {
 	calls := float64(m.request.Calls)
 	var device time.Duration
-	var each []float64
-	if steps > 0 {
-		each = make([]float64, steps)
-	}
+	first := len(m.steps) // of this sample's steps
 	start := time.Now()
 	for range m.request.Calls {
 		if err := m.call(); err != nil {
@@ -99,18 +108,32 @@ func (m *meter) sample(steps int) error {
 		t := m.hosted.session.LastTiming()
 		device += t.Device
 		for i, d := range t.Steps {
-			each[i] += float64(d) / calls
+			if first+i == len(m.steps) {
+				m.steps = append(m.steps, 0)
+			}
+			m.steps[first+i] += float64(d) / calls
 		}
 	}
 	m.host = append(m.host, float64(max(time.Since(start), 1))/calls)
-	if device > 0 || m.device != nil {
-		m.device = append(m.device, float64(device)/calls)
-	}
-	if each != nil {
-		m.steps = append(m.steps, each)
-	}
+	m.device = append(m.device, float64(device)/calls)
 	m.devicePeak = max(m.devicePeak, m.hosted.session.Memory().Device)
 	return nil
+}
+
+// deviceSamples returns nil where the backend has no clock of the device's own.
+func (m *meter) deviceSamples() []float64 {
+	if slices.Max(m.device) > 0 {
+		return m.device
+	}
+	return nil
+}
+
+// stepSamples returns the steps' times of each sample; nil where the session does not tell them.
+func (m *meter) stepSamples() [][]float64 {
+	if len(m.steps) == 0 {
+		return nil
+	}
+	return slices.Collect(slices.Chunk(m.steps, len(m.steps)/len(m.host)))
 }
 
 // clockOverhead returns the median time that a pair of clock readings takes, measured over pairs in a row.

@@ -18,25 +18,27 @@ type hosted struct {
 	session backends.Session
 	graph   *graph.Graph // with replayed decisions among its inputs
 	folder  string
+	weights *region // that constants of the graph are views of
 	inputs  *region
 	outputs *region
 	views   tensor.List // of the inputs
 
-	pid int // of this process
+	stepTimes bool // the session was asked for them
+	pid       int  // of this process
 }
 
 func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
 	s.mu.Lock()
 	s.folders[r.Folder] = true
 	s.mu.Unlock()
-	h := &hosted{folder: r.Folder, pid: os.Getpid()}
+	h := &hosted{folder: r.Folder, stepTimes: r.StepTimes, pid: os.Getpid()}
 	resetPeakMemory()
 	defer func() {
 		if err != nil {
 			s.release(h)
 		}
 	}()
-	g, err := readGraph(r)
+	g, places, err := h.readGraph(r)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +54,15 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	if err := h.viewInputs(r.Layout); err != nil {
 		return nil, badMessage("%v", err)
 	}
-	opts := backends.Options{Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes}
+	opts := backends.Options{
+		Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes,
+		Weights: &backends.Weights{Folder: r.Folder, Places: places},
+	}
 	if h.session, err = s.backend.Compile(ctx, g, opts); err != nil {
 		return nil, err
+	}
+	if h.weights != nil {
+		h.weights.rest()
 	}
 	wrapped, err := inject(h.session, h.graph.Metadata[CellKey])
 	if err != nil {
@@ -66,19 +74,39 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory()), Plan: h.session.Plan()}, nil
 }
 
-func readGraph(r compileRequest) (*graph.Graph, error) {
+// readGraph reads the graph, whose larger constants are views of its file of weights.
+func (h *hosted) readGraph(r compileRequest) (*graph.Graph, onnx.Places, error) {
 	if r.GraphFormat != formatONNX {
-		return nil, badMessage("graph format %q is unknown (known: %s)", r.GraphFormat, formatONNX)
+		return nil, nil, badMessage("graph format %q is unknown (known: %s)", r.GraphFormat, formatONNX)
 	}
 	encoded, err := os.ReadFile(r.Graph)
 	if err != nil {
-		return nil, badMessage("graph: %v", err)
+		return nil, nil, badMessage("graph: %v", err)
 	}
-	g, err := onnx.Read(encoded)
+	weights, err := h.mapWeights(r.Weights)
 	if err != nil {
-		return nil, badInput(fmt.Errorf("graph: %w", err))
+		return nil, nil, badMessage("weights: %v", err)
 	}
-	return g, nil
+	g, places, err := onnx.ReadExternal(encoded, weights)
+	if err != nil {
+		return nil, nil, badInput(fmt.Errorf("graph: %w", err))
+	}
+	return g, places, nil
+}
+
+// mapWeights returns the content of the file of weights, nothing where there is no file or nothing in it.
+func (h *hosted) mapWeights(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() == 0 {
+		return nil, err
+	}
+	if h.weights, err = openRegion(path, true); err != nil {
+		return nil, err
+	}
+	return h.weights.data, h.weights.fetch()
 }
 
 // viewInputs checks the layout against the graph.
@@ -207,7 +235,7 @@ func (s *server) release(h *hosted) (err error) {
 	if h.session != nil {
 		err = h.session.Close()
 	}
-	for _, r := range []*region{h.inputs, h.outputs} {
+	for _, r := range []*region{h.weights, h.inputs, h.outputs} {
 		if r != nil {
 			r.close()
 		}

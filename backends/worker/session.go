@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ type Session struct {
 	plan     backends.Plan
 	timing   backends.Timing
 	memory   backends.MemoryUse
-	filled   filling
+	measured history
 }
 
 // Compile implements backends.Backend with Open.
@@ -68,7 +69,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 		return nil, err
 	}
 	req := compileRequest{
-		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Inputs: s.inputs.Name(),
+		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Weights: s.folder.file(onnx.WeightsFile), Inputs: s.inputs.Name(),
 		Outputs: s.outputs.file.Name(), Layout: s.layout.places, Precision: string(opts.Precision), Threads: opts.Threads,
 		Taps: opts.Taps, Replay: opts.Replay, Extra: opts.Extra, StepTimes: opts.StepTimes,
 	}
@@ -76,7 +77,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
 		return nil, err
 	}
-	if err := first(r.Memory.check(), r.Plan.Check(s.graph)); err != nil {
+	if err := first(r.Memory.check(), r.Plan.Check(s.graph), checkSizes(r.Plan)); err != nil {
 		return nil, w.refused("compile reply", err)
 	}
 	s.id, s.memory, s.plan = r.Session, backends.MemoryUse(r.Memory), printablePlan(r.Plan)
@@ -99,7 +100,7 @@ func (s *Session) makeFiles(g *graph.Graph, precision backends.Precision) (err e
 	if s.folder, err = newFolder(need); err != nil {
 		return err
 	}
-	if err := writeGraph(s.folder.file("graph"), g); err != nil {
+	if err := writeGraph(s.folder, g); err != nil {
 		return fmt.Errorf("graph for the worker of backend %s: %w", s.worker.spec.Name, err)
 	}
 	if s.inputs, err = s.folder.create("inputs", s.layout.size); err != nil {
@@ -113,13 +114,26 @@ func (s *Session) makeFiles(g *graph.Graph, precision backends.Precision) (err e
 	return nil
 }
 
-func writeGraph(path string, g *graph.Graph) error {
+// writeGraph writes the weights once, into a file that the worker maps, and the graph without them.
+func writeGraph(f *folder, g *graph.Graph) error {
+	form := onnx.WriteOptions{Form: onnx.Plain}
+	err := writeFile(f.file(onnx.WeightsFile), func(w io.Writer) (err error) {
+		form.External, err = onnx.WriteWeights(w, g)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeFile(f.file("graph"), func(w io.Writer) error { return onnx.Write(w, g, form) })
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	return errors.Join(onnx.Write(w, g, onnx.WriteOptions{NoFunctions: true}), w.Flush(), f.Close())
+	return errors.Join(write(w), w.Flush(), f.Close())
 }
 
 // Upload writes the inputs into their file and has the worker take them from there.

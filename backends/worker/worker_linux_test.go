@@ -2,9 +2,11 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -28,22 +30,11 @@ func TestClient(t *testing.T) {
 	if !a.Available || a.Detail != "here" || a.Facts[0].Key != "pid" || a.Facts[0].Value == fmt.Sprint(os.Getpid()) {
 		t.Errorf("Probe = %+v", a)
 	}
-	for _, q := range []struct {
-		op   graph.Op
-		p    backends.Precision
-		want backends.Support
-	}{
-		{graph.Unary{Fn: graph.Identity}, backends.FP32, backends.Support{Level: backends.Native}},
-		{graph.Unary{Fn: graph.Relu}, backends.FP64, backends.Support{Reason: backends.OperatorUnsupported, Detail: "Relu in fp64"}},
-		{graph.Clip{Low: math.Inf(-1), High: 6}, backends.FP32,
-			backends.Support{Level: backends.Emulated, Reason: backends.FunctionBody, Detail: `"-Inf 6"`}},
-	} {
-		if got := c.Supports(q.op, q.p); got != q.want {
-			t.Errorf("Supports(%#v, %s) = %+v, want %+v", q.op, q.p, got, q.want)
-		}
+	if want := []backends.Precision{backends.FP64, backends.FP32}; !slices.Equal(a.Precisions, want) {
+		t.Errorf("Probe found %v, want %v", a.Precisions, want)
 	}
 
-	s, err := c.Compile(ctx, addGraph(t, 5), backends.Options{Taps: []string{"before"}, Extra: map[string]string{"run": "print"}})
+	s, err := c.Compile(ctx, addGraph(t, 5), backends.Options{Taps: []string{"before"}, StepTimes: true, Extra: map[string]string{"execute": "print", "device": "yes"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +56,15 @@ func TestClient(t *testing.T) {
 			t.Errorf("Memory = %+v", got)
 		}
 	}
-	if got := s.LastTiming(); got != (backends.Timing{Upload: 1, Execute: 2, Download: 3}) {
-		t.Errorf("LastTiming = %+v", got)
+	if got, want := fmt.Sprintf("%+v", s.LastTiming()), "{Upload:1ns Execute:2ns Download:3ns Device:700ns Steps:[300ns 400ns]}"; got != want {
+		t.Errorf("LastTiming = %s, want %s", got, want)
+	}
+	inside, err := fake{}.Compile(ctx, addGraph(t, 5), backends.Options{Taps: []string{"before"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Plan(), inside.Plan(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Plan = %+v, want %+v", got, want)
 	}
 	for range 2 {
 		if err := s.Close(); err != nil {
@@ -87,10 +85,51 @@ func TestQuestionsOfSeveralContexts(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		a := c.Probe(ctx)
 		cancel()
-		if s := c.Supports(graph.Unary{Fn: graph.Identity}, backends.FP32); !a.Available || s.Level != backends.Native {
-			t.Errorf("Probe = %+v, Supports = %+v", a, s)
+		if again := c.Probe(context.Background()); !a.Available || !again.Available {
+			t.Errorf("Probe = %+v, then %+v", a, again)
 		}
 	}
+}
+
+// TestOrderOfCalls uploads once and executes often, downloads by name, and makes calls too early.
+func TestOrderOfCalls(t *testing.T) {
+	defer nothingLeft(t)
+	ctx := context.Background()
+	s, err := New(spec(t, "ok")).Compile(ctx, addGraph(t, 2), backends.Options{Taps: []string{"before"}, Extra: map[string]string{"drift": "yes"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	early := func(when string, want error) {
+		t.Helper()
+		if _, err := s.Download(ctx); !errors.Is(err, backends.ErrNotExecuted) {
+			t.Errorf("Download %s: %v", when, err)
+		}
+		if err := s.Execute(ctx); !errors.Is(err, want) {
+			t.Errorf("Execute %s: %v, want %v", when, err, want)
+		}
+	}
+	early("before Upload", backends.ErrNotUploaded)
+	if err := s.Upload(ctx, floats(2, 5)); err != nil {
+		t.Fatal(err)
+	}
+	early("after Upload", nil)
+	for range 2 {
+		if err := s.Execute(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := s.Download(ctx, "tap.before", "y")
+	if err != nil || len(out) != 2 || out[0].Name != "tap.before" || out[1].Name != "y" || tensor.Data[float32](out[1].Tensor)[1] != 6+3 {
+		t.Errorf("downloaded %v, %v", out, err)
+	}
+	if _, err := s.Download(ctx, "z"); err == nil || err.Error() != `the session has no output "z"` {
+		t.Errorf("an output that is not there: %v", err)
+	}
+	if err := s.Upload(ctx, floats(3, 5)); err == nil {
+		t.Error("a wrong shape was uploaded")
+	}
+	early("after an Upload that was refused", backends.ErrNotUploaded)
 }
 
 // TestSharedWorker runs two sessions in one process, as a replicate of the gate does.
@@ -206,7 +245,8 @@ func TestNextMinor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if a := w.Probe(context.Background()); !a.Available || a.Facts[0] != (backends.Fact{Key: "k", Value: "v"}) {
+	a := w.Probe(context.Background())
+	if !a.Available || a.Facts[0] != (backends.Fact{Key: "k", Value: "v"}) || !slices.Equal(a.Precisions, []backends.Precision{backends.FP32}) {
 		t.Errorf("Probe = %+v", a)
 	}
 }

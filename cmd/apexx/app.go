@@ -84,7 +84,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(),
+			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
 			capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -74,7 +75,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	if procs := runtime.GOMAXPROCS(0); threads > procs {
 		return nil, usagef("--threads %d is more than GOMAXPROCS, which is %d: the class of machines would tell fewer processors than are at work", threads, procs)
 	}
-	extra, err := extraOptions(c, "ort")
+	extras, err := extraOfAll(c)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 		return nil, usagef("--iterations, --time and --deadline must be positive")
 	}
 	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
-	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: map[string]map[string]string{"ort": extra}, Devices: devices()}
+	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras, Devices: devices()}
 	w.models = &execute.OwnModels{Decode: decode, Request: source.ModelRequest{
 		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
 	}}
@@ -131,18 +132,31 @@ func probe(c *cli.Context, name string, spec specOf) error {
 	return client.Probe(c.Context).Err(name)
 }
 
-// present fails for the first backend that the first of the builds does not have here.
+// present fails for the first backend that the first of the builds does not have here, and where any of them speaks another major version of
+// the protocol: what cannot be talked to is neither there nor lost.
 func present(c *cli.Context, names []string, builds []specOf) error {
 	for _, name := range names {
-		err := probe(c, name, builds[0])
-		if s := builds[0](name); err != nil && len(builds) > 1 && len(s.Command) > 0 {
-			return fmt.Errorf("%s: %w", s.Command[0], err)
-		}
-		if err != nil {
-			return err
+		for i, spec := range builds {
+			if err := probe(c, name, spec); i == 0 && err != nil || otherVersion(err) {
+				return ofBuild(err, spec(name), builds)
+			}
 		}
 	}
 	return nil
+}
+
+// otherVersion tells whether a worker is not there because it speaks another major version of the protocol.
+func otherVersion(err error) bool {
+	var u *backends.Unavailable
+	return errors.As(err, &u) && u.Reason == backends.WorkerVersionMismatch
+}
+
+// ofBuild says which of several builds an error is of.
+func ofBuild(err error, s worker.Spec, builds []specOf) error {
+	if len(builds) > 1 && len(s.Command) > 0 {
+		return fmt.Errorf("%s: %w", s.Command[0], err)
+	}
+	return err
 }
 
 // backendsOf resolves --backends.
@@ -154,9 +168,21 @@ func backendsOf(c *cli.Context, builds []specOf) ([]string, error) {
 		}
 		return names, present(c, names, builds)
 	}
-	return slices.DeleteFunc(slices.Clone(backends.Known), func(name string) bool {
-		return !slices.ContainsFunc(builds, func(spec specOf) bool { return probe(c, name, spec) == nil })
-	}), nil
+	var names []string
+	for _, name := range backends.Known {
+		there := false
+		for _, spec := range builds {
+			err := probe(c, name, spec)
+			if otherVersion(err) {
+				return nil, ofBuild(err, spec(name), builds)
+			}
+			there = there || err == nil
+		}
+		if there {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // chosenCells multiplies the lists out, backend by backend.

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/reports"
 )
@@ -35,6 +37,9 @@ func printCaps(w io.Writer, caps execute.Caps) error {
 		if b.Detail != "" {
 			fmt.Fprintf(w, "%-10s   %s\n", "", b.Detail)
 		}
+		if len(b.Precisions) > 0 {
+			fmt.Fprintf(w, "%-10s   precisions: %s\n", "", precisionList(b.Precisions))
+		}
 		for _, f := range b.Facts {
 			fmt.Fprintf(w, "%-10s   %s: %s\n", "", f.Key, f.Value)
 		}
@@ -45,4 +50,12 @@ func printCaps(w io.Writer, caps execute.Caps) error {
 	}
 	_, err := fmt.Fprintf(w, "%-10s %s\n%-10s %s, %d threads\n", "gpu", device, "cpu", caps.CPU.Architecture, caps.CPU.Threads)
 	return err
+}
+
+func precisionList(list []backends.Precision) string {
+	names := make([]string, len(list))
+	for i, p := range list {
+		names[i] = string(p)
+	}
+	return strings.Join(names, ", ")
 }

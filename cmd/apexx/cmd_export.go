@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends/graph/onnx"
-	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/reports"
@@ -28,12 +27,14 @@ func exportCommand() *cli.Command {
 		&cli.StringFlag{Name: "out", Usage: "folder `DIR` for " + modelFile + " and " + manifestFile},
 		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
 		&cli.BoolFlag{Name: "taps", Usage: "make every intermediate an output too, as tap.NAME"},
+		&cli.BoolFlag{Name: "inline", Usage: "put the bodies of the project's own operators in place, for runtimes without functions; apexx cannot read that file back"},
 	}
 	flags = append(flags, modelFlags()...)
 	return &cli.Command{
 		Name:  "export",
 		Usage: "write the model as one ONNX file with a manifest",
 		Description: "The file runs in any ONNX runtime: the project's own operators carry bodies of standard operators.\n" +
+			"Each body is a function of its own name; --inline is for a runtime that knows no functions.\n" +
 			"SOURCE_DATE_EPOCH fixes the time in the manifest, for reproducible files.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: exportModel,
@@ -53,14 +54,9 @@ func exportModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts := model.Options{Batch: 1, Height: 512, Width: 512, Decode: decode}
-	if m.SizeGiven {
-		opts.Height, opts.Width = m.Config.Model.InputHeight, m.Config.Model.InputWidth
-	}
-	if c.IsSet("shape") {
-		if opts.Batch, opts.Height, opts.Width, err = parseShape(c.String("shape")); err != nil {
-			return err
-		}
+	opts, err := shapeOf(c, m, decode)
+	if err != nil {
+		return err
 	}
 	g, err := m.Graph(opts)
 	if err != nil {
@@ -74,10 +70,14 @@ func exportModel(c *cli.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	form := onnx.Functions
+	if c.Bool("inline") {
+		form = onnx.Inlined
+	}
 	hash := sha256.New()
 	path := filepath.Join(dir, modelFile)
 	err = atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
-		return onnx.Write(io.MultiWriter(w, hash), g, onnx.WriteOptions{})
+		return onnx.Write(io.MultiWriter(w, hash), g, onnx.WriteOptions{Form: form})
 	})
 	if err != nil {
 		return err

@@ -46,12 +46,13 @@ func gateCommand() *cli.Command {
 const gateDescription = `With --base, two builds are measured in one session, in blocks of the form base, head, head,
 base, every replicate a fresh process. All cells are screened; the worst candidates are confirmed
 by fresh blocks. A cell has regressed when the exact signed-rank test and the Hodges-Lehmann
-estimate both say so, in its time or in another metric: host time beside a device's clock,
-compilation, first run, memory, allocations. Its parity has to hold, which is that of the sessions
-that were timed, and the head has to compute what the base does; --accept-change lets it compute
-something else. Without --backends, the cells are those of every backend that either build has: one
-that the head lost is broken. Controls that move or are missing (base against base, and a fixed
-workload) make the run inconclusive, and so does what could not be verified or observed.
+estimate both say so, in its time or in another metric: host time beside a device's clock, the time
+from end to end with upload and download, compilation, first run, memory, allocations. Its parity has
+to hold, which is that of the sessions that were timed, and the head has to compute what the base
+does; --accept-change lets it compute something else. Without --backends, the cells are those of every
+backend that either build has: one that the head lost is broken. Controls that move or are missing
+(base against base, and a fixed workload) make the run inconclusive, and so does what could not be
+verified or observed.
 
 With --baseline, this build alone is measured, in DIR/sweep; a metric fails when it is above
 value·(1 + max_regression_ratio) + max_regression_abs_ms. Without flags that choose cells, those

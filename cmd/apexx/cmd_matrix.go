@@ -42,7 +42,8 @@ func matrixCommand() *cli.Command {
 		Description: "Every execution runs in a worker process of its own, and twice in its session, the float64 oracle once. A cell ends as pass,\n" +
 			"explained (decisions differ, and the scores of the items concerned account for it), unverified (nothing wrong was found,\n" +
 			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled. A backend\n" +
-			"that decided otherwise runs once more under the other's decisions, and everything after them is compared.\n\n" +
+			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In tf32, fp16\n" +
+			"and bf16 the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n\n" +
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
 			"printed and stored with 0 alone. Only --backends available leaves out what is not here.",
@@ -64,7 +65,7 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	extra, err := extraOptions(c, "ort")
+	extras, err := extraOfAll(c)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,6 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	extras := map[string]map[string]string{"ort": extra}
 	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
 		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {

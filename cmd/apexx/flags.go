@@ -63,6 +63,7 @@ func backendFlags() []cli.Flag {
 		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
 		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort, `NAME`: cpu, cuda or tensorrt"},
 		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort, `LEVEL`: none, basic, extended or all"},
+		&cli.StringFlag{Name: "winograd", Value: "on", Usage: "Winograd's algorithm for 3×3 convolutions of reference in fp32, `SWITCH`: on or off"},
 	}
 }
 
@@ -72,15 +73,33 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 	for _, f := range []struct {
 		name  string
 		known []string
-	}{{"provider", []string{"cpu", "cuda", "tensorrt"}}, {"opt-level", []string{"none", "basic", "extended", "all"}}} {
+	}{{"provider", []string{"cpu", "cuda", "tensorrt"}}, {"opt-level", []string{"none", "basic", "extended", "all"}}, {"winograd", []string{"on", "off"}}} {
 		if v := c.String(f.name); !slices.Contains(f.known, v) {
 			return nil, usagef("unknown --%s %q (known: %s)", f.name, v, strings.Join(f.known, ", "))
 		}
 	}
-	if backend != "ort" {
-		return nil, nil
+	switch {
+	case backend == "ort":
+		return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}, nil
+	case backend == "reference" && c.String("winograd") == "off":
+		return map[string]string{"winograd": "off"}, nil
 	}
-	return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}, nil
+	return nil, nil
+}
+
+// extraOfAll returns the options of every backend that has some.
+func extraOfAll(c *cli.Context) (map[string]map[string]string, error) {
+	all := map[string]map[string]string{}
+	for _, backend := range []string{"ort", "reference"} {
+		extra, err := extraOptions(c, backend)
+		if err != nil {
+			return nil, err
+		}
+		if extra != nil {
+			all[backend] = extra
+		}
+	}
+	return all, nil
 }
 
 func threadsOf(c *cli.Context) (int, error) {

@@ -7,6 +7,7 @@
 //	apexx baseline  what a class of machines is expected to reach: record, show, compare
 //	apexx trend     the history of measurements, what changed it, and the ratchet against the last release
 //	apexx export    the model as one ONNX file with a manifest
+//	apexx plan      how a backend executes the model, step by step, and how long each step takes
 //	apexx caps      what this machine can run, and why not the rest
 //	apexx env       where measurements are made here: hardware, versions, GPUs, class of machines
 //	apexx config    show or validate a configuration

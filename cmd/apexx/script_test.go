@@ -25,10 +25,10 @@ import (
 )
 
 // TestMain lets the test binary be apexx, for the scripts and for the workers that they start, and an apexx whose workers say
-// that they speak protocol 1.0.
+// that they speak protocol 1.2.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"apexx": main, "apexx-1.0": func() {
-		worker.Protocol.Minor = 0
+	testscript.Main(m, map[string]func(){"apexx": main, "apexx-1.2": func() {
+		worker.Protocol = worker.Version{Major: 1, Minor: 2}
 		main()
 	}})
 }
@@ -52,6 +52,7 @@ func TestMain(m *testing.M) {
 //	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
 //	interrupt2 apexx ARG…    the same, twice: the first signal must not end it, the second must
 //	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
+//	withoutcgo FILE          build apexx without cgo
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".deps"))
 	if err != nil {
@@ -99,9 +100,21 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
 			"damaged": writeDamaged, "names": writeNames, "interrupt": interrupt, "interrupt2": interruptTwice, "sweep": syntheticSweep, "daily": writeDaily,
-			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk,
+			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk, "withoutcgo": buildWithoutCgo,
 		},
 	})
+}
+
+// buildWithoutCgo builds with the environment of the test, whose caches a script does not see.
+func buildWithoutCgo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: withoutcgo FILE")
+	}
+	build := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("%v\n%s", err, out)
+	}
 }
 
 func exists(path string) bool {

@@ -85,7 +85,7 @@ func replace(target string, perm fs.FileMode, exact bool, write func(io.Writer) 
 			return bare(err)
 		}
 	}
-	if err := fill(file, write); err != nil {
+	if err := writeBuffered(file, write); err != nil {
 		return err
 	}
 	if err := file.Sync(); err != nil {
@@ -108,11 +108,11 @@ func inPlace(path string, write func(io.Writer) error) error {
 		return bare(err)
 	}
 	defer file.Close()
-	return fill(file, write)
+	return writeBuffered(file, write)
 }
 
-// fill runs write on a buffer over file and flushes it.
-func fill(file *os.File, write func(io.Writer) error) error {
+// writeBuffered runs write on a buffer over file and flushes it.
+func writeBuffered(file *os.File, write func(io.Writer) error) error {
 	buffer := bufio.NewWriterSize(bareWriter{file}, 1<<16)
 	if err := write(buffer); err != nil {
 		return err

@@ -20,11 +20,12 @@ type Caps struct {
 
 // BackendCaps is one backend's probe.
 type BackendCaps struct {
-	Name      string          `json:"name"`
-	Available bool            `json:"available"`
-	Reason    backends.Reason `json:"reason,omitempty"`
-	Detail    string          `json:"detail,omitempty"`
-	Facts     []Fact          `json:"facts,omitempty"`
+	Name       string               `json:"name"`
+	Available  bool                 `json:"available"`
+	Reason     backends.Reason      `json:"reason,omitempty"`
+	Detail     string               `json:"detail,omitempty"`
+	Precisions []backends.Precision `json:"precisions,omitempty"` // in which sessions can compute, widest first
+	Facts      []Fact               `json:"facts,omitempty"`
 }
 
 // Fact is one observation of a probe.
@@ -61,7 +62,7 @@ func DetectCaps(ctx context.Context) Caps {
 			continue // only an isolated backend of this program can fail to open
 		}
 		a := b.Probe(ctx)
-		entry := BackendCaps{Name: name, Available: a.Available, Reason: a.Reason, Detail: a.Detail}
+		entry := BackendCaps{Name: name, Available: a.Available, Reason: a.Reason, Detail: a.Detail, Precisions: a.Precisions}
 		for _, f := range a.Facts {
 			entry.Facts = append(entry.Facts, Fact(f))
 		}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -29,17 +28,22 @@ import (
 const faultVariable = "APEXX_TEST_FAULT"
 
 func init() {
-	misbehave = func() (bool, error) {
+	misbehave = append(misbehave, func() (bool, error) {
 		fault := os.Getenv(faultVariable)
 		if fault == "" {
 			return false, nil
 		}
 		return true, serveFault(fault)
-	}
+	})
 }
 
-// The stages of a session at which a worker misbehaves: with its reply to hello, to compile, to the first run or to the second.
-var faultStages = []string{"hello", "compile", "run", "again"}
+// The stages of a session at which a worker misbehaves: with its reply to hello, to compile, and to the requests of the first run or of
+// the second.
+var (
+	channelStages  = []string{"hello", "compile", "upload", "execute", "download", "download again"}
+	downloadStages = []string{"download", "download again"}
+	executeStages  = []string{"execute", "execute again"}
+)
 
 // channelFaults are what becomes of the reply at a stage. They get its frame and the channel.
 var channelFaults = map[string]func(frame []byte, out *os.File){
@@ -65,8 +69,8 @@ var channelFaults = map[string]func(frame []byte, out *os.File){
 	}),
 }
 
-// bodyFaults are lies in the reply to a run: a field of the body and what it becomes; nil removes it.
-var bodyFaults = map[string]func(body map[string]any){
+// downloadFaults are lies about the outputs: what becomes of the body that tells where they are, or of their file.
+var downloadFaults = map[string]func(body map[string]any){
 	"negative offset": func(b map[string]any) { output(b, 0)["offset"] = -64 },
 	"huge offset":     func(b map[string]any) { output(b, 0)["offset"] = int64(1) << 62 },
 	"crooked offset":  func(b map[string]any) { output(b, 0)["offset"] = 4 },
@@ -85,29 +89,36 @@ var bodyFaults = map[string]func(body map[string]any){
 	"negative size":     func(b map[string]any) { b["size"] = -1 },
 	"huge size":         func(b map[string]any) { b["size"] = int64(1) << 62 },
 	"no size":           func(b map[string]any) { b["size"] = 0 },
-	"negative time":     func(b map[string]any) { b["timing"].(map[string]any)["execute_ns"] = -1 },
-	"a day of time":     func(b map[string]any) { b["timing"].(map[string]any)["execute_ns"] = int64(24 * time.Hour) },
-	"negative memory":   func(b map[string]any) { b["memory"].(map[string]any)["host_bytes"] = -1 },
-	"huge memory":       func(b map[string]any) { b["memory"].(map[string]any)["device_bytes"] = int64(1) << 62 },
 	"a number too long": func(b map[string]any) { b["size"] = json.Number("1e400") },
-	"text for numbers":  func(b map[string]any) { b["timing"] = "soon" },
+	"text for numbers":  func(b map[string]any) { b["download_ns"] = "soon" },
 	"outputs emptied":   func(b map[string]any) { cutFiles(0) },
 	"outputs cut":       func(b map[string]any) { cutFiles(100) },
 }
 
-// backendFaults are those of the backend behind an honest protocol.
-var backendFaults = map[string]func(out tensor.List){
-	"panics":         func(tensor.List) { panic("index out of range") },
-	"takes memory":   func(tensor.List) { takeMemory() },
+// executeFaults are lies about an execution.
+var executeFaults = map[string]func(body map[string]any){
+	"negative time":   func(b map[string]any) { b["execute_ns"] = -1 },
+	"a day of time":   func(b map[string]any) { b["execute_ns"] = int64(24 * time.Hour) },
+	"a day of device": func(b map[string]any) { b["device_ns"] = int64(24 * time.Hour) },
+	"too many steps":  func(b map[string]any) { b["steps_ns"] = make([]int64, 1<<16) },
+	"negative memory": func(b map[string]any) { b["memory"].(map[string]any)["host_bytes"] = -1 },
+	"huge memory":     func(b map[string]any) { b["memory"].(map[string]any)["device_bytes"] = int64(1) << 62 },
+}
+
+// backendFaults end a backend behind an honest protocol while it compiles or executes.
+var backendFaults = map[string]func(){
+	"panics":       func() { panic("index out of range") },
+	"takes memory": takeMemory,
+}
+
+// wrong are faults whose runs end well and whose outputs are wrong: the verdict on them is fail.
+var wrong = map[string]func(out tensor.List){
 	"all NaN":        func(out tensor.List) { fillAll(out, float32(math.NaN())) },
 	"all zero":       func(out tensor.List) { fillAll(out, 0) },
 	"all infinite":   func(out tensor.List) { fillAll(out, float32(math.Inf(1))) },
 	"one percent":    func(out tensor.List) { scaleAll(out, 1.01) },
 	"masks inverted": func(out tensor.List) { scaleOne(out, "mask_logits", -1) },
 }
-
-// wrong lists the faults whose runs end well and whose outputs are wrong: the verdict on them is fail.
-var wrong = []string{"all NaN", "all zero", "all infinite", "one percent", "masks inverted"}
 
 func output(body map[string]any, i int) map[string]any {
 	return body["layout"].([]any)[i].(map[string]any)
@@ -186,14 +197,14 @@ func scaleOne(out tensor.List, name string, factor float32) {
 // serveFault serves the reference and misbehaves once.
 func serveFault(text string) error {
 	stage, name, _ := strings.Cut(text, "/")
-	b := faultyBackend{Backend: reference.New(), stage: stage, fault: backendFaults[name]}
-	return worker.Serve(context.Background(), os.Stdin, &faultyChannel{stage: stage, fault: name}, b)
+	b := faultyBackend{Backend: reference.New(), stage: stage, fault: name}
+	return worker.Serve(context.Background(), os.Stdin, &faultyChannel{stage: stage, fault: name, seen: map[string]int{}}, b)
 }
 
 // faultyChannel passes frames on, each of which comes in one Write, and misbehaves at its stage.
 type faultyChannel struct {
 	stage, fault string
-	runs         int
+	seen         map[string]int // replies by kind
 }
 
 func (c *faultyChannel) Write(frame []byte) (int, error) {
@@ -202,17 +213,19 @@ func (c *faultyChannel) Write(frame []byte) (int, error) {
 		return 0, err
 	}
 	stage := m.Kind
-	if stage == "run" {
-		if c.runs++; c.runs == 2 {
-			stage = "again"
-		}
+	if c.seen[m.Kind]++; c.seen[m.Kind] == 2 {
+		stage += " again"
 	}
 	if stage == c.stage {
 		if do := channelFaults[c.fault]; do != nil {
 			do(frame, os.Stdout)
 			return len(frame), nil
 		}
-		if lie := bodyFaults[c.fault]; lie != nil {
+		lie := downloadFaults[c.fault]
+		if lie == nil {
+			lie = executeFaults[c.fault]
+		}
+		if lie != nil {
 			editMessage(func(m map[string]any) { lie(m["body"].(map[string]any)) })(frame, os.Stdout)
 			return len(frame), nil
 		}
@@ -220,28 +233,48 @@ func (c *faultyChannel) Write(frame []byte) (int, error) {
 	return os.Stdout.Write(frame)
 }
 
-// faultyBackend changes what a run at its stage gives.
+// faultyBackend is the reference with a fault at one stage.
 type faultyBackend struct {
 	backends.Backend
-	stage string
-	fault func(tensor.List)
+	stage, fault string
 }
 
 func (b faultyBackend) Compile(ctx context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
-	if b.stage == "compile" && b.fault != nil {
-		b.fault(nil)
-	}
+	b.end("compile")
 	s, err := b.Backend.Compile(ctx, g, o)
-	runs := 0
-	return &backendtest.Fake{Session: s, Run: func(ctx context.Context, in tensor.List) (tensor.List, error) {
-		out, err := backends.Run(ctx, s, in)
-		runs++
-		if err == nil && b.fault != nil && b.stage == map[int]string{1: "run", 2: "again"}[runs] {
-			out = out.Clone()
-			b.fault(out)
-		}
-		return out, err
-	}}, err
+	return &faultySession{Session: s, of: b}, err
+}
+
+// end is what becomes of the process at a stage.
+func (b faultyBackend) end(stage string) {
+	if do := backendFaults[b.fault]; do != nil && stage == b.stage {
+		do()
+	}
+}
+
+type faultySession struct {
+	backends.Session
+	of    faultyBackend
+	stage string // the execution at hand
+}
+
+func (s *faultySession) Execute(ctx context.Context) error {
+	if s.stage == "" {
+		s.stage = executeStages[0]
+	} else {
+		s.stage = executeStages[1]
+	}
+	s.of.end(s.stage)
+	return s.Session.Execute(ctx)
+}
+
+func (s *faultySession) Download(ctx context.Context, names ...string) (tensor.List, error) {
+	out, err := s.Session.Download(ctx, names...)
+	if spoil := wrong[s.of.fault]; err == nil && spoil != nil && s.stage == s.of.stage {
+		out = out.Clone()
+		spoil(out)
+	}
+	return out, err
 }
 
 // allFaults lists every fault as "STAGE/FAULT".
@@ -255,10 +288,11 @@ func allFaults() []string {
 			}
 		}
 	}
-	add(faultStages, keys(channelFaults)...)
-	add(faultStages[2:], keys(bodyFaults)...)
-	add(faultStages[1:], "panics", "takes memory")
-	add(faultStages[2:], wrong...)
+	add(channelStages, keys(channelFaults)...)
+	add(downloadStages, keys(downloadFaults)...)
+	add(executeStages, keys(executeFaults)...)
+	add(append([]string{"compile"}, executeStages...), "panics", "takes memory")
+	add(executeStages, keys(wrong)...)
 	return list
 }
 
@@ -328,7 +362,7 @@ func TestFaultsCostOneCell(t *testing.T) {
 			if c.State != evidence.Pass {
 				t.Errorf("%s is %s: %s", c.Case, c.State, c.Detail)
 			}
-		case slices.Contains(wrong, name):
+		case wrong[name] != nil:
 			if c.State != evidence.Fail {
 				t.Errorf("%s is %s, want fail: %s", c.Case, c.State, c.Detail)
 			}

@@ -42,6 +42,7 @@ func (f *fake) compute(_ context.Context, in tensor.List) (tensor.List, error) {
 	}
 	return in, f.run
 }
+func (*fake) Plan() backends.Plan         { return backends.Plan{Library: "fake"} }
 func (*fake) LastTiming() backends.Timing { return backends.Timing{Execute: 7} }
 func (*fake) Memory() backends.MemoryUse  { return backends.MemoryUse{Host: 9} }
 func (f *fake) Close() error              { f.closed++; return f.close }

@@ -82,6 +82,12 @@ func (s *flippingSession) Close() error {
 	return s.Fake.Close()
 }
 
+// wrongLogit is arithmetic that is wrong after any selection.
+func wrongLogit(out tensor.List) { tensor.Data[float32](out.Get("semantic_logits"))[1000] += 0.5 }
+
+// worst chooses the tile of the least utility in the place of the last one.
+func worst(u []float32, count int) []int64 { return append(best(u, count-1), ranked(u)[len(u)-1]) }
+
 // best chooses by utility, as the model does.
 func best(utilities []float32, count int) []int64 { return ranked(utilities)[:count] }
 
@@ -95,8 +101,16 @@ func ranked(utilities []float32) []int64 {
 	return ids
 }
 
+// tie is two tiles, of which rounding may choose the one or the other.
+type tie struct {
+	last, next int     // chosen, and not
+	move       float32 // of the utility of either, towards the other's and beyond
+}
+
+func (t tie) nudge(u []float32) { u[t.last], u[t.next] = u[t.last]-t.move, u[t.next]+t.move }
+
 // closeUtilities is a case of which the last chosen tile and the first that is not have utilities that hardly differ.
-func closeUtilities(t *testing.T) (c *source.Case, nudge func(utilities []float32)) {
+func closeUtilities(t *testing.T) (c *source.Case, near tie) {
 	t.Helper()
 	open := func(tiles int) *source.Model {
 		m, err := source.Open(source.ModelRequest{Weights: "hashed:7", Set: []string{"model.profile=nano", "model.num_classes=5", fmt.Sprintf("routing.budget_b1=%g", 0.8*float64(tiles))}})
@@ -126,22 +140,19 @@ func closeUtilities(t *testing.T) (c *source.Case, nudge func(utilities []float3
 				continue
 			}
 			least, c = gap, &source.Case{Input: in, Model: open(count), Decode: decode}
-			move := float32(0.6*gap + 1e-6)
-			nudge = func(u []float32) { u[last], u[next] = u[last]-move, u[next]+move }
+			near = tie{int(last), int(next), float32(0.6*gap + 1e-6)}
 		}
 	}
 	if least > 6e-4 {
 		t.Fatalf("the closest utilities differ by %g: no near tie", least)
 	}
-	return c, nudge
+	return c, near
 }
 
 // TestFlipsEndAsVerified: a selection that flips for what rounding may do is verified by replay, a selection against the session's own
 // utilities is a bug, and arithmetic that is wrong after a flip is found under the reference's decisions alone.
 func TestFlipsEndAsVerified(t *testing.T) {
-	c, nudge := closeUtilities(t)
-	mask := func(out tensor.List) { tensor.Data[float32](out.Get("semantic_logits"))[1000] += 0.5 }
-	worst := func(u []float32, count int) []int64 { return append(best(u, count-1), ranked(u)[len(u)-1]) }
+	c, near := closeUtilities(t)
 	for _, f := range []struct {
 		name   string
 		of     *flipping
@@ -149,9 +160,9 @@ func TestFlipsEndAsVerified(t *testing.T) {
 		state  evidence.State
 		detail string
 	}{
-		{"near tie", &flipping{nudge: nudge, choose: best}, evidence.Unverified, evidence.Explained, "verified by replay: under the reference's decisions "},
+		{"near tie", &flipping{nudge: near.nudge, choose: best}, evidence.Unverified, evidence.Explained, "verified by replay: under the reference's decisions "},
 		{"worse tile", &flipping{nudge: func([]float32) {}, choose: worst}, evidence.Fail, evidence.Fail, "tiles_l0[0]: "},
-		{"near tie, then wrong logits", &flipping{nudge: nudge, choose: best, spoil: mask}, evidence.Unverified, evidence.Fail, "under the reference's decisions: semantic_logits: 1 of "},
+		{"near tie, then wrong logits", &flipping{nudge: near.nudge, choose: best, spoil: wrongLogit}, evidence.Unverified, evidence.Fail, "under the reference's decisions: semantic_logits: 1 of "},
 	} {
 		f.of.Backend = reference.New()
 		runner := &MatrixRunner{Cases: map[string]*source.Case{c.Name: c}, Open: func(name string) (backends.Backend, error) {

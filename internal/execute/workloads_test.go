@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest/toydevice"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
@@ -23,13 +24,13 @@ import (
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// misbehave serves a worker that misbehaves as the environment says, where it says so.
-var misbehave func() (served bool, err error)
+// misbehave serves workers that misbehave as the environment says, each where it says so.
+var misbehave []func() (served bool, err error)
 
 // TestMain lets the test binary be the program of OwnWorker, and a worker that misbehaves.
 func TestMain(m *testing.M) {
-	if misbehave != nil {
-		if served, err := misbehave(); err != nil {
+	for _, serve := range misbehave {
+		if served, err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(6)
 		} else if served {
@@ -37,7 +38,11 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if len(os.Args) == 4 && os.Args[1] == WorkerCommand {
-		if err := Serve(context.Background(), os.Args[3]); err != nil {
+		serve := Serve
+		if os.Args[3] == toydevice.Name {
+			serve = func(ctx context.Context, _ string) error { return worker.ServeStdio(ctx, toydevice.New()) }
+		}
+		if err := serve(context.Background(), os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(6)
 		}
@@ -202,27 +207,27 @@ func (m tight) Complete(ctx context.Context, s measure.Shape) (*measure.Complete
 	return c, err
 }
 
-func testify(t *testing.T, models measure.ModelSource, backend, inject string, cells ...perf.Cell) []measure.Testimony {
+func parityRuns(t *testing.T, models measure.ModelSource, backend, inject string, cells ...perf.Cell) []measure.ParityRun {
 	t.Helper()
 	side := measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(models, reference.New()), Spec: func(name string) worker.Spec {
 		s := WorkerSpec(name, time.Minute)
 		s.Env = []string{worker.InjectVariable + "=" + inject}
 		return s
 	}}
-	var got []measure.Testimony
-	err := measure.Witness(context.Background(), side, backend, cells, measure.Options{}, func(m measure.Testimony) error {
+	var got []measure.ParityRun
+	err := measure.RunParity(context.Background(), side, backend, cells, measure.Options{}, func(m measure.ParityRun) error {
 		got = append(got, m)
 		return nil
 	})
 	if err != nil || len(got) != len(cells) {
-		t.Fatalf("%d testimonies of %d, %v", len(got), len(cells), err)
+		t.Fatalf("%d parity runs of %d, %v", len(got), len(cells), err)
 	}
 	return got
 }
 
-func TestWitness(t *testing.T) {
+func TestParityRun(t *testing.T) {
 	cells := []perf.Cell{nanoCell(128, 128, 2, perf.Complete), nanoCell(128, 128, 2, perf.Network), nanoCell(128, 128, 2, perf.TilePack), nanoCell(128, 128, 2, perf.DecodeNMS)}
-	for _, m := range testify(t, nanoModels(), "reference", "", cells...) {
+	for _, m := range parityRuns(t, nanoModels(), "reference", "", cells...) {
 		if !m.Parity.Holds() || m.Parity.MaxAbs < 0 || m.Parity.MaxAbs > 1 {
 			t.Errorf("%s: %+v", m.Cell, m.Parity)
 		}
@@ -234,28 +239,28 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// TestWitnessOfWrongOutputs falsifies the outputs of some cells.
-func TestWitnessOfWrongOutputs(t *testing.T) {
+// TestParityRunOfWrongOutputs falsifies the outputs of some cells.
+func TestParityRunOfWrongOutputs(t *testing.T) {
 	cells := []perf.Cell{nanoCell(128, 128, 1, perf.Complete), nanoCell(128, 128, 1, perf.TilePack), nanoCell(128, 128, 1, perf.SSMScan)}
-	for _, m := range testify(t, nanoModels(), "reference", "wrong@*/*/*/*/*/complete;wrong@*/*/*/*/*/tile-pack", cells...) {
+	for _, m := range parityRuns(t, nanoModels(), "reference", "wrong@*/*/*/*/*/complete;wrong@*/*/*/*/*/tile-pack", cells...) {
 		if wrong := m.Cell.Scope != perf.SSMScan; wrong != (m.Parity.State == "fail") || wrong != (m.Parity.Detail != "") || m.Parity.Holds() == wrong {
 			t.Errorf("%s: %+v", m.Cell, m.Parity)
 		}
 	}
 }
 
-func TestWitnessOfOverspentBudget(t *testing.T) {
-	m := testify(t, tight{nanoModels()}, "reference", "", nanoCell(128, 128, 1, perf.Complete))[0]
+func TestParityRunOfOverspentBudget(t *testing.T) {
+	m := parityRuns(t, tight{nanoModels()}, "reference", "", nanoCell(128, 128, 1, perf.Complete))[0]
 	if b := m.Work.Budgets["b1"]; m.Parity.State != "fail" || !strings.HasPrefix(m.Parity.Detail, fmt.Sprintf("budget b1 is overspent: %g of %g.", b.Spent, b.Limit)) || !b.Over {
 		t.Errorf("%+v, %+v", m.Parity, m.Work)
 	}
 }
 
-func TestWitnessOfAbsentBackend(t *testing.T) {
+func TestParityRunOfAbsentBackend(t *testing.T) {
 	t.Setenv("PATH", "")
 	c := nanoCell(128, 128, 1, perf.TilePack)
 	c.Backend = "cuda"
-	m := testify(t, nanoModels(), "cuda", "", c)[0]
+	m := parityRuns(t, nanoModels(), "cuda", "", c)[0]
 	if m.Parity.State != "unsupported" || !strings.HasPrefix(m.Parity.Detail, string(backends.WorkerNotFound)+": ") || m.Parity.Holds() {
 		t.Errorf("%+v", m.Parity)
 	}

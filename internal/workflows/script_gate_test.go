@@ -36,6 +36,7 @@ deps:
 echo "judge: $(sed -n 's/^# mark: //p' "$0")"
 echo "args: $*"
 sed -n 's/^# mark: //p' "$3/apexx" "$5/apexx"
+[ -z "${SAYS:-}" ] || printf '%b\\n' "$SAYS" >&2
 exit "${CODE:-0}"
 `)
 	}
@@ -78,6 +79,48 @@ func TestGateScript(t *testing.T) {
 		// The base is the merge base, not the tip of main; the head is the working tree as it is.
 		if tt.stdout != "" && (!strings.HasSuffix(stdout, "\nold\nedited\n") || !strings.Contains(stdout, "/head --out o --cells a b\n") || !strings.Contains(stdout, "\njudge: old\n")) {
 			t.Errorf("%s: %s", name, stdout)
+		}
+		checkClean(t, name, dir)
+	}
+}
+
+// TestGateWaiver lets the gate pass where the waivers name the merge base and the only thing that it said, and nowhere else.
+func TestGateWaiver(t *testing.T) {
+	dir := gateRepository(t)
+	out, _, _ := script(t, dir, nil, "git", "merge-base", "main", "HEAD")
+	base := strings.TrimSpace(out)
+	out, _, _ = script(t, dir, nil, "git", "rev-parse", "main")
+	other := strings.TrimSpace(out)
+	const reason = " worker_version_mismatch The workers speak another protocol from here on.\n"
+	const mismatch = "apexx: head: backend reference is unavailable: worker_version_mismatch: it speaks version 2.0, this program 1.2"
+	for name, tt := range map[string]struct {
+		waivers, says, code string
+		want                int
+	}{
+		"waived":                  {"# why\n" + base + reason, mismatch, "5", 0},
+		"several lines":           {base + reason, mismatch + "\\nhead: backend ort is unavailable: worker_version_mismatch: it speaks version 2.0", "5", 0},
+		"no waivers":              {"", mismatch, "5", 5},
+		"another commit":          {other + reason, mismatch, "5", 5},
+		"a short commit":          {base[:12] + reason, mismatch, "5", 5},
+		"without a reason":        {base + " \n", mismatch, "5", 5},
+		"no sentence":             {base + " worker_version_mismatch \n", mismatch, "5", 5},
+		"in a comment":            {"# " + base + reason, mismatch, "5", 5},
+		"another reason":          {base + reason, "apexx: backend ort is unavailable: library_not_found: worker_version_mismatch", "5", 5},
+		"two reasons":             {base + reason, mismatch + "\\napexx: backend ort is unavailable: library_not_found: x", "5", 5},
+		"nothing said":            {base + reason, "", "5", 5},
+		"a regression":            {base + reason, mismatch, "1", 1},
+		"an inconclusive":         {base + reason, mismatch, "3", 3},
+		"a pass stays one":        {base + reason, "", "0", 0},
+		"a waiver of regressions": {base + " regression The head is slower and may be.\n", "", "1", 1},
+	} {
+		write(t, filepath.Join(dir, ".ci/gate-waivers"), tt.waivers)
+		if tt.waivers == "" {
+			os.Remove(filepath.Join(dir, ".ci/gate-waivers"))
+		}
+		stdout, stderr, code := script(t, dir, []string{"SAYS=" + tt.says, "CODE=" + tt.code}, ".ci/gate")
+		said := strings.Contains(stdout, "::warning title=Performance gate waived::nothing was compared, as .ci/gate-waivers allows for the merge base "+base+": The workers speak another protocol from here on.\n")
+		if code != tt.want || said != (tt.want == 0 && tt.code == "5") || tt.says != "" && !strings.Contains(stderr, tt.says[:20]) {
+			t.Errorf("%s: exit %d, want %d\n%s%s", name, code, tt.want, stdout, stderr)
 		}
 		checkClean(t, name, dir)
 	}

@@ -190,7 +190,8 @@ class Conv {
     if (!spec_.planar) {
       const Moments m = whole(moments_.download(), pieces);
       const plain::Statistics truth(got);
-      const double error = std::max(std::fabs(std::sqrt(m.m2 / m.n) - truth.deviation()), std::fabs(m.mean - truth.mean));
+      const double error =
+          std::max(std::fabs(std::sqrt(m.m2 / m.n) - truth.deviation()), std::fabs(m.mean - truth.mean));
       if (!(m.n == float(truth.n) && error < 2e-6 * truth.deviation())) {
         printf("moments n %g mean %.9g m2 %.9g, want %g %.9g %.9g\n", m.n, m.mean, m.m2, truth.n, truth.mean, truth.m2);
         return {INFINITY, INFINITY};
@@ -206,12 +207,12 @@ class Conv {
 
   static Buffer<char> upload(const std::vector<float>& v) {
     const std::vector<Map> m = convert<Map>(v);
-    return Buffer<char>(std::vector<char>(reinterpret_cast<const char*>(m.data()),
-                                          reinterpret_cast<const char*>(m.data() + m.size())));
+    return Buffer<char>(
+        std::vector<char>(reinterpret_cast<const char*>(m.data()), reinterpret_cast<const char*>(m.data() + m.size())));
   }
   static Buffer<char> upload_floats(const std::vector<float>& v) {
-    return Buffer<char>(std::vector<char>(reinterpret_cast<const char*>(v.data()),
-                                          reinterpret_cast<const char*>(v.data() + v.size())));
+    return Buffer<char>(
+        std::vector<char>(reinterpret_cast<const char*>(v.data()), reinterpret_cast<const char*>(v.data() + v.size())));
   }
 
   std::vector<double> expect() const {
@@ -316,8 +317,8 @@ class Launch {
         worst = {INFINITY, INFINITY};
       for (Start start : {Start::plain, Start::overlapped}) {
         const std::string variant = std::string(kernel.name) + (start == Start::plain ? "" : ", overlapped");
-        const double us = report_.add(name_, variant, [&, start, step = step](cudaStream_t s) { step(s, start); }, worst,
-                                      tolerance(f), gflop);
+        const double us = report_.add(
+            name_, variant, [&, start, step = step](cudaStream_t s) { step(s, start); }, worst, tolerance(f), gflop);
         if (us < best || !fastest) best = us, fastest = step;
       }
     }
@@ -328,8 +329,8 @@ class Launch {
   bool fits(const Kernel& k) const {
     const int taps = spec_.image ? 1 : spec_.taps, stride = spec_.image ? 1 : spec_.stride;
     if (k.format != f || k.taps != taps || k.stride != stride || k.image != spec_.image) return false;
-    return !k.resident || (k.channels == spec_.in && k.n == spec_.out && k.normalises == spec_.normalises && !spec_.bias &&
-                            !spec_.in2 && spec_.add_shift < 0);
+    return !k.resident || (k.channels == spec_.in && k.n == spec_.out && k.normalises == spec_.normalises &&
+                           !spec_.bias && !spec_.in2 && spec_.add_shift < 0);
   }
 
   // prepare makes the schedule of a kernel.
@@ -340,8 +341,8 @@ class Launch {
     const Schedule s = schedule(jobs, most, kernel.teams, kernel.resident);
     auto tasks = std::make_shared<Buffer<Task>>(s.tasks);
     printf("%-20s %-34s %d blocks of at most %d tasks\n", name_, kernel.name, s.blocks, s.most_tasks);
-    Step step = [convs = convs_, tasks, entry, kernel, blocks = s.blocks, most_tasks = s.most_tasks](cudaStream_t stream,
-                                                                                                     Start start) {
+    Step step = [convs = convs_, tasks, entry, kernel, blocks = s.blocks, most_tasks = s.most_tasks](
+                    cudaStream_t stream, Start start) {
       launch(entry, dim3(blocks), kernel.threads(), shared_bytes(kernel), stream, start,
              Arguments{tasks->get(), most_tasks, 0});
     };
@@ -352,7 +353,8 @@ class Launch {
   Report& report_;
   Spec spec_;
   // Steps share the data.
-  std::shared_ptr<std::vector<std::unique_ptr<Conv<f>>>> convs_ = std::make_shared<std::vector<std::unique_ptr<Conv<f>>>>();
+  std::shared_ptr<std::vector<std::unique_ptr<Conv<f>>>> convs_ =
+      std::make_shared<std::vector<std::unique_ptr<Conv<f>>>>();
 };
 
 using ApplyEntry = void (*)(norm::Arguments);
@@ -385,7 +387,8 @@ Step measure_apply(Report& report, const char* name, const std::vector<Size>& si
   for (Size size : sizes) {
     const std::vector<float> in = map(size.pixels(), 2 * channels), residual = map(size.pixels(), channels);
     const std::vector<float> scale = random.many(2 * channels, 0.5f, 1), shift = random.many(2 * channels, 0.5f);
-    const std::vector<float> residual_scale = random.many(channels, 0.5f, 1), residual_shift = random.many(channels, 0.5f);
+    const std::vector<float> residual_scale = random.many(channels, 0.5f, 1),
+                             residual_shift = random.many(channels, 0.5f);
     const std::vector<double> normal = plain::normalise(in, scale, shift, norm::kEpsilon);
     const std::vector<double> other = plain::normalise(residual, residual_scale, residual_shift, norm::kEpsilon);
     std::vector<double> want(residual.size());
@@ -421,8 +424,9 @@ Step measure_apply(Report& report, const char* name, const std::vector<Size>& si
     worst.relative = std::max(worst.relative, one.relative), worst.largest = std::max(worst.largest, one.largest);
   }
   for (Start start : {Start::plain, Start::overlapped})
-    report.add(name, start == Start::plain ? "norm_apply" : "norm_apply, overlapped",
-               [&](cudaStream_t s) { step(s, start); }, worst, tolerance(f), 0);
+    report.add(
+        name, start == Start::plain ? "norm_apply" : "norm_apply, overlapped", [&](cudaStream_t s) { step(s, start); },
+        worst, tolerance(f), 0);
   return step;
 }
 
@@ -506,7 +510,8 @@ void measure_network(Report& report, const std::string& prefix, int side) {
   heads("heads.second", {.in = 96, .out = 96, .normalises = true}, {5, 5, 5, 1});
   Launch<f> predictions(name("predictions"), report);
   auto predict = [&](int out, int levels) {
-    predictions.add({.taps = 1, .in = 96, .out = out, .normalises = true, .bias = true, .planar = true}, first_of(levels));
+    predictions.add({.taps = 1, .in = 96, .out = out, .normalises = true, .bias = true, .planar = true},
+                    first_of(levels));
   };
   predict(8, 5), predict(4, 5), predict(1, 5), predict(32, 1), predict(9, 1);
   steps.push_back(predictions.measure());

@@ -121,6 +121,7 @@ def main():
     results = []
 
     def measure(group, run, rows):
+        torch._dynamo.reset()  # else what is compiled last counts as recompiled, and runs uncompiled
         run()  # makes the weights
         samples = time_graph(torch.compile(lambda: run()), rows)
         p50 = sorted(samples)[len(samples) // 2]

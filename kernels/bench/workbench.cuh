@@ -171,7 +171,7 @@ class Report {
   // add takes a variant with its difference from the reference and returns its median in microseconds. What exceeds the
   // tolerance is wrong, counted and not timed; what is not timed takes forever.
   double add(const std::string& group, const std::string& name, const std::function<void(cudaStream_t)>& run,
-           Difference d, double tolerance, double gflop) {
+             Difference d, double tolerance, double gflop) {
     printf("%-14s %-34s error %.2e (largest %.2e)", group.c_str(), name.c_str(), d.relative, d.largest);
     if (!(d.relative <= tolerance)) {
       printf("  WRONG: more than %.1e\n", tolerance);

@@ -32,7 +32,7 @@ var plan = []launch{
 	{
 		name: "stem", stages: 1, workbench: "stem",
 		nodes: []string{"pv.backbone.stem.0"},
-		how:   "27 products a pixel, bound by its 8 MB output",
+		how:   "27 products a pixel; at 14 µs bound by instructions, not by its 8 MB of output",
 	},
 	{
 		name: "down_s4", stages: 1, workbench: "down_s4",
@@ -51,7 +51,7 @@ var plan = []launch{
 	},
 	{
 		name: "p3", stages: 1, workbench: "p3",
-		nodes: []string{"pv.backbone.p3_block*"},
+		nodes: []string{"pv.backbone.p3_block*", "pv.P3"},
 		how:   "normalises, gates, adds and stores P3, which many read",
 	},
 	{
@@ -66,7 +66,7 @@ var plan = []launch{
 	},
 	{
 		name: "p4", stages: 1, workbench: "p4",
-		nodes: []string{"pv.backbone.p4_block*"},
+		nodes: []string{"pv.backbone.p4_block*", "pv.P4"},
 		how:   "like p3",
 	},
 	{
@@ -92,7 +92,7 @@ var plan = []launch{
 	},
 	{
 		name: "p5", stages: 1, workbench: "p5",
-		nodes: []string{"pv.backbone.p5_block*"},
+		nodes: []string{"pv.backbone.p5_block*", "pv.P5"},
 		how:   "like p3",
 	},
 	{
@@ -112,7 +112,7 @@ var plan = []launch{
 	},
 	{
 		name: "coarse", stages: 1, workbench: "coarse",
-		nodes: []string{"fpn.p4_smooth*", "fpn.p5_smooth*"},
+		nodes: []string{"fpn.p4_smooth*", "fpn.P4", "fpn.p5_smooth*", "fpn.P5"},
 		how:   "like p3, two maps",
 	},
 	{
@@ -127,9 +127,8 @@ var plan = []launch{
 	},
 	{
 		name: "router", stages: 2,
-		nodes: []string{"pv.coarse_heads*", "pv.objectness", "pv.boundary", "pv.variance", "pv.uncertainty*",
-			"proxy.maps", "router*", "ff.select*", "ff.split*", "tiles_*", "valid_*"},
-		how: "a block for each tile, then one block for the router and all selections",
+		nodes: []string{"pv.coarse_heads*", "proxy.*", "router*", "utilities", "split_utilities", "ff.select*", "ff.split*", "tiles_*", "valid_*"},
+		how:   "a block for each tile, then one block for the router and all selections",
 	},
 	{
 		name: "heavy path L0", stages: 2,
@@ -153,7 +152,7 @@ var plan = []launch{
 	},
 	{
 		name: "fine", stages: 1, workbench: "fine",
-		nodes: []string{"fpn.p3_smooth*"},
+		nodes: []string{"fpn.p3_smooth*", "fpn.P3"},
 		how:   "like p3",
 	},
 	{
@@ -175,8 +174,8 @@ var plan = []launch{
 	},
 	{
 		name: "predictions", stages: 1, workbench: "predictions",
-		nodes: []string{"det_head.cls_tower.4*", "det_head.box_tower.4*", "det_head.quality_tower.4*", "det_head.cls_pred*", "det_head.box_pred*",
-			"det_head.quality_pred*", "inst_seg_head.proto_trunk.4*", "inst_seg_head.proto_pred", "inst_seg_head.prototypes.flat", "sem_head*"},
+		nodes: []string{"det_head.cls_tower.4*", "det_head.box_tower.4*", "det_head.quality_tower.4*", "det.*",
+			"inst_seg_head.proto_trunk.4*", "seg.prototypes", "inst_seg_head.prototypes.flat", "sem_head*", "semantic_logits"},
 		how: "1×1 with few outputs on all levels",
 	},
 	{
@@ -186,7 +185,7 @@ var plan = []launch{
 	},
 	{
 		name: "boxes", stages: 1,
-		nodes: []string{"track_head*", "inst_seg_head.coeff*"},
+		nodes: []string{"track*", "embeddings", "inst_seg_head.coeff*", "seg.coefficients"},
 		how:   "a block for each box: both means over it, both MLPs",
 	},
 	{

@@ -123,7 +123,8 @@ void test_schedule(const Maps& maps, int shared, int most, int teams, bool resid
       const Task& first = s.tasks[size_t(b) * s.most_tasks];
       EXPECT(first.in != nullptr, "block %d has task %d but none before", b, i);
       EXPECT(!resident || t.weights == first.weights, "block %d has several sets of weights", b);
-      const auto map = (reinterpret_cast<uintptr_t>(t.moments) - reinterpret_cast<uintptr_t>(jobs[0].task.moments)) / 1000000;
+      const auto map =
+          (reinterpret_cast<uintptr_t>(t.moments) - reinterpret_cast<uintptr_t>(jobs[0].task.moments)) / 1000000;
       EXPECT(seen.insert({int(map), t.first, t.y, t.x}).second, "block %d, task %d: twice", b, i);
       EXPECT(t.y < t.height && t.x < t.width, "block %d, task %d at (%d, %d)", b, i, t.y, t.x);
       writers.insert({t.moments, b * teams + i % teams}), pieces.insert(t.moments);
@@ -183,8 +184,8 @@ void test_plain_convolution() {
                    want);
           }
     }
-    const std::vector<double> count = plain::convolve(size, 9, stride, 2, 1, std::vector<float>(in.size(), 1),
-                                                      std::vector<float>(2 * 9, 1));
+    const std::vector<double> count =
+        plain::convolve(size, 9, stride, 2, 1, std::vector<float>(in.size(), 1), std::vector<float>(2 * 9, 1));
     EXPECT(count[0] == 8, "stride %d: the corner counts %g values, want 4 taps of 2 channels", stride, count[0]);
   }
   const std::vector<double> one = plain::convolve({1, 2}, 1, 1, 2, 1, {1, 2, 3, 4}, {10, 1});
@@ -208,7 +209,8 @@ void test_cut() {
     norm::cut(map, blocks);
     int next = 0;
     for (const norm::Apply& b : blocks) {
-      EXPECT(b.first == next && b.cells > 0 && b.cells <= norm::kBlockCells, "block at %d of %d cells", b.first, b.cells);
+      EXPECT(b.first == next && b.cells > 0 && b.cells <= norm::kBlockCells, "block at %d of %d cells", b.first,
+             b.cells);
       next += b.cells;
     }
     EXPECT(next == cells, "%d cells, want %d", next, cells);
@@ -220,9 +222,11 @@ const Maps kPyramid = {{{64, 64}, {32, 32}, {16, 16}, {8, 8}, {4, 4}, {64, 64}, 
 // print_golden says what the Go package must say too.
 void print_golden() {
   for (const Kernel& k : kKernels)
-    printf("kernel %s taps %d stride %d image %d n %d channels %d teams %d split %d resident %d blocks %d norm %d threads %d shared %zu\n",
-           k.name, k.taps, k.stride, k.image, k.n, k.channels, k.teams, k.split, k.resident, k.blocks, k.normalises, k.threads(),
-           shared_bytes(k));
+    printf(
+        "kernel %s taps %d stride %d image %d n %d channels %d teams %d split %d resident %d blocks %d norm %d threads "
+        "%d shared %zu\n",
+        k.name, k.taps, k.stride, k.image, k.n, k.channels, k.teams, k.split, k.resident, k.blocks, k.normalises,
+        k.threads(), shared_bytes(k));
   for (const Kernel& k : kKernels) {
     const int in = k.image ? 27 : k.resident ? k.channels : 72;
     uint64_t hash = 14695981039346656037u;  // FNV-1a of all places

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
@@ -133,15 +135,16 @@ type drifting struct {
 }
 
 func (d *drifting) Compile(context.Context, *graph.Graph, backends.Options) (backends.Session, error) {
-	s := &driftingSession{of: d}
+	s := &driftingSession{of: d, steps: []time.Duration{3, 4}}
 	s.Fake.Run = s.run
 	return s, nil
 }
 
 type driftingSession struct {
 	backendtest.Fake
-	of  *drifting
-	sum float32
+	of    *drifting
+	sum   float32
+	steps []time.Duration
 }
 
 func (s *driftingSession) run(context.Context, tensor.List) (tensor.List, error) {
@@ -154,9 +157,12 @@ func (s *driftingSession) run(context.Context, tensor.List) (tensor.List, error)
 	}
 	return tensor.List{{Name: "x", Tensor: tensor.Scalar(s.sum)}}, nil
 }
-func (s *driftingSession) LastTiming() backends.Timing { return backends.Timing{Execute: 7} }
-func (s *driftingSession) Memory() backends.MemoryUse  { return backends.MemoryUse{Host: 9} }
-func (s *driftingSession) Close() error                { s.of.closed++; return nil }
+func (s *driftingSession) Plan() backends.Plan { return backends.Plan{Folded: []string{"x"}} }
+func (s *driftingSession) LastTiming() backends.Timing {
+	return backends.Timing{Execute: 7, Steps: s.steps}
+}
+func (s *driftingSession) Memory() backends.MemoryUse { return backends.MemoryUse{Host: 9} }
+func (s *driftingSession) Close() error               { s.of.closed++; clear(s.steps); return nil }
 
 func TestCollect(t *testing.T) {
 	for _, tt := range []struct {
@@ -170,7 +176,8 @@ func TestCollect(t *testing.T) {
 		if d := r.Deterministic(); d != nil {
 			got = fmt.Sprint(*d)
 		}
-		if r.State != Measured || got != tt.want || b.closed != 1 || r.Timing.Execute != 7 || r.Memory.Host != 9 || r.Wall <= 0 {
+		if r.State != Measured || got != tt.want || b.closed != 1 || r.Timing.Execute != 7 || r.Memory.Host != 9 || r.Wall <= 0 ||
+			r.Plan == nil || len(r.Plan.Folded) != 1 || !slices.Equal(r.Timing.Steps, []time.Duration{3, 4}) {
 			t.Errorf("%+v: %+v, deterministic %s, closed %d times", tt, r, got, b.closed)
 		}
 	}

@@ -20,7 +20,8 @@ type Run struct {
 	Again     tensor.List // of the last run of the same session, nil where it ran once
 	Decisions tensor.List // taps of the first run that record what was decided, where the caller asked for them
 	Compile   time.Duration
-	Timing    backends.Timing // of the first run
+	Plan      *backends.Plan  // of the session, nil where none was compiled
+	Timing    backends.Timing // of the first run; the times of steps are the Run's own
 	Memory    backends.MemoryUse
 	Peak      int64         // bytes of peak resident memory of the process, 0 where unknown
 	Wall      time.Duration // as the caller saw it, compilation and transport included
@@ -98,6 +99,8 @@ func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, i
 		return err
 	}
 	session, r.Compile = compiled, time.Since(start)
+	plan := session.Plan()
+	r.Plan = &plan
 	for i := range max(runs, 1) {
 		out, err := backends.Run(ctx, session, inputs)
 		if err != nil {
@@ -105,6 +108,7 @@ func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, i
 		}
 		if i == 0 {
 			r.Outputs, r.Timing, r.Memory = out.Clone(), session.LastTiming(), session.Memory()
+			r.Timing.Steps = slices.Clone(r.Timing.Steps)
 		} else {
 			r.Again = out.Clone()
 		}

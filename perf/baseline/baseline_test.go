@@ -113,7 +113,7 @@ func TestTolerance(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	crash := func(r *sweep.Result) {
 		m := &r.Measurements[0]
-		m.State, m.Samples = evidence.Crashed, nil
+		m.State, m.Samples, m.EndToEnd = evidence.Crashed, nil, nil
 		sweeptest.Sum(r)
 	}
 	inMicroseconds := func(s *perf.Summary) {

@@ -81,7 +81,7 @@ func TestCompareMissing(t *testing.T) {
 			[]string{cell + ".p50_ms missing", cell + ".p95_ms missing"}, "budget b2"},
 		"dead backend": {func(r *sweep.Result) {
 			for i := range r.Measurements[:5] {
-				r.Measurements[i].State, r.Measurements[i].Samples = evidence.Crashed, nil
+				r.Measurements[i].State, r.Measurements[i].Samples, r.Measurements[i].EndToEnd = evidence.Crashed, nil, nil
 			}
 			sweeptest.Sum(r)
 		}, []string{"__status__ fail", cell + ".p50_ms missing", cell + ".p95_ms missing"}, "the sweep is partial, required is ok"},
@@ -188,7 +188,7 @@ func broken(t *testing.T) *Comparison {
 	r := slow()
 	for i := range r.Measurements[:5] {
 		m := &r.Measurements[i]
-		m.State, m.Reason, m.Samples = evidence.Crashed, "signal: killed", nil
+		m.State, m.Reason, m.Samples, m.EndToEnd = evidence.Crashed, "signal: killed", nil, nil
 	}
 	sweeptest.Sum(r)
 	b := newBaseline(t, result())

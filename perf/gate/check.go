@@ -14,12 +14,10 @@ import (
 // Check refuses records that Judge could not judge: another schema, an invalid policy, cells, controls or measurements that are
 // missing, come twice or make no sense. A live run is checked before it is judged, by the same rules as a file.
 func (rec *Record) Check() error {
-	switch rec.Schema {
-	case SchemaID:
-	case firstSchemaID:
-		return fmt.Errorf("its schema is %s: nobody compared what its sessions computed while they were timed, nor head with base, and %s asks for both; apexx %s judges it",
-			firstSchemaID, SchemaID, rec.Version)
-	default:
+	if lacks := olderLacks[rec.Schema]; lacks != "" {
+		return fmt.Errorf("its schema is %s: %s; apexx %s judges it", rec.Schema, lacks, rec.Version)
+	}
+	if rec.Schema != SchemaID {
 		return fmt.Errorf("the schema is %q, want %q", rec.Schema, SchemaID)
 	}
 	if err := rec.Policy.Validate(); err != nil {

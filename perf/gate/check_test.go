@@ -76,6 +76,7 @@ func TestCheck(t *testing.T) {
 		"a workload of no stage": {func(r *Record) { r.Workload[0].Stage = "warm-up" }, `stage "warm-up"`},
 		"an instant workload":    {func(r *Record) { r.Workload[0].NS = 0 }, "took 0 ns"},
 		"a version before":       {func(r *Record) { r.Schema = "apexx.gate/1" }, "nobody compared what its sessions computed while they were timed"},
+		"the version before":     {func(r *Record) { r.Schema = "apexx.gate/2" }, "its samples are of whole runs"},
 		"a parity that is none":  {func(r *Record) { r.Parity[0].Base.State = "fine" }, "the parity of reference/nano/fp32/128x128/b1/complete"},
 		"no parity of the base":  {func(r *Record) { r.Parity[0].Base = perf.Parity{} }, "the parity of reference/nano/fp32/128x128/b1/complete"},
 		"head and base apart":    {func(r *Record) { r.Parity[0].Change = nil }, "head and base both ran (true), and their comparison is"},
@@ -274,7 +275,7 @@ func FuzzRead(f *testing.F) {
 	w.cells = w.cells[1:]
 	w.policy.ControlShare = 0
 	f.Add(encoded(f, w.record()))
-	f.Add([]byte(`{"schema":"apexx.gate/2","policy":{"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1}}`))
+	f.Add([]byte(`{"schema":"apexx.gate/3","policy":{"alpha":0.4,"screen_blocks":3,"confirm_blocks":200,"max_confirm":1}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rec, err := Read(bytes.NewReader(data))
 		if err != nil {

@@ -105,14 +105,15 @@ func (j *judge) deltas() string {
 	return strings.Join(list, " or ")
 }
 
-// grown says in what cells have regressed, a clause for each metric.
+// grown says in what cells have regressed, a clause for each metric. A run from end to end holds its execution: what that has lost is
+// said once.
 func (j *judge) grown() string {
 	var clauses []string
 	for _, k := range Metrics {
 		var names []string
 		var limit Limit
 		for _, c := range j.v.Cells {
-			if s := c.Of(k); s != nil && s.State == CellRegressed {
+			if s := c.Of(k); s != nil && s.State == CellRegressed && !(k == EndToEnd && c.Of(Time).State == CellRegressed) {
 				names, limit = append(names, c.Name), j.rec.target(c.Cell).Limits.Of(k)
 			}
 		}

@@ -42,6 +42,7 @@ var scenarios = []struct {
 				for i := range m.Samples {
 					m.Samples[i] *= 0.4
 				}
+				m.EndToEnd[0] *= 0.4
 			}
 		}
 	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
@@ -270,6 +271,20 @@ var scenarios = []struct {
 				if m.Arm == perf.Head && cell == 0 {
 					m.Devices[i].SMClockMHz = 1700
 				}
+			}
+		}
+	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"slower from end to end alone", func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Head && cell == 0 {
+				m.EndToEnd[0] *= 1.5
+			}
+		}
+	}, Regression, exit.Failed, "regression clear clear clear"},
+	{"not timed from end to end on one side", func(w *world) {
+		w.touch = func(_ Stage, cell int, m *perf.Measurement) {
+			if m.Arm == perf.Head && cell == 0 {
+				m.EndToEnd = nil
 			}
 		}
 	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},

@@ -59,9 +59,14 @@ func (t *Targets) each(do func(*Target)) {
 	}
 }
 
-// SetDelta sets δ of the time on every kind of machine, and the slowdown that has to be found to 2.5 times that.
+// SetDelta sets δ of the time on every kind of machine, and the slowdown that has to be found to 2.5 times that. The times that hold
+// that time as a part are allowed no less.
 func (t *Targets) SetDelta(delta float64) {
-	t.each(func(target *Target) { target.Limits.Time.Delta, target.MaxResolution = delta, resolutionRatio*delta })
+	t.each(func(target *Target) {
+		l := &target.Limits
+		l.Time.Delta, target.MaxResolution = delta, resolutionRatio*delta
+		l.HostTime.Delta, l.EndToEnd.Delta = max(l.HostTime.Delta, delta), max(l.EndToEnd.Delta, delta)
+	})
 }
 
 // SetMaxResolution sets the slowdown that has to be found on every kind of machine.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
 )
@@ -55,12 +56,16 @@ func (p Program) Worker(backend string) worker.Spec {
 }
 
 // Describe starts the workers of a build and returns what they say of themselves: what the first that starts does. A backend that does
-// not start costs its cells later; a build of which none starts is an error, such as one whose workers speak another major version of the
-// protocol.
-func (p Program) Describe(ctx context.Context, backends []string) (said Build, err error) {
+// not start costs its cells later. A build of which none starts is an error, and so is one with a worker that speaks another major version
+// of the protocol: nobody can say what it lost.
+func (p Program) Describe(ctx context.Context, names []string) (said Build, err error) {
 	var failures []error
-	for _, name := range backends {
+	for _, name := range names {
 		w, err := worker.Start(ctx, p.Worker(name))
+		var u *backends.Unavailable
+		if errors.As(err, &u) && u.Reason == backends.WorkerVersionMismatch {
+			return said, fmt.Errorf("%s: %w", p.Given, err)
+		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", p.Given, err))
 			continue

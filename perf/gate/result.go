@@ -8,10 +8,13 @@ import (
 )
 
 // SchemaID names the version of the JSON form of a Record.
-const SchemaID = "apexx.gate/2"
+const SchemaID = "apexx.gate/3"
 
-// firstSchemaID is the version whose records lack what the sessions computed that were timed.
-const firstSchemaID = "apexx.gate/1"
+// olderLacks tells for which reason records of earlier versions cannot be judged.
+var olderLacks = map[string]string{
+	"apexx.gate/1": "nobody compared what its sessions computed while they were timed, nor head with base, and " + SchemaID + " asks for both",
+	"apexx.gate/2": "its samples are of whole runs, and " + SchemaID + " judges executions alone, and runs with their transfers beside them",
+}
 
 // Record is everything that a gate run measured and the verdict on it. The verdict is a function of the rest alone (Judge), so
 // that replaying a record gives the same verdict, byte for byte.

@@ -60,7 +60,7 @@ func (r *Runner) parity(ctx context.Context, rec *Record) error {
 		r.Head.Workloads.FeedFrom(r.Base.Workloads) // and not the other way round: the head does not choose what it is measured on
 	}
 	for _, b := range perf.Backends(rec.Cells) {
-		err := measure.WitnessBoth(ctx, r.Base, r.Head, b, perf.OfBackend(rec.Cells, b), o, func(base, head measure.Testimony, change *perf.Parity) error {
+		err := measure.RunParityBoth(ctx, r.Base, r.Head, b, perf.OfBackend(rec.Cells, b), o, func(base, head measure.ParityRun, change *perf.Parity) error {
 			rec.Parity = append(rec.Parity, CellParity{Cell: head.Cell, Parity: head.Parity, Base: base.Parity, Change: change, Work: head.Work})
 			r.progress("parity", len(rec.Parity), len(rec.Cells))
 			return nil

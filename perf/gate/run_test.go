@@ -122,7 +122,7 @@ func TestRunner(t *testing.T) {
 	checkOrder(t, rec)
 }
 
-// byBlock sorts the processes of each block, and of the witness runs, by what they are: the blocks are runs of one backend in
+// byBlock sorts the processes of each block, and of the parity runs, by what they are: the blocks are runs of one backend in
 // like.
 func byBlock(list, like []started) []started {
 	out := slices.Clone(list)

@@ -11,7 +11,7 @@ import (
 )
 
 // SelfcheckSchemaID names the version of the JSON form of a Selfcheck.
-const SelfcheckSchemaID = "apexx.selfcheck/2"
+const SelfcheckSchemaID = "apexx.selfcheck/3"
 
 // SelfcheckHeader says what trials are run on. Trials add up only under an equal header.
 type SelfcheckHeader struct {

@@ -5,6 +5,7 @@
 //  1. Workloads (workload.go) turns a cell into a graph and its inputs: the complete model, or the part of it that the scope
 //     names (scope.go), fed with what reaches that part in the complete model.
 //  2. Replicate (replicate.go) starts a fresh worker process, warms each cell up in turn and records a perf.Measurement of it.
-//  3. Witness (witness.go) runs each cell once more, untimed, and compares its outputs with the float64 oracle's: speed counts
-//     only where parity holds.
+//  3. The samples of a cell (sample.go) are groups that the worker takes as it is told: how many, how large, and what comes between.
+//  4. RunParity (parity_run.go) runs each cell once, untimed and with taps, and compares its outputs with the float64 oracle's, also under
+//     the oracle's decisions: speed counts only where parity holds. What the timed sessions gave is compared too (verify.go).
 package measure

@@ -142,7 +142,7 @@ func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timi
 		p.session = nil
 	}
 	begin := time.Now()
-	session, err := p.compile(ctx, c, work, nil)
+	session, err := p.compile(ctx, c, work, sessionKind{})
 	if err != nil {
 		t.err = err
 		return t
@@ -159,9 +159,12 @@ func (p *process) start(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, taps []string) (*worker.Session, error) {
+// sessionKind tells the sessions of a cell apart. The zero value is the one that is timed.
+type sessionKind struct{ taps, replay []string }
+
+func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, how sessionKind) (*worker.Session, error) {
 	return p.worker.Open(ctx, work.Graph, backends.Options{
-		Precision: c.Precision, Threads: p.options.Threads, Taps: taps, Extra: p.options.Extra[p.backend],
+		Precision: c.Precision, Threads: p.options.Threads, Taps: how.taps, Replay: how.replay, Extra: p.options.Extra[p.backend],
 	})
 }
 

@@ -18,62 +18,74 @@ const (
 	trialSamples  = 3     // of a trial group: one may have been disturbed
 )
 
-// session times one compiled session of a worker; *worker.Session is one.
+// session times one compiled session of a worker, to which inputs were uploaded; *worker.Session is one.
 type session interface {
 	Measure(ctx context.Context, o worker.GroupOptions) (*worker.Group, error)
 }
 
-// sampler takes the samples of one cell in one process.
+// sampler takes the samples of one cell in one process: warmUp once, then run.
 type sampler struct {
 	ctx     context.Context
 	session session
-	options Options
-	long    bool // one run is known to take longer than the bound
-	taken   int  // groups
-	calls   int  // in a sample
-	fastest float64
-	clock   float64 // ns of reading it once
+	options Options // filled
+	long    bool    // one run is known to take longer than the bound
 	got     *perf.Measurement
+
+	calls   int     // executions in a sample
+	whole   int     // runs from end to end in a sample
+	clock   float64 // ns of reading it once
+	fastest float64 // ns of an execution of the warm-up
 }
 
-// warmUp runs untimed, after the session's first run, and finds how many calls have to be timed together.
+// warmUp executes untimed, after the session's first run, runs once from end to end, and finds how many calls have to be timed together. A
+// cell whose single run takes longer than the bound has no time for that.
 func (s *sampler) warmUp() error {
-	s.calls = 1
+	s.calls, s.whole = 1, 1
 	if s.long {
 		return nil
 	}
 	o := s.options
-	g, err := s.group(worker.GroupOptions{Span: worker.ExecuteAlone, Samples: max(1, o.WarmupRuns-1), Calls: 1, Bound: o.WarmupBound})
+	g, err := s.group(worker.GroupOptions{
+		Span: worker.ExecuteAlone, Calls: 1, Samples: min(max(1, o.WarmupRuns-1), worker.MaxSamples), Bound: max(o.WarmupBound, 1),
+	})
 	if err != nil {
 		return err
 	}
 	s.fastest, s.clock = slices.Min(g.Host), g.Clock
-	return s.sizeGroups()
+	if err := s.sizeGroups(); err != nil {
+		return err
+	}
+	if g, err = s.group(worker.GroupOptions{Span: worker.EndToEnd, Calls: 1, Samples: trialSamples, Bound: max(o.WarmupBound/wholeEvery, 1)}); err != nil {
+		return err
+	}
+	s.whole = min(s.grown(1, slices.Min(g.Host)), s.calls) // a run takes no less time than its execution
+	return nil
 }
 
 // sizeGroups finds how many executions have to be timed together. A single one looks longer than it is by the reading of the clock, so a
 // group is tried before it is trusted.
 func (s *sampler) sizeGroups() error {
-	wanted := s.clock / (maxTimerShare / 2)
-	grow := func(took float64) int {
-		return int(min(max(1, math.Ceil(float64(s.calls)*wanted/took)), worker.MaxCalls))
-	}
-	for s.calls = grow(s.fastest); s.calls > 1 && s.calls < worker.MaxCalls; {
-		g, err := s.group(worker.GroupOptions{Span: worker.ExecuteAlone, Samples: trialSamples, Calls: s.calls, Bound: s.options.Bound})
+	for s.calls = s.grown(1, s.fastest); s.calls > 1 && s.calls < worker.MaxCalls; {
+		g, err := s.group(worker.GroupOptions{Span: worker.ExecuteAlone, Calls: s.calls, Samples: trialSamples, Bound: s.options.Bound})
 		if err != nil {
 			return err
 		}
-		took := slices.Min(g.Host) * float64(s.calls)
-		if took >= wanted {
+		grown := s.grown(s.calls, slices.Min(g.Host)*float64(s.calls))
+		if grown <= s.calls {
 			return nil
 		}
-		s.calls = grow(took)
+		s.calls = grown
 	}
 	return nil
 }
 
+// grown tells how many calls have to be timed together where so many of them took so many ns.
+func (s *sampler) grown(calls int, took float64) int {
+	wanted := s.clock / (maxTimerShare / 2)
+	return int(min(max(1, math.Ceil(float64(calls)*wanted/took)), worker.MaxCalls))
+}
+
 func (s *sampler) group(o worker.GroupOptions) (*worker.Group, error) {
-	s.taken++
 	g, err := s.session.Measure(s.ctx, o)
 	if err == nil {
 		s.got.HostPeakBytes, s.got.DevicePeakBytes = max(s.got.HostPeakBytes, g.HostPeak), max(s.got.DevicePeakBytes, g.DevicePeak)
@@ -90,25 +102,24 @@ type pauses struct {
 }
 
 // run takes samples until there are enough or their time is over: of executions alone and, with every few of them, of runs from end to
-// end. A cell whose single run takes longer than the bound has no time for the latter.
+// end.
 func (s *sampler) run(p pauses) error {
 	left := s.options.Bound
 	for len(s.got.Samples) < s.options.Iterations && left > 0 {
-		bound := left
+		bound, n := left, s.options.Iterations-len(s.got.Samples)
 		if p.between != nil {
 			p.between()
 			bound = min(left, max(p.every, time.Millisecond))
-		}
-		n := s.options.Iterations - len(s.got.Samples)
-		if p.between != nil && p.samples > 0 {
-			n = min(n, p.samples)
+			if p.samples > 0 {
+				n = min(n, p.samples)
+			}
 		}
 		spent, err := s.turn(n, bound, p)
 		if err != nil {
 			return err
 		}
 		left -= spent
-		if last := s.got.Samples[len(s.got.Samples)-1] * float64(s.calls); float64(left) < last/2 {
+		if float64(left) < s.last()/2 {
 			break
 		}
 	}
@@ -120,10 +131,19 @@ func (s *sampler) run(p pauses) error {
 	return nil
 }
 
+// last is how long the last group of calls took that was timed together, in ns; before the first sample what the warm-up lets expect.
+func (s *sampler) last() float64 {
+	one := s.fastest
+	if n := len(s.got.Samples); n > 0 {
+		one = s.got.Samples[n-1]
+	}
+	return one * float64(s.calls)
+}
+
 // turn takes one group of executions, and from end to end what is due with them. It tells how long the samples took.
 func (s *sampler) turn(n int, bound time.Duration, p pauses) (spent time.Duration, err error) {
-	o := worker.GroupOptions{Span: worker.ExecuteAlone, Samples: n, Calls: s.calls, Bound: bound, Collect: len(s.got.Samples) == 0}
-	if before := len(s.got.Samples); p.elsewhere && before > 0 && s.got.Samples[before-1]*float64(s.calls) < float64(p.every)/4 {
+	o := worker.GroupOptions{Span: worker.ExecuteAlone, Calls: s.calls, Samples: n, Bound: bound, Collect: len(s.got.Samples) == 0}
+	if p.elsewhere && !s.long && s.last() < float64(p.every)/4 {
 		o.WarmupRuns = s.calls
 	}
 	g, err := s.group(o)
@@ -131,19 +151,18 @@ func (s *sampler) turn(n int, bound time.Duration, p pauses) (spent time.Duratio
 		return 0, err
 	}
 	s.add(g)
-	whole := 0
-	if !s.long {
-		whole = (len(s.got.Samples)+wholeEvery-1)/wholeEvery - len(s.got.EndToEnd)
+	spent = total(g.Host, s.calls)
+	due := (len(s.got.Samples)+wholeEvery-1)/wholeEvery - len(s.got.EndToEnd)
+	if s.long || due == 0 {
+		return spent, nil
 	}
-	if whole > 0 {
-		e, err := s.group(worker.GroupOptions{Span: worker.EndToEnd, Samples: whole, Calls: s.calls, Bound: bound})
-		if err != nil {
-			return 0, err
-		}
-		s.got.EndToEnd = append(s.got.EndToEnd, e.Host...)
-		spent += total(e.Host, s.calls)
+	// Transfers that take far longer than the execution may not have its time.
+	e, err := s.group(worker.GroupOptions{Span: worker.EndToEnd, Calls: s.whole, Samples: due, Bound: max(spent/2, 1)})
+	if err != nil {
+		return 0, err
 	}
-	return spent + total(g.Host, s.calls), nil
+	s.got.EndToEnd = append(s.got.EndToEnd, e.Host...)
+	return spent + total(e.Host, s.whole), nil
 }
 
 // add appends a group of executions.

@@ -23,7 +23,7 @@ var operators = map[perf.Scope][]string{
 	perf.SSMScan:      {"ff.l0_path.scan_bidirectional.forward_scan", "ff.l0_path.scan_forward"},
 	perf.FusionGate:   {"ff.l0_path.fusion_gate"},
 	perf.TileUnpack:   {"ff.l0_path.unpack"},
-	perf.RoiMeanPool:  {"track_head.pool"},
+	perf.RoiMeanPool:  {"track.pooled"},
 	perf.BoxMask:      {"masks"},
 }
 
@@ -31,7 +31,7 @@ var operators = map[perf.Scope][]string{
 var gateInputs = []string{"ff.boundary.resize", "ff.uncertainty.resize"}
 
 // networkOutputs are what Network computes beside the inputs of suppression, by node.
-var networkOutputs = []string{"inst_seg_head.proto_pred", "sem_head.pred"}
+var networkOutputs = []string{"seg.prototypes", "semantic_logits"}
 
 // border is where a scope is cut out of the complete model.
 type border struct{ inputs, outputs []*graph.Value }

@@ -24,14 +24,18 @@ type answer struct {
 	digest string
 }
 
-// expected returns what a cell should give, in float64, with the taps that decisions rest on. It is computed once for all cells
-// that ask the same.
-func (w *Workloads) expected(ctx context.Context, c perf.Cell, work Workload) (tensor.List, error) {
+// expected returns what a cell should give, in float64, with the taps that decisions rest on and the decisions themselves. It is
+// computed once for all cells that ask the same.
+func (w *Workloads) expected(ctx context.Context, c perf.Cell, work Workload) (*recorded, error) {
 	key := question{shapeOf(c), c.Scope}
 	if out := w.answers[key]; out != nil {
 		return out, nil
 	}
-	session, err := w.oracle.Compile(ctx, work.Graph, backends.Options{Precision: backends.FP64, Taps: tapsOf(c, work.Graph)})
+	record, err := decisionTaps(c, work.Graph)
+	if err != nil {
+		return nil, err
+	}
+	session, err := w.oracle.Compile(ctx, work.Graph, backends.Options{Precision: backends.FP64, Taps: append(tapsOf(c, work.Graph), record...)})
 	if err != nil {
 		return nil, fmt.Errorf("float64 oracle of cell %s: %w", c, err)
 	}
@@ -40,18 +44,19 @@ func (w *Workloads) expected(ctx context.Context, c perf.Cell, work Workload) (t
 	if err != nil {
 		return nil, fmt.Errorf("float64 oracle of cell %s: %w", c, err)
 	}
-	w.answers[key] = out.Clone()
+	w.answers[key] = apart(out, record)
 	return w.answers[key], nil
 }
 
-// verify compares outputs of a cell with what it should give. Outputs without taps are compared without: a discrete difference may
-// then be left unverified.
+// verify compares outputs of a timed session, which have no taps, with what the cell should give. A discrete difference may be left
+// unverified then.
 func (w *Workloads) verify(ctx context.Context, c perf.Cell, work Workload, got tensor.List) (perf.Parity, error) {
 	want, err := w.expected(ctx, c, work)
 	if err != nil {
 		return perf.Parity{}, err
 	}
-	return w.compare(c, common(want, got), got, parity.PairClass(backends.FP64, c.Precision), levelOf(c)), nil
+	r := comparison{w, parity.PairClass(backends.FP64, c.Precision), levelOf(c)}.report(c, want.outputs, got, false)
+	return parityOf(r, r.State, r.Summary()), nil
 }
 
 // levelOf says how far apart right outputs of a scope may be.
@@ -62,12 +67,25 @@ func levelOf(c perf.Cell) parity.Level {
 	return parity.EndToEnd
 }
 
-// compare holds outputs against others under the balanced profile.
-func (w *Workloads) compare(c perf.Cell, want, got tensor.List, class parity.Class, level parity.Level) perf.Parity {
-	r := parity.CompareOutputs(want, got, parity.Options{Policy: parity.Balanced.Policy(level), Class: class, Setting: w.complete[shapeOf(c)].Setting})
-	p := perf.Parity{State: r.State, MaxAbs: finite(float64(r.MaxAbsErr))}
-	if r.State != evidence.Pass {
-		p.Detail = r.Summary()
+// comparison says by which tolerances outputs of cells are held against each other.
+type comparison struct {
+	workloads *Workloads
+	class     parity.Class
+	level     parity.Level
+}
+
+// report compares outputs and the taps that both lists have, under the balanced profile.
+func (by comparison) report(c perf.Cell, want, got tensor.List, replayed bool) *parity.Report {
+	return parity.CompareOutputs(common(want, got), common(got, want), parity.Options{
+		Policy: parity.Balanced.Policy(by.level), Class: by.class, Setting: by.workloads.complete[shapeOf(c)].Setting, Replayed: replayed,
+	})
+}
+
+// parityOf sums a report up, in the state that it was settled in.
+func parityOf(r *parity.Report, state evidence.State, why string) perf.Parity {
+	p := perf.Parity{State: state, MaxAbs: finite(float64(r.MaxAbsErr))}
+	if state != evidence.Pass {
+		p.Detail = why
 	}
 	return p
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/apex-x/apexx/perf/measure/measuretest"
 )
 
-// TestTimedOutputs has sessions compute something else once they are timed, after a witness run that was right. What was timed
+// TestTimedOutputs has sessions compute something else once they are timed, after a parity run that was right. What was timed
 // decides, in a replicate and in a block.
 func TestTimedOutputs(t *testing.T) {
 	cells := []perf.Cell{cell(1), cell(2), cell(3), cell(4)}
@@ -22,9 +22,9 @@ func TestTimedOutputs(t *testing.T) {
 	side := sideOf("later@2 nan@3 rounding@4")
 	o := measure.Options{Iterations: 3}
 	ctx := context.Background()
-	err := measure.Witness(ctx, side, "reference", cells, o, func(w measure.Testimony) error {
+	err := measure.RunParity(ctx, side, "reference", cells, o, func(w measure.ParityRun) error {
 		if w.Parity.State != evidence.Pass {
-			t.Errorf("witness run of %s: %+v", w.Cell, w.Parity)
+			t.Errorf("parity run of %s: %+v", w.Cell, w.Parity)
 		}
 		return nil
 	})
@@ -45,10 +45,6 @@ func TestTimedOutputs(t *testing.T) {
 	if err := measure.Block(ctx, slots, "reference", cells, o, nil, func(_ int, m perf.Measurement) error { return check(m) }); err != nil {
 		t.Error(err)
 	}
-	side.Requests = true // the way of workers of protocol 1.0
-	if err := measure.Replicate(ctx, side, "reference", cells, o, check); err != nil {
-		t.Error(err)
-	}
 }
 
 // tripled are models of a build that computes something else.
@@ -66,8 +62,8 @@ func (m tripled) Complete(ctx context.Context, s measure.Shape) (*measure.Comple
 	return c, err
 }
 
-// TestWitnessBoth compares the sides with each other: each is right by its own graph.
-func TestWitnessBoth(t *testing.T) {
+// TestRunParityBoth compares the sides with each other: each is right by its own graph.
+func TestRunParityBoth(t *testing.T) {
 	other := sideOf("")
 	other.Workloads = measure.NewWorkloads(tripled{}, reference.New())
 	for name, c := range map[string]struct {
@@ -80,7 +76,7 @@ func TestWitnessBoth(t *testing.T) {
 		"the base is dead":   {sideOf("kill@1"), sideOf(""), ""},
 		"the head's session": {sideOf(""), sideOf("later@1"), "pass"}, // which is right in its first run
 	} {
-		err := measure.WitnessBoth(context.Background(), c.base, c.head, "reference", []perf.Cell{cell(1)}, measure.Options{}, func(base, head measure.Testimony, change *perf.Parity) error {
+		err := measure.RunParityBoth(context.Background(), c.base, c.head, "reference", []perf.Cell{cell(1)}, measure.Options{}, func(base, head measure.ParityRun, change *perf.Parity) error {
 			if change == nil || c.change == "" {
 				if change != nil || c.change != "" {
 					t.Errorf("%s: %+v, want %q", name, change, c.change)

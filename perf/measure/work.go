@@ -2,9 +2,9 @@ package measure
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/perf"
 )
@@ -72,7 +72,7 @@ func candidates(out tensor.List, op graph.SelectDetections) []int {
 		for b := range batch {
 			n := 0
 			for i := range classes * cells {
-				if sigmoid(logits[b*classes*cells+i])*sigmoid(q[b*cells+i%cells]) >= float64(op.ScoreThreshold) {
+				if routing.Sigmoid(logits[b*classes*cells+i])*routing.Sigmoid(q[b*cells+i%cells]) >= float64(op.ScoreThreshold) {
 					n++
 				}
 			}
@@ -84,5 +84,3 @@ func candidates(out tensor.List, op graph.SelectDetections) []int {
 
 // levelSuffix names a level of the pyramid in taps; the first is P3.
 func levelSuffix(level int) string { return fmt.Sprintf(".P%d", 3+level) }
-
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

@@ -55,7 +55,7 @@ type Workloads struct {
 	donor    *Workloads // whose inputs operators are fed with; nil for their own
 	complete map[Shape]*Complete
 	reached  map[Shape]tensor.List // values at the borders of operators, by name
-	answers  map[question]tensor.List
+	answers  map[question]*recorded
 	known    map[answer]perf.Parity
 }
 
@@ -63,7 +63,7 @@ type Workloads struct {
 // what every cell should give.
 func NewWorkloads(models ModelSource, oracle backends.Backend) *Workloads {
 	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]tensor.List{},
-		answers: map[question]tensor.List{}, known: map[answer]perf.Parity{}}
+		answers: map[question]*recorded{}, known: map[answer]perf.Parity{}}
 }
 
 // FeedFrom has operators fed with what reaches them in another build's models, where these have the operator with inputs of the same

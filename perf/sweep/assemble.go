@@ -19,7 +19,7 @@ func (s *Store) Result() *Result {
 	slices.SortStableFunc(r.Measurements, func(a, b perf.Measurement) int { return cmp.Compare(a.Replicate, b.Replicate) })
 	for _, c := range h.Plan.Cells {
 		cell := Sum(c, r.Measurements)
-		for _, t := range s.Testimonies {
+		for _, t := range s.ParityRuns {
 			if t.Cell == c {
 				cell.Parity, cell.Work = t.Parity, t.Work
 			}
@@ -33,7 +33,7 @@ func (s *Store) Result() *Result {
 }
 
 // timedParity is the worst of what the timed sessions of a cell computed, nil where nothing was timed: the speed is theirs, and not that of
-// the session that was witnessed. A session of which no outputs are recorded is unverified.
+// the session of the parity run. A session of which no outputs are recorded is unverified.
 func timedParity(c perf.Cell, all []perf.Measurement) (worst *perf.Parity) {
 	for i := range all {
 		m := &all[i]
@@ -53,7 +53,7 @@ func timedParity(c perf.Cell, all []perf.Measurement) (worst *perf.Parity) {
 
 // Sum sums up the measurements of one cell, whose state is the worst of its replicates'. Without any, the cell has failed for the reason not_measured.
 func Sum(c perf.Cell, all []perf.Measurement) CellResult {
-	r := CellResult{Cell: c, Name: c.String(), State: evidence.Measured, Parity: perf.Parity{State: "not-run", Detail: "no witness run"}}
+	r := CellResult{Cell: c, Name: c.String(), State: evidence.Measured, Parity: perf.Parity{State: "not-run", Detail: "no parity run"}}
 	var list []perf.Measurement
 	for _, m := range all {
 		if m.Cell == c {
@@ -76,7 +76,7 @@ func Sum(c perf.Cell, all []perf.Measurement) CellResult {
 		allocs, bytes = append(allocs, m.AllocsPerRun), append(bytes, m.BytesPerRun)
 		r.HostPeakBytes, r.DevicePeakBytes = max(r.HostPeakBytes, m.HostPeakBytes), max(r.DevicePeakBytes, m.DevicePeakBytes)
 	}
-	r.Summary, r.Device = perf.Summarize(list, false), perf.Summarize(list, true)
+	r.Summary, r.Device, r.EndToEnd = perf.Summarize(list, perf.HostSamples), perf.Summarize(list, perf.DeviceSamples), perf.Summarize(list, perf.EndToEndSamples)
 	if len(first) > 0 {
 		r.FirstRunMS, r.CompileMS = perf.Millis(stat.Median(first)), perf.Millis(stat.Median(compile))
 		r.AllocsPerRun, r.BytesPerRun = stat.Median(allocs), stat.Median(bytes)

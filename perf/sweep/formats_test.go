@@ -119,7 +119,7 @@ func TestMarkdownEscapes(t *testing.T) {
 		t.Error(text)
 	}
 	for _, line := range strings.Split(text, "\n") {
-		if strings.HasPrefix(line, "|") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 14 {
+		if strings.HasPrefix(line, "|") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 15 {
 			t.Errorf("a row of another width: %s", line)
 		}
 	}

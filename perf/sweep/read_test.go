@@ -25,7 +25,7 @@ func TestValidateRefuses(t *testing.T) {
 		breaks func(*sweep.Result)
 		want   string
 	}{
-		"another schema":      {func(r *sweep.Result) { r.Schema = "apexx.sweep/3" }, `schema is "apexx.sweep/3", want "apexx.sweep/2"`},
+		"another schema":      {func(r *sweep.Result) { r.Schema = "apexx.sweep/4" }, `schema is "apexx.sweep/4", want "apexx.sweep/3"`},
 		"no time":             {func(r *sweep.Result) { r.When = r.When.AddDate(-2025, -2, 0).Add(-12 * 3600e9) }, "when is missing"},
 		"no replicates":       {func(r *sweep.Result) { r.Plan.Replicates = 0 }, "0 replicates"},
 		"class kind":          {func(r *sweep.Result) { r.Class.Kind = "tpu" }, `class.kind is "tpu"`},
@@ -49,23 +49,25 @@ func TestValidateRefuses(t *testing.T) {
 		"unknown cell":        {func(r *sweep.Result) { r.Measurements[0].Cell.Batch = 9 }, "which the plan does not have"},
 		"nothing measured":    {func(r *sweep.Result) { r.Measurements = r.Measurements[2:] }, "complete: state is measured, its samples give error"},
 		"a crash counted as measured": {func(r *sweep.Result) {
-			r.Measurements[1].State, r.Measurements[1].Samples = evidence.Crashed, nil
+			r.Measurements[1].State, r.Measurements[1].Samples, r.Measurements[1].EndToEnd = evidence.Crashed, nil, nil
 		}, "state is measured, its samples give crashed"},
-		"no summary":         {func(r *sweep.Result) { r.Cells[0].Summary = nil }, "summary is null, its samples give a value: the file was changed after it was written"},
-		"false count":        {func(r *sweep.Result) { r.Cells[0].Summary.Samples = 7 }, "summary.samples is 7, its samples give 6"},
-		"quantile order":     {func(r *sweep.Result) { r.Cells[0].Summary.P50 = 1e9 }, "summary.p50_ms is 1e+09, its samples give "},
-		"a p95 of its own":   {func(r *sweep.Result) { r.Cells[0].Summary.P95 *= 1.001 }, "summary.p95_ms is "},
-		"a p99 of nothing":   {func(r *sweep.Result) { r.Cells[0].Summary.P99 = new(1e3) }, "summary.p99_ms is a value, its samples give none"},
-		"another throughput": {func(r *sweep.Result) { r.Cells[0].Summary.Throughput *= 2 }, "summary.throughput_per_s is "},
-		"a device's summary": {func(r *sweep.Result) { r.Cells[0].Device = r.Cells[0].Summary }, "device is a value, its samples give none"},
-		"fewer allocations":  {func(r *sweep.Result) { r.Cells[0].AllocsPerRun = 1 }, "allocs_per_run is 1, its samples give 12"},
-		"less memory":        {func(r *sweep.Result) { r.Cells[0].HostPeakBytes-- }, "host_peak_bytes is "},
-		"compiled at once":   {func(r *sweep.Result) { r.Cells[0].CompileMS = 0 }, "compile_ms is 0, its samples give 30"},
-		"an odd parity":      {func(r *sweep.Result) { r.Cells[0].Parity.State = "fine" }, `the parity of cell reference/nano/fp32/256x256/b1/complete: unknown state "fine"`},
-		"a tiny sample":      {func(r *sweep.Result) { r.Measurements[0].Samples[1] = 1e-300 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete: samples_ns[1] is 1e-300"},
-		"1e308 allocations":  {func(r *sweep.Result) { r.Measurements[1].AllocsPerRun = 1e308 }, "replicate 1 of cell reference/nano/fp32/256x256/b1/complete: allocs_per_run is 1e+308"},
-		"of a gate":          {func(r *sweep.Result) { r.Measurements[1].Arm = perf.Base }, "is of a gate"},
-		"outputs of none":    {func(r *sweep.Result) { strip(r) }, "parity.state is pass, of a timed session it is unverified: the file was changed after it was written"},
+		"no summary":              {func(r *sweep.Result) { r.Cells[0].Summary = nil }, "summary is null, its samples give a value: the file was changed after it was written"},
+		"false count":             {func(r *sweep.Result) { r.Cells[0].Summary.Samples = 7 }, "summary.samples is 7, its samples give 6"},
+		"quantile order":          {func(r *sweep.Result) { r.Cells[0].Summary.P50 = 1e9 }, "summary.p50_ms is 1e+09, its samples give "},
+		"a p95 of its own":        {func(r *sweep.Result) { r.Cells[0].Summary.P95 *= 1.001 }, "summary.p95_ms is "},
+		"a p99 of nothing":        {func(r *sweep.Result) { r.Cells[0].Summary.P99 = new(1e3) }, "summary.p99_ms is a value, its samples give none"},
+		"another throughput":      {func(r *sweep.Result) { r.Cells[0].Summary.Throughput *= 2 }, "summary.throughput_per_s is "},
+		"whole runs of one's own": {func(r *sweep.Result) { r.Cells[0].EndToEnd.P50 *= 1.001 }, "end_to_end.p50_ms is "},
+		"no whole runs":           {func(r *sweep.Result) { r.Cells[0].EndToEnd = nil }, "end_to_end is null, its samples give a value"},
+		"a device's summary":      {func(r *sweep.Result) { r.Cells[0].Device = r.Cells[0].Summary }, "device is a value, its samples give none"},
+		"fewer allocations":       {func(r *sweep.Result) { r.Cells[0].AllocsPerRun = 1 }, "allocs_per_run is 1, its samples give 12"},
+		"less memory":             {func(r *sweep.Result) { r.Cells[0].HostPeakBytes-- }, "host_peak_bytes is "},
+		"compiled at once":        {func(r *sweep.Result) { r.Cells[0].CompileMS = 0 }, "compile_ms is 0, its samples give 30"},
+		"an odd parity":           {func(r *sweep.Result) { r.Cells[0].Parity.State = "fine" }, `the parity of cell reference/nano/fp32/256x256/b1/complete: unknown state "fine"`},
+		"a tiny sample":           {func(r *sweep.Result) { r.Measurements[0].Samples[1] = 1e-300 }, "replicate 0 of cell reference/nano/fp32/256x256/b1/complete: samples_ns[1] is 1e-300"},
+		"1e308 allocations":       {func(r *sweep.Result) { r.Measurements[1].AllocsPerRun = 1e308 }, "replicate 1 of cell reference/nano/fp32/256x256/b1/complete: allocs_per_run is 1e+308"},
+		"of a gate":               {func(r *sweep.Result) { r.Measurements[1].Arm = perf.Base }, "is of a gate"},
+		"outputs of none":         {func(r *sweep.Result) { strip(r) }, "parity.state is pass, of a timed session it is unverified: the file was changed after it was written"},
 		"outputs of all but one": {func(r *sweep.Result) { r.Measurements[1].Outputs = nil },
 			"cell reference/nano/fp32/256x256/b1/complete: parity.state is pass, of a timed session it is unverified"},
 		"no work": {func(r *sweep.Result) { r.Cells[0].Work = nil }, "cell reference/nano/fp32/256x256/b1/complete: work is missing, though its outputs were compared"},
@@ -128,7 +130,7 @@ func scaleSamples(r *sweep.Result, factor float64) {
 func TestPartialIsSound(t *testing.T) {
 	r := small()
 	m := &r.Measurements[1]
-	m.State, m.Samples, m.Reason = evidence.Crashed, nil, "signal: killed"
+	m.State, m.Samples, m.EndToEnd, m.Reason = evidence.Crashed, nil, nil, "signal: killed"
 	sweeptest.Sum(r)
 	if err := r.Validate(); err != nil {
 		t.Error(err)
@@ -145,9 +147,11 @@ func TestReadRefuses(t *testing.T) {
 	good := string(write(t, sweep.WriteJSON, small()))
 	for name, tt := range map[string]struct{ text, want string }{
 		"empty": {"", "ends too early"},
-		"of version 1": {strings.Replace(strings.Replace(good, "apexx.sweep/2", "apexx.sweep/1", 1), `"plan"`, `"facts": [], "plan"`, 1),
-			"its schema is apexx.sweep/1: nobody compared what its sessions computed while they were timed, and apexx.sweep/2 asks for it; measure again, or read it with apexx "},
-		"of version 3": {strings.Replace(good, "apexx.sweep/2", "apexx.sweep/3", 1), `its schema is "apexx.sweep/3", want "apexx.sweep/2"`},
+		"of version 1": {strings.Replace(strings.Replace(good, "apexx.sweep/3", "apexx.sweep/1", 1), `"plan"`, `"facts": [], "plan"`, 1),
+			"its schema is apexx.sweep/1: nobody compared what its sessions computed while they were timed, and apexx.sweep/3 asks for it; measure again, or read it with apexx "},
+		"of version 2": {strings.Replace(strings.Replace(good, "apexx.sweep/3", "apexx.sweep/2", 1), `"samples_ns"`, `"clock": "worker", "samples_ns"`, 1),
+			"its schema is apexx.sweep/2: its samples are of whole runs, with the transfer of inputs and outputs, and executions alone were not timed, and apexx.sweep/3 asks for it"},
+		"of version 4": {strings.Replace(good, "apexx.sweep/3", "apexx.sweep/4", 1), `its schema is "apexx.sweep/4", want "apexx.sweep/3"`},
 		"truncated":    {good[:len(good)/2], "ends too early"},
 		"not JSON":     {"sweep", "invalid character"},
 		"a list":       {"[]", "cannot unmarshal"},

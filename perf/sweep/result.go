@@ -10,15 +10,18 @@ import (
 )
 
 // SchemaID names the version of the JSON form of a Result.
-const SchemaID = "apexx.sweep/2"
+const SchemaID = "apexx.sweep/3"
 
-// The first version of a result and of a log: nothing in them tells what the timed sessions computed.
+// olderLacks tells for which reason a result of an earlier version, and a sweep that one began, are of no use now.
+var olderLacks = map[string]string{
+	"apexx.sweep/1": notCompared, "apexx.sweep-log/1": notCompared,
+	"apexx.sweep/2": notApart, "apexx.sweep-log/2": notApart,
+}
+
 const (
-	firstSchemaID  = "apexx.sweep/1"
-	firstLogSchema = "apexx.sweep-log/1"
+	notCompared = "nobody compared what its sessions computed while they were timed"
+	notApart    = "its samples are of whole runs, with the transfer of inputs and outputs, and executions alone were not timed"
 )
-
-const firstLacks = "nobody compared what its sessions computed while they were timed"
 
 // Result is a finished sweep: everything that was measured and the summary of every cell.
 type Result struct {
@@ -54,9 +57,10 @@ type CellResult struct {
 	State           evidence.State `json:"state"` // the worst of its replicates
 	Reason          string         `json:"reason,omitempty"`
 	Detail          string         `json:"detail,omitempty"`
-	Summary         *perf.Summary  `json:"summary"`          // null where nothing was measured
-	Device          *perf.Summary  `json:"device,omitempty"` // by the backend's own events
-	FirstRunMS      float64        `json:"first_run_ms"`     // medians over the replicates
+	Summary         *perf.Summary  `json:"summary"`              // of executions, by the host's clock; null where nothing was measured
+	Device          *perf.Summary  `json:"device,omitempty"`     // of the same, by the backend's own events
+	EndToEnd        *perf.Summary  `json:"end_to_end,omitempty"` // of runs with upload and download, by the host's clock
+	FirstRunMS      float64        `json:"first_run_ms"`         // medians over the replicates
 	CompileMS       float64        `json:"compile_ms"`
 	HostPeakBytes   int64          `json:"host_peak_bytes"` // greatest over the replicates
 	DevicePeakBytes int64          `json:"device_peak_bytes"`

@@ -11,7 +11,7 @@ import (
 // Progress is told of every finished step: done of total, and what it was about.
 type Progress func(done, total int, cell perf.Cell)
 
-// Run measures what the store does not hold yet: first one witness run of every cell (again of a cell that has one and lacks a replicate,
+// Run measures what the store does not hold yet: first one parity run of every cell (again of a cell that has one and lacks a replicate,
 // so that what its sessions compute is known by its outputs), then the replicates, each backend's cells
 // in a process of their own and an order of their own. It returns when everything is in the store, or with the error that
 // stopped it; the same call goes on from there.
@@ -25,12 +25,12 @@ func Run(ctx context.Context, s *Store, side measure.Side, o measure.Options, pr
 		if len(left) == 0 {
 			continue
 		}
-		err := measure.Witness(ctx, side, b, left, o, func(t measure.Testimony) error {
-			if r.testified(t.Cell) {
+		err := measure.RunParity(ctx, side, b, left, o, func(t measure.ParityRun) error {
+			if r.compared(t.Cell) {
 				return nil
 			}
 			defer r.step(t.Cell)
-			return s.AddTestimony(t)
+			return s.AddParityRun(t)
 		})
 		if err != nil {
 			return err
@@ -78,8 +78,8 @@ func (r *runner) replicate(ctx context.Context, backend string, replicate int) e
 	})
 }
 
-func (r *runner) testified(c perf.Cell) bool {
-	return slices.ContainsFunc(r.store.Testimonies, func(t measure.Testimony) bool { return t.Cell == c })
+func (r *runner) compared(c perf.Cell) bool {
+	return slices.ContainsFunc(r.store.ParityRuns, func(t measure.ParityRun) bool { return t.Cell == c })
 }
 
 // finished tells whether nothing is left to be done for a cell.
@@ -90,5 +90,5 @@ func (r *runner) finished(c perf.Cell) bool {
 			replicates++
 		}
 	}
-	return r.testified(c) && replicates == r.store.Header.Plan.Replicates
+	return r.compared(c) && replicates == r.store.Header.Plan.Replicates
 }

@@ -68,7 +68,7 @@ func TestInterruptedSweep(t *testing.T) {
 	dir := t.TempDir()
 	for round := 1; ; round++ {
 		s := openStore(t, dir)
-		before := len(s.Measurements) + len(s.Testimonies)
+		before := len(s.Measurements) + len(s.ParityRuns)
 		if s.Resumed != (round > 1) || before != min(24, 2*(round-1)) {
 			t.Fatalf("round %d: resumed %v with %d steps done", round, s.Resumed, before)
 		}

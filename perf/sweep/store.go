@@ -30,7 +30,7 @@ type Header struct {
 }
 
 const (
-	logSchema = "apexx.sweep-log/2"
+	logSchema = "apexx.sweep-log/3"
 	logFile   = "log.jsonl"
 )
 
@@ -39,7 +39,7 @@ const (
 type Store struct {
 	Header       Header // of the first invocation
 	Measurements []perf.Measurement
-	Testimonies  []measure.Testimony
+	ParityRuns   []measure.ParityRun
 	Resumed      bool
 
 	journal *journal.Journal
@@ -48,7 +48,7 @@ type Store struct {
 // entry is a line after the header.
 type entry struct {
 	Measurement *perf.Measurement  `json:"measurement,omitempty"`
-	Testimony   *measure.Testimony `json:"testimony,omitempty"`
+	ParityRun   *measure.ParityRun `json:"parity_run,omitempty"`
 }
 
 // Open makes a folder the store of a sweep, or goes on with the sweep in it. The store belongs to this process until Close. Its
@@ -77,8 +77,8 @@ func (s *Store) read(lines [][]byte, want Header) error {
 	s.Header = Header{}
 	err := json.Unmarshal(lines[0], &s.Header)
 	switch {
-	case s.Header.Schema == firstLogSchema:
-		return fmt.Errorf("%s has the schema %s: %s, and %s asks for it; choose another folder, or remove this one", logFile, firstLogSchema, firstLacks, logSchema)
+	case olderLacks[s.Header.Schema] != "":
+		return fmt.Errorf("%s has the schema %s: %s, and %s asks for it; choose another folder, or remove this one", logFile, s.Header.Schema, olderLacks[s.Header.Schema], logSchema)
 	case err != nil || s.Header.Schema != logSchema:
 		return fmt.Errorf("%s is not the log of a sweep (want the schema %s); choose another folder", logFile, logSchema)
 	}
@@ -98,23 +98,23 @@ func (s *Store) read(lines [][]byte, want Header) error {
 		if e.Measurement != nil {
 			s.Measurements = append(s.Measurements, *e.Measurement)
 		} else {
-			s.Testimonies = append(s.Testimonies, *e.Testimony)
+			s.ParityRuns = append(s.ParityRuns, *e.ParityRun)
 		}
 	}
 	return nil
 }
 
-// step is what a line of the log is about: a replicate of a cell, or its witness run.
+// step is what a line of the log is about: a replicate of a cell, or its parity run.
 type step struct {
 	cell      perf.Cell
-	replicate int // -1: the witness run
+	replicate int // -1: the parity run
 }
 
 func (e entry) step() step {
 	if e.Measurement != nil {
 		return step{e.Measurement.Cell, e.Measurement.Replicate}
 	}
-	return step{e.Testimony.Cell, -1}
+	return step{e.ParityRun.Cell, -1}
 }
 
 // readEntry reads a line of the log of a plan.
@@ -122,8 +122,8 @@ func readEntry(line []byte, p *Plan) (e entry, err error) {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return e, err
 	}
-	if (e.Measurement == nil) == (e.Testimony == nil) {
-		return e, errors.New("it holds neither a measurement nor a testimony, or both")
+	if (e.Measurement == nil) == (e.ParityRun == nil) {
+		return e, errors.New("it holds neither a measurement nor a parity run, or both")
 	}
 	if at := e.step(); !slices.Contains(p.Cells, at.cell) || e.Measurement != nil && !(0 <= at.replicate && at.replicate < p.Replicates) {
 		return e, fmt.Errorf("the plan has no replicate %d of cell %s", at.replicate, at.cell)
@@ -131,10 +131,10 @@ func readEntry(line []byte, p *Plan) (e entry, err error) {
 	if e.Measurement != nil {
 		return e, p.check(e.Measurement)
 	}
-	return e, checkTestimony(e.Testimony)
+	return e, checkParityRun(e.ParityRun)
 }
 
-func checkTestimony(t *measure.Testimony) error {
+func checkParityRun(t *measure.ParityRun) error {
 	if err := t.Parity.Check(); err != nil {
 		return err
 	}
@@ -154,21 +154,21 @@ func (s *Store) Add(m perf.Measurement) error {
 	return nil
 }
 
-// AddTestimony appends what a witness run showed. Numbers that no run can have fail the cell's parity: its outputs claim them.
-func (s *Store) AddTestimony(t measure.Testimony) error {
-	if err := checkTestimony(&t); err != nil {
-		t = measure.Testimony{Cell: t.Cell, Parity: perf.Parity{State: evidence.Fail, Detail: err.Error()}}
+// AddParityRun appends what a parity run showed. Numbers that no run can have fail the cell's parity: its outputs claim them.
+func (s *Store) AddParityRun(t measure.ParityRun) error {
+	if err := checkParityRun(&t); err != nil {
+		t = measure.ParityRun{Cell: t.Cell, Parity: perf.Parity{State: evidence.Fail, Detail: err.Error()}}
 	}
-	if err := s.journal.Append(entry{Testimony: &t}); err != nil {
+	if err := s.journal.Append(entry{ParityRun: &t}); err != nil {
 		return err
 	}
-	s.Testimonies = append(s.Testimonies, t)
+	s.ParityRuns = append(s.ParityRuns, t)
 	return nil
 }
 
-// Steps counts what the sweep consists of, a witness run and the replicates of every cell, and what the store holds of it.
+// Steps counts what the sweep consists of, a parity run and the replicates of every cell, and what the store holds of it.
 func (s *Store) Steps() (done, total int) {
-	return len(s.Measurements) + len(s.Testimonies), len(s.Header.Plan.Cells) * (s.Header.Plan.Replicates + 1)
+	return len(s.Measurements) + len(s.ParityRuns), len(s.Header.Plan.Cells) * (s.Header.Plan.Replicates + 1)
 }
 
 // Close releases the store.

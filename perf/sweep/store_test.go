@@ -126,8 +126,8 @@ func TestDamagedStore(t *testing.T) {
 	measured := func(more string) string {
 		return strings.Replace(good, `"state":"error"`, `"state":"measured"`+more, 1) + "\n"
 	}
-	witnessed := func(parity string) string {
-		text, err := json.Marshal(map[string]any{"testimony": map[string]any{"cell": plan().Cells[0], "parity": json.RawMessage(parity)}})
+	inParityRun := func(parity string) string {
+		text, err := json.Marshal(map[string]any{"parity_run": map[string]any{"cell": plan().Cells[0], "parity": json.RawMessage(parity)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,8 +144,8 @@ func TestDamagedStore(t *testing.T) {
 		"torn":               {good + "\n" + good[:40], 0, ""},
 		"empty line":         {"\n" + good + "\n", 2, "unexpected end of JSON input"},
 		"no JSON":            {good + "\n" + good[:40] + "\n", 3, "unexpected end of JSON input"},
-		"neither":            {"{}\n", 2, "it holds neither a measurement nor a testimony, or both"},
-		"both":               {`{"measurement":{},"testimony":{}}` + "\n", 2, "it holds neither a measurement nor a testimony, or both"},
+		"neither":            {"{}\n", 2, "it holds neither a measurement nor a parity run, or both"},
+		"both":               {`{"measurement":{},"parity_run":{}}` + "\n", 2, "it holds neither a measurement nor a parity run, or both"},
 		"no cell of ours":    {strings.Replace(good, `"batch":1`, `"batch":77`, 1) + "\n", 2, "the plan has no replicate 0 of cell " + strings.Replace(cell, "b1", "b77", 1)},
 		"twice":              {good + "\n" + good + "\n", 3, "its step comes twice"},
 		"measured":           {measured(`,"samples_ns":[1e6,2e6],"device_samples_ns":[9e5,8e5]`), 0, ""},
@@ -160,9 +160,9 @@ func TestDamagedStore(t *testing.T) {
 		"in µs":              {measured(`,"samples_ns":[6e5]`), 2, "1 samples took 6e+05 ns together, and sampling ends at 2 or at 1e+09 ns: other units than nanoseconds"},
 		"negative peak":      {measured(`,"samples_ns":[1e6],"host_peak_bytes":-1`), 2, "host_peak_bytes is -1, want 0 to 1.125899906842624e+15"},
 		"unknown state":      {strings.Replace(good, `"error"`, `"fine"`, 1) + "\n", 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
-		"witnessed":          {good + "\n" + witnessed(`{"state":"pass","max_abs":1e-6}`), 0, ""},
-		"unknown parity":     {witnessed(`{"state":"fine","max_abs":0}`), 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
-		"negative error":     {witnessed(`{"state":"pass","max_abs":-1}`), 2, "max_abs is -1, want 0 to 1.7976931348623157e+308"},
+		"parity run":         {good + "\n" + inParityRun(`{"state":"pass","max_abs":1e-6}`), 0, ""},
+		"unknown parity":     {inParityRun(`{"state":"fine","max_abs":0}`), 2, `unknown state "fine" (known: measured, pass, explained, unverified, fail, unsupported, not-run, error, crashed, hung, cancelled)`},
+		"negative error":     {inParityRun(`{"state":"pass","max_abs":-1}`), 2, "max_abs is -1, want 0 to 1.7976931348623157e+308"},
 	} {
 		dir := t.TempDir()
 		if err := openStore(t, dir).Close(); err != nil {
@@ -216,15 +216,15 @@ func TestNumbersOfAWorker(t *testing.T) {
 		}
 		n++
 	}
-	if err := errors.Join(s.AddTestimony(measure.Testimony{Cell: p.Cells[0], Parity: perf.Parity{State: evidence.Pass}, Work: &perf.Work{TilesL0: []int{-1 << 63}}}),
-		s.AddTestimony(measure.Testimony{Cell: p.Cells[1], Parity: perf.Parity{State: evidence.Pass, MaxAbs: math.Inf(1)}})); err != nil {
+	if err := errors.Join(s.AddParityRun(measure.ParityRun{Cell: p.Cells[0], Parity: perf.Parity{State: evidence.Pass}, Work: &perf.Work{TilesL0: []int{-1 << 63}}}),
+		s.AddParityRun(measure.ParityRun{Cell: p.Cells[1], Parity: perf.Parity{State: evidence.Pass, MaxAbs: math.Inf(1)}})); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
 	r := openStore(t, dir).Result()
 	for i, c := range r.Cells[:2] {
 		if c.Parity.State != evidence.Fail || c.Work != nil {
-			t.Errorf("testimony %d: %+v", i, c)
+			t.Errorf("parity run %d: %+v", i, c)
 		}
 	}
 	var out bytes.Buffer
@@ -315,10 +315,10 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// TestResultOfStore takes the parity and work of the cell's own testimony.
+// TestResultOfStore takes the parity and work of the cell's own parity run.
 func TestResultOfStore(t *testing.T) {
 	s := &sweep.Store{Header: header()}
-	s.Testimonies = []measure.Testimony{{Cell: plan().Cells[1], Parity: perf.Parity{State: "pass", MaxAbs: 2}, Work: &perf.Work{TilesL0: []int{3}}}}
+	s.ParityRuns = []measure.ParityRun{{Cell: plan().Cells[1], Parity: perf.Parity{State: "pass", MaxAbs: 2}, Work: &perf.Work{TilesL0: []int{3}}}}
 	s.Measurements = []perf.Measurement{{Cell: plan().Cells[1], Replicate: 2, State: evidence.Errored}, {Cell: plan().Cells[0], Replicate: 1, State: evidence.Errored}}
 	r := s.Result()
 	if len(r.Cells) != 6 || r.Cells[0].Parity.State != "not-run" || r.Cells[1].Parity.MaxAbs != 2 || r.Cells[1].Work.TilesL0[0] != 3 || r.Cells[2].Reason != "not_measured" {

@@ -23,6 +23,7 @@ import (
 //	ns/op                 median of the replicate's samples, host clock
 //	p95-ns                95th percentile of the same, by the original's rule
 //	device-ns/op          median by the backend's own events, where it has them
+//	end-to-end-ns/op      median of runs with upload and download, where they were timed
 //	first-run-ns          the first run after compiling, where it was recorded
 //	B/op, allocs/op       of the worker's Go heap
 //	peak-bytes            resident memory of the process, where it was recorded
@@ -81,6 +82,9 @@ func benchmarkValues(m *perf.Measurement) string {
 	fmt.Fprintf(&s, "%d %s ns/op %s p95-ns", len(m.Samples)*max(1, m.CallsPerSample), number(stat.Median(m.Samples)), number(p95(m.Samples)))
 	if len(m.DeviceSamples) > 0 {
 		fmt.Fprintf(&s, " %s device-ns/op", number(stat.Median(m.DeviceSamples)))
+	}
+	if len(m.EndToEnd) > 0 {
+		fmt.Fprintf(&s, " %s end-to-end-ns/op", number(stat.Median(m.EndToEnd)))
 	}
 	if m.FirstRunNS > 0 {
 		fmt.Fprintf(&s, " %d first-run-ns", m.FirstRunNS)

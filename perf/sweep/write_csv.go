@@ -12,7 +12,7 @@ import (
 // csvColumns are the columns of WriteCSV. A column in a unit ends with it: _px, _ms, _per_s (images per second), _bytes.
 var csvColumns = []string{
 	"name", "backend", "profile", "precision", "height_px", "width_px", "batch", "scope", "state", "reason", "detail", "replicates", "samples",
-	"p50_ms", "p90_ms", "p95_ms", "p99_ms", "throughput_per_s", "spread_ratio", "device_p50_ms", "device_p95_ms", "first_run_ms", "compile_ms",
+	"p50_ms", "p90_ms", "p95_ms", "p99_ms", "throughput_per_s", "spread_ratio", "device_p50_ms", "device_p95_ms", "end_to_end_p50_ms", "end_to_end_p95_ms", "first_run_ms", "compile_ms",
 	"host_peak_bytes", "device_peak_bytes", "allocs_per_run", "alloc_bytes_per_run", "tiles_l0", "tiles_l1", "tiles_l2", "candidates",
 	"parity", "parity_max_abs", "class_id", "commit", "when",
 }
@@ -43,10 +43,12 @@ func csvRow(r *Result, c *CellResult) []string {
 	} else {
 		row = append(row, make([]string, 8)...)
 	}
-	if d := c.Device; d != nil {
-		row = append(row, number(d.P50), number(d.P95))
-	} else {
-		row = append(row, "", "")
+	for _, s := range []*perf.Summary{c.Device, c.EndToEnd} {
+		if s != nil {
+			row = append(row, number(s.P50), number(s.P95))
+		} else {
+			row = append(row, "", "")
+		}
 	}
 	if c.Summary != nil {
 		row = append(row, number(c.FirstRunMS), number(c.CompileMS), strconv.FormatInt(c.HostPeakBytes, 10),

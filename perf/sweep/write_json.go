@@ -51,10 +51,10 @@ func checkSchema(data []byte) error {
 	if json.Unmarshal(data, &head) != nil {
 		return nil // Read says where it is no JSON
 	}
-	switch head.Schema {
-	case firstSchemaID:
-		return fmt.Errorf("its schema is %s: %s, and %s asks for it; measure again, or read it with apexx %s", firstSchemaID, firstLacks, SchemaID, head.Version)
-	case SchemaID, "":
+	if lacks := olderLacks[head.Schema]; lacks != "" {
+		return fmt.Errorf("its schema is %s: %s, and %s asks for it; measure again, or read it with apexx %s", head.Schema, lacks, SchemaID, head.Version)
+	}
+	if head.Schema == SchemaID || head.Schema == "" {
 		return nil
 	}
 	return fmt.Errorf("its schema is %q, want %q", head.Schema, SchemaID)

@@ -7,7 +7,7 @@ import (
 )
 
 // CellSchemaID names the version of the JSON form of a CellLine.
-const CellSchemaID = "apexx.sweep-cell/2"
+const CellSchemaID = "apexx.sweep-cell/3"
 
 // CellLine is one line of WriteJSONL: a cell with what a reader needs to tell it from the same cell of another sweep.
 type CellLine struct {

@@ -37,9 +37,9 @@ func WriteMarkdown(w io.Writer, r *Result) error {
 		fmt.Fprintf(&s, "\n## %s\n\n", escapeMarkdown(b))
 		markdownTable(&s, byBackend[b])
 	}
-	s.WriteString("\np50 to p99 are quantiles of all samples; p99 is left out where there are too few samples for it. Spread is the range of the\n" +
-		"replicates' medians over their median. Memory and allocations are the worker's. Parity is against the float64 oracle; the\n" +
-		"speed of a cell counts only where it holds.\n")
+	s.WriteString("\np50 to p99 are quantiles of all samples of executions; p99 is left out where there are too few samples for it. Spread is the range\n" +
+		"of the replicates' medians over their median. End to end is the median with upload and download. Memory and allocations are\n" +
+		"the worker's. Parity is against the float64 oracle; the speed of a cell counts only where it holds.\n")
 	_, err := io.WriteString(w, s.String())
 	return err
 }
@@ -92,8 +92,8 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 			continue
 		}
 		if rows == 0 {
-			s.WriteString("| workload | p50 ms | p90 ms | p95 ms | p99 ms | images/s | spread | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n" +
-				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
+			s.WriteString("| workload | p50 ms | p90 ms | p95 ms | p99 ms | images/s | spread | end to end ms | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n" +
+				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
 		}
 		rows++
 		markdownRow(s, c)
@@ -108,15 +108,18 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 
 func markdownRow(s *strings.Builder, c *CellResult) {
 	m := c.Summary
-	p99, device := "–", "–"
+	p99, device, whole := "–", "–", "–"
 	if m.P99 != nil {
 		p99 = digits(*m.P99)
 	}
 	if c.DevicePeakBytes > 0 {
 		device = mib(c.DevicePeakBytes)
 	}
-	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
-		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), 100*m.Spread, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
+	if c.EndToEnd != nil {
+		whole = digits(c.EndToEnd.P50)
+	}
+	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
+		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), 100*m.Spread, whole, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
 		device, c.AllocsPerRun, escapeMarkdown(string(c.Parity.State)))
 }
 

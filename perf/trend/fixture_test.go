@@ -41,6 +41,7 @@ func sweepOf(day int, commit string, ms float64) *sweep.Result {
 			for range 40 {
 				m.Samples = append(m.Samples, level*(1+0.02*r.ExpFloat64())*1e6)
 			}
+			m.EndToEnd = []float64{1.1 * m.Samples[0]}
 			s.Measurements = append(s.Measurements, m)
 		}
 	}
@@ -67,6 +68,7 @@ func scaleSweep(s *sweep.Result, factor float64) *sweep.Result {
 		for i := range m.Samples {
 			m.Samples[i] *= factor
 		}
+		m.EndToEnd[0] *= factor
 	}
 	sum(s)
 	return s

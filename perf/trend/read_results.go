@@ -14,7 +14,7 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// fromSweep takes p50 and p95 by the host's and by the device's clock, and the peak host memory, of every measured cell whose parity holds.
+// fromSweep takes p50 and p95 of executions by the host's and by the device's clock and of runs from end to end, and the peak host memory, of every measured cell whose parity holds.
 func fromSweep(s *sweep.Result) *Run {
 	run := newRun(FromSweep, s.Class, &s.Environment)
 	run.When, run.Version, run.Commit, run.Dirty = s.When, s.Version, s.Environment.Commit, s.Environment.Dirty
@@ -25,8 +25,9 @@ func fromSweep(s *sweep.Result) *Run {
 			continue
 		}
 		name := c.Cell.String()
-		run.addSummary(name+".", c.Summary, medians(s.Measurements, c.Cell, hostSamples))
-		run.addSummary(name+".device_", c.Device, medians(s.Measurements, c.Cell, deviceSamples))
+		run.addSummary(name+".", c.Summary, medians(s.Measurements, c.Cell, perf.HostSamples))
+		run.addSummary(name+".device_", c.Device, medians(s.Measurements, c.Cell, perf.DeviceSamples))
+		run.addSummary(name+".end_to_end_", c.EndToEnd, medians(s.Measurements, c.Cell, perf.EndToEndSamples))
 		if c.HostPeakBytes != 0 {
 			run.Points = append(run.Points, Point{Metric: name + ".host_peak_mib", Unit: Mebibytes,
 				Value: float64(c.HostPeakBytes) / (1 << 20), Replicates: c.Summary.Replicates})
@@ -35,7 +36,7 @@ func fromSweep(s *sweep.Result) *Run {
 	return run
 }
 
-// addSummary adds the two quantiles of a clock; medians are those of the replicates.
+// addSummary adds the two quantiles of a series; medians are those of the replicates.
 func (r *Run) addSummary(prefix string, s *perf.Summary, medians []float64) {
 	if s == nil {
 		return
@@ -52,7 +53,7 @@ func (r *Run) leaveOut(c perf.Cell, ended evidence.State) {
 	}
 }
 
-// fromGate takes the median of the medians of the head's replicates, by the host's and by the device's clock, of every cell whose parity holds.
+// fromGate takes the median of the medians of the head's replicates, of executions by the host's and by the device's clock and from end to end, of every cell whose parity holds.
 func fromGate(g *gate.Record) (*Run, error) {
 	if g.Verdict == nil {
 		return nil, errors.New("the gate's record has no verdict: it did not finish")
@@ -74,22 +75,23 @@ func fromGate(g *gate.Record) (*Run, error) {
 			run.leaveOut(c.Cell, c.Parity.State)
 			continue
 		}
-		run.addMedian(c.Name+".gate_p50_ms", all, c.Cell, hostSamples)
-		run.addMedian(c.Name+".gate_device_p50_ms", all, c.Cell, deviceSamples)
+		run.addMedian(c.Name+".gate_p50_ms", all, c.Cell, perf.HostSamples)
+		run.addMedian(c.Name+".gate_device_p50_ms", all, c.Cell, perf.DeviceSamples)
+		run.addMedian(c.Name+".gate_end_to_end_p50_ms", all, c.Cell, perf.EndToEndSamples)
 	}
 	return run, nil
 }
 
 // addMedian adds the median of the medians of a cell's replicates, where there are any.
-func (r *Run) addMedian(metric string, all []perf.Measurement, c perf.Cell, clock clock) {
-	of := medians(all, c, clock)
+func (r *Run) addMedian(metric string, all []perf.Measurement, c perf.Cell, series perf.Series) {
+	of := medians(all, c, series)
 	if len(of) == 0 {
 		return
 	}
 	samples := 0
 	for i := range all {
 		if all[i].Cell == c {
-			samples += len(clock(&all[i]))
+			samples += len(series(&all[i]))
 		}
 	}
 	r.Points = append(r.Points, Point{Metric: metric, Unit: Milliseconds, Value: stat.Median(of), Samples: samples, Replicates: len(of), Medians: of})
@@ -99,14 +101,8 @@ func newRun(source Source, class env.Class, e *env.Environment) *Run {
 	return &Run{RunRef: RunRef{Source: source, Software: software(e)}, Class: class.ID, Kind: cmp.Or(class.Kind, kindOf(class.ID))}
 }
 
-// clock gives the samples of one clock in nanoseconds.
-type clock func(*perf.Measurement) []float64
-
-func hostSamples(m *perf.Measurement) []float64   { return m.Samples }
-func deviceSamples(m *perf.Measurement) []float64 { return m.DeviceSamples }
-
 // medians returns the medians of a cell's replicates, in milliseconds.
-func medians(measurements []perf.Measurement, c perf.Cell, samples clock) (ms []float64) {
+func medians(measurements []perf.Measurement, c perf.Cell, samples perf.Series) (ms []float64) {
 	for i := range measurements {
 		m := &measurements[i]
 		if of := samples(m); m.Cell == c && m.State == evidence.Measured && len(of) > 0 {

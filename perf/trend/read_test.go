@@ -27,13 +27,17 @@ func TestReadSweep(t *testing.T) {
 	for _, p := range run.Points {
 		names = append(names, p.Metric)
 	}
-	want := "reference/nano/fp32/256x256/b1/network.host_peak_mib reference/nano/fp32/256x256/b1/network.p50_ms reference/nano/fp32/256x256/b1/network.p95_ms"
+	want := "reference/nano/fp32/256x256/b1/network.end_to_end_p50_ms reference/nano/fp32/256x256/b1/network.end_to_end_p95_ms " +
+		"reference/nano/fp32/256x256/b1/network.host_peak_mib reference/nano/fp32/256x256/b1/network.p50_ms reference/nano/fp32/256x256/b1/network.p95_ms"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("metrics %s, want %s (a cell whose parity failed has no speed)", got, want)
 	}
 	p50 := run.Point(cellA.String() + ".p50_ms")
 	if p50.Value != s.Cells[0].Summary.P50 || p50.Samples != 120 || p50.Replicates != 3 || len(p50.Medians) != 3 {
 		t.Errorf("p50 %+v", p50)
+	}
+	if whole := run.Point(cellA.String() + ".end_to_end_p50_ms"); whole.Value != s.Cells[0].EndToEnd.P50 || whole.Samples != 3 || len(whole.Medians) != 3 {
+		t.Errorf("end to end %+v", whole)
 	}
 	if peak := run.Point(cellA.String() + ".host_peak_mib"); peak.Value != 200 || peak.Unit != Mebibytes {
 		t.Errorf("peak %+v", peak)
@@ -52,7 +56,11 @@ func TestReadGate(t *testing.T) {
 	for i, c := range g.Verdict.Cells {
 		p := run.Point(c.Name + ".gate_p50_ms")
 		final := c.Final() // of its own stage, where the point is of both
-		if len(run.Points) != 2 || p == nil || math.Abs(p.Value/final.Head-1) > 0.03 || math.Abs(p.Value/final.Base-1) < 0.1 && i == 1 {
+		whole := run.Point(c.Name + ".gate_end_to_end_p50_ms")
+		if len(run.Points) != 4 || whole == nil || math.Abs(whole.Value/p.Value-1.1) > 0.02 {
+			t.Errorf("%s: end to end %+v", c.Name, whole)
+		}
+		if p == nil || math.Abs(p.Value/final.Head-1) > 0.03 || math.Abs(p.Value/final.Base-1) < 0.1 && i == 1 {
 			t.Errorf("%s: %+v, want about %g, the head's", c.Name, p, final.Head)
 		}
 	}
@@ -85,7 +93,7 @@ func TestReadLeavesOut(t *testing.T) {
 		if state == evidence.NotRun {
 			shown = evidence.Unverified // timed and never compared
 		}
-		if len(run.Points) != 3 || len(run.Warnings()) != 1 || run.Warnings()[0] != "left out: "+cellB.String()+" is "+string(shown) {
+		if len(run.Points) != 5 || len(run.Warnings()) != 1 || run.Warnings()[0] != "left out: "+cellB.String()+" is "+string(shown) {
 			t.Errorf("%s: %d points, warnings %q", state, len(run.Points), run.Warnings())
 		}
 	}
@@ -135,9 +143,12 @@ func TestReadRefuses(t *testing.T) {
 		{"truncated", sweepWith(func(*sweep.Result) {})[:900], "unexpected end", Origin{}},
 		{"an array", "[]", "want the JSON of apexx sweep", Origin{}},
 		{"another object", `{"a":1}`, "it names no schema", Origin{}},
-		{"another version", `{"schema":"apexx.sweep/9"}`, `its schema is "apexx.sweep/9", want "apexx.sweep/2"`, Origin{}},
+		{"another version", `{"schema":"apexx.sweep/9"}`, `its schema is "apexx.sweep/9", want "apexx.sweep/3"`, Origin{}},
 		{"a sweep before outputs were compared", `{"schema":"apexx.sweep/1","version":"0.3.0"}`,
-			"nobody compared what its sessions computed while they were timed, and apexx.sweep/2 asks for it; measure again, or read it with apexx 0.3.0", Origin{}},
+			"nobody compared what its sessions computed while they were timed, and apexx.sweep/3 asks for it; measure again, or read it with apexx 0.3.0", Origin{}},
+		{"a sweep of whole runs", `{"schema":"apexx.sweep/2","version":"0.3.1"}`,
+			"its samples are of whole runs, with the transfer of inputs and outputs, and executions alone were not timed, and apexx.sweep/3 asks for it; measure again, or read it with apexx 0.3.1", Origin{}},
+		{"a gate of whole runs", `{"schema":"apexx.gate/2","version":"0.3.1"}`, "its samples are of whole runs, and apexx.gate/3 judges executions alone, and runs with their transfers beside them; apexx 0.3.1 judges it", Origin{}},
 		{"a gate before outputs were compared", `{"schema":"apexx.gate/1","version":"0.3.0"}`, "nobody compared what its sessions computed while they were timed", Origin{}},
 		{"another schema", `{"schema":"apexx.trend/1"}`, "unknown schema", Origin{}},
 		{"no class", sweepWith(func(s *sweep.Result) { s.Class = env.Class{} }), `class.kind is ""`, Origin{}},

@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 
@@ -23,7 +22,8 @@ type rawTensor struct {
 	floats   []float32
 	doubles  []float64
 	ints     []int64 // int32_data and int64_data
-	external bool
+	external bool    // the data are at a location
+	location location
 }
 
 func decodeTensor(b []byte) (rawTensor, error) {
@@ -47,6 +47,7 @@ func decodeTensor(b []byte) (rawTensor, error) {
 			return f.ints(&t.ints)
 		case tensorExternalData:
 			t.external = true
+			return t.location.decode(f.data)
 		case tensorDataLocation:
 			t.external = t.external || f.n != 0
 		}
@@ -72,10 +73,7 @@ func shape(dims []int64) ([]int, error) {
 }
 
 // tensor returns the contents, checked against the shape before anything is allocated for them.
-func (t rawTensor) tensor() (*tensor.Tensor, error) {
-	if t.external {
-		return nil, errors.New("its data are in an external file, which is not supported")
-	}
+func (t rawTensor) tensor(weights *external) (*tensor.Tensor, error) {
 	s, err := shape(t.dims)
 	if err != nil {
 		return nil, err
@@ -85,6 +83,9 @@ func (t rawTensor) tensor() (*tensor.Tensor, error) {
 		return nil, err
 	}
 	elements, _ := tensor.Elements(s)
+	if t.external {
+		return weights.tensor(t.location, dtype, s)
+	}
 	if t.hasRaw {
 		if len(t.raw) != elements*dtype.Size() {
 			return nil, fmt.Errorf("%v has %d bytes of data, want %d", graph.Type{DType: dtype, Shape: s}, len(t.raw), elements*dtype.Size())

@@ -8,11 +8,12 @@
 //   - read.go and reader.go rebuild a graph, from a file of Write or any other model that keeps to the operators of package graph.
 //   - proto.go and tensor.go encode the wire format, decode.go, decode_node.go and decode_tensor.go decode it.
 //
-// A body depends on the static shapes and parameters of its operator, so there is one function for each distinct use, told
-// apart by the field "overload" (IR version 10), a readable signature such as
+// A body depends on the static shapes and parameters of its operator, so there is one function for each distinct use: TilePack_1,
+// TilePack_2 and so on, which say in their documentation what they are made for, such as
 //
 //	float32[1,64,64,64] int64[1,8] tile_size=16
 //
-// The operator's type stays plain, and its attributes stand on the node: a runtime with plugins takes the node, any other
-// one inlines the function.
+// ONNX could tell them apart by the field "overload", but TensorRT's parser takes the first function of a name. Functions and not
+// inlined bodies are what is written unless asked otherwise: an operator stays one node, with its attributes, by which Read restores
+// the graph and a person finds it. Form has the other two ways.
 package onnx

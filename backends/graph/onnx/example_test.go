@@ -12,7 +12,7 @@ import (
 func Example() {
 	b := graph.NewBuilder("double")
 	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 3}})
-	b.Output("y", b.Add1("sum", graph.Binary{Fn: graph.Add}, x, x))
+	b.Output("y", b.Add1("y", graph.Binary{Fn: graph.Add}, x, x))
 	g, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -28,6 +28,6 @@ func Example() {
 	fmt.Print(back.Dump())
 	// Output:
 	// input  x float32[1 3]
-	// node   sum = Add(x, x) → y float32[1 3]
+	// node   y = Add(x, x) → y float32[1 3]
 	// output y float32[1 3]
 }

@@ -9,72 +9,126 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// needsFunction reports whether an operator is exported as a call of a model-local function.
-func needsFunction(op graph.Op) bool {
+// hasBody reports whether an operator has a body of standard operators.
+func hasBody(op graph.Op) bool {
 	_, norm := op.(graph.GroupNormalization)
 	return norm || op.OpDomain() == graph.Domain
 }
 
-// function makes sure that the model has the function of a node and returns its overload: the types of the operands, "-"
-// for an absent one, and the attributes.
+// function makes sure that the model has the function of a node and returns its name. Nodes whose bodies depend on the same share one.
 func (w *writer) function(n *nodeWriter) string {
-	types := make([]graph.Type, len(n.node.Inputs))
-	words := make([]string, len(types))
-	for i := range types {
-		types[i] = n.in(i)
+	opType, signature := n.node.Op.OpType(), n.callSignature()
+	key := opType + " " + signature
+	name, ok := w.calls[key]
+	if ok {
+		return name
+	}
+	w.bodies[opType]++
+	name = fmt.Sprintf("%s_%d", opType, w.bodies[opType])
+	w.calls[key] = name
+	if f := n.functionBody(); f != nil {
+		w.functions.bytes(modelFunctions, functionProto(name, signature, n.names, f))
+	}
+	return name
+}
+
+// callSignature says what the body of the node depends on: the types of the operands, "-" for an absent one, and the attributes.
+func (n *nodeWriter) callSignature() string {
+	words := make([]string, len(n.node.Inputs))
+	for i := range words {
 		words[i] = "-"
-		if types[i].DType != tensor.Invalid {
-			words[i] = types[i].DType.String() + "[" + commas(types[i].Shape) + "]"
+		if t := n.in(i); t.DType != tensor.Invalid {
+			words[i] = t.DType.String() + "[" + commas(t.Shape) + "]"
 		}
 	}
-	opType := n.node.Op.OpType()
-	overload := strings.Join(append(words, n.signature...), " ")
-	key := opType + " " + overload
-	if w.written[key] {
-		return overload
+	return strings.Join(append(words, n.signature...), " ")
+}
+
+// functionBody returns the body of the node. Where there is none, it records an error and returns nil.
+func (n *nodeWriter) functionBody() *body.Function {
+	types := make([]graph.Type, len(n.node.Inputs))
+	for i := range types {
+		types[i] = n.in(i)
 	}
-	w.written[key] = true
-	f, err := w.body(n.node.Op, types)
+	f, err := n.model.body(n.node.Op, types)
 	switch {
 	case err != nil:
 		n.fail(fmt.Errorf("no function body: %w", err))
 	case f == nil:
-		n.fail(fmt.Errorf("no function body for the inputs %s", overload))
-	default:
-		w.functions.bytes(modelFunctions, functionProto(opType, overload, n.names, f))
+		n.fail(fmt.Errorf("no function body for the inputs %s", n.callSignature()))
 	}
-	return overload
+	return f
+}
+
+// operatorOf returns the operator type of what a node of our domain calls: function numbers it.
+func operatorOf(name string) string {
+	opType, number, numbered := strings.Cut(name, "_")
+	if numbered && number != "" && strings.Trim(number, "0123456789") == "" {
+		return opType
+	}
+	return name
 }
 
 // functionProto encodes a FunctionProto of our domain.
-func functionProto(opType, overload string, attributes []string, f *body.Function) message {
+func functionProto(name, signature string, attributes []string, f *body.Function) message {
 	var m message
-	m.str(functionName, opType)
-	for _, name := range f.Inputs {
-		m.str(functionInput, name)
+	m.str(functionName, name)
+	for _, in := range f.Inputs {
+		m.str(functionInput, in)
 	}
-	for _, name := range f.Outputs {
-		m.str(functionOutput, name)
+	for _, out := range f.Outputs {
+		m.str(functionOutput, out)
 	}
-	for _, name := range attributes {
-		m.str(functionAttribute, name)
+	for _, a := range attributes {
+		m.str(functionAttribute, a)
 	}
 	for _, n := range f.Nodes {
-		m.bytes(functionNode, bodyNode(n))
+		m.bytes(functionNode, bodyNode(n, func(name string) string { return name }))
 	}
+	m.str(functionDoc, signature)
 	m.opset(functionOpsetImport, "", graph.OpsetVersion)
 	m.str(functionDomain, graph.Domain)
-	m.str(functionOverload, overload)
 	return m
 }
 
-func bodyNode(n body.Node) message {
+// inline adds the nodes of a node's body. Values inside are called NODE/INNER.
+func (w *writer) inline(n *nodeWriter) {
+	f := n.functionBody()
+	if f == nil {
+		return
+	}
+	outside := map[string]string{"": ""}
+	for i, name := range f.Inputs {
+		outside[name] = n.inputs[i]
+	}
+	for i, name := range f.Outputs {
+		outside[name] = n.node.Outputs[i].Name
+	}
+	name := func(inner string) string {
+		if out, ok := outside[inner]; ok {
+			return out
+		}
+		return n.node.Name + "/" + inner
+	}
+	for _, node := range f.Nodes {
+		for _, inner := range node.Outputs {
+			if _, ok := outside[inner]; !ok {
+				w.claim(name(inner))
+			}
+		}
+		node.Name = n.node.Name + "/" + node.Name
+		w.nodes.bytes(graphNode, bodyNode(node, name))
+	}
+}
+
+// bodyNode encodes a node of a body, with its values under the names that value gives.
+func bodyNode(n body.Node, value func(inner string) string) message {
 	var m message
 	for _, name := range n.Inputs {
-		m.str(nodeInput, name)
+		m.str(nodeInput, value(name))
 	}
 	for _, name := range n.Outputs {
-		m.str(nodeOutput, name)
+		m.str(nodeOutput, value(name))
 	}
 	m.str(nodeName, n.Name)
 	m.str(nodeOpType, n.OpType)

@@ -29,7 +29,6 @@ const (
 	nodeOpType           = 4
 	nodeAttribute        = 5
 	nodeDomain           = 7
-	nodeOverload         = 8
 	nodeMetadata         = 9
 	functionName         = 1
 	functionInput        = 4
@@ -38,7 +37,7 @@ const (
 	functionNode         = 7
 	functionOpsetImport  = 9
 	functionDomain       = 10
-	functionOverload     = 13
+	functionDoc          = 8
 	attributeName        = 1
 	attributeF           = 2
 	attributeI           = 3

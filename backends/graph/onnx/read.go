@@ -27,12 +27,12 @@ func ReadFile(path string) (*graph.Graph, error) {
 	return g, nil
 }
 
-// Read rebuilds the graph of an ONNX model: of one that Write made, with functions or without (they are not read: an
-// operator of ours is known by its type and attributes), or of any other that has static shapes and uses only operators of
+// Read rebuilds the graph of an ONNX model: of one that Write made in the forms Functions or Plain (functions are not read:
+// an operator of ours is known by its type and attributes), or of any other that has static shapes and uses only operators of
 // package graph with constant parameters, in versions 18 to 23 of the standard operator set. Anything else is an error
 // that names the node and its operator. The graph shares no memory with data, which need not be trusted.
 func Read(data []byte) (*graph.Graph, error) {
-	g, err := readModel(data)
+	g, err := readModel(data, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read ONNX model: %w", err)
 	}
@@ -88,7 +88,7 @@ func decodeOpset(b []byte) (domain string, version int64, err error) {
 	return domain, version, err
 }
 
-func readModel(data []byte) (*graph.Graph, error) {
+func readModel(data []byte, weights *external) (*graph.Graph, error) {
 	m, err := decodeModel(data)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,10 @@ func readModel(data []byte) (*graph.Graph, error) {
 	if v, ok := m.opsets[graph.Domain]; ok && v != graph.DomainVersion {
 		return nil, fmt.Errorf("it uses version %d of the operator set %s, want %d: export the model again with this version of apexx", v, graph.Domain, graph.DomainVersion)
 	}
-	r := &reader{opset: m.opsets[""], values: map[string]*graph.Value{}, nodes: map[string]bool{}, g: &graph.Graph{Metadata: m.metadata}}
+	if domain, ok := m.metadata[inlinedKey]; ok {
+		return nil, fmt.Errorf("the operators of the domain %s are inlined in it: read the file that apexx export writes without --inline", domain)
+	}
+	r := &reader{external: weights, opset: m.opsets[""], values: map[string]*graph.Value{}, ports: map[string]*graph.Value{}, nodes: map[string]bool{}, g: &graph.Graph{Metadata: m.metadata}}
 	if err := r.read(m.graph); err != nil {
 		return nil, err
 	}

@@ -221,7 +221,7 @@ func TestReadRefusesAnOlderOperatorSet(t *testing.T) {
 // FuzzRead checks that any bytes give a graph or an error, and that a graph survives being written and read again.
 func FuzzRead(f *testing.F) {
 	for _, g := range []*graph.Graph{standardOps(f), ownOps(f)} {
-		for _, opts := range []WriteOptions{{}, {NoFunctions: true}} {
+		for _, opts := range []WriteOptions{{}, {Form: Plain}} {
 			data, err := Marshal(g, opts)
 			if err != nil {
 				f.Fatal(err)
@@ -240,7 +240,7 @@ func FuzzRead(f *testing.F) {
 		if g.Name == "" { // ONNX demands a name; Write refuses to invent one
 			return
 		}
-		again, err := Marshal(g, WriteOptions{NoFunctions: true})
+		again, err := Marshal(g, WriteOptions{Form: Plain})
 		if err != nil {
 			t.Fatalf("a graph that was read cannot be written: %v\n%s", err, g.Dump())
 		}

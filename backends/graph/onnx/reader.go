@@ -12,10 +12,12 @@ import (
 
 // reader rebuilds one graph.
 type reader struct {
-	g      *graph.Graph
-	opset  int64
-	values map[string]*graph.Value
-	nodes  map[string]bool // names
+	g        *graph.Graph
+	external *external // file of weights; nil where there is none
+	opset    int64
+	values   map[string]*graph.Value
+	ports    map[string]*graph.Value // by the names of outputs that are not their values'
+	nodes    map[string]bool         // names
 }
 
 // read decodes a GraphProto: first what it declares, then its nodes in order.
@@ -62,15 +64,22 @@ func (r *reader) read(data []byte) error {
 
 // define adds a value under its name.
 func (r *reader) define(v *graph.Value) error {
-	if v.Name == "" || r.values[v.Name] != nil {
-		return fmt.Errorf("the value name %q is empty or used twice", v.Name)
+	if err := r.free(v.Name); err != nil {
+		return err
 	}
 	r.values[v.Name] = v
 	return nil
 }
 
+func (r *reader) free(name string) error {
+	if name == "" || r.values[name] != nil || r.ports[name] != nil {
+		return fmt.Errorf("the value name %q is empty or used twice", name)
+	}
+	return nil
+}
+
 func (r *reader) constant(name string, raw rawTensor) error {
-	t, err := raw.tensor()
+	t, err := raw.tensor(r.external)
 	if err != nil {
 		return fmt.Errorf("constant %q: %w", name, err)
 	}
@@ -117,6 +126,9 @@ func (r *reader) decoded(n *rawNode) error {
 	if n.opType == "Constant" && n.domain == "" {
 		return r.constantNode(n)
 	}
+	if n.domain == graph.Domain {
+		n.opType = operatorOf(n.opType)
+	}
 	e, ok := entries[n.opType]
 	function := n.opType == "GroupNormalization" && n.domain == graph.Domain
 	switch {
@@ -133,11 +145,26 @@ func (r *reader) decoded(n *rawNode) error {
 	if err != nil {
 		return err
 	}
+	if value, marked := n.metadata[portKey]; marked {
+		return r.port(n, value, inputs)
+	}
 	op, operands, err := newNodeReader(n, inputs).read(e)
 	if err != nil {
 		return err
 	}
 	return r.add(&graph.Node{Name: n.name, Op: op, Inputs: operands}, n.outputs)
+}
+
+// port takes the second name of a value from the node that writer.port made.
+func (r *reader) port(n *rawNode, value string, inputs []*graph.Value) error {
+	if n.opType != string(graph.Identity) || len(inputs) != 1 || inputs[0] == nil || inputs[0].Name != value || len(n.outputs) != 1 || len(n.attributes) != 0 {
+		return fmt.Errorf("its metadata say that it names an output of the value %q, and it is another node", value)
+	}
+	if err := r.free(n.outputs[0]); err != nil {
+		return err
+	}
+	r.ports[n.outputs[0]] = inputs[0]
+	return nil
 }
 
 func (r *reader) inputs(n *rawNode) ([]*graph.Value, error) {
@@ -239,8 +266,11 @@ func (r *reader) constantNode(n *rawNode) error {
 func (r *reader) outputs(declared []rawValue) error {
 	seen := map[string]bool{}
 	for _, d := range declared {
-		v := r.values[d.name]
-		if v == nil || v.Producer == nil {
+		v := r.ports[d.name]
+		if v == nil {
+			v = r.values[d.name]
+		}
+		if v == nil || v.Producer == nil && v.Name == d.name {
 			return fmt.Errorf("output %q is not computed by a node", d.name)
 		}
 		if seen[d.name] {

@@ -95,9 +95,9 @@ func ownOps(t testing.TB) *graph.Graph {
 	b.Output("narrow", b.Add1("narrowed", graph.Round{To: graph.BF16}, b.Add1("tensor_core", graph.Round{To: graph.TF32}, half)))
 	b.Tap("tokens", tokens)
 	b.Tap("alpha", alpha)
-	b.Decide("select", graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})
-	b.Decide("tiles", graph.Decision{Value: ordered, Limit: 64})
-	b.Decide("kept", graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
+	b.Decide(graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})
+	b.Decide(graph.Decision{Value: ordered, Limit: 64})
+	b.Decide(graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
 	return build(t, b)
 }
 

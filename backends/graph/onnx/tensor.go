@@ -27,6 +27,13 @@ func dtypeOf(elem int64) (tensor.DType, error) {
 
 // tensorHead encodes a TensorProto up to the length of its raw data, which follows as the last field.
 func tensorHead(name string, t *tensor.Tensor) message {
+	m := describedTensor(name, t)
+	m = protowire.AppendTag(m, tensorRawData, protowire.BytesType)
+	return protowire.AppendVarint(m, uint64(rawSize(t)))
+}
+
+// describedTensor encodes a TensorProto without data.
+func describedTensor(name string, t *tensor.Tensor) message {
 	var m message
 	for _, d := range t.Shape() {
 		m.int(tensorDims, int64(d))
@@ -35,8 +42,7 @@ func tensorHead(name string, t *tensor.Tensor) message {
 	if name != "" {
 		m.str(tensorName, name)
 	}
-	m = protowire.AppendTag(m, tensorRawData, protowire.BytesType)
-	return protowire.AppendVarint(m, uint64(rawSize(t)))
+	return m
 }
 
 // tensorProto encodes a whole TensorProto: for small tensors, which are attributes.

@@ -16,24 +16,41 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// irVersion is the version of the file format: the first with function overloads and metadata of nodes.
+// irVersion is the version of the file format: the first with metadata of nodes.
 const irVersion = 10
 
-// The metadata entries that list the declared taps and the decisions, as JSON.
+// The metadata entries that list the declared taps and the decisions, as JSON, and that names a domain whose operators are inlined.
 const (
 	tapsKey      = "apexx.taps"
 	decisionsKey = "apexx.decisions"
+	inlinedKey   = "apexx.inlined"
 )
 
 // WriteOptions change what Write puts into a model. The zero value writes a file that any ONNX runtime executes.
 type WriteOptions struct {
 	// ProducerVersion is recorded as the version of the producer, apexx.
 	ProducerVersion string
-	// NoFunctions leaves out the bodies, for runtimes that have our operators as plugins: the operators of the domain
-	// "apexx" stand alone and GroupNormalization is the standard operator. Otherwise GroupNormalization is a function too,
-	// because the single-precision reductions of common runtimes are too coarse for it.
-	NoFunctions bool
+	// Form is how the operators of the domain "apexx" are spelled, and GroupNormalization, for which the single-precision reductions
+	// of common runtimes are too coarse.
+	Form Form
+	// External are the constants whose data lie in the file of weights beside the model, which WriteWeights wrote: they are not written again.
+	External Places
 }
+
+// Form is a way to spell the operators that have a body of standard operators.
+type Form uint8
+
+const (
+	// Functions makes each a call of a model-local function. Every body is a function of its own name, TYPE_1, TYPE_2 and so on, as
+	// there are runtimes that know functions by their names alone. A call is one node that has the operator's type in its name and its
+	// attributes, so that Read gives the graph back.
+	Functions Form = iota
+	// Inlined puts the nodes of the body in the place of each, as NODE/INNER, for runtimes without functions. Read cannot go back.
+	Inlined
+	// Plain leaves the bodies out, for runtimes that have the operators as plugins: those of the domain "apexx" stand alone, and
+	// GroupNormalization is the standard operator.
+	Plain
+)
 
 // Marshal returns the ONNX model of a graph.
 func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
@@ -43,11 +60,12 @@ func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
 }
 
 // Write writes a graph as an ONNX model: IR version 10, operator sets 21 of "" and 2 of "apexx", static shapes, weights as
-// raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node.
+// raw data. Equal graphs and options give equal bytes. An output whose name is not its value's is made by an Identity node that is
+// marked as such: Read does not take it for a node of the graph.
 // It fails, before anything is written, on a graph whose names clash, on an operator without a body, and when the file
 // would exceed the 2 GiB of a protobuf message.
 func Write(w io.Writer, g *graph.Graph, opts WriteOptions) error {
-	wr := &writer{opts: opts, body: body.For, names: map[string]bool{}, written: map[string]bool{}}
+	wr := &writer{opts: opts, body: body.For, names: map[string]bool{}, calls: map[string]string{}, bodies: map[string]int{}}
 	return wr.write(w, g)
 }
 
@@ -57,18 +75,24 @@ type writer struct {
 	body         func(op graph.Op, in []graph.Type) (*body.Function, error)
 	names        map[string]bool // of values
 	initializers []initializer
-	nodes        message         // the graph's field node
-	functions    message         // the model's field functions
-	written      map[string]bool // functions, by operator type and overload
+	nodes        message           // the graph's field node
+	functions    message           // the model's field functions
+	calls        map[string]string // names of functions, by operator type and signature
+	bodies       map[string]int    // how many functions there are, by operator type
 	err          error
 }
 
 type initializer struct {
-	head message // its TensorProto up to the raw data
-	data *tensor.Tensor
+	head message        // its TensorProto up to the raw data
+	data *tensor.Tensor // nil where they lie in the file of weights
 }
 
-func (i initializer) size() int { return len(i.head) + rawSize(i.data) }
+func (i initializer) size() int {
+	if i.data == nil {
+		return len(i.head)
+	}
+	return len(i.head) + rawSize(i.data)
+}
 
 func (w *writer) fail(err error) {
 	if w.err == nil {
@@ -78,7 +102,7 @@ func (w *writer) fail(err error) {
 
 func (w *writer) write(out io.Writer, g *graph.Graph) error {
 	w.collect(g)
-	meta, err := metadata(g)
+	meta, err := metadata(g, w.opts.Form)
 	w.fail(err)
 	if w.err != nil {
 		return fmt.Errorf("write graph %s as ONNX: %w", g.Name, w.err)
@@ -119,6 +143,9 @@ func (w *writer) emit(out io.Writer, before, after message) error {
 		if _, err := out.Write(append(head, i.head...)); err != nil {
 			return err
 		}
+		if i.data == nil {
+			continue
+		}
 		if err := writeRaw(out, i.data); err != nil {
 			return err
 		}
@@ -143,6 +170,10 @@ func (w *writer) collect(g *graph.Graph) {
 	}
 	for _, v := range constants {
 		w.claim(v.Name)
+		if offset, apart := w.opts.External[v.Const]; apart {
+			w.initializers = append(w.initializers, initializer{head: externalHead(v.Name, v.Const, offset)})
+			continue
+		}
 		w.initializers = append(w.initializers, initializer{tensorHead(v.Name, v.Const), v.Const})
 	}
 	for _, n := range g.Nodes {
@@ -156,14 +187,23 @@ func (w *writer) collect(g *graph.Graph) {
 	for _, p := range g.Outputs {
 		if p.Name != p.Value.Name {
 			w.claim(p.Name)
-			w.node(renamed(p))
+			w.port(p)
 		}
 	}
 }
 
-// renamed returns an Identity node that gives a value the name of a port.
-func renamed(p graph.Port) *graph.Node {
-	return &graph.Node{Name: p.Name, Op: graph.Unary{Fn: graph.Identity}, Inputs: []*graph.Value{p.Value}, Outputs: []*graph.Value{{Name: p.Name}}}
+// portKey marks, in the metadata of a node, an Identity that gives a value the name of an output.
+const portKey = "apexx.port"
+
+// port encodes the node that gives a value the name of an output.
+func (w *writer) port(p graph.Port) {
+	var m message
+	m.str(nodeInput, p.Value.Name)
+	m.str(nodeOutput, p.Name)
+	m.str(nodeName, p.Name)
+	m.str(nodeOpType, string(graph.Identity))
+	m.entry(nodeMetadata, portKey, p.Value.Name)
+	w.nodes.bytes(graphNode, m)
 }
 
 func (w *writer) claim(name string) {
@@ -192,6 +232,15 @@ func (w *writer) node(n *graph.Node) {
 	}
 	nw := newNodeWriter(w, n)
 	e.write(nw, n.Op)
+	domain, opType := n.Op.OpDomain(), n.Op.OpType()
+	switch {
+	case !hasBody(n.Op) || w.opts.Form == Plain:
+	case w.opts.Form == Inlined:
+		w.inline(nw)
+		return
+	default:
+		domain, opType = graph.Domain, w.function(nw)
+	}
 
 	var m message
 	for _, name := range nw.inputs {
@@ -201,19 +250,12 @@ func (w *writer) node(n *graph.Node) {
 		m.str(nodeOutput, v.Name)
 	}
 	m.str(nodeName, n.Name)
-	m.str(nodeOpType, n.Op.OpType())
+	m.str(nodeOpType, opType)
 	for _, a := range nw.attributes {
 		m.bytes(nodeAttribute, a)
 	}
-	domain := n.Op.OpDomain()
-	if !w.opts.NoFunctions && needsFunction(n.Op) {
-		domain = graph.Domain
-	}
 	if domain != "" {
 		m.str(nodeDomain, domain)
-	}
-	if !w.opts.NoFunctions && needsFunction(n.Op) {
-		m.str(nodeOverload, w.function(nw))
 	}
 	m = append(m, nw.exact...)
 	w.nodes.bytes(graphNode, m)
@@ -241,10 +283,13 @@ func declarations(g *graph.Graph) message {
 }
 
 // metadata encodes the model's metadata, sorted by key, and in it the taps and decisions whose values the graph computes.
-func metadata(g *graph.Graph) (message, error) {
+func metadata(g *graph.Graph, form Form) (message, error) {
 	entries := maps.Clone(g.Metadata)
 	if entries == nil {
 		entries = map[string]string{}
+	}
+	if form == Inlined {
+		entries[inlinedKey] = graph.Domain
 	}
 	if err := addMarks(entries, g); err != nil {
 		return nil, err

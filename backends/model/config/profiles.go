@@ -30,13 +30,13 @@ func (c *Config) expand() {
 	if !ok {
 		preset = profiles["small"]
 	}
-	fill := func(list *[]int, from []int) {
+	orPreset := func(list *[]int, from []int) {
 		if len(*list) == 0 {
 			*list = slices.Clone(from)
 		}
 	}
-	fill(&c.Model.PVChannels, preset.pvChannels)
-	fill(&c.Model.PVStrides, preset.pvStrides)
-	fill(&c.Model.FFChannels, preset.ffChannels)
-	fill(&c.Model.FFStrides, preset.ffStrides)
+	orPreset(&c.Model.PVChannels, preset.pvChannels)
+	orPreset(&c.Model.PVStrides, preset.pvStrides)
+	orPreset(&c.Model.FFChannels, preset.ffChannels)
+	orPreset(&c.Model.FFStrides, preset.ffStrides)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/apex-x/apexx/internal/hilbert"
 )
 
 // OrderMode is a rule that puts the tiles of a grid in sequence. The zero value is Hilbert, the default.
@@ -137,7 +139,7 @@ func orderKey(gridH, gridW int, mode OrderMode) func(id int) int {
 	case MultiDirection:
 		return func(id int) int { return 2*(id/gridW*gridW+id%gridW*gridH) + gridW + gridH - 2 }
 	default:
-		n := hilbertSide(gridH, gridW)
-		return func(id int) int { return hilbertDistance(id%gridW, id/gridW, n) }
+		n := hilbert.Side(gridH, gridW)
+		return func(id int) int { return hilbert.Distance(id%gridW, id/gridW, n) }
 	}
 }

@@ -33,11 +33,11 @@ type Spec struct {
 }
 
 func (s Spec) filled() Spec {
-	fill(&s.Backends, "reference", "ort")
-	fill(&s.Precisions, backends.FP32)
-	fill(&s.Sides, 256, 512)
-	fill(&s.Batches, 1)
-	fill(&s.Scopes, perf.Complete, perf.TilePack, perf.SSMScan, perf.FusionGate, perf.TileUnpack)
+	orElse(&s.Backends, "reference", "ort")
+	orElse(&s.Precisions, backends.FP32)
+	orElse(&s.Sides, 256, 512)
+	orElse(&s.Batches, 1)
+	orElse(&s.Scopes, perf.Complete, perf.TilePack, perf.SSMScan, perf.FusionGate, perf.TileUnpack)
 	if s.Replicates == 0 {
 		s.Replicates = 5
 	}
@@ -54,7 +54,7 @@ func (s Spec) filled() Spec {
 	return s
 }
 
-func fill[T any](list *[]T, values ...T) {
+func orElse[T any](list *[]T, values ...T) {
 	if *list == nil {
 		*list = values
 	}
@@ -117,12 +117,15 @@ func measureCell(r *sweep.Result, rng *rand.Rand, spec Spec, order int, c perf.C
 			TimerShare: min(1, 40/ns), CompileNS: 30e6, FirstRunNS: int64(1.4 * ns), HostPeakBytes: int64(60+10*rng.Float64())<<20 + int64(c.Height*c.Width*c.Batch*40),
 			AllocsPerRun: 12, BytesPerRun: 4096, Outputs: Outputs(parity), Started: When.Add(time.Duration(replicate) * time.Minute)}
 		level := ns * math.Exp(0.02*rng.NormFloat64())
-		for range spec.Samples {
+		for i := range spec.Samples {
 			sample := level * math.Exp(0.03*rng.NormFloat64())
 			if rng.Float64() < 0.02 {
 				sample *= 1 + 2*rng.Float64()
 			}
 			m.Samples = append(m.Samples, math.Round(sample))
+			if i%4 == 0 {
+				m.EndToEnd = append(m.EndToEnd, math.Round(1.02*sample))
+			}
 			if onGPU(c.Backend) {
 				m.DeviceSamples = append(m.DeviceSamples, math.Round(0.9*level*math.Exp(0.005*rng.NormFloat64())))
 			}

@@ -47,6 +47,9 @@ var migrations = [][]string{{
 		OR other.taken_us = trend_runs.taken_us AND other.sha256 <= trend_runs.sha256)`,
 	`UPDATE trend_runs SET branch = 'main' WHERE branch = ''`,
 	`CREATE INDEX trend_runs_by_receipt ON trend_runs (received_us)`,
+}, {
+	// Metrics of one name are compared, and those of executions alone have the names that whole runs had.
+	`UPDATE trend_runs SET removed = 'its times are of whole runs; since then executions are timed alone' WHERE removed = '' AND source IN ('sweep', 'gate')`,
 }}
 
 // migrate creates the tables or brings them to the newest of the steps' versions.

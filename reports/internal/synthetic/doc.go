@@ -56,7 +56,12 @@ func samplesOf(r *rand.Rand, n int, meanMS, noise float64) []float64 {
 
 // measurement is one cell in one process.
 func measurement(r *rand.Rand, c perf.Cell, n int, mean, noise float64) perf.Measurement {
-	return perf.Measurement{Cell: c, State: evidence.Measured, Samples: samplesOf(r, n, mean, noise), CallsPerSample: 1, TimerShare: 2e-5,
+	samples := samplesOf(r, n, mean, noise)
+	var whole []float64
+	for i := 0; i < len(samples); i += 4 {
+		whole = append(whole, 1.02*samples[i])
+	}
+	return perf.Measurement{Cell: c, State: evidence.Measured, Samples: samples, EndToEnd: whole, CallsPerSample: 1, TimerShare: 2e-5,
 		CompileNS: int64(4e8 + 1e8*r.Float64()), FirstRunNS: int64(1.4e6 * mean), HostPeakBytes: int64(180e6 + 700*float64(c.Height*c.Width*c.Batch)),
 		AllocsPerRun: 1810, BytesPerRun: 3.1e6, Started: start}
 }

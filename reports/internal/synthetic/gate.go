@@ -53,8 +53,8 @@ var Outcomes = []gate.Outcome{gate.Pass, gate.Regression, gate.ParityFailed, gat
 func Gate(seed uint64, outcome gate.Outcome) *gate.Record {
 	e, class := environment()
 	r := &gate.Record{Schema: gate.SchemaID, When: start, Version: "0.3.0", Command: "apexx gate --base base/apexx --head head/apexx", Environment: e, Class: class,
-		Base:    gate.Build{Path: "base/apexx", Version: "0.3.0", Revision: "a41f00c2be", Protocol: "1.1"},
-		Head:    gate.Build{Path: "head/apexx", Version: "0.3.0", Revision: "3f9a1c07d2", Modified: true, Protocol: "1.2"},
+		Base:    gate.Build{Path: "base/apexx", Version: "0.3.0", Revision: "a41f00c2be", Protocol: "2.0"},
+		Head:    gate.Build{Path: "head/apexx", Version: "0.3.0", Revision: "3f9a1c07d2", Modified: true, Protocol: "2.1"},
 		Policy:  gate.DefaultPolicy(),
 		Verdict: &gate.Verdict{Outcome: outcome, ExitCode: exitCodes[outcome], Resolution: 0.13}}
 	rng := newRand(seed)

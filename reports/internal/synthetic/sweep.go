@@ -71,7 +71,7 @@ func measureCell(rng *rand.Rand, r *sweep.Result, cell *sweep.CellResult) {
 		s.P99Needs = stat.SamplesForQuantile(0.99, 0.99)
 	}
 	s.Throughput = 1000 * float64(cell.Cell.Batch) / s.P50
-	cell.Summary = s
+	cell.Summary, cell.EndToEnd = s, perf.Summarize(r.Measurements[len(r.Measurements)-r.Plan.Replicates:], perf.EndToEndSamples)
 }
 
 // HostileSweep is Sweep with hostile strings for names and sentences.

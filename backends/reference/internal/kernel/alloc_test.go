@@ -23,14 +23,29 @@ func testNoAllocation[T Float](t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		packed, err := NewWinogradWeights(conv3(64, 20, 64, 1), make([]T, 64*64*9), nil, isa)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := packed.Conv(conv3(64, 20, 64, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		split, err := packed.Conv(conv3(64, 16, 64, 1)) // one panel for all threads
+		if err != nil {
+			t.Fatal(err)
+		}
 		n := 64 * 16 * 16
-		x, y, scale := make([]T, 4*n), make([]T, n), make([]T, 64)
-		scratch := make([]T, max(c.ScratchLen(threads), d.ScratchLen(threads), MatMulScratchLen[T](1, 64, 64, 64, threads, isa)))
-		st := NewStats(1, 1, 64, 256)
+		x, y, scale := make([]T, 4*n), make([]T, 2*n), make([]T, 64)
+		scratch := make([]T, max(c.ScratchLen(threads), d.ScratchLen(threads), w.ScratchLen(threads), split.ScratchLen(threads),
+			MatMulScratchLen[T](1, 64, 64, 64, threads, isa)))
+		st, wst := NewStats(1, 1, 64, 256), NewStats(1, 1, 64, 400)
 		zero := func(i int) { y[i] = 0 }
 		for name, f := range map[string]func(){
 			"Conv":           func() { c.Run(p, x, y, scratch, st) },
 			"depthwise":      func() { d.Run(p, x, y, scratch, st) },
+			"Winograd":       func() { w.Run(p, x, y, scratch, wst) },
+			"Winograd split": func() { split.Run(p, x, y, scratch, st) },
 			"MatMul":         func() { MatMul(p, x, x, y, 1, 64, 64, 64, false, nil, isa, scratch) },
 			"Moments":        func() { Moments(p, y, st) },
 			"Finish":         func() { st.Finish(1e-5) },

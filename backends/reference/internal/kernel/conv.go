@@ -93,7 +93,7 @@ func (w *Weights[T]) Conv(s ConvShape) (*Conv[T], error) {
 	c.pixelBlocks = ceilDiv(c.outH*c.outW, statBlock)
 	c.gathered = c.pixelBlocks > 2
 	if c.spread = c.vectorPanels(); c.spread > 0 {
-		c.masks = newTapMasks(s, c.spread)
+		c.masks = newTapMasks(s, c.spread, int(unsafe.Sizeof(T(0))))
 	}
 	c.depthwise = c.depthwiseVector()
 	return c, nil

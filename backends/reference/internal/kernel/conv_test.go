@@ -99,13 +99,25 @@ func testConv[T Float](t *testing.T) {
 	}
 }
 
-// convThreads runs a convolution on 1, 2 and 3 threads, checks that results and moments are identical and nothing else is written.
+// convThreads runs a direct convolution as runThreads does.
 func convThreads[T Float](t *testing.T, s ConvShape, x, w, bias []T, isa ISA) []T {
 	t.Helper()
 	c, err := newConv(s, w, bias, isa)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runThreads(t, s, x, c)
+}
+
+// convolution is what the algorithms of convolution have in common.
+type convolution[T Float] interface {
+	ScratchLen(threads int) int
+	Run(p *Pool, x, y, scratch []T, stats *Stats)
+}
+
+// runThreads runs a convolution on 1, 2 and 3 threads, checks that results and moments are identical and nothing else is written.
+func runThreads[T Float](t *testing.T, s ConvShape, x []T, c convolution[T]) []T {
+	t.Helper()
 	n := s.Batch * s.OutC * s.OutH() * s.OutW()
 	var first []T
 	var firstMean []float64

@@ -4,12 +4,22 @@
 
 package kernel
 
-// depthwiseAVX2 computes up to 16 pixels of consecutive channels.
+// depthwiseF32AVX2 computes up to 16 pixels of consecutive channels.
 //
 //go:noescape
-func depthwiseAVX2(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
+func depthwiseF32AVX2(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
 
-// depthwiseAVX512 computes up to 32 pixels of consecutive channels.
+// depthwiseF32AVX512 computes up to 32 pixels of consecutive channels.
 //
 //go:noescape
-func depthwiseAVX512(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
+func depthwiseF32AVX512(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
+
+// depthwiseF64AVX2 computes up to 8 pixels of consecutive channels.
+//
+//go:noescape
+func depthwiseF64AVX2(dst *float64, src *float64, channels int, plane int, outPlane int, list *int64, taps int, weight *float64, bias *float64, store uint64)
+
+// depthwiseF64AVX512 computes up to 16 pixels of consecutive channels.
+//
+//go:noescape
+func depthwiseF64AVX512(dst *float64, src *float64, channels int, plane int, outPlane int, list *int64, taps int, weight *float64, bias *float64, store uint64)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func depthwiseAVX2(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
+// func depthwiseF32AVX2(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·depthwiseAVX2(SB), $0-80
+TEXT ·depthwiseF32AVX2(SB), $0-80
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    channels+16(FP), R8
@@ -17,8 +17,8 @@ TEXT ·depthwiseAVX2(SB), $0-80
 	MOVQ    weight+56(FP), R13
 	MOVQ    bias+64(FP), BX
 	MOVQ    store+72(FP), R14
-	VMOVDQU laneBits0<>+0(SB), Y12
-	VMOVDQU laneBits1<>+0(SB), Y13
+	VMOVDQU laneBitsF320<>+0(SB), Y12
+	VMOVDQU laneBitsF321<>+0(SB), Y13
 
 channel:
 	VXORPS Y9, Y9, Y9
@@ -29,7 +29,7 @@ channel:
 tap:
 	MOVQ         (AX), CX
 	ADDQ         SI, CX
-	VPBROADCASTD 16(AX), Y8
+	VBROADCASTSS 16(AX), Y8
 	VPAND        Y12, Y8, Y4
 	VPCMPEQD     Y12, Y4, Y4
 	VMASKMOVPS   (CX), Y4, Y0
@@ -47,6 +47,7 @@ tap:
 	ADDQ         $+4, BX
 	VADDPS       Y11, Y9, Y9
 	MOVQ         R14, R15
+	ANDL         $0x000000ff, R15
 	CMPB         R15, $0xff
 	JNE          some0
 	VMOVUPS      Y9, (DI)
@@ -63,6 +64,7 @@ done0:
 	VADDPS  Y11, Y10, Y10
 	MOVQ    R14, R15
 	SHRQ    $0x08, R15
+	ANDL    $0x000000ff, R15
 	CMPB    R15, $0xff
 	JNE     some1
 	VMOVUPS Y10, 32(DI)
@@ -83,29 +85,29 @@ done1:
 	VZEROUPPER
 	RET
 
-DATA laneBits0<>+0(SB)/4, $0x00000001
-DATA laneBits0<>+4(SB)/4, $0x00000002
-DATA laneBits0<>+8(SB)/4, $0x00000004
-DATA laneBits0<>+12(SB)/4, $0x00000008
-DATA laneBits0<>+16(SB)/4, $0x00000010
-DATA laneBits0<>+20(SB)/4, $0x00000020
-DATA laneBits0<>+24(SB)/4, $0x00000040
-DATA laneBits0<>+28(SB)/4, $0x00000080
-GLOBL laneBits0<>(SB), RODATA|NOPTR, $32
+DATA laneBitsF320<>+0(SB)/4, $0x00000001
+DATA laneBitsF320<>+4(SB)/4, $0x00000002
+DATA laneBitsF320<>+8(SB)/4, $0x00000004
+DATA laneBitsF320<>+12(SB)/4, $0x00000008
+DATA laneBitsF320<>+16(SB)/4, $0x00000010
+DATA laneBitsF320<>+20(SB)/4, $0x00000020
+DATA laneBitsF320<>+24(SB)/4, $0x00000040
+DATA laneBitsF320<>+28(SB)/4, $0x00000080
+GLOBL laneBitsF320<>(SB), RODATA|NOPTR, $32
 
-DATA laneBits1<>+0(SB)/4, $0x00000100
-DATA laneBits1<>+4(SB)/4, $0x00000200
-DATA laneBits1<>+8(SB)/4, $0x00000400
-DATA laneBits1<>+12(SB)/4, $0x00000800
-DATA laneBits1<>+16(SB)/4, $0x00001000
-DATA laneBits1<>+20(SB)/4, $0x00002000
-DATA laneBits1<>+24(SB)/4, $0x00004000
-DATA laneBits1<>+28(SB)/4, $0x00008000
-GLOBL laneBits1<>(SB), RODATA|NOPTR, $32
+DATA laneBitsF321<>+0(SB)/4, $0x00000100
+DATA laneBitsF321<>+4(SB)/4, $0x00000200
+DATA laneBitsF321<>+8(SB)/4, $0x00000400
+DATA laneBitsF321<>+12(SB)/4, $0x00000800
+DATA laneBitsF321<>+16(SB)/4, $0x00001000
+DATA laneBitsF321<>+20(SB)/4, $0x00002000
+DATA laneBitsF321<>+24(SB)/4, $0x00004000
+DATA laneBitsF321<>+28(SB)/4, $0x00008000
+GLOBL laneBitsF321<>(SB), RODATA|NOPTR, $32
 
-// func depthwiseAVX512(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
+// func depthwiseF32AVX512(dst *float32, src *float32, channels int, plane int, outPlane int, list *int64, taps int, weight *float32, bias *float32, store uint64)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·depthwiseAVX512(SB), $0-80
+TEXT ·depthwiseF32AVX512(SB), $0-80
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ channels+16(FP), R8
@@ -148,6 +150,159 @@ tap:
 	SHRQ         $0x10, R15
 	KMOVW        R15, K1
 	VMOVUPS      Z10, K1, 64(DI)
+	ADDQ         R9, SI
+	ADDQ         R10, DI
+	DECQ         R8
+	JNZ          channel
+	VZEROUPPER
+	RET
+
+// func depthwiseF64AVX2(dst *float64, src *float64, channels int, plane int, outPlane int, list *int64, taps int, weight *float64, bias *float64, store uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·depthwiseF64AVX2(SB), $0-80
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    channels+16(FP), R8
+	MOVQ    plane+24(FP), R9
+	MOVQ    outPlane+32(FP), R10
+	MOVQ    list+40(FP), R11
+	MOVQ    taps+48(FP), R12
+	MOVQ    weight+56(FP), R13
+	MOVQ    bias+64(FP), BX
+	MOVQ    store+72(FP), R14
+	VMOVDQU laneBitsF640<>+0(SB), Y12
+	VMOVDQU laneBitsF641<>+0(SB), Y13
+
+channel:
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	MOVQ   R11, AX
+	MOVQ   R12, DX
+
+tap:
+	MOVQ         (AX), CX
+	ADDQ         SI, CX
+	VBROADCASTSD 16(AX), Y8
+	VPAND        Y12, Y8, Y4
+	VPCMPEQQ     Y12, Y4, Y4
+	VMASKMOVPD   (CX), Y4, Y0
+	VPAND        Y13, Y8, Y5
+	VPCMPEQQ     Y13, Y5, Y5
+	VMASKMOVPD   32(CX), Y5, Y1
+	VBROADCASTSD (R13), Y11
+	VFMADD231PD  Y0, Y11, Y9
+	VFMADD231PD  Y1, Y11, Y10
+	ADDQ         $+8, R13
+	ADDQ         $+24, AX
+	DECQ         DX
+	JNZ          tap
+	VBROADCASTSD (BX), Y11
+	ADDQ         $+8, BX
+	VADDPD       Y11, Y9, Y9
+	MOVQ         R14, R15
+	ANDL         $0x0000000f, R15
+	CMPB         R15, $0x0f
+	JNE          some0
+	VMOVUPS      Y9, (DI)
+	JMP          done0
+
+some0:
+	VMOVQ        R15, X0
+	VPBROADCASTQ X0, Y0
+	VPAND        Y12, Y0, Y0
+	VPCMPEQQ     Y12, Y0, Y0
+	VMASKMOVPD   Y9, Y0, (DI)
+
+done0:
+	VADDPD  Y11, Y10, Y10
+	MOVQ    R14, R15
+	SHRQ    $0x04, R15
+	ANDL    $0x0000000f, R15
+	CMPB    R15, $0x0f
+	JNE     some1
+	VMOVUPS Y10, 32(DI)
+	JMP     done1
+
+some1:
+	VMOVQ        R15, X0
+	VPBROADCASTQ X0, Y0
+	VPAND        Y12, Y0, Y0
+	VPCMPEQQ     Y12, Y0, Y0
+	VMASKMOVPD   Y10, Y0, 32(DI)
+
+done1:
+	ADDQ R9, SI
+	ADDQ R10, DI
+	DECQ R8
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+DATA laneBitsF640<>+0(SB)/4, $0x00000001
+DATA laneBitsF640<>+4(SB)/4, $0x00000000
+DATA laneBitsF640<>+8(SB)/4, $0x00000002
+DATA laneBitsF640<>+12(SB)/4, $0x00000000
+DATA laneBitsF640<>+16(SB)/4, $0x00000004
+DATA laneBitsF640<>+20(SB)/4, $0x00000000
+DATA laneBitsF640<>+24(SB)/4, $0x00000008
+DATA laneBitsF640<>+28(SB)/4, $0x00000000
+GLOBL laneBitsF640<>(SB), RODATA|NOPTR, $32
+
+DATA laneBitsF641<>+0(SB)/4, $0x00000010
+DATA laneBitsF641<>+4(SB)/4, $0x00000000
+DATA laneBitsF641<>+8(SB)/4, $0x00000020
+DATA laneBitsF641<>+12(SB)/4, $0x00000000
+DATA laneBitsF641<>+16(SB)/4, $0x00000040
+DATA laneBitsF641<>+20(SB)/4, $0x00000000
+DATA laneBitsF641<>+24(SB)/4, $0x00000080
+DATA laneBitsF641<>+28(SB)/4, $0x00000000
+GLOBL laneBitsF641<>(SB), RODATA|NOPTR, $32
+
+// func depthwiseF64AVX512(dst *float64, src *float64, channels int, plane int, outPlane int, list *int64, taps int, weight *float64, bias *float64, store uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwiseF64AVX512(SB), $0-80
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ channels+16(FP), R8
+	MOVQ plane+24(FP), R9
+	MOVQ outPlane+32(FP), R10
+	MOVQ list+40(FP), R11
+	MOVQ taps+48(FP), R12
+	MOVQ weight+56(FP), R13
+	MOVQ bias+64(FP), BX
+	MOVQ store+72(FP), R14
+
+channel:
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	MOVQ   R11, AX
+	MOVQ   R12, DX
+
+tap:
+	MOVQ         (AX), CX
+	ADDQ         SI, CX
+	KMOVB        16(AX), K1
+	VMOVUPD.Z    (CX), K1, Z0
+	KMOVB        17(AX), K1
+	VMOVUPD.Z    64(CX), K1, Z1
+	VBROADCASTSD (R13), Z11
+	VFMADD231PD  Z0, Z11, Z9
+	VFMADD231PD  Z1, Z11, Z10
+	ADDQ         $+8, R13
+	ADDQ         $+24, AX
+	DECQ         DX
+	JNZ          tap
+	VBROADCASTSD (BX), Z11
+	ADDQ         $+8, BX
+	VADDPD       Z11, Z9, Z9
+	MOVQ         R14, R15
+	KMOVB        R15, K1
+	VMOVUPD      Z9, K1, (DI)
+	VADDPD       Z11, Z10, Z10
+	MOVQ         R14, R15
+	SHRQ         $0x08, R15
+	KMOVB        R15, K1
+	VMOVUPD      Z10, K1, 64(DI)
 	ADDQ         R9, SI
 	ADDQ         R10, DI
 	DECQ         R8

@@ -44,6 +44,26 @@ func gateAVX2(y *float32, a *float32, b *float32, n int, meanA float32, gainA fl
 //go:noescape
 func gateAddAVX2(y *float32, a *float32, b *float32, r *float32, n int, meanA float32, gainA float32, shiftA float32, meanB float32, gainB float32, shiftB float32)
 
+// affineF64AVX2 computes y = (x - mean)·gain + shift for n values.
+//
+//go:noescape
+func affineF64AVX2(y *float64, x *float64, n int, mean float64, gain float64, shift float64)
+
+// affineSiLUF64AVX2 computes y = silu((x - mean)·gain + shift) for n values.
+//
+//go:noescape
+func affineSiLUF64AVX2(y *float64, x *float64, n int, mean float64, gain float64, shift float64)
+
+// gateF64AVX2 computes y = ((a - meanA)·gainA + shiftA)·max((b - meanB)·gainB + shiftB, 0) for n values.
+//
+//go:noescape
+func gateF64AVX2(y *float64, a *float64, b *float64, n int, meanA float64, gainA float64, shiftA float64, meanB float64, gainB float64, shiftB float64)
+
+// gateAddF64AVX2 computes y = ((a - meanA)·gainA + shiftA)·max((b - meanB)·gainB + shiftB, 0) + r for n values.
+//
+//go:noescape
+func gateAddF64AVX2(y *float64, a *float64, b *float64, r *float64, n int, meanA float64, gainA float64, shiftA float64, meanB float64, gainB float64, shiftB float64)
+
 // sigmoidAVX512 computes y = 1/(1 + e^-x) for n values.
 //
 //go:noescape
@@ -83,3 +103,23 @@ func gateAVX512(y *float32, a *float32, b *float32, n int, meanA float32, gainA 
 //
 //go:noescape
 func gateAddAVX512(y *float32, a *float32, b *float32, r *float32, n int, meanA float32, gainA float32, shiftA float32, meanB float32, gainB float32, shiftB float32)
+
+// affineF64AVX512 computes y = (x - mean)·gain + shift for n values.
+//
+//go:noescape
+func affineF64AVX512(y *float64, x *float64, n int, mean float64, gain float64, shift float64)
+
+// affineSiLUF64AVX512 computes y = silu((x - mean)·gain + shift) for n values.
+//
+//go:noescape
+func affineSiLUF64AVX512(y *float64, x *float64, n int, mean float64, gain float64, shift float64)
+
+// gateF64AVX512 computes y = ((a - meanA)·gainA + shiftA)·max((b - meanB)·gainB + shiftB, 0) for n values.
+//
+//go:noescape
+func gateF64AVX512(y *float64, a *float64, b *float64, n int, meanA float64, gainA float64, shiftA float64, meanB float64, gainB float64, shiftB float64)
+
+// gateAddF64AVX512 computes y = ((a - meanA)·gainA + shiftA)·max((b - meanB)·gainB + shiftB, 0) + r for n values.
+//
+//go:noescape
+func gateAddF64AVX512(y *float64, a *float64, b *float64, r *float64, n int, meanA float64, gainA float64, shiftA float64, meanB float64, gainB float64, shiftB float64)

@@ -77,7 +77,12 @@ func (p rowPlan) start(i int) int {
 // packRows writes the columns [k0, k1) of a row-major matrix with the given row length into dst, block after block, each
 // [k][height], and returns what is left of dst.
 func packRows[T Float](dst, a []T, p rowPlan, stride, k0, k1 int) []T {
-	for blk := range p.blocks() {
+	return packBlocks(dst, a, p, 0, p.blocks(), stride, k0, k1)
+}
+
+// packBlocks is packRows for the blocks [blk0, blk1).
+func packBlocks[T Float](dst, a []T, p rowPlan, blk0, blk1, stride, k0, k1 int) []T {
+	for blk := blk0; blk < blk1; blk++ {
 		first, end := p.start(blk), p.start(blk+1)
 		height := end - first
 		for r := range height {

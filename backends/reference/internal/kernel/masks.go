@@ -14,6 +14,7 @@ type tapCopy struct {
 // addresses advance evenly with the lanes.
 type tapMasks struct {
 	kh, kw, outW, spread int
+	size                 int           // bytes of an element
 	rowStep              int           // input elements from one output row to the next
 	rows, cols           [maxTaps]span // output rows and columns for which row ky or column kx of the kernel reads the input
 	offset               [maxTaps]int  // input elements from the first tap position of a pixel to the tap
@@ -21,9 +22,10 @@ type tapMasks struct {
 
 type span struct{ lo, hi int }
 
-// newTapMasks prepares the masks of a shape with at most maxTaps taps; spread is the distance of neighbouring lanes in the input.
-func newTapMasks(s ConvShape, spread int) tapMasks {
-	m := tapMasks{kh: s.KH, kw: s.KW, outW: s.OutW(), spread: spread, rowStep: s.StrideH * s.InW}
+// newTapMasks prepares the masks of a shape with at most maxTaps taps; spread is the distance of neighbouring lanes in the input, size
+// that of neighbouring elements in bytes.
+func newTapMasks(s ConvShape, spread, size int) tapMasks {
+	m := tapMasks{kh: s.KH, kw: s.KW, outW: s.OutW(), spread: spread, size: size, rowStep: s.StrideH * s.InW}
 	for ky := range s.KH {
 		m.rows[ky] = insideSpan(s.InH, s.OutH(), s.StrideH, s.PadT-ky)
 		for kx := range s.KW {
@@ -48,7 +50,7 @@ func (m *tapMasks) at(list []tapCopy, p, valid, to, lanes int) {
 	first := row*m.rowStep + col*m.spread
 	list = list[:m.kh*m.kw]
 	for t := range list {
-		list[t] = tapCopy{from: int64(4 * (first + m.offset[t])), to: int64(4 * (to + t*lanes))}
+		list[t] = tapCopy{from: int64(m.size * (first + m.offset[t])), to: int64(m.size * (to + t*lanes))}
 	}
 	for lane := 0; lane < valid; row, col = row+1, 0 {
 		n := min(valid-lane, m.outW-col)

@@ -4,7 +4,12 @@
 
 package kernel
 
-// sumsAVX2 returns Σd and Σd² of n values in float64, with d = x[i] - x[0]; n is a positive multiple of 16.
+// sumsF32AVX2 returns Σd and Σd² of n values in float64, with d = x[i] - shift; n is a positive multiple of 16.
 //
 //go:noescape
-func sumsAVX2(x *float32, n int) (sum float64, squares float64)
+func sumsF32AVX2(x *float32, n int, shift float64) (sum float64, squares float64)
+
+// sumsF64AVX2 returns Σd and Σd² of n values in float64, with d = x[i] - shift; n is a positive multiple of 16.
+//
+//go:noescape
+func sumsF64AVX2(x *float64, n int, shift float64) (sum float64, squares float64)

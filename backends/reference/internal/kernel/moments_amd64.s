@@ -2,9 +2,9 @@
 
 //go:build amd64 && !purego
 
-// func sumsAVX2(x *float32, n int) (sum float64, squares float64)
+// func sumsF32AVX2(x *float32, n int, shift float64) (sum float64, squares float64)
 // Requires: AVX, FMA3, SSE2
-TEXT ·sumsAVX2(SB), $0-32
+TEXT ·sumsF32AVX2(SB), $0-40
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), BX
 	VXORPD       Y0, Y0, Y0
@@ -15,8 +15,7 @@ TEXT ·sumsAVX2(SB), $0-32
 	VXORPD       Y5, Y5, Y5
 	VXORPD       Y6, Y6, Y6
 	VXORPD       Y7, Y7, Y7
-	VBROADCASTSS (AX), X9
-	VCVTPS2PD    X9, Y9
+	VBROADCASTSD shift+16(FP), Y9
 
 loop:
 	VCVTPS2PD    (AX), Y8
@@ -35,7 +34,7 @@ loop:
 	VSUBPD       Y9, Y8, Y8
 	VADDPD       Y8, Y3, Y3
 	VFMADD231PD  Y8, Y8, Y7
-	ADDQ         $0x40, AX
+	ADDQ         $+64, AX
 	SUBQ         $0x10, BX
 	JNZ          loop
 	VADDPD       Y1, Y0, Y0
@@ -52,7 +51,61 @@ loop:
 	VADDPD       X5, X4, X4
 	VUNPCKHPD    X4, X4, X5
 	VADDSD       X5, X4, X4
-	MOVSD        X0, sum+16(FP)
-	MOVSD        X4, squares+24(FP)
+	MOVSD        X0, sum+24(FP)
+	MOVSD        X4, squares+32(FP)
+	VZEROUPPER
+	RET
+
+// func sumsF64AVX2(x *float64, n int, shift float64) (sum float64, squares float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumsF64AVX2(SB), $0-40
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), BX
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	VBROADCASTSD shift+16(FP), Y9
+
+loop:
+	VMOVUPD      (AX), Y8
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       Y8, Y0, Y0
+	VFMADD231PD  Y8, Y8, Y4
+	VMOVUPD      32(AX), Y8
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y8, Y5
+	VMOVUPD      64(AX), Y8
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       Y8, Y2, Y2
+	VFMADD231PD  Y8, Y8, Y6
+	VMOVUPD      96(AX), Y8
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y8, Y7
+	ADDQ         $+128, AX
+	SUBQ         $0x10, BX
+	JNZ          loop
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VUNPCKHPD    X4, X4, X5
+	VADDSD       X5, X4, X4
+	MOVSD        X0, sum+24(FP)
+	MOVSD        X4, squares+32(FP)
 	VZEROUPPER
 	RET

@@ -14,7 +14,7 @@ const (
 
 // GroupNormAct computes y = act((x - mean)·invstd·scale + shift), with the mean and inverse standard deviation of each group from st,
 // whose Finish must have run, and scale and shift per channel. x and y are [batch, channels, spatial] as st has them and may be the
-// same slice.
+// same slice. SiLU is within 2.5 units in the last place in float32 and 4 in float64, where it is 0 below -708.
 func GroupNormAct[T Float](p *Pool, x, y []T, st *Stats, scale, shift []T, act Act, isa ISA) {
 	n := st.batch * st.channels
 	j := normJob[T]{x: x[:n*st.spatial], y: y[:n*st.spatial], st: st, scale: scale, shift: shift, act: act, isa: supported(isa)}

@@ -148,3 +148,32 @@ func naiveReGLU[T Float](st *Stats, x, residual, scale, shift []T) (want, size [
 	}
 	return want, size
 }
+
+// TestSiLU64 checks the float64 SiLU that follows a normalisation: within 4 units in the last place of package math's down to -700, NaN
+// for NaN and -Inf, and 0 far below.
+func TestSiLU64(t *testing.T) {
+	x := []float64{0, math.Copysign(0, -1), 1e-300, -1e-300, math.Inf(1), math.Inf(-1), math.NaN(), math.Float64frombits(0x7FF0000000000ABC), -709, -1e300, 1e300}
+	r := rand.New(rand.NewPCG(6, 4))
+	for range 100_000 {
+		x = append(x, (2*r.Float64()-1)*math.Pow(10, 6*r.Float64()-3.2))
+	}
+	isas(t, func(t *testing.T, isa ISA) {
+		y := make([]float64, len(x))
+		affineAct(y, x, affine[float64]{gain: 1}, SiLU, isa)
+		for i, v := range x {
+			want := siluOf(v)
+			switch {
+			case v <= -700 && !math.IsInf(v, -1):
+				if !(math.Abs(y[i]) < 1e-300) {
+					t.Errorf("SiLU(%v) is %v, want about 0", v, y[i])
+				}
+			case math.IsNaN(want) || math.IsInf(want, 0) || want == 0:
+				if y[i] != want && !(math.IsNaN(want) && math.IsNaN(y[i])) {
+					t.Errorf("SiLU(%v) is %v, want %v", v, y[i], want)
+				}
+			case !(math.Abs(y[i]-want) <= 4*0x1p-52*math.Abs(want)):
+				t.Errorf("SiLU(%v) is %v, want %v", v, y[i], want)
+			}
+		}
+	})
+}

@@ -4,22 +4,42 @@
 
 package kernel
 
-// packStride1AVX2 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
+// packStride1F32AVX2 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
 //
 //go:noescape
-func packStride1AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+func packStride1F32AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 
-// packStride2AVX2 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
+// packStride2F32AVX2 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
 //
 //go:noescape
-func packStride2AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+func packStride2F32AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 
-// packStride1AVX512 copies consecutive channels, plane bytes apart, into panels of 32 lanes, step bytes apart.
+// packStride1F32AVX512 copies consecutive channels, plane bytes apart, into panels of 32 lanes, step bytes apart.
 //
 //go:noescape
-func packStride1AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+func packStride1F32AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 
-// packStride2AVX512 copies consecutive channels, plane bytes apart, into panels of 32 lanes, step bytes apart.
+// packStride2F32AVX512 copies consecutive channels, plane bytes apart, into panels of 32 lanes, step bytes apart.
 //
 //go:noescape
-func packStride2AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+func packStride2F32AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+
+// packStride1F64AVX2 copies consecutive channels, plane bytes apart, into panels of 8 lanes, step bytes apart.
+//
+//go:noescape
+func packStride1F64AVX2(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+
+// packStride2F64AVX2 copies consecutive channels, plane bytes apart, into panels of 8 lanes, step bytes apart.
+//
+//go:noescape
+func packStride2F64AVX2(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+
+// packStride1F64AVX512 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
+//
+//go:noescape
+func packStride1F64AVX512(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+
+// packStride2F64AVX512 copies consecutive channels, plane bytes apart, into panels of 16 lanes, step bytes apart.
+//
+//go:noescape
+func packStride2F64AVX512(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func packStride1AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// func packStride1F32AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packStride1AVX2(SB), $0-56
+TEXT ·packStride1F32AVX2(SB), $0-56
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    channels+16(FP), R8
@@ -14,8 +14,8 @@ TEXT ·packStride1AVX2(SB), $0-56
 	MOVQ    step+32(FP), R10
 	MOVQ    list+40(FP), R11
 	MOVQ    entries+48(FP), R12
-	VMOVDQU laneBits0<>+0(SB), Y12
-	VMOVDQU laneBits1<>+0(SB), Y13
+	VMOVDQU laneBitsF320<>+0(SB), Y12
+	VMOVDQU laneBitsF321<>+0(SB), Y13
 
 channel:
 	MOVQ R11, AX
@@ -26,7 +26,7 @@ entry:
 	MOVQ         8(AX), DX
 	ADDQ         SI, CX
 	PREFETCHT0   (CX)(R9*1)
-	VPBROADCASTD 16(AX), Y8
+	VBROADCASTSS 16(AX), Y8
 	VPAND        Y12, Y8, Y4
 	VPCMPEQD     Y12, Y4, Y4
 	VMASKMOVPS   (CX), Y4, Y0
@@ -45,29 +45,29 @@ entry:
 	VZEROUPPER
 	RET
 
-DATA laneBits0<>+0(SB)/4, $0x00000001
-DATA laneBits0<>+4(SB)/4, $0x00000002
-DATA laneBits0<>+8(SB)/4, $0x00000004
-DATA laneBits0<>+12(SB)/4, $0x00000008
-DATA laneBits0<>+16(SB)/4, $0x00000010
-DATA laneBits0<>+20(SB)/4, $0x00000020
-DATA laneBits0<>+24(SB)/4, $0x00000040
-DATA laneBits0<>+28(SB)/4, $0x00000080
-GLOBL laneBits0<>(SB), RODATA|NOPTR, $32
+DATA laneBitsF320<>+0(SB)/4, $0x00000001
+DATA laneBitsF320<>+4(SB)/4, $0x00000002
+DATA laneBitsF320<>+8(SB)/4, $0x00000004
+DATA laneBitsF320<>+12(SB)/4, $0x00000008
+DATA laneBitsF320<>+16(SB)/4, $0x00000010
+DATA laneBitsF320<>+20(SB)/4, $0x00000020
+DATA laneBitsF320<>+24(SB)/4, $0x00000040
+DATA laneBitsF320<>+28(SB)/4, $0x00000080
+GLOBL laneBitsF320<>(SB), RODATA|NOPTR, $32
 
-DATA laneBits1<>+0(SB)/4, $0x00000100
-DATA laneBits1<>+4(SB)/4, $0x00000200
-DATA laneBits1<>+8(SB)/4, $0x00000400
-DATA laneBits1<>+12(SB)/4, $0x00000800
-DATA laneBits1<>+16(SB)/4, $0x00001000
-DATA laneBits1<>+20(SB)/4, $0x00002000
-DATA laneBits1<>+24(SB)/4, $0x00004000
-DATA laneBits1<>+28(SB)/4, $0x00008000
-GLOBL laneBits1<>(SB), RODATA|NOPTR, $32
+DATA laneBitsF321<>+0(SB)/4, $0x00000100
+DATA laneBitsF321<>+4(SB)/4, $0x00000200
+DATA laneBitsF321<>+8(SB)/4, $0x00000400
+DATA laneBitsF321<>+12(SB)/4, $0x00000800
+DATA laneBitsF321<>+16(SB)/4, $0x00001000
+DATA laneBitsF321<>+20(SB)/4, $0x00002000
+DATA laneBitsF321<>+24(SB)/4, $0x00004000
+DATA laneBitsF321<>+28(SB)/4, $0x00008000
+GLOBL laneBitsF321<>(SB), RODATA|NOPTR, $32
 
-// func packStride2AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// func packStride2F32AVX2(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packStride2AVX2(SB), $0-56
+TEXT ·packStride2F32AVX2(SB), $0-56
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    channels+16(FP), R8
@@ -75,10 +75,10 @@ TEXT ·packStride2AVX2(SB), $0-56
 	MOVQ    step+32(FP), R10
 	MOVQ    list+40(FP), R11
 	MOVQ    entries+48(FP), R12
-	VMOVDQU laneBits0<>+0(SB), Y12
-	VMOVDQU laneBits1<>+0(SB), Y13
-	VMOVDQU laneBits2<>+0(SB), Y14
-	VMOVDQU laneBits3<>+0(SB), Y15
+	VMOVDQU laneBitsF320<>+0(SB), Y12
+	VMOVDQU laneBitsF321<>+0(SB), Y13
+	VMOVDQU laneBitsF322<>+0(SB), Y14
+	VMOVDQU laneBitsF323<>+0(SB), Y15
 
 channel:
 	MOVQ R11, AX
@@ -90,7 +90,7 @@ entry:
 	ADDQ         SI, CX
 	PREFETCHT0   (CX)(R9*1)
 	PREFETCHT0   64(CX)(R9*1)
-	VPBROADCASTD 16(AX), Y8
+	VBROADCASTSS 16(AX), Y8
 	VPAND        Y12, Y8, Y4
 	VPCMPEQD     Y12, Y4, Y4
 	VMASKMOVPS   (CX), Y4, Y0
@@ -119,29 +119,29 @@ entry:
 	VZEROUPPER
 	RET
 
-DATA laneBits2<>+0(SB)/4, $0x00010000
-DATA laneBits2<>+4(SB)/4, $0x00020000
-DATA laneBits2<>+8(SB)/4, $0x00040000
-DATA laneBits2<>+12(SB)/4, $0x00080000
-DATA laneBits2<>+16(SB)/4, $0x00100000
-DATA laneBits2<>+20(SB)/4, $0x00200000
-DATA laneBits2<>+24(SB)/4, $0x00400000
-DATA laneBits2<>+28(SB)/4, $0x00800000
-GLOBL laneBits2<>(SB), RODATA|NOPTR, $32
+DATA laneBitsF322<>+0(SB)/4, $0x00010000
+DATA laneBitsF322<>+4(SB)/4, $0x00020000
+DATA laneBitsF322<>+8(SB)/4, $0x00040000
+DATA laneBitsF322<>+12(SB)/4, $0x00080000
+DATA laneBitsF322<>+16(SB)/4, $0x00100000
+DATA laneBitsF322<>+20(SB)/4, $0x00200000
+DATA laneBitsF322<>+24(SB)/4, $0x00400000
+DATA laneBitsF322<>+28(SB)/4, $0x00800000
+GLOBL laneBitsF322<>(SB), RODATA|NOPTR, $32
 
-DATA laneBits3<>+0(SB)/4, $0x01000000
-DATA laneBits3<>+4(SB)/4, $0x02000000
-DATA laneBits3<>+8(SB)/4, $0x04000000
-DATA laneBits3<>+12(SB)/4, $0x08000000
-DATA laneBits3<>+16(SB)/4, $0x10000000
-DATA laneBits3<>+20(SB)/4, $0x20000000
-DATA laneBits3<>+24(SB)/4, $0x40000000
-DATA laneBits3<>+28(SB)/4, $0x80000000
-GLOBL laneBits3<>(SB), RODATA|NOPTR, $32
+DATA laneBitsF323<>+0(SB)/4, $0x01000000
+DATA laneBitsF323<>+4(SB)/4, $0x02000000
+DATA laneBitsF323<>+8(SB)/4, $0x04000000
+DATA laneBitsF323<>+12(SB)/4, $0x08000000
+DATA laneBitsF323<>+16(SB)/4, $0x10000000
+DATA laneBitsF323<>+20(SB)/4, $0x20000000
+DATA laneBitsF323<>+24(SB)/4, $0x40000000
+DATA laneBitsF323<>+28(SB)/4, $0x80000000
+GLOBL laneBitsF323<>(SB), RODATA|NOPTR, $32
 
-// func packStride1AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// func packStride1F32AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·packStride1AVX512(SB), $0-56
+TEXT ·packStride1F32AVX512(SB), $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ channels+16(FP), R8
@@ -176,9 +176,9 @@ entry:
 	VZEROUPPER
 	RET
 
-// func packStride2AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
+// func packStride2F32AVX512(dst *float32, src *float32, channels int, plane int, step int, list *int64, entries int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·packStride2AVX512(SB), $0-56
+TEXT ·packStride2F32AVX512(SB), $0-56
 	MOVQ      dst+0(FP), DI
 	MOVQ      src+8(FP), SI
 	MOVQ      channels+16(FP), R8
@@ -186,7 +186,7 @@ TEXT ·packStride2AVX512(SB), $0-56
 	MOVQ      step+32(FP), R10
 	MOVQ      list+40(FP), R11
 	MOVQ      entries+48(FP), R12
-	VMOVDQU32 evenLanes<>+0(SB), Z31
+	VMOVDQU32 evenLanesF32<>+0(SB), Z31
 
 channel:
 	MOVQ R11, AX
@@ -222,20 +222,256 @@ entry:
 	VZEROUPPER
 	RET
 
-DATA evenLanes<>+0(SB)/4, $0x00000000
-DATA evenLanes<>+4(SB)/4, $0x00000002
-DATA evenLanes<>+8(SB)/4, $0x00000004
-DATA evenLanes<>+12(SB)/4, $0x00000006
-DATA evenLanes<>+16(SB)/4, $0x00000008
-DATA evenLanes<>+20(SB)/4, $0x0000000a
-DATA evenLanes<>+24(SB)/4, $0x0000000c
-DATA evenLanes<>+28(SB)/4, $0x0000000e
-DATA evenLanes<>+32(SB)/4, $0x00000010
-DATA evenLanes<>+36(SB)/4, $0x00000012
-DATA evenLanes<>+40(SB)/4, $0x00000014
-DATA evenLanes<>+44(SB)/4, $0x00000016
-DATA evenLanes<>+48(SB)/4, $0x00000018
-DATA evenLanes<>+52(SB)/4, $0x0000001a
-DATA evenLanes<>+56(SB)/4, $0x0000001c
-DATA evenLanes<>+60(SB)/4, $0x0000001e
-GLOBL evenLanes<>(SB), RODATA|NOPTR, $64
+DATA evenLanesF32<>+0(SB)/4, $0x00000000
+DATA evenLanesF32<>+4(SB)/4, $0x00000002
+DATA evenLanesF32<>+8(SB)/4, $0x00000004
+DATA evenLanesF32<>+12(SB)/4, $0x00000006
+DATA evenLanesF32<>+16(SB)/4, $0x00000008
+DATA evenLanesF32<>+20(SB)/4, $0x0000000a
+DATA evenLanesF32<>+24(SB)/4, $0x0000000c
+DATA evenLanesF32<>+28(SB)/4, $0x0000000e
+DATA evenLanesF32<>+32(SB)/4, $0x00000010
+DATA evenLanesF32<>+36(SB)/4, $0x00000012
+DATA evenLanesF32<>+40(SB)/4, $0x00000014
+DATA evenLanesF32<>+44(SB)/4, $0x00000016
+DATA evenLanesF32<>+48(SB)/4, $0x00000018
+DATA evenLanesF32<>+52(SB)/4, $0x0000001a
+DATA evenLanesF32<>+56(SB)/4, $0x0000001c
+DATA evenLanesF32<>+60(SB)/4, $0x0000001e
+GLOBL evenLanesF32<>(SB), RODATA|NOPTR, $64
+
+// func packStride1F64AVX2(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packStride1F64AVX2(SB), $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    channels+16(FP), R8
+	MOVQ    plane+24(FP), R9
+	MOVQ    step+32(FP), R10
+	MOVQ    list+40(FP), R11
+	MOVQ    entries+48(FP), R12
+	VMOVDQU laneBitsF640<>+0(SB), Y12
+	VMOVDQU laneBitsF641<>+0(SB), Y13
+
+channel:
+	MOVQ R11, AX
+	MOVQ R12, BX
+
+entry:
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	ADDQ         SI, CX
+	PREFETCHT0   (CX)(R9*1)
+	VBROADCASTSD 16(AX), Y8
+	VPAND        Y12, Y8, Y4
+	VPCMPEQQ     Y12, Y4, Y4
+	VMASKMOVPD   (CX), Y4, Y0
+	VPAND        Y13, Y8, Y5
+	VPCMPEQQ     Y13, Y5, Y5
+	VMASKMOVPD   32(CX), Y5, Y1
+	VMOVUPS      Y0, (DI)(DX*1)
+	VMOVUPS      Y1, 32(DI)(DX*1)
+	ADDQ         $+24, AX
+	DECQ         BX
+	JNZ          entry
+	ADDQ         R9, SI
+	ADDQ         R10, DI
+	DECQ         R8
+	JNZ          channel
+	VZEROUPPER
+	RET
+
+DATA laneBitsF640<>+0(SB)/4, $0x00000001
+DATA laneBitsF640<>+4(SB)/4, $0x00000000
+DATA laneBitsF640<>+8(SB)/4, $0x00000002
+DATA laneBitsF640<>+12(SB)/4, $0x00000000
+DATA laneBitsF640<>+16(SB)/4, $0x00000004
+DATA laneBitsF640<>+20(SB)/4, $0x00000000
+DATA laneBitsF640<>+24(SB)/4, $0x00000008
+DATA laneBitsF640<>+28(SB)/4, $0x00000000
+GLOBL laneBitsF640<>(SB), RODATA|NOPTR, $32
+
+DATA laneBitsF641<>+0(SB)/4, $0x00000010
+DATA laneBitsF641<>+4(SB)/4, $0x00000000
+DATA laneBitsF641<>+8(SB)/4, $0x00000020
+DATA laneBitsF641<>+12(SB)/4, $0x00000000
+DATA laneBitsF641<>+16(SB)/4, $0x00000040
+DATA laneBitsF641<>+20(SB)/4, $0x00000000
+DATA laneBitsF641<>+24(SB)/4, $0x00000080
+DATA laneBitsF641<>+28(SB)/4, $0x00000000
+GLOBL laneBitsF641<>(SB), RODATA|NOPTR, $32
+
+// func packStride2F64AVX2(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packStride2F64AVX2(SB), $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    channels+16(FP), R8
+	MOVQ    plane+24(FP), R9
+	MOVQ    step+32(FP), R10
+	MOVQ    list+40(FP), R11
+	MOVQ    entries+48(FP), R12
+	VMOVDQU laneBitsF640<>+0(SB), Y12
+	VMOVDQU laneBitsF641<>+0(SB), Y13
+	VMOVDQU laneBitsF642<>+0(SB), Y14
+	VMOVDQU laneBitsF643<>+0(SB), Y15
+
+channel:
+	MOVQ R11, AX
+	MOVQ R12, BX
+
+entry:
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	ADDQ         SI, CX
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
+	VBROADCASTSD 16(AX), Y8
+	VPAND        Y12, Y8, Y4
+	VPCMPEQQ     Y12, Y4, Y4
+	VMASKMOVPD   (CX), Y4, Y0
+	VPAND        Y13, Y8, Y5
+	VPCMPEQQ     Y13, Y5, Y5
+	VMASKMOVPD   32(CX), Y5, Y1
+	VPAND        Y14, Y8, Y6
+	VPCMPEQQ     Y14, Y6, Y6
+	VMASKMOVPD   64(CX), Y6, Y2
+	VPAND        Y15, Y8, Y7
+	VPCMPEQQ     Y15, Y7, Y7
+	VMASKMOVPD   96(CX), Y7, Y3
+	VUNPCKLPD    Y1, Y0, Y0
+	VPERMPD      $0xd8, Y0, Y0
+	VUNPCKLPD    Y3, Y2, Y2
+	VPERMPD      $0xd8, Y2, Y2
+	VMOVUPS      Y0, (DI)(DX*1)
+	VMOVUPS      Y2, 32(DI)(DX*1)
+	ADDQ         $+24, AX
+	DECQ         BX
+	JNZ          entry
+	ADDQ         R9, SI
+	ADDQ         R10, DI
+	DECQ         R8
+	JNZ          channel
+	VZEROUPPER
+	RET
+
+DATA laneBitsF642<>+0(SB)/4, $0x00000100
+DATA laneBitsF642<>+4(SB)/4, $0x00000000
+DATA laneBitsF642<>+8(SB)/4, $0x00000200
+DATA laneBitsF642<>+12(SB)/4, $0x00000000
+DATA laneBitsF642<>+16(SB)/4, $0x00000400
+DATA laneBitsF642<>+20(SB)/4, $0x00000000
+DATA laneBitsF642<>+24(SB)/4, $0x00000800
+DATA laneBitsF642<>+28(SB)/4, $0x00000000
+GLOBL laneBitsF642<>(SB), RODATA|NOPTR, $32
+
+DATA laneBitsF643<>+0(SB)/4, $0x00001000
+DATA laneBitsF643<>+4(SB)/4, $0x00000000
+DATA laneBitsF643<>+8(SB)/4, $0x00002000
+DATA laneBitsF643<>+12(SB)/4, $0x00000000
+DATA laneBitsF643<>+16(SB)/4, $0x00004000
+DATA laneBitsF643<>+20(SB)/4, $0x00000000
+DATA laneBitsF643<>+24(SB)/4, $0x00008000
+DATA laneBitsF643<>+28(SB)/4, $0x00000000
+GLOBL laneBitsF643<>(SB), RODATA|NOPTR, $32
+
+// func packStride1F64AVX512(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·packStride1F64AVX512(SB), $0-56
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ channels+16(FP), R8
+	MOVQ plane+24(FP), R9
+	MOVQ step+32(FP), R10
+	MOVQ list+40(FP), R11
+	MOVQ entries+48(FP), R12
+
+channel:
+	MOVQ R11, AX
+	MOVQ R12, BX
+
+entry:
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	ADDQ       SI, CX
+	PREFETCHT0 (CX)(R9*1)
+	PREFETCHT0 64(CX)(R9*1)
+	KMOVB      16(AX), K1
+	VMOVUPD.Z  (CX), K1, Z0
+	KMOVB      17(AX), K1
+	VMOVUPD.Z  64(CX), K1, Z1
+	VMOVUPS    Z0, (DI)(DX*1)
+	VMOVUPS    Z1, 64(DI)(DX*1)
+	ADDQ       $+24, AX
+	DECQ       BX
+	JNZ        entry
+	ADDQ       R9, SI
+	ADDQ       R10, DI
+	DECQ       R8
+	JNZ        channel
+	VZEROUPPER
+	RET
+
+// func packStride2F64AVX512(dst *float64, src *float64, channels int, plane int, step int, list *int64, entries int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·packStride2F64AVX512(SB), $0-56
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      channels+16(FP), R8
+	MOVQ      plane+24(FP), R9
+	MOVQ      step+32(FP), R10
+	MOVQ      list+40(FP), R11
+	MOVQ      entries+48(FP), R12
+	VMOVDQU32 evenLanesF64<>+0(SB), Z31
+
+channel:
+	MOVQ R11, AX
+	MOVQ R12, BX
+
+entry:
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	ADDQ       SI, CX
+	PREFETCHT0 (CX)(R9*1)
+	PREFETCHT0 64(CX)(R9*1)
+	PREFETCHT0 128(CX)(R9*1)
+	PREFETCHT0 192(CX)(R9*1)
+	KMOVB      16(AX), K1
+	VMOVUPD.Z  (CX), K1, Z0
+	KMOVB      17(AX), K1
+	VMOVUPD.Z  64(CX), K1, Z1
+	KMOVB      18(AX), K1
+	VMOVUPD.Z  128(CX), K1, Z2
+	KMOVB      19(AX), K1
+	VMOVUPD.Z  192(CX), K1, Z3
+	VPERMT2PD  Z1, Z31, Z0
+	VPERMT2PD  Z3, Z31, Z2
+	VMOVUPS    Z0, (DI)(DX*1)
+	VMOVUPS    Z2, 64(DI)(DX*1)
+	ADDQ       $+24, AX
+	DECQ       BX
+	JNZ        entry
+	ADDQ       R9, SI
+	ADDQ       R10, DI
+	DECQ       R8
+	JNZ        channel
+	VZEROUPPER
+	RET
+
+DATA evenLanesF64<>+0(SB)/4, $0x00000000
+DATA evenLanesF64<>+4(SB)/4, $0x00000000
+DATA evenLanesF64<>+8(SB)/4, $0x00000002
+DATA evenLanesF64<>+12(SB)/4, $0x00000000
+DATA evenLanesF64<>+16(SB)/4, $0x00000004
+DATA evenLanesF64<>+20(SB)/4, $0x00000000
+DATA evenLanesF64<>+24(SB)/4, $0x00000006
+DATA evenLanesF64<>+28(SB)/4, $0x00000000
+DATA evenLanesF64<>+32(SB)/4, $0x00000008
+DATA evenLanesF64<>+36(SB)/4, $0x00000000
+DATA evenLanesF64<>+40(SB)/4, $0x0000000a
+DATA evenLanesF64<>+44(SB)/4, $0x00000000
+DATA evenLanesF64<>+48(SB)/4, $0x0000000c
+DATA evenLanesF64<>+52(SB)/4, $0x00000000
+DATA evenLanesF64<>+56(SB)/4, $0x0000000e
+DATA evenLanesF64<>+60(SB)/4, $0x00000000
+GLOBL evenLanesF64<>(SB), RODATA|NOPTR, $64

@@ -82,7 +82,7 @@ func record[T Float](st *Stats, b, c, blk int, pixels []T) {
 
 // moments returns the mean of x and Σ(x - mean)².
 func moments[T Float](x []T) (mean, m2 float64) {
-	if mean, m2, ok := moments32(x); ok {
+	if mean, m2, ok := momentsVector(x); ok {
 		return mean, m2
 	}
 	return moments64(x)

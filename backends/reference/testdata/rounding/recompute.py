@@ -119,11 +119,11 @@ class Net:
         a, b = y.chunk(2, 1)
         return a * F.relu(b)
 
-    def cheap(self, p, x, reads):
+    def cheap(self, name, p, x, reads):
         y = self.gated(self.norm(p + ".norm", self.stored(p + ".conv", self.conv("", p + ".conv", x, reads))))
         if p + ".residual_proj.weight" in self.w:
             x = self.conv("", p + ".residual_proj", x, reads)
-        return self.stored(p, y + x)
+        return self.stored(name, y + x)
 
     def scan(self, p, x):
         w = self.w
@@ -189,11 +189,11 @@ class Net:
         x = self.block(bb + "stem", 0, self.cast(image) if self.narrow else image, "image", 2)
         x = self.block(bb + "down_s4", 0, x, bb + "stem.1.silu", 2)
         x = self.block(bb + "down_s8", 0, x, bb + "down_s4.1.silu", 2)
-        p3 = self.cheap(bb + "p3_block", x, bb + "down_s8.1.silu")
-        p4 = self.cheap(bb + "p4_block", self.block(bb + "down_p4", 0, p3, bb + "p3_block", 2), bb + "down_p4.1.silu")
-        p5 = self.cheap(bb + "p5_block", self.block(bb + "down_p5", 0, p4, bb + "p4_block", 2), bb + "down_p5.1.silu")
+        p3 = self.cheap("pv.P3", bb + "p3_block", x, bb + "down_s8.1.silu")
+        p4 = self.cheap("pv.P4", bb + "p4_block", self.block(bb + "down_p4", 0, p3, "pv.P3", 2), bb + "down_p4.1.silu")
+        p5 = self.cheap("pv.P5", bb + "p5_block", self.block(bb + "down_p5", 0, p4, "pv.P4", 2), bb + "down_p5.1.silu")
         h = "pv.coarse_heads."
-        trunk = self.block(h + "trunk", 0, p4, bb + "p4_block")
+        trunk = self.block(h + "trunk", 0, p4, "pv.P4")
         head = lambda n: self.conv("", f"{h}{n}_head", trunk, h + "trunk.1.silu")
         objectness, boundary = torch.sigmoid(head("objectness")), torch.sigmoid(head("boundary"))
         uncertainty = 4 * objectness * (1 - objectness)
@@ -205,11 +205,11 @@ class Net:
         heavy = self.heavy("ff.l1_path", heavy, chosen[1], 8, gates)
         lateral = lambda n, x, reads: self.conv("", f"fpn.{n}_lateral", x, reads)
         near = lambda a, like: F.interpolate(a, size=like.shape[2:], mode="nearest")
-        t5 = self.stored("fpn.p5_lateral", lateral("p5", p5, bb + "p5_block"))
-        t4 = self.stored("fpn.p4_sum", lateral("p4", p4, bb + "p4_block") + near(t5, p4))
-        t3 = self.stored("fpn.p3_ff_sum", lateral("p3", p3, bb + "p3_block") + near(t4, p3) + lateral("ff", heavy, "ff.l1_path.unpack"))
-        pyramid = [self.cheap(f"fpn.p{n}_smooth", t, reads) for n, t, reads in ((3, t3, "fpn.p3_ff_sum"), (4, t4, "fpn.p4_sum"), (5, t5, "fpn.p5_lateral"))]
-        names = [f"fpn.p{n}_smooth" for n in (3, 4, 5)]
+        t5 = self.stored("fpn.p5_lateral", lateral("p5", p5, "pv.P5"))
+        t4 = self.stored("fpn.p4_sum", lateral("p4", p4, "pv.P4") + near(t5, p4))
+        t3 = self.stored("fpn.p3_ff_sum", lateral("p3", p3, "pv.P3") + near(t4, p3) + lateral("ff", heavy, "ff.l1_path.unpack"))
+        pyramid = [self.cheap(f"fpn.P{n}", f"fpn.p{n}_smooth", t, reads) for n, t, reads in ((3, t3, "fpn.p3_ff_sum"), (4, t4, "fpn.p4_sum"), (5, t5, "fpn.p5_lateral"))]
+        names = [f"fpn.P{n}" for n in (3, 4, 5)]
         for n, reads in (("det_head.p6_from_p5", names[2]), ("det_head.p7_from_p6", "det_head.p6_from_p5")):
             pyramid.append(self.stored(n, self.conv("", n, pyramid[-1], reads, 2)))
             names.append(n)
@@ -223,15 +223,15 @@ class Net:
         f3, reads, boxes = pyramid[0], names[0], d["boxes"][0]
         out["semantic_logits"] = self.conv("", "sem_head.pred", self.block("sem_head.trunk", 0, f3, reads), "sem_head.trunk.1.silu")
         t = "track_head."
-        y = self.pool(t + "pool", self.block(t + "feature_proj", 0, f3, reads), boxes)
+        y = self.pool("track.pooled", self.block(t + "feature_proj", 0, f3, reads), boxes)
         y = self.mlp(t + "embedding_mlp", y, t + "embedding_mlp.rows")
         out["embeddings"] = (y / y.norm(dim=1, keepdim=True).clamp(min=1e-6))[None]
         s = "inst_seg_head."
         y = self.block(s + "proto_trunk", 3, self.block(s + "proto_trunk", 0, f3, reads), s + "proto_trunk.1.silu")
-        prototypes = self.stored(s + "proto_pred", self.conv("", s + "proto_pred", y, s + "proto_trunk.4.silu"))
+        prototypes = self.stored("seg.prototypes", self.conv("", s + "proto_pred", y, s + "proto_trunk.4.silu"))
         y = self.pool(s + "coeff_pool", self.stored(s + "coeff_source", self.conv("", s + "coeff_source", f3, reads)), boxes)
         y = self.stored(s + "coeff_mlp.2", self.mlp(s + "coeff_mlp", y, s + "coeff_mlp.rows"))
-        low = self.operand(s + "coeff_mlp", y) @ self.operand(s + "prototypes.flat", prototypes.flatten(2)[0])
+        low = self.operand("seg.coefficients", y) @ self.operand(s + "prototypes.flat", prototypes.flatten(2)[0])
         signal = torch.tanh(F.interpolate(heavy.mean(1, keepdim=True), size=(128, 128), mode="bilinear", align_corners=False))
         active = torch.zeros_like(signal)
         for i in chosen[0]:

@@ -21,28 +21,6 @@ func gemm(c *build.Context) {
 	}
 }
 
-// An element is a floating-point type with the instructions that depend on it.
-type element struct {
-	goType, suffix string
-	bytes          int
-	load           func(c *build.Context, from, to operand.Op) // also stores
-	broadcast, add func(c *build.Context, ops ...operand.Op)
-	multiplyAdd    func(c *build.Context, ops ...operand.Op)
-}
-
-var (
-	float32s = element{
-		"float32", "F32", 4,
-		func(c *build.Context, from, to operand.Op) { c.VMOVUPS(from, to) },
-		(*build.Context).VBROADCASTSS, (*build.Context).VADDPS, (*build.Context).VFMADD231PS,
-	}
-	float64s = element{
-		"float64", "F64", 8,
-		func(c *build.Context, from, to operand.Op) { c.VMOVUPD(from, to) },
-		(*build.Context).VBROADCASTSD, (*build.Context).VADDPD, (*build.Context).VFMADD231PD,
-	}
-)
-
 // A microKernel computes tiles of `rows` rows by two vectors; all sums stay in registers.
 type microKernel struct {
 	*build.Context

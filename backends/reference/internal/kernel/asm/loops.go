@@ -9,13 +9,13 @@ import (
 
 // unary writes the function y[i] = f(x[i]).
 func (v vectors) unary(name, formula string, f func(reg.VecVirtual) reg.VecVirtual) {
-	v.function(name, "func(y, x *float32, n int)", formula)
+	v.function(name, "func(y, x *"+v.goType+", n int)", formula)
 	v.loop([]string{"x"}, func(x []reg.VecVirtual) reg.VecVirtual { return f(x[0]) })
 }
 
 // affine writes the function y[i] = f((x[i] - mean)·gain + shift).
 func (v vectors) affine(name, formula string, f func(reg.VecVirtual) reg.VecVirtual) {
-	v.function(name, "func(y, x *float32, n int, mean, gain, shift float32)", formula)
+	v.function(name, fmt.Sprintf("func(y, x *%[1]s, n int, mean, gain, shift %[1]s)", v.goType), formula)
 	norm := v.normalisation("mean", "gain", "shift")
 	v.loop([]string{"x"}, func(x []reg.VecVirtual) reg.VecVirtual { return f(norm(x[0])) })
 }
@@ -27,19 +27,22 @@ func (v vectors) gate(name string, add bool) {
 	if add {
 		inputs, list, formula = append(inputs, "r"), list+", r", formula+" + r"
 	}
-	v.function(name, "func(y, "+list+" *float32, n int, meanA, gainA, shiftA, meanB, gainB, shiftB float32)", formula)
+	v.function(name, fmt.Sprintf("func(y, %s *%[2]s, n int, meanA, gainA, shiftA, meanB, gainB, shiftB %[2]s)", list, v.goType), formula)
 	normA, normB := v.normalisation("meanA", "gainA", "shiftA"), v.normalisation("meanB", "gainB", "shiftB")
 	v.loop(inputs, func(in []reg.VecVirtual) reg.VecVirtual {
 		a, b := normA(in[0]), v.relu(normB(in[1]))
-		v.VMULPS(a, b, b)
+		v.element.mul(v.Context, a, b, b)
 		if add {
-			v.VADDPS(in[2], b, b)
+			v.add(v.Context, in[2], b, b)
 		}
 		return b
 	})
 }
 
 func (v vectors) function(name, signature, formula string) {
+	if v.bytes64() {
+		name += v.suffix
+	}
 	text(v.Context, name+v.isa, signature, fmt.Sprintf("computes y = %s for n values.", formula))
 }
 
@@ -51,11 +54,11 @@ func (v vectors) normalisation(mean, gain, shift string) func(reg.VecVirtual) re
 		if err != nil {
 			panic(err)
 		}
-		v.VBROADCASTSS(at.Addr, to)
+		v.broadcast(v.Context, at.Addr, to)
 	}
 	return func(x reg.VecVirtual) reg.VecVirtual {
-		v.VSUBPS(m, x, x)
-		v.VFMADD213PS(s, g, x)
+		v.sub(v.Context, m, x, x)
+		v.multiplyInto(v.Context, s, g, x)
 		return x
 	}
 }
@@ -71,20 +74,20 @@ func (v vectors) loop(inputs []string, body func([]reg.VecVirtual) reg.VecVirtua
 	}
 	from := make([]reg.VecVirtual, len(inputs))
 
-	v.SUBQ(operand.I32(v.lanes32()), left)
+	v.SUBQ(operand.I32(v.lanes(v.element)), left)
 	v.JL(operand.LabelRef("tail"))
 	v.Label("loop")
 	for i, base := range bases {
 		from[i] = v.copyOf(operand.Mem{Base: base})
-		v.ADDQ(operand.I32(v.bytes), base)
+		v.ADDQ(operand.I32(v.width.bytes), base)
 	}
 	v.VMOVUPS(body(from), operand.Mem{Base: y})
-	v.ADDQ(operand.I32(v.bytes), y)
-	v.SUBQ(operand.I32(v.lanes32()), left)
+	v.ADDQ(operand.I32(v.width.bytes), y)
+	v.SUBQ(operand.I32(v.lanes(v.element)), left)
 	v.JGE(operand.LabelRef("loop"))
 
 	v.Label("tail")
-	v.ADDQ(operand.I32(v.lanes32()), left)
+	v.ADDQ(operand.I32(v.lanes(v.element)), left)
 	v.JZ(operand.LabelRef("done"))
 	mask := v.firstLanes(left)
 	for i, base := range bases {
@@ -103,9 +106,12 @@ type laneMask struct {
 	store func(from reg.VecVirtual, to operand.Mem)
 }
 
-// firstLanes is the mask of the first n lanes, 0 < n < lanes.
+// firstLanes is the mask of the first n lanes, 0 < n < lanes. An element of 64 bits is two lanes of 32.
 func (v vectors) firstLanes(n reg.GPVirtual) laneMask {
-	if v.bytes == 64 {
+	if v.bytes64() {
+		v.ADDQ(n, n)
+	}
+	if v.width.bytes == 64 {
 		bits, k := v.GP64(), v.K()
 		v.MOVQ(operand.I32(-1), bits)
 		v.BZHIQ(n, bits, bits)

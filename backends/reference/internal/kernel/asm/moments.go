@@ -6,31 +6,43 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// moments writes the sum and the sum of squares of float32 values, shifted by the first one and accumulated in float64. There is one version, so that the order of
-// additions is the same on every processor.
+// moments writes the sum and the sum of squares of values, shifted and accumulated in float64. There is one version for each element
+// type, so that the order of additions is the same on every processor.
 func moments(c *build.Context) {
-	text(c, "sumsAVX2", "func(x *float32, n int) (sum, squares float64)",
-		"returns Σd and Σd² of n values in float64, with d = x[i] - x[0]; n is a positive multiple of 16.")
+	for _, e := range []element{float32s, float64s} {
+		sums(c, e)
+	}
+}
+
+func sums(c *build.Context, e element) {
+	text(c, "sums"+e.suffix+"AVX2", "func(x *"+e.goType+", n int, shift float64) (sum, squares float64)",
+		"returns Σd and Σd² of n values in float64, with d = x[i] - shift; n is a positive multiple of 16.")
 	x, n := reg.RAX, reg.RBX
-	c.Load(c.Param("x"), x)
-	c.Load(c.Param("n"), n)
+	arguments(c, argument{"x", x}, argument{"n", n})
 	sums := []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3}
 	squares := []reg.VecPhysical{reg.Y4, reg.Y5, reg.Y6, reg.Y7}
 	for _, r := range append(sums, squares...) {
 		c.VXORPD(r, r, r)
 	}
 	shift := reg.Y9
-	c.VBROADCASTSS(operand.Mem{Base: x}, shift.AsX())
-	c.VCVTPS2PD(shift.AsX(), shift)
+	at, err := c.Param("shift").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	c.VBROADCASTSD(at.Addr, shift)
 	c.Label("loop")
 	for i := range 4 {
-		v := reg.Y8
-		c.VCVTPS2PD(operand.Mem{Base: x, Disp: 16 * i}, v)
+		v, from := reg.Y8, operand.Mem{Base: x, Disp: 4 * e.bytes * i}
+		if e.bytes == 4 {
+			c.VCVTPS2PD(from, v)
+		} else {
+			c.VMOVUPD(from, v)
+		}
 		c.VSUBPD(shift, v, v)
 		c.VADDPD(v, sums[i], sums[i])
 		c.VFMADD231PD(v, v, squares[i])
 	}
-	c.ADDQ(operand.U8(64), x)
+	c.ADDQ(operand.I32(16*e.bytes), x)
 	c.SUBQ(operand.U8(16), n)
 	c.JNZ(operand.LabelRef("loop"))
 	reduce(c, sums)

@@ -16,13 +16,15 @@ const (
 	copySize = 24
 )
 
-// pack writes the copies of float32 input values into panels of two vectors. For each channel and each entry of a list, lane l is the
+// pack writes the copies of input values into panels of two vectors. For each channel and each entry of a list, lane l is the
 // l-th element from the entry's address, or with stride 2 the 2l-th, if bit l (or 2l) of the entry's mask is set; other lanes are
 // zero and their memory is not touched.
 func pack(c *build.Context) {
-	for _, w := range []width{avx2, avx512} {
-		for _, stride := range []int{1, 2} {
-			(&panelCopy{lanesLoad{Context: c, width: w, stride: stride}}).generate()
+	for _, e := range []element{float32s, float64s} {
+		for _, w := range []width{avx2, avx512} {
+			for _, stride := range []int{1, 2} {
+				(&panelCopy{lanesLoad{Context: c, width: w, element: e, stride: stride}}).generate()
+			}
 		}
 	}
 }
@@ -31,6 +33,7 @@ func pack(c *build.Context) {
 type lanesLoad struct {
 	*build.Context
 	width
+	element
 	stride int
 }
 
@@ -40,36 +43,37 @@ func (l *lanesLoad) vectors() int { return 2 * l.stride }
 // bit is the register that holds the mask bits of the lanes of the v-th vector (AVX2).
 func (l *lanesLoad) bit(v int) reg.VecPhysical { return l.regs[12+v] }
 
+func (l *lanesLoad) wide() bool { return l.width.bytes == 64 }
+
 func (l *lanesLoad) prepare() {
-	if l.bytes == 64 {
+	if l.wide() {
 		if l.stride == 2 {
-			l.VMOVDQU32(evenLanes(l.Context), reg.Z31)
+			l.VMOVDQU32(l.evenLanes(), reg.Z31)
 		}
 		return
 	}
 	for v := range l.vectors() {
-		l.VMOVDQU(laneBits(l.Context, v), l.bit(v))
+		l.VMOVDQU(l.laneBits(v), l.bit(v))
 	}
 }
 
-// load reads the lanes of an entry at base, using the registers 0 to 7 of the width.
-func (l *lanesLoad) load(base, entry reg.GPPhysical) (lo, hi reg.VecPhysical) {
+// loadLanes reads the lanes of an entry at base, using the registers 0 to 8 of the width.
+func (l *lanesLoad) loadLanes(base, entry reg.GPPhysical) (lo, hi reg.VecPhysical) {
 	mask := operand.Mem{Base: entry, Disp: copyMask}
 	all := l.regs[8]
-	if l.bytes == 32 {
-		l.VPBROADCASTD(mask, all)
+	if !l.wide() {
+		l.broadcast(l.Context, mask, all)
 	}
 	for v := range l.vectors() {
-		from := operand.Mem{Base: base, Disp: v * l.bytes}
-		if l.bytes == 64 {
-			mask.Disp = copyMask + 2*v
-			l.KMOVW(mask, reg.K1)
-			l.VMOVUPS_Z(from, reg.K1, l.regs[v])
+		from := operand.Mem{Base: base, Disp: v * l.width.bytes}
+		if l.wide() {
+			mask.Disp = copyMask + v*l.lanes(l.element)/8
+			l.loadMasked(from, mask, l.regs[v])
 			continue
 		}
-		l.VPAND(l.bit(v), all, l.regs[4+v])
-		l.VPCMPEQD(l.bit(v), l.regs[4+v], l.regs[4+v])
-		l.VMASKMOVPS(from, l.regs[4+v], l.regs[v])
+		some := l.regs[4+v]
+		l.VPAND(l.bit(v), all, some)
+		l.loadSome(from, l.bit(v), some, l.regs[v])
 	}
 	if l.stride == 1 {
 		return l.regs[0], l.regs[1]
@@ -79,21 +83,50 @@ func (l *lanesLoad) load(base, entry reg.GPPhysical) (lo, hi reg.VecPhysical) {
 	return l.regs[0], l.regs[2]
 }
 
-// deinterleave leaves the even lanes of the pair (a, b) in a.
-func (l *lanesLoad) deinterleave(a, b reg.VecPhysical) {
-	if l.bytes == 64 {
-		l.VPERMT2PS(b, reg.Z31, a)
+// loadMasked loads the lanes whose bits are set in memory (AVX-512).
+func (l *lanesLoad) loadMasked(from, mask operand.Mem, to reg.VecPhysical) {
+	if l.element.bytes == 8 {
+		l.KMOVB(mask, reg.K1)
+		l.VMOVUPD_Z(from, reg.K1, to)
 		return
 	}
-	l.VSHUFPS(operand.U8(0x88), b, a, a)
-	l.VPERMPD(operand.U8(0xD8), a, a)
+	l.KMOVW(mask, reg.K1)
+	l.VMOVUPS_Z(from, reg.K1, to)
+}
+
+// loadSome loads the lanes in which some has the lane's bit, and leaves their mask in some (AVX2).
+func (l *lanesLoad) loadSome(from operand.Mem, bit, some, to reg.VecPhysical) {
+	if l.element.bytes == 8 {
+		l.VPCMPEQQ(bit, some, some)
+		l.VMASKMOVPD(from, some, to)
+		return
+	}
+	l.VPCMPEQD(bit, some, some)
+	l.VMASKMOVPS(from, some, to)
+}
+
+// deinterleave leaves the even lanes of the pair (a, b) in a.
+func (l *lanesLoad) deinterleave(a, b reg.VecPhysical) {
+	switch {
+	case l.wide() && l.element.bytes == 8:
+		l.VPERMT2PD(b, reg.Z31, a)
+	case l.wide():
+		l.VPERMT2PS(b, reg.Z31, a)
+	case l.element.bytes == 8:
+		l.VUNPCKLPD(b, a, a)
+		l.VPERMPD(operand.U8(0xD8), a, a)
+	default:
+		l.VSHUFPS(operand.U8(0x88), b, a, a)
+		l.VPERMPD(operand.U8(0xD8), a, a)
+	}
 }
 
 type panelCopy struct{ lanesLoad }
 
 func (p *panelCopy) generate() {
-	text(p.Context, fmt.Sprintf("packStride%d%s", p.stride, p.isa), "func(dst, src *float32, channels, plane, step int, list *int64, entries int)",
-		fmt.Sprintf("copies consecutive channels, plane bytes apart, into panels of %d lanes, step bytes apart.", 2*p.lanes32()))
+	lanes := 2 * p.lanes(p.element)
+	text(p.Context, fmt.Sprintf("packStride%d%s%s", p.stride, p.suffix, p.isa), fmt.Sprintf("func(dst, src *%s, channels, plane, step int, list *int64, entries int)", p.goType),
+		fmt.Sprintf("copies consecutive channels, plane bytes apart, into panels of %d lanes, step bytes apart.", lanes))
 	dst, src, channels, plane, step := reg.RDI, reg.RSI, reg.R8, reg.R9, reg.R10
 	list, entries, entry, left, from, to := reg.R11, reg.R12, reg.RAX, reg.RBX, reg.RCX, reg.RDX
 	arguments(p.Context, argument{"dst", dst}, argument{"src", src}, argument{"channels", channels}, argument{"plane", plane},
@@ -106,12 +139,12 @@ func (p *panelCopy) generate() {
 	p.MOVQ(operand.Mem{Base: entry, Disp: copyFrom}, from)
 	p.MOVQ(operand.Mem{Base: entry, Disp: copyTo}, to)
 	p.ADDQ(src, from)
-	for line := range p.stride * p.bytes / 32 {
+	for line := range p.stride * p.width.bytes / 32 {
 		p.PREFETCHT0(operand.Mem{Base: from, Index: plane, Scale: 1, Disp: 64 * line}) // the next channel, on another page
 	}
-	lo, hi := p.load(from, entry)
+	lo, hi := p.loadLanes(from, entry)
 	p.VMOVUPS(lo, operand.Mem{Base: dst, Index: to, Scale: 1})
-	p.VMOVUPS(hi, operand.Mem{Base: dst, Index: to, Scale: 1, Disp: p.bytes})
+	p.VMOVUPS(hi, operand.Mem{Base: dst, Index: to, Scale: 1, Disp: p.width.bytes})
 	p.ADDQ(operand.I32(copySize), entry)
 	p.DECQ(left)
 	p.JNZ(operand.LabelRef("entry"))
@@ -123,20 +156,24 @@ func (p *panelCopy) generate() {
 	p.RET()
 }
 
-// laneBits is the vector of the bits 8v to 8v+7.
-func laneBits(c *build.Context, v int) operand.Mem {
-	bits := make([]uint32, 8)
-	for i := range bits {
-		bits[i] = 1 << (8*v + i)
+// laneBits is the vector of the bits of the lanes of the v-th vector.
+func (l *lanesLoad) laneBits(v int) operand.Mem {
+	lanes, words := l.lanes(l.element), l.element.bytes/4
+	bits := make([]uint32, lanes*words)
+	for i := range lanes {
+		bits[i*words] = 1 << (lanes*v + i)
 	}
-	return table(c, fmt.Sprintf("laneBits%d", v), bits)
+	return table(l.Context, fmt.Sprintf("laneBits%s%d", l.suffix, v), bits)
 }
 
-// evenLanes is the vector 0, 2, 4, … 30.
-func evenLanes(c *build.Context) operand.Mem {
+// evenLanes is the vector 0, 2, 4, … of as many elements as the widest vector has.
+func (l *lanesLoad) evenLanes() operand.Mem {
+	words := l.element.bytes / 4
 	lanes := make([]uint32, 16)
 	for i := range lanes {
-		lanes[i] = uint32(2 * i)
+		if i%words == 0 {
+			lanes[i] = uint32(2 * i / words)
+		}
 	}
-	return table(c, "evenLanes", lanes)
+	return table(l.Context, "evenLanes"+l.suffix, lanes)
 }

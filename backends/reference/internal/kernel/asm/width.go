@@ -36,8 +36,8 @@ func (w width) vec(c *build.Context) reg.VecVirtual {
 	return c.YMM()
 }
 
-// lanes32 is the number of float32 lanes.
-func (w width) lanes32() int { return w.bytes / 4 }
+// lanes is the number of elements in a vector.
+func (w width) lanes(e element) int { return w.bytes / e.bytes }
 
 // float is the constant v repeated over the widest vector, in memory, so that any instruction can read it.
 func float(c *build.Context, v float64) operand.Mem { return repeated(c, math.Float32bits(float32(v))) }
@@ -49,6 +49,15 @@ func repeated(c *build.Context, bits uint32) operand.Mem {
 		values[i] = bits
 	}
 	return table(c, fmt.Sprintf("all%08x", bits), values)
+}
+
+// repeated64 is a 64-bit pattern, repeated over the widest vector.
+func repeated64(c *build.Context, bits uint64) operand.Mem {
+	values := make([]uint32, 16)
+	for i := range values {
+		values[i] = uint32(bits >> (32 * (i % 2)))
+	}
+	return table(c, fmt.Sprintf("all%016x", bits), values)
 }
 
 // table is a vector of constants in memory, placed once per file.

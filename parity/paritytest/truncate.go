@@ -1,0 +1,68 @@
+// Package paritytest plants faults into graphs, for those who test what a comparison of executions finds.
+package paritytest
+
+import (
+	"math"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Truncating returns what graph.Lower gives for a format, but for its roundings: they go towards zero instead of to the nearest. All is
+// spelled in operators that do what they say, so a backend that executes it in FP32 poses as one of the format that rounds wrongly.
+func Truncating(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
+	low, err := graph.Lower(g, f)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := f.Layout()
+	if err != nil {
+		return nil, err
+	}
+	out := *low
+	out.Nodes = nil
+	// r·(1-1.5·2^-m/2) is between half a unit and one and a half below r, for any r of m bits behind the point: its nearest neighbour below.
+	below := constant("truncate.below", 1-0.75*math.Ldexp(1, 1-layout.Significand))
+	zero := constant("truncate.zero", 0)
+	for _, n := range low.Nodes {
+		if _, ok := n.Op.(graph.Round); ok {
+			out.Nodes = append(out.Nodes, truncate(n, below, zero)...)
+		} else {
+			out.Nodes = append(out.Nodes, n)
+		}
+	}
+	return &out, nil
+}
+
+func constant(name string, v float64) *graph.Value {
+	t := tensor.Scalar(float32(v))
+	return &graph.Value{Name: name, Type: graph.Type{DType: t.DType(), Shape: t.Shape()}, Const: t}
+}
+
+// truncate spells one rounding r of x: r where |r| ≤ |x|, else the neighbour of r towards zero. q = δ/δ with δ = max(|r|-|x|, 0) is NaN
+// exactly in the first case.
+func truncate(n *graph.Node, below, zero *graph.Value) []*graph.Node {
+	var nodes []*graph.Node
+	t := n.Outputs[0].Type
+	add := func(suffix string, op graph.Op, dtype tensor.DType, in ...*graph.Value) *graph.Value {
+		node := &graph.Node{Name: n.Name + ".truncate." + suffix, Op: op, Inputs: in}
+		v := &graph.Value{Name: node.Name, Type: graph.Type{DType: dtype, Shape: t.Shape}, Producer: node}
+		node.Outputs = []*graph.Value{v}
+		nodes = append(nodes, node)
+		return v
+	}
+	float := func(suffix string, op graph.Op, in ...*graph.Value) *graph.Value {
+		return add(suffix, op, t.DType, in...)
+	}
+	magnitude := func(suffix string, x *graph.Value) *graph.Value {
+		return float(suffix, graph.Binary{Fn: graph.Max}, x, float(suffix+".minus", graph.Binary{Fn: graph.Sub}, zero, x))
+	}
+	x := n.Inputs[0]
+	r := float("nearest", n.Op, x)
+	over := float("over", graph.Unary{Fn: graph.Relu}, float("excess", graph.Binary{Fn: graph.Sub}, magnitude("rounded", r), magnitude("exact", x)))
+	kept := add("kept", graph.Unary{Fn: graph.IsNaN}, tensor.Bool, float("quotient", graph.Binary{Fn: graph.Div}, over, over))
+	lower := float("lower", n.Op, float("scaled", graph.Binary{Fn: graph.Mul}, r, below))
+	last := &graph.Node{Name: n.Name, Op: graph.Where{}, Inputs: []*graph.Value{kept, r, lower}, Outputs: n.Outputs}
+	last.Outputs[0].Producer = last
+	return append(nodes, last)
+}
