@@ -93,3 +93,29 @@ func describe(plan backends.Plan, s *cuda.Schedule) string {
 	fmt.Fprintf(&b, "%d steps, %d launches, the longest chain %d; %d bytes of arena\n", len(s.Steps), launches, slices.Max(depth), plan.Arena)
 	return b.String()
 }
+
+// A tap between two convolutions that hand a map to each other parts them, and the plan says so. What reads the tap is then there as a value.
+func TestTapPartsChain(t *testing.T) {
+	cfg, err := config.Parse(nil, []string{"model.profile=nano"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: 1, Height: 128, Width: 128, Decode: model.DefaultDecode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hopper := kernels.Device{Multiprocessors: 132, Capability: 90}
+	for _, c := range []struct {
+		tap   string
+		split []backends.Split
+	}{
+		{"pv.backbone.down_s8.1.silu", nil}, // two convolutions read it: no chain
+		{"pv.backbone.stem.1.silu", []backends.Split{{Node: "pv.backbone.down_s4.0", Step: "NormConvSplit", Value: "pv.backbone.stem.1.silu"}}},
+		{"pv.backbone.stem.0", []backends.Split{{Node: "pv.backbone.down_s4.0", Step: "NormConvSplit", Value: "pv.backbone.stem.0"}}},
+	} {
+		s := open(t, cuda.New(recorder{driver(t), hopper, &cuda.Schedule{}}), g, backends.Options{Taps: []string{c.tap}})
+		if got := s.Plan().Split; !slices.Equal(got, c.split) {
+			t.Errorf("tap %s: split %+v, want %+v", c.tap, got, c.split)
+		}
+	}
+}
