@@ -96,7 +96,7 @@ lint:
 	GO='$(GO)' .ci/vet-tags
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) -C backends/reference/internal/kernel/asm test .
-	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh .ci/*; else echo 'shellcheck is not installed: skipped'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh $$(git grep -lI '^#!.*sh$$' -- .ci); else echo 'shellcheck is not installed: skipped'; fi
 
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./backends/backendtest/

@@ -25,7 +25,6 @@ type compiler struct {
 	device     Device
 	properties kernels.Device
 	steps      []*step
-	views      []string                        // nodes that need no step
 	maps       map[*lower.Value]kernels.Format // values that are maps (tensorcores.go)
 	convs      map[string]kernels.Geometry     // convolutions on tensor cores, by their nodes' names
 	moments    map[*lower.Value]*lower.Value   // of maps that a convolution makes: where it leaves the pieces of their moments
@@ -149,11 +148,9 @@ func (c *compiler) lowerNodes(p *lower.Program) error {
 				return err
 			}
 		}
-		if s.launches == nil { // the outputs are views, or have no elements
-			c.views = append(c.views, n.Covers()...)
-			continue
+		if s.launches != nil { // else the outputs are views, or have no elements
+			c.steps = append(c.steps, s)
 		}
-		c.steps = append(c.steps, s)
 	}
 	return nil
 }

@@ -10,39 +10,23 @@ import (
 
 // newPlan describes a compiled program.
 func newPlan(p *lower.Program, c *compiler, arena int) backends.Plan {
-	plan := backends.Plan{Folded: p.Folded, Views: c.views, Arena: int64(arena)}
-	level, reason, precision := backends.Native, backends.Reason(""), backends.FP32
-	if c.rounded != "" {
-		level, reason, precision = backends.Emulated, backends.PrecisionEmulated, backends.Precision(c.rounded)
-	}
-	for _, s := range c.steps {
-		n, level, reason := s.Node, level, reason
-		if c.rounded != "" && strings.Contains(n.Op.OpType(), string(opConvTensor)) { // products of the very format
-			level, reason = backends.Native, ""
+	plan := lower.Describe(p, c.plannedSteps(), arena, func(i int, s *backends.Step) {
+		s.Level, s.Precision = backends.Native, backends.FP32
+		if c.rounded == "" {
+			return
 		}
-		plan.Steps = append(plan.Steps, backends.Step{
-			Name: n.Name, Op: n.Op.OpType(), Nodes: n.Covers(),
-			Inputs: names(n.In), Outputs: names(n.Out), Aside: names(c.aside(n)),
-			Level: level, Reason: reason, Precision: precision, Workspace: int64(s.Workspace()),
-		})
+		s.Precision = backends.Precision(c.rounded)
+		if !strings.Contains(s.Op, string(opConvTensor)) { // which has products of the very format
+			s.Level, s.Reason = backends.Emulated, backends.PrecisionEmulated
+		}
+	})
+	for i, s := range c.steps { // moments are the executor's own
+		if m := c.moments[s.Node.Out[0]]; m != nil {
+			plan.Steps[i].Aside = slices.DeleteFunc(plan.Steps[i].Aside, func(name string) bool { return name == m.Name })
+		}
 	}
-	for _, x := range slices.Concat(p.Split, c.split) {
+	for _, x := range c.split {
 		plan.Split = append(plan.Split, backends.Split{Node: x.Node, Step: x.Rule, Value: x.Value})
 	}
 	return plan
-}
-
-func names(values []*lower.Value) []string {
-	var list []string
-	for _, v := range values {
-		if v != nil {
-			list = append(list, v.Name)
-		}
-	}
-	return list
-}
-
-// aside lists the values that a step stores for others than the executor itself.
-func (c *compiler) aside(n *lower.Node) []*lower.Value {
-	return slices.DeleteFunc(slices.Clone(n.Aside()), func(v *lower.Value) bool { return v == c.moments[n.Out[0]] })
 }

@@ -105,7 +105,7 @@ func newSession(g *graph.Graph, p *lower.Program, c *compiler) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{graph: asked(g), run: run}
+	s := &session{graph: backends.InputsOf(g), run: run}
 	for _, v := range p.Inputs {
 		if err := s.stage(&s.inputs, v); err != nil {
 			return nil, err
@@ -132,22 +132,6 @@ func (s *session) stage(list *[]staged, v *lower.Value) error {
 	*list = append(*list, staged{s.run.memory.at(v), host})
 	s.memory.Host += int64(v.Bytes())
 	return err
-}
-
-// asked returns what of a graph says which inputs a session takes: the inputs, and the decisions that some of them replay. The weights
-// need not stay for that.
-func asked(g *graph.Graph) *graph.Graph {
-	bare := func(v *graph.Value) *graph.Value {
-		if v == nil {
-			return nil
-		}
-		return &graph.Value{Name: v.Name, Type: v.Type}
-	}
-	out := &graph.Graph{Name: g.Name, Inputs: g.Inputs}
-	for _, d := range g.Replayed() {
-		out.Decisions = append(out.Decisions, graph.Decision{Value: bare(d.Value), Count: bare(d.Count), Limit: d.Limit})
-	}
-	return out
 }
 
 // Upload implements backends.Session.
