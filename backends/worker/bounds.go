@@ -19,9 +19,11 @@ const (
 	leastReading = 0.5
 	// longestStall is how long a worker may do nothing between its samples before anybody wonders, and leastFilled the share of what is
 	// beyond that its samples have to fill. A process that was stopped or starved reaches neither the one nor the other; samples in
-	// microseconds fill a thousandth.
+	// microseconds fill a thousandth. Of one request no more than countedWait counts, since a single stall, of the machine or of a
+	// runtime, may last a minute.
 	longestStall = 10 * time.Second
 	leastFilled  = 0.01
+	countedWait  = 6 * time.Second
 )
 
 // elapsed returns the time in ns that a worker may tell of what it did during a request that took so long for the client. Both read the
@@ -166,11 +168,11 @@ func (h *history) add(r measureReply, calls int, took time.Duration) error {
 	}
 	h.device = r.Device != nil
 	if h.groups++; h.groups > 1 {
-		h.waited += took
+		h.waited += min(took, countedWait)
 	}
 	h.sampled += sum(r.Host) * float64(calls)
 	if least := leastFilled * float64(h.waited-longestStall); h.sampled < least {
-		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (their requests took %v, of which %v may pass without samples)", h.sampled, least,
+		return fmt.Errorf("host_ns are %.4g ns together, want at least %.4g (%v of the time of their requests count, of which %v may pass without samples)", h.sampled, least,
 			h.waited, longestStall)
 	}
 	return nil

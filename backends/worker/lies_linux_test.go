@@ -267,10 +267,18 @@ func TestSteadyLies(t *testing.T) {
 		sampled, waited time.Duration
 		ok              bool
 	}{{1, longestStall, true}, {time.Millisecond, longestStall + 100*time.Millisecond, true}, {time.Millisecond, longestStall + 102*time.Millisecond, false}, {time.Second, 100 * time.Second, true}} {
-		h := history{groups: 1, waited: c.waited / 2}
-		if err := h.add(measureReply{Host: []float64{float64(c.sampled) / 2}}, 2, c.waited-c.waited/2); (err == nil) != c.ok {
+		const last = time.Second
+		h := history{groups: 1, waited: c.waited - last}
+		if err := h.add(measureReply{Host: []float64{float64(c.sampled) / 2}}, 2, last); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+	stalled := history{groups: 1}
+	if err := stalled.add(measureReply{Host: []float64{1e6}}, 1, time.Minute); err != nil {
+		t.Errorf("one stall of a minute: %v", err)
+	}
+	if err := stalled.add(measureReply{Host: []float64{1e6}}, 1, time.Minute); err == nil {
+		t.Error("a second stall of a minute passed")
 	}
 }
 

@@ -31,4 +31,6 @@ func limitProcess(req helloRequest) error {
 	return nil
 }
 
+func pollable(f *os.File) *os.File { return f }
+
 func claimStdout() (*os.File, error) { return os.Stdout, nil }

@@ -46,7 +46,7 @@ func ServeStdio(ctx context.Context, backend backends.Backend) error {
 	if err != nil {
 		return err
 	}
-	return Serve(ctx, os.Stdin, out, backend)
+	return Serve(ctx, pollable(os.Stdin), out, backend)
 }
 
 var errShutdown = errors.New("asked to shut down")
