@@ -132,7 +132,7 @@ func (c *compiler) evaluate(p *lower.Program) error {
 	}
 	for _, o := range p.Outputs {
 		o.Value.Data = tensor.New(o.Value.DType, o.Value.Shape...)
-		if err := c.device.Read(bytesOf(o.Value.Data), run.memory.at(o.Value)); err != nil {
+		if err := c.device.Read(tensor.Bytes(o.Value.Data), run.memory.at(o.Value)); err != nil {
 			return errors.Join(err, run.close())
 		}
 	}

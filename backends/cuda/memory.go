@@ -55,7 +55,7 @@ func newMemory(d Device, p *lower.Program, c *compiler, faultWord Address) (*mem
 	}
 	m.content = make([]byte, m.sizes.constants)
 	for _, v := range constants {
-		m.fill(v, bytesOf(v.Data))
+		m.fill(v, tensor.Bytes(v.Data))
 	}
 	return m, nil
 }
@@ -94,26 +94,6 @@ func (c *compiler) constants(p *lower.Program) []*lower.Value {
 		add(o.Value)
 	}
 	return list
-}
-
-// bytesOf returns the memory of a tensor.
-func bytesOf(t *tensor.Tensor) []byte {
-	switch t.DType() {
-	case tensor.Float32:
-		return raw(tensor.Data[float32](t))
-	case tensor.Float64:
-		return raw(tensor.Data[float64](t))
-	case tensor.Int32:
-		return raw(tensor.Data[int32](t))
-	case tensor.Int64:
-		return raw(tensor.Data[int64](t))
-	}
-	return raw(tensor.Data[bool](t))
-}
-
-func raw[E any](s []E) []byte {
-	var e E
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(e)))
 }
 
 // tensorOn returns a tensor whose elements lie in the given memory.

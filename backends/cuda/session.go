@@ -144,7 +144,7 @@ func (s *session) Upload(_ context.Context, inputs tensor.List) error {
 		return err
 	}
 	for i, in := range s.inputs {
-		copy(in.host, bytesOf(inputs.Get(s.graph.Inputs[i].Name)))
+		copy(in.host, tensor.Bytes(inputs.Get(s.graph.Inputs[i].Name)))
 		if err := s.run.device.Write(in.device, in.host); err != nil {
 			return err
 		}

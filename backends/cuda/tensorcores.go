@@ -276,6 +276,6 @@ func (c *compiler) bytes(v *lower.Value) int {
 // bytesTensor returns a constant of raw bytes.
 func bytesTensor(b []byte) *tensor.Tensor {
 	t := tensor.New(tensor.Bool, len(b))
-	copy(bytesOf(t), b)
+	copy(tensor.Bytes(t), b)
 	return t
 }

@@ -90,26 +90,4 @@ func cast[T tensor.Element](data []byte, n int) []T {
 }
 
 // store copies a tensor to its place.
-func (p place) store(data []byte, t *tensor.Tensor) { copy(data[p.Offset:], bytesOf(t)) }
-
-// bytesOf views the elements of a tensor as bytes.
-func bytesOf(t *tensor.Tensor) []byte {
-	switch t.DType() {
-	case tensor.Float32:
-		return raw(tensor.Data[float32](t))
-	case tensor.Float64:
-		return raw(tensor.Data[float64](t))
-	case tensor.Int32:
-		return raw(tensor.Data[int32](t))
-	case tensor.Int64:
-		return raw(tensor.Data[int64](t))
-	}
-	return raw(tensor.Data[bool](t))
-}
-
-func raw[T tensor.Element](d []T) []byte {
-	if len(d) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(d))), len(d)*int(unsafe.Sizeof(d[0])))
-}
+func (p place) store(data []byte, t *tensor.Tensor) { copy(data[p.Offset:], tensor.Bytes(t)) }

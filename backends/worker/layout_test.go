@@ -75,7 +75,7 @@ func FuzzPlace(f *testing.F) {
 		if err != nil {
 			return
 		}
-		b := bytesOf(x)
+		b := tensor.Bytes(x)
 		if len(b) > len(data) {
 			t.Fatalf("%+v views %d of %d bytes", p, len(b), len(data))
 		}

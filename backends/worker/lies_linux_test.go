@@ -424,7 +424,7 @@ func TestForeignBooleans(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := tensor.New(tensor.Bool, 2)
-	if err := (&results{file: f}).receive(x, 0); err == nil || err.Error() != "boolean 1 is the byte 2, want 0 or 1" || bytesOf(x)[1] != 0 {
-		t.Errorf("got %v with %v", err, bytesOf(x))
+	if err := (&results{file: f}).receive(x, 0); err == nil || err.Error() != "boolean 1 is the byte 2, want 0 or 1" || tensor.Bytes(x)[1] != 0 {
+		t.Errorf("got %v with %v", err, tensor.Bytes(x))
 	}
 }

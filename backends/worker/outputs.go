@@ -91,7 +91,7 @@ func (r *results) read(want []expected, layout []place, size int64) (tensor.List
 
 // receive reads one tensor.
 func (r *results) receive(t *tensor.Tensor, offset int64) error {
-	data := bytesOf(t)
+	data := tensor.Bytes(t)
 	n, err := r.file.ReadAt(data, offset)
 	if n < len(data) {
 		if errors.Is(err, io.EOF) {

@@ -224,7 +224,7 @@ func (s *Session) place(inputs tensor.List) error {
 		if t.DType().String() != p.DType || !slices.Equal(t.Shape(), p.Shape) {
 			return badInput(fmt.Errorf("input %q is %v, the session was compiled for %s%v", p.Name, t, p.DType, p.Shape))
 		}
-		if _, err := s.inputs.WriteAt(bytesOf(t), p.Offset); err != nil {
+		if _, err := s.inputs.WriteAt(tensor.Bytes(t), p.Offset); err != nil {
 			return fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
 		}
 	}

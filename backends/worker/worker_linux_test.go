@@ -206,7 +206,7 @@ func TestEveryElementType(t *testing.T) {
 	}
 	for i, o := range out {
 		if o.Name != "out."+in[i].Name || o.Tensor.String() != in[i].Tensor.String() ||
-			!slices.Equal(bytesOf(o.Tensor), bytesOf(in[i].Tensor)) {
+			!slices.Equal(tensor.Bytes(o.Tensor), tensor.Bytes(in[i].Tensor)) {
 			t.Errorf("%s: sent %v %v, got %v %v", in[i].Name, in[i].Tensor, in[i].Float64s(), o.Tensor, o.Float64s())
 		}
 	}

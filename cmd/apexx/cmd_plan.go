@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,15 +18,13 @@ import (
 )
 
 func planCommand() *cli.Command {
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16 or bf16, as far as the backend has it (caps tells)"},
+	flags := append(choiceFlags(),
 		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
 		&cli.StringSliceFlag{Name: "tap", Usage: "`NAME` of an intermediate that the session returns too, or all; may be repeated"},
 		&cli.IntFlag{Name: "times", Usage: "time every step over `N` executions on a grey image (default: compile only)"},
 		&cli.StringFlag{Name: "json", Usage: "write the plan to `FILE`, or - for standard output"},
 		&cli.BoolFlag{Name: "isolate", Usage: "compile in a worker process"},
-	}
+	)
 	flags = append(flags, modelFlags()...)
 	flags = append(flags, backendFlags()...)
 	return &cli.Command{

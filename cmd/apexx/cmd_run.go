@@ -22,9 +22,7 @@ import (
 )
 
 func runCommand() *cli.Command {
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16 or bf16, as far as the backend has it (caps tells)"},
+	flags := append(choiceFlags(),
 		&cli.StringSliceFlag{Name: "image", Usage: "PNG or JPEG `FILE...`, one run each"},
 		&cli.StringFlag{Name: "tensors", Usage: "safetensors `FILE` with the tensor image, B×3×H×W float32"},
 		&cli.StringFlag{Name: "out", Usage: "write every output to a safetensors `FILE` (a folder for several images)"},
@@ -32,7 +30,7 @@ func runCommand() *cli.Command {
 		&cli.StringFlag{Name: "overlay", Usage: "write the picture with what was found to a PNG `FILE` (a folder for several images)"},
 		&cli.BoolFlag{Name: "taps", Usage: "add every intermediate to --out, as tap.NAME"},
 		&cli.BoolFlag{Name: "isolate", Usage: "run the backend in a worker process"},
-	}
+	)
 	flags = append(flags, modelFlags()...)
 	flags = append(flags, backendFlags()...)
 	return &cli.Command{
@@ -87,6 +85,14 @@ func runModel(c *cli.Context) error {
 		r.options.Taps = []string{"all"}
 	}
 	return r.all(inputs)
+}
+
+// choiceFlags are what chosenBackend resolves.
+func choiceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16 or bf16, as far as the backend has it (caps tells)"},
+	}
 }
 
 // chosenBackend resolves --backend, or runtime.backend of the configuration; the model is then open already, and otherwise
