@@ -10,6 +10,8 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -129,6 +131,13 @@ func TestDecodeHonoursTheOrientation(t *testing.T) {
 		bottom, _, _ := p.At(min(4, p.Width-1), p.Height-1)
 		if p.Width != 8 || p.Height != 16 || top < 200 || bottom > 50 {
 			t.Errorf("%s: %d×%d, top %d, bottom %d", name, p.Width, p.Height, top, bottom)
+		}
+		file := filepath.Join(t.TempDir(), "p")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if w, h, err := Size(file); w != p.Width || h != p.Height || err != nil {
+			t.Errorf("%s: size %d×%d, %v", name, w, h, err)
 		}
 	}
 }
