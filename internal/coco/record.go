@@ -142,7 +142,6 @@ func (r *reader) integer(bit uint32, field string, low, high int64) (int64, erro
 	case !n.integer:
 		r.useless(field, "is %v, want a whole number without point and exponent", n.value)
 		return low, nil
-		return low, nil
 	case n.whole < low || n.whole > high:
 		r.useless(field, "is %d, want it from %d to %d", n.whole, low, high)
 	}
