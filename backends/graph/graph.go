@@ -89,6 +89,9 @@ type Graph struct {
 	Taps      []Port            // intermediates that a session can return on request
 	Decisions []Decision        // intermediates that hold choices, in topological order
 	Metadata  map[string]string // carried into files, such as the digest of the weights
+
+	// Calibration tells Lower the ranges of values in formats with a scale; nil where nobody has looked.
+	Calibration *Calibration
 }
 
 // Output returns the output of that name.

@@ -25,14 +25,17 @@ type Kept struct {
 	Reason    string
 }
 
-var stored = []Format{FP16, BF16}
+var (
+	stored   = []Format{FP16, BF16}
+	products = slices.Concat(Formats, ScaledFormats)
+)
 
 // Points lists every operand that is rounded. Products of the router are left out: see RouterReason.
 var Points = []Point{
-	{"Conv", []int{0, 1}, Formats, "more than one input channel in a group",
+	{"Conv", []int{0, 1}, products, "more than one input channel in a group",
 		"operands of a matrix product: tensor cores read them in the format, multiply exactly and add in float32", notDepthwise},
-	{"Gemm", []int{0, 1}, Formats, "", "operands of a matrix product", nil},
-	{"MatMul", []int{0, 1}, Formats, "", "operands of a matrix product", nil},
+	{"Gemm", []int{0, 1}, products, "", "operands of a matrix product", nil},
+	{"MatMul", []int{0, 1}, products, "", "operands of a matrix product", nil},
 	{"Conv", []int{0, 1}, stored, "one input channel in a group",
 		"no matrix product, so nothing that TF32 would change; the map lies in memory in the format, and the weights beside it", depthwise},
 	{"GroupNormalization", []int{0}, stored, "",

@@ -92,13 +92,17 @@ func ownOps(t testing.TB) *graph.Graph {
 	b.Output("masks", masks[0])
 	b.Output("mask_scores", masks[1])
 	half := b.Add1("half", graph.Round{To: graph.FP16}, tokens)
+	b.Output("coarse", b.Add1("int8", graph.Round{To: graph.INT8}, tokens, b.Const("scale", tensor.Scalar(float32(0.5)))))
+	b.Output("coarser", b.Add1("fp8", graph.Round{To: graph.FP8, Axis: 2}, tokens, b.Const("scales", ramp(3))))
 	b.Output("narrow", b.Add1("narrowed", graph.Round{To: graph.BF16}, b.Add1("tensor_core", graph.Round{To: graph.TF32}, half)))
 	b.Tap("tokens", tokens)
 	b.Tap("alpha", alpha)
 	b.Decide(graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})
 	b.Decide(graph.Decision{Value: ordered, Limit: 64})
 	b.Decide(graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
-	return build(t, b)
+	g := build(t, b)
+	g.Calibration = &graph.Calibration{Ranges: map[string]float32{"features": 1, "tokens": 0.1}, Wide: []string{"pool"}}
+	return g
 }
 
 func build(t testing.TB, b *graph.Builder) *graph.Graph {

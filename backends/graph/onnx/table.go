@@ -142,7 +142,11 @@ var table = []entry{
 		m.int("image_width", &o.ImageWidth)
 		m.float("fill", &o.Fill)
 	}),
-	describe(func(m mapping, o *graph.Round) { m.string("to", (*string)(&o.To)) }),
+	describe(func(m mapping, o *graph.Round) {
+		if m.string("to", (*string)(&o.To)); o.To.Scaled() {
+			m.int("axis", &o.Axis)
+		}
+	}),
 }
 
 // copyFixed copies a list of fixed length into a field.

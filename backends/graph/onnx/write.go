@@ -19,11 +19,13 @@ import (
 // irVersion is the version of the file format: the first with metadata of nodes.
 const irVersion = 10
 
-// The metadata entries that list the declared taps and the decisions, as JSON, and that names a domain whose operators are inlined.
+// The metadata entries that list the declared taps, the decisions and the calibration, as JSON, and that names a domain whose operators
+// are inlined.
 const (
-	tapsKey      = "apexx.taps"
-	decisionsKey = "apexx.decisions"
-	inlinedKey   = "apexx.inlined"
+	tapsKey        = "apexx.taps"
+	decisionsKey   = "apexx.decisions"
+	calibrationKey = "apexx.calibration"
+	inlinedKey     = "apexx.inlined"
 )
 
 // WriteOptions change what Write puts into a model. The zero value writes a file that any ONNX runtime executes.
