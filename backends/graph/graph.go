@@ -54,6 +54,8 @@ func arity(op Op) int {
 		return 2
 	case DecodeBoxes:
 		return 3
+	case Opaque:
+		return len(o.Outputs)
 	}
 	return 1
 }

@@ -38,6 +38,16 @@ func operators[T tensor.Float]() map[string]lowering {
 		"GroupNormGate":     lowerNormGate[T],
 		"ConvGroupNormGate": lowerNormGate[T],
 
+		"Exp": lowerFunction[T], "Log": lowerFunction[T], "Sqrt": lowerFunction[T],
+		"Erf": lowerFunction[T], "Neg": lowerFunction[T], "Abs": lowerFunction[T],
+		"Pow":                lowerBinary[T],
+		"MaxPool":            lowerPool[T],
+		"AveragePool":        lowerPool[T],
+		"GlobalAveragePool":  lowerGlobalAveragePool[T],
+		"BatchNormalization": lowerBatchNorm[T],
+		"Softmax":            lowerSoftmax[T],
+		"Transpose":          lowerTranspose,
+
 		"Reshape": lowerReshape,
 		"Concat":  lowerConcat,
 		"Split":   lowerSplit,
