@@ -1,11 +1,12 @@
 package track
 
-// Noise of the motion model, as shares of the box's side per frame. The first two are those of DeepSORT (Wojke et al., ICIP
-// 2017); a new track's velocity is unknown.
+// Noise of the motion model: standard deviations as shares of the box's side. The first two are those of DeepSORT (Wojke et
+// al., ICIP 2017). A new track's velocity is unknown, and sides change slowly.
 const (
-	positionNoise   = 1. / 20  // of measured positions and sides, and of their change
-	velocityNoise   = 1. / 160 // change of the velocity
-	initialVelocity = 1. / 4
+	positionNoise   = 1. / 20  // of measured positions and sides, and of the change of a position in a frame
+	velocityNoise   = 1. / 160 // of the change of a velocity in a frame
+	sideNoise       = 1. / 80  // of the change of a side in a frame
+	initialVelocity = 1. / 4   // per frame
 )
 
 // Box is x1, y1, x2, y2 in pixels.
@@ -54,17 +55,17 @@ func (m *motion) predict() {
 	w, h := scale(m.width.value), scale(m.height.value)
 	m.x.predict(w)
 	m.y.predict(h)
-	m.width.variance += square(positionNoise * w)
-	m.height.variance += square(positionNoise * h)
+	m.width.variance += square(sideNoise * w)
+	m.height.variance += square(sideNoise * h)
 }
 
 // correct takes a measured box into account.
 func (m *motion) correct(b Box) {
-	w, h := scale(m.width.value), scale(m.height.value)
-	m.x.correct((b[0]+b[2])/2, square(positionNoise*w))
-	m.y.correct((b[1]+b[3])/2, square(positionNoise*h))
-	m.width.correct(b.width(), square(positionNoise*w))
-	m.height.correct(b.height(), square(positionNoise*h))
+	along, across := m.width.noise(b.width()), m.height.noise(b.height())
+	m.x.correct((b[0]+b[2])/2, along)
+	m.y.correct((b[1]+b[3])/2, across)
+	m.width.correct(b.width(), along)
+	m.height.correct(b.height(), across)
 }
 
 func (m *motion) box() Box {
@@ -74,6 +75,12 @@ func (m *motion) box() Box {
 
 // level is a Kalman filter of one number that drifts.
 type level struct{ value, variance float64 }
+
+// noise is the variance of a measured side and of the centre along it. A side that is shorter than expected may be the part of
+// the object that is not hidden: its centre is then off by up to half of what is missing.
+func (l *level) noise(measured float64) float64 {
+	return square(positionNoise*scale(l.value)) + square(max(l.value-measured, 0)/2)
+}
 
 func (l *level) correct(measured, noise float64) {
 	gain := l.variance / (l.variance + noise)

@@ -22,26 +22,29 @@ var Associations = []Association{Hungarian, Greedy}
 
 // Options of a Tracker. Start from DefaultOptions.
 type Options struct {
-	Association Association
+	Association Association `json:"association"`
 
 	// A pair is possible if classes agree, the overlap of the buffered boxes is at least IoUGate and the cosine distance of the
 	// embeddings at most DistanceGate. IoUGate is in [-1, 1], of which 0 and below admit every pair; DistanceGate is in [0, 2].
-	IoUGate, DistanceGate float64
-	// Its cost is IoUWeight·(1 - overlap) + EmbeddingWeight·distance + ScoreWeight·(1 - score); weights are in
-	// [0, 1], not all 0.
-	IoUWeight, EmbeddingWeight, ScoreWeight float64
+	IoUGate      float64 `json:"iou_gate"`
+	DistanceGate float64 `json:"embedding_distance_gate"`
+	// Its cost is IoUWeight·(1 - overlap) + EmbeddingWeight·distance + ScoreWeight·(1 - score); weights are in [0, 1], not all 0.
+	IoUWeight       float64 `json:"iou_weight"`
+	EmbeddingWeight float64 `json:"embedding_weight"`
+	ScoreWeight     float64 `json:"score_weight"`
 	// Buffer ≥ 0 widens boxes before they are compared, on each side by this share of their side (Yang et al., "Hard to track
 	// objects with irregular motions and similar appearances? Make it easier by buffering the matching space", WACV 2023): fast
 	// objects still meet their track.
-	Buffer float64
+	Buffer float64 `json:"buffer"`
 
 	// Detections from StartScore on may continue any track or start one. Weaker ones, from KeepScore on, may only continue a
 	// track that was seen in the frame before (Zhang et al., "ByteTrack", ECCV 2022). 0 ≤ KeepScore ≤ StartScore ≤ 1.
-	StartScore, KeepScore float64
+	StartScore float64 `json:"start_score"`
+	KeepScore  float64 `json:"keep_score"`
 
-	ConfirmHits int // ≥ 1: frames in a row after which a track is confirmed; those of the first frame are confirmed at once
-	MaxAge      int // ≥ 0: frames for which a lost track may stay unseen
-	BankSize    int // ≥ 1: embeddings that a track remembers
+	ConfirmHits int `json:"confirm_hits"`     // ≥ 1: frames in a row after which a track is confirmed; those of the first frame are at once
+	MaxAge      int `json:"max_age"`          // ≥ 0: frames for which a lost track may stay unseen
+	BankSize    int `json:"memory_bank_size"` // ≥ 1: embeddings that a track remembers
 }
 
 // DefaultOptions returns the specification's weights, embedding gate, age and bank, and settings of our own for what it lacks.
