@@ -349,22 +349,3 @@ func TestMaskAndRLE(t *testing.T) {
 		t.Errorf("a full mask is %v", full.Counts)
 	}
 }
-
-// TestLabels resamples two classes whose logits cross in the middle of the input.
-func TestLabels(t *testing.T) {
-	f, err := NewFit(8, 4, 8, 8) // a border of 2 rows above and below
-	if err != nil {
-		t.Fatal(err)
-	}
-	logits := []float32{1, -1, 1, -1, -1, 1, -1, 1} // classes 0 and 1 on a grid of 2×2
-	want := []uint8{0, 0, 0, 0, 1, 1, 1, 1}
-	got := f.Labels(logits, 2, 2, 2)
-	for y := range 4 {
-		if row := got[8*y : 8*y+8]; !slices.Equal(row, want) {
-			t.Errorf("row %d: %v, want %v", y, row, want)
-		}
-	}
-	if got := f.Labels(make([]float32, 8), 2, 2, 2); slices.Max(got) != 0 {
-		t.Errorf("of equal logits the lowest class: %v", got)
-	}
-}
