@@ -125,6 +125,12 @@ func Evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		batchNorm(op, in, out[0])
 	case graph.Softmax:
 		softmax(op.Axis, in[0], out[0])
+	case graph.ConvTranspose:
+		convTranspose(op, in, out[0])
+	case graph.TopK:
+		topK(op, in[0], out)
+	case graph.LSTM:
+		lstm(op, in, out)
 	case graph.Transpose:
 		transpose(op.Perm, in[0], out[0])
 	default:

@@ -1,8 +1,11 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // Standard ONNX operators that Apex-X does not use and other networks do. A backend may lack them.
@@ -150,9 +153,122 @@ func (o Transpose) Infer(in []Type) ([]Type, error) {
 	return one(in[0].DType, out...), nil
 }
 
+// ConvTranspose is the transpose of a convolution with zero padding and dilation 1, as a map of x: x [B,C,H,W], weight [C,M/Group,KH,KW], optional
+// bias [M] → [B,M,OH,OW] with OH = (H-1)·Strides[0] + KH + OutputPadding[0] - Pads[0] - Pads[2], OW likewise.
+type ConvTranspose struct {
+	standard
+	Strides       [2]int
+	Pads          [4]int // top, left, bottom, right
+	OutputPadding [2]int // less than the strides
+	Group         int
+}
+
+// OpType implements Op.
+func (ConvTranspose) OpType() string { return "ConvTranspose" }
+
+// Infer implements Op.
+func (o ConvTranspose) Infer(in []Type) ([]Type, error) {
+	if err := floats(in, 2, 3); err != nil {
+		return nil, err
+	}
+	if err := firstError(wantRank(in, 0, 4), wantRank(in, 1, 4)); err != nil {
+		return nil, err
+	}
+	x, w := in[0].Shape, in[1].Shape
+	if o.Group < 1 || min(o.Strides[0], o.Strides[1]) < 1 || slices.Min(o.Pads[:]) < 0 || slices.Min(o.OutputPadding[:]) < 0 ||
+		o.OutputPadding[0] >= o.Strides[0] || o.OutputPadding[1] >= o.Strides[1] {
+		return nil, fmt.Errorf("strides %v, pads %v, output padding %v or group %d out of range", o.Strides, o.Pads, o.OutputPadding, o.Group)
+	}
+	if x[1] != w[0] || w[0]%o.Group != 0 || x[2] < 1 || x[3] < 1 {
+		return nil, fmt.Errorf("input %v does not fit weight %v with group %d", x, w, o.Group)
+	}
+	channels := w[1] * o.Group
+	if len(in) == 3 && in[2].DType != tensor.Invalid {
+		if err := wantShape(in, 2, channels); err != nil {
+			return nil, err
+		}
+	}
+	oh := (x[2]-1)*o.Strides[0] + w[2] + o.OutputPadding[0] - o.Pads[0] - o.Pads[2]
+	ow := (x[3]-1)*o.Strides[1] + w[3] + o.OutputPadding[1] - o.Pads[1] - o.Pads[3]
+	if oh < 1 || ow < 1 {
+		return nil, fmt.Errorf("pads %v leave nothing of %v under weight %v", o.Pads, x, w)
+	}
+	return one(in[0].DType, x[0], channels, oh, ow), nil
+}
+
+// TopK gives the K largest elements along Axis, or the smallest, in order, and their indices there: x → values, indices (int64), with K in the
+// place of the axis. Of equal elements the one with the lower index comes first.
+type TopK struct {
+	standard
+	Axis, K  int
+	Smallest bool
+}
+
+// OpType implements Op.
+func (TopK) OpType() string { return "TopK" }
+
+// Infer implements Op.
+func (o TopK) Infer(in []Type) ([]Type, error) {
+	if err := floats(in, 1, 1); err != nil {
+		return nil, err
+	}
+	axis, err := axisOf(o.Axis, len(in[0].Shape))
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(in[0].Shape)
+	if o.K < 0 || o.K > out[axis] {
+		return nil, fmt.Errorf("%d of the %d elements along axis %d of %v", o.K, out[axis], axis, in[0].Shape)
+	}
+	out[axis] = o.K
+	return []Type{{in[0].DType, out}, {tensor.Int64, out}}, nil
+}
+
+// LSTM is a layer of long short-term memory over a sequence: x [S,B,I], weights w [D,4H,I] and r [D,4H,H] with the gates in the order input,
+// output, forget, cell, optional bias [D,8H] (of w, then of r), an input that must be absent (lengths of sequences), optional first state h and
+// c [D,B,H] → states y [S,D,B,H] and the last ones h and c [D,B,H]. With σ the logistic function, in each direction, at each step:
+//
+//	i, o, f = σ(w·x + r·h + bias)   g = tanh(w·x + r·h + bias)   c ← f·c + i·g   h ← o·tanh(c)
+//
+// D is 1, or 2 for a forward and then a backward pass; Backward is the latter alone.
+type LSTM struct {
+	standard
+	Hidden   int
+	Backward bool // of one direction
+}
+
+// OpType implements Op.
+func (LSTM) OpType() string { return "LSTM" }
+
+// Infer implements Op.
+func (o LSTM) Infer(in []Type) ([]Type, error) {
+	if err := floats(in, 3, 7); err != nil {
+		return nil, err
+	}
+	if len(in) > 4 && in[4].DType != tensor.Invalid {
+		return nil, errors.New("sequences of different lengths are not supported")
+	}
+	if err := firstError(wantRank(in, 0, 3), wantRank(in, 1, 3)); err != nil {
+		return nil, err
+	}
+	x, d := in[0].Shape, in[1].Shape[0]
+	if o.Hidden < 1 || d < 1 || d > 2 || d == 2 && o.Backward || x[0] < 1 {
+		return nil, fmt.Errorf("%d hidden units in %d directions over %v", o.Hidden, d, x)
+	}
+	err := firstError(wantShape(in, 1, d, 4*o.Hidden, x[2]), wantShape(in, 2, d, 4*o.Hidden, o.Hidden))
+	for i, shape := range [][]int{3: {d, 8 * o.Hidden}, 5: {d, x[1], o.Hidden}, 6: {d, x[1], o.Hidden}} {
+		if shape != nil && i < len(in) && in[i].DType != tensor.Invalid && err == nil {
+			err = wantShape(in, i, shape...)
+		}
+	}
+	t := in[0].DType
+	return []Type{{t, []int{x[0], d, x[1], o.Hidden}}, {t, []int{d, x[1], o.Hidden}}, {t, []int{d, x[1], o.Hidden}}}, err
+}
+
 // General returns the operators that Apex-X does not use, as Operators does: a backend of Apex-X may lack them.
 func General() []Op {
-	list := []Op{Pool{Fn: MaxPool}, Pool{Fn: AveragePool}, GlobalAveragePool{}, BatchNormalization{}, Softmax{}, Transpose{}, Binary{Fn: Pow}}
+	list := []Op{Pool{Fn: MaxPool}, Pool{Fn: AveragePool}, GlobalAveragePool{}, BatchNormalization{}, Softmax{}, Transpose{}, Binary{Fn: Pow},
+		ConvTranspose{}, TopK{}, LSTM{}}
 	for _, fn := range []UnaryFn{Exp, Log, Sqrt, Erf, Neg, Abs} {
 		list = append(list, Unary{Fn: fn})
 	}

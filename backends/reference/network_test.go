@@ -175,6 +175,10 @@ func (n *network) general(x *graph.Value) {
 	}
 	x = n.binary("general.pow", graph.Pow, n.unary("general.abs", graph.Abs, x), n.Scalar(1.5))
 	n.Output("attention", n.Add1("softmax", graph.Softmax{Axis: 1}, n.Add1("swapped", graph.Transpose{Perm: []int{0, 2, 1, 3}}, x)))
+	up := n.Add1("upsampled", graph.ConvTranspose{Strides: [2]int{2, 2}, Group: 1}, x, n.weight("up.w", 8, 4, 2, 2))
+	n.Output("top", n.Add("topk", graph.TopK{Axis: 3, K: 2}, up)[1])
+	rows := n.Add1("rows.lstm", graph.Reshape{Shape: []int{x.Shape[0], x.Shape[1], x.Shape[2] * x.Shape[3]}}, x)
+	n.Output("recalled", n.Add("lstm", graph.LSTM{Hidden: 3}, rows, n.weight("lstm.w", 1, 12, rows.Shape[2]), n.weight("lstm.r", 1, 12, 3))[1])
 	n.Output("average", n.Add1("globalpool", graph.GlobalAveragePool{}, x))
 	n.Output("projected", n.Add1("project", graph.MatMul{}, x, n.weight("project.w", x.Shape[3], 4)))
 }

@@ -47,6 +47,9 @@ func operators[T tensor.Float]() map[string]lowering {
 		"BatchNormalization": lowerBatchNorm[T],
 		"Softmax":            lowerSoftmax[T],
 		"Transpose":          lowerTranspose,
+		"ConvTranspose":      lowerConvTranspose[T],
+		"TopK":               lowerTopK[T],
+		"LSTM":               lowerLSTM[T],
 
 		"Reshape": lowerReshape,
 		"Concat":  lowerConcat,

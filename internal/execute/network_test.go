@@ -81,11 +81,17 @@ func transformerLayer(n *network) {
 	n.Output("hidden", n.Add1("out", graph.Binary{Fn: graph.Add}, x, n.Add1("mlp2", graph.MatMul{}, h, n.weight(4*width, width))))
 }
 
-// recurrent is an LSTM, of which the reference has nothing: the last state alone is asked for.
+// recurrent is an LSTM, of which the last state alone is asked for.
 func recurrent(n *network) {
 	x := n.Input("sequence", float(9, 2, 6))
-	lstm := graph.Opaque{Type: "LSTM", Version: 21, Attributes: [][]byte{intAttribute("hidden_size", 5)}, Outputs: []graph.Type{float(1, 2, 5)}, Places: []int{1}, Why: "foreign"}
-	n.Output("state", n.Add("lstm", lstm, x, n.weight(1, 20, 6), n.weight(1, 20, 5), n.weight(1, 40))[0])
+	n.Output("state", n.Add("lstm", graph.LSTM{Hidden: 5}, x, n.weight(1, 20, 6), n.weight(1, 20, 5), n.weight(1, 40))[1])
+}
+
+// gated is a GRU, of which the reference has nothing.
+func gated(n *network) {
+	x := n.Input("sequence", float(9, 2, 6))
+	gru := graph.Opaque{Type: "GRU", Version: 21, Attributes: [][]byte{intAttribute("hidden_size", 5)}, Outputs: []graph.Type{float(1, 2, 5)}, Places: []int{1}, Why: "foreign"}
+	n.Output("state", n.Add("gru", gru, x, n.weight(1, 15, 6), n.weight(1, 15, 5), n.weight(1, 30))[0])
 }
 
 // detectorHead is a head of scores and boxes; its outputs have the names, and not the meaning, of Apex-X's.
@@ -93,6 +99,7 @@ func detectorHead(n *network) {
 	f := n.conv("tower", n.Input("features", float(1, 8, 10, 10)), 16, 3, 1)
 	f = n.Add1("swish", graph.Binary{Fn: graph.Mul}, f, n.unary("gate", graph.Sigmoid, f))
 	scores := n.Add1("scores.flat", graph.Reshape{Shape: []int{1, 5, 100}}, n.unary("probabilities", graph.Sigmoid, n.conv("cls", f, 5, 1, 1)))
+	n.Output("best", n.Add("best.topk", graph.TopK{Axis: 2, K: 7}, scores)[0])
 	n.Output("scores", n.Add1("scores.rows", graph.Transpose{Perm: []int{0, 2, 1}}, scores))
 	boxes := n.Add1("boxes.flat", graph.Reshape{Shape: []int{1, 4, 100}}, n.unary("sizes", graph.Exp, n.conv("box", f, 4, 1, 1)))
 	n.Output("boxes", n.Add1("boxes.rows", graph.Transpose{Perm: []int{0, 2, 1}}, boxes))
@@ -103,7 +110,7 @@ func uNet(n *network) {
 	a := n.unary("enc.relu", graph.Relu, n.batchNorm("enc.norm", n.conv("enc", n.Input("image", float(1, 3, 16, 16)), 8, 3, 1)))
 	b := n.Add1("down", graph.Pool{Fn: graph.AveragePool, Kernel: [2]int{2, 2}, Strides: [2]int{2, 2}}, a)
 	b = n.unary("mid.relu", graph.Relu, n.conv("mid", b, 16, 3, 1))
-	up := n.Add1("up", graph.Resize{Height: 16, Width: 16}, b)
+	up := n.Add1("up", graph.ConvTranspose{Strides: [2]int{2, 2}, Group: 1}, b, n.weight(16, 8, 2, 2))
 	n.Output("mask", n.conv("head", n.Add1("skip", graph.Concat{Axis: 1}, up, a), 2, 3, 1))
 }
 
@@ -167,7 +174,7 @@ func TestNetworksInAMatrix(t *testing.T) {
 		build  func(*network)
 		lacked string // by the reference
 	}{
-		{"resnet", residualBlock, ""}, {"transformer", transformerLayer, ""}, {"lstm", recurrent, "LSTM (1)"}, {"detector", detectorHead, ""}, {"unet", uNet, ""},
+		{"resnet", residualBlock, ""}, {"transformer", transformerLayer, ""}, {"lstm", recurrent, ""}, {"gru", gated, "GRU (1)"}, {"detector", detectorHead, ""}, {"unet", uNet, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := matrixOf(t, networkFile(t, c.name, c.build), inProcess)

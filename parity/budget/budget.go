@@ -109,6 +109,7 @@ var Rules = map[string]rule{
 	"TileSSMScan": scan, "TileUnpackFusion": unpack, "RoiMeanPool": roiMean, "BoxMask": boxMask, "DecodeBoxes": decodeBoxes,
 	"Exp": exponential, "Log": logarithm, "Sqrt": squareRoot, "Erf": erf, "Neg": moved, "Abs": moved, "Pow": power, "Softmax": softmax,
 	"MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": globalPool, "BatchNormalization": batchNorm, "Transpose": transpose,
+	"ConvTranspose": product, "TopK": topK, "LSTM": lstm,
 	"GreedySelect": chosen, "SplitSelect": chosen, "TileOrder": chosen, "SelectDetections": chosen,
 }
 

@@ -126,6 +126,48 @@ var table = []entry{
 		}
 		m.ints("perm", &o.Perm, reversed)
 	}),
+	describe(func(m mapping, o *graph.ConvTranspose) {
+		strides, pads, padding := o.Strides[:], o.Pads[:], o.OutputPadding[:]
+		m.ints("strides", &strides, []int{1, 1})
+		m.ints("pads", &pads, []int{0, 0, 0, 0})
+		m.ints("output_padding", &padding, []int{0, 0})
+		m.int("group", &o.Group, 1)
+		m.standard("auto_pad", "NOTSET")
+		m.standard("dilations", []int{1, 1})
+		if weight := m.in(1).Shape; len(weight) == 4 {
+			m.standard("kernel_shape", weight[2:])
+		}
+		copyFixed(m, "strides", o.Strides[:], strides)
+		copyFixed(m, "pads", o.Pads[:], pads)
+		copyFixed(m, "output_padding", o.OutputPadding[:], padding)
+	}),
+	describe(func(m mapping, o *graph.TopK) {
+		largest, k := !o.Smallest, []int{o.K}
+		m.int("axis", &o.Axis, -1)
+		m.bool("largest", &largest, true)
+		m.standard("sorted", 1)
+		m.intsInput(1, "k", &k)
+		if len(k) != 1 {
+			m.fail(fmt.Errorf("k has %d elements, want 1", len(k)))
+			return
+		}
+		o.Smallest, o.K = !largest, k[0]
+	}),
+	describe(func(m mapping, o *graph.LSTM) {
+		direction := "forward"
+		switch {
+		case o.Backward:
+			direction = "reverse"
+		case len(m.in(1).Shape) == 3 && m.in(1).Shape[0] == 2:
+			direction = "bidirectional"
+		}
+		m.int("hidden_size", &o.Hidden)
+		m.string("direction", &direction, "forward")
+		m.standard("input_forget", 0)
+		m.standard("layout", 0)
+		m.noInput(7) // peepholes
+		o.Backward = direction == "reverse"
+	}),
 	describe(func(m mapping, o *graph.TileAggregate) {
 		m.int("feature_height", &o.FeatureHeight)
 		m.int("feature_width", &o.FeatureWidth)
