@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/track"
 )
 
@@ -32,6 +33,8 @@ type walker struct {
 
 // walkers are drawn in their order, so that later ones hide earlier ones.
 var walkers = []walker{
+	{20, [2]float64{68, 272}, [2]float64{0, 0}, 1},   // a ring of the background
+	{22, [2]float64{312, 199}, [2]float64{0, 0}, 1},  // a bar of the background
 	{27, [2]float64{10, 168}, [2]float64{7, 0}, 1},   // a disk that walks behind the triangle
 	{15, [2]float64{8, 300}, [2]float64{7, 0}, 1},    // a star that walks behind
 	{39, [2]float64{305, 296}, [2]float64{-7, 0}, 1}, // another star
@@ -40,7 +43,7 @@ var walkers = []walker{
 	{18, [2]float64{120, 92}, [2]float64{0, 0}, 1},   // a triangle that stands still
 }
 
-// background is the scene with the least on it, of which the left top corner is taken. A small ring and a bar stand there.
+// background is the scene with the least on it, of which the left top corner is taken.
 const background = 4
 
 // Truth is one object in one frame.
@@ -55,6 +58,19 @@ type Truth struct {
 type Walk struct {
 	Frames []*image.NRGBA
 	Truth  [][]Truth // by frame: the objects of which any pixel is in the picture
+}
+
+// Rows is the truth as MOTChallenge text has it: the walkers of which at least half is seen, and not the rest.
+func (w *Walk) Rows() []mot.Row {
+	var rows []mot.Row
+	for i, frame := range w.Truth {
+		for _, o := range frame {
+			if o.Visibility >= 0.5 {
+				rows = append(rows, mot.Row{Frame: i + 1, ID: o.ID, Box: o.Box, Score: 1})
+			}
+		}
+	}
+	return rows
 }
 
 // sprite is a cut-out object.
