@@ -127,14 +127,8 @@ func tint(img *image.NRGBA, d Detection, c color.NRGBA) {
 	if d.Mask == nil {
 		return
 	}
-	height, at, on := d.Mask.Size[0], 0, false
-	for _, run := range d.Mask.Counts {
-		if on {
-			for p := at; p < at+run; p++ {
-				blend(img, p/height, p%height, c, maskOpacity)
-			}
-		}
-		at, on = at+run, !on
+	for x, y := range d.Mask.Pixels() {
+		blend(img, x, y, c, maskOpacity)
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 	"math"
 	"slices"
 
-	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/mask"
 )
 
 // Instance is one detected object.
 type Instance struct {
-	Mask  picture.RLE
+	Mask  mask.RLE
 	Score float64
 	Label int // a thing
 }
@@ -104,12 +104,8 @@ func check(labels []int32, width, height int, things []bool, instances []Instanc
 		case in.Mask.Size != [2]int{height, width}:
 			return fmt.Errorf("instance %d has a mask of %d×%d, want %d×%d", i, in.Mask.Size[1], in.Mask.Size[0], width, height)
 		}
-		pixels := 0
-		for _, run := range in.Mask.Counts {
-			if run < 0 || run > width*height-pixels {
-				return fmt.Errorf("instance %d has a mask with a run of %d after %d of %d pixels", i, run, pixels, width*height)
-			}
-			pixels += run
+		if err := in.Mask.Check(); err != nil {
+			return fmt.Errorf("instance %d has a mask whose %w", i, err)
 		}
 	}
 	return nil
@@ -137,9 +133,10 @@ func (m *Map) addInstance(in Instance, index int, o Options) {
 }
 
 // eachPixel visits the pixels of a mask.
-func eachPixel(mask picture.RLE, visit func(x, y int)) {
-	height, at, on := mask.Size[0], 0, false
-	for _, run := range mask.Counts {
+func eachPixel(m mask.RLE, visit func(x, y int)) {
+	height, at, on := m.Size[0], 0, false
+	for _, count := range m.Counts {
+		run := int(count)
 		if on {
 			for p := at; p < at+run; p++ {
 				visit(p/height, p%height)

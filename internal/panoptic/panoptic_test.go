@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/mask"
 )
 
 // grid reads rows of characters: digits, and . for 0.
@@ -25,12 +25,12 @@ func grid(rows string) (cells []int32, width, height int) {
 	return cells, len(lines[0]), len(lines)
 }
 
-// mask is the run-length form of the cells that are not 0.
-func mask(rows string) picture.RLE {
-	cells, width, height := grid(rows)
-	r, on := picture.RLE{Size: [2]int{height, width}, Counts: []int{0}}, false
-	for i := range cells {
-		if v := cells[i%height*width+i/height] != 0; v != on {
+// cells is the run-length form of the cells that are not 0.
+func cells(rows string) mask.RLE {
+	list, width, height := grid(rows)
+	r, on := mask.RLE{Size: [2]int{height, width}, Counts: []uint32{0}}, false
+	for i := range list {
+		if v := list[i%height*width+i/height] != 0; v != on {
 			r.Counts, on = append(r.Counts, 0), v
 		}
 		r.Counts[len(r.Counts)-1]++
@@ -68,21 +68,21 @@ func TestFuse(t *testing.T) {
 	}{
 		"no instances": {"11.2 ..22 ..22", nil, nil,
 			"..12 1122 1122; 1: label 0 stuff area 5 box [0 0 3 3]; 2: label 2 stuff area 5 box [2 0 2 3]"},
-		"the stronger takes what both cover": {".... .... ....", []Instance{{mask(left), 0.5, 1}, {mask(middle), 0.9, 3}}, nil,
+		"the stronger takes what both cover": {".... .... ....", []Instance{{cells(left), 0.5, 1}, {cells(middle), 0.9, 3}}, nil,
 			"2113 2113 3333; 1: label 3 instance 1 0.9 area 4 box [1 0 2 2]; 2: label 1 instance 0 0.5 area 2 box [0 0 1 2]; 3: label 0 stuff area 6 box [0 0 4 3]"},
-		"the earlier takes it on ties": {".... .... ....", []Instance{{mask(left), 0.5, 1}, {mask(middle), 0.5, 3}}, nil,
+		"the earlier takes it on ties": {".... .... ....", []Instance{{cells(left), 0.5, 1}, {cells(middle), 0.5, 3}}, nil,
 			"1123 1123 3333; 1: label 1 instance 0 0.5 area 4 box [0 0 2 2]; 2: label 3 instance 1 0.5 area 2 box [2 0 1 2]; 3: label 0 stuff area 6 box [0 0 4 3]"},
-		"too little is visible": {".... .... ....", []Instance{{mask(left), 0.5, 1}, {mask("111. 11.. ...."), 0.9, 3}}, nil,
+		"too little is visible": {".... .... ....", []Instance{{cells(left), 0.5, 1}, {cells("111. 11.. ...."), 0.9, 3}}, nil,
 			"1112 1122 2222; 1: label 3 instance 1 0.9 area 5 box [0 0 3 2]; 2: label 0 stuff area 7 box [0 0 4 3]"},
-		"half is enough, less is not": {".... .... ....", []Instance{{mask(left), 0.9, 1}, {mask(middle), 0.8, 1}, {mask(".111 .... ...."), 0.7, 1}}, nil,
+		"half is enough, less is not": {".... .... ....", []Instance{{cells(left), 0.9, 1}, {cells(middle), 0.8, 1}, {cells(".111 .... ...."), 0.7, 1}}, nil,
 			"1123 1123 3333; 1: label 1 instance 0 0.9 area 4 box [0 0 2 2]; 2: label 1 instance 1 0.8 area 2 box [2 0 1 2]; 3: label 0 stuff area 6 box [0 0 4 3]"},
-		"a low score": {".... .... ....", []Instance{{mask(left), 0.04, 1}, {mask(middle), 0.05, 1}}, nil,
+		"a low score": {".... .... ....", []Instance{{cells(left), 0.04, 1}, {cells(middle), 0.05, 1}}, nil,
 			"2112 2112 2222; 1: label 1 instance 1 0.05 area 4 box [1 0 2 2]; 2: label 0 stuff area 8 box [0 0 4 3]"},
-		"what is left out takes nothing": {".... .... ....", []Instance{{mask("1... .... ...."), 0.9, 1}, {mask(left), 0.5, 3}}, func(o *Options) { o.MinInstanceArea = 2 },
+		"what is left out takes nothing": {".... .... ....", []Instance{{cells("1... .... ...."), 0.9, 1}, {cells(left), 0.5, 3}}, func(o *Options) { o.MinInstanceArea = 2 },
 			"1122 1122 2222; 1: label 3 instance 1 0.5 area 4 box [0 0 2 2]; 2: label 0 stuff area 8 box [0 0 4 3]"},
 		"little stuff": {"...2 .... ....", nil, func(o *Options) { o.MinStuffArea = 2 },
 			"111. 1111 1111; 1: label 0 stuff area 11 box [0 0 4 3]"},
-		"an empty mask": {"1111 1111 1111", []Instance{{mask(".... .... ...."), 0.9, 1}}, func(o *Options) { o.MinVisible = 0 },
+		"an empty mask": {"1111 1111 1111", []Instance{{cells(".... .... ...."), 0.9, 1}}, func(o *Options) { o.MinVisible = 0 },
 			".... .... ...."},
 	} {
 		labels, width, height := grid(c.labels)
@@ -113,10 +113,10 @@ func TestFuseInvariants(t *testing.T) {
 		}
 		instances := make([]Instance, r.IntN(6))
 		for i := range instances {
-			rle, left := picture.RLE{Size: [2]int{height, width}}, width*height
+			rle, left := mask.RLE{Size: [2]int{height, width}}, width*height
 			for left > 0 {
 				n := r.IntN(left + 1)
-				rle.Counts, left = append(rle.Counts, n), left-n
+				rle.Counts, left = append(rle.Counts, uint32(n)), left-n
 			}
 			instances[i] = Instance{rle, float64(r.IntN(5)) / 4, 1 + 2*r.IntN(2)}
 		}
@@ -157,21 +157,20 @@ func TestFuseInvariants(t *testing.T) {
 
 func TestFuseRejects(t *testing.T) {
 	things := []bool{false, true}
-	good := Instance{mask("11 .."), 0.5, 1}
+	good := Instance{cells("11 .."), 0.5, 1}
 	for want, c := range map[string]struct {
 		labels    []int32
 		instances []Instance
 		options   Options
 	}{
-		"3 labels for 2×2 pixels":                                    {make([]int32, 3), nil, DefaultOptions()},
-		"the label 2 of pixel 1 is outside [0, 2)":                   {[]int32{0, 2, 0, 0}, nil, DefaultOptions()},
-		"the label -1 of pixel 0 is outside [0, 2)":                  {[]int32{-1, 0, 0, 0}, nil, DefaultOptions()},
-		"instance 1 has the label 0, which is no thing":              {make([]int32, 4), []Instance{good, {good.Mask, 0.5, 0}}, DefaultOptions()},
-		"instance 0 has the label 2, which is no thing":              {make([]int32, 4), []Instance{{good.Mask, 0.5, 2}}, DefaultOptions()},
-		"instance 0 has the score NaN: must be finite":               {make([]int32, 4), []Instance{{good.Mask, math.NaN(), 1}}, DefaultOptions()},
-		"instance 0 has a mask of 4×3, want 2×2":                     {make([]int32, 4), []Instance{{mask("1... .... ...."), 1, 1}}, DefaultOptions()},
-		"instance 0 has a mask with a run of 9 after 1 of 4 pixels":  {make([]int32, 4), []Instance{{picture.RLE{Size: [2]int{2, 2}, Counts: []int{1, 9}}, 1, 1}}, DefaultOptions()},
-		"instance 0 has a mask with a run of -1 after 0 of 4 pixels": {make([]int32, 4), []Instance{{picture.RLE{Size: [2]int{2, 2}, Counts: []int{-1}}, 1, 1}}, DefaultOptions()},
+		"3 labels for 2×2 pixels":                                                     {make([]int32, 3), nil, DefaultOptions()},
+		"the label 2 of pixel 1 is outside [0, 2)":                                    {[]int32{0, 2, 0, 0}, nil, DefaultOptions()},
+		"the label -1 of pixel 0 is outside [0, 2)":                                   {[]int32{-1, 0, 0, 0}, nil, DefaultOptions()},
+		"instance 1 has the label 0, which is no thing":                               {make([]int32, 4), []Instance{good, {good.Mask, 0.5, 0}}, DefaultOptions()},
+		"instance 0 has the label 2, which is no thing":                               {make([]int32, 4), []Instance{{good.Mask, 0.5, 2}}, DefaultOptions()},
+		"instance 0 has the score NaN: must be finite":                                {make([]int32, 4), []Instance{{good.Mask, math.NaN(), 1}}, DefaultOptions()},
+		"instance 0 has a mask of 4×3, want 2×2":                                      {make([]int32, 4), []Instance{{cells("1... .... ...."), 1, 1}}, DefaultOptions()},
+		"instance 0 has a mask whose counts sum to 10, more than the 4 pixels of 2×2": {make([]int32, 4), []Instance{{mask.RLE{Size: [2]int{2, 2}, Counts: []uint32{1, 9}}, 1, 1}}, DefaultOptions()},
 		"options {ScoreThreshold:2 MinVisible:0.5 MinInstanceArea:1 MinStuffArea:0}: want shares in [0, 1] and areas of at least 1": {make([]int32, 4), nil, Options{2, 0.5, 1, 0}},
 	} {
 		if _, err := Fuse(c.labels, 2, 2, things, c.instances, c.options); err == nil || err.Error() != "panoptic fusion: "+want {
@@ -182,7 +181,7 @@ func TestFuseRejects(t *testing.T) {
 
 func TestDocument(t *testing.T) {
 	labels, width, height := grid("..1. ....")
-	m, err := Fuse(labels, width, height, []bool{false, true, true}, []Instance{{mask("..11 ...."), 0.75, 2}, {mask("1... ...."), 0.5, 1}}, DefaultOptions())
+	m, err := Fuse(labels, width, height, []bool{false, true, true}, []Instance{{cells("..11 ...."), 0.75, 2}, {cells("1... ...."), 0.5, 1}}, DefaultOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

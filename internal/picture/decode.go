@@ -1,7 +1,7 @@
 // Package picture turns photographs into the model's input and the model's boxes and masks back into the photograph.
 //
 // A file is decoded (decode.go, orientation.go), fitted into the input shape with a border (letterbox.go), and the same
-// geometry maps detections back to the picture's own pixels (letterbox.go, rle.go).
+// geometry maps detections back to the picture's own pixels (letterbox.go).
 package picture
 
 import (
