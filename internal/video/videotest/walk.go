@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/mask"
 	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/track"
 )
@@ -172,10 +173,7 @@ type annotation struct {
 	ImageID    int        `json:"image_id"`
 	CategoryID int64      `json:"category_id"`
 	BBox       [4]float64 `json:"bbox"`
-	Mask       struct {
-		Size   [2]int `json:"size"`
-		Counts []int  `json:"counts"`
-	} `json:"segmentation"`
+	Mask       mask.RLE   `json:"segmentation"`
 }
 
 // cutOut returns the sprites of the walkers.
@@ -206,13 +204,8 @@ func cutOut(scenes []image.Image) ([]sprite, error) {
 func (a annotation) cut(scene image.Image) *image.NRGBA {
 	left, top := int(a.BBox[0]), int(a.BBox[1])
 	img := image.NewNRGBA(image.Rect(0, 0, int(a.BBox[2]), int(a.BBox[3])))
-	at, on := 0, false
-	for _, run := range a.Mask.Counts {
-		for p := at; on && p < at+run; p++ {
-			x, y := p/a.Mask.Size[0], p%a.Mask.Size[0]
-			img.Set(x-left, y-top, scene.At(x, y))
-		}
-		at, on = at+run, !on
+	for x, y := range a.Mask.Pixels() {
+		img.Set(x-left, y-top, scene.At(x, y))
 	}
 	return img
 }
