@@ -1,6 +1,6 @@
 // Command apexx runs the Apex-X model on several execution backends and proves that they compute the same thing.
 //
-//	apexx run       one backend on pictures or tensors: detections, overlays, every output
+//	apexx run       one backend on pictures, tensors or the frames of a sequence: detections, tracks, overlays, every output
 //	apexx matrix    several backends against each other over many cases, with a report
 //	apexx sweep     how fast backends are, over shapes, batches, precisions and scopes
 //	apexx gate      refuse a change that makes any backend wrong or slower
