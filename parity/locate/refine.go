@@ -20,6 +20,9 @@ func (t *trace) refine() error {
 	if by == "reference" {
 		side = t.spec.Reference
 	}
+	if err := t.keep(u, side); err != nil {
+		return err
+	}
 	if len(u.Nodes) == 1 {
 		n := u.Nodes[0]
 		t.Finding.Node, t.Finding.Op, t.Finding.How = n.Name, n.Op.OpType(), "the step is this node"

@@ -21,8 +21,9 @@ type Trace struct {
 	Changed   []string       `json:"changed"`
 	Finding   *Finding       `json:"finding"` // of the first step beyond its budget; null where there is none
 	Passes    []Pass         `json:"passes"`
+	First     time.Duration  `json:"first_answer_ns"` // until the first step beyond its budget was known, or that there is none
 
-	units []*unitTrace // of the steps; nil in a trace that was read
+	reproducer *Reproducer
 }
 
 // Pass is one run through the graph, and how long it took, compilation and transport included.
