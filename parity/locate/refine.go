@@ -52,6 +52,9 @@ func (t *trace) inside(u *unitTrace, side Side) error {
 		return err
 	}
 	t.Finding.conclude(t.Library)
+	if t.Finding.Node == "" {
+		t.Changed = append(t.Changed, fmt.Sprintf("step %s gives other values when the values in it are tapped", u.Name))
+	}
 	return nil
 }
 
