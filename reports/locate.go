@@ -125,7 +125,10 @@ func short(v float64) string {
 // writeFinding says what is known of the first step beyond its budget, and what to do next.
 func (l *Locate) writeFinding(b *strings.Builder) {
 	if l.Finding == nil {
-		if l.State == evidence.Pass {
+		switch {
+		case l.Strays != "":
+			fmt.Fprintf(b, "Every step is within its budget when it is fed by itself, but %s.\n", l.Strays)
+		case l.State == evidence.Pass:
 			b.WriteString("No step is beyond its budget: what differs is rounding, gathered over the steps.\n")
 		}
 		return

@@ -47,7 +47,8 @@ func locateCommand() *cli.Command {
 		Description: "CASE is the name of a case, as apexx matrix prints it. A runs once. Every step of B's plan is then fed what A computed, and B's result is held to\n" +
 			"what float64 computes of the same values and what rounding may leave there, element by element (parity/budget/TOLERANCES.md): the\n" +
 			"local error. B also runs as a whole, under A's decisions: the accumulated error. The first step beyond its budget is taken apart.\n\n" +
-			"Exit codes: 0 every step is within its budget, 1 one is not, 3 a step could not be judged, or A is beyond the budget itself.",
+			"Exit codes: 0 every step is within its budget, 1 one is not, 3 a step could not be judged, A is beyond the budget itself, or the\n" +
+			"whole run is off by more than its steps explain.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: runLocate,
 	}

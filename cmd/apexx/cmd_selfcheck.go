@@ -36,7 +36,7 @@ func selfcheckParityCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name:  "parity",
-		Usage: "plant every fault of the catalogue and tell what share is caught and located",
+		Usage: "plant faults and tell what share is caught and located",
 		Description: "A fault is written into the graph of a small complete model, at several nodes and in several sizes, and the backend runs it step by\n" +
 			"step beside exact arithmetic, as apexx locate does. Silent faults change nothing on these inputs. Hidden ones are below the budget of\n" +
 			"rounding, and undetectable; they are listed with what they do of it. Of the others, the table tells what share is caught, and what\n" +

@@ -172,3 +172,21 @@ func TestFusion(t *testing.T) {
 		t.Error("nobody tells that taps change what is executed")
 	}
 }
+
+// twoFaced computes a wrong value in the whole graph, and a right one when a step is fed by itself.
+type twoFaced struct{ *faults.Backend }
+
+func (b *twoFaced) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
+	if slices.ContainsFunc(g.Inputs, func(v *graph.Value) bool { return strings.HasPrefix(v.Name, graph.GivenInput("")) }) {
+		return b.Backend.Backend.Compile(ctx, g, opts)
+	}
+	return b.Backend.Compile(ctx, g, opts)
+}
+
+// TestTwoFaced does not pass a backend that is right only when it is looked at step by step.
+func TestTwoFaced(t *testing.T) {
+	trace := run(t, &twoFaced{&faults.Backend{Backend: reference.New(), Planted: faultOf(t, "a wrong epsilon of a group norm", "pv.backbone.stem.1", 1e-1)}}, backends.FP32)
+	if trace.State != evidence.Unverified || !strings.Contains(trace.Strays, "from step pv.backbone.stem.1") {
+		t.Errorf("state %s, strays %q", trace.State, trace.Strays)
+	}
+}
