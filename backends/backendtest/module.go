@@ -67,10 +67,15 @@ func runWhole(t *testing.T, b backends.Backend, p backends.Precision, g *graph.G
 // runNodes compares node by node, each fed what the oracle computed: where values are rounded, two whole runs part at the first sum that
 // lies in the middle between two numbers of the format, and from there on differ by units of the format.
 func runNodes(t *testing.T, b backends.Backend, p backends.Precision, g *graph.Graph, inputs tensor.List) {
+	g, err := calibrated(p, g, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	low, err := graph.Lower(g, p.Format())
 	if err != nil {
 		t.Fatal(err)
 	}
+	inherit(low)
 	values, err := oracleValues(low, inputs)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +103,7 @@ func alone(g *graph.Graph, n *graph.Node, values map[*graph.Value]*tensor.Tensor
 	var inputs []*graph.Value
 	var fed tensor.List
 	for _, v := range n.Inputs {
-		if v == nil || v.Const != nil || slices.Contains(inputs, v) {
+		if v == nil || isConstant(v) || slices.Contains(inputs, v) {
 			continue
 		}
 		inputs, fed = append(inputs, v), append(fed, tensor.Named{Name: v.Name, Tensor: narrow(values[v])})
@@ -108,6 +113,15 @@ func alone(g *graph.Graph, n *graph.Node, values map[*graph.Value]*tensor.Tensor
 	}
 	part, err := g.Cut(inputs, n.Outputs)
 	return part, fed, err
+}
+
+// isConstant tells whether a value is a constant, or one that was rounded: weights keep their scales.
+func isConstant(v *graph.Value) bool {
+	if v.Producer == nil {
+		return v.Const != nil
+	}
+	_, rounded := v.Producer.Op.(graph.Round)
+	return rounded && v.Producer.Inputs[0].Const != nil
 }
 
 // narrow rounds float64 to the float32 of a session's inputs.

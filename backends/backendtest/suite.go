@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -40,7 +41,7 @@ type Deviation struct {
 type Options struct {
 	Precisions []backends.Precision // nil means fp32
 	Deviations []Deviation
-	Complete   bool // the backend has every operator in each of the precisions: a case that it refuses is a failure, not a skip
+	Complete   bool // the backend has every operator of Apex-X in each of the precisions: a case of one that it refuses is a failure, not a skip
 
 	// Process says that a session lies in a process of its own, which a call that is cancelled while it computes ends.
 	Process bool
@@ -64,12 +65,21 @@ func Run(t *testing.T, b backends.Backend, o Options) {
 	o = o.prepare(t, b)
 	for _, p := range o.Precisions {
 		for _, c := range Cases() {
-			if r, ok := c.Op.(graph.Round); ok && p.Format() != "" && p.Format() != r.To {
-				continue // a graph of another precision, which graph.Lower refuses
+			if r, ok := c.Op.(graph.Round); ok && !o.rounds(p, r.To) {
+				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", p, c.Name), func(t *testing.T) { o.check(t, b, p, c) })
 		}
 	}
+}
+
+// rounds tells whether sessions of a precision are held to a Round: one of another precision than their own is refused by graph.Lower,
+// and to round to a format with a scale a backend must have it.
+func (o Options) rounds(p backends.Precision, to graph.Format) bool {
+	if f := p.Format(); f != "" {
+		return f == to
+	}
+	return !to.Scaled() || slices.Contains(o.Precisions, backends.Precision(to))
 }
 
 func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c Case) {
@@ -84,9 +94,12 @@ func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c
 	if err != nil {
 		t.Fatal(err)
 	}
+	if g, err = calibrated(p, g, inputs); err != nil {
+		t.Fatal(err)
+	}
 	got, level, err := execute(t.Context(), b, g, inputs, p)
 	var unavailable *backends.Unavailable
-	if errors.As(err, &unavailable) && !o.Complete {
+	if errors.As(err, &unavailable) && (!o.Complete || c.general()) {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)

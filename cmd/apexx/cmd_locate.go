@@ -31,8 +31,9 @@ func locateCommand() *cli.Command {
 		&cli.StringFlag{Name: "backends", Usage: "two backends, `A,B`: B is held to exact arithmetic, step by step, on the values of A"},
 		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "of both, `NAME`: fp32, tf32, fp16 or bf16"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of the case, or builtin, as for apexx matrix"},
-		&cli.StringFlag{Name: "model", Usage: "an ONNX `FILE` of the operators that apexx has, instead of a case"},
-		&cli.StringFlag{Name: "tensors", Usage: "safetensors `FILE` with the inputs of --model"},
+		&cli.StringFlag{Name: "model", Usage: "an ONNX model of your own, `FILE` with static shapes, instead of a case"},
+		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
+		&cli.StringFlag{Name: "tensors", Usage: "inputs of --model, a safetensors `FILE` or a picture (default: drawn from seed 1)"},
 		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge allow 4, 6 or 8 times the error that rounding leaves"},
 		&cli.StringFlag{Name: "out", Usage: "write locate.json, plots of the error along the graph, and the first step beyond its budget by itself to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
@@ -131,13 +132,16 @@ func locateBackend(c *cli.Context, name string, extra map[string]string) (backen
 func locateSubject(c *cli.Context) (*graph.Graph, tensor.List, string, error) {
 	model, tensors := c.String("model"), c.String("tensors")
 	switch {
-	case (model == "") != (tensors == ""):
-		return nil, nil, "", usagef("--model and --tensors belong together: the graph, and its inputs")
+	case model == "" && (tensors != "" || c.IsSet("dim")):
+		return nil, nil, "", usagef("--tensors and --dim are for --model")
 	case model != "" && c.NArg() > 0 || model == "" && c.NArg() != 1:
-		return nil, nil, "", usagef("want either one CASE, such as apexx locate astronaut --backends reference,ort, or --model and --tensors")
+		return nil, nil, "", usagef("want either one CASE, such as apexx locate astronaut --backends reference,ort, or --model")
 	case model != "":
-		g, inputs, err := execute.OpenGraph(model, tensors)
-		return g, inputs, printable.Line(filepath.Base(model)), exit.With(exit.Usage, err)
+		one, err := locateNetwork(c, model, tensors)
+		if err != nil {
+			return nil, nil, "", exit.With(exit.Usage, err)
+		}
+		return one.Network.Graph, one.Inputs, printable.Line(filepath.Base(model)), nil
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
@@ -162,6 +166,22 @@ func locateSubject(c *cli.Context) (*graph.Graph, tensor.List, string, error) {
 	one := &cases[at]
 	g, err := one.Model.Graph(one.Options(one.Decode))
 	return g, one.Tensors(), one.Name, exit.With(exit.Usage, err)
+}
+
+// locateNetwork opens a model of anybody's, and its inputs.
+func locateNetwork(c *cli.Context, model, inputs string) (source.NetworkCase, error) {
+	dims, err := dimsOf(c)
+	if err != nil {
+		return source.NetworkCase{}, err
+	}
+	network, err := source.OpenNetwork(model, dims)
+	switch {
+	case err != nil:
+		return source.NetworkCase{}, err
+	case inputs == "":
+		return network.Seeded(1)[0], nil
+	}
+	return network.OpenCase(inputs)
 }
 
 // writeLocate writes the folder, the JSON and, unless that goes to standard output, the table, and turns the state into an exit code.

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/parity/faults"
 	"github.com/apex-x/apexx/parity/locate"
@@ -83,10 +84,15 @@ func TestReproducer(t *testing.T) {
 			if err != nil || string(written) != command+"\n" || !strings.HasPrefix(command, "apexx locate --model step.onnx --tensors inputs.safetensors --backends reference,reference --precision fp32") {
 				t.Errorf("the command is %q, %v", written, err)
 			}
-			again, given, err := OpenGraph(filepath.Join(dir, stepFile), filepath.Join(dir, inputsFile))
+			network, err := source.OpenNetwork(filepath.Join(dir, stepFile), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
+			read, err := network.OpenCase(filepath.Join(dir, inputsFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, given := network.Graph, read.Inputs
 			alone := locateIn(t, again, given, b)
 			if alone.State != evidence.Fail || len(alone.Steps) < 1 {
 				t.Fatalf("by itself the step has the state %s", alone.State)
@@ -98,29 +104,5 @@ func TestReproducer(t *testing.T) {
 				t.Errorf("an honest backend has the state %s: %+v", honest.State, honest.Steps)
 			}
 		})
-	}
-}
-
-func TestOpenGraphErrors(t *testing.T) {
-	g, err := checkedModel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inputs := tensor.List{{Name: "image", Tensor: checkedImage(1)}}
-	trace := locateIn(t, g, inputs, planted(t, "all zero", "pv.backbone.stem.0"))
-	dir := t.TempDir()
-	if _, err := WriteReproducer(dir, trace.Reproducer(), "reference", "quality"); err != nil {
-		t.Fatal(err)
-	}
-	model, exact := filepath.Join(dir, stepFile), filepath.Join(dir, exactFile)
-	for _, c := range []struct{ name, model, tensors, want string }{
-		{"no model", filepath.Join(dir, "none.onnx"), exact, "no such file"},
-		{"no tensors", model, filepath.Join(dir, "none.safetensors"), "no such file"},
-		{"the tensors of something else", model, exact, `has no tensor "given.image"`},
-		{"a model that is none", exact, exact, ""},
-	} {
-		if _, _, err := OpenGraph(c.model, c.tensors); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q", c.name, err, c.want)
-		}
 	}
 }

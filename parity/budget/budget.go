@@ -107,6 +107,9 @@ var Rules = map[string]rule{
 	"Where": where, "Cast": cast, "Round": round,
 	"Reshape": moved, "Concat": concat, "Split": split, "Gather": gather, "TilePack": tilePack, "Resize": resize,
 	"TileSSMScan": scan, "TileUnpackFusion": unpack, "RoiMeanPool": roiMean, "BoxMask": boxMask, "DecodeBoxes": decodeBoxes,
+	"Exp": exponential, "Log": logarithm, "Sqrt": squareRoot, "Erf": erf, "Neg": moved, "Abs": moved, "Pow": power, "Softmax": softmax,
+	"MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": globalPool, "BatchNormalization": batchNorm, "Transpose": transpose,
+	"ConvTranspose": product, "TopK": topK, "LSTM": lstm,
 	"GreedySelect": chosen, "SplitSelect": chosen, "TileOrder": chosen, "SelectDetections": chosen,
 }
 

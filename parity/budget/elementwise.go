@@ -206,6 +206,9 @@ const curved = 1.1
 // at the other one, a quantum away; any other is exact.
 func round(c *call) ([][]float64, error) {
 	x := c.in[0]
+	if op := c.node.Op.(graph.Round); op.To.Scaled() {
+		return roundScaled(c, op)
+	}
 	if x.exact() {
 		return nil, nil
 	}
@@ -224,5 +227,30 @@ func round(c *call) ([][]float64, error) {
 			return 0 // also where the quantum is half as large, below a power of two
 		}
 		return curved * (quantum + e) / c.Factor
+	})
+}
+
+// roundScaled is the rule of y = s·round(x/s). The quotient is float32 too, and may be carried over the middle between two numbers of the
+// format by its own error; the product rounds.
+func roundScaled(c *call, op graph.Round) ([][]float64, error) {
+	x, scales := c.in[0], c.in[1].floats()
+	inner, count := op.Slices(x.Shape(), c.in[1].Shape())
+	least, most := op.To.Limits()
+	return c.each(func(i int, y float64) float64 {
+		s := scales[i/inner%count]
+		v := x.floats()[i] / s
+		e := c.Factor*x.spread(i)/s + 2*Unit*math.Abs(v)
+		if v+e < least || v-e > most {
+			return Unit * math.Abs(y) // the largest number, whatever the error
+		}
+		quantum := 1.0
+		if op.To == graph.FP8 {
+			_, exponent := math.Frexp(math.Abs(v) + e)
+			quantum = math.Ldexp(1, max(exponent-1, graph.E4M3.MinExponent)-graph.E4M3.Significand+1)
+		}
+		if middle := math.Abs(v/quantum-math.Floor(v/quantum)-0.5) * quantum; middle > 2*e {
+			return Unit * math.Abs(y)
+		}
+		return curved*(quantum+e)*s/c.Factor + Unit*math.Abs(y)
 	})
 }

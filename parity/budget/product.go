@@ -9,7 +9,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// product is the rule of y = Σ a·b + c over K terms (Conv, Gemm, MatMul), with σ the spreads of the operands. The bias c may be where the
+// product is the rule of y = Σ a·b + c over K terms (Conv, ConvTranspose, Gemm, MatMul), with σ the spreads of the operands. The bias c may be where the
 // sum begins, and is then in every partial sum:
 //
 //	σy² = u²·K·(Σ(a·b)² + c²) + Σ b²·σa² + Σ a²·σb² + σc² + (u·y)²
@@ -64,13 +64,16 @@ func termsOf(n *graph.Node) int {
 			return w[1]
 		}
 		return w[0]
+	case graph.ConvTranspose:
+		return w[0] / op.Group * w[2] * w[3] // at the most
 	}
-	return w[1]
+	return w[len(w)-2]
 }
 
 // biasIndex maps an element of the result to that of the bias: of a convolution the channel, else by broadcasting.
 func biasIndex(n *graph.Node, out, bias []int) func(int) int {
-	if _, conv := n.Op.(graph.Conv); conv {
+	switch n.Op.(type) {
+	case graph.Conv, graph.ConvTranspose:
 		plane := out[2] * out[3]
 		return func(i int) int { return i / plane % out[1] }
 	}
