@@ -9,6 +9,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
@@ -102,6 +103,39 @@ func TestReproducer(t *testing.T) {
 			}
 			if honest := locateIn(t, again, given, reference.New()); honest.State != evidence.Pass {
 				t.Errorf("an honest backend has the state %s: %+v", honest.State, honest.Steps)
+			}
+		})
+	}
+}
+
+// TestLocateNetworks holds both backends to the budgets of common networks' operators, step by step, and finds an operator that is wrong.
+func TestLocateNetworks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		build func(*network)
+	}{{"resnet", residualBlock}, {"transformer", transformerLayer}, {"lstm", recurrent}, {"detector", detectorHead}, {"unet", uNet}} {
+		t.Run(c.name, func(t *testing.T) {
+			n := networkFile(t, c.name, c.build)
+			inputs := n.Seeded(1)[0].Inputs
+			for _, b := range []backends.Backend{reference.New(), ort.New()} {
+				if !b.Probe(t.Context()).Available {
+					continue
+				}
+				trace := locateIn(t, n.Graph, inputs, b)
+				for i := range trace.Steps {
+					if s := &trace.Steps[i]; !s.Local.Within() || !s.Reference.Within() || s.Skipped != "" {
+						t.Errorf("%s: %s: %+v, the reference %+v %s", b.Name(), s.Name, s.Local, s.Reference, s.Skipped)
+					}
+				}
+				if trace.State != evidence.Pass {
+					t.Errorf("%s: state %s, %s", b.Name(), trace.State, trace.Strays)
+				}
+			}
+			last := n.Graph.Outputs[0].Value.Producer
+			wrong := planted(t, "scaled", last.Name)
+			wrong.Size = 1e-2
+			if trace := locateIn(t, n.Graph, inputs, wrong); trace.State != evidence.Fail || !slices.Contains(trace.Steps[trace.Finding.Step].Nodes, last.Name) {
+				t.Errorf("a fault at %s: state %s, finding %+v", last.Name, trace.State, trace.Finding)
 			}
 		})
 	}
