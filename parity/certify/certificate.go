@@ -73,10 +73,13 @@ var Kinds = []Kind{Repeat, Stale, Process, Beside, Threads, Batch, Position}
 // deterministic are the kinds whose bits have to be the same for a backend to be called so.
 var deterministic = Kinds[:4]
 
-// Deterministic tells whether all entries are.
+// Deterministic tells whether all entries are: of each of those kinds there are claims, and all are of the same bits.
 func (c *Certificate) Deterministic() bool {
-	return !slices.ContainsFunc(c.Entries, func(e Entry) bool {
-		return slices.ContainsFunc(e.Claims, func(x Claim) bool { return !x.Same && slices.Contains(deterministic, x.Kind) })
+	return len(c.Entries) > 0 && !slices.ContainsFunc(c.Entries, func(e Entry) bool {
+		return slices.ContainsFunc(deterministic, func(k Kind) bool {
+			of := func(x Claim) bool { return x.Kind == k }
+			return !slices.ContainsFunc(e.Claims, of) || slices.ContainsFunc(e.Claims, func(x Claim) bool { return of(x) && !x.Same })
+		})
 	})
 }
 
