@@ -141,6 +141,15 @@ func (n *Network) LoadCases(dir string) (NetworkFolder, error) {
 	return folder, nil
 }
 
+// OpenCase reads one case: a file such as LoadCases takes.
+func (n *Network) OpenCase(path string) (NetworkCase, error) {
+	c := NetworkCase{Name: printable.Line(stem(path)), Network: n}
+	if err := c.read(path); err != nil {
+		return c, fmt.Errorf("%s: %w", printable.Line(path), err)
+	}
+	return c, nil
+}
+
 func (c *NetworkCase) read(path string) error {
 	if IsPicture(path) {
 		return c.readPicture(path)
