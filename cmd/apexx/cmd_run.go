@@ -75,6 +75,9 @@ func runModel(c *cli.Context) error {
 			return err
 		}
 	}
+	if err := namedCalibration(c, m, precision); err != nil {
+		return err
+	}
 	inputs, err := openInputs(m, images, c.String("tensors"))
 	if err != nil {
 		return exit.With(exit.Usage, err)
@@ -91,7 +94,7 @@ func runModel(c *cli.Context) error {
 func choiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16 or bf16, as far as the backend has it (caps tells)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16, bf16, int8 or fp8, as far as the backend has it (caps tells)"},
 	}
 }
 

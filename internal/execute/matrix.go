@@ -71,7 +71,7 @@ func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string,
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}
-	g, err := of.Model.Graph(of.Options(of.Decode))
+	g, err := GraphIn(of.Model, name, of.Options(of.Decode), precision)
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}
