@@ -102,7 +102,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
 			runCommand(), matrixCommand(), locateCommand(), certifyCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
-			replayCommand(), attestCommand(), selfcheckCommand(),
+			replayCommand(), attestCommand(), selfcheckCommand(), calibrateCommand(),
 			capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},

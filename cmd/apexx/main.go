@@ -7,6 +7,7 @@
 //	apexx baseline  what a class of machines is expected to reach: record, show, compare
 //	apexx trend     the history of measurements, what changed it, and the ratchet against the last release
 //	apexx export    the model as one ONNX file with a manifest
+//	apexx calibrate the ranges of values that int8 and fp8 need
 //	apexx plan      how a backend executes the model, step by step, and how long each step takes
 //	apexx replay    what the released model comes from: record it, and check that it comes out again
 //	apexx attest    the evidence of a release as a signed statement, and its verification
