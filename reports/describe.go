@@ -170,3 +170,6 @@ func pictureOf(t *tensor.Tensor, sample int) *picture.Picture {
 	}
 	return p
 }
+
+// Float32s returns the elements of a floating-point tensor as float32; it may share them.
+func Float32s(t *tensor.Tensor) []float32 { return slice32(t, 0, t.Len()) }
