@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -41,10 +40,9 @@ type evaluationClass struct {
 // classes, and the images that changed most.
 func EvaluationHTML(w io.Writer, e *Evaluation) error {
 	e = clean(e)
-	class := map[int]string{exit.OK: "pass", exit.Failed: "fail", exit.Inconclusive: "warn"}[e.ExitCode]
-	word := cmp.Or(e.Verdict, "AP "+none)
-	if d := e.Summary.Det; e.Verdict == "" && d != nil {
-		word = "AP " + hundredths(d.MAP)
+	word, class := e.Verdict, map[int]string{exit.OK: "pass", exit.Failed: "fail", exit.Inconclusive: "warn"}[e.ExitCode]
+	if e.Verdict == "" { // nothing was asked that could pass
+		word, class = "AP "+hundredths(e.Summary.Det.MAP), ""
 	}
 	p := evaluationPageData{
 		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "eval", e.Name, word, class, evaluationSubject(e)},

@@ -43,7 +43,7 @@ func evalCommand() *cli.Command {
 	flags = append(flags, backendFlags()...)
 	return &cli.Command{
 		Name:  "eval",
-		Usage: "how good detections, masks and labels are on a data set, and what an execution costs of that",
+		Usage: "how good detections and masks are on a data set, and what a precision costs",
 		Description: `Runs a backend on every picture of a data set, or reads what another tool found, and compares it with the annotations: COCO's twelve numbers for boxes and
 masks, as pycocotools computes them, and the overlap of the labels of pixels. With --against the same pictures are evaluated twice, and the differences have intervals of a
 paired bootstrap over the images.
@@ -193,7 +193,7 @@ func (e *evaluation) execution(name string, precision backends.Precision) (*eval
 // tell writes the problems of a file to standard error.
 func (e *evaluation) tell(name string, p coco.Problems) {
 	if p.Count > 0 {
-		fmt.Fprintf(e.c.App.ErrWriter, "%s: %d problems, %d records left out\n%s", name, p.Count, p.LeftOut, p.Lines(10))
+		fmt.Fprintf(e.c.App.ErrWriter, "%s: %v\n%s", name, p, p.Lines(10))
 	}
 }
 

@@ -45,6 +45,17 @@ func (p *Problems) add(q Problem) {
 	}
 }
 
+// String counts them: "3 problems, 1 record left out".
+func (p Problems) String() string {
+	plural := func(n int) string {
+		if n == 1 {
+			return ""
+		}
+		return "s"
+	}
+	return fmt.Sprintf("%d problem%s, %d record%s left out", p.Count, plural(p.Count), p.LeftOut, plural(p.LeftOut))
+}
+
 // StrictError refuses a file for its problems.
 type StrictError struct{ Problems }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -56,22 +55,21 @@ func Assess(s *Set, candidate, base *Found, o Options) (*reports.Evaluation, err
 	}
 	doc.Curves = append(doc.Curves, b.curves()...)
 	if o.MaxMapDrop != nil {
-		doc.ExitCode = verdict(doc.Comparison.Det.AP, *o.MaxMapDrop)
-		doc.Verdict = evidence.Verdict(doc.ExitCode)
+		doc.Verdict, doc.ExitCode = verdict(doc.Comparison.Det.AP, *o.MaxMapDrop)
 	}
 	return doc, nil
 }
 
 // verdict weighs the interval of a difference against the greatest loss allowed: its upper end decides that more was lost, its lower end
 // that no more was lost; between them nothing is decided.
-func verdict(d evaluate.Difference, most float64) int {
+func verdict(d evaluate.Difference, most float64) (word string, code int) {
 	switch {
 	case d.High < -most:
-		return exit.Failed
+		return "FAIL", exit.Failed
 	case d.Low >= -most:
-		return exit.OK
+		return "PASS", exit.OK
 	}
-	return exit.Inconclusive
+	return "INCONCLUSIVE", exit.Inconclusive
 }
 
 func (s *Set) describe() reports.EvaluationDataset {
