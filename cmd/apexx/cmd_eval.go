@@ -31,6 +31,8 @@ func evalCommand() *cli.Command {
 		&cli.BoolFlag{Name: "strict", Usage: "refuse a file with any problem, instead of leaving out what cannot be used"},
 		&cli.StringFlag{Name: "against", Usage: "compare with another execution, `BACKEND:PRECISION` such as reference:fp32"},
 		&cli.StringFlag{Name: "against-results", Usage: "compare with the COCO results in `FILE`"},
+		&cli.StringFlag{Name: "panoptic", Usage: "panoptic truth in `FILE`, with its pictures in the folder of the same name without .json"},
+		&cli.StringFlag{Name: "panoptic-results", Usage: "panoptic results in `FILE`, with its pictures beside it in the same way"},
 		&cli.Float64Flag{Name: "max-map-drop", Usage: "greatest loss of AP of boxes against the other execution, `X` from 0 to 1; the interval's end decides"},
 		&cli.IntFlag{Name: "replicates", Value: 2000, Usage: "`N` bootstrap replicates of the differences, from 100 to 100000"},
 		&cli.Float64Flag{Name: "confidence", Value: 0.99, Usage: "of the intervals, `X` between 0.5 and 1"},
@@ -109,6 +111,13 @@ func evaluateModel(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	if truth := c.String("panoptic"); truth != "" {
+		var problems coco.Problems
+		if doc.Summary.Panoptic, problems, err = quality.Panoptic(truth, c.String("panoptic-results"), e.options); err != nil {
+			return exit.With(exit.Usage, err)
+		}
+		e.tell("panoptic", problems)
+	}
 	return e.report(doc, found, against)
 }
 
@@ -131,6 +140,9 @@ func (e *evaluation) readOptions() (err error) {
 			return usagef("--max-map-drop needs something to compare with: --against or --against-results")
 		}
 		e.assess.MaxMapDrop = &v
+	}
+	if (c.String("panoptic") == "") != (c.String("panoptic-results") == "") {
+		return usagef("want --panoptic and --panoptic-results together")
 	}
 	e.decode, err = decodeOf(c)
 	return err

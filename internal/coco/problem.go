@@ -83,3 +83,9 @@ func (p Problems) Lines(most int) string {
 	}
 	return out.String()
 }
+
+// Merge adds the problems of another file.
+func (p *Problems) Merge(q Problems) {
+	p.Count, p.LeftOut = p.Count+q.Count, p.LeftOut+q.LeftOut
+	p.List = append(p.List, q.List[:min(len(q.List), maxProblems-len(p.List))]...)
+}

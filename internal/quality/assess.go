@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/reports"
@@ -148,7 +149,7 @@ func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationCo
 		return nil, err
 	}
 	for _, change := range changes {
-		i := slices.IndexFunc(s.Data.Images, func(im image) bool { return im.ID == change.Image })
+		i := slices.IndexFunc(s.Data.Images, func(im coco.Image) bool { return im.ID == change.Image })
 		c.Changes = append(c.Changes, reports.EvaluationChange{Image: change.Image, File: s.Data.Images[i].FileName, Changed: change.Changed, Influence: change.Influence})
 	}
 	return c, nil
@@ -185,7 +186,7 @@ func Pictures(s *Set, doc *reports.Evaluation, base, candidate *Found, most int)
 		return nil
 	}
 	for _, change := range doc.Comparison.Changes[:min(len(doc.Comparison.Changes), most)] {
-		i := slices.IndexFunc(s.Data.Images, func(im image) bool { return im.ID == change.Image })
+		i := slices.IndexFunc(s.Data.Images, func(im coco.Image) bool { return im.ID == change.Image })
 		p, err := s.Picture(s.Data.Images[i])
 		if err != nil {
 			return err

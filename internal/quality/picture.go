@@ -10,8 +10,6 @@ import (
 	"github.com/apex-x/apexx/reports"
 )
 
-type image = coco.Image
-
 // truthOf returns the objects of an image as detections of score 1, for drawing.
 func (s *Set) truthOf(id int64) []reports.Detection {
 	var list []reports.Detection
@@ -41,7 +39,7 @@ func (s *Set) drawn(id, category int64, box [4]float64, score float64, g *coco.S
 	d := reports.Detection{Score: parity.Number(score), ClassID: int64(class), Class: classes.Names[class],
 		Box: [4]parity.Number{parity.Number(box[0]), parity.Number(box[1]), parity.Number(box[0] + box[2]), parity.Number(box[1] + box[3])}}
 	if !g.Empty() {
-		i := slices.IndexFunc(s.Data.Images, func(im image) bool { return im.ID == id })
+		i := slices.IndexFunc(s.Data.Images, func(im coco.Image) bool { return im.ID == id })
 		if m, err := g.Mask(s.Data.Images[i].Height, s.Data.Images[i].Width); err == nil { // it was read, so it is one
 			d.Mask = new(mask.RLE)
 			*d.Mask = m
