@@ -2,6 +2,7 @@
 //
 //	apexx run       one backend on pictures, tensors or the frames of a sequence: detections, tracks, overlays, every output
 //	apexx matrix    several backends against each other over many cases, with a report
+//	apexx eval      how good detections and masks are on a data set, and what a precision costs
 //	apexx sweep     how fast backends are, over shapes, batches, precisions and scopes
 //	apexx gate      refuse a change that makes any backend wrong or slower
 //	apexx baseline  what a class of machines is expected to reach: record, show, compare
