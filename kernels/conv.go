@@ -10,8 +10,11 @@ const (
 	F16  Format = "f16"  // maps and operands in fp16
 	BF16 Format = "bf16" // maps and operands in bf16
 	TF32 Format = "tf32" // maps in float32, operands rounded to tf32
-	F32  Format = "f32"  // maps in float32, each product by three of fp16: strict single precision for magnitudes below 65504
+	F32  Format = "f32"  // maps in float32, each product by three of fp16: strict single precision for magnitudes below SplitLimit
 )
+
+// SplitLimit is the least magnitude that the two fp16 halves of an F32 operand cannot hold: from there on fp16 rounds to infinity.
+const SplitLimit = 65520
 
 // Formats lists every format, in the order of the launch table.
 var Formats = []Format{F16, BF16, TF32, F32}

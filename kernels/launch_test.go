@@ -97,13 +97,13 @@ func number(b bool) int {
 // What lies in device memory has the layout that the kernels know (static_assert in conv.h and norm.h).
 func TestSizesOfWhatTheKernelsRead(t *testing.T) {
 	for name, size := range map[string][2]uintptr{
-		"Task": {unsafe.Sizeof(Task{}), 128}, "Moments": {unsafe.Sizeof(Moments{}), 16}, "Apply": {unsafe.Sizeof(Apply{}), 96},
-		"Arguments": {unsafe.Sizeof(Arguments{}), 16}, "Layout": {unsafe.Sizeof(Layout{}), 24},
+		"Task": {unsafe.Sizeof(Task{}), 128}, "Moments": {unsafe.Sizeof(Moments{}), 16}, "Apply": {unsafe.Sizeof(Apply{}), 112},
+		"Arguments": {unsafe.Sizeof(Arguments{}), 24}, "Layout": {unsafe.Sizeof(Layout{}), 24},
 		"offset of Task.InPieces":   {unsafe.Offsetof(Task{}.InPieces), 80},
 		"offset of Task.Y":          {unsafe.Offsetof(Task{}.Y), 92},
 		"offset of Task.Planar":     {unsafe.Offsetof(Task{}.Planar), 108},
-		"offset of Apply.InPieces":  {unsafe.Offsetof(Apply{}.InPieces), 72},
-		"offset of Apply.Channels":  {unsafe.Offsetof(Apply{}.Channels), 88},
+		"offset of Apply.InPieces":  {unsafe.Offsetof(Apply{}.InPieces), 80},
+		"offset of Apply.Channels":  {unsafe.Offsetof(Apply{}.Channels), 96},
 		"offset of Layout.Channels": {unsafe.Offsetof(Layout{}.Channels), 20},
 	} {
 		if size[0] != size[1] {
