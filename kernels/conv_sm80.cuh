@@ -126,13 +126,13 @@ __device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4],
       float& high = v[2 * r + 1];
       if constexpr (Shape::kParts == 2) low += small[j][2 * r] / kSplitScale, high += small[j][2 * r + 1] / kSplitScale;
       low += s.bias[n], high += s.bias[n + 1];
+      const bool valid = n < task.valid;  // maps have even numbers of channels
+      if (add != nullptr && valid) low += float(add[n]), high += float(add[n + 1]);
       if (task.planar != kMap) {
         if (task.planar == kRoundedPlanes) low = norm::rounded<Map>(low), high = norm::rounded<Map>(high);
         s.planar[n * Shape::kPlanarPitch + p] = low, s.planar[(n + 1) * Shape::kPlanarPitch + p] = high;
         continue;
       }
-      const bool valid = n < task.valid;  // maps have even numbers of channels
-      if (add != nullptr && valid) low += float(add[n]), high += float(add[n + 1]);
       Map* stage = s.stage + p * Shape::kPitch + n;
       if constexpr (sizeof(Map) == 2) {
         const uint32_t pair = norm::pack<Map>(low, high);

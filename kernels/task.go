@@ -141,8 +141,8 @@ func (j Job) check(k Kernel) error {
 		return errors.New("a scale of the input without shift or moments")
 	case j.Scale != 0 && j.Channels > MaxChannels:
 		return fmt.Errorf("%d channels to normalise, want at most %d", j.Channels, MaxChannels)
-	case j.Add != 0 && j.Planar != Map:
-		return errors.New("a map that is added to planes")
+	case j.Add != 0 && j.OutChannels%8 != 0:
+		return fmt.Errorf("a map of %d channels that is added, want a multiple of 8", j.OutChannels)
 	case k.Resident && (int(j.Channels) != k.Channels || int(j.OutChannels) != k.N || j.In2 != 0 || j.Bias != 0 || j.Add != 0 || j.Planar != Map):
 		return fmt.Errorf("it computes nothing but %d → %d channels without bias, into a map", k.Channels, k.N)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/cuda/emulation"
+	"github.com/apex-x/apexx/kernels"
 )
 
 var emulated = sync.OnceValues(func() (emulation.Driver, error) { return emulation.Open("../../kernels") })
@@ -27,13 +28,32 @@ func driver(t *testing.T) emulation.Driver {
 	return d
 }
 
+// ampere and hopper are generations of devices, as the choice of the network's kernels knows them. Few multiprocessors: blocks get several tasks.
+var (
+	ampere = kernels.Device{Multiprocessors: 5, Capability: 86}
+	hopper = kernels.Device{Multiprocessors: 7, Capability: 90}
+)
+
+// everyDevice runs a test on the emulated device of no generation, which has the operator kernels alone, and on one with the network's kernels.
+func everyDevice(t *testing.T, test func(t *testing.T, b backends.Backend)) {
+	d := driver(t)
+	t.Run("operators", func(t *testing.T) { test(t, cuda.New(d)) })
+	t.Run("network", func(t *testing.T) { test(t, cuda.New(d.As(hopper))) })
+}
+
 func TestOperators(t *testing.T) {
-	backendtest.Run(t, cuda.New(driver(t)), backendtest.Options{Precisions: cuda.Precisions, Complete: true})
+	everyDevice(t, func(t *testing.T, b backends.Backend) {
+		backendtest.Run(t, b, backendtest.Options{Precisions: cuda.Precisions, Complete: true})
+	})
 }
 
 // Whole models take their time in the emulation. A rounding is a kernel of its own, so one low precision stands for the others.
 var models = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP16}, Complete: true}
 
-func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t)), models) }
+func TestModules(t *testing.T) {
+	everyDevice(t, func(t *testing.T, b backends.Backend) { backendtest.RunModules(t, b, models) })
+}
 
-func TestReplay(t *testing.T) { backendtest.RunReplay(t, cuda.New(driver(t)), models) }
+func TestReplay(t *testing.T) {
+	everyDevice(t, func(t *testing.T, b backends.Backend) { backendtest.RunReplay(t, b, models) })
+}

@@ -18,11 +18,10 @@ import (
 	"github.com/apex-x/apexx/kernels"
 )
 
-// A recorder is the emulated device that keeps the last schedule it was given. One that claims properties of another device does not execute that.
+// A recorder is the emulated device that keeps the last schedule it was given.
 type recorder struct {
 	emulation.Driver
-	claims kernels.Device
-	last   *cuda.Schedule
+	last *cuda.Schedule
 }
 
 func (r recorder) Open() (cuda.Device, error) {
@@ -35,19 +34,10 @@ type recordingDevice struct {
 	recorder
 }
 
-func (d recordingDevice) Properties() kernels.Device { return d.claims }
-
 func (d recordingDevice) Prepare(s cuda.Schedule) (cuda.Executable, error) {
 	*d.last = s
-	if e, err := d.Device.Prepare(s); err == nil {
-		return e, nil
-	}
-	return notExecuted{}, nil
+	return d.Device.Prepare(s)
 }
-
-type notExecuted struct{ cuda.Executable }
-
-func (notExecuted) Close() error { return nil }
 
 // TestLaunches shows what the complete model becomes: every step with its launches, and after which steps it runs.
 func TestLaunches(t *testing.T) {
@@ -70,7 +60,7 @@ func TestLaunches(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			last := &cuda.Schedule{}
-			s := open(t, cuda.New(recorder{driver(t), c.device, last}), g, backends.Options{Precision: c.precision})
+			s := open(t, cuda.New(recorder{driver(t).As(c.device), last}), g, backends.Options{Precision: c.precision})
 			goldenfile.Check(t, "launches-"+c.name+".golden", describe(s.Plan(), last))
 		})
 	}
@@ -104,7 +94,6 @@ func TestTapPartsChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hopper := kernels.Device{Multiprocessors: 132, Capability: 90}
 	for _, c := range []struct {
 		tap   string
 		split []backends.Split
@@ -113,7 +102,7 @@ func TestTapPartsChain(t *testing.T) {
 		{"pv.backbone.stem.1.silu", []backends.Split{{Node: "pv.backbone.down_s4.0", Step: "NormConvSplit", Value: "pv.backbone.stem.1.silu"}}},
 		{"pv.backbone.stem.0", []backends.Split{{Node: "pv.backbone.down_s4.0", Step: "NormConvSplit", Value: "pv.backbone.stem.0"}}},
 	} {
-		s := open(t, cuda.New(recorder{driver(t), hopper, &cuda.Schedule{}}), g, backends.Options{Taps: []string{c.tap}})
+		s := open(t, cuda.New(driver(t).As(hopper)), g, backends.Options{Taps: []string{c.tap}})
 		if got := s.Plan().Split; !slices.Equal(got, c.split) {
 			t.Errorf("tap %s: split %+v, want %+v", c.tap, got, c.split)
 		}

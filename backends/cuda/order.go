@@ -12,6 +12,12 @@ import (
 // the graph branches come one after the other, the second one would take the memory that the first one left, and so would have to wait for
 // it. Nodes for taps alone come last, in the order that they have, so that a tap changes nothing before them.
 func orderByDepth(p *lower.Program) {
+	distance := distances(p)
+	slices.SortStableFunc(p.Nodes, func(a, b *lower.Node) int { return cmp.Compare(distance[b], distance[a]) })
+}
+
+// distances returns of each node the number of nodes on the longest way from it to an output, itself included. It is 0 for nodes for taps alone.
+func distances(p *lower.Program) map[*lower.Node]int {
 	distance := map[*lower.Node]int{}
 	for _, o := range p.Outputs {
 		if n := o.Value.Producer; n != nil && !strings.HasPrefix(o.Name, "tap.") {
@@ -28,5 +34,5 @@ func orderByDepth(p *lower.Program) {
 			}
 		}
 	}
-	slices.SortStableFunc(p.Nodes, func(a, b *lower.Node) int { return cmp.Compare(distance[b], distance[a]) })
+	return distance
 }

@@ -151,12 +151,12 @@ inline void run_task(const conv::Kernel& k, const conv::Task& t, std::vector<flo
     for (int o = 0; o < t.valid; o++) {
       float v = float(sum[o]) + (t.bias != nullptr ? t.bias[o] : 0);
       const int channel = t.first + o;
+      if (t.add != nullptr)
+        v += element(k.format, t.add, size_t((y >> t.add_shift) * (t.width >> t.add_shift) + (x >> t.add_shift)) * t.out_channels + channel);
       if (t.planar != conv::kMap) {
         static_cast<float*>(t.out)[(size_t(channel) * t.height + y) * t.width + x] = t.planar == conv::kPlanes ? v : stored(k.format, v);
         continue;
       }
-      if (t.add != nullptr)
-        v += element(k.format, t.add, size_t((y >> t.add_shift) * (t.width >> t.add_shift) + (x >> t.add_shift)) * t.out_channels + channel);
       put(k.format, t.out, size_t(y * t.width + x) * t.out_channels + channel, v);
       values.push_back(stored(k.format, v));
     }
