@@ -8,6 +8,7 @@
 //   - Compiled with -fmad=false: a*b+c has two roundings unless the source says fmaf, so that two kernels that evaluate one
 //     expression agree, and the emulation on the host agrees with both.
 //   - No kernel follows an index that is out of range: it reports a fault instead.
+//   - From compute capability 9.0 on a kernel is started before those that it needs have ended, and waits for them itself, before anything else.
 #pragma once
 
 #include <math.h>
@@ -15,8 +16,13 @@
 
 #ifdef __CUDACC__
 // APEXX_KERNEL defines a kernel whose threads do not wait for each other, APEXX_BLOCK_KERNEL one that has barriers. `a` is the argument.
-#define APEXX_KERNEL(name, Args, threads) \
-  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
+#define APEXX_KERNEL(name, Args, threads)                                                        \
+  APEXX_DEVICE void name##_thread(const Args& a);                                                \
+  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a) {   \
+    apexx::wait_for_kernels_before();                                                            \
+    name##_thread(a);                                                                            \
+  }                                                                                              \
+  APEXX_DEVICE void name##_thread(const Args& a)
 #define APEXX_BLOCK_KERNEL APEXX_KERNEL
 #define APEXX_DEVICE static __device__ __forceinline__
 #else
@@ -24,6 +30,16 @@
 #endif
 
 namespace apexx {
+
+#ifdef __CUDACC__
+// wait_for_kernels_before waits for the kernels before this one (programmatic dependent launch), and lets the next one be started.
+APEXX_DEVICE void wait_for_kernels_before() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+#endif
 
 // Fault is where kernels tell that an operand was out of range: the first of several wins by chance, all of them are errors.
 struct Fault {

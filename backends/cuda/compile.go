@@ -114,7 +114,7 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		c.useMaps(p)
 		c.mergeLaunches(p)
 	}
-	orderByDepth(p)
+	orderByLevel(p)
 	if err := c.lowerNodes(p); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@
 //     them in every run (compiler.evaluate in compile.go).
 //  2. useTensorCores: the convolutions that the network's kernels can compute on this device read maps, values with channels last in the
 //     format of the precision (tensorcores.go); those that only a normalisation stands between hand maps to each other (chain.go).
-//  3. orderByDepth: branches of the graph side by side (order.go).
+//  3. orderByLevel: branches of the graph side by side (order.go).
 //  4. lowerNodes: each node becomes a step with its workspace, or a view of its input; one function per operator (op_*.go), found in a
 //     table (operators.go).
 //  5. place: one arena for all values and workspaces, one block of memory for weights and tables, written once (memory.go). Each step gets

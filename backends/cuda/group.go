@@ -60,13 +60,13 @@ func (c *compiler) mergeLaunches(p *lower.Program) {
 // launchKind tells which nodes can share a launch with n: those of the same kind; "" means none.
 func (c *compiler) launchKind(n *lower.Node) string {
 	if c.norms[n] != nil {
-		return "norm"
+		return fmt.Sprint("norm", c.norms[n].y.Shape[0])
 	}
 	v := c.convs[n]
 	if v == nil {
 		return ""
 	}
-	kind := fmt.Sprint(v.Geometry, v.y.Shape[0], v.store.as != nil) // results that leave the network are few channels, and need no haste
+	kind := fmt.Sprint(v.Geometry, v.y.Shape[0], v.store.as != nil)           // results that leave the network are few channels, and need no haste
 	if k, ok := kernels.Choose(c.properties, c.workOf(v)); ok && k.Resident { // which is for these channels alone
 		kind += k.Name
 	}

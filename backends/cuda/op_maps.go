@@ -18,7 +18,7 @@ func (c *compiler) layoutLaunch(m *memory, direction string, from, to *lower.Val
 	pixels, channels := to.Shape[2]*to.Shape[3], to.Shape[1]
 	args := kernels.Layout{In: kernels.Address(m.at(from)), Out: kernels.Address(m.at(to)), Pixels: int32(pixels), Channels: int32(channels)}
 	grid := [3]int{ceilDiv(pixels, layoutSquare), ceilDiv(channels, layoutSquare), to.Shape[0]}
-	return dependent(launch(fmt.Sprintf("norm_%s_%s", direction, c.elements()), grid, kernels.ApplyThreads, args))
+	return launch(fmt.Sprintf("norm_%s_%s", direction, c.elements()), grid, kernels.ApplyThreads, args)
 }
 
 // elements names the type of the elements of maps.
@@ -72,7 +72,7 @@ func lowerNormMap(c *compiler, s *step) error {
 		}
 		m.fill(list, kernels.Bytes(all))
 		args := kernels.ApplyArguments{List: kernels.Address(m.at(list))}
-		return []Launch{dependent(launch(fmt.Sprintf("norm_apply_%s", c.elements()), [3]int{len(all), 1, 1}, kernels.ApplyThreads, args))}
+		return []Launch{launch(fmt.Sprintf("norm_apply_%s", c.elements()), [3]int{len(all), 1, 1}, kernels.ApplyThreads, args)}
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func lowerConvs(c *compiler, s *step) error {
 		m.fill(tasks, kernels.Bytes(bound.Tasks))
 		f := m.faultOf(s.number)
 		args := kernels.Arguments{Tasks: kernels.Address(m.at(tasks)), MostTasks: int32(bound.MostTasks), Step: f.step, Fault: kernels.Address(f.word)}
-		launched := dependent(launch(l.kernel.Name, [3]int{bound.Blocks, 1, 1}, l.kernel.Threads(), args))
+		launched := launch(l.kernel.Name, [3]int{bound.Blocks, 1, 1}, l.kernel.Threads(), args)
 		launched.Shared = l.kernel.SharedBytes()
 		return []Launch{launched}
 	}

@@ -174,11 +174,16 @@ func (e *executable) launches(s cuda.Schedule) error {
 }
 
 // record makes the CUDA graph: a node for each launch, which waits for the one before it in its step, and the first one for the last ones
-// of the steps before.
+// of the steps before. Where the device has programmatic dependent launch, the kernels wait themselves (kernels/ops.cuh): what waits for one then
+// waits for those before it, too, since no kernel ends before they have.
 func (e *executable) record(after [][]int) error {
 	var graph C.CUgraph
 	if err := check(C.cuGraphCreate(&graph, 0)); err != nil {
 		return err
+	}
+	programmatic := C.int(0)
+	if e.device.gpu.properties.Capability >= leastProgrammatic {
+		programmatic = 1
 	}
 	last := make([][]C.CUgraphNode, len(e.steps)) // what a step that waits for this one has to wait for
 	for i, launches := range e.steps {
@@ -188,7 +193,7 @@ func (e *executable) record(after [][]int) error {
 		}
 		for k := range launches {
 			var node C.CUgraphNode
-			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), &launches[k])); err != nil {
+			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), programmatic, &launches[k])); err != nil {
 				return errors.Join(fmt.Errorf("launch %d of step %d: %w", k, i, err), check(C.cuGraphDestroy(graph)))
 			}
 			wait = []C.CUgraphNode{node}
