@@ -3,6 +3,7 @@
 #include "ops_conv.cuh"
 #include "ops_detect.cuh"
 #include "ops_elementwise.cuh"
+#include "ops_heavy.cuh"
 #include "ops_matmul.cuh"
 #include "ops_move.cuh"
 #include "ops_norm.cuh"

@@ -63,6 +63,34 @@ APEXX_DEVICE double logistic(double v) {
   return (v < 0 ? e : 1.0) / (1.0 + e);
 }
 
+// Rounding is to a narrower format and back, to nearest and halves to even. Below least_normal a sum with magnet is a multiple of the least
+// subnormal number of the format; from limit on, the power of two beyond the largest finite number, the result is infinite.
+struct Rounding {
+  float least_normal, magnet, limit;
+  int drop;  // low bits of a float that a normal number of the format does not have; 0: no rounding
+};
+
+APEXX_DEVICE float rounded(const Rounding& to, float x) {
+  if (to.drop == 0) return x;
+  float v = fabsf(x);
+  if (v < to.least_normal) {
+    v = (v + to.magnet) - to.magnet;
+  } else if (v < to.limit) {
+    unsigned bits = __float_as_uint(v);
+    bits += (1u << (to.drop - 1)) - 1 + (bits >> to.drop & 1);  // a carry moves on to the exponent, as it should
+    v = __uint_as_float(bits & ~((1u << to.drop) - 1));
+    if (v >= to.limit) v = INFINITY;
+  } else if (v == v) {
+    v = INFINITY;
+  }
+  return copysignf(v, x);
+}
+
+// Four floats that are loaded together.
+struct alignas(16) Four {
+  float v[4];
+};
+
 // larger and smaller return a NaN if either operand is one, unlike fmaxf and fminf.
 template <class T>
 APEXX_DEVICE T larger(T a, T b) {

@@ -107,7 +107,7 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	if !set.unfused {
-		p.Fuse(rules)
+		p.Fuse(rulesOf(set.rounded))
 		c.useTensorCores(p)
 	}
 	orderByDepth(p)

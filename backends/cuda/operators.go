@@ -46,6 +46,7 @@ func init() { // a lowering of values aside looks into the table
 		"GreedySelect":     lowerGreedySelect,
 		"SplitSelect":      lowerSplitSelect,
 		"TileOrder":        lowerTileOrder,
+		"HeavyPath":        lowerHeavyPath,
 		"TilePack":         lowerTilePack,
 		"TileSSMScan":      lowerTileScan,
 		"TileUnpackFusion": lowerTileUnpack,

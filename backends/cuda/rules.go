@@ -8,15 +8,18 @@ import (
 	"github.com/apex-x/apexx/backends/lower"
 )
 
-// rules say which chains of nodes become one step, in this order:
+// rulesOf says which chains of nodes become one step in a session that rounds to a format, in this order:
 //
+//  0. A level of the heavy path becomes HeavyPath (rule_heavy.go).
 //  1. x·Sigmoid(x) becomes SiLU.
 //  2. SiLU of a GroupNormalization becomes part of it.
 //  3. GroupNormalization → Split in halves a, b → a·Relu(b) becomes GroupNormGate (spec/model.md 3.1), and so does that + residual.
 //  4. SelectDetections → DecodeBoxes of what it keeps becomes Detections.
 //
 // A value that is tapped inside of a chain is computed once more, by the nodes that lead to it: no rule has Unstored roles.
-var rules = slices.Concat(normRules, detectionRules())
+func rulesOf(f graph.Format) []lower.Rule {
+	return slices.Concat(heavyRules(rounds{f}), normRules, detectionRules())
+}
 
 var normRules = []lower.Rule{
 	{Name: "SiLU", Pattern: lower.Pattern{Op: "Mul", Role: "silu", Commutes: true, In: []lower.Pattern{

@@ -98,8 +98,10 @@ func isRounded(v *lower.Value, f graph.Format) bool {
 	if v.Producer == nil {
 		return false
 	}
-	op, ok := v.Producer.Op.(graph.Round)
-	return ok && op.To == f
+	parts := v.Producer.Parts()
+	last := parts[len(parts)-1]
+	op, ok := last.Op.(graph.Round)
+	return ok && op.To == f && v == last.Out[0]
 }
 
 // holds tells whether the elements of a constant are numbers of the format.
