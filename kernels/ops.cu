@@ -9,5 +9,6 @@
 #include "ops_norm.cuh"
 #include "ops_reduce.cuh"
 #include "ops_resize.cuh"
+#include "ops_route.cuh"
 #include "ops_select.cuh"
 #include "ops_tiles.cuh"

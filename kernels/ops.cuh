@@ -52,6 +52,19 @@ APEXX_DEVICE double block_sum(double v, double* scratch) {
   return sum;
 }
 
+// ends_last tells all threads of a block whether it is the last of n blocks that come here with a counter. What the others have written before
+// can be read then.
+APEXX_DEVICE bool ends_last(int* counter, int n, int* scratch) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    *scratch = atomicAdd(counter, 1);
+    __threadfence();
+  }
+  __syncthreads();
+  return *scratch == n - 1;
+}
+
 // logistic is 1/(1 + e^-v), arranged so that the exponential never overflows.
 APEXX_DEVICE float logistic(float v) {
   const float e = expf(-fabsf(v));

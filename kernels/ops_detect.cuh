@@ -104,19 +104,6 @@ APEXX_DEVICE float score_of(const DetectArgs& a, uint64_t key) {
   return __uint_as_float((static_cast<unsigned>(key >> 32) >> a.key_shift) + __float_as_uint(a.score_threshold));
 }
 
-// ends_last tells all threads of a block whether it is the last of n blocks that come here with a counter. What the others have written before
-// can be read then.
-APEXX_DEVICE bool ends_last(int* counter, int n, int* scratch) {
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    __threadfence();
-    *scratch = atomicAdd(counter, 1);
-    __threadfence();
-  }
-  __syncthreads();
-  return *scratch == n - 1;
-}
-
 // collect appends the keys of kSelectThreads cells and kCollectClasses classes to the list of a level. Its block takes room for all of them at once.
 APEXX_DEVICE void collect(const DetectArgs& a, int64_t sample, int number, int first, int* found) {
   const Pyramid& p = a.pyramid;

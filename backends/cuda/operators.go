@@ -42,6 +42,9 @@ func init() { // a lowering of values aside looks into the table
 		"Split":  lowerSplit,
 		"Gather": lowerGather,
 
+		"Proxies":          lowerProxies,
+		"Gates":            lowerGates,
+		"Route":            lowerRoute,
 		"TileAggregate":    lowerTileAggregate,
 		"GreedySelect":     lowerGreedySelect,
 		"SplitSelect":      lowerSplitSelect,

@@ -87,7 +87,7 @@ func isHeavyPath(m lower.Match) bool {
 	hidden := m.Node("first").Out[0].Shape[1]
 	return c <= heavyChannels && c%4 == 0 && hidden <= heavyHidden && hidden%4 == 0 && m.Value("dense").Len() > 0 &&
 		slices.Equal(m.Node("tokens").Op.(graph.Reduce).Axes, []int{3, 4}) && scansForHeavyPath(m) &&
-		isLinear(m.Node("first"), hidden) && isLinear(m.Node("last"), 2*c) && isOne(m.Value("one")) &&
+		isLinear(m.Node("first"), hidden) && isLinear(m.Node("last"), 2*c) && isNumber(m.Value("one"), 1) &&
 		splitsInHalves(m.Node("parts")) && splitsInHalves(m.Node("halves")) && m.Node("norm").Op.(graph.GroupNormalization).Groups == 1 &&
 		slices.Equal(m.Node("rows").Out[0].Shape, []int{m.Value("ids").Len(), c}) &&
 		isConv(m.Node("depthwise"), 3, c, c) && isConv(m.Node("pointwise"), 1, 2*c, 1) && !m.Node("unpack").Op.(graph.TileUnpackFusion).Blend
@@ -116,8 +116,9 @@ func isConv(n *lower.Node, side, outputs, groups int) bool {
 		w.Constant && w.Shape[0] == outputs && w.Shape[2] == side && w.Shape[3] == side
 }
 
-func isOne(v *lower.Value) bool {
-	return v.Data != nil && v.Len() == 1 && v.DType == tensor.Float32 && tensor.Data[float32](v.Data)[0] == 1
+// isNumber tells whether a value is one constant number, which is x.
+func isNumber(v *lower.Value, x float32) bool {
+	return v.Data != nil && v.Len() == 1 && v.DType == tensor.Float32 && tensor.Data[float32](v.Data)[0] == x
 }
 
 type scanOf struct{ decay, inputGain, outputGain, bias Address }
