@@ -68,6 +68,19 @@ APEXX_DEVICE double block_sum(double v, double* scratch) {
   return sum;
 }
 
+// ends_last tells all threads of a block whether it is the last of n blocks that come here with a counter. What the others have written before
+// can be read then.
+APEXX_DEVICE bool ends_last(int* counter, int n, int* scratch) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    *scratch = atomicAdd(counter, 1);
+    __threadfence();
+  }
+  __syncthreads();
+  return *scratch == n - 1;
+}
+
 // logistic is 1/(1 + e^-v), arranged so that the exponential never overflows.
 APEXX_DEVICE float logistic(float v) {
   const float e = expf(-fabsf(v));
@@ -78,6 +91,34 @@ APEXX_DEVICE double logistic(double v) {
   const double e = exp(-fabs(v));
   return (v < 0 ? e : 1.0) / (1.0 + e);
 }
+
+// Rounding is to a narrower format and back, to nearest and halves to even. Below least_normal a sum with magnet is a multiple of the least
+// subnormal number of the format; from limit on, the power of two beyond the largest finite number, the result is infinite.
+struct Rounding {
+  float least_normal, magnet, limit;
+  int drop;  // low bits of a float that a normal number of the format does not have; 0: no rounding
+};
+
+APEXX_DEVICE float rounded(const Rounding& to, float x) {
+  if (to.drop == 0) return x;
+  float v = fabsf(x);
+  if (v < to.least_normal) {
+    v = (v + to.magnet) - to.magnet;
+  } else if (v < to.limit) {
+    unsigned bits = __float_as_uint(v);
+    bits += (1u << (to.drop - 1)) - 1 + (bits >> to.drop & 1);  // a carry moves on to the exponent, as it should
+    v = __uint_as_float(bits & ~((1u << to.drop) - 1));
+    if (v >= to.limit) v = INFINITY;
+  } else if (v == v) {
+    v = INFINITY;
+  }
+  return copysignf(v, x);
+}
+
+// Four floats that are loaded together.
+struct alignas(16) Four {
+  float v[4];
+};
 
 // larger and smaller return a NaN if either operand is one, unlike fmaxf and fminf.
 template <class T>

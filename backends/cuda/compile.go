@@ -109,7 +109,8 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	if !set.unfused {
-		p.Fuse(rules)
+		joinRegions(p)
+		p.Fuse(rulesOf(set.rounded))
 		c.useTensorCores(p)
 		c.useMaps(p)
 		c.mergeLaunches(p)
@@ -214,10 +215,10 @@ func (c *compiler) lowerStep(s *step) error {
 	return nil
 }
 
-// lowerAside lowers those covered nodes of a fused one that compute the values aside. They run before the step itself, which computes what
-// it computes without them.
-func (c *compiler) lowerAside(s *step) error {
-	nodes, between := s.Node.PartsAside()
+// lowerAside lowers those covered nodes of a fused one that compute the values aside, but for those in have, which the step itself stores. They
+// run before the step, which computes what it computes without them.
+func (c *compiler) lowerAside(s *step, have ...*lower.Value) error {
+	nodes, between := s.Node.PartsAside(have...)
 	s.AddBetween(between...)
 	for _, n := range nodes {
 		part := &step{Step: lower.Step{Node: n}}

@@ -126,15 +126,13 @@ func (c *compiler) geometryOf(n *lower.Node) (kernels.Geometry, bool) {
 
 // isRounded tells whether a value is one that the graph rounds to the session's format.
 func (c *compiler) isRounded(v *lower.Value) bool {
-	n := v.Producer
-	if n == nil {
+	if v.Producer == nil {
 		return false
 	}
-	if last := n.Part("round"); last != nil {
-		n = last
-	}
-	op, ok := n.Op.(graph.Round)
-	return ok && op.To == c.rounded
+	parts := v.Producer.Parts()
+	last := parts[len(parts)-1]
+	op, ok := last.Op.(graph.Round)
+	return ok && op.To == c.rounded && v == last.Out[0]
 }
 
 // multiplies tells whether the matrix unit has the elements of a constant as operands: numbers of the format, or those that two halves hold.

@@ -34,6 +34,9 @@ struct Register {
 };
 
 void barrier();
+void warp_barrier();
+unsigned ballot(bool vote);
+bool any_of_block(bool vote);
 
 }  // namespace apexx::emulator
 
@@ -46,6 +49,11 @@ void barrier();
 #define APEXX_BLOCK_KERNEL(name, Args, threads) APEXX_EMULATED(name, Args, threads, true)
 
 static inline void __syncthreads() { apexx::emulator::barrier(); }
+static inline void __syncwarp() { apexx::emulator::warp_barrier(); }
+static inline void __threadfence() {}
+static inline unsigned __ballot_sync(unsigned, bool vote) { return apexx::emulator::ballot(vote); }
+static inline bool __syncthreads_or(bool vote) { return apexx::emulator::any_of_block(vote); }
+static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 
 template <class T>
 static inline T atomicAdd(T* p, T v) {
@@ -62,9 +70,9 @@ static inline T atomicMax(T* p, T v) {
 }
 
 template <class T>
-static inline T atomicAnd(T* p, T v) {
+static inline T atomicOr(T* p, T v) {
   const T old = *p;
-  *p = old & v;
+  *p = old | v;
   return old;
 }
 

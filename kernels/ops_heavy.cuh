@@ -1,0 +1,292 @@
+// The heavy path of one level: chosen tiles of a map are read, modulated by what a recurrence along them makes of their means, refined, and
+// written back. Of tile j of a sample, p its pixels [C,t,t] and x_j the means of its channels:
+//
+//   s = the recurrence of ops_tiles.cuh along x, forwards alone or gate·forwards + rest·backwards, clipped
+//   (γ', β) = W2·silu(W0·layernorm(s_j) + b0) + b2         m = (1 + tanh γ')·p + β
+//   a, g = halves of groupnorm(P·depthwise3x3(m) + b)      r = a·max(g, 0) + m
+//   y = base + alpha·(r - base) in the tile
+//
+// Three launches, since a mean has to be complete before it is used:
+//
+// 1. heavy_tokens: the means of the tiles. 32 threads for a channel.
+// 2. heavy_refine: a block for kHeavyPixels pixels of a tile computes what is normalised and leaves the moments of its part. Recurrence and
+//    modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
+// 3. heavy_write: a block for a cell of the grid and some channels. A cell without a tile stays as it is; of several tiles the last one counts.
+//
+// What the graph rounds on the way is rounded: `product` are operands of products, `stored` what else lies in memory.
+#pragma once
+
+#include "ops_norm.cuh"
+#include "ops_tiles.cuh"
+
+namespace apexx {
+
+// Scan is the parameters of the recurrence, a number for each channel.
+struct Scan {
+  const float *decay, *input_gain, *output_gain, *bias;
+};
+
+struct HeavyArgs {
+  const float *base, *alpha;  // [B,C,H,W], [B,1,H,W] or null
+  const int64_t* ids;         // [B,k]
+  float* y;                   // may be base
+  float *tokens, *film, *refined;  // [B,k,C], [B,k,2C]: 1 + γ, β; [B,k,2C,t,t]
+  Piece* pieces;                   // [B,k,strips]
+  Scan forward, backward;
+  const float *gate, *rest;  // [C]; null: forwards alone
+  const float *row_scale, *row_shift, *weight0, *bias0, *weight2, *bias2;  // [C], [C], [hidden,C], [hidden], [2C,hidden], [2C]
+  const float *depthwise, *depthwise_bias, *pointwise, *pointwise_bias;    // [C,3,3], [C] or null, [2C,C], [2C] or null
+  const float *group_scale, *group_shift;                                  // [2C]
+  double row_epsilon, group_epsilon;
+  int64_t plane;
+  int channels, k, hidden, strips;
+  Tiling tiling;
+  float limit, low, high;  // of the recurrence's input; of its result
+  int unused;
+  Rounding product, stored;
+  Fault fault;
+};
+
+constexpr int kHeavyThreads = 256;
+constexpr int kHeavyPixels = 32;     // of a strip
+constexpr int kHeavyChannels = 128;  // the most, C
+constexpr int kHeavyHidden = 256;    // the most
+
+constexpr int kTokenLanes = 32;
+
+APEXX_BLOCK_KERNEL(heavy_tokens, HeavyArgs, kHeavyThreads) {
+  __shared__ double sums[kHeavyThreads];
+  const int t = threadIdx.x, lane = t % kTokenLanes, side = a.tiling.tile, area = side * side;
+  const int channel = blockIdx.y * (kHeavyThreads / kTokenLanes) + t / kTokenLanes;
+  const int64_t tile = blockIdx.x, id = a.ids[tile];
+  const bool exists = id >= 0 && id < a.tiling.tiles;
+  if (!exists && t == 0) report(a.fault);
+  double sum = 0;
+  if (exists && channel < a.channels) {
+    const float* x = a.base + (tile / a.k * a.channels + channel) * a.plane + origin(a.tiling, id);
+#pragma unroll 8
+    for (int i = lane; i < area; i += kTokenLanes) sum += x[i / side * a.tiling.width + i % side];
+  }
+  sums[t] = sum;
+  __syncwarp();
+  for (int w = kTokenLanes / 2; w > 0; w /= 2) {
+    if (lane < w) sums[t] += sums[t + w];
+    __syncwarp();
+  }
+  if (lane == 0 && channel < a.channels) a.tokens[tile * a.channels + channel] = static_cast<float>(sums[t] / area);
+}
+
+// scanned returns the recurrence's output at token `at` of a channel, after `steps` steps.
+APEXX_DEVICE float scanned(const Scan& p, const float* x, int64_t stride, int steps, int channel, float limit) {
+  const float d = smaller(larger(p.decay[channel], 1e-6f), static_cast<float>(1 - 1e-6));
+  const float rest = 1 - d, gain = p.input_gain[channel], bias = p.bias[channel], out = p.output_gain[channel];
+  float s = 0;
+#pragma unroll 8
+  for (int i = 0; i < steps; i++) {
+    float v = x[i * stride];
+    v = v == v ? fminf(fmaxf(v, -limit), limit) : 0.0f;
+    s = d * s + rest * (gain * v + bias);
+  }
+  return out * s;
+}
+
+constexpr int kLanes = 4;  // threads for an output of matvec
+
+// matvec computes y = W·x + bias for `rows` outputs, W [rows,n], n a multiple of 4, and calls done(row, y). partial has an element for each thread.
+template <class Done>
+APEXX_DEVICE void matvec(const float* weight, const float* bias, const float* x, int rows, int n, float* partial, Done done) {
+  const int t = threadIdx.x, lane = t % kLanes;
+  constexpr int kRows = kHeavyThreads / kLanes;
+  for (int first = 0; first < rows; first += kRows) {
+    const int row = first + t / kLanes;
+    float sum = 0;
+    if (row < rows) {
+      const Four* w = reinterpret_cast<const Four*>(weight + static_cast<int64_t>(row) * n);
+#pragma unroll 4
+      for (int i = lane; i < n / 4; i += kLanes) {
+        const Four f = w[i];
+        for (int e = 0; e < 4; e++) sum = fmaf(f.v[e], x[4 * i + e], sum);
+      }
+    }
+    partial[t] = sum;
+    __syncthreads();
+    if (t < kRows && first + t < rows) {
+      float y = partial[kLanes * t];
+      for (int i = 1; i < kLanes; i++) y += partial[kLanes * t + i];
+      done(first + t, bias ? y + bias[first + t] : y);
+    }
+    __syncthreads();
+  }
+}
+
+// FilmRoom is the shared memory of film_of.
+struct FilmRoom {
+  double scratch[kHeavyThreads];
+  float mixed[kHeavyThreads], row[kHeavyChannels], hidden[kHeavyHidden];
+};
+
+// film_of computes 1 + γ and β of tile j of a sample.
+APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r, float* film) {
+  const int t = threadIdx.x, C = a.channels;
+  const float* tokens = a.tokens + sample * a.k * C;
+  if (t < C) {
+    r.mixed[t] = scanned(a.forward, tokens + t, C, j + 1, t, a.limit);
+  } else if (t < 2 * C && a.rest) {
+    r.mixed[t] = scanned(a.backward, tokens + static_cast<int64_t>(a.k - 1) * C + t - C, -C, a.k - j, t - C, a.limit);
+  }
+  __syncthreads();
+  float v = 0;
+  if (t < C) {
+    v = a.rest ? a.gate[t] * r.mixed[t] + a.rest[t] * r.mixed[C + t] : r.mixed[t];
+    v = v < a.low ? a.low : (v > a.high ? a.high : v);
+  }
+  const double mean = block_sum(v, r.scratch) / C, d = t < C ? v - mean : 0;
+  const double inverse = 1 / sqrt(block_sum(d * d, r.scratch) / C + a.row_epsilon);
+  if (t < C) r.row[t] = rounded(a.product, static_cast<float>(d * inverse * a.row_scale[t]) + a.row_shift[t]);
+  __syncthreads();
+  matvec(a.weight0, a.bias0, r.row, a.hidden, C, r.mixed, [&](int i, float y) { r.hidden[i] = rounded(a.product, y * logistic(y)); });
+  matvec(a.weight2, a.bias2, r.hidden, 2 * C, a.hidden, r.mixed, [&](int i, float y) { film[i] = i < C ? tanhf(y) + 1 : y; });
+}
+
+APEXX_DEVICE float modulated(const HeavyArgs& a, float scale, float shift, float v) { return rounded(a.stored, scale * v + shift); }
+
+constexpr int kHeavyDepth = 16, kHeavyOutputs = 128;  // terms and outputs of a product that are in shared memory at a time
+
+APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
+  __shared__ FilmRoom room;
+  __shared__ float film[2 * kHeavyChannels];
+  __shared__ Four pixels[kHeavyChannels][kHeavyPixels / 4];
+  __shared__ Four weights[kHeavyDepth][kHeavyOutputs / 4 + 1];
+  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile, area = side * side, first = blockIdx.x * kHeavyPixels;
+  const int64_t sample = blockIdx.z, at = sample * a.k + blockIdx.y, id = a.ids[at];
+  if (id < 0 || id >= a.tiling.tiles) return;
+  film_of(a, sample, blockIdx.y, room, film);
+  if (first == 0) {
+    for (int i = t; i < 2 * C; i += kHeavyThreads) a.film[at * 2 * C + i] = film[i];
+  }
+
+  const int pixel = t % kHeavyPixels, cell = first + pixel, cy = cell / side, cx = cell % side;
+  for (int c = t / kHeavyPixels; c < C; c += kHeavyThreads / kHeavyPixels) {
+    const float* x = a.base + (sample * C + c) * a.plane + origin(a.tiling, id);
+    float sum = 0;
+    if (cell < area) {
+#pragma unroll
+      for (int i = 0; i < 9; i++) {
+        const int y = cy + i / 3 - 1, z = cx + i % 3 - 1;
+        const bool inside = y >= 0 && y < side && z >= 0 && z < side;
+        if (inside) sum = fmaf(a.depthwise[c * 9 + i], modulated(a, film[c], film[C + c], x[static_cast<int64_t>(y) * a.tiling.width + z]), sum);
+      }
+      if (a.depthwise_bias) sum += a.depthwise_bias[c];
+    }
+    pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, sum);
+  }
+
+  const int column = t % (kHeavyPixels / 4), row = t / (kHeavyPixels / 4);  // this thread computes 4 pixels of 4 outputs
+  Piece piece = {0, 0, 0};
+  for (int out = 0; out < 2 * C; out += kHeavyOutputs) {
+    float sum[4][4] = {};
+    for (int k0 = 0; k0 < C; k0 += kHeavyDepth) {
+      __syncthreads();
+      for (int i = t; i < kHeavyOutputs * kHeavyDepth / 4; i += kHeavyThreads) {
+        const int o = i / (kHeavyDepth / 4), k = i % (kHeavyDepth / 4) * 4;
+        Four w = {};
+        if (out + o < 2 * C && k0 + k < C) w = *reinterpret_cast<const Four*>(a.pointwise + static_cast<int64_t>(out + o) * C + k0 + k);
+        for (int e = 0; e < 4; e++) weights[k + e][o / 4].v[o % 4] = w.v[e];
+      }
+      __syncthreads();
+      const int depth = C - k0 < kHeavyDepth ? C - k0 : kHeavyDepth;
+#pragma unroll 4
+      for (int k = 0; k < depth; k++) {
+        const Four w = weights[k][row], v = pixels[k0 + k][column];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+#pragma unroll
+          for (int j = 0; j < 4; j++) sum[i][j] = fmaf(w.v[i], v.v[j], sum[i][j]);
+        }
+      }
+    }
+    double total = 0;
+    int n = 0;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const int o = out + 4 * row + i;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        const int p = first + 4 * column + j;
+        if (o >= 2 * C || p >= area) continue;
+        sum[i][j] = rounded(a.stored, a.pointwise_bias ? sum[i][j] + a.pointwise_bias[o] : sum[i][j]);
+        a.refined[(at * 2 * C + o) * area + p] = sum[i][j];
+        total += sum[i][j];
+        n++;
+      }
+    }
+    const int outputs = 2 * C - out < kHeavyOutputs ? 2 * C - out : kHeavyOutputs;
+    const int count = (area - first < kHeavyPixels ? area - first : kHeavyPixels) * outputs;
+    const double mean = block_sum(total, room.scratch) / count;
+    double squares = 0;
+#pragma unroll
+    for (int i = 0; i < 16; i++) {
+      const double d = sum[i / 4][i % 4] - mean;
+      if (out + 4 * row + i / 4 < 2 * C && first + 4 * column + i % 4 < area) squares += d * d;
+    }
+    piece = combined(piece, {static_cast<double>(count), mean, block_sum(squares, room.scratch)});
+  }
+  if (t == 0) a.pieces[at * a.strips + blockIdx.x] = piece;
+}
+
+constexpr int kWriteThreads = 128, kWriteChannels = 4;
+
+// joined returns the moments of all of n pieces.
+APEXX_DEVICE Piece joined(const Piece* pieces, int n) {
+  double count = 0, sum = 0, m2 = 0;
+  for (int i = 0; i < n; i++) {
+    count += pieces[i].n;
+    sum += pieces[i].n * pieces[i].mean;
+  }
+  const double mean = sum / count;
+  for (int i = 0; i < n; i++) {
+    const double d = pieces[i].mean - mean;
+    m2 += pieces[i].m2 + pieces[i].n * (d * d);
+  }
+  return {count, mean, m2};
+}
+
+APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
+  __shared__ int last;
+  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile, area = side * side;
+  const int64_t b = blockIdx.x / a.tiling.tiles, cell = blockIdx.x % a.tiling.tiles;
+  const int64_t* ids = a.ids + b * a.k;
+  if (t == 0) last = -1;
+  __syncthreads();
+  for (int j = t; j < a.k; j += kWriteThreads) {
+    if (ids[j] == cell) atomicMax(&last, j);
+  }
+  __syncthreads();
+  const int64_t at = b * a.k + last;
+  double mean = 0, inverse = 0;
+  if (last >= 0) {
+    const Piece p = joined(a.pieces + at * a.strips, a.strips);
+    mean = p.mean;
+    inverse = 1 / sqrt(p.m2 / p.n + a.group_epsilon);
+  }
+  const int first = blockIdx.y * kWriteChannels, channels = C - first < kWriteChannels ? C - first : kWriteChannels;
+  for (int i = t; i < channels * area; i += kWriteThreads) {
+    const int c = first + i / area, p = i % area;
+    const int64_t in_plane = origin(a.tiling, cell) + p / side * a.tiling.width + p % side;
+    const int64_t place = (b * C + c) * a.plane + in_plane;
+    const float base = a.base[place];
+    float v = base;
+    if (last >= 0) {
+      const float* refined = a.refined + (at * 2 * C + c) * area + p;
+      const float* film = a.film + at * 2 * C;
+      const Affine value = {static_cast<float>(mean), static_cast<float>(inverse * a.group_scale[c]), a.group_shift[c]};
+      const Affine gate = {static_cast<float>(mean), static_cast<float>(inverse * a.group_scale[C + c]), a.group_shift[C + c]};
+      v = applied(value, refined[0]) * larger(applied(gate, refined[static_cast<int64_t>(C) * area]), 0.0f);
+      v = rounded(a.stored, v + modulated(a, film[c], film[C + c], base));
+    }
+    if (a.alpha) v = base + a.alpha[b * a.plane + in_plane] * (v - base);
+    a.y[place] = rounded(a.stored, v);
+  }
+}
+
+}  // namespace apexx
