@@ -34,26 +34,17 @@ var (
 	hopper = kernels.Device{Multiprocessors: 7, Capability: 90}
 )
 
-// everyDevice runs a test on the emulated device of no generation, which has the operator kernels alone, and on one with the network's kernels.
-func everyDevice(t *testing.T, test func(t *testing.T, b backends.Backend)) {
-	d := driver(t)
-	t.Run("operators", func(t *testing.T) { test(t, cuda.New(d)) })
-	t.Run("network", func(t *testing.T) { test(t, cuda.New(d.As(hopper))) })
-}
-
 func TestOperators(t *testing.T) {
-	everyDevice(t, func(t *testing.T, b backends.Backend) {
-		backendtest.Run(t, b, backendtest.Options{Precisions: cuda.Precisions, Complete: true})
-	})
+	for name, d := range map[string]emulation.Driver{"operators": driver(t), "network": driver(t).As(hopper)} {
+		t.Run(name, func(t *testing.T) {
+			backendtest.Run(t, cuda.New(d), backendtest.Options{Precisions: cuda.Precisions, Complete: true})
+		})
+	}
 }
 
-// Whole models take their time in the emulation. A rounding is a kernel of its own, so one low precision stands for the others.
+// Whole models take their time in the emulation, and have the network's kernels where they can. A rounding is a kernel of its own, so one low precision stands for the others.
 var models = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP16}, Complete: true}
 
-func TestModules(t *testing.T) {
-	everyDevice(t, func(t *testing.T, b backends.Backend) { backendtest.RunModules(t, b, models) })
-}
+func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t).As(hopper)), models) }
 
-func TestReplay(t *testing.T) {
-	everyDevice(t, func(t *testing.T, b backends.Backend) { backendtest.RunReplay(t, b, models) })
-}
+func TestReplay(t *testing.T) { backendtest.RunReplay(t, cuda.New(driver(t).As(hopper)), models) }
