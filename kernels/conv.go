@@ -183,7 +183,7 @@ func (d Device) sharedBytes() int {
 type Work struct {
 	Format
 	Geometry
-	Channels, Out int  // of every map
+	Channels, Out int  // of every map; Out at most 32 where wider tasks would mostly compute what does not exist
 	Tiles         int  // 8×8 output pixels of all maps together, for each set of output channels
 	Normalises    bool // the inputs are
 	Plain         bool // no bias, no second input, no added map, and the outputs are maps
@@ -216,8 +216,8 @@ func (w Work) rank(d Device, k Kernel) int {
 	case k.Resident:
 		return 3
 	}
-	// Tasks of 64 channels read the input half as often; tasks of 32 spread better over a chip that is not full.
-	wide := w.Out > 32 && w.Tiles*((w.Out+63)/64) > d.Multiprocessors
+	// Tasks of 64 channels read the input half as often; tasks of 32 spread better over a chip that is far from full.
+	wide := w.Out > 32 && 4*w.Tiles*((w.Out+63)/64) > 3*d.Multiprocessors
 	if (k.N == 64) == wide {
 		return 2
 	}

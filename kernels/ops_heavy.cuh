@@ -8,7 +8,7 @@
 //
 // Three launches, since a mean has to be complete before it is used:
 //
-// 1. heavy_tokens: the means of the tiles. 32 threads for a channel.
+// 1. heavy_tokens: the means of the tiles. A warp for a channel.
 // 2. heavy_refine: a block for kHeavyPixels pixels of a tile computes what is normalised and leaves the moments of its part. Recurrence and
 //    modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
 // 3. heavy_write: a block for a cell of the grid and some channels. A cell without a tile stays as it is; of several tiles the last one counts.
@@ -16,6 +16,7 @@
 // What the graph rounds on the way is rounded: `product` are operands of products, `stored` what else lies in memory.
 #pragma once
 
+#include "ops_mlp.cuh"
 #include "ops_norm.cuh"
 #include "ops_tiles.cuh"
 
@@ -52,12 +53,10 @@ constexpr int kHeavyPixels = 32;     // of a strip
 constexpr int kHeavyChannels = 128;  // the most, C
 constexpr int kHeavyHidden = 256;    // the most
 
-constexpr int kTokenLanes = 32;
-
 APEXX_BLOCK_KERNEL(heavy_tokens, HeavyArgs, kHeavyThreads) {
   __shared__ double sums[kHeavyThreads];
-  const int t = threadIdx.x, lane = t % kTokenLanes, side = a.tiling.tile, area = side * side;
-  const int channel = blockIdx.y * (kHeavyThreads / kTokenLanes) + t / kTokenLanes;
+  const int t = threadIdx.x, lane = t % 32, side = a.tiling.tile, area = side * side;
+  const int channel = blockIdx.y * (kHeavyThreads / 32) + t / 32;
   const int64_t tile = blockIdx.x, id = a.ids[tile];
   const bool exists = id >= 0 && id < a.tiling.tiles;
   if (!exists && t == 0) report(a.fault);
@@ -65,15 +64,10 @@ APEXX_BLOCK_KERNEL(heavy_tokens, HeavyArgs, kHeavyThreads) {
   if (exists && channel < a.channels) {
     const float* x = a.base + (tile / a.k * a.channels + channel) * a.plane + origin(a.tiling, id);
 #pragma unroll 8
-    for (int i = lane; i < area; i += kTokenLanes) sum += x[i / side * a.tiling.width + i % side];
+    for (int i = lane; i < area; i += 32) sum += x[i / side * a.tiling.width + i % side];
   }
-  sums[t] = sum;
-  __syncwarp();
-  for (int w = kTokenLanes / 2; w > 0; w /= 2) {
-    if (lane < w) sums[t] += sums[t + w];
-    __syncwarp();
-  }
-  if (lane == 0 && channel < a.channels) a.tokens[tile * a.channels + channel] = static_cast<float>(sums[t] / area);
+  sum = warp_tree(sum, sums, [](double p, double q) { return p + q; });
+  if (lane == 0 && channel < a.channels) a.tokens[tile * a.channels + channel] = static_cast<float>(sum / area);
 }
 
 // scanned returns the recurrence's output at token `at` of a channel, after `steps` steps.
@@ -88,35 +82,6 @@ APEXX_DEVICE float scanned(const Scan& p, const float* x, int64_t stride, int st
     s = d * s + rest * (gain * v + bias);
   }
   return out * s;
-}
-
-constexpr int kLanes = 4;  // threads for an output of matvec
-
-// matvec computes y = W·x + bias for `rows` outputs, W [rows,n], n a multiple of 4, and calls done(row, y). partial has an element for each thread.
-template <class Done>
-APEXX_DEVICE void matvec(const float* weight, const float* bias, const float* x, int rows, int n, float* partial, Done done) {
-  const int t = threadIdx.x, lane = t % kLanes;
-  constexpr int kRows = kHeavyThreads / kLanes;
-  for (int first = 0; first < rows; first += kRows) {
-    const int row = first + t / kLanes;
-    float sum = 0;
-    if (row < rows) {
-      const Four* w = reinterpret_cast<const Four*>(weight + static_cast<int64_t>(row) * n);
-#pragma unroll 4
-      for (int i = lane; i < n / 4; i += kLanes) {
-        const Four f = w[i];
-        for (int e = 0; e < 4; e++) sum = fmaf(f.v[e], x[4 * i + e], sum);
-      }
-    }
-    partial[t] = sum;
-    __syncthreads();
-    if (t < kRows && first + t < rows) {
-      float y = partial[kLanes * t];
-      for (int i = 1; i < kLanes; i++) y += partial[kLanes * t + i];
-      done(first + t, bias ? y + bias[first + t] : y);
-    }
-    __syncthreads();
-  }
 }
 
 // FilmRoom is the shared memory of film_of.
@@ -144,8 +109,8 @@ APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r
   const double inverse = 1 / sqrt(block_sum(d * d, r.scratch) / C + a.row_epsilon);
   if (t < C) r.row[t] = rounded(a.product, static_cast<float>(d * inverse * a.row_scale[t]) + a.row_shift[t]);
   __syncthreads();
-  matvec(a.weight0, a.bias0, r.row, a.hidden, C, r.mixed, [&](int i, float y) { r.hidden[i] = rounded(a.product, y * logistic(y)); });
-  matvec(a.weight2, a.bias2, r.hidden, 2 * C, a.hidden, r.mixed, [&](int i, float y) { film[i] = i < C ? tanhf(y) + 1 : y; });
+  matvec<kHeavyThreads, 4>(a.weight0, a.bias0, r.row, a.hidden, C, r.mixed, [&](int i, float y) { r.hidden[i] = rounded(a.product, y * logistic(y)); });
+  matvec<kHeavyThreads, 4>(a.weight2, a.bias2, r.hidden, 2 * C, a.hidden, r.mixed, [&](int i, float y) { film[i] = i < C ? tanhf(y) + 1 : y; });
 }
 
 APEXX_DEVICE float modulated(const HeavyArgs& a, float scale, float shift, float v) { return rounded(a.stored, scale * v + shift); }

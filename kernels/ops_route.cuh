@@ -1,6 +1,7 @@
 // From proxies to tiles: what proxies are made of logits, what gates are made of proxies, and the router with the selections that follow it.
 #pragma once
 
+#include "ops_mlp.cuh"
 #include "ops_resize.cuh"
 #include "ops_select.cuh"
 #include "ops_tiles.cuh"
@@ -99,21 +100,6 @@ struct RouteArgs {
   int map_count, height, width, tile, feature_height, feature_width, tiles;
   int first_outputs, second_outputs, count, splits, grid_width;
 };
-
-// warp_tree combines a value of each lane, in the order of a binary tree. Every lane gets the result.
-template <class T, class Combine>
-APEXX_DEVICE T warp_tree(T v, T* scratch, Combine combine) {
-  const int t = threadIdx.x, lane = t % 32;
-  scratch[t] = v;
-  __syncwarp();
-  for (int w = 16; w > 0; w /= 2) {
-    if (lane < w) scratch[t] = combine(scratch[t], scratch[t + w]);
-    __syncwarp();
-  }
-  const T result = scratch[t - lane];
-  __syncwarp();
-  return result;
-}
 
 // RouteRoom is the shared memory of route.
 struct RouteRoom {

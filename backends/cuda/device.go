@@ -52,4 +52,6 @@ type Address uint64
 type Schedule struct {
 	Steps [][]Launch
 	After [][]int // for each step the steps that must have ended before it begins; all come earlier in Steps
+	// Urgent tells of each step whether it is on a longest chain of launches: it goes before others that are ready at the same time.
+	Urgent []bool
 }

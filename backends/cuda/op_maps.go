@@ -136,19 +136,10 @@ type packing struct {
 // lowerConvs cuts convolutions into the tasks of one launch. The list of tasks holds addresses, so it is written when they are known.
 func lowerConvs(c *compiler, s *step) error {
 	l := &mapLaunch{c: c, step: s}
-	var work kernels.Work
 	for _, n := range c.members(s.Node) {
-		v := c.convs[n]
-		w := c.workOf(v)
-		if len(l.convs) == 0 {
-			work = w
-		} else {
-			work.Tiles, work.Out = work.Tiles+w.Tiles, max(work.Out, w.Out)
-			work.Normalises, work.Plain = work.Normalises || w.Normalises, work.Plain && w.Plain
-		}
-		l.convs = append(l.convs, v)
+		l.convs = append(l.convs, c.convs[n])
 	}
-	var ok bool
+	work, ok := l.work(), false
 	if l.kernel, ok = kernels.Choose(c.properties, work); !ok {
 		return fmt.Errorf("no kernel for the geometry %+v", work.Geometry)
 	}
@@ -198,6 +189,24 @@ type mapLaunch struct {
 	kernel  kernels.Kernel
 	convs   []*convolution // by weights, so that those with the same ones follow each other
 	packing []packing      // of each
+}
+
+// work is what the choice of the kernel depends on.
+func (l *mapLaunch) work() kernels.Work {
+	all := l.c.workOf(l.convs[0])
+	narrow, wide := 0, 0 // output channels that tasks of 32 and of 64 compute, those that do not exist among them
+	for i, v := range l.convs {
+		w := l.c.workOf(v)
+		narrow, wide = narrow+w.Tiles*ceilDiv(w.Out, 32)*32, wide+w.Tiles*ceilDiv(w.Out, 64)*64
+		if i > 0 {
+			all.Tiles, all.Out = all.Tiles+w.Tiles, max(all.Out, w.Out)
+			all.Normalises, all.Plain = all.Normalises || w.Normalises, all.Plain && w.Plain
+		}
+	}
+	if 2*wide > 3*narrow {
+		all.Out = min(all.Out, 32)
+	}
+	return all
 }
 
 // pack packs the weights of all convolutions, those that several share once.

@@ -58,6 +58,9 @@ func init() { // a lowering of values aside looks into the table
 		"DecodeBoxes":      lowerDecodeBoxes,
 		"RoiMeanPool":      lowerRoiMean,
 		"BoxMask":          lowerBoxMask,
+		"BoxVector":        lowerBoxVector,
+		"UnitBoxVector":    lowerBoxVector,
+		"PrototypeMasks":   lowerPrototypeMasks,
 	}
 }
 

@@ -194,7 +194,7 @@ func (a *heavyArgs) mixing(m *memory, part func(string) *lower.Node) {
 	}
 }
 
-// factor returns what a product multiplies the first result of a node with.
+// factor returns the operand of a product or a sum that is not the first result of a node.
 func factor(product, of *lower.Node) *lower.Value {
 	if product.In[0] == of.Out[0] {
 		return product.In[1]

@@ -10,7 +10,8 @@ import (
 
 // rulesOf says which chains of nodes become one step in a session that rounds to a format, in this order:
 //
-//  0. A level of the heavy path becomes HeavyPath (rule_heavy.go).
+//  0. A level of the heavy path becomes HeavyPath (rule_heavy.go), what is computed of each box BoxVector, UnitBoxVector and PrototypeMasks
+//     (op_boxes.go).
 //  1. x·Sigmoid(x) becomes SiLU.
 //  2. SiLU of a GroupNormalization becomes part of it.
 //  3. GroupNormalization → Split in halves a, b → a·Relu(b) becomes GroupNormGate (spec/model.md 3.1), and so does that + residual.
@@ -18,7 +19,7 @@ import (
 //
 // A value that is tapped inside of a chain is computed once more, by the nodes that lead to it: no rule has Unstored roles.
 func rulesOf(f graph.Format) []lower.Rule {
-	return slices.Concat(heavyRules(rounds{f}), normRules, detectionRules())
+	return slices.Concat(heavyRules(rounds{f}), boxRules(rounds{f}), normRules, detectionRules())
 }
 
 var normRules = []lower.Rule{
