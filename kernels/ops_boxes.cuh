@@ -4,6 +4,7 @@
 
 #include "ops_mlp.cuh"
 #include "ops_resize.cuh"
+#include "ops_tiles.cuh"
 
 namespace apexx {
 
@@ -220,6 +221,33 @@ APEXX_BLOCK_KERNEL(prototype_masks, PrototypeMaskArgs, kPrototypeThreads) {
   sum = block_sum(sum, scratch);
   const int area = (c.y1 - c.y0) * columns;
   if (t == 0) a.scores[mask] = static_cast<float>(sum / (area > 1 ? area : 1));
+}
+
+// mask_detail: x [B,1,h,w] → strength·tanh(x resized to [H,W]) on the tiles of ids [B,k], 0 elsewhere. One thread for an output.
+struct MaskDetailArgs {
+  const float *x, *strength;
+  const int64_t* ids;
+  float* y;
+  const Sample *rows, *columns;
+  int64_t n;
+  int in_height, in_width, out_height, k;
+  Tiling tiling;  // of the output
+  Fault fault;
+};
+
+APEXX_KERNEL(mask_detail, MaskDetailArgs, 128) {
+  const int64_t i = thread_of();
+  if (i >= a.n) return;
+  const int width = a.tiling.width, row = i / width % a.out_height, column = i % width;
+  const int64_t image = i / width / a.out_height, own = static_cast<int64_t>(row / a.tiling.tile) * a.tiling.grid_width + column / a.tiling.tile;
+  bool active = false;
+  for (int j = 0; j < a.k; j++) {
+    const int64_t id = a.ids[image * a.k + j];
+    if (id < 0 || id >= a.tiling.tiles) report(a.fault);
+    active = active || id == own;
+  }
+  const float* x = a.x + image * a.in_height * a.in_width;
+  a.y[i] = *a.strength * (active ? tanhf(interpolated(x, a.in_width, a.rows[row], a.columns[column])) : 0.0f);
 }
 
 }  // namespace apexx
