@@ -37,19 +37,28 @@ APEXX_DEVICE void report(const Fault& f) { *f.word = f.step; }
 // thread_of returns the number of the thread in a one-dimensional grid.
 APEXX_DEVICE int64_t thread_of() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 
-// block_sum adds v over the threads of a block, a power of two, in the order of a binary tree. Every thread gets the sum. scratch has
-// one element for each thread and is free again afterwards.
+// warp_all combines a value of each lane by a function that commutes, in the order of a binary tree. Every lane gets the result.
+template <class T, class Combine>
+APEXX_DEVICE T warp_all(T v, Combine combine) {
+#pragma unroll
+  for (int w = 16; w > 0; w /= 2) v = combine(v, __shfl_xor_sync(~0u, v, w));
+  return v;
+}
+
+APEXX_DEVICE double warp_sum(double v) {
+  return warp_all(v, [](double p, double q) { return p + q; });
+}
+
+// block_sum adds v over the threads of a block, whole warps, in the order of a binary tree. Every thread gets the sum. scratch has 32 elements
+// and is free again afterwards.
 APEXX_DEVICE double block_sum(double v, double* scratch) {
-  const int t = threadIdx.x;
-  scratch[t] = v;
+  const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  v = warp_sum(v);
+  if (lane == 0) scratch[threadIdx.x / 32] = v;
   __syncthreads();
-  for (int w = blockDim.x / 2; w > 0; w /= 2) {
-    if (t < w) scratch[t] += scratch[t + w];
-    __syncthreads();
-  }
-  const double sum = scratch[0];
+  v = warp_sum(lane < warps ? scratch[lane] : 0);
   __syncthreads();
-  return sum;
+  return v;
 }
 
 // ends_last tells all threads of a block whether it is the last of n blocks that come here with a counter. What the others have written before

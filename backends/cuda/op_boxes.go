@@ -98,7 +98,7 @@ func boxRules(r rounds) []lower.Rule {
 }
 
 const (
-	vectorThreads  = 1024
+	vectorThreads  = 512
 	vectorChannels = 512 // the most of each layer
 )
 
