@@ -156,7 +156,7 @@ func TestCutCoversEveryCellOnce(t *testing.T) {
 	for _, cells := range []int32{1, 512, 513, 5000} {
 		next := int32(0)
 		for _, b := range Cut(Apply{Cells: cells}) {
-			if b.First != next || b.Cells <= 0 || b.Cells > applyCells {
+			if b.First != next || b.Cells <= 0 || b.Cells > ApplyCells {
 				t.Fatalf("block of %d cells at %d", b.Cells, b.First)
 			}
 			next += b.Cells

@@ -27,15 +27,16 @@ type ApplyArguments struct{ List Address }
 const (
 	// ApplyThreads is the number of threads of a block of norm_apply, norm_planes and norm_maps.
 	ApplyThreads = 256
-	applyCells   = 2 * ApplyThreads // of a block
+	// ApplyCells is how many cells of a map a block of norm_apply makes, at most.
+	ApplyCells = 2 * ApplyThreads
 )
 
 // Cut makes the blocks of a map: Apply with First 0 and with all of its Cells.
 func Cut(m Apply) []Apply {
 	var blocks []Apply
-	for first := int32(0); first < m.Cells; first += applyCells {
+	for first := int32(0); first < m.Cells; first += ApplyCells {
 		b := m
-		b.First, b.Cells = first, min(applyCells, m.Cells-first)
+		b.First, b.Cells = first, min(ApplyCells, m.Cells-first)
 		blocks = append(blocks, b)
 	}
 	return blocks

@@ -8,7 +8,6 @@
 //   - Compiled with -fmad=false: a*b+c has two roundings unless the source says fmaf, so that two kernels that evaluate one
 //     expression agree, and the emulation on the host agrees with both.
 //   - No kernel follows an index that is out of range: it reports a fault instead.
-//   - From compute capability 9.0 on a kernel is started before those that it needs have ended, and waits for them itself, before anything else.
 #pragma once
 
 #include <math.h>
@@ -16,13 +15,8 @@
 
 #ifdef __CUDACC__
 // APEXX_KERNEL defines a kernel whose threads do not wait for each other, APEXX_BLOCK_KERNEL one that has barriers. `a` is the argument.
-#define APEXX_KERNEL(name, Args, threads)                                                        \
-  APEXX_DEVICE void name##_thread(const Args& a);                                                \
-  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a) {   \
-    apexx::wait_for_kernels_before();                                                            \
-    name##_thread(a);                                                                            \
-  }                                                                                              \
-  APEXX_DEVICE void name##_thread(const Args& a)
+#define APEXX_KERNEL(name, Args, threads) \
+  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
 #define APEXX_BLOCK_KERNEL APEXX_KERNEL
 #define APEXX_DEVICE static __device__ __forceinline__
 #else
@@ -30,16 +24,6 @@
 #endif
 
 namespace apexx {
-
-#ifdef __CUDACC__
-// wait_for_kernels_before waits for the kernels before this one (programmatic dependent launch), and lets the next one be started.
-APEXX_DEVICE void wait_for_kernels_before() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-#endif
 
 // Fault is where kernels tell that an operand was out of range: the first of several wins by chance, all of them are errors.
 struct Fault {
@@ -53,19 +37,28 @@ APEXX_DEVICE void report(const Fault& f) { *f.word = f.step; }
 // thread_of returns the number of the thread in a one-dimensional grid.
 APEXX_DEVICE int64_t thread_of() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 
-// block_sum adds v over the threads of a block, a power of two, in the order of a binary tree. Every thread gets the sum. scratch has
-// one element for each thread and is free again afterwards.
+// warp_all combines a value of each lane by a function that commutes, in the order of a binary tree. Every lane gets the result.
+template <class T, class Combine>
+APEXX_DEVICE T warp_all(T v, Combine combine) {
+#pragma unroll
+  for (int w = 16; w > 0; w /= 2) v = combine(v, __shfl_xor_sync(~0u, v, w));
+  return v;
+}
+
+APEXX_DEVICE double warp_sum(double v) {
+  return warp_all(v, [](double p, double q) { return p + q; });
+}
+
+// block_sum adds v over the threads of a block, whole warps, in the order of a binary tree. Every thread gets the sum. scratch has 32 elements
+// and is free again afterwards.
 APEXX_DEVICE double block_sum(double v, double* scratch) {
-  const int t = threadIdx.x;
-  scratch[t] = v;
+  const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  v = warp_sum(v);
+  if (lane == 0) scratch[threadIdx.x / 32] = v;
   __syncthreads();
-  for (int w = blockDim.x / 2; w > 0; w /= 2) {
-    if (t < w) scratch[t] += scratch[t + w];
-    __syncthreads();
-  }
-  const double sum = scratch[0];
+  v = warp_sum(lane < warps ? scratch[lane] : 0);
   __syncthreads();
-  return sum;
+  return v;
 }
 
 // ends_last tells all threads of a block whether it is the last of n blocks that come here with a counter. What the others have written before

@@ -214,21 +214,13 @@ APEXX_DEVICE void sort(uint64_t* keys, int n) {
 
 APEXX_DEVICE int smaller_count(int a, int b) { return a < b ? a : b; }
 
-// rank sorts the best of a list and decodes their boxes.
-APEXX_DEVICE void rank(const DetectArgs& a, int64_t sample, int number, Shared* s) {
-  const Pyramid& p = a.pyramid;
-  const Level& l = p.levels[number];
-  const int64_t at = sample * p.count + number;
-  const int n = a.counts[at], kept = smaller_count(n, a.top);
-  const uint64_t* list = a.keys + sample * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
-  uint64_t* ranked = a.ranked + at * a.room;
-  uint64_t* best = a.room <= kSorted ? s->keys : ranked;
-  const int room = a.room <= kSorted ? kSorted : a.room;
+// best_of copies the best of a list of n keys to a place of `room`, a power of two, in descending order.
+APEXX_DEVICE void best_of(const uint64_t* list, int n, int top, uint64_t* best, int room, Shared* s) {
   int m = n;
   if (n <= room) {
     for (int i = threadIdx.x; i < n; i += kSelectThreads) best[i] = list[i];
   } else {
-    const uint64_t least = least_key(list, n, a.top, room, s);
+    const uint64_t least = least_key(list, n, top, room, s);
     if (threadIdx.x == 0) s->words[0] = 0;
     __syncthreads();
 #pragma unroll 4
@@ -244,20 +236,39 @@ APEXX_DEVICE void rank(const DetectArgs& a, int64_t sample, int number, Shared* 
   for (int i = m + threadIdx.x; i < size; i += kSelectThreads) best[i] = 0;
   __syncthreads();
   sort(best, size);
+}
+
+// rank sorts the best of a list and decodes their boxes.
+APEXX_DEVICE void rank(const DetectArgs& a, int64_t sample, int number, Shared* s) {
+  const Pyramid& p = a.pyramid;
+  const Level& l = p.levels[number];
+  const int64_t at = sample * p.count + number;
+  const int n = a.counts[at], kept = smaller_count(n, a.top);
+  const uint64_t* list = a.keys + sample * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
+  uint64_t* ranked = a.ranked + at * a.room;
+  if (a.room <= kSorted) {
+    best_of(list, n, a.top, s->keys, kSorted, s);
+    for (int i = threadIdx.x; i < kept; i += kSelectThreads) ranked[i] = s->keys[i];
+  } else {
+    best_of(list, n, a.top, ranked, a.room, s);
+  }
   for (int i = threadIdx.x; i < kept; i += kSelectThreads) {
-    const uint64_t key = best[i];
-    ranked[i] = key;
+    const uint64_t key = a.room <= kSorted ? s->keys[i] : ranked[i];
     a.boxes[at * a.top + i] = decoded(p, l, sample, static_cast<int>(pair_of(key) / p.classes) - l.first);
   }
 }
 
-// rivals tells whether the intersection of two boxes over their union, at least 1e-9, is above a threshold ≥ 0.
+// rivals tells whether the intersection of two boxes over their union, at least 1e-9, is above a threshold ≥ 0. The quotient is rounded as
+// everywhere, but needed only where the product with the threshold is near.
 APEXX_DEVICE bool rivals(const Box& a, const Box& b, float threshold) {
   const float w = fminf(a.x2, b.x2) - fmaxf(a.x1, b.x1), h = fminf(a.y2, b.y2) - fmaxf(a.y1, b.y1);
   if (!(w > 0 && h > 0)) return false;
   const float inter = w * h;
   const float both = (a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - inter;
-  return inter / fmaxf(both, 1e-9f) > threshold;
+  const float least = fmaxf(both, 1e-9f), bound = least * threshold;
+  if (inter > bound * 1.00001f) return true;
+  if (inter < bound * 0.99999f) return false;
+  return inter / least > threshold;
 }
 
 constexpr int kStretch = 128, kWords = kStretch / 32;

@@ -54,7 +54,6 @@ constexpr int kHeavyChannels = 128;  // the most, C
 constexpr int kHeavyHidden = 256;    // the most
 
 APEXX_BLOCK_KERNEL(heavy_tokens, HeavyArgs, kHeavyThreads) {
-  __shared__ double sums[kHeavyThreads];
   const int t = threadIdx.x, lane = t % 32, side = a.tiling.tile, area = side * side;
   const int channel = blockIdx.y * (kHeavyThreads / 32) + t / 32;
   const int64_t tile = blockIdx.x, id = a.ids[tile];
@@ -66,7 +65,7 @@ APEXX_BLOCK_KERNEL(heavy_tokens, HeavyArgs, kHeavyThreads) {
 #pragma unroll 8
     for (int i = lane; i < area; i += 32) sum += x[i / side * a.tiling.width + i % side];
   }
-  sum = warp_tree(sum, sums, [](double p, double q) { return p + q; });
+  sum = warp_sum(sum);
   if (lane == 0 && channel < a.channels) a.tokens[tile * a.channels + channel] = static_cast<float>(sum / area);
 }
 
@@ -86,7 +85,7 @@ APEXX_DEVICE float scanned(const Scan& p, const float* x, int64_t stride, int st
 
 // FilmRoom is the shared memory of film_of.
 struct FilmRoom {
-  double scratch[kHeavyThreads];
+  double scratch[32];
   float mixed[kHeavyThreads], row[kHeavyChannels], hidden[kHeavyHidden];
 };
 
@@ -115,7 +114,49 @@ APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r
 
 APEXX_DEVICE float modulated(const HeavyArgs& a, float scale, float shift, float v) { return rounded(a.stored, scale * v + shift); }
 
+// depthwise is the 3×3 convolution of a channel of a tile, once modulated, with zeros beyond its border. x is the tile's first pixel. The loads
+// come first and all together.
+APEXX_DEVICE float depthwise(const HeavyArgs& a, const float* x, float scale, float shift, int channel, int row, int column) {
+  const int side = a.tiling.tile;
+  float v[9], w[9];
+  bool inside[9];
+#pragma unroll
+  for (int i = 0; i < 9; i++) {
+    const int y = row + i / 3 - 1, z = column + i % 3 - 1;
+    inside[i] = y >= 0 && y < side && z >= 0 && z < side;
+    v[i] = inside[i] ? x[y * a.tiling.width + z] : 0;
+    w[i] = a.depthwise[channel * 9 + i];
+  }
+#pragma unroll
+  for (int i = 0; i < 9; i++) v[i] = scale * v[i] + shift;
+  if (a.stored.drop != 0) {
+#pragma unroll
+    for (int i = 0; i < 9; i++) v[i] = rounded(a.stored, v[i]);
+  }
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < 9; i++) sum = inside[i] ? fmaf(w[i], v[i], sum) : sum;
+  return a.depthwise_bias ? sum + a.depthwise_bias[channel] : sum;
+}
+
 constexpr int kHeavyDepth = 16, kHeavyOutputs = 128;  // terms and outputs of a product that are in shared memory at a time
+
+constexpr int kHeavyLoads = kHeavyOutputs * kHeavyDepth / 4 / kHeavyThreads;  // of a thread, four weights each
+
+// weight_output and weight_term say which weights a thread loads: neighbours take neighbouring outputs, for the sake of the banks.
+APEXX_DEVICE int weight_output(int i) { return (threadIdx.x + i * kHeavyThreads) % kHeavyOutputs; }
+APEXX_DEVICE int weight_term(int i) { return (threadIdx.x + i * kHeavyThreads) / kHeavyOutputs * 4; }
+
+// load_weights loads the weights of kHeavyOutputs outputs and kHeavyDepth terms, 0 where there are none.
+APEXX_DEVICE void load_weights(const HeavyArgs& a, int out, int k0, Four (&w)[kHeavyLoads]) {
+  const int C = a.channels;
+#pragma unroll
+  for (int i = 0; i < kHeavyLoads; i++) {
+    const int o = out + weight_output(i), k = k0 + weight_term(i);
+    w[i] = {};
+    if (o < 2 * C && k < C) w[i] = *reinterpret_cast<const Four*>(a.pointwise + static_cast<int64_t>(o) * C + k);
+  }
+}
 
 APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
   __shared__ FilmRoom room;
@@ -130,35 +171,31 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
     for (int i = t; i < 2 * C; i += kHeavyThreads) a.film[at * 2 * C + i] = film[i];
   }
 
-  const int pixel = t % kHeavyPixels, cell = first + pixel, cy = cell / side, cx = cell % side;
+  const int pixel = t % kHeavyPixels, cell = first + pixel;
   for (int c = t / kHeavyPixels; c < C; c += kHeavyThreads / kHeavyPixels) {
-    const float* x = a.base + (sample * C + c) * a.plane + origin(a.tiling, id);
-    float sum = 0;
-    if (cell < area) {
-#pragma unroll
-      for (int i = 0; i < 9; i++) {
-        const int y = cy + i / 3 - 1, z = cx + i % 3 - 1;
-        const bool inside = y >= 0 && y < side && z >= 0 && z < side;
-        if (inside) sum = fmaf(a.depthwise[c * 9 + i], modulated(a, film[c], film[C + c], x[static_cast<int64_t>(y) * a.tiling.width + z]), sum);
-      }
-      if (a.depthwise_bias) sum += a.depthwise_bias[c];
-    }
-    pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, sum);
+    const float v = cell < area ? depthwise(a, a.base + (sample * C + c) * a.plane + origin(a.tiling, id), film[c], film[C + c], c, cell / side, cell % side) : 0;
+    pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
   }
 
   const int column = t % (kHeavyPixels / 4), row = t / (kHeavyPixels / 4);  // this thread computes 4 pixels of 4 outputs
   Piece piece = {0, 0, 0};
+  Four next[kHeavyLoads];
+  load_weights(a, 0, 0, next);
   for (int out = 0; out < 2 * C; out += kHeavyOutputs) {
     float sum[4][4] = {};
     for (int k0 = 0; k0 < C; k0 += kHeavyDepth) {
       __syncthreads();
-      for (int i = t; i < kHeavyOutputs * kHeavyDepth / 4; i += kHeavyThreads) {
-        const int o = i / (kHeavyDepth / 4), k = i % (kHeavyDepth / 4) * 4;
-        Four w = {};
-        if (out + o < 2 * C && k0 + k < C) w = *reinterpret_cast<const Four*>(a.pointwise + static_cast<int64_t>(out + o) * C + k0 + k);
-        for (int e = 0; e < 4; e++) weights[k + e][o / 4].v[o % 4] = w.v[e];
+#pragma unroll
+      for (int i = 0; i < kHeavyLoads; i++) {
+        const int o = weight_output(i), k = weight_term(i);
+        for (int e = 0; e < 4; e++) weights[k + e][o / 4].v[o % 4] = next[i].v[e];
       }
       __syncthreads();
+      if (k0 + kHeavyDepth < C) {
+        load_weights(a, out, k0 + kHeavyDepth, next);
+      } else {
+        load_weights(a, out + kHeavyOutputs, 0, next);
+      }
       const int depth = C - k0 < kHeavyDepth ? C - k0 : kHeavyDepth;
 #pragma unroll 4
       for (int k = 0; k < depth; k++) {
@@ -199,21 +236,57 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
   if (t == 0) a.pieces[at * a.strips + blockIdx.x] = piece;
 }
 
-constexpr int kWriteThreads = 128, kWriteChannels = 4;
+constexpr int kWriteThreads = 256, kWriteChannels = 4;
 
-// joined returns the moments of all of n pieces.
+// joined returns the moments of all of n pieces, to all lanes of a warp.
 APEXX_DEVICE Piece joined(const Piece* pieces, int n) {
+  const int lane = threadIdx.x % 32;
   double count = 0, sum = 0, m2 = 0;
-  for (int i = 0; i < n; i++) {
+  for (int i = lane; i < n; i += 32) {
     count += pieces[i].n;
     sum += pieces[i].n * pieces[i].mean;
   }
-  const double mean = sum / count;
-  for (int i = 0; i < n; i++) {
+  count = warp_sum(count);
+  const double mean = warp_sum(sum) / count;
+  for (int i = lane; i < n; i += 32) {
     const double d = pieces[i].mean - mean;
     m2 += pieces[i].m2 + pieces[i].n * (d * d);
   }
-  return {count, mean, m2};
+  return {count, mean, warp_sum(m2)};
+}
+
+// Written is what a thread of heavy_write computes: kN pixels that lie beside each other.
+template <int kN>
+struct alignas(4 * kN) Written {
+  float v[kN];
+};
+
+// write computes pixels of a channel; tile is the place of the tile in the lists, -1 for none.
+template <int kN>
+APEXX_DEVICE void write(const HeavyArgs& a, int64_t place, int64_t in_gate, int64_t tile, int channel, int pixel, float mean, double inverse) {
+  using Pixels = Written<kN>;
+  const int C = a.channels, area = a.tiling.tile * a.tiling.tile;
+  const Pixels base = *reinterpret_cast<const Pixels*>(a.base + place);
+  Pixels y = base, alpha = {};
+  if (a.alpha) alpha = *reinterpret_cast<const Pixels*>(a.alpha + in_gate);
+  if (tile >= 0) {
+    const float* refined = a.refined + (tile * 2 * C + channel) * area + pixel;
+    const Pixels value = *reinterpret_cast<const Pixels*>(refined), gate = *reinterpret_cast<const Pixels*>(refined + static_cast<int64_t>(C) * area);
+    const float scale = a.film[tile * 2 * C + channel], shift = a.film[tile * 2 * C + C + channel];
+    const Affine f = {mean, static_cast<float>(inverse * a.group_scale[channel]), a.group_shift[channel]};
+    const Affine g = {mean, static_cast<float>(inverse * a.group_scale[C + channel]), a.group_shift[C + channel]};
+#pragma unroll
+    for (int i = 0; i < kN; i++) {
+      y.v[i] = applied(f, value.v[i]) * larger(applied(g, gate.v[i]), 0.0f);
+      y.v[i] = rounded(a.stored, y.v[i] + modulated(a, scale, shift, base.v[i]));
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kN; i++) {
+    if (a.alpha) y.v[i] = base.v[i] + alpha.v[i] * (y.v[i] - base.v[i]);
+    y.v[i] = rounded(a.stored, y.v[i]);
+  }
+  *reinterpret_cast<Pixels*>(a.y + place) = y;
 }
 
 APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
@@ -227,30 +300,24 @@ APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
     if (ids[j] == cell) atomicMax(&last, j);
   }
   __syncthreads();
-  const int64_t at = b * a.k + last;
+  const int64_t tile = last >= 0 ? b * a.k + last : -1;
   double mean = 0, inverse = 0;
-  if (last >= 0) {
-    const Piece p = joined(a.pieces + at * a.strips, a.strips);
+  if (tile >= 0) {
+    const Piece p = joined(a.pieces + tile * a.strips, a.strips);
     mean = p.mean;
     inverse = 1 / sqrt(p.m2 / p.n + a.group_epsilon);
   }
   const int first = blockIdx.y * kWriteChannels, channels = C - first < kWriteChannels ? C - first : kWriteChannels;
-  for (int i = t; i < channels * area; i += kWriteThreads) {
+  const int step = side % 4 == 0 ? 4 : 1;  // then four pixels of a row begin at a multiple of 16 bytes everywhere
+  for (int i = t * step; i < channels * area; i += kWriteThreads * step) {
     const int c = first + i / area, p = i % area;
     const int64_t in_plane = origin(a.tiling, cell) + p / side * a.tiling.width + p % side;
-    const int64_t place = (b * C + c) * a.plane + in_plane;
-    const float base = a.base[place];
-    float v = base;
-    if (last >= 0) {
-      const float* refined = a.refined + (at * 2 * C + c) * area + p;
-      const float* film = a.film + at * 2 * C;
-      const Affine value = {static_cast<float>(mean), static_cast<float>(inverse * a.group_scale[c]), a.group_shift[c]};
-      const Affine gate = {static_cast<float>(mean), static_cast<float>(inverse * a.group_scale[C + c]), a.group_shift[C + c]};
-      v = applied(value, refined[0]) * larger(applied(gate, refined[static_cast<int64_t>(C) * area]), 0.0f);
-      v = rounded(a.stored, v + modulated(a, film[c], film[C + c], base));
+    const int64_t place = (b * C + c) * a.plane + in_plane, in_gate = b * a.plane + in_plane;
+    if (step == 4) {
+      write<4>(a, place, in_gate, tile, c, p, static_cast<float>(mean), inverse);
+    } else {
+      write<1>(a, place, in_gate, tile, c, p, static_cast<float>(mean), inverse);
     }
-    if (a.alpha) v = base + a.alpha[b * a.plane + in_plane] * (v - base);
-    a.y[place] = rounded(a.stored, v);
   }
 }
 

@@ -33,19 +33,4 @@ APEXX_DEVICE void matvec(const float* weight, const float* bias, const float* x,
   }
 }
 
-// warp_tree combines a value of each lane, in the order of a binary tree. Every lane gets the result.
-template <class T, class Combine>
-APEXX_DEVICE T warp_tree(T v, T* scratch, Combine combine) {
-  const int t = threadIdx.x, lane = t % 32;
-  scratch[t] = v;
-  __syncwarp();
-  for (int w = 16; w > 0; w /= 2) {
-    if (lane < w) scratch[t] = combine(scratch[t], scratch[t + w]);
-    __syncwarp();
-  }
-  const T result = scratch[t - lane];
-  __syncwarp();
-  return result;
-}
-
 }  // namespace apexx

@@ -103,8 +103,6 @@ struct RouteArgs {
 
 // RouteRoom is the shared memory of route.
 struct RouteRoom {
-  double sums[kRouteThreads];
-  float tops[kRouteThreads];
   float x[kRouteInputs], first[kRouteHidden], second[kRouteHidden];
   float utility[kRouteTiles];
   int chosen[kRouteTiles], children[kRouteChildren];
@@ -127,13 +125,13 @@ APEXX_DEVICE void statistics(const RouteArgs& a, int64_t sample, int tile, Route
       sum += v;
       top = larger(top, v);
     }
-    const double mean = warp_tree(sum, r.sums, [](double p, double q) { return p + q; }) / n;
+    const double mean = warp_sum(sum) / n;
     for (int i = lane; i < n; i += 32) {
       const double d = x[i / columns * a.width + i % columns] - mean;
       squares += d * d;
     }
-    squares = warp_tree(squares, r.sums, [](double p, double q) { return p + q; });
-    top = warp_tree(top, r.tops, [](float p, float q) { return larger(p, q); });
+    squares = warp_sum(squares);
+    top = warp_all(top, [](float p, float q) { return larger(p, q); });
     if (lane == 0) {
       r.x[3 * m] = static_cast<float>(mean);
       r.x[3 * m + 1] = top;

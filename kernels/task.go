@@ -122,6 +122,32 @@ func NewSchedule(k Kernel, jobs []Job, most int) (Schedule, error) {
 	return s, nil
 }
 
+// Together makes one launch of the schedules of several images, which must be alike. Where there are more blocks than `most`, a block does what it
+// does of one image for the next ones as well: its weights are there already. No piece of moments changes by that. Pieces are those of the first
+// image, then of the second, and so on.
+func Together(images []Schedule, most int) Schedule {
+	one := images[0]
+	each := min(len(images), (one.Blocks*len(images)+most-1)/most) // images of a block
+	all := Schedule{MostTasks: each * one.MostTasks}
+	for _, s := range images {
+		all.Pieces = append(all.Pieces, s.Pieces...)
+	}
+	for first := 0; first < len(images); first += each {
+		for b := range one.Blocks {
+			all.Blocks++
+			for _, s := range images[first:min(first+each, len(images))] {
+				for _, t := range s.Tasks[b*s.MostTasks : (b+1)*s.MostTasks] {
+					if t.In != 0 {
+						all.Tasks = append(all.Tasks, t)
+					}
+				}
+			}
+			all.Tasks = append(all.Tasks, make([]Task, all.Blocks*all.MostTasks-len(all.Tasks))...) // empty ones end a block
+		}
+	}
+	return all
+}
+
 // check says what a kernel would not compute, or compute wrongly.
 func (j Job) check(k Kernel) error {
 	switch {

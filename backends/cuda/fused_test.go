@@ -75,7 +75,7 @@ func TestFusedAsSingle(t *testing.T) {
 		set   []string
 		steps []string // which are there
 	}{
-		{"nano", nil, []string{"Proxies", "Gates", "Route", "HeavyPath", "BoxVector", "UnitBoxVector", "PrototypeMasks"}},
+		{"nano", nil, []string{"Proxies", "Gates", "Route", "HeavyPath", "BoxVector", "UnitBoxVector", "MaskDetail", "PrototypeMasks"}},
 		{"small, forward, tiles of 8 and 4", []string{"model.profile=small", "model.scan_mode=forward", "model.tile_size_l0=8", "model.tile_size_l1=4"}, []string{"HeavyPath"}},
 		{"blend, masks as prototypes", []string{"model.overlap_mode=blend", "model.mask_stride=8", "model.nesting_depth=0", "model.kmax_l1=0"}, []string{"Route"}},
 	} {

@@ -11,7 +11,8 @@ import (
 // mergeLaunches makes one node of those that one launch computes: convolutions of one geometry and normalisations, whatever their maps, that need
 // nothing of each other. To merge nodes is to say that they run at the same time, so it must not make anything late. Every node gets the levels
 // at which it may run: not before the longest way from the inputs has led to it, not after the longest way to the outputs has to begin. The
-// node whose last level is the earliest fixes a level, and takes along all of its kind that may run then; and so on with those that are left.
+// node whose last level is the earliest fixes a level, and takes along all of its kind that must run then, and of those that may run then as
+// many as find room beside them on the device; and so on with those that are left.
 func (c *compiler) mergeLaunches(p *lower.Program) {
 	l := newLevels(p)
 	kinds := map[string][]*lower.Node{}
@@ -26,14 +27,19 @@ func (c *compiler) mergeLaunches(p *lower.Program) {
 	inside := map[*lower.Node]bool{}
 	for len(open) > 0 {
 		first := slices.MinFunc(open, func(a, b *lower.Node) int { return l.last[a] - l.last[b] })
-		level := l.last[first]
+		level, room := l.last[first], 1.0
 		var members []*lower.Node
-		for _, n := range kinds[c.launchKind(first)] {
-			if slices.Contains(open, n) && l.first[n] <= level && level <= l.last[n] {
-				members = append(members, n)
-				l.fix(n, level)
+		take := func(must bool) {
+			for _, n := range kinds[c.launchKind(first)] {
+				if slices.Contains(open, n) && !slices.Contains(members, n) && l.first[n] <= level && (must && l.last[n] == level || !must && c.share(n) <= room) {
+					members = append(members, n)
+					room -= c.share(n)
+					l.fix(n, level)
+				}
 			}
 		}
+		take(true)
+		take(false)
 		open = slices.DeleteFunc(open, func(n *lower.Node) bool { return slices.Contains(members, n) })
 		if len(members) > 1 {
 			last := members[len(members)-1]
@@ -56,6 +62,19 @@ func (c *compiler) mergeLaunches(p *lower.Program) {
 	slices.SortStableFunc(nodes, func(a, b *lower.Node) int { return l.first[a] - l.first[b] })
 	p.SetNodes(nodes)
 }
+
+// share returns how much of the device the blocks of a node occupy at once, for one image.
+func (c *compiler) share(n *lower.Node) float64 {
+	if m := c.norms[n]; m != nil {
+		return float64(cells(m.y)) / float64(kernels.ApplyCells*applyBlocks*c.properties.Multiprocessors)
+	}
+	w := c.workOf(c.convs[n])
+	k, _ := kernels.Choose(c.properties, w)
+	return float64(w.Tiles*kernels.Tasks(k, w.Out)) / float64(c.properties.Multiprocessors*k.Blocks*k.Teams)
+}
+
+// applyBlocks is how many blocks of norm_apply a multiprocessor holds, at least.
+const applyBlocks = 4
 
 // launchKind tells which nodes can share a launch with n: those of the same kind; "" means none.
 func (c *compiler) launchKind(n *lower.Node) string {

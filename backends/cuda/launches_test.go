@@ -74,8 +74,12 @@ func describe(plan backends.Plan, s *cuda.Schedule) string {
 			depth[i] = max(depth[i], depth[j])
 		}
 		fmt.Fprintf(&b, "%d %s %s, %d nodes %v after %v\n", i, step.Op, step.Name, len(step.Nodes), step.Level, s.After[i])
-		for _, l := range s.Steps[i] {
-			fmt.Fprintf(&b, "\t%s %d×%d×%d blocks of %d\n", l.Kernel, l.Grid[0], l.Grid[1], l.Grid[2], l.Threads)
+		for k, l := range s.Steps[i] {
+			ahead := ""
+			if s.Ahead(i, k) {
+				ahead = ", started ahead"
+			}
+			fmt.Fprintf(&b, "\t%s %d×%d×%d blocks of %d%s\n", l.Kernel, l.Grid[0], l.Grid[1], l.Grid[2], l.Threads, ahead)
 		}
 		launches += len(s.Steps[i])
 		depth[i] += len(s.Steps[i])

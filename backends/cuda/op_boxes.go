@@ -61,10 +61,12 @@ func lowerBoxMask(_ *compiler, s *step) error {
 //
 //   - BoxVector: RoiMeanPool, two layers with SiLU between them.
 //   - UnitBoxVector: the same, divided by its length or by the least length.
+//   - MaskDetail: what the heavy features add to every mask, on the selected tiles alone (backends/model, maskDetail).
 //   - PrototypeMasks: products of coefficients and prototypes, resized, plus a detail, and BoxMask of that.
 const (
 	opBoxVector      = "BoxVector"
 	opUnitBoxVector  = "UnitBoxVector"
+	opMaskDetail     = "MaskDetail"
 	opPrototypeMasks = "PrototypeMasks"
 )
 
@@ -80,20 +82,23 @@ func boxRules(r rounds) []lower.Rule {
 	unit := of("Div", "unit", raw, commuting("Max", "floored", of("ReduceL2", "length", raw), value("floor")))
 	low := of("Reshape", "low", of("MatMul", "products", value("coefficients"), value("prototypes")))
 	resized := of("Resize", "resized", low)
+	signal := of("Tanh", "tanh", of("Resize", "resized", of("ReduceMean", "mean", value("x"))))
+	active := of("TileUnpackFusion", "unpack", value("zeros"), of("TilePack", "pack", signal, value("ids")), value("ids"))
 	rules := []lower.Rule{
+		{Name: opMaskDetail, Where: isMaskDetail, Pattern: of("Mul", "detail", value("strength"), active)},
 		{Name: opUnitBoxVector, Where: isUnitBoxVector, Pattern: unit},
 		{Name: opBoxVector, Where: isBoxVector, Pattern: r.stored("result", vector)},
 		{Name: opPrototypeMasks, Where: isPrototypeMasks, Pattern: of("BoxMask", "mask", commuting("Add", "sum", resized, value("detail")), value("boxes"))},
 		{Name: opPrototypeMasks, Where: isPrototypeMasks, Pattern: of("BoxMask", "mask", resized, value("boxes"))},
 	}
 	if r.format == graph.FP16 || r.format == graph.BF16 {
-		rules = slices.Insert(rules, 2, lower.Rule{Name: opBoxVector, Where: isBoxVector, Pattern: vector})
+		rules = slices.Insert(rules, 3, lower.Rule{Name: opBoxVector, Where: isBoxVector, Pattern: vector})
 	}
 	return rules
 }
 
 const (
-	vectorThreads  = 1024
+	vectorThreads  = 512
 	vectorChannels = 512 // the most of each layer
 )
 
@@ -137,6 +142,45 @@ func lowerBoxVector(c *compiler, s *step) error {
 		args.x, args.boxes, args.y = m.at(x), m.at(boxes), m.at(s.Node.Out[0])
 		args.weight0, args.bias0, args.weight2, args.bias2 = m.at(first.In[1]), m.at(first.Input(2)), m.at(last.In[1]), m.at(last.Input(2))
 		return []Launch{launch("box_vector", [3]int{boxes.Shape[0] * boxes.Shape[1], 1, 1}, vectorThreads, args)}
+	}
+	return nil
+}
+
+func isMaskDetail(m lower.Match) bool {
+	op, zeros := m.Node("mean").Op.(graph.Reduce), m.Value("zeros")
+	return isScalar(m.Value("strength")) && slices.Equal(op.Axes, []int{1}) && op.KeepDims && m.Node("unpack").Input(3) == nil &&
+		!m.Node("unpack").Op.(graph.TileUnpackFusion).Blend && zeros.Data != nil &&
+		!slices.ContainsFunc(tensor.Data[float32](zeros.Data), func(v float32) bool { return v != 0 })
+}
+
+type maskDetailArgs struct {
+	x, strength, ids, y, rows, columns Address
+	n                                  int64
+	inH, inW, outH, k                  int32
+	tiling                             tiling
+	fault                              fault
+}
+
+func lowerMaskDetail(c *compiler, s *step) error {
+	if err := c.lowerAside(s); err != nil {
+		return err
+	}
+	mean, pack, y := s.Node.Part("mean"), s.Node.Part("pack"), s.Node.Out[0]
+	strength, ids, x := s.Node.Part("detail").In[0], pack.In[1], mean.Out[0]
+	if !s.Node.Stores(x) {
+		s.AddBetween(x)
+	}
+	reduce := &step{Step: lower.Step{Node: mean}}
+	if err := lowerReduce(c, reduce); err != nil {
+		return err
+	}
+	rows, columns := s.samples(x.Shape[2], y.Shape[2]), s.samples(x.Shape[3], y.Shape[3])
+	s.launches = func(m *memory) []Launch {
+		args := maskDetailArgs{
+			m.at(x), m.at(strength), m.at(ids), m.at(y), m.at(rows), m.at(columns), int64(y.Len()),
+			int32(x.Shape[2]), int32(x.Shape[3]), int32(y.Shape[2]), int32(ids.Shape[1]), newTiling(y.Shape, pack.Op.(graph.TilePack).Tile), m.faultOf(s.number),
+		}
+		return append(reduce.launches(m), linear("mask_detail", y.Len(), elementThreads/2, args))
 	}
 	return nil
 }

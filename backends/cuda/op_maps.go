@@ -18,7 +18,7 @@ func (c *compiler) layoutLaunch(m *memory, direction string, from, to *lower.Val
 	pixels, channels := to.Shape[2]*to.Shape[3], to.Shape[1]
 	args := kernels.Layout{In: kernels.Address(m.at(from)), Out: kernels.Address(m.at(to)), Pixels: int32(pixels), Channels: int32(channels)}
 	grid := [3]int{ceilDiv(pixels, layoutSquare), ceilDiv(channels, layoutSquare), to.Shape[0]}
-	return launch(fmt.Sprintf("norm_%s_%s", direction, c.elements()), grid, kernels.ApplyThreads, args)
+	return waiting(launch(fmt.Sprintf("norm_%s_%s", direction, c.elements()), grid, kernels.ApplyThreads, args))
 }
 
 // elements names the type of the elements of maps.
@@ -72,7 +72,7 @@ func lowerNormMap(c *compiler, s *step) error {
 		}
 		m.fill(list, kernels.Bytes(all))
 		args := kernels.ApplyArguments{List: kernels.Address(m.at(list))}
-		return []Launch{launch(fmt.Sprintf("norm_apply_%s", c.elements()), [3]int{len(all), 1, 1}, kernels.ApplyThreads, args)}
+		return []Launch{waiting(launch(fmt.Sprintf("norm_apply_%s", c.elements()), [3]int{len(all), 1, 1}, kernels.ApplyThreads, args))}
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func lowerConvs(c *compiler, s *step) error {
 		m.fill(tasks, kernels.Bytes(bound.Tasks))
 		f := m.faultOf(s.number)
 		args := kernels.Arguments{Tasks: kernels.Address(m.at(tasks)), MostTasks: int32(bound.MostTasks), Step: f.step, Fault: kernels.Address(f.word)}
-		launched := launch(l.kernel.Name, [3]int{bound.Blocks, 1, 1}, l.kernel.Threads(), args)
+		launched := waiting(launch(l.kernel.Name, [3]int{bound.Blocks, 1, 1}, l.kernel.Threads(), args))
 		launched.Shared = l.kernel.SharedBytes()
 		return []Launch{launched}
 	}
@@ -294,16 +294,16 @@ func (l *mapLaunch) biases(v *convolution) *lower.Value {
 // schedule cuts every image by itself, in the same way: what an image gives does not depend on how many there are. Without memory, addresses are
 // 1: enough to count. Pieces has one entry for each image and, within, for each convolution.
 func (l *mapLaunch) schedule(m *memory) (kernels.Schedule, error) {
-	var all kernels.Schedule
+	var images []kernels.Schedule
+	most := l.c.properties.Multiprocessors * l.kernel.Blocks
 	for b := range l.convs[0].y.Shape[0] {
-		one, err := kernels.NewSchedule(l.kernel, l.jobs(m, b), l.c.properties.Multiprocessors*l.kernel.Blocks)
+		one, err := kernels.NewSchedule(l.kernel, l.jobs(m, b), most)
 		if err != nil {
-			return all, err
+			return one, err
 		}
-		all.Blocks, all.MostTasks = all.Blocks+one.Blocks, one.MostTasks
-		all.Tasks, all.Pieces = append(all.Tasks, one.Tasks...), append(all.Pieces, one.Pieces...)
+		images = append(images, one)
 	}
-	return all, nil
+	return kernels.Together(images, most), nil
 }
 
 // jobs lists the output channels of the tasks of image b.

@@ -60,6 +60,7 @@ func init() { // a lowering of values aside looks into the table
 		"BoxMask":          lowerBoxMask,
 		"BoxVector":        lowerBoxVector,
 		"UnitBoxVector":    lowerBoxVector,
+		"MaskDetail":       lowerMaskDetail,
 		"PrototypeMasks":   lowerPrototypeMasks,
 	}
 }

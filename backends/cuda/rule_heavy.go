@@ -144,7 +144,7 @@ const (
 	heavyThreads  = 256
 	heavyPixels   = 32 // of a strip
 	tokenChannels = 8  // of a block of heavy_tokens
-	writeThreads  = 128
+	writeThreads  = 256
 	writeChannels = 4 // of a block of heavy_write
 )
 

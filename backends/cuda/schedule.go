@@ -77,27 +77,3 @@ func needs(steps []*step) func(step, other int) bool {
 	}
 	return func(step, other int) bool { return before[other][step] }
 }
-
-// urgent tells which steps are on a longest chain of launches.
-func urgent(s Schedule) []bool {
-	n := len(s.Steps)
-	before, behind, list := make([]int, n), make([]int, n), make([]bool, n) // launches on the longest ways to a step and from it, itself included
-	longest := 0
-	for i := range n {
-		for _, j := range s.After[i] {
-			before[i] = max(before[i], before[j])
-		}
-		before[i] += len(s.Steps[i])
-		longest = max(longest, before[i])
-	}
-	for i := n - 1; i >= 0; i-- {
-		behind[i] += len(s.Steps[i])
-		for _, j := range s.After[i] {
-			behind[j] = max(behind[j], behind[i])
-		}
-	}
-	for i := range n {
-		list[i] = before[i]+behind[i]-len(s.Steps[i]) == longest
-	}
-	return list
-}

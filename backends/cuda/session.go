@@ -39,7 +39,6 @@ func newExecution(d Device, p *lower.Program, c *compiler) (*execution, error) {
 		schedule.Steps = append(schedule.Steps, s.bound(m))
 		e.faults = append(e.faults, fmt.Sprintf("node %s (%s): %s", s.Node.Name, s.Node.Op.OpType(), cmp.Or(s.fault, "an index is out of range")))
 	}
-	schedule.Urgent = urgent(schedule)
 	if err := m.flush(d); err != nil {
 		return nil, err
 	}

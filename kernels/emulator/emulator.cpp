@@ -156,6 +156,15 @@ unsigned ballot(bool vote) {
   return bits;
 }
 
+void exchange(const void* own, void* other, size_t bytes, unsigned lane) {
+  static char passed[kMostThreads][8];
+  const unsigned t = current->index.x;
+  memcpy(passed[t], own, bytes);
+  warp_barrier();
+  memcpy(other, passed[t / kWarp * kWarp + lane], bytes);
+  warp_barrier();
+}
+
 bool any_of_block(bool vote) {
   votes[threadIdx.x] = vote;
   barrier();

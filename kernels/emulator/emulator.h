@@ -38,6 +38,9 @@ void warp_barrier();
 unsigned ballot(bool vote);
 bool any_of_block(bool vote);
 
+// exchange returns what the thread `lane` of the same warp passes; all threads of the warp come here.
+void exchange(const void* own, void* other, size_t bytes, unsigned lane);
+
 }  // namespace apexx::emulator
 
 #define APEXX_EMULATED(name, Args, threads, barriers)                                                         \
@@ -53,6 +56,12 @@ static inline void __syncwarp() { apexx::emulator::warp_barrier(); }
 static inline void __threadfence() {}
 static inline unsigned __ballot_sync(unsigned, bool vote) { return apexx::emulator::ballot(vote); }
 static inline bool __syncthreads_or(bool vote) { return apexx::emulator::any_of_block(vote); }
+template <class T>
+static inline T __shfl_xor_sync(unsigned, T v, int mask) {
+  T other;
+  apexx::emulator::exchange(&v, &other, sizeof v, (threadIdx.x % 32) ^ mask);
+  return other;
+}
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 
 template <class T>

@@ -10,7 +10,6 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 	"unsafe"
@@ -175,17 +174,13 @@ func (e *executable) launches(s cuda.Schedule) error {
 }
 
 // record makes the CUDA graph: a node for each launch, which waits for the one before it in its step, and the first one for the last ones
-// of the steps before. Where the device has programmatic dependent launch, the kernels wait themselves (kernels/ops.cuh): what waits for one then
-// waits for those before it, too, since no kernel ends before they have.
+// of the steps before.
 func (e *executable) record(s cuda.Schedule) error {
 	var graph C.CUgraph
 	if err := check(C.cuGraphCreate(&graph, 0)); err != nil {
 		return err
 	}
-	programmatic := number(e.device.gpu.properties.Capability >= leastProgrammatic)
-	if os.Getenv("X_FULL") != "" {
-		programmatic = 0
-	}
+	able := e.device.gpu.properties.Capability >= leastProgrammatic
 	last := make([][]C.CUgraphNode, len(e.steps)) // what a step that waits for this one has to wait for
 	for i, launches := range e.steps {
 		var wait []C.CUgraphNode
@@ -194,7 +189,7 @@ func (e *executable) record(s cuda.Schedule) error {
 		}
 		for k := range launches {
 			var node C.CUgraphNode
-			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), programmatic, number(s.Urgent[i] && os.Getenv("X_FLAT") == ""), &launches[k])); err != nil {
+			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), number(able && s.Ahead(i, k)), &launches[k])); err != nil {
 				return errors.Join(fmt.Errorf("launch %d of step %d: %w", k, i, err), check(C.cuGraphDestroy(graph)))
 			}
 			wait = []C.CUgraphNode{node}
