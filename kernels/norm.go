@@ -28,7 +28,7 @@ const (
 	// ApplyThreads is the number of threads of a block of norm_apply, norm_planes and norm_maps.
 	ApplyThreads = 256
 	// ApplyCells is how many cells of a map a block of norm_apply makes, at most.
-	ApplyCells = 2 * ApplyThreads
+	ApplyCells = ApplyThreads
 )
 
 // Cut makes the blocks of a map: Apply with First 0 and with all of its Cells.
