@@ -19,6 +19,13 @@
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
 #define APEXX_BLOCK_KERNEL APEXX_KERNEL
 #define APEXX_DEVICE static __device__ __forceinline__
+
+// next_ticket counts up and returns what was there before. What the caller has seen written before is seen by who gets a later ticket.
+APEXX_DEVICE int next_ticket(int* counter) {
+  int ticket;
+  asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], 1;" : "=r"(ticket) : "l"(__cvta_generic_to_global(counter)) : "memory");
+  return ticket;
+}
 #else
 #include "emulator/emulator.h"
 #endif
@@ -65,11 +72,7 @@ APEXX_DEVICE double block_sum(double v, double* scratch) {
 // can be read then.
 APEXX_DEVICE bool ends_last(int* counter, int n, int* scratch) {
   __syncthreads();
-  if (threadIdx.x == 0) {
-    __threadfence();
-    *scratch = atomicAdd(counter, 1);
-    __threadfence();
-  }
+  if (threadIdx.x == 0) *scratch = next_ticket(counter);
   __syncthreads();
   return *scratch == n - 1;
 }

@@ -148,6 +148,17 @@ struct Shared {
   int words[4];
 };
 
+// count_from_top replaces the count of each digit by how many keys have this digit or a larger one.
+APEXX_DEVICE void count_from_top(int* histogram) {
+  const int t = threadIdx.x;
+  for (int w = 1; w < kDigits; w *= 2) {
+    const int more = t + w < kDigits ? histogram[t + w] : 0;
+    __syncthreads();
+    histogram[t] += more;
+    __syncthreads();
+  }
+}
+
 // least_key returns a number that at least the `top` largest of n keys reach, and no more than `room` ≥ top of them: digit by digit, from the
 // top, by a histogram of those keys that agree so far.
 APEXX_DEVICE uint64_t least_key(const uint64_t* keys, int n, int top, int room, Shared* s) {
@@ -165,12 +176,7 @@ APEXX_DEVICE uint64_t least_key(const uint64_t* keys, int n, int top, int room, 
       if (from == 64 || key >> from == prefix >> from) atomicAdd(&s->histogram[key >> shift & mask], 1);
     }
     __syncthreads();
-    for (int w = 1; w < kDigits; w *= 2) {  // how many keys have this digit or a larger one
-      const int more = t + w < kDigits ? s->histogram[t + w] : 0;
-      __syncthreads();
-      s->histogram[t] += more;
-      __syncthreads();
-    }
+    count_from_top(s->histogram);
     const int beyond = t + 1 < kDigits ? s->histogram[t + 1] : 0;
     if (above + s->histogram[t] >= top && above + beyond < top) {
       s->words[0] = t;
@@ -188,9 +194,9 @@ APEXX_DEVICE uint64_t least_key(const uint64_t* keys, int n, int top, int room, 
   return prefix;
 }
 
-// sort puts n keys, a power of two from 64 on, into descending order by a bitonic network. Where the pairs of a stage lie in the 64 keys of a warp, the
+// bitonic puts n keys, a power of two from 64 on, into descending order by a network. Where the pairs of a stage lie in the 64 keys of a warp, the
 // warp alone waits.
-APEXX_DEVICE void sort(uint64_t* keys, int n) {
+APEXX_DEVICE void bitonic(uint64_t* keys, int n) {
   for (int size = 2; size <= n; size *= 2) {
     for (int step = size / 2; step > 0; step /= 2) {
       for (int i = threadIdx.x; i < n / 2; i += kSelectThreads) {
@@ -212,30 +218,82 @@ APEXX_DEVICE void sort(uint64_t* keys, int n) {
   __syncthreads();
 }
 
+// sort puts n keys into descending order; behind them there is room up to a power of two from 64 on.
+APEXX_DEVICE void sort(uint64_t* keys, int n) {
+  int size = 64;
+  while (size < n) size *= 2;
+  for (int i = n + threadIdx.x; i < size; i += kSelectThreads) keys[i] = 0;
+  __syncthreads();
+  bitonic(keys, size);
+}
+
+constexpr int kOwnKeys = kSorted / kSelectThreads;  // of a thread
+constexpr int kCrowd = 48;                          // the most keys of a digit that are compared with each other
+
+// sort_buckets does the same in shared memory, where most digits have few keys: it puts each key where its first digit begins, and then behind
+// those of the same digit that are larger. Scores that crowd are left to the network.
+APEXX_DEVICE void sort_buckets(Shared* s, int n) {
+  const int t = threadIdx.x, shift = 64 - kDigit;
+  uint64_t own[kOwnKeys];
+  s->histogram[t] = 0;
+  __syncthreads();
+#pragma unroll
+  for (int k = 0; k < kOwnKeys; k++) {
+    const int i = t + k * kSelectThreads;
+    own[k] = i < n ? s->keys[i] : 0;
+    if (i < n) atomicAdd(&s->histogram[own[k] >> shift], 1);
+  }
+  __syncthreads();
+  if (__syncthreads_or(s->histogram[t] > kCrowd)) {
+    sort(s->keys, n);
+    return;
+  }
+  count_from_top(s->histogram);
+  const int begin = t + 1 < kDigits ? s->histogram[t + 1] : 0;
+  __syncthreads();
+  s->histogram[t] = begin;
+  __syncthreads();
+#pragma unroll
+  for (int k = 0; k < kOwnKeys; k++) {
+    if (t + k * kSelectThreads < n) s->keys[atomicAdd(&s->histogram[own[k] >> shift], 1)] = own[k];
+  }
+  __syncthreads();  // now a digit's count is where it ends, and that of the next larger one where it begins
+  int place[kOwnKeys];
+#pragma unroll
+  for (int k = 0; k < kOwnKeys; k++) {
+    if (t + k * kSelectThreads >= n) continue;
+    const int digit = static_cast<int>(own[k] >> shift), end = s->histogram[digit];
+    place[k] = digit + 1 < kDigits ? s->histogram[digit + 1] : 0;
+    const int begin_of_digit = place[k];
+    for (int i = begin_of_digit; i < end; i++) place[k] += s->keys[i] > own[k];
+  }
+  __syncthreads();
+#pragma unroll
+  for (int k = 0; k < kOwnKeys; k++) {
+    if (t + k * kSelectThreads < n) s->keys[place[k]] = own[k];
+  }
+  __syncthreads();
+}
+
 APEXX_DEVICE int smaller_count(int a, int b) { return a < b ? a : b; }
 
-// best_of copies the best of a list of n keys to a place of `room`, a power of two, in descending order.
-APEXX_DEVICE void best_of(const uint64_t* list, int n, int top, uint64_t* best, int room, Shared* s) {
-  int m = n;
+// best_of copies of a list of n keys at least the best `top`, and at most `room`, to another place, and returns how many.
+APEXX_DEVICE int best_of(const uint64_t* list, int n, int top, uint64_t* best, int room, Shared* s) {
   if (n <= room) {
     for (int i = threadIdx.x; i < n; i += kSelectThreads) best[i] = list[i];
-  } else {
-    const uint64_t least = least_key(list, n, top, room, s);
-    if (threadIdx.x == 0) s->words[0] = 0;
     __syncthreads();
-#pragma unroll 4
-    for (int i = threadIdx.x; i < n; i += kSelectThreads) {
-      const uint64_t key = list[i];
-      if (key >= least) best[atomicAdd(&s->words[0], 1)] = key;
-    }
-    __syncthreads();
-    m = s->words[0];
+    return n;
   }
-  int size = 64;
-  while (size < m) size *= 2;
-  for (int i = m + threadIdx.x; i < size; i += kSelectThreads) best[i] = 0;
+  const uint64_t least = least_key(list, n, top, room, s);
+  if (threadIdx.x == 0) s->words[0] = 0;
   __syncthreads();
-  sort(best, size);
+#pragma unroll 4
+  for (int i = threadIdx.x; i < n; i += kSelectThreads) {
+    const uint64_t key = list[i];
+    if (key >= least) best[atomicAdd(&s->words[0], 1)] = key;
+  }
+  __syncthreads();
+  return s->words[0];
 }
 
 // rank sorts the best of a list and decodes their boxes.
@@ -247,10 +305,10 @@ APEXX_DEVICE void rank(const DetectArgs& a, int64_t sample, int number, Shared* 
   const uint64_t* list = a.keys + sample * a.pairs_per_sample + static_cast<int64_t>(l.first) * p.classes;
   uint64_t* ranked = a.ranked + at * a.room;
   if (a.room <= kSorted) {
-    best_of(list, n, a.top, s->keys, kSorted, s);
+    sort_buckets(s, best_of(list, n, a.top, s->keys, kSorted, s));
     for (int i = threadIdx.x; i < kept; i += kSelectThreads) ranked[i] = s->keys[i];
   } else {
-    best_of(list, n, a.top, ranked, a.room, s);
+    sort(ranked, best_of(list, n, a.top, ranked, a.room, s));
   }
   for (int i = threadIdx.x; i < kept; i += kSelectThreads) {
     const uint64_t key = a.room <= kSorted ? s->keys[i] : ranked[i];
@@ -258,17 +316,16 @@ APEXX_DEVICE void rank(const DetectArgs& a, int64_t sample, int number, Shared* 
   }
 }
 
-// rivals tells whether the intersection of two boxes over their union, at least 1e-9, is above a threshold ≥ 0. The quotient is rounded as
-// everywhere, but needed only where the product with the threshold is near.
-APEXX_DEVICE bool rivals(const Box& a, const Box& b, float threshold) {
-  const float w = fminf(a.x2, b.x2) - fmaxf(a.x1, b.x1), h = fminf(a.y2, b.y2) - fmaxf(a.y1, b.y1);
-  if (!(w > 0 && h > 0)) return false;
-  const float inter = w * h;
-  const float both = (a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - inter;
-  const float least = fmaxf(both, 1e-9f), bound = least * threshold;
-  if (inter > bound * 1.00001f) return true;
-  if (inter < bound * 0.99999f) return false;
-  return inter / least > threshold;
+// area and overlaps tell whether the intersection of two boxes over their union, at least 1e-9, is above a threshold ≥ 0. The quotient is rounded
+// as everywhere, but needed only where the product with the threshold is near.
+APEXX_DEVICE float area(const Box& b) { return (b.x2 - b.x1) * (b.y2 - b.y1); }
+
+APEXX_DEVICE bool overlaps(const Box& a, const Box& b, float area_a, float threshold) {
+  const float w = fmaxf(fminf(a.x2, b.x2) - fmaxf(a.x1, b.x1), 0.0f), h = fmaxf(fminf(a.y2, b.y2) - fmaxf(a.y1, b.y1), 0.0f);
+  const float inter = w * h, both = fmaxf(area_a + area(b) - inter, 1e-9f), bound = both * threshold;
+  bool above = inter > bound;
+  if (fabsf(inter - bound) <= bound * 1e-5f) above = inter / both > threshold;
+  return above;
 }
 
 constexpr int kStretch = 128, kWords = kStretch / 32;
@@ -337,34 +394,37 @@ APEXX_DEVICE int merge(const DetectArgs& a, int64_t sample, Stretch* s) {
   return n;
 }
 
-// compare finds for each of n candidates of a stretch which before it overlap it, and whether one of the detections so far does. A warp for a candidate.
+// compare finds for each of n candidates of a stretch which before it overlap it, and whether one of the detections so far does. A warp for a
+// candidate, which looks at kWords·32 others at a time.
 APEXX_DEVICE void compare(const DetectArgs& a, int64_t sample, int n, int kept, Stretch* s) {
   const int lane = threadIdx.x % 32;
   const Box* boxes = a.kept_boxes + sample * a.most;
-  for (int j = threadIdx.x / 32; j < kStretch; j += kSelectThreads / 32) {
+  for (int j = threadIdx.x / 32; j < n; j += kSelectThreads / 32) {
     const Box own = s->boxes[j];
     const int category = s->classes[j];
-    unsigned any = j < n ? 0 : ~0u;
-    for (int k = 0; k < kept && any == 0; k += 32) {
-      const int i = k + lane;
-      bool rival = false;
-      if (i < kHeld) {
-        rival = i < kept && s->held_classes[i] == category && rivals(own, s->held[i], a.overlap_threshold);
-      } else if (i < kept) {
-        rival = a.pairs[sample * a.most + i] % a.pyramid.classes == category && rivals(own, boxes[i], a.overlap_threshold);
-      }
-      any = __ballot_sync(~0u, rival);
+    const float size = area(own);
+    bool rival = false;
+#pragma unroll
+    for (int w = 0; w < kHeld / 32; w++) {
+      const int i = 32 * w + lane;
+      if (32 * w < kept) rival |= i < kept && s->held_classes[i] == category && overlaps(own, s->held[i], size, a.overlap_threshold);
     }
+    for (int i = kHeld + lane; i < kept; i += 32) {
+      rival |= a.pairs[sample * a.most + i] % a.pyramid.classes == category && overlaps(own, boxes[i], size, a.overlap_threshold);
+    }
+    bool before[kWords];
 #pragma unroll
     for (int w = 0; w < kWords; w++) {
       const int i = 32 * w + lane;
-      unsigned bits = 0;
-      if (any == 0 && 32 * w < j) {
-        bits = __ballot_sync(~0u, i < j && s->classes[i] == category && rivals(own, s->boxes[i], a.overlap_threshold));
-      }
+      before[w] = 32 * w < j && i < j && s->classes[i] == category && overlaps(own, s->boxes[i], size, a.overlap_threshold);
+    }
+    const bool alive = __ballot_sync(~0u, rival) == 0;
+#pragma unroll
+    for (int w = 0; w < kWords; w++) {
+      const unsigned bits = __ballot_sync(~0u, before[w]);
       if (lane == 0) s->rivals[j][w] = bits;
     }
-    if (lane == 0 && any == 0) atomicOr(&s->alive[j / 32], 1u << j % 32);
+    if (lane == 0 && alive) atomicOr(&s->alive[j / 32], 1u << j % 32);
   }
 }
 

@@ -172,9 +172,13 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
   }
 
   const int pixel = t % kHeavyPixels, cell = first + pixel;
+#pragma unroll 4
   for (int c = t / kHeavyPixels; c < C; c += kHeavyThreads / kHeavyPixels) {
     const float v = cell < area ? depthwise(a, a.base + (sample * C + c) * a.plane + origin(a.tiling, id), film[c], film[C + c], c, cell / side, cell % side) : 0;
     pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
+  }
+  for (int c = C + t / kHeavyPixels; c < kHeavyChannels && c % kHeavyDepth != 0; c += kHeavyThreads / kHeavyPixels) {
+    pixels[c][pixel / 4].v[pixel % 4] = 0;  // terms are taken kHeavyDepth at a time
   }
 
   const int column = t % (kHeavyPixels / 4), row = t / (kHeavyPixels / 4);  // this thread computes 4 pixels of 4 outputs
@@ -196,9 +200,8 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
       } else {
         load_weights(a, out + kHeavyOutputs, 0, next);
       }
-      const int depth = C - k0 < kHeavyDepth ? C - k0 : kHeavyDepth;
-#pragma unroll 4
-      for (int k = 0; k < depth; k++) {
+#pragma unroll
+      for (int k = 0; k < kHeavyDepth; k++) {
         const Four w = weights[k][row], v = pixels[k0 + k][column];
 #pragma unroll
         for (int i = 0; i < 4; i++) {

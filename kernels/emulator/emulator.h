@@ -53,7 +53,6 @@ void exchange(const void* own, void* other, size_t bytes, unsigned lane);
 
 static inline void __syncthreads() { apexx::emulator::barrier(); }
 static inline void __syncwarp() { apexx::emulator::warp_barrier(); }
-static inline void __threadfence() {}
 static inline unsigned __ballot_sync(unsigned, bool vote) { return apexx::emulator::ballot(vote); }
 static inline bool __syncthreads_or(bool vote) { return apexx::emulator::any_of_block(vote); }
 template <class T>
@@ -70,6 +69,8 @@ static inline T atomicAdd(T* p, T v) {
   *p = old + v;
   return old;
 }
+
+static inline int next_ticket(int* counter) { return atomicAdd(counter, 1); }
 
 template <class T>
 static inline T atomicMax(T* p, T v) {
