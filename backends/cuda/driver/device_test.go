@@ -159,6 +159,47 @@ func TestPositionInBatch(t *testing.T) {
 	}
 }
 
+// TestOperandBeyondRange: in fp32 an operand that two fp16 halves cannot hold is an error that names the node; what is not a number stays so.
+func TestOperandBeyondRange(t *testing.T) {
+	skipWithout(t)
+	b := graph.NewBuilder("range")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 8, 16, 16}})
+	weights := tensor.New(tensor.Float32, 8, 8, 3, 3)
+	for i := range tensor.Data[float32](weights) {
+		tensor.Data[float32](weights)[i] = float32(i%7) - 3
+	}
+	root := b.Add1("power", graph.Binary{Fn: graph.Mul}, x, x)
+	quotient := b.Add1("quotient", graph.Binary{Fn: graph.Div}, root, root) // 1, or of zeros no number
+	b.Output("out", b.Add1("conv", graph.Conv{Strides: [2]int{1, 1}, Pads: [4]int{1, 1, 1, 1}, Group: 1}, b.Add1("product", graph.Binary{Fn: graph.Mul}, quotient, x), b.Const("w", weights)))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, g, backends.Options{})
+	if !slices.ContainsFunc(s.Plan().Steps, func(s backends.Step) bool { return s.Op == "ConvSplit" }) {
+		t.Skip("this device has no kernel that splits operands")
+	}
+	in := tensor.New(tensor.Float32, 1, 8, 16, 16)
+	run := func(value float32) (tensor.List, error) {
+		for i := range tensor.Data[float32](in) {
+			tensor.Data[float32](in)[i] = 1
+		}
+		tensor.Data[float32](in)[0] = value
+		return backends.Run(t.Context(), s, tensor.List{{Name: "x", Tensor: in}})
+	}
+	for _, value := range []float32{65520, -1e9} {
+		if _, err := run(value); err == nil || !strings.HasPrefix(err.Error(), "node conv (ConvSplit): a value of magnitude 65520 or more") {
+			t.Errorf("operand %v: %v", value, err)
+		}
+	}
+	if out, err := run(65519); err != nil || out[0].Tensor.NonFinite() >= 0 {
+		t.Errorf("the largest operand: %v", err)
+	}
+	if out, err := run(0); err != nil || out[0].Tensor.NonFinite() != 0 {
+		t.Errorf("an operand that is not a number: %v", err)
+	}
+}
+
 // TestShapes: extreme shapes and configurations run, and give finite scores.
 func TestShapes(t *testing.T) {
 	skipWithout(t)
@@ -189,8 +230,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestStepTimes writes the plan of the complete model at several sizes with the median device time of every step, launched one by one, and the time of the
-// whole as one CUDA graph, in which steps overlap.
+// TestStepTimes writes the plan of the complete model at several sizes with the median device time of every step, launched one by one,
+// and the time of the whole as one CUDA graph, in which steps overlap.
 func TestStepTimes(t *testing.T) {
 	skipWithout(t)
 	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights()})
