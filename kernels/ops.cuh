@@ -19,6 +19,9 @@
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
 #define APEXX_BLOCK_KERNEL APEXX_KERNEL
 #define APEXX_DEVICE static __device__ __forceinline__
+// APEXX_CALLED defines a function that is called, not put in place: a launch that runs for a few microseconds waits for its code more than for its
+// data, so what is long or needed in many places stands once.
+#define APEXX_CALLED static __device__ __noinline__
 
 // next_ticket counts up and returns what was there before. What the caller has seen written before is seen by who gets a later ticket.
 APEXX_DEVICE int next_ticket(int* counter) {
@@ -95,8 +98,7 @@ struct Rounding {
   int drop;  // low bits of a float that a normal number of the format does not have; 0: no rounding
 };
 
-APEXX_DEVICE float rounded(const Rounding& to, float x) {
-  if (to.drop == 0) return x;
+APEXX_CALLED float rounded_to(Rounding to, float x) {
   float v = fabsf(x);
   if (v < to.least_normal) {
     v = (v + to.magnet) - to.magnet;
@@ -110,6 +112,8 @@ APEXX_DEVICE float rounded(const Rounding& to, float x) {
   }
   return copysignf(v, x);
 }
+
+APEXX_DEVICE float rounded(const Rounding& to, float x) { return to.drop == 0 ? x : rounded_to(to, x); }
 
 // Four floats that are loaded together.
 struct alignas(16) Four {

@@ -96,6 +96,9 @@ APEXX_BLOCK_KERNEL(box_mask, BoxMaskArgs, kMaskThreads) {
   if (threadIdx.x == 0) a.scores[mask] = static_cast<float>(sum / (area > 1 ? area : 1));
 }
 
+// quotient_of is i/n for i < 2^21 by the reciprocal of n: (i + 0.5)/n is farther from the next integer than the roundings move it.
+APEXX_DEVICE int quotient_of(int i, float reciprocal) { return static_cast<int>((i + 0.5f) * reciprocal); }
+
 // box_vector: the mean of x [B,C,h,w] under a box, W2·silu(W0·mean + b0) + b2 of it, and where floor > 0 that divided by its length, or by floor
 // if that is more. One block for a box. The mean and the hidden layer are rounded as operands of products, the result to `result`.
 struct BoxVectorArgs {
@@ -121,15 +124,16 @@ APEXX_BLOCK_KERNEL(box_vector, BoxVectorArgs, kVectorThreads) {
   const int64_t box = blockIdx.x, plane = static_cast<int64_t>(a.projection.height) * a.projection.width;
   const Cells c = cells_of(a.projection, a.boxes + box * 4);
   const int columns = c.x1 - c.x0, n = (c.y1 - c.y0) * columns, width = a.projection.width;
-  const float* maps = a.x + box / a.boxes_per_image * a.channels * plane + static_cast<int64_t>(c.y0) * width + c.x0;
+  const float per_column = 1.0f / columns;
+  const float* maps = a.x + static_cast<int>(box) / a.boxes_per_image * a.channels * plane + static_cast<int64_t>(c.y0) * width + c.x0;
   for (int first = t / 32; first < a.channels; first += kTogether * kWarps) {
     double sum[kTogether] = {};
     for (int i0 = lane; i0 < n; i0 += 32 * kTogether) {
       float v[kTogether][kTogether] = {};
 #pragma unroll
       for (int e = 0; e < kTogether; e++) {
-        const int i = i0 + 32 * e;
-        const float* x = maps + first * plane + static_cast<int64_t>(i / columns) * width + i % columns;
+        const int i = i0 + 32 * e, row = quotient_of(i, per_column);
+        const float* x = maps + first * plane + row * width + i - row * columns;
 #pragma unroll
         for (int k = 0; k < kTogether; k++) {
           if (i < n && first + k * kWarps < a.channels) v[k][e] = x[k * kWarps * plane];
@@ -203,7 +207,7 @@ APEXX_BLOCK_KERNEL(prototype_masks, PrototypeMaskArgs, kPrototypeThreads) {
   __shared__ double scratch[32];
   __shared__ float coefficients[kPrototypes], low[kLowCells];
   const int t = threadIdx.x, width = a.projection.width, height = a.projection.height;
-  const int64_t mask = blockIdx.x, image = mask / a.boxes_per_image, plane = static_cast<int64_t>(a.in_height) * a.in_width;
+  const int64_t mask = blockIdx.x, image = blockIdx.x / a.boxes_per_image, plane = static_cast<int64_t>(a.in_height) * a.in_width;
   const Cells c = cells_of(a.projection, a.boxes + mask * 4);
   const float* detail = a.detail ? a.detail + image * height * width : nullptr;
   float* y = a.y + mask * height * width;
@@ -212,13 +216,15 @@ APEXX_BLOCK_KERNEL(prototype_masks, PrototypeMaskArgs, kPrototypeThreads) {
   double sum = 0;
   const int columns = c.x1 - c.x0, first = columns > 0 ? a.columns[c.x0].lo : 0;
   const int low_columns = columns > 0 ? a.columns[c.x1 - 1].hi - first + 1 : 1;
+  const float per_low = 1.0f / low_columns, per_column = 1.0f / columns;
   for (int y0 = c.y0, y1; y0 < c.y1; y0 = y1) {
     const int top = a.rows[y0].lo;
     y1 = rows_until(a.rows, y0, c.y1, top + kLowCells / low_columns);
     const int cells = (a.rows[y1 - 1].hi - top + 1) * low_columns;
     __syncthreads();
     for (int i = t; i < cells; i += kPrototypeThreads) {
-      const float* x = a.prototypes + image * a.count * plane + static_cast<int64_t>(top + i / low_columns) * a.in_width + first + i % low_columns;
+      const int row = quotient_of(i, per_low);
+      const float* x = a.prototypes + image * a.count * plane + (top + row) * a.in_width + first + i - row * low_columns;
       float v = 0;
 #pragma unroll 8
       for (int k = 0; k < a.count; k++) v = fmaf(coefficients[k], x[k * plane], v);
@@ -226,7 +232,7 @@ APEXX_BLOCK_KERNEL(prototype_masks, PrototypeMaskArgs, kPrototypeThreads) {
     }
     __syncthreads();
     for (int i = t; i < (y1 - y0) * columns; i += kPrototypeThreads) {
-      const int row = y0 + i / columns, column = c.x0 + i % columns;
+      const int in = quotient_of(i, per_column), row = y0 + in, column = c.x0 + i - in * columns;
       Sample r = a.rows[row], s = a.columns[column];
       r.lo -= top;
       r.hi -= top;

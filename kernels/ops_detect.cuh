@@ -46,17 +46,22 @@ struct Box {
 };
 
 // score_factor is σ(v), in double precision and rounded.
-APEXX_DEVICE float score_factor(float v) { return static_cast<float>(logistic(static_cast<double>(v))); }
+APEXX_CALLED float score_factor(float v) { return static_cast<float>(logistic(static_cast<double>(v))); }
 
 APEXX_DEVICE float clamped(float v, float limit) { return smaller(larger(v, 0.0f), limit); }
 
-// decoded returns the box of a cell: distances softplus(clamp(box, -20, 20))·stride from its centre, clamped to the image.
+// distance_of and decoded return the box of a cell: distances softplus(clamp(box, -20, 20))·stride from its centre, clamped to the image.
+APEXX_CALLED float distance_of(float logit) {
+  const double v = smaller(larger(static_cast<double>(logit), -20.0), 20.0);
+  return static_cast<float>((v > 0 ? v : 0) + log1p(exp(-fabs(v))));
+}
+
 APEXX_DEVICE Box decoded(const Pyramid& p, const Level& l, int64_t sample, int cell) {
   float d[4];
-  for (int i = 0; i < 4; i++) {
-    const double v = smaller(larger(static_cast<double>(l.box[(sample * 4 + i) * l.cells + cell]), -20.0), 20.0);
-    d[i] = static_cast<float>((v > 0 ? v : 0) + log1p(exp(-fabs(v)))) * l.stride;
-  }
+#pragma unroll
+  for (int i = 0; i < 4; i++) d[i] = l.box[(sample * 4 + i) * l.cells + cell];
+#pragma unroll
+  for (int i = 0; i < 4; i++) d[i] = distance_of(d[i]) * l.stride;
   const float x = (cell % l.columns + 0.5f) * l.stride, y = (cell / l.columns + 0.5f) * l.stride;
   return {clamped(x - d[0], p.width), clamped(y - d[1], p.height), clamped(x + d[2], p.width), clamped(y + d[3], p.height)};
 }
@@ -80,20 +85,23 @@ struct DetectArgs {
 
 constexpr int kSelectThreads = 1024, kCollectClasses = 4;  // classes of a thread
 
+// quality_of returns the quality of a cell, a NaN where its box is one.
+APEXX_CALLED float quality_of(const Level& l, int64_t sample, int cell) {
+  float quality = score_factor(l.quality[sample * l.cells + cell]);
+  for (int i = 0; i < 4; i++) {
+    const float v = l.box[(sample * 4 + i) * l.cells + cell];
+    if (v != v) quality = v;
+  }
+  return quality;
+}
+
 // key_of returns the key of a pair of a cell, 0 if it is no candidate. quality is looked up when it is first needed; -1: not yet.
 APEXX_DEVICE uint64_t key_of(const DetectArgs& a, const Level& l, int64_t sample, int cell, int c, float logit, float* quality) {
-  const Pyramid& p = a.pyramid;
   if (!(logit >= a.floor)) return 0;
-  if (*quality == -1) {
-    *quality = score_factor(l.quality[sample * l.cells + cell]);
-    for (int i = 0; i < 4; i++) {
-      const float v = l.box[(sample * 4 + i) * l.cells + cell];
-      if (v != v) *quality = v;
-    }
-  }
+  if (*quality == -1) *quality = quality_of(l, sample, cell);
   const float score = score_factor(logit) * *quality;
   if (!(score >= a.score_threshold)) return 0;
-  const unsigned pair = static_cast<unsigned>((l.first + cell) * p.classes + c);
+  const unsigned pair = static_cast<unsigned>((l.first + cell) * a.pyramid.classes + c);
   const unsigned rank = (__float_as_uint(score) - __float_as_uint(a.score_threshold)) << a.key_shift;
   return static_cast<uint64_t>(rank) << 32 | (~pair & 0xffffffffu);
 }
@@ -104,6 +112,16 @@ APEXX_DEVICE float score_of(const DetectArgs& a, uint64_t key) {
   return __uint_as_float((static_cast<unsigned>(key >> 32) >> a.key_shift) + __float_as_uint(a.score_threshold));
 }
 
+constexpr int kSorted = 4096;          // keys that are sorted in shared memory
+constexpr int kDigit = 10, kDigits = 1 << kDigit;  // of a key, for histograms
+static_assert(kDigits == kSelectThreads, "a thread has a digit");
+
+// Shared is the shared memory of detect_select.
+struct Shared {
+  uint64_t keys[kSorted];
+  int histogram[kDigits];
+  int words[4];
+};
 // collect appends the keys of kSelectThreads cells and kCollectClasses classes to the list of a level. Its block takes room for all of them at once.
 APEXX_DEVICE void collect(const DetectArgs& a, int64_t sample, int number, int first, int* found) {
   const Pyramid& p = a.pyramid;
@@ -137,17 +155,6 @@ APEXX_DEVICE void collect(const DetectArgs& a, int64_t sample, int number, int f
   }
 }
 
-constexpr int kSorted = 4096;          // keys that are sorted in shared memory
-constexpr int kDigit = 10, kDigits = 1 << kDigit;  // of a key, for histograms
-static_assert(kDigits == kSelectThreads, "a thread has a digit");
-
-// Shared is the shared memory of detect_select.
-struct Shared {
-  uint64_t keys[kSorted];
-  int histogram[kDigits];
-  int words[4];
-};
-
 // count_from_top replaces the count of each digit by how many keys have this digit or a larger one.
 APEXX_DEVICE void count_from_top(int* histogram) {
   const int t = threadIdx.x;
@@ -161,7 +168,7 @@ APEXX_DEVICE void count_from_top(int* histogram) {
 
 // least_key returns a number that at least the `top` largest of n keys reach, and no more than `room` ≥ top of them: digit by digit, from the
 // top, by a histogram of those keys that agree so far.
-APEXX_DEVICE uint64_t least_key(const uint64_t* keys, int n, int top, int room, Shared* s) {
+APEXX_CALLED uint64_t least_key(const uint64_t* keys, int n, int top, int room, Shared* s) {
   const int t = threadIdx.x;
   uint64_t prefix = 0;
   int above = 0;  // keys with a larger prefix
@@ -219,7 +226,7 @@ APEXX_DEVICE void bitonic(uint64_t* keys, int n) {
 }
 
 // sort puts n keys into descending order; behind them there is room up to a power of two from 64 on.
-APEXX_DEVICE void sort(uint64_t* keys, int n) {
+APEXX_CALLED void sort(uint64_t* keys, int n) {
   int size = 64;
   while (size < n) size *= 2;
   for (int i = n + threadIdx.x; i < size; i += kSelectThreads) keys[i] = 0;
@@ -228,20 +235,44 @@ APEXX_DEVICE void sort(uint64_t* keys, int n) {
 }
 
 constexpr int kOwnKeys = kSorted / kSelectThreads;  // of a thread
-constexpr int kCrowd = 48;                          // the most keys of a digit that are compared with each other
+constexpr int kCrowd = 48;                          // the most keys of a bucket that are compared with each other
 
-// sort_buckets does the same in shared memory, where most digits have few keys: it puts each key where its first digit begins, and then behind
-// those of the same digit that are larger. Scores that crowd are left to the network.
+// sort_buckets does the same in shared memory, by buckets of equal width between the least and the largest score: it puts each key where its bucket
+// begins, and then behind those of the same bucket that are larger. Scores that crowd are left to the network.
 APEXX_DEVICE void sort_buckets(Shared* s, int n) {
-  const int t = threadIdx.x, shift = 64 - kDigit;
-  uint64_t own[kOwnKeys];
+  const int t = threadIdx.x;
+  unsigned *least = reinterpret_cast<unsigned*>(&s->words[2]), *most = least + 1;  // the words before may still be read
+  if (t == 0) {
+    *least = ~0u;
+    *most = 0;
+  }
   s->histogram[t] = 0;
   __syncthreads();
+  uint64_t own[kOwnKeys];
+  int place[kOwnKeys];
+  unsigned low = ~0u, high = 0;
 #pragma unroll
   for (int k = 0; k < kOwnKeys; k++) {
     const int i = t + k * kSelectThreads;
     own[k] = i < n ? s->keys[i] : 0;
-    if (i < n) atomicAdd(&s->histogram[own[k] >> shift], 1);
+    const unsigned score = static_cast<unsigned>(own[k] >> 32);
+    if (i < n && score < low) low = score;
+    if (i < n && score > high) high = score;
+  }
+  low = warp_all(low, [](unsigned p, unsigned q) { return p < q ? p : q; });
+  high = warp_all(high, [](unsigned p, unsigned q) { return p > q ? p : q; });
+  if (t % 32 == 0) {
+    atomicMin(least, low);
+    atomicMax(most, high);
+  }
+  __syncthreads();
+  const unsigned base = *least;
+  int shift = 0;
+  while ((*most - base) >> shift >= kDigits) shift++;
+#pragma unroll
+  for (int k = 0; k < kOwnKeys; k++) {
+    place[k] = static_cast<int>((static_cast<unsigned>(own[k] >> 32) - base) >> shift);
+    if (t + k * kSelectThreads < n) atomicAdd(&s->histogram[place[k]], 1);
   }
   __syncthreads();
   if (__syncthreads_or(s->histogram[t] > kCrowd)) {
@@ -255,17 +286,16 @@ APEXX_DEVICE void sort_buckets(Shared* s, int n) {
   __syncthreads();
 #pragma unroll
   for (int k = 0; k < kOwnKeys; k++) {
-    if (t + k * kSelectThreads < n) s->keys[atomicAdd(&s->histogram[own[k] >> shift], 1)] = own[k];
+    if (t + k * kSelectThreads < n) s->keys[atomicAdd(&s->histogram[place[k]], 1)] = own[k];
   }
-  __syncthreads();  // now a digit's count is where it ends, and that of the next larger one where it begins
-  int place[kOwnKeys];
+  __syncthreads();  // now a bucket's count is where it ends, and that of the next larger one where it begins
 #pragma unroll
   for (int k = 0; k < kOwnKeys; k++) {
     if (t + k * kSelectThreads >= n) continue;
-    const int digit = static_cast<int>(own[k] >> shift), end = s->histogram[digit];
-    place[k] = digit + 1 < kDigits ? s->histogram[digit + 1] : 0;
-    const int begin_of_digit = place[k];
-    for (int i = begin_of_digit; i < end; i++) place[k] += s->keys[i] > own[k];
+    const int bucket = place[k], end = s->histogram[bucket], first = bucket + 1 < kDigits ? s->histogram[bucket + 1] : 0;
+    place[k] = first;
+#pragma unroll 1
+    for (int i = first; i < end; i++) place[k] += s->keys[i] > own[k];
   }
   __syncthreads();
 #pragma unroll
@@ -350,7 +380,7 @@ static_assert(kMaxLevels * kStretch == kSelectThreads, "a thread has a key of a 
 // larger_keys returns how many of kStretch descending keys are larger than a key.
 APEXX_DEVICE int larger_keys(const uint64_t* keys, uint64_t key) {
   int at = 0;
-#pragma unroll
+#pragma unroll 1
   for (int w = kStretch / 2; w > 0; w /= 2) {
     if (keys[at + w - 1] > key) at += w;
   }
@@ -376,6 +406,7 @@ APEXX_DEVICE int merge(const DetectArgs& a, int64_t sample, Stretch* s) {
   __syncthreads();
   if (key != 0) {
     int place = i;
+#pragma unroll 1
     for (int other = 0; other < p.count && place < kStretch; other++) {
       if (other != number) place += larger_keys(s->windows[other], key);
     }
@@ -395,36 +426,32 @@ APEXX_DEVICE int merge(const DetectArgs& a, int64_t sample, Stretch* s) {
 }
 
 // compare finds for each of n candidates of a stretch which before it overlap it, and whether one of the detections so far does. A warp for a
-// candidate, which looks at kWords·32 others at a time.
+// candidate.
 APEXX_DEVICE void compare(const DetectArgs& a, int64_t sample, int n, int kept, Stretch* s) {
   const int lane = threadIdx.x % 32;
   const Box* boxes = a.kept_boxes + sample * a.most;
+#pragma unroll 1
   for (int j = threadIdx.x / 32; j < n; j += kSelectThreads / 32) {
     const Box own = s->boxes[j];
     const int category = s->classes[j];
     const float size = area(own);
-    bool rival = false;
-#pragma unroll
-    for (int w = 0; w < kHeld / 32; w++) {
+    unsigned dropped = 0;
+#pragma unroll 1
+    for (int k = 0; k < kept && dropped == 0; k += 32) {
+      const int i = k + lane, held = i < kept ? i : 0;
+      const Box other = k < kHeld ? s->held[held] : boxes[held];
+      const int same = k < kHeld ? s->held_classes[held] : static_cast<int>(a.pairs[sample * a.most + held] % a.pyramid.classes);
+      dropped = __ballot_sync(~0u, i < kept && same == category && overlaps(own, other, size, a.overlap_threshold));
+    }
+    unsigned bits = 0;  // lane w keeps those of word w
+#pragma unroll 1
+    for (int w = 0; w < kWords && 32 * w < j && dropped == 0; w++) {
       const int i = 32 * w + lane;
-      if (32 * w < kept) rival |= i < kept && s->held_classes[i] == category && overlaps(own, s->held[i], size, a.overlap_threshold);
+      const unsigned found = __ballot_sync(~0u, i < j && s->classes[i] == category && overlaps(own, s->boxes[i], size, a.overlap_threshold));
+      if (lane == w) bits = found;
     }
-    for (int i = kHeld + lane; i < kept; i += 32) {
-      rival |= a.pairs[sample * a.most + i] % a.pyramid.classes == category && overlaps(own, boxes[i], size, a.overlap_threshold);
-    }
-    bool before[kWords];
-#pragma unroll
-    for (int w = 0; w < kWords; w++) {
-      const int i = 32 * w + lane;
-      before[w] = 32 * w < j && i < j && s->classes[i] == category && overlaps(own, s->boxes[i], size, a.overlap_threshold);
-    }
-    const bool alive = __ballot_sync(~0u, rival) == 0;
-#pragma unroll
-    for (int w = 0; w < kWords; w++) {
-      const unsigned bits = __ballot_sync(~0u, before[w]);
-      if (lane == 0) s->rivals[j][w] = bits;
-    }
-    if (lane == 0 && alive) atomicOr(&s->alive[j / 32], 1u << j % 32);
+    if (lane < kWords) s->rivals[j][lane] = bits;
+    if (lane == 0 && dropped == 0) atomicOr(&s->alive[j / 32], 1u << j % 32);
   }
 }
 

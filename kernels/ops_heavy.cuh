@@ -74,7 +74,7 @@ APEXX_DEVICE float scanned(const Scan& p, const float* x, int64_t stride, int st
   const float d = smaller(larger(p.decay[channel], 1e-6f), static_cast<float>(1 - 1e-6));
   const float rest = 1 - d, gain = p.input_gain[channel], bias = p.bias[channel], out = p.output_gain[channel];
   float s = 0;
-#pragma unroll 8
+#pragma unroll 4
   for (int i = 0; i < steps; i++) {
     float v = x[i * stride];
     v = v == v ? fminf(fmaxf(v, -limit), limit) : 0.0f;
@@ -172,7 +172,7 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
   }
 
   const int pixel = t % kHeavyPixels, cell = first + pixel;
-#pragma unroll 4
+#pragma unroll 1
   for (int c = t / kHeavyPixels; c < C; c += kHeavyThreads / kHeavyPixels) {
     const float v = cell < area ? depthwise(a, a.base + (sample * C + c) * a.plane + origin(a.tiling, id), film[c], film[C + c], c, cell / side, cell % side) : 0;
     pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
@@ -200,7 +200,7 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
       } else {
         load_weights(a, out + kHeavyOutputs, 0, next);
       }
-#pragma unroll
+#pragma unroll 4
       for (int k = 0; k < kHeavyDepth; k++) {
         const Four w = weights[k][row], v = pixels[k0 + k][column];
 #pragma unroll

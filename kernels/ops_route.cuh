@@ -113,19 +113,22 @@ struct RouteRoom {
 APEXX_DEVICE void statistics(const RouteArgs& a, int64_t sample, int tile, RouteRoom& r) {
   const int t = threadIdx.x, lane = t % 32, grid_width = a.feature_width / a.tile;
   int y0, y1, x0, x1;
-  window_of(tile / grid_width, a.tile, a.feature_height, a.height, &y0, &y1);
-  window_of(tile % grid_width, a.tile, a.feature_width, a.width, &x0, &x1);
+  window_of<int>(tile / grid_width, a.tile, a.feature_height, a.height, &y0, &y1);
+  window_of<int>(tile % grid_width, a.tile, a.feature_width, a.width, &x0, &x1);
   const int columns = x1 - x0, n = (y1 - y0) * columns;
+#pragma unroll 1
   for (int m = t / 32; m < a.map_count; m += kRouteThreads / 32) {
     const float* x = a.maps + ((sample * a.map_count + m) * a.height + y0) * a.width + x0;
     double sum = 0, squares = 0;
     float top = -INFINITY;
+#pragma unroll 2
     for (int i = lane; i < n; i += 32) {
       const float v = x[i / columns * a.width + i % columns];
       sum += v;
       top = larger(top, v);
     }
     const double mean = warp_sum(sum) / n;
+#pragma unroll 2
     for (int i = lane; i < n; i += 32) {
       const double d = x[i / columns * a.width + i % columns] - mean;
       squares += d * d;
@@ -142,7 +145,7 @@ APEXX_DEVICE void statistics(const RouteArgs& a, int64_t sample, int tile, Route
 }
 
 // dot is one output of a layer.
-APEXX_DEVICE float dot(const Layer& l, int output, const float* x, int n) {
+APEXX_CALLED float dot(const Layer& l, int output, const float* x, int n) {
   const float* w = l.weight + output * n;
   float sum = 0;
 #pragma unroll 8
@@ -155,7 +158,7 @@ APEXX_DEVICE void put_in_order(const int* ids, int n, const int64_t* ranks, int6
   for (int i = threadIdx.x; i < n; i += kRouteThreads) {
     const int64_t own = ranks[ids[i]];
     int place = 0;
-#pragma unroll 8
+#pragma unroll 1
     for (int j = 0; j < n; j++) {
       const int64_t other = ranks[ids[j]];
       place += other < own || (other == own && j < i);

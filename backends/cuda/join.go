@@ -129,7 +129,7 @@ func routeOf(statistics *lower.Node, r readers) members {
 	firstRelu := r.only(first, "Relu")
 	secondLayer := r.only(firstRelu, "Gemm")
 	m := members{"statistics": statistics, "rows": rows, "first": first, "first relu": firstRelu, "second": secondLayer, "second relu": r.only(secondLayer, "Relu")}
-	if !m.complete() || statistics.Out[0].Shape[2] > routeInputs || !isLayer(first) || !isLayer(secondLayer) {
+	if !m.complete() || statistics.Out[0].Shape[2] > routeInputs || !windowsFit(statistics) || !isLayer(first) || !isLayer(secondLayer) {
 		return nil
 	}
 	heads := r[m["second relu"].Out[0]]
@@ -152,6 +152,12 @@ func routeOf(statistics *lower.Node, r readers) members {
 	}
 	m.addSelection(r)
 	return m
+}
+
+// windowsFit tells whether 32 bits hold how the windows of tiles are computed.
+func windowsFit(statistics *lower.Node) bool {
+	op, x := statistics.Op.(graph.TileAggregate), statistics.In[0].Shape
+	return max(op.FeatureHeight*x[2], op.FeatureWidth*x[3]) < 1<<30
 }
 
 func always(*lower.Node) bool { return true }

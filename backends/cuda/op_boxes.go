@@ -97,6 +97,9 @@ func boxRules(r rounds) []lower.Rule {
 	return rules
 }
 
+// mostCells bounds the maps whose cells are counted by reciprocals.
+const mostCells = 1 << 21
+
 const (
 	vectorThreads  = 512
 	vectorChannels = 512 // the most of each layer
@@ -105,7 +108,7 @@ const (
 func isBoxVector(m lower.Match) bool {
 	x, boxes := m.Value("x"), m.Value("boxes")
 	hidden, outputs := m.Node("first").Out[0].Shape[1], m.Node("last").Out[0].Shape[1]
-	return x.Shape[1]%4 == 0 && hidden%4 == 0 && max(x.Shape[1], hidden, outputs) <= vectorChannels && boxes.Len() > 0 &&
+	return x.Shape[2]*x.Shape[3] < mostCells && x.Shape[1]%4 == 0 && hidden%4 == 0 && max(x.Shape[1], hidden, outputs) <= vectorChannels && boxes.Len() > 0 &&
 		slices.Equal(m.Node("rows").Out[0].Shape, []int{boxes.Len() / 4, x.Shape[1]}) && isLinear(m.Node("first"), hidden) && isLinear(m.Node("last"), outputs)
 }
 
@@ -194,7 +197,7 @@ const (
 func isPrototypeMasks(m lower.Match) bool {
 	mask, detail := m.Node("resized").Out[0].Shape, m.Value("detail")
 	low, coefficients := m.Node("low").Out[0].Shape, m.Value("coefficients").Shape
-	return coefficients[2] <= mostPrototypes && low[3] <= lowColumns && m.Node("mask").Out[0].Len() > 0 &&
+	return mask[2]*mask[3] < mostCells && coefficients[2] <= mostPrototypes && low[3] <= lowColumns && m.Node("mask").Out[0].Len() > 0 &&
 		slices.Equal(low[:2], coefficients[:2]) && m.Value("prototypes").Shape[2] == low[2]*low[3] &&
 		(detail == nil || slices.Equal(detail.Shape, []int{mask[0], 1, mask[2], mask[3]}))
 }

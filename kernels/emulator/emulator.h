@@ -11,6 +11,7 @@
 #define __shared__ static
 #define __device__
 #define APEXX_DEVICE static inline
+#define APEXX_CALLED static inline
 
 struct Dim3 {
   unsigned x, y, z;
@@ -76,6 +77,13 @@ template <class T>
 static inline T atomicMax(T* p, T v) {
   const T old = *p;
   if (v > old) *p = v;
+  return old;
+}
+
+template <class T>
+static inline T atomicMin(T* p, T v) {
+  const T old = *p;
+  if (v < old) *p = v;
   return old;
 }
 
