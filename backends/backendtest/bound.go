@@ -57,7 +57,7 @@ func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n
 		if b.exact = !op.To.Scaled(); !b.exact {
 			b.slack = neighbours(op, in)
 		}
-	case graph.Conv, graph.Gemm, graph.MatMul:
+	case graph.Conv, graph.Gemm, graph.MatMul, graph.ConvTranspose:
 		b.sums, err = termSums(n, in)
 	}
 	return b, err

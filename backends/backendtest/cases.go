@@ -14,7 +14,7 @@ import (
 func Cases() []Case {
 	var all []Case
 	for _, group := range []func() []Case{convCases, normCases, elementCases, specialCases, matrixCases, moveCases, resizeCases,
-		selectCases, tileCases, scanCases, detectCases, boxCases, roundCases} {
+		selectCases, tileCases, scanCases, detectCases, boxCases, roundCases, generalCases} {
 		all = append(all, group()...)
 	}
 	return all

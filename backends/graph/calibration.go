@@ -31,7 +31,7 @@ func (c *Calibration) Validate() error {
 // Ranged returns the values of which Lower must know the range to round to a format with a scale, in the order in which they are read:
 // those operands at Points that are computed. The ranges of constants are those of their elements.
 func (g *Graph) Ranged() []*Value {
-	l := &lowering{format: INT8, router: routed(g)}
+	l := &lowering{format: INT8, router: g.Routed()}
 	if g.Calibration != nil {
 		l.wide = g.Calibration.Wide
 	}
@@ -48,7 +48,7 @@ func (g *Graph) Ranged() []*Value {
 
 // Products returns the nodes that have a point in a format with a scale, in the order of the graph: what Calibration.Wide may name.
 func (g *Graph) Products() []*Node {
-	l := &lowering{format: INT8, router: routed(g)}
+	l := &lowering{format: INT8, router: g.Routed()}
 	var out []*Node
 	for _, n := range g.Nodes {
 		for i := range n.Inputs {

@@ -50,10 +50,12 @@ func arity(op Op) int {
 	switch o := op.(type) {
 	case Split:
 		return len(o.Sizes)
-	case TileSSMScan, SelectDetections, BoxMask:
+	case TileSSMScan, SelectDetections, BoxMask, TopK:
 		return 2
-	case DecodeBoxes:
+	case DecodeBoxes, LSTM:
 		return 3
+	case Opaque:
+		return len(o.Outputs)
 	}
 	return 1
 }

@@ -23,7 +23,7 @@ func Lower(g *Graph, f Format) (*Graph, error) {
 		return nil, fmt.Errorf("lower graph %s: %w", g.Name, err)
 	}
 	l := &lowering{
-		format: f, router: routed(g), values: map[*Value]*Value{}, exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
+		format: f, router: g.Routed(), values: map[*Value]*Value{}, exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
 		stored: map[*Value]bool{}, names: map[string]bool{},
 	}
 	if c := g.Calibration; c != nil && f.Scaled() {
@@ -115,8 +115,9 @@ func source(v *Value) *Value {
 	return v
 }
 
-// routed returns the floating-point values that are computed from a TileAggregate. Selection ends it: ids are integers.
-func routed(g *Graph) map[*Value]bool {
+// Routed returns the floating-point values that are computed from a TileAggregate, whose products Lower leaves alone. Selection ends
+// it: ids are integers.
+func (g *Graph) Routed() map[*Value]bool {
 	from := map[*Value]bool{}
 	for _, n := range g.Nodes {
 		_, is := n.Op.(TileAggregate)

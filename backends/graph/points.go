@@ -55,10 +55,12 @@ var Keeps = []Kept{
 	{[]string{"SelectDetections", "DecodeBoxes"}, "boxes in pixels and the order of scores: their logits stay the float32 sums of the last convolution"},
 	{[]string{"BoxMask", "Resize"}, "interpolated gates, proxies and masks: what the model returns, or what steers it"},
 	{[]string{"TileSSMScan"}, "a recurrence adds up its roundings over all tiles"},
-	{[]string{"LayerNormalization", "ReduceMean", "ReduceL2"}, "means, variances and norms are sums; rows are normalised where they were computed"},
-	{[]string{"Add", "Sub", "Mul", "Div", "Max", "Min", "Sigmoid", "Relu", "Tanh", "Softplus", "Floor", "IsNaN", "Clip", "Where", "Cast"},
+	{[]string{"LayerNormalization", "ReduceMean", "ReduceL2", "Softmax", "GlobalAveragePool", "AveragePool"}, "means, variances and norms are sums; rows are normalised where they were computed"},
+	{[]string{"Add", "Sub", "Mul", "Div", "Max", "Min", "Sigmoid", "Relu", "Tanh", "Softplus", "Floor", "IsNaN", "Clip", "Where", "Cast", "Exp", "Log", "Sqrt", "Erf", "Neg", "Abs",
+		"Pow", "BatchNormalization"},
 		"element by element: the value is in a register, and is rounded where it is stored"},
-	{[]string{"Identity", "Reshape", "Concat", "Split"}, "no arithmetic: the same values under another name"},
+	{[]string{"Identity", "Reshape", "Concat", "Split", "Transpose", "MaxPool"}, "no arithmetic: the same values under another name"},
+	{[]string{"ConvTranspose", "LSTM", "TopK"}, "what Apex-X does not have; other networks are compared in fp32"},
 	{[]string{"Round"}, "a point itself"},
 }
 

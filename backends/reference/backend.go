@@ -70,6 +70,9 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if err != nil {
 		return nil, err
 	}
+	if err := backends.RefuseOpaque(Name, g); err != nil {
+		return nil, err
+	}
 	if g, err = opts.Specialize(g); err != nil {
 		return nil, err
 	}

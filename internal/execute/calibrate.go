@@ -18,10 +18,15 @@ import (
 // one that cannot be had.
 func GraphIn(m *source.Model, backend string, opts model.Options, p backends.Precision) (*graph.Graph, error) {
 	g, err := m.GraphIn(opts, p)
+	return g, notCalibrated(backend, err)
+}
+
+// notCalibrated makes an error of a model without ranges one of a backend's precision.
+func notCalibrated(backend string, err error) error {
 	if errors.Is(err, source.ErrNotCalibrated) {
-		err = &backends.Unavailable{Backend: backend, Reason: backends.NotCalibrated, Detail: err.Error()}
+		return &backends.Unavailable{Backend: backend, Reason: backends.NotCalibrated, Detail: err.Error()}
 	}
-	return g, err
+	return err
 }
 
 // CalibrationKey returns the key of a calibration of a model over cases, all of that model. An empty version of the data stands for a

@@ -76,8 +76,8 @@ func (n *nodeWriter) keepExact(name string, value, read float64) {
 	}
 }
 
-func (n *nodeWriter) float32(name string, p *float32) { n.attribute(name, *p) }
-func (n *nodeWriter) string(name string, p *string)   { n.attribute(name, *p) }
+func (n *nodeWriter) float32(name string, p *float32)            { n.attribute(name, *p) }
+func (n *nodeWriter) string(name string, p *string, _ ...string) { n.attribute(name, *p) }
 
 func (n *nodeWriter) fixed(name string, value any) {
 	switch v := value.(type) {
