@@ -1,6 +1,13 @@
 package backends
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apex-x/apexx/backends/graph"
+)
 
 // Reason is a stable code for why something cannot run here. The set is closed: scripts match on the codes, and what was
 // found (paths, versions, messages of libraries) travels in a separate detail text.
@@ -47,6 +54,23 @@ type Unavailable struct {
 	Backend string
 	Reason  Reason
 	Detail  string
+}
+
+// RefuseOpaque is nil for a graph all of whose operators package graph knows, and for another an *Unavailable that names the others: for
+// backends that do not execute ONNX itself.
+func RefuseOpaque(backend string, g *graph.Graph) error {
+	count := map[string]int{}
+	for _, n := range g.OpaqueNodes() {
+		count[n.Op.OpType()]++
+	}
+	if len(count) == 0 {
+		return nil
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		names = append(names, fmt.Sprintf("%s (%d)", name, count[name]))
+	}
+	return &Unavailable{Backend: backend, Reason: OperatorUnsupported, Detail: "operators that it lacks, with the number of nodes: " + strings.Join(names, ", ")}
 }
 
 // Error names the backend, the reason code and what was found.

@@ -44,7 +44,7 @@ func RunModules(t *testing.T, b backends.Backend, o Options) {
 				case p.Format() != "":
 					runNodes(t, b, p, m.name, want)
 				default:
-					runWhole(t, b, p, g, want)
+					runWhole(t, b, p, want)
 				}
 			})
 		}
@@ -52,8 +52,8 @@ func RunModules(t *testing.T, b backends.Backend, o Options) {
 }
 
 // runWhole compares every output and tap of one run.
-func runWhole(t *testing.T, b backends.Backend, p backends.Precision, g *graph.Graph, want *answer) {
-	got, _, err := execute(t.Context(), b, g, want.inputs, p)
+func runWhole(t *testing.T, b backends.Backend, p backends.Precision, want *answer) {
+	got, _, err := execute(t.Context(), b, want.graph, want.inputs, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func runNodes(t *testing.T, b backends.Backend, p backends.Precision, name strin
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, level, err := execute(t.Context(), b, part, fed, p)
+		got, level, err := execute(t.Context(), b, want.graph, want.inputs, p)
 		if err == nil {
 			err = want.judge(p, 64, level, got)
 		}
@@ -94,7 +94,7 @@ func alone(g *graph.Graph, n *graph.Node, values map[*graph.Value]*tensor.Tensor
 	var inputs []*graph.Value
 	var fed tensor.List
 	for _, v := range n.Inputs {
-		if v == nil || v.Const != nil || slices.Contains(inputs, v) {
+		if v == nil || isConstant(v) || slices.Contains(inputs, v) {
 			continue
 		}
 		inputs, fed = append(inputs, v), append(fed, tensor.Named{Name: v.Name, Tensor: narrow(values[v])})
@@ -104,6 +104,15 @@ func alone(g *graph.Graph, n *graph.Node, values map[*graph.Value]*tensor.Tensor
 	}
 	part, err := g.Cut(inputs, n.Outputs)
 	return part, fed, err
+}
+
+// isConstant tells whether a value is a constant, or one that was rounded: weights keep their scales.
+func isConstant(v *graph.Value) bool {
+	if v.Producer == nil {
+		return v.Const != nil
+	}
+	_, rounded := v.Producer.Op.(graph.Round)
+	return rounded && v.Producer.Inputs[0].Const != nil
 }
 
 // narrow rounds float64 to the float32 of a session's inputs.

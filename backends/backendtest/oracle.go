@@ -117,6 +117,22 @@ func Evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		reduce(op, in[0], out[0])
 	case graph.Resize:
 		resize(in[0], out[0])
+	case graph.Pool:
+		pool(op, in[0], out[0])
+	case graph.GlobalAveragePool:
+		reduce(graph.Reduce{Fn: graph.ReduceMean, Axes: []int{2, 3}}, in[0], out[0])
+	case graph.BatchNormalization:
+		batchNorm(op, in, out[0])
+	case graph.Softmax:
+		softmax(op.Axis, in[0], out[0])
+	case graph.ConvTranspose:
+		convTranspose(op, in, out[0])
+	case graph.TopK:
+		topK(op, in[0], out)
+	case graph.LSTM:
+		lstm(op, in, out)
+	case graph.Transpose:
+		transpose(op.Perm, in[0], out[0])
 	default:
 		return out, evaluateOwn(n.Op, in, out)
 	}
@@ -200,6 +216,8 @@ func unary(op graph.Unary, x *tensor.Tensor, out []*tensor.Tensor) ([]*tensor.Te
 	fn := map[graph.UnaryFn]func(float64) float64{
 		graph.Sigmoid: sigmoid, graph.Tanh: math.Tanh, graph.Floor: math.Floor, graph.Softplus: softplus,
 		graph.Relu: func(v float64) float64 { return maxNaN(v, 0) },
+		graph.Exp:  math.Exp, graph.Log: math.Log, graph.Sqrt: math.Sqrt, graph.Erf: math.Erf, graph.Abs: math.Abs,
+		graph.Neg: func(v float64) float64 { return -v },
 	}[op.Fn]
 	for i, v := range f64(x) {
 		if op.Fn == graph.IsNaN {
@@ -280,6 +298,8 @@ func binary(op graph.Binary, in []*tensor.Tensor, out *tensor.Tensor) error {
 			f64(out)[i] = maxNaN(x, y)
 		case graph.Min:
 			f64(out)[i] = -maxNaN(-x, -y)
+		case graph.Pow:
+			f64(out)[i] = math.Pow(x, y)
 		}
 	}
 	return nil
@@ -341,18 +361,18 @@ func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 }
 
 func matMul(in []*tensor.Tensor, out *tensor.Tensor) {
-	s, k := out.Shape(), in[0].Shape()[2]
-	x, y := f64(in[0]), f64(in[1])
-	for b := range s[0] {
-		for i := range s[1] {
-			for j := range s[2] {
-				sum := 0.0
-				for l := range k {
-					sum += x[(b*s[1]+i)*k+l] * y[(b*k+l)*s[2]+j]
-				}
-				f64(out)[(b*s[1]+i)*s[2]+j] = sum
-			}
+	s, r := out.Shape(), out.Rank()
+	m, n, k := s[r-2], s[r-1], in[0].Shape()[in[0].Rank()-1]
+	stack, x, y := s[:r-2], f64(in[0]), f64(in[1])
+	for at := range out.Len() {
+		i, j, b := at/n%m, at%n, at/(m*n)
+		from := broadcastAt(b, stack, in[0].Shape()[:in[0].Rank()-2])
+		by := broadcastAt(b, stack, in[1].Shape()[:in[1].Rank()-2])
+		sum := 0.0
+		for l := range k {
+			sum += x[(from*m+i)*k+l] * y[(by*k+l)*n+j]
 		}
+		f64(out)[at] = sum
 	}
 }
 

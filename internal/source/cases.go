@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
@@ -24,6 +25,9 @@ type Case struct {
 	Decode   model.Decode
 	Expected tensor.List // by output name; taps as "tap.NAME"; nil when unknown
 }
+
+// BuildGraph returns the complete model for the shape of the case's image.
+func (c *Case) BuildGraph() (*graph.Graph, error) { return c.Model.Graph(c.Options(c.Decode)) }
 
 // Folder is what a folder of cases holds.
 type Folder struct {
