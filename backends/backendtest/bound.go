@@ -41,8 +41,8 @@ func newBound(p backends.Precision, scale float64) bound {
 	return b
 }
 
-// boundOf returns the bound for the outputs of a node, given its operands.
-func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n *graph.Node, in []*tensor.Tensor) (bound, error) {
+// boundOf returns the bound for the outputs of a node, given its operands and, of a product, its termSums.
+func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n *graph.Node, in []*tensor.Tensor, sums func() ([]float64, error)) (bound, error) {
 	b := newBound(p, scale)
 	if f := p.Format(); (f == graph.FP16 || f == graph.BF16) && level == backends.Native {
 		l, err := f.Layout()
@@ -58,7 +58,7 @@ func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n
 			b.slack = neighbours(op, in)
 		}
 	case graph.Conv, graph.Gemm, graph.MatMul, graph.ConvTranspose:
-		b.sums, err = termSums(n, in)
+		b.sums, err = sums()
 	}
 	return b, err
 }
