@@ -11,20 +11,25 @@ import (
 // setScore is the least score of a detection that counts.
 const setScore = 0.05
 
-// SetRule says when the detections of two executions are the same set: so many of them, as an F1, pair up, which takes one class and an
-// IoU of at least Overlap. Those of a lower score than 0.05 are left out.
-type SetRule struct{ F1, Overlap float64 }
+// setRule says when the detections of two executions are the same set: so many of them, as an F1, pair up, which takes one class and an
+// IoU of at least overlap. Those of a lower score than setScore are left out.
+type setRule struct{ f1, overlap float64 }
 
-// RuleOfSets returns the rule of a class, and whether it has one.
-func RuleOfSets(c Class) (SetRule, bool) {
-	least, ok := leastF1(c)
-	if c == ClassINT8 || c == ClassFP8 {
-		return SetRule{least, coarseOverlap}, ok
-	}
-	return SetRule{least, setOverlap}, ok
+// setRule returns the rule of the pair's class, and whether it has one.
+func (p Pair) setRule() (setRule, bool) {
+	least, ok := leastF1(p.class())
+	return setRule{least, SetOverlap(p.class())}, ok
 }
 
-// The least IoU of a pair: of a format of 8 bits, whose boxes move by pixels, it tells that the same object was found.
+// SetOverlap returns the least IoU of two detections that are one in a class: a format of 8 bits moves boxes by pixels, and is asked whether
+// the same object was found.
+func SetOverlap(c Class) float64 {
+	if p := c.precision(); p == ClassINT8 || p == ClassFP8 {
+		return coarseOverlap
+	}
+	return setOverlap
+}
+
 const (
 	setOverlap    = 0.95
 	coarseOverlap = 0.5
@@ -78,8 +83,8 @@ func (v SetVerdict) String() string {
 		cases = "case"
 	}
 	overlap := ""
-	if rule, _ := RuleOfSets(v.Pair.class()); rule.Overlap != setOverlap {
-		overlap = fmt.Sprintf(" at IoU %g", rule.Overlap)
+	if least := SetOverlap(v.Pair.class()); least != setOverlap {
+		overlap = fmt.Sprintf(" at IoU %g", least)
 	}
 	s := fmt.Sprintf("%s, %d %s: %s (want F1 %g%s)", v.Pair, v.Cases, cases, v.SetCount, float64(v.Least), overlap)
 	if v.Detail != "" {
@@ -91,15 +96,15 @@ func (v SetVerdict) String() string {
 // countSets compares the detections of a cell as sets where its precisions are judged so, and fails it where they cannot be those of an
 // execution that is right as often as it has to be. That they are is judged over all cases.
 func (c *Cell) countSets(ref, cand tensor.List) {
-	rule, ok := RuleOfSets(c.Pair.class())
+	rule, ok := c.Pair.setRule()
 	if !ok {
 		return
 	}
-	n := CountSetsAt(ref, cand, rule.Overlap)
+	n := CountSetsAt(ref, cand, rule.overlap)
 	c.Sets = &n
-	if n.contradicts(rule.F1) && c.State != evidence.Fail {
+	if n.contradicts(rule.f1) && c.State != evidence.Fail {
 		c.State = evidence.Fail
-		c.Detail = fmt.Sprintf("detections as sets: %s; an F1 of %g is not to be believed", n, rule.F1)
+		c.Detail = fmt.Sprintf("detections as sets: %s; an F1 of %g is not to be believed", n, rule.f1)
 	}
 }
 
@@ -108,8 +113,8 @@ func (c *Cell) countSets(ref, cand tensor.List) {
 func judgeSets(pairs []Pair, cells []Cell) []SetVerdict {
 	var out []SetVerdict
 	for i, p := range pairs {
-		rule, _ := RuleOfSets(p.class())
-		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(rule.F1)}
+		rule, _ := p.setRule()
+		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(rule.f1)}
 		for at := i; at < len(cells); at += len(pairs) {
 			if n := cells[at].Sets; n != nil {
 				v.Cases++

@@ -53,6 +53,45 @@ func network(t *testing.T) *graph.Graph {
 	return g
 }
 
+// calibratedNetwork is network with ranges, and one product that stays float32.
+func calibratedNetwork(t *testing.T) *graph.Graph {
+	g := network(t)
+	g.Calibration = &graph.Calibration{Ranges: map[string]float32{}, Wide: []string{"film"}}
+	for i, v := range g.Ranged() {
+		g.Calibration.Ranges[v.Name] = float32(i)
+	}
+	return g
+}
+
+// TestScales: those of values follow from their ranges, those of weights from each output channel, and 1 stands for any.
+func TestScales(t *testing.T) {
+	b := graph.NewBuilder("scales")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{2, 3}})
+	w := b.Const("w", tensor.Must(tensor.Of([]float32{1, -254, 0, 0.5, 127, 0}, 2, 3)))
+	b.Output("y", b.Add1("y", graph.Gemm{TransB: true}, x, w))
+	b.Output("z", b.Add1("z", graph.MatMul{}, b.Add1("sum", graph.Binary{Fn: graph.Add}, x, x), b.Const("v", tensor.Must(tensor.Of([]float32{1, -254, 0, 0.5, 127, 0}, 3, 2)))))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Calibration = &graph.Calibration{Ranges: map[string]float32{"x": 63.5, "sum": 0}}
+	scales := map[string][]float64{}
+	for _, n := range lower(t, g, graph.INT8).Nodes {
+		if r, ok := n.Op.(graph.Round); ok {
+			scales[n.Name] = append(n.Inputs[1].Const.Float64s(), float64(r.Axis))
+		}
+	}
+	want := map[string][]float64{"x.int8": {0.5, 0}, "sum.int8": {1, 0}, "w.int8": {2, 1, 0}, "v.int8": {float64(float32(127) / 127), 2, 1}}
+	for name := range want {
+		if !slices.Equal(scales[name], want[name]) {
+			t.Errorf("%s: scales and axis %v, want %v", name, scales[name], want[name])
+		}
+	}
+	if len(scales) != len(want) {
+		t.Errorf("%v", scales)
+	}
+}
+
 func lower(t *testing.T, g *graph.Graph, f graph.Format) *graph.Graph {
 	t.Helper()
 	low, err := graph.Lower(g, f)
@@ -63,9 +102,9 @@ func lower(t *testing.T, g *graph.Graph, f graph.Format) *graph.Graph {
 }
 
 func TestLower(t *testing.T) {
-	g := network(t)
+	g := calibratedNetwork(t)
 	var text strings.Builder
-	for _, f := range graph.Formats {
+	for _, f := range slices.Concat(graph.Formats, graph.ScaledFormats) {
 		low := lower(t, g, f)
 		fmt.Fprintf(&text, "%s\n%s", f, low.Dump())
 		for _, p := range low.Taps {
@@ -97,12 +136,20 @@ func TestLowerRefuses(t *testing.T) {
 	}{
 		{g, "fp12", `lower graph network: unknown format "fp12" (want one of tf32, fp16, bf16, int8, fp8)`},
 		{lower(t, g, graph.FP16), graph.BF16, "lower graph network to bf16: node image.fp16 rounds to fp16: the graph has been lowered"},
+		{g, graph.INT8, `lower graph network to int8: the range of the value "image" is not known: the graph was not calibrated, or as another one`},
+		{withRanges(g, map[string]float32{"image": -1}), graph.FP8, `lower graph network to fp8: the range of the value "image" is -1`},
 		{clash, graph.FP16, `lower graph taken to fp16: the graph has the name "x.fp16" already`},
 	} {
 		if _, err := graph.Lower(c.g, c.to); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
+}
+
+func withRanges(g *graph.Graph, ranges map[string]float32) *graph.Graph {
+	out := *g
+	out.Calibration = &graph.Calibration{Ranges: ranges}
+	return &out
 }
 
 // TestEveryOperatorHasARule: a new operator is either in Points or in Keeps, and for a reason.

@@ -17,16 +17,16 @@ import (
 // GraphIn returns the graph of a model for a session of a backend in a precision. A model that is not calibrated for it makes the precision
 // one that cannot be had.
 func GraphIn(m *source.Model, backend string, opts model.Options, p backends.Precision) (*graph.Graph, error) {
-	return calibratedFor(backend, func() (*graph.Graph, error) { return m.GraphIn(opts, p) })
+	g, err := m.GraphIn(opts, p)
+	return g, notCalibrated(backend, err)
 }
 
-// calibratedFor builds a graph for a session of a backend.
-func calibratedFor(backend string, build func() (*graph.Graph, error)) (*graph.Graph, error) {
-	g, err := build()
+// notCalibrated makes an error of a model without ranges one of a backend's precision.
+func notCalibrated(backend string, err error) error {
 	if errors.Is(err, source.ErrNotCalibrated) {
-		err = &backends.Unavailable{Backend: backend, Reason: backends.NotCalibrated, Detail: err.Error()}
+		return &backends.Unavailable{Backend: backend, Reason: backends.NotCalibrated, Detail: err.Error()}
 	}
-	return g, err
+	return err
 }
 
 // CalibrationKey returns the key of a calibration of a model over cases, all of that model. An empty version of the data stands for a

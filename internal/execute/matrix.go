@@ -36,7 +36,7 @@ func settingOf(m *source.Model, d model.Decode, height, width int) parity.Settin
 
 // Subject is what a case of a matrix executes, such as a *source.Case.
 type Subject interface {
-	// BuildGraph returns the graph for the shape of the inputs and a precision.
+	// BuildGraph returns the graph for the shape of the inputs and a session in a precision; source.ErrNotCalibrated where it lacks ranges.
 	BuildGraph(p backends.Precision) (*graph.Graph, error)
 	// Tensors returns the inputs by the graph's names.
 	Tensors() tensor.List
@@ -85,8 +85,8 @@ func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string,
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}
-	g, err := calibratedFor(name, func() (*graph.Graph, error) { return of.BuildGraph(precision) })
-	if err != nil {
+	g, err := of.BuildGraph(precision)
+	if err = notCalibrated(name, err); err != nil {
 		return evidence.Failed(ctx, err)
 	}
 	opts := backends.Options{Precision: precision, Threads: r.Threads, Extra: r.Extra[name], Taps: parity.DecisionTaps(g)}

@@ -27,7 +27,7 @@ type Case struct {
 	Expected tensor.List // by output name; taps as "tap.NAME"; nil when unknown
 }
 
-// BuildGraph returns the complete model for the shape of the case's image, calibrated where the precision asks for that.
+// BuildGraph returns the complete model for the shape of the case's image and a session in a precision (GraphIn).
 func (c *Case) BuildGraph(p backends.Precision) (*graph.Graph, error) {
 	return c.Model.GraphIn(c.Options(c.Decode), p)
 }

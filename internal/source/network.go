@@ -50,8 +50,11 @@ type NetworkCase struct {
 	Seed     int64       // that the inputs were drawn from, 0 where they were read
 }
 
-// BuildGraph returns the network's graph, which has one shape alone and no precision but its own.
-func (c *NetworkCase) BuildGraph(backends.Precision) (*graph.Graph, error) {
+// BuildGraph returns the network's graph, which has one shape alone. There are no ranges of it, and so no precision that needs them.
+func (c *NetworkCase) BuildGraph(p backends.Precision) (*graph.Graph, error) {
+	if p.Scaled() {
+		return nil, notCalibrated{fmt.Errorf("%s needs ranges, which are found for Apex-X alone", p)}
+	}
 	return c.Network.Graph, nil
 }
 

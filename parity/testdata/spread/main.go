@@ -1,7 +1,7 @@
 // Command spread measures how far sessions of low precision are from the reference in fp64, and from the reference in the same
-// precision, on the 64 scenes or the first of them: what the limits of package parity for tf32, fp16 and bf16 are derived from (VERDICT.md).
+// precision, on the 64 scenes or the first of them: what the limits of package parity for low precisions are derived from (VERDICT.md).
 //
-//	go run ./parity/testdata/spread [SCENES]
+//	go run ./parity/testdata/spread [SCENES [PRECISION...]]
 //
 // Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
 // compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
@@ -44,13 +44,20 @@ const tapped = 4
 const threads = 1
 
 func run(args []string) error {
-	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: source.BuiltinOverrides})
+	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: source.BuiltinOverrides, Calibrations: fixtures.Calibrations()})
 	if err != nil {
 		return err
 	}
 	images, err := fixtures.Scenes()
 	if err != nil {
 		return err
+	}
+	precisions := []backends.Precision{backends.FP16, backends.BF16, backends.TF32, backends.INT8, backends.FP8}
+	if len(args) > 1 {
+		precisions = nil
+		for _, name := range args[1:] {
+			precisions = append(precisions, backends.Precision(name))
+		}
 	}
 	if len(args) > 0 {
 		n, err := strconv.Atoi(args[0])
@@ -66,7 +73,7 @@ func run(args []string) error {
 			return err
 		}
 		if b == nil {
-			if b, err = newBench(&c); err != nil {
+			if b, err = newBench(&c, precisions); err != nil {
 				return err
 			}
 			defer b.close()
@@ -102,14 +109,14 @@ type executor struct {
 type outputs struct{ free, replayed, decisions tensor.List }
 
 // newBench compiles every executor and lists the pairs.
-func newBench(c *source.Case) (_ *bench, err error) {
+func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err error) {
 	b := &bench{}
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	if b.graph, err = c.Model.Graph(c.Options(model.DefaultDecode())); err != nil {
+	if b.graph, err = c.BuildGraph(backends.INT8); err != nil {
 		return nil, err
 	}
 	b.ranked = parity.RankedDecisions(b.graph)
@@ -123,7 +130,6 @@ func newBench(c *source.Case) (_ *bench, err error) {
 	setting := execute.ParityCase(c).Setting
 	compare := func(ref, cand int) { b.pairs = append(b.pairs, newPair(b, ref, cand, setting)) }
 	emulated := map[backends.Precision]int{}
-	precisions := []backends.Precision{backends.FP16, backends.BF16, backends.TF32}
 	for _, p := range precisions {
 		if emulated[p], err = b.compile("reference", "reference", b.graph, p, p); err != nil {
 			return nil, err
@@ -137,6 +143,9 @@ func newBench(c *source.Case) (_ *bench, err error) {
 		compare(emulated[p], ort)
 	}
 	for _, p := range precisions {
+		if p.Scaled() {
+			continue // the faults are those of formats without a scale
+		}
 		truncating, err := paritytest.Truncating(b.graph, p.Format())
 		if err != nil {
 			return nil, err
@@ -147,6 +156,9 @@ func newBench(c *source.Case) (_ *bench, err error) {
 		}
 		compare(oracle, wrong)
 		compare(emulated[p], wrong)
+	}
+	if !slices.Contains(precisions, backends.FP16) {
+		return b, nil
 	}
 	posing, err := b.compile("bf16 posing as reference", "reference", b.graph, backends.FP16, backends.BF16)
 	if err != nil {
@@ -242,7 +254,7 @@ func (p *pair) add(ref, cand outputs) {
 	if !free.Passed {
 		p.complaints[string(free.State)+": "+free.Summary()]++
 	}
-	sets := parity.CountSets(ref.free, cand.free)
+	sets := parity.CountSetsAt(ref.free, cand.free, parity.SetOverlap(p.options.Class))
 	p.sets.Add(sets)
 	if f := sets.F1(); f < p.least {
 		p.least = f
