@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -36,5 +37,39 @@ func TestPollable(t *testing.T) {
 	defer file.Close()
 	if pollable(file) != file {
 		t.Error("a file that is no pipe was changed")
+	}
+}
+
+// TestPollEnd waits for a child that goes on for a while and for one that is over. Either can be waited for afterwards.
+func TestPollEnd(t *testing.T) {
+	for _, pause := range []time.Duration{0, 300 * time.Millisecond} {
+		release, hold, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		child := exec.Command("cat")
+		child.Stdin = release
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		release.Close()
+		if pause == 0 {
+			hold.Close()
+			ended(child.Process.Pid, 0)
+		} else {
+			time.AfterFunc(pause, func() { hold.Close() })
+		}
+		begin := time.Now()
+		if !pollEnd(child.Process.Pid) {
+			child.Process.Kill()
+			child.Wait()
+			t.Skip("this kernel does not let the runtime poll for the end of a process")
+		}
+		if took := time.Since(begin); took < pause {
+			t.Errorf("the child ended after %v, was held for %v", took, pause)
+		}
+		if err := child.Wait(); err != nil {
+			t.Errorf("waiting for the child that has ended: %v", err)
+		}
 	}
 }

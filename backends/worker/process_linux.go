@@ -19,13 +19,37 @@ func processAttributes() *syscall.SysProcAttr {
 // reap waits for the child, ends what it leaves running in its group and frees its process id.
 func (p *process) reap() {
 	pid := p.cmd.Process.Pid
-	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	if !pollEnd(pid) {
+		ended(pid, 0)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	unix.Kill(-pid, unix.SIGKILL) // until the Wait below, the id names no other group
 	p.cmd.Wait()                  // its error is in ProcessState
 	p.reaped = true
+}
+
+// pollEnd waits for the end of a child by polling, for the reason that pollable tells. It returns false where the kernel does not allow that
+// (before Linux 5.10), or the runtime.
+func pollEnd(pid int) bool {
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return false
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	defer f.Close()
+	c, err := f.SyscallConn()
+	return err == nil && c.Read(func(uintptr) bool { return ended(pid, unix.WNOHANG) }) == nil
+}
+
+// ended tells whether a child has ended, which can be waited for afterwards. With no options it waits for that.
+func ended(pid, options int) bool {
+	for {
+		var info unix.Siginfo
+		if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|options, nil); err != unix.EINTR {
+			return err != nil || info.Signo != 0 // an error is that there is no such child
+		}
+	}
 }
 
 // kill ends the child and what it started.
