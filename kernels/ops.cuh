@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #ifdef __CUDACC__
+#include <cuda_fp16.h>
+
 // APEXX_KERNEL defines a kernel whose threads do not wait for each other, APEXX_BLOCK_KERNEL one that has barriers. `a` is the argument.
 #define APEXX_KERNEL(name, Args, threads) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
@@ -113,7 +115,14 @@ APEXX_CALLED float rounded_to(Rounding to, float x) {
   return copysignf(v, x);
 }
 
-APEXX_DEVICE float rounded(const Rounding& to, float x) { return to.drop == 0 ? x : rounded_to(to, x); }
+// rounded does the same, with an instruction where there is one.
+APEXX_DEVICE float rounded(const Rounding& to, float x) {
+  if (to.drop == 0) return x;
+#ifdef __CUDACC__
+  if (to.limit == 65536.0f) return __half2float(__float2half_rn(x));
+#endif
+  return rounded_to(to, x);
+}
 
 // Four floats that are loaded together.
 struct alignas(16) Four {

@@ -114,33 +114,42 @@ APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r
 
 APEXX_DEVICE float modulated(const HeavyArgs& a, float scale, float shift, float v) { return rounded(a.stored, scale * v + shift); }
 
-// depthwise is the 3×3 convolution of a channel of a tile, once modulated, with zeros beyond its border. x is the tile's first pixel. The loads
-// come first and all together.
-APEXX_DEVICE float depthwise(const HeavyArgs& a, const float* x, float scale, float shift, int channel, int row, int column) {
-  const int side = a.tiling.tile;
-  float v[9], w[9];
-  bool inside[9];
+// Taps are the nine pixels of a tile around one of them, as distances from its first pixel, and which of them the tile has. For the others stands the
+// pixel itself.
+struct Taps {
+  int at[9];
+  unsigned inside;
+};
+
+APEXX_DEVICE Taps taps_of(const Tiling& t, int row, int column) {
+  Taps taps;
+  taps.inside = 0;
 #pragma unroll
   for (int i = 0; i < 9; i++) {
-    const int y = row + i / 3 - 1, z = column + i % 3 - 1;
-    inside[i] = y >= 0 && y < side && z >= 0 && z < side;
-    v[i] = inside[i] ? x[y * a.tiling.width + z] : 0;
-    w[i] = a.depthwise[channel * 9 + i];
+    const int y = row + i / 3 - 1, x = column + i % 3 - 1;
+    const bool inside = y >= 0 && y < t.tile && x >= 0 && x < t.tile;
+    taps.at[i] = inside ? y * t.width + x : row * t.width + column;
+    taps.inside |= static_cast<unsigned>(inside) << i;
   }
+  return taps;
+}
+
+// depthwise is the 3×3 convolution of a channel of a tile, once modulated, with zeros beyond its border. x is the tile's first pixel.
+APEXX_DEVICE float depthwise(const HeavyArgs& a, const float* x, const Taps& taps, float scale, float shift, int channel) {
+  const float bias = a.depthwise_bias ? a.depthwise_bias[channel] : 0;
+  const float* w = a.depthwise + channel * 9;
+  float v[9], sum = 0;
 #pragma unroll
-  for (int i = 0; i < 9; i++) v[i] = scale * v[i] + shift;
-  if (a.stored.drop != 0) {
+  for (int i = 0; i < 9; i++) v[i] = x[taps.at[i]];
 #pragma unroll
-    for (int i = 0; i < 9; i++) v[i] = rounded(a.stored, v[i]);
+  for (int i = 0; i < 9; i++) {
+    const float m = modulated(a, scale, shift, v[i]);
+    sum = fmaf(w[i], taps.inside >> i & 1 ? m : 0.0f, sum);
   }
-  float sum = 0;
-#pragma unroll
-  for (int i = 0; i < 9; i++) sum = inside[i] ? fmaf(w[i], v[i], sum) : sum;
-  return a.depthwise_bias ? sum + a.depthwise_bias[channel] : sum;
+  return sum + bias;
 }
 
 constexpr int kHeavyDepth = 16, kHeavyOutputs = 128;  // terms and outputs of a product that are in shared memory at a time
-
 constexpr int kHeavyLoads = kHeavyOutputs * kHeavyDepth / 4 / kHeavyThreads;  // of a thread, four weights each
 
 // weight_output and weight_term say which weights a thread loads: neighbours take neighbouring outputs, for the sake of the banks.
@@ -171,11 +180,12 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
     for (int i = t; i < 2 * C; i += kHeavyThreads) a.film[at * 2 * C + i] = film[i];
   }
 
-  const int pixel = t % kHeavyPixels, cell = first + pixel;
+  const int pixel = t % kHeavyPixels, cell = first + pixel < area ? first + pixel : 0;  // what is beyond the tile is not stored
+  const Taps taps = taps_of(a.tiling, cell / side, cell % side);
+  const float* tile = a.base + sample * C * a.plane + origin(a.tiling, id);
 #pragma unroll 1
   for (int c = t / kHeavyPixels; c < C; c += kHeavyThreads / kHeavyPixels) {
-    const float v = cell < area ? depthwise(a, a.base + (sample * C + c) * a.plane + origin(a.tiling, id), film[c], film[C + c], c, cell / side, cell % side) : 0;
-    pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
+    pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, depthwise(a, tile + c * a.plane, taps, film[c], film[C + c], c));
   }
   for (int c = C + t / kHeavyPixels; c < kHeavyChannels && c % kHeavyDepth != 0; c += kHeavyThreads / kHeavyPixels) {
     pixels[c][pixel / 4].v[pixel % 4] = 0;  // terms are taken kHeavyDepth at a time

@@ -91,7 +91,7 @@ func TestDescribe(t *testing.T) {
 			if want := TensorSHA256(tensor.Must(tensor.Of([]float32{0, 1}, 2))); b.Embedding != want {
 				t.Errorf("embedding %s, want %s", b.Embedding, want)
 			}
-			if want := (128 * 32); a.Mask.Counts[0] != want || a.Mask.Size != [2]int{128, 256} {
+			if want := uint32(128 * 32); a.Mask.Counts[0] != want || a.Mask.Size != [2]int{128, 256} {
 				t.Errorf("mask starts with %d zeros, want %d; size %v", a.Mask.Counts[0], want, a.Mask.Size)
 			}
 		})
@@ -115,7 +115,7 @@ func TestDescribePicture(t *testing.T) {
 	if want := [6]float64{0, 0, 48, 32, 0.75, 0.25}; numbers(d) != want || d.Mask.Size != [2]int{64, 64} {
 		t.Errorf("%v, mask %v; want %v", numbers(d), d.Mask.Size, want)
 	}
-	if want := []int{0, 32, 32, 32}; !slices.Equal(d.Mask.Counts[:4], want) {
+	if want := []uint32{0, 32, 32, 32}; !slices.Equal(d.Mask.Counts[:4], want) {
 		t.Errorf("mask %v…, want %v", d.Mask.Counts[:4], want)
 	}
 	if d := images[0].Detections[1]; numbers(d) != [6]float64{64, 50, 64, 64, 0.5, 0.125} || len(d.Mask.Counts) != 1 {

@@ -8,7 +8,7 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/tensor"
-	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/mask"
 	"github.com/apex-x/apexx/parity"
 )
 
@@ -110,9 +110,10 @@ type Detection struct {
 	Score     parity.Number    `json:"score"`
 	ClassID   int64            `json:"class_id"`
 	Class     string           `json:"class"`
-	Mask      *picture.RLE     `json:"mask"` // where the mask's probability is at least ½
+	Mask      *mask.RLE        `json:"mask"` // where the mask's probability is at least ½
 	MaskScore parity.Number    `json:"mask_score"`
-	Embedding string           `json:"embedding_sha256"` // of the embedding as little-endian float32
+	Embedding string           `json:"embedding_sha256"`   // of the embedding as little-endian float32
+	TrackID   int64            `json:"track_id,omitempty"` // of the track that it belongs to in a sequence, 0 for none
 }
 
 // bounds returns the box, and whether it is finite.

@@ -26,7 +26,7 @@ func routed(t *testing.T, set ...string) (*graph.Graph, tensor.List) {
 	}
 	d := model.DefaultDecode()
 	d.MaxDetections = 6
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 7)), model.Options{Batch: 2, Height: 256, Width: 384, Decode: d})
+	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 7)), model.Options{Batch: 2, Height: 128, Width: 256, Decode: d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func routed(t *testing.T, set ...string) (*graph.Graph, tensor.List) {
 		for i := range data {
 			data[i] = float32(r.NormFloat64())
 			if in.Name == "boxes" {
-				data[i] = float32(r.Float64() * 400)
+				data[i] = float32(r.Float64() * 250)
 			}
 		}
 		list = append(list, tensor.Named{Name: in.Name, Tensor: x})

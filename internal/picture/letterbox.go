@@ -3,6 +3,8 @@ package picture
 import (
 	"fmt"
 	"math"
+
+	"github.com/apex-x/apexx/internal/mask"
 )
 
 // Border is the value of the pixels around a fitted picture.
@@ -103,7 +105,7 @@ func (f Fit) Box(b [4]float64) [4]float64 {
 
 // Mask resamples mask logits [h,w], which cover the whole input, to the picture and encodes where the logit is at least 0
 // (probability ½). It looks only inside box (picture pixels); outside, and for a box with a NaN, everything is 0.
-func (f Fit) Mask(logits []float32, h, w int, box [4]float64) RLE {
+func (f Fit) Mask(logits []float32, h, w int, box [4]float64) mask.RLE {
 	sx, sy := f.scales()
 	gridX, gridY := float64(w)/float64(f.Width), float64(h)/float64(f.Height)
 	x1, x2 := span(box[0], box[2], f.PictureWidth)
@@ -112,20 +114,20 @@ func (f Fit) Mask(logits []float32, h, w int, box [4]float64) RLE {
 	for i := range rows {
 		rows[i] = sample((float64(f.Top)+(float64(y1+i)+0.5)*sy)*gridY, h)
 	}
-	var out runs
-	out.add(false, x1*f.PictureHeight)
+	var out mask.Builder
+	out.Add(false, x1*f.PictureHeight)
 	for x := x1; x < x2; x++ {
 		u := sample((float64(f.Left)+(float64(x)+0.5)*sx)*gridX, w)
-		out.add(false, y1)
+		out.Add(false, y1)
 		for _, v := range rows {
 			top := (1-u.weight)*float64(logits[v.low*w+u.low]) + u.weight*float64(logits[v.low*w+u.high])
 			bottom := (1-u.weight)*float64(logits[v.high*w+u.low]) + u.weight*float64(logits[v.high*w+u.high])
-			out.add((1-v.weight)*top+v.weight*bottom >= 0, 1)
+			out.Add((1-v.weight)*top+v.weight*bottom >= 0, 1)
 		}
-		out.add(false, f.PictureHeight-y2)
+		out.Add(false, f.PictureHeight-y2)
 	}
-	out.add(false, (f.PictureWidth-x2)*f.PictureHeight)
-	return out.encode(f.PictureWidth, f.PictureHeight)
+	out.Add(false, (f.PictureWidth-x2)*f.PictureHeight)
+	return out.RLE(f.PictureHeight, f.PictureWidth)
 }
 
 // span returns the pixels of [0,n) that the interval [low,high] touches.

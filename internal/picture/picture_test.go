@@ -10,6 +10,8 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -129,6 +131,13 @@ func TestDecodeHonoursTheOrientation(t *testing.T) {
 		bottom, _, _ := p.At(min(4, p.Width-1), p.Height-1)
 		if p.Width != 8 || p.Height != 16 || top < 200 || bottom > 50 {
 			t.Errorf("%s: %d×%d, top %d, bottom %d", name, p.Width, p.Height, top, bottom)
+		}
+		file := filepath.Join(t.TempDir(), "p")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if w, h, err := Size(file); w != p.Width || h != p.Height || err != nil {
+			t.Errorf("%s: size %d×%d, %v", name, w, h, err)
 		}
 	}
 }
@@ -311,32 +320,32 @@ func TestMaskAndRLE(t *testing.T) {
 		}
 	}
 	r := f.Mask(logits, 4, 4, [4]float64{0, 1, 8, 3})
-	if want := []int{17, 2, 2, 2, 2, 2, 2, 2, 1}; !slices.Equal(r.Counts, want) || r.Size != [2]int{4, 8} {
+	if want := []uint32{17, 2, 2, 2, 2, 2, 2, 2, 1}; !slices.Equal(r.Counts, want) || r.Size != [2]int{4, 8} {
 		t.Errorf("counts %v, size %v; want %v", r.Counts, r.Size, want)
 	}
 	for name, tt := range map[string]struct {
 		box  [4]float64
-		want []int
+		want []uint32
 	}{
-		"whole picture": {[4]float64{0, 0, 8, 4}, []int{16, 16}},
-		"beyond it":     {[4]float64{-9, -9, 99, math.Inf(1)}, []int{16, 16}},
-		"first column":  {[4]float64{0, 0, 1, 4}, []int{32}},
-		"last corner":   {[4]float64{7, 3, 8, 4}, []int{31, 1}},
-		"fractions":     {[4]float64{6.9, 2.9, 7.1, 3.1}, []int{26, 2, 2, 2}},
-		"empty":         {[4]float64{5, 2, 5, 4}, []int{32}},
-		"turned around": {[4]float64{8, 4, 0, 0}, []int{32}},
-		"outside":       {[4]float64{20, 0, 30, 4}, []int{32}},
-		"NaN":           {[4]float64{math.NaN(), 0, 8, 4}, []int{32}},
+		"whole picture": {[4]float64{0, 0, 8, 4}, []uint32{16, 16}},
+		"beyond it":     {[4]float64{-9, -9, 99, math.Inf(1)}, []uint32{16, 16}},
+		"first column":  {[4]float64{0, 0, 1, 4}, []uint32{32}},
+		"last corner":   {[4]float64{7, 3, 8, 4}, []uint32{31, 1}},
+		"fractions":     {[4]float64{6.9, 2.9, 7.1, 3.1}, []uint32{26, 2, 2, 2}},
+		"empty":         {[4]float64{5, 2, 5, 4}, []uint32{32}},
+		"turned around": {[4]float64{8, 4, 0, 0}, []uint32{32}},
+		"outside":       {[4]float64{20, 0, 30, 4}, []uint32{32}},
+		"NaN":           {[4]float64{math.NaN(), 0, 8, 4}, []uint32{32}},
 	} {
 		if r := f.Mask(logits, 4, 4, tt.box); !slices.Equal(r.Counts, tt.want) {
 			t.Errorf("%s: %v, want %v", name, r.Counts, tt.want)
 		}
 	}
 	nan := f.Mask(slices.Repeat([]float32{float32(math.NaN())}, 16), 4, 4, [4]float64{0, 0, 8, 4})
-	if !slices.Equal(nan.Counts, []int{32}) {
+	if !slices.Equal(nan.Counts, []uint32{32}) {
 		t.Errorf("NaN logits make the mask %v", nan.Counts)
 	}
-	if full := f.Mask(make([]float32, 16), 4, 4, [4]float64{0, 0, 8, 4}); !slices.Equal(full.Counts, []int{0, 32}) {
+	if full := f.Mask(make([]float32, 16), 4, 4, [4]float64{0, 0, 8, 4}); !slices.Equal(full.Counts, []uint32{0, 32}) {
 		t.Errorf("a full mask is %v", full.Counts)
 	}
 }

@@ -1,0 +1,196 @@
+package evaluate
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// BootstrapOptions of Compare. The zero value is 2,000 replicates, a confidence of 0.99 and the seed 0.
+type BootstrapOptions struct {
+	Replicates int
+	Confidence float64 // of the interval, both sides together
+	Seed       uint64
+}
+
+// Complete fills in what is left out.
+func (o BootstrapOptions) Complete() BootstrapOptions {
+	if o.Replicates == 0 {
+		o.Replicates = 2000
+	}
+	if o.Confidence == 0 {
+		o.Confidence = 0.99
+	}
+	return o
+}
+
+// Difference is what a number loses or gains from a base to a candidate, with the bounds of its interval.
+type Difference struct {
+	Base      float64 `json:"base"`
+	Candidate float64 `json:"candidate"`
+	Delta     float64 `json:"delta"` // candidate less base
+	Low       float64 `json:"low"`
+	High      float64 `json:"high"`
+}
+
+// Differs tells whether the interval leaves out 0.
+func (d Difference) Differs() bool { return d.Low > 0 || d.High < 0 }
+
+// Differences are those of average precision over all thresholds and at two of them.
+type Differences struct {
+	AP   Difference `json:"ap"`
+	AP50 Difference `json:"ap50"`
+	AP75 Difference `json:"ap75"`
+}
+
+// ErrDifferentSets says that two results are not of the same images and classes.
+var ErrDifferentSets = errors.New("the results are not of the same images and classes")
+
+// Compare returns the differences of two results of one data set with percentile intervals of the paired bootstrap over images (Efron and
+// Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 16): each replicate draws as many images as there are, with
+// replacement, and computes both numbers on them. Where no object counts,
+// a number is -1 on both sides.
+func Compare(base, candidate *Matches, o BootstrapOptions) (Differences, error) {
+	if !slices.Equal(base.Images, candidate.Images) || !slices.Equal(base.Classes.IDs, candidate.Classes.IDs) {
+		return Differences{}, ErrDifferentSets
+	}
+	o = o.Complete()
+	deltas := make([][3]float64, o.Replicates)
+	each(o.Replicates, func(i int) {
+		weights := resample(len(base.Images), o.Seed, uint64(i))
+		b, c := base.precisions(weights), candidate.precisions(weights)
+		for k := range deltas[i] {
+			deltas[i][k] = c[k] - b[k]
+		}
+	})
+	b, c := base.precisions(nil), candidate.precisions(nil)
+	difference := func(k int) Difference {
+		d := Difference{Base: b[k], Candidate: c[k], Delta: c[k] - b[k]}
+		column := make([]float64, o.Replicates)
+		for i := range deltas {
+			column[i] = deltas[i][k]
+		}
+		d.Low, d.High = interval(column, o.Confidence)
+		return d
+	}
+	return Differences{difference(0), difference(1), difference(2)}, nil
+}
+
+// resample draws n of n images and returns how often each came.
+func resample(n int, seed, replicate uint64) []float64 {
+	rnd := rand.New(rand.NewPCG(seed, replicate))
+	weights := make([]float64, n)
+	for range n {
+		weights[rnd.IntN(n)]++
+	}
+	return weights
+}
+
+// interval returns the quantiles that leave out half of 1-confidence on each side, interpolated linearly.
+func interval(values []float64, confidence float64) (low, high float64) {
+	slices.Sort(values)
+	at := func(p float64) float64 {
+		x := p * float64(len(values)-1)
+		i := int(math.Floor(x))
+		j := min(i+1, len(values)-1)
+		return values[i] + (x-float64(i))*(values[j]-values[i])
+	}
+	return at((1 - confidence) / 2), at((1 + confidence) / 2)
+}
+
+// precisions computes AP, AP50 and AP75 of images with weights, nil for each once.
+func (m *Matches) precisions(weights []float64) [3]float64 {
+	var all, at50, at75 mean
+	var a accumulator
+	var c Curve
+	for class := range m.series {
+		if !a.curve(&m.series[class][0], mostFound, weights, &c) {
+			continue
+		}
+		for t := range Thresholds {
+			p := sum(c.Precision[t][:])
+			all.add(p, recallCount)
+			switch t {
+			case 0:
+				at50.add(p, recallCount)
+			case 5:
+				at75.add(p, recallCount)
+			}
+		}
+	}
+	return [3]float64{all.value(), at50.value(), at75.value()}
+}
+
+// Change is what one image does to a difference.
+type Change struct {
+	Image     int64   // its id
+	Changed   int     // detections that are right for one side alone, over all thresholds
+	Influence float64 // the difference of AP less that without the image
+}
+
+// mostInfluences bounds the images whose influence is computed, each as long as one replicate.
+const mostInfluences = 64
+
+// Changes returns the images in which detections are right for one side alone, those that change AP most first: at most 64 of them, the
+// ones with the most changes.
+func Changes(base, candidate *Matches) ([]Change, error) {
+	if !slices.Equal(base.Images, candidate.Images) || !slices.Equal(base.Classes.IDs, candidate.Classes.IDs) {
+		return nil, ErrDifferentSets
+	}
+	counts := make([]int, len(base.Images))
+	b, c := base.rightCounts(), candidate.rightCounts()
+	var list []Change
+	for key, n := range b {
+		counts[key.image] += max(n-c[key], c[key]-n)
+	}
+	for key, n := range c {
+		if _, both := b[key]; !both {
+			counts[key.image] += n
+		}
+	}
+	places := make([]int, 0, len(counts))
+	for i, n := range counts {
+		if n > 0 {
+			places = append(places, i)
+		}
+	}
+	slices.SortStableFunc(places, func(i, j int) int { return counts[j] - counts[i] })
+	places = places[:min(len(places), mostInfluences)]
+	list = make([]Change, len(places))
+	whole := candidate.precisions(nil)[0] - base.precisions(nil)[0]
+	each(len(places), func(k int) {
+		weights := slices.Repeat([]float64{1}, len(base.Images))
+		weights[places[k]] = 0
+		without := candidate.precisions(weights)[0] - base.precisions(weights)[0]
+		list[k] = Change{base.Images[places[k]], counts[places[k]], whole - without}
+	})
+	slices.SortStableFunc(list, func(a, b Change) int {
+		switch x, y := math.Abs(a.Influence), math.Abs(b.Influence); {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	return list, nil
+}
+
+// rightKey is a class in an image at a threshold.
+type rightKey struct{ image, class, threshold int32 }
+
+// rightCounts counts the right detections.
+func (m *Matches) rightCounts() map[rightKey]int {
+	counts := map[rightKey]int{}
+	for class := range m.series {
+		for _, f := range m.series[class][0].found {
+			for t := range Thresholds {
+				if f.right&^f.ignored&(1<<t) != 0 {
+					counts[rightKey{f.image, int32(class), int32(t)}]++
+				}
+			}
+		}
+	}
+	return counts
+}

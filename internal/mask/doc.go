@@ -1,0 +1,7 @@
+// Package mask computes with binary masks as COCO has them: run lengths in column-major order.
+//
+// A mask comes from a polygon (polygon.go), from runs or pixels (rle.go), or from the compressed text of a COCO file
+// (compressed.go). Masks are merged, measured and compared without being expanded (algebra.go). Every result equals that of
+// pycocotools bit for bit: the same pixels of a polygon, the same runs, the same text, the same double for an
+// overlap.
+package mask
