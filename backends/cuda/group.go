@@ -15,52 +15,60 @@ import (
 // many as find room beside them on the device; and so on with those that are left.
 func (c *compiler) mergeLaunches(p *lower.Program) {
 	l := newLevels(p)
-	kinds := map[string][]*lower.Node{}
 	var open []*lower.Node
 	for _, n := range p.Nodes {
-		if kind := c.launchKind(n); kind != "" && l.needed(n) {
-			kinds[kind] = append(kinds[kind], n)
+		if c.launchKind(n) != "" && l.needed(n) {
 			open = append(open, n)
 		}
 	}
-	merged := map[*lower.Node]*lower.Node{} // by the last member
-	inside := map[*lower.Node]bool{}
+	merged := map[*lower.Node]*lower.Node{} // by its last member; nil for the others
 	for len(open) > 0 {
-		first := slices.MinFunc(open, func(a, b *lower.Node) int { return l.last[a] - l.last[b] })
-		level, room := l.last[first], 1.0
-		var members []*lower.Node
-		take := func(must bool) {
-			for _, n := range kinds[c.launchKind(first)] {
-				if slices.Contains(open, n) && !slices.Contains(members, n) && l.first[n] <= level && (must && l.last[n] == level || !must && c.share(n) <= room) {
-					members = append(members, n)
-					room -= c.share(n)
-					l.fix(n, level)
-				}
-			}
-		}
-		take(true)
-		take(false)
+		members := c.takeLaunch(open, l)
 		open = slices.DeleteFunc(open, func(n *lower.Node) bool { return slices.Contains(members, n) })
-		if len(members) > 1 {
-			last := members[len(members)-1]
-			for _, n := range members {
-				inside[n] = true
-			}
-			merged[last] = c.merge(members)
+		if len(members) == 1 {
+			continue
 		}
+		for _, n := range members {
+			merged[n] = nil
+		}
+		last := members[len(members)-1]
+		merged[last] = c.merge(members)
+		l.first[merged[last]] = l.first[last]
 	}
 	var nodes []*lower.Node
 	for _, n := range p.Nodes {
-		switch {
-		case merged[n] != nil:
-			l.first[merged[n]] = l.first[n]
-			nodes = append(nodes, merged[n])
-		case !inside[n]:
+		if whole, ok := merged[n]; !ok {
 			nodes = append(nodes, n)
+		} else if whole != nil {
+			nodes = append(nodes, whole)
 		}
 	}
 	slices.SortStableFunc(nodes, func(a, b *lower.Node) int { return l.first[a] - l.first[b] })
 	p.SetNodes(nodes)
+}
+
+// takeLaunch fixes the level of the open node whose last level is the earliest, and of those that share its launch, and returns them in the order of
+// the program.
+func (c *compiler) takeLaunch(open []*lower.Node, l *levels) []*lower.Node {
+	first := slices.MinFunc(open, func(a, b *lower.Node) int { return l.last[a] - l.last[b] })
+	kind, level, room := c.launchKind(first), l.last[first], 1.0
+	taken := map[*lower.Node]bool{}
+	take := func(n *lower.Node) {
+		taken[n] = true
+		room -= c.share(n)
+		l.fix(n, level)
+	}
+	for _, n := range open {
+		if c.launchKind(n) == kind && l.first[n] <= level && l.last[n] == level {
+			take(n)
+		}
+	}
+	for _, n := range open {
+		if !taken[n] && c.launchKind(n) == kind && l.first[n] <= level && c.share(n) <= room {
+			take(n)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(open), func(n *lower.Node) bool { return !taken[n] })
 }
 
 // share returns how much of the device the blocks of a node occupy at once, for one image.
@@ -85,7 +93,8 @@ func (c *compiler) launchKind(n *lower.Node) string {
 	if v == nil {
 		return ""
 	}
-	kind := fmt.Sprint(v.Geometry, v.y.Shape[0], v.store.as != nil)           // results that leave the network are few channels, and need no haste
+	// Maps go on to the next launch of the network, planes leave it: they are not wanted at the same time.
+	kind := fmt.Sprint(v.Geometry, v.y.Shape[0], v.store.as != nil)
 	if k, ok := kernels.Choose(c.properties, c.workOf(v)); ok && k.Resident { // which is for these channels alone
 		kind += k.Name
 	}

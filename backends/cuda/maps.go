@@ -22,7 +22,7 @@ type network struct {
 	stored       map[*lower.Value]*lower.Value   // the map of a value
 	moments      map[*lower.Value]*lower.Value   // of a map: where the pieces of its moments lie
 	pieces       map[*lower.Value][]int          // of a map: how many pieces each image has
-	momentValues map[*lower.Value]bool
+	momentValues map[*lower.Value]bool           // the values in moments
 	// appliedByReaders holds SiLUs of normalisations: how a kernel of the network reads them.
 	appliedByReaders map[*lower.Value]operand
 	through          map[*lower.Node][]*lower.Node // by reader, nodes without a step of their own: their readers compute them
