@@ -32,6 +32,7 @@ type Kind struct {
 var (
 	Configuration = Kind{"a configuration", 1 << 20, true}
 	CaseSettings  = Kind{"the settings of a case", 1 << 20, true}
+	Calibration   = Kind{"a calibration", 4 << 20, true}
 	Baseline      = Kind{"a baseline", 16 << 20, true}
 	Record        = Kind{"a record of measurements", 128 << 20, true}
 	Journal       = Kind{"the log of a sweep", 512 << 20, true}
