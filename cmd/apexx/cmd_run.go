@@ -25,7 +25,7 @@ func runCommand() *cli.Command {
 		&cli.StringFlag{Name: "out", Usage: "write every output to a safetensors `FILE` (a folder for several images)"},
 		&cli.StringFlag{Name: "json", Usage: "write the report to `FILE`, or - for standard output; of a sequence a line for each frame"},
 		&cli.StringFlag{Name: "overlay", Usage: "write the picture with what was found to a PNG `FILE` (a folder for several images)"},
-		&cli.StringFlag{Name: "panoptic", Usage: "write panoptic segmentations to `DIR` as COCO has them: a PNG for each picture and panoptic.json"},
+		&cli.StringFlag{Name: "panoptic", Usage: "write panoptic segmentations as COCO has them: a PNG for each picture to `DIR`, and DIR.json beside it"},
 		&cli.BoolFlag{Name: "taps", Usage: "add every intermediate to --out, as tap.NAME"},
 		&cli.BoolFlag{Name: "isolate", Usage: "run the backend in a worker process"},
 	)

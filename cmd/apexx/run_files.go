@@ -99,14 +99,12 @@ func (r runner) writePanoptic(in source.Input, images []reports.Image, outputs t
 	return nil
 }
 
-// panopticDocument is the file beside the segmentations.
-const panopticDocument = "panoptic.json"
-
+// writePanopticDocument writes the file that belongs to the folder of the segmentations: NAME.json beside NAME, as COCO has it.
 func (r runner) writePanopticDocument() error {
 	if r.panoptic == nil {
 		return nil
 	}
-	path := filepath.Join(r.c.String("panoptic"), panopticDocument)
+	path := filepath.Clean(r.c.String("panoptic")) + ".json"
 	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return json.NewEncoder(w).Encode(r.panoptic) })
 }
 
