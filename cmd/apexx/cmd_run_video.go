@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -61,6 +64,9 @@ func (r runner) sequence(s sequenceOptions) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	if err := foldersExist(r.c, "json", "tracks", "summary"); err != nil {
+		return err
+	}
 	spec := video.Spec{Backend: r.backend, Model: r.model, Frames: frames, Decode: r.decode, Session: r.options, Track: s.track, Hysteresis: s.hysteresis}
 	if path := r.c.String("truth"); path != "" {
 		if spec.Truth, err = mot.Load(path); err != nil {
@@ -77,9 +83,21 @@ func (r runner) sequence(s sequenceOptions) error {
 		return nil
 	})
 	if played == nil {
-		return ended
+		return cmp.Or(ended, written)
 	}
 	return errors.Join(ended, written, w.finish(played))
+}
+
+// foldersExist tells before any work of files that could not be written after it.
+func foldersExist(c *cli.Context, flags ...string) error {
+	for _, flag := range flags {
+		if path := c.String(flag); path != "" && path != "-" {
+			if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+				return usagef("--%s %s: there is no folder %s", flag, path, filepath.Dir(path))
+			}
+		}
+	}
+	return nil
 }
 
 // errNoFrame keeps a file from being written without a line.

@@ -1,5 +1,7 @@
 package track
 
+// Products are wrapped in conversions, which forbid fused operations, so that tracks are the same on every architecture.
+
 // Noise of the motion model: standard deviations as shares of the box's side. The first two are those of DeepSORT (Wojke et
 // al., ICIP 2017). A new track's velocity is unknown, and sides change slowly.
 const (
@@ -25,7 +27,7 @@ func (b Box) buffered(share float64) Box {
 func iou(a, b Box) float64 {
 	w, h := min(a[2], b[2])-max(a[0], b[0]), min(a[3], b[3])-max(a[1], b[1])
 	inter := max(w, 0) * max(h, 0)
-	union := a.width()*a.height() + b.width()*b.height() - inter
+	union := float64(a.width()*a.height()) + float64(b.width()*b.height()) - inter
 	return inter / (union + 1e-9)
 }
 
@@ -48,7 +50,7 @@ func newMotion(b Box) motion {
 // scale keeps the noise of a box without area above 0.
 func scale(side float64) float64 { return max(side, 1) }
 
-func square(v float64) float64 { return v * v }
+func square(v float64) float64 { return float64(v * v) }
 
 // predict moves on by one frame.
 func (m *motion) predict() {
@@ -84,7 +86,7 @@ func (l *level) noise(measured float64) float64 {
 
 func (l *level) correct(measured, noise float64) {
 	gain := l.variance / (l.variance + noise)
-	l.value += gain * (measured - l.value)
+	l.value += float64(gain * (measured - l.value))
 	l.variance *= 1 - gain
 }
 
@@ -109,9 +111,9 @@ func (a *axis) correct(measured, noise float64) {
 	s := a.pp + noise
 	gainP, gainV := a.pp/s, a.pv/s
 	residual := measured - a.position
-	a.position += gainP * residual
-	a.velocity += gainV * residual
-	a.vv -= gainV * a.pv
+	a.position += float64(gainP * residual)
+	a.velocity += float64(gainV * residual)
+	a.vv -= float64(gainV * a.pv)
 	a.pv *= 1 - gainP
 	a.pp *= 1 - gainP
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/source"
@@ -65,7 +65,7 @@ func play(t *testing.T, spec Spec) ([]*reports.Frame, *reports.Sequence) {
 }
 
 // TestWalkKeepsItsIDs follows the walkers through their occlusions: every one that is seen is on one track all the time, on no
-// other walker's, and so on ONNX Runtime with the same ids, and with either association by motion alone.
+// other walker's, with either association also by motion alone, and with the same ids on every backend.
 func TestWalkKeepsItsIDs(t *testing.T) {
 	spec, walk := walking(t, videotest.Length)
 	spec.Truth = walk.Rows()
@@ -88,16 +88,31 @@ func TestWalkKeepsItsIDs(t *testing.T) {
 		t.Errorf("the disk's track is %+v", hidden)
 	}
 
-	spec.Backend = ort.New()
-	if a := spec.Backend.Probe(context.Background()); !a.Available {
-		t.Skipf("ort is unavailable: %s: %s", a.Reason, a.Detail)
+	for _, name := range []string{"ort", "cuda"} {
+		t.Run(name, func(t *testing.T) {
+			spec := spec
+			spec.Backend, spec.Session.Threads = available(t, name), 1
+			others, _ := play(t, spec)
+			for i := range frames {
+				if a, b := trackText(frames[i]), trackText(others[i]); a != b {
+					t.Errorf("frame %d: %s on the reference, %s here", i+1, a, b)
+				}
+			}
+		})
 	}
-	others, _ := play(t, spec)
-	for i := range frames {
-		if a, b := trackText(frames[i]), trackText(others[i]); a != b {
-			t.Errorf("frame %d: %s on the reference, %s on ort", i+1, a, b)
-		}
+}
+
+// available skips the test where a backend is not to be had.
+func available(t *testing.T, name string) backends.Backend {
+	t.Helper()
+	b, err := execute.Open(name, execute.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
+	if a := b.Probe(context.Background()); !a.Available {
+		t.Skipf("%s is unavailable: %s: %s", name, a.Reason, a.Detail)
+	}
+	return b
 }
 
 // again follows what was found once more, by another association, without embeddings.
@@ -205,6 +220,15 @@ func TestHysteresisHoldsTheTiles(t *testing.T) {
 	if before.TotalToggles == 0 || after.TotalToggles >= before.TotalToggles || after.PeakActiveTiles != 1 || after.TileCount != 4 || after.FrameCount != 8 {
 		t.Errorf("flicker %+v, with hysteresis %+v", before, after)
 	}
+	t.Run("ort", func(t *testing.T) {
+		spec.Backend, spec.Session.Threads = available(t, "ort"), 1
+		others, _ := play(t, spec)
+		for i := range held {
+			if !slices.Equal(others[i].Image.Tiles["l0"], held[i].Image.Tiles["l0"]) {
+				t.Errorf("frame %d: tiles %v, on the reference %v", i+1, others[i].Image.Tiles, held[i].Image.Tiles)
+			}
+		}
+	})
 	if l1 := with.Flicker["l1"]; l1.TileCount != 16 || l1.PeakActiveTiles != 4 {
 		t.Errorf("level 1: %+v", l1)
 	}
