@@ -1,9 +1,11 @@
 package locate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -250,20 +252,14 @@ func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*gra
 			whole[v] = budget.Value{Tensor: local[v].Tensor, Spread: widened(s)}
 		}
 	}
-	for _, n := range u.Nodes {
-		var out []*tensor.Tensor
-		for _, v := range n.Outputs {
-			out = append(out, values[v.Name])
-		}
-		for _, in := range []map[*graph.Value]budget.Value{local, whole} {
-			bounded, err := t.budget.Node(t.ctx, n, t.operands(n, in), out)
-			if err != nil {
-				return nil, err
-			}
-			for i, v := range n.Outputs {
-				in[v] = bounded[i]
-			}
-		}
+	var both sync.WaitGroup
+	var errs [2]error
+	for i, of := range []map[*graph.Value]budget.Value{local, whole} {
+		both.Go(func() { errs[i] = t.spread(u, values, of) })
+	}
+	both.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
 	}
 	for _, v := range u.Outputs {
 		if s := whole[v].Spread; s != nil {
@@ -271,6 +267,24 @@ func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*gra
 		}
 	}
 	return local, nil
+}
+
+// spread derives the spreads of a unit's values, node by node, from those of what it reads.
+func (t *trace) spread(u *unitTrace, exact map[string]*tensor.Tensor, values map[*graph.Value]budget.Value) error {
+	for _, n := range u.Nodes {
+		var out []*tensor.Tensor
+		for _, v := range n.Outputs {
+			out = append(out, exact[v.Name])
+		}
+		bounded, err := t.budget.Node(t.ctx, n, t.operands(n, values), out)
+		if err != nil {
+			return err
+		}
+		for i, v := range n.Outputs {
+			values[v] = bounded[i]
+		}
+	}
+	return nil
 }
 
 // operands returns the operands of a node. Constants are exact, and so is, to float64, what is computed from them alone: the error of
