@@ -178,9 +178,7 @@ func (t *trace) constants() error {
 func (t *trace) between() []*graph.Value {
 	var list []*graph.Value
 	for _, u := range t.units {
-		for _, v := range u.Outputs {
-			list = append(list, v)
-		}
+		list = append(list, u.Outputs...)
 	}
 	return list
 }
