@@ -11,7 +11,7 @@ import (
 
 // calibrated returns a graph with the ranges that the oracle's values have on the inputs, where a precision asks for some.
 func calibrated(p backends.Precision, g *graph.Graph, inputs tensor.List) (*graph.Graph, error) {
-	if !p.Format().Scaled() {
+	if !p.Scaled() {
 		return g, nil
 	}
 	values, err := oracleValues(g, inputs)
