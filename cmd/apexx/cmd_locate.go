@@ -83,12 +83,9 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
-	precision, err := backends.ParsePrecision(c.String("precision"))
+	precision, err := steppedPrecision(c)
 	if err != nil {
-		return nil, exit.With(exit.Usage, err)
-	}
-	if precision == backends.FP64 {
-		return nil, usagef("--precision fp64: float64 is what the others are held to; name the precision of --backends")
+		return nil, err
 	}
 	threads, err := threadsOf(c)
 	if err != nil {
@@ -117,6 +114,23 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 	}
 	oracle, err := locateBackend(c, "reference", nil)
 	return &locate.Spec{Reference: sides[0], Candidate: sides[1], Oracle: oracle, Profile: profile.Name()}, err
+}
+
+// stepped are the precisions in which a step can be fed by itself: int8 and fp8 round by ranges that belong to the whole graph.
+var stepped = []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16}
+
+// steppedPrecision reads --precision of the commands that go step by step.
+func steppedPrecision(c *cli.Context) (backends.Precision, error) {
+	precision, err := backends.ParsePrecision(c.String("precision"))
+	switch {
+	case err != nil:
+		return "", exit.With(exit.Usage, err)
+	case precision == backends.FP64:
+		return "", usagef("--precision fp64: float64 is what the others are held to; want %s", backends.ChoiceOf(stepped))
+	case !slices.Contains(stepped, precision):
+		return "", usagef("--precision %s: steps are compared in %s", precision, backends.ChoiceOf(stepped))
+	}
+	return precision, nil
 }
 
 // locateBackend opens a backend in a worker and makes sure that it is here.

@@ -36,6 +36,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
 		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "`N` executions at a time; every one uses --threads threads"},
 		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running one cell, a `DURATION` such as 90s or 5m"},
+		&cli.StringFlag{Name: "certify", Usage: "take a certificate of the same cases, as apexx certify does, and write it to `FILE`"},
 		&cli.BoolFlag{Name: "taps", Usage: "compare every intermediate as well"},
 	}
 	flags = append(flags, modelFlags()...)
@@ -92,6 +93,9 @@ func runMatrix(c *cli.Context) error {
 	if c.IsSet("dim") && !c.IsSet("model") {
 		return usagef("--dim is of a model of your own: name it with --model")
 	}
+	if c.IsSet("model") && c.IsSet("certify") {
+		return usagef("--certify is of Apex-X and does not go with --model")
+	}
 	if c.IsSet("model") {
 		spec.Policy = profile.AnyModel()
 		return networkMatrix(c, runner, spec)
@@ -117,7 +121,22 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	digests := &reports.ModelDigests{Config: m.ConfigDigest, Weights: m.WeightsDigest}
-	return matrixReport(c, &reports.Document{Model: digests}, gallery(cases, c.String("report") != ""), spec)
+	err = matrixReport(c, &reports.Document{Model: digests}, gallery(cases, c.String("report") != ""), spec)
+	if path := c.String("certify"); path != "" && exit.Code(err) != exit.Interrupted {
+		if certified := certifyMatrix(c, path, m, columns, cases); err == nil {
+			err = certified // of both verdicts, that of the matrix has the last word
+		}
+	}
+	return err
+}
+
+// certifyMatrix takes a certificate of what a matrix compared.
+func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parity.Column, cases []source.Case) error {
+	cert, err := takeCertificate(c, m, columns, cases)
+	if err != nil {
+		return err
+	}
+	return writeCertificate(c, path, cert)
 }
 
 // prepareReport makes the folder of --report: an unwritable place costs nothing but this line.

@@ -52,12 +52,9 @@ func selfcheckParity(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	precision, err := backends.ParsePrecision(c.String("precision"))
+	precision, err := steppedPrecision(c)
 	if err != nil {
-		return exit.With(exit.Usage, err)
-	}
-	if precision == backends.FP64 {
-		return usagef("--precision fp64: float64 is what the others are held to")
+		return err
 	}
 	threads, err := threadsOf(c)
 	if err != nil {

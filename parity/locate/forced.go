@@ -1,9 +1,12 @@
 package locate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -22,12 +25,12 @@ func (t *trace) force() error {
 		chunk := chunkOf(rest)
 		rest = rest[len(chunk):]
 		var exact, forced tensor.List
-		err := t.timed(&oracle, func() (err error) { exact, err = t.exactly(chunk); return err })
+		err := timed(&oracle, func() (err error) { exact, err = t.exactly(chunk); return err })
 		if err == nil {
-			err = t.timed(&candidate, func() (err error) { forced, err = t.forced(chunk); return err })
+			err = timed(&candidate, func() (err error) { forced, err = t.forced(chunk); return err })
 		}
 		if err == nil {
-			err = t.timed(&budgets, func() error { return t.judge(chunk, exact, forced) })
+			err = timed(&budgets, func() error { return t.judge(chunk, exact, forced) })
 		}
 		if err != nil {
 			return err
@@ -43,13 +46,11 @@ func (t *trace) force() error {
 	return nil
 }
 
-// timed adds the time of a part of a pass.
-func (t *trace) timed(to *Pass, run func() error) error {
-	one := &trace{Trace: &Trace{}}
-	err := one.pass("", run)
-	for _, p := range one.Passes {
-		to.Time += p.Time
-	}
+// timed adds the time of a part to a pass.
+func timed(to *Pass, run func() error) error {
+	start := time.Now()
+	err := run()
+	to.Time += time.Since(start)
 	return err
 }
 
@@ -250,20 +251,14 @@ func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*gra
 			whole[v] = budget.Value{Tensor: local[v].Tensor, Spread: widened(s)}
 		}
 	}
-	for _, n := range u.Nodes {
-		var out []*tensor.Tensor
-		for _, v := range n.Outputs {
-			out = append(out, values[v.Name])
-		}
-		for _, in := range []map[*graph.Value]budget.Value{local, whole} {
-			bounded, err := t.budget.Node(t.ctx, n, t.operands(n, in), out)
-			if err != nil {
-				return nil, err
-			}
-			for i, v := range n.Outputs {
-				in[v] = bounded[i]
-			}
-		}
+	var both sync.WaitGroup
+	var errs [2]error
+	for i, of := range []map[*graph.Value]budget.Value{local, whole} {
+		both.Go(func() { errs[i] = t.spread(u, values, of) })
+	}
+	both.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
 	}
 	for _, v := range u.Outputs {
 		if s := whole[v].Spread; s != nil {
@@ -271,6 +266,24 @@ func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*gra
 		}
 	}
 	return local, nil
+}
+
+// spread derives the spreads of a unit's values, node by node, from those of what it reads.
+func (t *trace) spread(u *unitTrace, exact map[string]*tensor.Tensor, values map[*graph.Value]budget.Value) error {
+	for _, n := range u.Nodes {
+		var out []*tensor.Tensor
+		for _, v := range n.Outputs {
+			out = append(out, exact[v.Name])
+		}
+		bounded, err := t.budget.Node(t.ctx, n, t.operands(n, values), out)
+		if err != nil {
+			return err
+		}
+		for i, v := range n.Outputs {
+			values[v] = bounded[i]
+		}
+	}
+	return nil
 }
 
 // operands returns the operands of a node. Constants are exact, and so is, to float64, what is computed from them alone: the error of

@@ -133,8 +133,11 @@ func (t *trace) alone(u *unitTrace, side Side, values map[string]*tensor.Tensor)
 	}
 	want, got, margin := byName(exact), byName(out), t.marginOf(side, u)
 	for i, one := range nodes {
-		bounds, err := t.nodeBounds(one.Nodes[0], want)
-		if err != nil {
+		bounds := map[*graph.Value]budget.Value{}
+		for _, v := range one.Inputs {
+			bounds[v] = budget.Exact(t.teacher[v])
+		}
+		if err := t.spread(one, want, bounds); err != nil {
 			return err
 		}
 		for _, v := range one.Outputs {
@@ -158,26 +161,6 @@ func (t *trace) varies(v *graph.Value) bool {
 		}
 	}
 	return v.Producer == nil
-}
-
-// nodeBounds derives the spreads of one node on the teacher's values.
-func (t *trace) nodeBounds(n *graph.Node, values map[string]*tensor.Tensor) (map[*graph.Value]budget.Value, error) {
-	in := map[*graph.Value]budget.Value{}
-	for v, x := range t.teacher {
-		in[v] = budget.Exact(x)
-	}
-	var out []*tensor.Tensor
-	for _, v := range n.Outputs {
-		out = append(out, values[v.Name])
-	}
-	bounded, err := t.budget.Node(t.ctx, n, t.operands(n, in), out)
-	if err != nil {
-		return nil, err
-	}
-	for i, v := range n.Outputs {
-		in[v] = bounded[i]
-	}
-	return in, nil
 }
 
 // conclude names the node: one that is wrong by itself, else the first whose value in the step is.

@@ -95,7 +95,6 @@ type trace struct {
 	budget *budget.Budget
 
 	low     *graph.Graph // the graph as both sides compute it
-	plans   backends.Plan
 	units   []*unitTrace
 	fixed   map[*graph.Value]*tensor.Tensor // in float64, what depends on constants alone
 	teacher map[*graph.Value]*tensor.Tensor // what the reference computed freely, of every value between units
@@ -138,9 +137,9 @@ func (t *trace) plan() (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.Candidate, err)
 		}
-		t.plans = s.Plan()
-		t.Library = t.plans.Library
-		for _, u := range unitsOf(t.low, t.plans) {
+		plan := s.Plan()
+		t.Library = plan.Library
+		for _, u := range unitsOf(t.low, plan) {
 			t.units = append(t.units, &unitTrace{Unit: u})
 			t.Steps = append(t.Steps, Step{Name: u.Name, Op: u.Op, Nodes: u.covered()})
 		}
@@ -179,9 +178,7 @@ func (t *trace) constants() error {
 func (t *trace) between() []*graph.Value {
 	var list []*graph.Value
 	for _, u := range t.units {
-		for _, v := range u.Outputs {
-			list = append(list, v)
-		}
+		list = append(list, u.Outputs...)
 	}
 	return list
 }
