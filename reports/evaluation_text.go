@@ -124,6 +124,9 @@ func budgetText(e *Evaluation) string {
 	if e.Verdict == "" {
 		return ""
 	}
+	if why := e.Comparison.Undecided; why != "" {
+		return why
+	}
 	return fmt.Sprintf("at most %.2f points of AP may be lost to %s; the interval is %s to %s", 100**e.Comparison.MaxMapDrop, e.Comparison.Base,
 		points(e.Comparison.Det.AP.Low), points(e.Comparison.Det.AP.High))
 }

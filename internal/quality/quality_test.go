@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/reports"
 )
 
 // panopticFiles writes a panoptic file and the picture of its one image, 4 pixels wide: the segment of each pixel.
@@ -107,15 +108,20 @@ func TestLabels(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	for _, tt := range []struct {
-		low, high float64
-		word      string
-		code      int
+		images          int
+		base, low, high float64
+		word            string
+		code            int
 	}{
-		{-0.03, -0.011, "FAIL", exit.Failed}, {-0.03, -0.01, "INCONCLUSIVE", exit.Inconclusive}, {-0.03, 0.02, "INCONCLUSIVE", exit.Inconclusive},
-		{-0.01, 0.02, "PASS", exit.OK}, {0.01, 0.02, "PASS", exit.OK},
+		{64, 0.8, -0.03, -0.011, "FAIL", exit.Failed}, {64, 0.8, -0.03, -0.01, "INCONCLUSIVE", exit.Inconclusive}, {64, 0.8, -0.03, 0.02, "INCONCLUSIVE", exit.Inconclusive},
+		{64, 0.8, -0.01, 0.02, "PASS", exit.OK}, {64, 0.8, 0.01, 0.02, "PASS", exit.OK},
+		{19, 0.8, 0, 0, "INCONCLUSIVE", exit.Inconclusive}, {1, 0.8, -0.8, -0.8, "INCONCLUSIVE", exit.Inconclusive},
+		{64, 0, 0, 0, "INCONCLUSIVE", exit.Inconclusive}, {64, -1, 0, 0, "INCONCLUSIVE", exit.Inconclusive},
 	} {
-		if word, code := verdict(evaluate.Difference{Low: tt.low, High: tt.high}, 0.01); word != tt.word || code != tt.code {
-			t.Errorf("%v to %v: %s, exit code %d", tt.low, tt.high, word, code)
+		c := &reports.EvaluationComparison{Det: &evaluate.Differences{AP: evaluate.Difference{Base: tt.base, Low: tt.low, High: tt.high}}}
+		c.Undecided = undecided(&reports.Evaluation{Dataset: reports.EvaluationDataset{Images: tt.images}, Comparison: c})
+		if word, code := verdict(c, 0.01); word != tt.word || code != tt.code {
+			t.Errorf("%+v: %s, exit code %d", tt, word, code)
 		}
 	}
 }
