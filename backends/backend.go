@@ -70,8 +70,9 @@ func (o Options) Apply(g *graph.Graph) (*graph.Graph, error) {
 // Precision is an arithmetic mode of a session.
 type Precision string
 
-// The precisions of the design. Backends support a subset. In TF32, FP16 and BF16 a session computes the graph that graph.Lower gives
-// for Format: values are rounded at declared points, and what lies between them is computed in at least float32.
+// The precisions of the design. Backends support a subset. In TF32, FP16, BF16, INT8 and FP8 a session computes the graph that graph.Lower
+// gives for Format: values are rounded at declared points, and what lies between them is computed in at least float32. For INT8 and FP8 the
+// graph has to be calibrated (graph.Calibration).
 const (
 	FP64 Precision = "fp64"
 	FP32 Precision = "fp32"
@@ -85,13 +86,16 @@ const (
 // Precisions lists every precision, widest first.
 var Precisions = []Precision{FP64, FP32, TF32, FP16, BF16, INT8, FP8}
 
-// Format returns the format to which a session of this precision rounds: of TF32, FP16 and BF16; "" for the others.
+// Format returns the format to which a session of this precision rounds; "" for FP64 and FP32.
 func (p Precision) Format() graph.Format {
-	if f := graph.Format(p); slices.Contains(graph.Formats, f) {
+	if f := graph.Format(p); f.Known() == nil {
 		return f
 	}
 	return ""
 }
+
+// Scaled tells whether sessions of this precision need a calibrated graph.
+func (p Precision) Scaled() bool { return p.Format().Scaled() }
 
 // ChoiceOf names precisions for people: "fp32, tf32 or fp16".
 func ChoiceOf(list []Precision) string {

@@ -1,6 +1,13 @@
 package backends
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apex-x/apexx/backends/graph"
+)
 
 // Reason is a stable code for why something cannot run here. The set is closed: scripts match on the codes, and what was
 // found (paths, versions, messages of libraries) travels in a separate detail text.
@@ -24,6 +31,7 @@ const (
 	LibrarySymbolMissing      Reason = "library_symbol_missing"
 	ProviderUnavailable       Reason = "provider_unavailable"
 	PrecisionUnsupported      Reason = "precision_unsupported"
+	NotCalibrated             Reason = "not_calibrated" // no ranges of this model, which the precision needs
 	OperatorUnsupported       Reason = "operator_unsupported"
 	BuiltWithoutCgo           Reason = "built_without_cgo"
 	WorkerNotFound            Reason = "worker_not_found"
@@ -38,7 +46,7 @@ const (
 var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
 	CapabilityBelowSM90, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
-	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
+	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
 	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
 }
 
@@ -47,6 +55,23 @@ type Unavailable struct {
 	Backend string
 	Reason  Reason
 	Detail  string
+}
+
+// RefuseOpaque is nil for a graph all of whose operators package graph knows, and for another an *Unavailable that names the others: for
+// backends that do not execute ONNX itself.
+func RefuseOpaque(backend string, g *graph.Graph) error {
+	count := map[string]int{}
+	for _, n := range g.OpaqueNodes() {
+		count[n.Op.OpType()]++
+	}
+	if len(count) == 0 {
+		return nil
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		names = append(names, fmt.Sprintf("%s (%d)", name, count[name]))
+	}
+	return &Unavailable{Backend: backend, Reason: OperatorUnsupported, Detail: "operators that it lacks, with the number of nodes: " + strings.Join(names, ", ")}
 }
 
 // Error names the backend, the reason code and what was found.

@@ -132,6 +132,7 @@ func compareParts(ref, cand *tensor.Tensor, tol Tolerance, parts []stretch, of o
 		r.Problem = fmt.Sprintf("the reference holds %v, the candidate %v", ref.DType(), cand.DType())
 	case ref.DType().IsFloat():
 		r.Judgement, r.Tolerance = ByTolerance, tol.String()
+		tol = tol.resolve(ref)
 		if tol.Undefined {
 			r.Judgement = ByNothing
 		}

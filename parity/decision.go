@@ -103,6 +103,7 @@ func (d *Decision) UnmarshalJSON(text []byte) error {
 // box edges are not followed, and what a rounded edge changes counts as an error of arithmetic. With a zero IoUThreshold the
 // suppression is not checked and explains nothing.
 type Setting struct {
+	AnyModel                bool    // nothing is known of the outputs: whatever their names, none holds a decision
 	GridHeight, GridWidth   int     // tiles of level 0
 	Dense                   bool    // level 0 holds all tiles in ascending order, whatever their utilities
 	ImageHeight, ImageWidth int     // pixels of the input

@@ -103,6 +103,9 @@ func (r *Report) checkStructure(ref, cand tensor.List) {
 // settle compares the decisions of both executions as far as their outputs record them.
 func settle(ref, cand tensor.List, lim limits, opt Options) *settled {
 	s := &settled{decided: map[string]bool{}}
+	if opt.Setting.AnyModel {
+		return s
+	}
 	batch := 0
 	for _, name := range []string{"valid_counts", "valid_l0"} {
 		if comparableCounts(ref, cand, name) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // Tolerance is the rule for floating-point elements. With d = |candidate - reference|, an element mismatches when
@@ -16,6 +17,9 @@ type Tolerance struct {
 	Either   bool    // the larger of both bounds instead of their sum
 	Angle    float64 // radians, > 0: of vectors of unit length the distance is their angle, and it shows another length too
 	Unit     string  // of Abs, for people: "px" or ""
+
+	// OfLargest, > 0, adds so much of the largest finite |reference| of the tensor to Abs: for outputs of which nobody knows the scale.
+	OfLargest float64
 
 	// Noise bounds the errors of all elements together, > 0: √(Σ(candidate - reference)²/Σreference²). Rounding noise has a level that
 	// hardly depends on the input, though single elements stray far, so this is what tells two formats, or two roundings, apart.
@@ -48,6 +52,33 @@ func (t Tolerance) allowed(ref float64) float64 {
 		return max(t.Abs, t.Rel*math.Abs(ref))
 	}
 	return t.Abs + t.Rel*math.Abs(ref)
+}
+
+// resolve turns what depends on the reference into numbers.
+func (t Tolerance) resolve(ref *tensor.Tensor) Tolerance {
+	if t.OfLargest > 0 {
+		t.Abs += t.OfLargest * largestMagnitude(ref)
+		t.OfLargest = 0
+	}
+	return t
+}
+
+// largestMagnitude returns the largest finite |v| of a float tensor, 0 of an empty one.
+func largestMagnitude(t *tensor.Tensor) float64 {
+	if t.DType() == tensor.Float64 {
+		return largestOf(tensor.Data[float64](t))
+	}
+	return largestOf(tensor.Data[float32](t))
+}
+
+func largestOf[T tensor.Float](values []T) float64 {
+	var most T
+	for _, v := range values {
+		if v-v == 0 { // finite
+			most = max(most, v, -v)
+		}
+	}
+	return float64(most)
 }
 
 // limit returns the mismatch ratio that holds for an object of n elements.
@@ -83,6 +114,8 @@ func (t Tolerance) String() string {
 		return "none is defined"
 	case t.Angle > 0:
 		s = fmt.Sprintf("angle %g rad", t.Angle)
+	case t.OfLargest > 0:
+		s = fmt.Sprintf("abs %g of the largest |ref|", t.OfLargest)
 	case t.Rel == 0:
 		s = strings.TrimSpace(fmt.Sprintf("abs %g %s", t.Abs, t.Unit))
 	case t.Either:
@@ -130,7 +163,7 @@ func KindOf(output string) Kind {
 // outputs: backends widen their outputs to float32, which would hide it.
 type Class uint8
 
-// The classes of spec/runtime.md 6.3, finest first; no tolerance is defined for ClassINT8. In a twin class both executions compute in the
+// The classes of spec/runtime.md 6.3, finest first; for a single operator no tolerance is defined in ClassINT8. In a twin class both executions compute in the
 // precision, with roundings at the same declared points, so that what they differ by is no longer what the precision costs.
 const (
 	ClassDefault Class = iota
@@ -140,11 +173,13 @@ const (
 	ClassINT8
 	TwinFP16
 	TwinBF16
+	TwinFP8
+	TwinINT8
 )
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
-	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin"}[c]
+	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin"}[c]
 }
 
 // precision returns the class without regard to twins: one operator, fed equal inputs, has the same tolerance in both.
@@ -154,6 +189,10 @@ func (c Class) precision() Class {
 		return ClassFP16
 	case TwinBF16:
 		return ClassBF16
+	case TwinFP8:
+		return ClassFP8
+	case TwinINT8:
+		return ClassINT8
 	}
 	return c
 }
@@ -184,6 +223,10 @@ func PairClass(a, b backends.Precision) Class {
 		return TwinFP16
 	case c == ClassBF16:
 		return TwinBF16
+	case c == ClassFP8:
+		return TwinFP8
+	case c == ClassINT8:
+		return TwinINT8
 	}
 	return c
 }
@@ -216,6 +259,7 @@ type Profile struct {
 	margin        float64           // how many times what was measured passes
 	mismatchRatio float64           // of features and logits
 	smallObject   int
+	noise         float64 // of the outputs of any model in fp32
 }
 
 // The profiles, strictest first. ONNX Runtime and the reference in fp32 were seen to differ from fp64 by at most 4e-4 px, with trained
@@ -228,6 +272,7 @@ var (
 		op:       classes{ClassDefault: {1e-6, 1e-5}, ClassFP16: {1e-3, 1e-2}, ClassBF16: {2e-3, 2e-2}, ClassFP8: {3e-3, 3e-2}},
 		pixels:   map[Class]float64{ClassDefault: 0.01, ClassFP16: 0.5, ClassBF16: 1, ClassFP8: 2},
 		margin:   1.5,
+		noise:    3e-6,
 	}
 	Balanced = Profile{
 		name:          "balanced",
@@ -236,6 +281,7 @@ var (
 		pixels:        map[Class]float64{ClassDefault: 0.02, ClassFP16: 1, ClassBF16: 2, ClassFP8: 4},
 		margin:        2,
 		mismatchRatio: 1e-4, smallObject: 10_000,
+		noise: 1e-5,
 	}
 	Edge = Profile{
 		name:          "edge",
@@ -244,6 +290,7 @@ var (
 		pixels:        map[Class]float64{ClassDefault: 0.05, ClassFP16: 2, ClassBF16: 4, ClassFP8: 8},
 		margin:        3,
 		mismatchRatio: 5e-4, smallObject: 2_000,
+		noise: 3e-5,
 	}
 )
 
@@ -266,7 +313,7 @@ func ParseProfile(name string) (Profile, error) {
 // Name returns the profile's name.
 func (p Profile) Name() string { return p.name }
 
-// Tolerance returns the rule for a kind of output at a level and in a class; Undefined for int8, which has no numbers.
+// Tolerance returns the rule for a kind of output at a level and in a class; Undefined for single operators in int8, which have no numbers.
 func (p Profile) Tolerance(level Level, kind Kind, class Class) Tolerance {
 	if s, ok := spreads[class]; ok && level == EndToEnd {
 		return s.tolerance(kind, p.margin)
@@ -311,6 +358,16 @@ func (p Profile) Policy(level Level) Policy {
 		return p.Tolerance(level, KindOf(output), class)
 	}}
 }
+
+// AnyModel returns the policy for the outputs of a model that this package does not know, in float32 and more: whatever an output is
+// called, no element is off by more than a share of the largest one, and the noise of all (Tolerance.Noise) is small. It is 1e-5 in the
+// balanced profile, the noise of a float32 network of some hundred layers, and for an element ten times as much.
+func (p Profile) AnyModel() Policy {
+	return Policy{p.name + anyModel, func(string, Class) Tolerance { return Tolerance{OfLargest: 10 * p.noise, Noise: p.noise} }}
+}
+
+// anyModel ends the name of a policy of AnyModel.
+const anyModel = " any model"
 
 // GoldenPolicy judges stored expectations of another implementation, whatever the class: coordinates to 0.05 px, scores to 1e-4,
 // logits to 1e-3, embeddings to 1e-3 rad, anything else by Golden.

@@ -52,8 +52,8 @@ type Measurement struct {
 // Outputs says what a timed session gave: parity belongs to the session that was timed, and not to another one of the same cell.
 type Outputs struct {
 	FirstSHA256 string `json:"first_sha256"` // of the outputs of its first run, the cold one: names, types, shapes and bits
-	LastSHA256  string `json:"last_sha256"`  // of those of its last timed run
-	Parity      Parity `json:"parity"`       // the worse of both against the float64 oracle
+	LastSHA256  string `json:"last_sha256"`  // of those of its last run, which has other inputs than those that it was timed with
+	Parity      Parity `json:"parity"`       // the worst of these and of the last timed run's, against the float64 oracle
 }
 
 // End records how a measurement ended without samples; numbers that it has already are dropped. What ended a crashed process is its

@@ -17,8 +17,11 @@ type Subject struct {
 	TileSides     [3]int // input pixels per tile side at levels 0 to 2
 }
 
-// whole is the geometry without a picture: coordinates are pixels of the input tensor.
-func (s Subject) whole() picture.Fit {
+// Geometry is how the picture lies in the input; without a picture, coordinates are pixels of the input tensor.
+func (s Subject) Geometry() picture.Fit {
+	if s.Picture != nil {
+		return s.Fit
+	}
 	return picture.Fit{PictureWidth: s.Width, PictureHeight: s.Height, Width: s.Width, Height: s.Height, InnerWidth: s.Width, InnerHeight: s.Height}
 }
 
@@ -30,9 +33,7 @@ func Describe(s Subject, out tensor.List) ([]Image, error) {
 			return nil, fmt.Errorf("the run has no output %q", name)
 		}
 	}
-	if s.Picture == nil {
-		s.Fit = s.whole()
-	}
+	s.Fit = s.Geometry()
 	images := make([]Image, out.Get("valid_counts").Len())
 	for i := range images {
 		im, err := s.image(out, i)
@@ -121,23 +122,11 @@ func (s Subject) detection(out tensor.List, i, j int) Detection {
 	}
 	masks := out.Get("mask_logits")
 	h, w := masks.Shape()[2], masks.Shape()[3]
-	mask := s.Fit.Mask(slice32(masks, r*h*w, h*w), h, w, box)
+	mask := s.Fit.Mask(tensor.Float32s(masks, r*h*w, h*w), h, w, box)
 	d.Mask = &mask
 	dim := out.Get("embeddings").Shape()[2]
-	d.Embedding = TensorSHA256(tensor.Must(tensor.Of(slice32(out.Get("embeddings"), r*dim, dim), dim)))
+	d.Embedding = TensorSHA256(tensor.Must(tensor.Of(tensor.Float32s(out.Get("embeddings"), r*dim, dim), dim)))
 	return d
-}
-
-// slice32 returns n elements from offset as float32.
-func slice32(t *tensor.Tensor, offset, n int) []float32 {
-	if t.DType() == tensor.Float32 {
-		return tensor.Data[float32](t)[offset : offset+n]
-	}
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = float32(tensor.Data[float64](t)[offset+i])
-	}
-	return v
 }
 
 // SceneOf joins one described image with its pixels for drawing: the picture, or the input tensor [B,3,H,W] itself.
@@ -145,7 +134,7 @@ func (s Subject) SceneOf(im Image, input *tensor.Tensor, sample int) Scene {
 	scene := Scene{Picture: s.Picture, Detections: im.Detections}
 	if scene.Picture == nil {
 		scene.Picture = pictureOf(input, sample)
-		s.Fit = s.whole()
+		s.Fit = s.Geometry()
 	}
 	for level := range 3 {
 		side := s.TileSides[level]
@@ -170,6 +159,3 @@ func pictureOf(t *tensor.Tensor, sample int) *picture.Picture {
 	}
 	return p
 }
-
-// Float32s returns the elements of a floating-point tensor as float32; it may share them.
-func Float32s(t *tensor.Tensor) []float32 { return slice32(t, 0, t.Len()) }

@@ -31,7 +31,7 @@ var (
 // Overlay settings.
 const (
 	maskOpacity = 0.45
-	// OverlayMinScore is the least score that an overlay draws; a report lists the weaker detections too.
+	// OverlayMinScore is the least score that an overlay draws of what is on no track; a report lists the weaker detections too.
 	OverlayMinScore = 0.35
 )
 
@@ -40,6 +40,7 @@ type Scene struct {
 	Picture    *picture.Picture
 	Detections []Detection
 	Tiles      []TileBox
+	Lost       []LostTrack // of a sequence
 }
 
 // TileBox is a selected tile in picture pixels: level 0 or deeper, left, top, right, bottom.
@@ -49,7 +50,8 @@ type TileBox struct {
 }
 
 // Overlay draws a scene: masks, boxes with class and score, and the selected tiles (level 0 dashed white, deeper levels
-// dotted cyan). Detections are drawn from the weakest to the strongest, so that the best is on top.
+// dotted cyan). Detections are drawn from the weakest to the strongest, so that the best is on top. In a sequence the colour of
+// a detection is that of its track, whose id its label begins with, and a dashed frame shows where a lost track should be.
 func Overlay(s Scene) *image.NRGBA {
 	img := s.Picture.Image()
 	unit := max(1, int(math.Round(float64(max(s.Picture.Width, s.Picture.Height))/512)))
@@ -62,13 +64,20 @@ func Overlay(s Scene) *image.NRGBA {
 	}
 	shown := drawable(s.Detections)
 	for _, d := range shown {
-		tint(img, d.Detection, classColour(d.ClassID))
+		tint(img, d.Detection, d.colour())
+	}
+	lost := slices.DeleteFunc(slices.Clone(s.Lost), func(l LostTrack) bool { return !pixels(l.bounds()).Overlaps(img.Rect) })
+	for _, l := range lost {
+		dashed(img, l.bounds(), unit, 4*unit, trackColour(l.ID))
 	}
 	for _, d := range shown {
-		outline(img, d.box, 2*unit, classColour(d.ClassID))
+		outline(img, d.box, 2*unit, d.colour())
+	}
+	for _, l := range lost {
+		label(img, l.bounds(), fmt.Sprintf("#%d lost", l.ID), unit, trackColour(l.ID))
 	}
 	for _, d := range shown {
-		label(img, d.box, fmt.Sprintf("%s %.2f", d.Class, d.Score), unit, classColour(d.ClassID))
+		label(img, d.box, d.caption(), unit, d.colour())
 	}
 	return img
 }
@@ -79,16 +88,34 @@ type located struct {
 	box [4]float64
 }
 
-// drawable returns the detections to draw, from the weakest to the strongest; a report has them the other way round.
+func (d Detection) colour() color.NRGBA {
+	if d.TrackID != 0 {
+		return trackColour(d.TrackID)
+	}
+	return classColour(d.ClassID)
+}
+
+func (d Detection) caption() string {
+	text := fmt.Sprintf("%s %.2f", d.Class, d.Score)
+	if d.TrackID != 0 {
+		text = fmt.Sprintf("#%d %s", d.TrackID, text)
+	}
+	return text
+}
+
+// drawable returns the detections to draw, those of tracks and those that are strong enough, from the weakest to the strongest; a report has them the other way round.
 func drawable(detections []Detection) []located {
 	var shown []located
 	for _, d := range slices.Backward(detections) {
-		if box, finite := d.bounds(); finite && d.Score >= OverlayMinScore {
+		if box, finite := d.bounds(); finite && (d.Score >= OverlayMinScore || d.TrackID != 0) {
 			shown = append(shown, located{d, box})
 		}
 	}
 	return shown
 }
+
+// trackColour gives ids, which count from 1, the colours in their order.
+func trackColour(id int64) color.NRGBA { return classColour(id - 1) }
 
 func classColour(id int64) color.NRGBA {
 	n := int64(len(palette))
@@ -134,9 +161,10 @@ func outline(img *image.NRGBA, b [4]float64, thick int, c color.NRGBA) {
 // dashed draws a frame whose pixels alternate every dash pixels.
 func dashed(img *image.NRGBA, b [4]float64, thick, dash int, c color.NRGBA) {
 	r := pixels(b)
+	visible := r.Intersect(img.Rect)
 	opacity := float64(c.A) / 255
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		for x := r.Min.X; x < r.Max.X; x++ {
+	for y := visible.Min.Y; y < visible.Max.Y; y++ {
+		for x := visible.Min.X; x < visible.Max.X; x++ {
 			if x-r.Min.X >= thick && r.Max.X-x > thick && y-r.Min.Y >= thick && r.Max.Y-y > thick {
 				x = max(x, r.Max.X-thick-1) // skip the inside of the row
 				continue

@@ -43,7 +43,16 @@ func TestOverlayGolden(t *testing.T) {
 		Detections: []Detection{found(0, 0.91, [4]float64{70.5, 40, 150, 90}, p), found(1, 0.5, [4]float64{10, 4, 90, 60}, p), found(2, 0.24, [4]float64{0, 0, 160, 96}, p)},
 		Tiles:      []TileBox{{0, [4]float64{0, 0, 64, 64}}, {1, [4]float64{32, 32, 64, 64}}, {2, [4]float64{96, 0, 112, 16}}},
 	})
-	path := filepath.Join("testdata", "overlay.png")
+	goldenPicture(t, "overlay.png", img)
+	if got := img.NRGBAAt(159, 95); got != (color.NRGBA{40, 40, 40, 255}) {
+		t.Errorf("the weak detection was drawn: %v", got)
+	}
+}
+
+// goldenPicture compares every pixel with a file of testdata.
+func goldenPicture(t *testing.T, name string, img *image.NRGBA) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
 	if *goldenfile.Update {
 		var b bytes.Buffer
 		if err := png.Encode(&b, img); err != nil {
@@ -65,15 +74,12 @@ func TestOverlayGolden(t *testing.T) {
 	if want.Bounds() != img.Bounds() {
 		t.Fatalf("size %v, want %v", img.Bounds(), want.Bounds())
 	}
-	for y := range 96 {
-		for x := range 160 {
+	for y := range img.Rect.Dy() {
+		for x := range img.Rect.Dx() {
 			if got := color.NRGBAModel.Convert(want.At(x, y)); got != img.At(x, y) {
 				t.Fatalf("pixel %d,%d is %v, want %v (run with -update to accept, and look at %s)", x, y, img.At(x, y), got, path)
 			}
 		}
-	}
-	if got := img.NRGBAAt(159, 95); got != (color.NRGBA{40, 40, 40, 255}) {
-		t.Errorf("the weak detection was drawn: %v", got)
 	}
 }
 

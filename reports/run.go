@@ -112,7 +112,8 @@ type Detection struct {
 	Class     string           `json:"class"`
 	Mask      *mask.RLE        `json:"mask"` // where the mask's probability is at least ½
 	MaskScore parity.Number    `json:"mask_score"`
-	Embedding string           `json:"embedding_sha256"` // of the embedding as little-endian float32
+	Embedding string           `json:"embedding_sha256"`   // of the embedding as little-endian float32
+	TrackID   int64            `json:"track_id,omitempty"` // of the track that it belongs to in a sequence, 0 for none
 }
 
 // bounds returns the box, and whether it is finite.

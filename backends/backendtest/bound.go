@@ -19,13 +19,17 @@ import (
 // what the rounding of the arithmetic is proportional to: of a matrix product the sum of the magnitudes of the terms that make the
 // element, so that a backend that adds in a narrower format is found; else scale·(|w| + 1). store is for a backend that has
 // the precision natively and may keep the element in its format: half a unit of that format.
+//
+// A Round with a scale may give the other neighbour where its quotient is within 2 units of the middle between two numbers: by slack, which
+// is 0 elsewhere, beside 2·unit·|w|.
 type bound struct {
 	precision backends.Precision
 	unit      float64
 	scale     float64
 	sums      []float64 // of a product; nil else
 	store     float64
-	exact     bool // of Round: no bit may differ
+	exact     bool      // of a Round without a scale: no bit may differ
+	slack     []float64 // of one with a scale; nil else
 }
 
 // newBound returns the bound of a precision, for a backend that does not store its results in a low one.
@@ -37,8 +41,8 @@ func newBound(p backends.Precision, scale float64) bound {
 	return b
 }
 
-// boundOf returns the bound for the outputs of a node, given its operands.
-func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n *graph.Node, in []*tensor.Tensor) (bound, error) {
+// boundOf returns the bound for the outputs of an operator, given its operands and the sums of a product.
+func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, op graph.Op, in []*tensor.Tensor, sums func() ([]float64, error)) (bound, error) {
 	b := newBound(p, scale)
 	if f := p.Format(); (f == graph.FP16 || f == graph.BF16) && level == backends.Native {
 		l, err := f.Layout()
@@ -48,11 +52,13 @@ func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n
 		b.store = math.Ldexp(1, -l.Significand)
 	}
 	var err error
-	switch n.Op.(type) {
+	switch op := op.(type) {
 	case graph.Round:
-		b.exact = true
-	case graph.Conv, graph.Gemm, graph.MatMul:
-		b.sums, err = termSums(n, in)
+		if b.exact = !op.To.Scaled(); !b.exact {
+			b.slack = neighbours(op, in)
+		}
+	case graph.Conv, graph.Gemm, graph.MatMul, graph.ConvTranspose:
+		b.sums, err = sums()
 	}
 	return b, err
 }
@@ -76,8 +82,28 @@ func termSums(n *graph.Node, in []*tensor.Tensor) ([]float64, error) {
 	return f64(out[0]), nil
 }
 
+// neighbours returns how much a Round changes when its operand changes by 2 units of float32.
+func neighbours(op graph.Round, in []*tensor.Tensor) []float64 {
+	rounded := func(factor float64) []float64 {
+		x, out := in[0].Clone(), in[0].Clone()
+		for i := range f64(x) {
+			f64(x)[i] *= factor
+		}
+		roundScaled(op, x, in[1], out)
+		return f64(out)
+	}
+	least, most := rounded(1-0x1p-22), rounded(1+0x1p-22)
+	for i := range most {
+		most[i] = math.Abs(most[i] - least[i])
+	}
+	return most
+}
+
 // allowed returns how far element i may be from w.
 func (b bound) allowed(i int, w float64) float64 {
+	if b.slack != nil {
+		return b.slack[i] + 2*b.unit*math.Abs(w)
+	}
 	sum := b.scale * (math.Abs(w) + 1)
 	if b.sums != nil {
 		sum = b.sums[i]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -13,7 +14,7 @@ import (
 func Cases() []Case {
 	var all []Case
 	for _, group := range []func() []Case{convCases, normCases, elementCases, specialCases, matrixCases, moveCases, resizeCases,
-		selectCases, tileCases, scanCases, detectCases, boxCases, roundCases} {
+		selectCases, tileCases, scanCases, detectCases, boxCases, roundCases, generalCases} {
 		all = append(all, group()...)
 	}
 	return all
@@ -379,6 +380,42 @@ func roundCases() []Case {
 		all = append(all, Case{fmt.Sprintf("round fp16's values to %s", f), op, in(floats(halfs()...)), 1},
 			Case{fmt.Sprintf("round what lies between fp16's values to %s", f), op, in(floats(betweenHalfs()...)), 1},
 			Case{fmt.Sprintf("round all magnitudes to %s", f), op, in(magnitudes()), 1})
+	}
+	for _, f := range graph.ScaledFormats {
+		all = append(all, scaledCases(f)...)
+	}
+	return all
+}
+
+// scaledCases have the scale 1, under which middles between two numbers are met exactly, and scales that are no power of two.
+func scaledCases(f graph.Format) []Case {
+	var all []Case
+	by := func(name string, op graph.Round, x, scale *tensor.Tensor) {
+		all = append(all, Case{fmt.Sprintf("round %s to %s", name, f), op, weights(x, scale), 1})
+	}
+	one := graph.Round{To: f}
+	for _, shape := range [][]int{{}, {0}, {2, 3, 17}, {1, 2, 33, 65}} {
+		by(fmt.Sprint(shape), one, seeded(1220).normal(shape...), tensor.Scalar(float32(0.0131)))
+	}
+	scales := func(n int) *tensor.Tensor {
+		t := seeded(1230).normal(n)
+		for i, v := range tensor.Data[float32](t) {
+			tensor.Data[float32](t)[i] = 0.01 + v*v/100
+		}
+		return t
+	}
+	by("the rows", graph.Round{To: f}, seeded(1221).normal(7, 5, 3, 3), scales(7))
+	by("the columns", graph.Round{To: f, Axis: 1}, seeded(1222).normal(6, 11), scales(11))
+	by("fp16's values", one, floats(numbers(f, halfs())...), tensor.Scalar(float32(1)))
+	by("what lies between fp16's values", one, floats(betweenHalfs()...), tensor.Scalar(float32(1)))
+	by("all magnitudes", one, floats(numbers(f, magnitudes().Float64s())...), tensor.Scalar(float32(0.37)))
+	return all
+}
+
+// numbers leaves out what is NaN where a format has none.
+func numbers(f graph.Format, all []float64) []float64 {
+	if f == graph.INT8 {
+		return slices.DeleteFunc(all, math.IsNaN)
 	}
 	return all
 }

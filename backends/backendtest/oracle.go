@@ -117,6 +117,22 @@ func Evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		reduce(op, in[0], out[0])
 	case graph.Resize:
 		resize(in[0], out[0])
+	case graph.Pool:
+		pool(op, in[0], out[0])
+	case graph.GlobalAveragePool:
+		reduce(graph.Reduce{Fn: graph.ReduceMean, Axes: []int{2, 3}}, in[0], out[0])
+	case graph.BatchNormalization:
+		batchNorm(op, in, out[0])
+	case graph.Softmax:
+		softmax(op.Axis, in[0], out[0])
+	case graph.ConvTranspose:
+		convTranspose(op, in, out[0])
+	case graph.TopK:
+		topK(op, in[0], out)
+	case graph.LSTM:
+		lstm(op, in, out)
+	case graph.Transpose:
+		transpose(op.Perm, in[0], out[0])
 	default:
 		return out, evaluateOwn(n.Op, in, out)
 	}
@@ -125,6 +141,7 @@ func Evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 
 func conv(op graph.Conv, in []*tensor.Tensor, out *tensor.Tensor) {
 	x, w, y := in[0].Shape(), in[1].Shape(), out.Shape()
+	from, weights, to := f64(in[0]), f64(in[1]), f64(out)
 	perGroup := w[0] / op.Group
 	at := 0
 	for b := range y[0] {
@@ -141,12 +158,12 @@ func conv(op graph.Conv, in []*tensor.Tensor, out *tensor.Tensor) {
 							for kx := range w[3] {
 								iy, ix := oy*op.Strides[0]+ky-op.Pads[0], ox*op.Strides[1]+kx-op.Pads[1]
 								if iy >= 0 && iy < x[2] && ix >= 0 && ix < x[3] {
-									sum += f64(in[0])[((b*x[1]+ic)*x[2]+iy)*x[3]+ix] * f64(in[1])[((m*w[1]+c)*w[2]+ky)*w[3]+kx]
+									sum += from[((b*x[1]+ic)*x[2]+iy)*x[3]+ix] * weights[((m*w[1]+c)*w[2]+ky)*w[3]+kx]
 								}
 							}
 						}
 					}
-					f64(out)[at] = sum
+					to[at] = sum
 					at++
 				}
 			}
@@ -199,6 +216,8 @@ func unary(op graph.Unary, x *tensor.Tensor, out []*tensor.Tensor) ([]*tensor.Te
 	fn := map[graph.UnaryFn]func(float64) float64{
 		graph.Sigmoid: sigmoid, graph.Tanh: math.Tanh, graph.Floor: math.Floor, graph.Softplus: softplus,
 		graph.Relu: func(v float64) float64 { return maxNaN(v, 0) },
+		graph.Exp:  math.Exp, graph.Log: math.Log, graph.Sqrt: math.Sqrt, graph.Erf: math.Erf, graph.Abs: math.Abs,
+		graph.Neg: func(v float64) float64 { return -v },
 	}[op.Fn]
 	for i, v := range f64(x) {
 		if op.Fn == graph.IsNaN {
@@ -279,6 +298,8 @@ func binary(op graph.Binary, in []*tensor.Tensor, out *tensor.Tensor) error {
 			f64(out)[i] = maxNaN(x, y)
 		case graph.Min:
 			f64(out)[i] = -maxNaN(-x, -y)
+		case graph.Pow:
+			f64(out)[i] = math.Pow(x, y)
 		}
 	}
 	return nil
@@ -320,6 +341,7 @@ func cast(x *tensor.Tensor, to tensor.DType) *tensor.Tensor {
 
 func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 	m, n, k := out.Shape()[0], out.Shape()[1], in[0].Shape()[1]
+	x, y := f64(in[0]), f64(in[1])
 	for i := range m {
 		for j := range n {
 			sum := 0.0
@@ -328,7 +350,7 @@ func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 				if op.TransB {
 					b = j*k + l
 				}
-				sum += f64(in[0])[i*k+l] * f64(in[1])[b]
+				sum += x[i*k+l] * y[b]
 			}
 			if len(in) == 3 && in[2] != nil {
 				sum += f64(in[2])[broadcastAt(i*n+j, out.Shape(), in[2].Shape())]
@@ -339,17 +361,18 @@ func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 }
 
 func matMul(in []*tensor.Tensor, out *tensor.Tensor) {
-	s, k := out.Shape(), in[0].Shape()[2]
-	for b := range s[0] {
-		for i := range s[1] {
-			for j := range s[2] {
-				sum := 0.0
-				for l := range k {
-					sum += f64(in[0])[(b*s[1]+i)*k+l] * f64(in[1])[(b*k+l)*s[2]+j]
-				}
-				f64(out)[(b*s[1]+i)*s[2]+j] = sum
-			}
+	s, r := out.Shape(), out.Rank()
+	m, n, k := s[r-2], s[r-1], in[0].Shape()[in[0].Rank()-1]
+	x, y, stack := f64(in[0]), f64(in[1]), s[:r-2]
+	for at := range out.Len() {
+		i, j, b := at/n%m, at%n, at/(m*n)
+		from := broadcastAt(b, stack, in[0].Shape()[:in[0].Rank()-2])
+		by := broadcastAt(b, stack, in[1].Shape()[:in[1].Rank()-2])
+		sum := 0.0
+		for l := range k {
+			sum += x[(from*m+i)*k+l] * y[(by*k+l)*n+j]
 		}
+		f64(out)[at] = sum
 	}
 }
 

@@ -42,6 +42,10 @@ func evaluateOwn(op graph.Op, in, out []*tensor.Tensor) error {
 	case graph.BoxMask:
 		boxMask(op, in, out)
 	case graph.Round:
+		if op.To.Scaled() {
+			roundScaled(op, in[0], in[1], out[0])
+			return nil
+		}
 		l, err := op.To.Layout()
 		for i, x := range f64(in[0]) {
 			f64(out[0])[i] = round(x, l)
@@ -395,4 +399,19 @@ func round(x float64, l graph.Layout) float64 {
 		return math.Inf(int(math.Copysign(1, x)))
 	}
 	return math.Copysign(y, x)
+}
+
+func roundScaled(op graph.Round, x, scale, out *tensor.Tensor) {
+	inner, count := op.Slices(x.Shape(), scale.Shape())
+	least, largest := op.To.Limits()
+	for i, v := range f64(x) {
+		s := f64(scale)[i/inner%count]
+		q := math.Min(math.Max(v/s, least), largest)
+		if op.To == graph.INT8 {
+			q = math.RoundToEven(q) + 0 // no -0
+		} else {
+			q = round(q, graph.E4M3)
+		}
+		f64(out)[i] = q * s
+	}
 }

@@ -25,6 +25,9 @@ func RunSessions(t *testing.T, b backends.Backend, o Options) {
 			t.Run(string(p)+"/"+c.name, func(t *testing.T) {
 				s := &sessions{T: t, backend: b, options: o, precision: p, graph: sessionGraph(t)}
 				s.inputs, s.others = sessionInputs(1), sessionInputs(2)
+				var err error
+				s.graph, err = calibrated(p, s.graph, s.inputs)
+				s.must(err)
 				c.check(s)
 			})
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -40,7 +41,7 @@ type Deviation struct {
 type Options struct {
 	Precisions []backends.Precision // nil means fp32
 	Deviations []Deviation
-	Complete   bool // the backend has every operator in each of the precisions: a case that it refuses is a failure, not a skip
+	Complete   bool // the backend has every operator of Apex-X in each of the precisions: a case of one that it refuses is a failure, not a skip
 
 	// Process says that a session lies in a process of its own, which a call that is cancelled while it computes ends.
 	Process bool
@@ -62,17 +63,28 @@ func (o Options) prepare(t *testing.T, b backends.Backend) Options {
 func Run(t *testing.T, b backends.Backend, o Options) {
 	t.Helper()
 	o = o.prepare(t, b)
+	cases := Cases()
 	for _, p := range o.Precisions {
-		for _, c := range Cases() {
-			if r, ok := c.Op.(graph.Round); ok && p.Format() != "" && p.Format() != r.To {
-				continue // a graph of another precision, which graph.Lower refuses
+		for i, c := range cases {
+			if r, ok := c.Op.(graph.Round); ok && !o.rounds(p, r.To) {
+				continue
 			}
-			t.Run(fmt.Sprintf("%s/%s", p, c.Name), func(t *testing.T) { o.check(t, b, p, c) })
+			t.Run(fmt.Sprintf("%s/%s", p, c.Name), func(t *testing.T) { o.check(t, b, p, c, i) })
 		}
 	}
 }
 
-func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c Case) {
+// rounds tells whether sessions of a precision are held to a Round: one of another precision than their own is refused by graph.Lower,
+// and to round to a format with a scale a backend must have it.
+func (o Options) rounds(p backends.Precision, to graph.Format) bool {
+	if f := p.Format(); f != "" {
+		return f == to
+	}
+	return !to.Scaled() || slices.Contains(o.Precisions, backends.Precision(to))
+}
+
+// check runs a case, which is the one of that index in Cases.
+func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c Case, index int) {
 	for _, d := range o.Deviations {
 		if ok, err := path.Match(d.Case, c.Name); err != nil {
 			t.Fatal(err)
@@ -84,37 +96,35 @@ func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c
 	if err != nil {
 		t.Fatal(err)
 	}
+	if g, err = calibrated(p, g, inputs); err != nil {
+		t.Fatal(err)
+	}
 	got, level, err := execute(t.Context(), b, g, inputs, p)
 	var unavailable *backends.Unavailable
-	if errors.As(err, &unavailable) && !o.Complete {
+	if errors.As(err, &unavailable) && (!o.Complete || c.general()) {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.judge(p, level, g, inputs, got); err != nil {
+	want, err := answerOf(fmt.Sprintf("case %d", index), p.Format(), g, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := want.judge(p, c.Scale, level, got); err != nil {
 		t.Error(err)
 	}
 }
 
-// judge compares the outputs of a session with the oracle's on the graph that the session has to compute: g, lowered to the
-// precision. The node of the case is the one that computes the first output.
-func (c Case) judge(p backends.Precision, level backends.SupportLevel, g *graph.Graph, inputs, got tensor.List) error {
-	low, err := graph.Lower(g, p.Format())
-	if err != nil {
-		return err
-	}
-	values, err := oracleValues(low, inputs)
-	if err != nil {
-		return err
-	}
-	node := low.Outputs[0].Value.Producer
-	limit, err := boundOf(p, c.Scale, level, node, operands(node, values))
+// judge compares the outputs of a session with the oracle's on the graph that the session has to compute. The node of the case is the one
+// that computes the first output.
+func (a *answer) judge(p backends.Precision, scale float64, level backends.SupportLevel, got tensor.List) error {
+	limit, err := boundOf(p, scale, level, a.node().Op, operands(a.node(), a.values), a.sums)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for i, o := range low.Outputs {
-		if err := limit.compare(got[i].Tensor, values[o.Value]); err != nil {
+	for i := range a.low.Outputs {
+		if err := limit.compare(got[i].Tensor, a.output(i)); err != nil {
 			errs = append(errs, fmt.Errorf("output %d: %w", i, err))
 		}
 	}

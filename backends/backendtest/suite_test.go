@@ -16,7 +16,8 @@ import (
 // What the two backends of this program have.
 var (
 	ofReference = backendtest.Options{Complete: true, Precisions: append(slices.Clone(ofORT.Precisions), backends.FP64)}
-	ofORT       = backendtest.Options{Complete: true, Precisions: []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16}}
+	ofORT       = backendtest.Options{Complete: true, Precisions: []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8}}
+	ofToy       = backendtest.Options{Complete: true, Precisions: []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16}}
 )
 
 func TestReference(t *testing.T) { backendtest.Run(t, reference.New(), ofReference) }
@@ -35,13 +36,13 @@ func TestReferenceSessions(t *testing.T) { backendtest.RunSessions(t, reference.
 
 func TestORTSessions(t *testing.T) { backendtest.RunSessions(t, ort.New(), ofORT) }
 
-func TestToyDevice(t *testing.T) { backendtest.Run(t, toydevice.New(), ofORT) }
+func TestToyDevice(t *testing.T) { backendtest.Run(t, toydevice.New(), ofToy) }
 
-func TestToyDeviceModules(t *testing.T) { backendtest.RunModules(t, toydevice.New(), ofORT) }
+func TestToyDeviceModules(t *testing.T) { backendtest.RunModules(t, toydevice.New(), ofToy) }
 
-func TestToyDeviceReplay(t *testing.T) { backendtest.RunReplay(t, toydevice.New(), ofORT) }
+func TestToyDeviceReplay(t *testing.T) { backendtest.RunReplay(t, toydevice.New(), ofToy) }
 
-func TestToyDeviceSessions(t *testing.T) { backendtest.RunSessions(t, toydevice.New(), ofORT) }
+func TestToyDeviceSessions(t *testing.T) { backendtest.RunSessions(t, toydevice.New(), ofToy) }
 
 // Sessions in a process each are held to the same, through the worker protocol.
 func TestWorkerSessions(t *testing.T) {

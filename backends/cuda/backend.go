@@ -47,9 +47,15 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	for key := range opts.Extra {
 		return nil, fmt.Errorf("backend %s has no option %q", Name, key)
 	}
+	if err := backends.RefuseOpaque(Name, g); err != nil {
+		return nil, err
+	}
 	for _, n := range g.Nodes {
 		if _, ok := operators[n.Op.OpType()]; !ok {
 			return nil, b.refuse(backends.OperatorUnsupported, fmt.Sprintf("node %s: operator %s", n.Name, n.Op.OpType()))
+		}
+		if op, ok := n.Op.(graph.MatMul); ok && !op.Stacks(n.Inputs[0].Shape, n.Inputs[1].Shape) {
+			return nil, b.refuse(backends.OperatorUnsupported, fmt.Sprintf("node %s: operator MatMul of stacks that broadcast", n.Name))
 		}
 	}
 	g, err := opts.Specialize(g)

@@ -10,7 +10,7 @@ import (
 // Nodes that the cut leaves as they are, and constants, are shared with g.
 func (g *Graph) Cut(inputs, outputs []*Value) (*Graph, error) {
 	c := cutter{g: g, values: map[*Value]*Value{}}
-	out := &Graph{Name: g.Name, Metadata: map[string]string{}}
+	out := &Graph{Name: g.Name, Metadata: map[string]string{}, Calibration: g.Calibration}
 	for k, v := range g.Metadata {
 		out.Metadata[k] = v
 	}

@@ -50,10 +50,12 @@ func arity(op Op) int {
 	switch o := op.(type) {
 	case Split:
 		return len(o.Sizes)
-	case TileSSMScan, SelectDetections, BoxMask:
+	case TileSSMScan, SelectDetections, BoxMask, TopK:
 		return 2
-	case DecodeBoxes:
+	case DecodeBoxes, LSTM:
 		return 3
+	case Opaque:
+		return len(o.Outputs)
 	}
 	return 1
 }
@@ -89,6 +91,9 @@ type Graph struct {
 	Taps      []Port            // intermediates that a session can return on request
 	Decisions []Decision        // intermediates that hold choices, in topological order
 	Metadata  map[string]string // carried into files, such as the digest of the weights
+
+	// Calibration tells Lower the ranges of values in formats with a scale; nil where nobody has looked.
+	Calibration *Calibration
 }
 
 // Output returns the output of that name.

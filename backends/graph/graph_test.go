@@ -60,7 +60,14 @@ func TestInfer(t *testing.T) {
 		{"box mask", BoxMask{ImageHeight: 8, ImageWidth: 8, Fill: -20}, []Type{f32(1, 3, 4, 4), f32(1, 3, 4)}, "float32[1 3 4 4] float32[1 3]"},
 		{"round", Round{To: TF32}, []Type{f32(2, 0, 3)}, "float32[2 0 3]"},
 		{"round ids", Round{To: FP16}, []Type{i64(3)}, "!floating-point"},
-		{"round to nothing", Round{To: "fp12"}, []Type{f32(3)}, "!unknown format \"fp12\" (want one of tf32, fp16, bf16)"},
+		{"round to nothing", Round{To: "fp12"}, []Type{f32(3)}, "!unknown format \"fp12\" (want one of tf32, fp16, bf16, int8, fp8)"},
+		{"round with a scale", Round{To: INT8}, []Type{f32(2, 3), f32()}, "float32[2 3]"},
+		{"round with scales", Round{To: FP8, Axis: 1}, []Type{f32(2, 3), f32(3)}, "float32[2 3]"},
+		{"round without its scale", Round{To: INT8}, []Type{f32(2, 3)}, "!got 1 inputs, want 2"},
+		{"round with a scale too many", Round{To: FP16}, []Type{f32(2, 3), f32()}, "!got 2 inputs, want 1"},
+		{"round with scales of another axis", Round{To: INT8}, []Type{f32(2, 3), f32(3)}, "!the scale has shape [3], want [] or [2]"},
+		{"round with scales beyond the axes", Round{To: INT8, Axis: 2}, []Type{f32(2, 3), f32(3)}, "!axis 2 is outside the shape [2 3]"},
+		{"round with integer scales", Round{To: INT8}, []Type{f32(2), i64(2)}, "!input 1 is int64[2], want a floating-point type"},
 	} {
 		out, err := c.op.Infer(c.in)
 		var got []string

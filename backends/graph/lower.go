@@ -8,22 +8,29 @@ import (
 )
 
 // Lower returns the graph that a backend of low precision computes: g with a Round to f at each of Points. An empty f returns g.
-// Lowering once more to the same format changes nothing; to another one it is an error.
+// Lowering once more to the same format changes nothing; to another one it is an error. A format with a scale needs g.Calibration: the
+// scales become constants of the graph, called NAME.FORMAT.scale, so that all backends compute with the same.
 //
 // A value that is stored in the format is rounded for all who read it, outputs and taps included, and keeps its name; what was
-// computed is then NAME.unrounded. An input, a constant, and in TF32 any operand of a product is rounded for the products alone, as the
-// value NAME.FORMAT. A node of one output is named after it. No Round is added to a value that is exact in f already.
+// computed is then NAME.unrounded. An input, a constant, and in TF32, INT8 and FP8 any operand of a product is rounded for the products
+// alone, as the value NAME.FORMAT. A node of one output is named after it. No Round is added to a value that is exact in f already.
 // Inputs, constants and their tensors are shared with g.
 func Lower(g *Graph, f Format) (*Graph, error) {
 	if f == "" {
 		return g, nil
 	}
-	if _, err := f.Layout(); err != nil {
+	if err := f.Known(); err != nil {
 		return nil, fmt.Errorf("lower graph %s: %w", g.Name, err)
 	}
 	l := &lowering{
-		format: f, router: routed(g), values: map[*Value]*Value{}, exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
+		format: f, router: g.Routed(), values: map[*Value]*Value{}, exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
 		stored: map[*Value]bool{}, names: map[string]bool{},
+	}
+	if c := g.Calibration; c != nil && f.Scaled() {
+		if err := c.Validate(); err != nil {
+			return nil, fmt.Errorf("lower graph %s to %s: %w", g.Name, f, err)
+		}
+		l.ranges, l.wide = c.Ranges, c.Wide
 	}
 	out := *g
 	out.Nodes = nil
@@ -47,6 +54,8 @@ type lowering struct {
 	router map[*Value]bool // computed from the statistics of tiles
 	stored map[*Value]bool // values of the graph that are rounded for all who read them
 	names  map[string]bool
+	ranges map[string]float32 // of values, for a format with a scale
+	wide   []string           // nodes whose operands are not rounded
 
 	values  map[*Value]*Value // of the graph, those that have been replaced
 	exact   map[*Value]bool   // values of the lowered graph whose elements the format has
@@ -69,7 +78,7 @@ func (l *lowering) plan(g *Graph) error {
 			l.names[v.Name] = true
 		}
 		for i, v := range n.Inputs {
-			if l.format == TF32 || !l.point(n, i) {
+			if !slices.Contains(stored, l.format) || !l.point(n, i) {
 				continue
 			}
 			if v = source(v); v.Producer != nil {
@@ -83,7 +92,7 @@ func (l *lowering) plan(g *Graph) error {
 // point reports whether operand i of a node is rounded.
 func (l *lowering) point(n *Node, i int) bool {
 	v := n.Inputs[i]
-	if v == nil || v.DType != tensor.Float32 || l.router[n.Inputs[0]] {
+	if v == nil || v.DType != tensor.Float32 || l.router[n.Inputs[0]] || slices.Contains(l.wide, n.Name) {
 		return false
 	}
 	return slices.ContainsFunc(Points, func(p Point) bool { return p.at(n, i, l.format) })
@@ -106,8 +115,9 @@ func source(v *Value) *Value {
 	return v
 }
 
-// routed returns the floating-point values that are computed from a TileAggregate. Selection ends it: ids are integers.
-func routed(g *Graph) map[*Value]bool {
+// Routed returns the floating-point values that are computed from a TileAggregate, whose products Lower leaves alone. Selection ends
+// it: ids are integers.
+func (g *Graph) Routed() map[*Value]bool {
 	from := map[*Value]bool{}
 	for _, n := range g.Nodes {
 		_, is := n.Op.(TileAggregate)
@@ -134,7 +144,7 @@ func (l *lowering) add(n *Node) {
 	moved := &Node{Name: n.Name, Op: n.Op, Inputs: make([]*Value, len(n.Inputs))}
 	for i, v := range n.Inputs {
 		if moved.Inputs[i] = l.value(v); l.point(n, i) {
-			moved.Inputs[i] = l.operand(moved.Inputs[i])
+			moved.Inputs[i] = l.operand(n, i, moved.Inputs[i])
 		}
 	}
 	l.nodes = append(l.nodes, moved)
@@ -169,20 +179,32 @@ func (l *lowering) keepsExact(n *Node) bool {
 	return false
 }
 
-// operand returns the rounded form of a value for those who read it at a point.
-func (l *lowering) operand(v *Value) *Value {
+// operand returns the rounded form of a value for those who read it at a point, as operand i of a node of the graph.
+func (l *lowering) operand(n *Node, i int, v *Value) *Value {
 	if l.exact[v] {
 		return v
 	}
 	if l.rounded[v] == nil {
-		l.rounded[v] = l.round(v, l.claim(v.Name+"."+string(l.format)))
+		name := l.claim(v.Name + "." + string(l.format))
+		if !l.format.Scaled() {
+			l.rounded[v] = l.round(v, name)
+			return l.rounded[v]
+		}
+		t, axis := l.scale(n, i, v)
+		scale := &Value{Name: l.claim(name + ".scale"), Type: Type{t.DType(), t.Shape()}, Const: t}
+		l.rounded[v] = l.roundBy(Round{To: l.format, Axis: axis}, name, v, scale)
 	}
 	return l.rounded[v]
 }
 
 // round adds the rounding of a value under a name.
 func (l *lowering) round(v *Value, name string) *Value {
-	n := &Node{Name: name, Op: Round{To: l.format}, Inputs: []*Value{v}}
+	return l.roundBy(Round{To: l.format}, name, v)
+}
+
+func (l *lowering) roundBy(op Round, name string, in ...*Value) *Value {
+	v := in[0]
+	n := &Node{Name: name, Op: op, Inputs: in}
 	out := &Value{Name: name, Type: v.Type, Producer: n}
 	n.Outputs = []*Value{out}
 	l.nodes = append(l.nodes, n)

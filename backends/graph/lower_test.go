@@ -95,7 +95,7 @@ func TestLowerRefuses(t *testing.T) {
 		to   graph.Format
 		want string
 	}{
-		{g, "fp12", `lower graph network: unknown format "fp12" (want one of tf32, fp16, bf16)`},
+		{g, "fp12", `lower graph network: unknown format "fp12" (want one of tf32, fp16, bf16, int8, fp8)`},
 		{lower(t, g, graph.FP16), graph.BF16, "lower graph network to bf16: node image.fp16 rounds to fp16: the graph has been lowered"},
 		{clash, graph.FP16, `lower graph taken to fp16: the graph has the name "x.fp16" already`},
 	} {

@@ -15,6 +15,7 @@ func Operators() []Op {
 	for _, fn := range []ReduceFn{ReduceMean, ReduceL2} {
 		list = append(list, Reduce{Fn: fn})
 	}
+	list = append(list, General()...)
 	return append(list, TileAggregate{}, GreedySelect{}, SplitSelect{}, TileOrder{}, TilePack{}, TileSSMScan{},
 		TileUnpackFusion{}, SelectDetections{}, DecodeBoxes{}, RoiMeanPool{}, BoxMask{}, Round{})
 }

@@ -118,6 +118,12 @@ const (
 	Softplus UnaryFn = "Softplus" // log(1+e^x), computed without overflow
 	Floor    UnaryFn = "Floor"
 	IsNaN    UnaryFn = "IsNaN"
+	Exp      UnaryFn = "Exp"
+	Log      UnaryFn = "Log"
+	Sqrt     UnaryFn = "Sqrt"
+	Erf      UnaryFn = "Erf" // 2/√π·∫e^(-t²)dt from 0 to x
+	Neg      UnaryFn = "Neg"
+	Abs      UnaryFn = "Abs"
 )
 
 // Unary applies Fn to every element: x → same shape.
@@ -139,7 +145,7 @@ func (o Unary) Infer(in []Type) ([]Type, error) {
 			return nil, err
 		}
 		return one(tensor.Bool, in[0].Shape...), nil
-	case Sigmoid, Relu, Tanh, Softplus, Floor:
+	case Sigmoid, Relu, Tanh, Softplus, Floor, Exp, Log, Sqrt, Erf, Neg, Abs:
 		return in[:min(1, len(in))], floats(in, 1, 1)
 	}
 	return nil, fmt.Errorf("unknown function %q", o.Fn)
@@ -156,6 +162,7 @@ const (
 	Div BinaryFn = "Div"
 	Max BinaryFn = "Max"
 	Min BinaryFn = "Min"
+	Pow BinaryFn = "Pow" // of floats
 )
 
 // Binary applies Fn to pairs of elements: a, b of one type → their broadcast shape.
@@ -170,7 +177,7 @@ func (o Binary) OpType() string { return string(o.Fn) }
 // Infer implements Op.
 func (o Binary) Infer(in []Type) ([]Type, error) {
 	switch o.Fn {
-	case Add, Sub, Mul, Div, Max, Min:
+	case Add, Sub, Mul, Div, Max, Min, Pow:
 	default:
 		return nil, fmt.Errorf("unknown function %q", o.Fn)
 	}
@@ -179,6 +186,9 @@ func (o Binary) Infer(in []Type) ([]Type, error) {
 	}
 	if in[0].DType != in[1].DType || in[0].DType == tensor.Bool {
 		return nil, fmt.Errorf("operands are %v and %v, want one numeric type", in[0], in[1])
+	}
+	if o.Fn == Pow && !in[0].DType.IsFloat() {
+		return nil, fmt.Errorf("operands are %v and %v, want floating-point numbers", in[0], in[1])
 	}
 	shape, err := Broadcast(in[0].Shape, in[1].Shape)
 	return one(in[0].DType, shape...), err
@@ -273,7 +283,8 @@ func (o Gemm) Infer(in []Type) ([]Type, error) {
 	return one(in[0].DType, out...), nil
 }
 
-// MatMul multiplies stacks of matrices: a [B,M,K], b [B,K,N] → [B,M,N].
+// MatMul multiplies the matrices in the last two axes, and the axes before them broadcast: a [...,M,K], b [...,K,N] → [...,M,N]. Apex-X has
+// stacks of equal length alone, a [B,M,K] and b [B,K,N].
 type MatMul struct{ standard }
 
 // OpType implements Op.
@@ -284,12 +295,16 @@ func (o MatMul) Infer(in []Type) ([]Type, error) {
 	if err := floats(in, 2, 2); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantRank(in, 0, 3), wantRank(in, 1, 3)); err != nil {
-		return nil, err
-	}
 	a, b := in[0].Shape, in[1].Shape
-	if a[0] != b[0] || a[2] != b[1] {
+	if len(a) < 2 || len(b) < 2 || a[len(a)-1] != b[len(b)-2] {
 		return nil, fmt.Errorf("stacks of matrices %v and %v do not multiply", a, b)
 	}
-	return one(in[0].DType, a[0], a[1], b[2]), nil
+	stack, err := Broadcast(a[:len(a)-2], b[:len(b)-2])
+	if err != nil {
+		return nil, fmt.Errorf("stacks of matrices %v and %v do not multiply: %w", a, b, err)
+	}
+	return one(in[0].DType, append(stack, a[len(a)-2], b[len(b)-1])...), nil
 }
+
+// Stacks tells whether both operands are of rank 3 and have equally many matrices.
+func (MatMul) Stacks(a, b []int) bool { return len(a) == 3 && len(b) == 3 && a[0] == b[0] }

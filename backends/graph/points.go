@@ -25,14 +25,17 @@ type Kept struct {
 	Reason    string
 }
 
-var stored = []Format{FP16, BF16}
+var (
+	stored   = []Format{FP16, BF16}
+	products = slices.Concat(Formats, ScaledFormats)
+)
 
 // Points lists every operand that is rounded. Products of the router are left out: see RouterReason.
 var Points = []Point{
-	{"Conv", []int{0, 1}, Formats, "more than one input channel in a group",
+	{"Conv", []int{0, 1}, products, "more than one input channel in a group",
 		"operands of a matrix product: tensor cores read them in the format, multiply exactly and add in float32", notDepthwise},
-	{"Gemm", []int{0, 1}, Formats, "", "operands of a matrix product", nil},
-	{"MatMul", []int{0, 1}, Formats, "", "operands of a matrix product", nil},
+	{"Gemm", []int{0, 1}, products, "", "operands of a matrix product", nil},
+	{"MatMul", []int{0, 1}, products, "", "operands of a matrix product", nil},
 	{"Conv", []int{0, 1}, stored, "one input channel in a group",
 		"no matrix product, so nothing that TF32 would change; the map lies in memory in the format, and the weights beside it", depthwise},
 	{"GroupNormalization", []int{0}, stored, "",
@@ -52,10 +55,12 @@ var Keeps = []Kept{
 	{[]string{"SelectDetections", "DecodeBoxes"}, "boxes in pixels and the order of scores: their logits stay the float32 sums of the last convolution"},
 	{[]string{"BoxMask", "Resize"}, "interpolated gates, proxies and masks: what the model returns, or what steers it"},
 	{[]string{"TileSSMScan"}, "a recurrence adds up its roundings over all tiles"},
-	{[]string{"LayerNormalization", "ReduceMean", "ReduceL2"}, "means, variances and norms are sums; rows are normalised where they were computed"},
-	{[]string{"Add", "Sub", "Mul", "Div", "Max", "Min", "Sigmoid", "Relu", "Tanh", "Softplus", "Floor", "IsNaN", "Clip", "Where", "Cast"},
+	{[]string{"LayerNormalization", "ReduceMean", "ReduceL2", "Softmax", "GlobalAveragePool", "AveragePool"}, "means, variances and norms are sums; rows are normalised where they were computed"},
+	{[]string{"Add", "Sub", "Mul", "Div", "Max", "Min", "Sigmoid", "Relu", "Tanh", "Softplus", "Floor", "IsNaN", "Clip", "Where", "Cast", "Exp", "Log", "Sqrt", "Erf", "Neg", "Abs",
+		"Pow", "BatchNormalization"},
 		"element by element: the value is in a register, and is rounded where it is stored"},
-	{[]string{"Identity", "Reshape", "Concat", "Split"}, "no arithmetic: the same values under another name"},
+	{[]string{"Identity", "Reshape", "Concat", "Split", "Transpose", "MaxPool"}, "no arithmetic: the same values under another name"},
+	{[]string{"ConvTranspose", "LSTM", "TopK"}, "what Apex-X does not have; other networks are compared in fp32"},
 	{[]string{"Round"}, "a point itself"},
 }
 

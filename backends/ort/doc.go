@@ -6,7 +6,11 @@
 // nothing else is copied (session.go). Its plan lists the nodes that the library was given, each as a step (plan.go): what the library fuses
 // it does not tell.
 //
-// It computes in float32, whatever the precision: tf32, fp16 and bf16 are emulated by casts in the exported graph (graph.Lower).
+// It computes in float32, whatever the precision: tf32, fp16 and bf16 are emulated by casts in the exported graph (graph.Lower), int8 and fp8
+// by pairs of QuantizeLinear and DequantizeLinear. The library would fuse such pairs with the products behind them, and is told not to
+// (session.disable_quant_qdq): of ours it makes integer kernels of Gemm and MatMul alone, since a convolution would have to be quantised
+// behind as well, where ours are normalised. On processors without VNNI those kernels add pairs of products in 16 bits that saturate, which
+// was seen to turn 2.3 into 0.2 (session.x64quantprecision mends it); of a pair in fp8 the fusion makes a model that does not load.
 //
 // Without cgo the package builds too; its backend is then never available. The library is supported on Linux.
 package ort

@@ -81,6 +81,7 @@ func (s settings) sessionOptions() (*ort.SessionOptions, error) {
 		o.SetExecutionMode(ort.ExecutionModeSequential),
 		o.SetGraphOptimizationLevel(s.level),
 		o.SetLogSeverityLevel(ort.LoggingLevelFatal),
+		o.AddSessionConfigEntry("session.disable_quant_qdq", "1"), // see the package comment
 		s.setWeights(o),
 	} {
 		if err != nil {

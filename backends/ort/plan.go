@@ -9,8 +9,9 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 )
 
-// precisions are those of sessions: one natively, the others in float32, with casts in the graph (graph.Lower).
-var precisions = []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16}
+// precisions are those of sessions: one natively, the others in float32, with casts or pairs of QuantizeLinear and DequantizeLinear in the
+// graph (graph.Lower).
+var precisions = []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8}
 
 // plan describes a session of g: a step for every node. Standard operators have kernels; the operators of our domain, and
 // GroupNormalization, whose own kernels sum too naively, run through their bodies.

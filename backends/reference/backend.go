@@ -20,7 +20,7 @@ const Name = "reference"
 type backend struct{}
 
 // New returns the reference backend. It is available wherever APEXX_ISA asks for what the machine has. It executes every operator
-// natively in fp32 and fp64, and emulates tf32, fp16 and bf16: float32 arithmetic, rounded at the points of graph.Lower.
+// natively in fp32 and fp64, and emulates tf32, fp16, bf16, int8 and fp8: float32 arithmetic, rounded at the points of graph.Lower.
 func New() backends.Backend { return backend{} }
 
 // Name implements backends.Backend.
@@ -70,6 +70,9 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if err != nil {
 		return nil, err
 	}
+	if err := backends.RefuseOpaque(Name, g); err != nil {
+		return nil, err
+	}
 	if g, err = opts.Specialize(g); err != nil {
 		return nil, err
 	}
@@ -100,7 +103,7 @@ func winogradOf(opts backends.Options) (bool, error) {
 // floatOf returns the element type of a precision, or an *backends.Unavailable.
 func floatOf(p backends.Precision) (tensor.DType, error) {
 	switch p {
-	case "", backends.FP32, backends.TF32, backends.FP16, backends.BF16:
+	case "", backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8:
 		return tensor.Float32, nil
 	case backends.FP64:
 		return tensor.Float64, nil
@@ -109,7 +112,7 @@ func floatOf(p backends.Precision) (tensor.DType, error) {
 }
 
 // precisions are those that sessions compute in: two natively, the others in float32, rounded.
-var precisions = []backends.Precision{backends.FP64, backends.FP32, backends.TF32, backends.FP16, backends.BF16}
+var precisions = backends.Precisions
 
 func precisionDetail(p backends.Precision) string {
 	if !slices.Contains(backends.Precisions, p) {

@@ -87,6 +87,7 @@ func everyOperator(t testing.TB, batch int) (*graph.Graph, tensor.List) {
 	heavy := n.heavyPath(x, utilities, logits, batch)
 	n.detect(heavy, batch)
 	n.masks(heavy, batch)
+	n.general(x)
 	return built(t, n.Builder), tensor.List{{Name: "image", Tensor: wave(0.3, batch, 3, 32, 48)}, {Name: "rois", Tensor: boxesFor(batch)}}
 }
 
@@ -162,6 +163,24 @@ func (n *network) masks(x *graph.Value, batch int) {
 	n.Output("mask_scores", masks[1])
 	n.Output("narrow", n.Add1("narrow.round", graph.Round{To: graph.FP16}, pooled))
 	n.Output("joined", n.Add1("joined.concat", graph.Concat{Axis: 1}, n.unary("copy", graph.Identity, pooled), pooled))
+}
+
+// general exercises what Apex-X does not use.
+func (n *network) general(x *graph.Value) {
+	x = n.Add1("maxpool", graph.Pool{Fn: graph.MaxPool, Kernel: [2]int{3, 3}, Strides: [2]int{2, 2}, Pads: [4]int{1, 1, 1, 1}}, x)
+	x = n.Add1("batchnorm", graph.BatchNormalization{Epsilon: 1e-5}, x, n.weight("bn.w", 8), n.weight("bn.b", 8), n.weight("bn.m", 8), n.weight("bn.v", 8))
+	x = n.Add1("avgpool", graph.Pool{Fn: graph.AveragePool, Kernel: [2]int{2, 2}, Strides: [2]int{1, 1}}, x)
+	for _, fn := range []graph.UnaryFn{graph.Abs, graph.Sqrt, graph.Neg, graph.Exp, graph.Log, graph.Erf} {
+		x = n.unary("general."+string(fn), fn, x)
+	}
+	x = n.binary("general.pow", graph.Pow, n.unary("general.abs", graph.Abs, x), n.Scalar(1.5))
+	n.Output("attention", n.Add1("softmax", graph.Softmax{Axis: 1}, n.Add1("swapped", graph.Transpose{Perm: []int{0, 2, 1, 3}}, x)))
+	up := n.Add1("upsampled", graph.ConvTranspose{Strides: [2]int{2, 2}, Group: 1}, x, n.weight("up.w", 8, 4, 2, 2))
+	n.Output("top", n.Add("topk", graph.TopK{Axis: 3, K: 2}, up)[1])
+	rows := n.Add1("rows.lstm", graph.Reshape{Shape: []int{x.Shape[0], x.Shape[1], x.Shape[2] * x.Shape[3]}}, x)
+	n.Output("recalled", n.Add("lstm", graph.LSTM{Hidden: 3}, rows, n.weight("lstm.w", 1, 12, rows.Shape[2]), n.weight("lstm.r", 1, 12, 3))[1])
+	n.Output("average", n.Add1("globalpool", graph.GlobalAveragePool{}, x))
+	n.Output("projected", n.Add1("project", graph.MatMul{}, x, n.weight("project.w", x.Shape[3], 4)))
 }
 
 func boxesFor(batch int) *tensor.Tensor {

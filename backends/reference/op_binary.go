@@ -1,6 +1,8 @@
 package reference
 
 import (
+	"math"
+
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -95,6 +97,10 @@ func combineEqual[E number](fn graph.BinaryFn, y, a, b []E) {
 	case graph.Min:
 		for i := range y {
 			y[i] = min(a[i], b[i])
+		}
+	case graph.Pow:
+		for i := range y {
+			y[i] = E(math.Pow(float64(a[i]), float64(b[i])))
 		}
 	}
 }

@@ -8,6 +8,9 @@ import (
 
 func lowerMatMul[T tensor.Float](c *compiler, s *step) error {
 	a, b := s.Node.In[0], s.Node.In[1]
+	if !(graph.MatMul{}).Stacks(a.Shape, b.Shape) {
+		return lowerMatMulBroadcast[T](c, s)
+	}
 	batch, m, k, n := a.Shape[0], a.Shape[1], a.Shape[2], b.Shape[2]
 	scratch := s.AddScratch(c.float, kernel.MatMulScratchLen[T](batch, m, k, n, c.pool.Threads(), c.isa))
 	s.bind = func() func() error {

@@ -289,6 +289,18 @@ func Identical(a, b *Tensor) bool {
 	return true // two zero Tensors
 }
 
+// Float32s returns n elements of a floating-point tensor from an offset as float32: a view of them where that is their type.
+func Float32s(t *Tensor, offset, n int) []float32 {
+	if t.DType() == Float32 {
+		return Data[float32](t)[offset : offset+n]
+	}
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(Data[float64](t)[offset+i])
+	}
+	return v
+}
+
 // String describes type and shape, such as "float32[1 3 512 512]".
 func (t *Tensor) String() string { return fmt.Sprintf("%v%v", t.dtype, t.shape) }
 

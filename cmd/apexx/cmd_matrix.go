@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,13 +21,16 @@ import (
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/reports"
 )
 
 func matrixCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "backends", Value: "available", Usage: "comma-separated `LIST` of backends, or available"},
-		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes"},
-		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16 and bf16 (default: fp32, and fp64 of the reference as the oracle)"},
+		&cli.StringFlag{Name: "model", Usage: "compare an ONNX model of your own, `FILE` with static shapes, instead of Apex-X"},
+		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
+		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes, of --model three drawn inputs"},
+		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16, bf16, int8 and fp8 (default: fp32, and fp64 of the reference as the oracle)"},
 		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
 		&cli.StringFlag{Name: "report", Usage: "write matrix.json, matrix.md and index.html to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
@@ -44,6 +48,9 @@ func matrixCommand() *cli.Command {
 			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled. A backend\n" +
 			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In tf32, fp16\n" +
 			"and bf16 the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n\n" +
+			"With --model nothing is known of the outputs: floats may be off by 1e-4 of the largest element, all together by a noise of\n" +
+			"1e-5 (balanced), integers by nothing. ONNX Runtime executes any operator; a backend that lacks one has cells that name it. A\n" +
+			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
 			"printed and stored with 0 alone. Only --backends available leaves out what is not here.",
@@ -76,6 +83,19 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
+		Extra: extras,
+		Open: func(name string) (backends.Backend, error) {
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
+		}}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	if c.IsSet("dim") && !c.IsSet("model") {
+		return usagef("--dim is of a model of your own: name it with --model")
+	}
+	if c.IsSet("model") {
+		spec.Policy = profile.AnyModel()
+		return networkMatrix(c, runner, spec)
+	}
 	m, err := openModel(c)
 	if err != nil {
 		return err
@@ -84,22 +104,29 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	runner := &execute.MatrixRunner{Cases: map[string]*source.Case{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: extras,
-		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
-		}}
-	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	for _, col := range columns {
+		if err := namedCalibration(c, cases[0].Model, col.Precision); err != nil {
+			return err
+		}
+	}
 	for i := range cases {
 		runner.Cases[cases[i].Name] = &cases[i]
 		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))
 	}
-	if dir := c.String("report"); dir != "" { // an unwritable place costs nothing but this line
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return exit.With(exit.Usage, err)
-		}
+	if err := prepareReport(c); err != nil {
+		return err
 	}
-	return matrixReport(c, m, cases, spec)
+	digests := &reports.ModelDigests{Config: m.ConfigDigest, Weights: m.WeightsDigest}
+	return matrixReport(c, &reports.Document{Model: digests}, gallery(cases, c.String("report") != ""), spec)
+}
+
+// prepareReport makes the folder of --report: an unwritable place costs nothing but this line.
+func prepareReport(c *cli.Context) error {
+	dir := c.String("report")
+	if dir == "" {
+		return nil
+	}
+	return exit.With(exit.Usage, os.MkdirAll(dir, 0o755))
 }
 
 func matrixName(c *cli.Context) string {
@@ -107,6 +134,70 @@ func matrixName(c *cli.Context) string {
 		return printable.Line(filepath.Base(cases))
 	}
 	return "builtin"
+}
+
+// drawnCases is how many cases --model has without --cases.
+const drawnCases = 3
+
+// networkMatrix is the matrix of --model.
+func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.MatrixSpec) error {
+	for _, f := range slices.Concat(modelFlags(), decodeFlags()) {
+		if name := f.Names()[0]; c.IsSet(name) {
+			return usagef("--%s is of Apex-X and does not go with --model", name)
+		}
+	}
+	for _, col := range spec.Columns {
+		if col.Precision != backends.FP32 && col.Precision != backends.FP64 {
+			return usagef("--precisions %s: a model of your own is compared in fp32 and fp64", col.Precision)
+		}
+	}
+	dims, err := dimsOf(c)
+	if err != nil {
+		return err
+	}
+	network, err := source.OpenNetwork(c.String("model"), dims)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	cases := network.Seeded(drawnCases)
+	if dir := c.String("cases"); dir != "builtin" {
+		folder, err := network.LoadCases(dir)
+		tellLeftOut(c, dir, folder.Remark())
+		if err != nil {
+			return exit.With(exit.Usage, err)
+		}
+		cases = folder.Cases
+	}
+	for i := range cases {
+		runner.Cases[cases[i].Name] = &cases[i]
+		spec.Cases = append(spec.Cases, execute.NetworkParityCase(&cases[i]))
+	}
+	if err := prepareReport(c); err != nil {
+		return err
+	}
+	title := fmt.Sprintf("Parity of %s (SHA-256 %.12s)", printable.Line(filepath.Base(c.String("model"))), network.Digest)
+	return matrixReport(c, &reports.Document{Title: title}, nil, spec)
+}
+
+// dimsOf reads --dim.
+func dimsOf(c *cli.Context) (map[string]int, error) {
+	dims := map[string]int{}
+	for _, s := range c.StringSlice("dim") {
+		name, value, ok := strings.Cut(s, "=")
+		n, err := strconv.Atoi(value)
+		if !ok || name == "" || err != nil || n < 1 {
+			return nil, usagef("--dim %q: want NAME=N with N of at least 1, such as batch=1", s)
+		}
+		dims[name] = n
+	}
+	return dims, nil
+}
+
+// tellLeftOut says which files of a folder are no cases.
+func tellLeftOut(c *cli.Context, dir, remark string) {
+	if remark != "" {
+		fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s\n", printable.Line(dir), remark)
+	}
 }
 
 // chosenColumns lists backend and precision of every execution. Without --precisions the reference runs in float64 too, as
@@ -165,16 +256,12 @@ func chosenBackends(ctx context.Context, list string) ([]string, error) {
 func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
 	if dir := c.String("cases"); dir != "builtin" {
 		folder, err := source.LoadCases(dir, m, d)
-		if remark := folder.Remark(); remark != "" {
-			fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s\n", printable.Line(dir), remark)
-		}
+		tellLeftOut(c, dir, folder.Remark())
 		return folder.Cases, err
 	}
-	if c.String("config") == "" {
-		var err error
-		if m, err = m.WithDefaults(source.BuiltinOverrides); err != nil {
-			return nil, err
-		}
+	m, err := withBuiltinBudgets(c, m)
+	if err != nil {
+		return nil, err
 	}
 	var cases []source.Case
 	add := func(prefix string, images []fixtures.Image) error {
@@ -192,6 +279,14 @@ func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, 
 		return nil, err
 	}
 	return cases, add("scene-", fixtures.BuiltinScenes())
+}
+
+// withBuiltinBudgets returns the model as the built-in cases run it: under their budgets, unless a configuration was given.
+func withBuiltinBudgets(c *cli.Context, m *source.Model) (*source.Model, error) {
+	if c.String("config") != "" {
+		return m, nil
+	}
+	return m.WithDefaults(source.BuiltinOverrides)
 }
 
 // progress tells a terminal how far a matrix is.

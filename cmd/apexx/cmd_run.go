@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image/png"
@@ -13,9 +14,11 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/panoptic"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
@@ -25,17 +28,20 @@ func runCommand() *cli.Command {
 	flags := append(choiceFlags(),
 		&cli.StringSliceFlag{Name: "image", Usage: "PNG or JPEG `FILE...`, one run each"},
 		&cli.StringFlag{Name: "tensors", Usage: "safetensors `FILE` with the tensor image, B×3×H×W float32"},
+		&cli.StringFlag{Name: "video", Usage: "`DIR` with the frames of a sequence, PNG or JPEG of one size, in natural order: frame2 before frame10"},
 		&cli.StringFlag{Name: "out", Usage: "write every output to a safetensors `FILE` (a folder for several images)"},
-		&cli.StringFlag{Name: "json", Usage: "write the report to `FILE`, or - for standard output"},
+		&cli.StringFlag{Name: "json", Usage: "write the report to `FILE`, or - for standard output; of a sequence a line for each frame"},
 		&cli.StringFlag{Name: "overlay", Usage: "write the picture with what was found to a PNG `FILE` (a folder for several images)"},
+		&cli.StringFlag{Name: "panoptic", Usage: "write panoptic segmentations to `DIR` as COCO has them: a PNG for each picture and panoptic.json"},
 		&cli.BoolFlag{Name: "taps", Usage: "add every intermediate to --out, as tap.NAME"},
 		&cli.BoolFlag{Name: "isolate", Usage: "run the backend in a worker process"},
 	)
+	flags = append(flags, sequenceFlags()...)
 	flags = append(flags, modelFlags()...)
 	flags = append(flags, backendFlags()...)
 	return &cli.Command{
 		Name:   "run",
-		Usage:  "run one backend on pictures or tensors",
+		Usage:  "run one backend on pictures, tensors or the frames of a sequence",
 		Flags:  append(flags, decodeFlags()...),
 		Action: runModel,
 	}
@@ -60,8 +66,12 @@ func runModel(c *cli.Context) error {
 		return err
 	}
 	images := c.StringSlice("image")
-	if (len(images) == 0) == (c.String("tensors") == "") {
-		return usagef("want either --image or --tensors")
+	if err := checkInputFlags(c); err != nil {
+		return err
+	}
+	sequence, err := sequenceOf(c)
+	if err != nil {
+		return err
 	}
 	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate"), Extra: extra})
 	if err != nil {
@@ -75,23 +85,46 @@ func runModel(c *cli.Context) error {
 			return err
 		}
 	}
-	inputs, err := openInputs(m, images, c.String("tensors"))
-	if err != nil {
-		return exit.With(exit.Usage, err)
+	if err := namedCalibration(c, m, precision); err != nil {
+		return err
 	}
-	r := runner{c: c, backend: backend, model: m, decode: decode, many: len(images) > 1,
+	r := runner{c: c, backend: backend, model: m, decode: decode, many: len(images) > 1 || sequence != nil,
 		options: backends.Options{Precision: precision, Threads: threads, Extra: extra}}
 	if c.Bool("taps") {
 		r.options.Taps = []string{"all"}
 	}
+	if c.String("panoptic") != "" {
+		r.panoptic = panoptic.NewDocument(m.Classes)
+	}
+	if sequence != nil {
+		return r.sequence(*sequence)
+	}
+	inputs, err := openInputs(m, images, c.String("tensors"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
 	return r.all(inputs)
+}
+
+// checkInputFlags wants one kind of input.
+func checkInputFlags(c *cli.Context) error {
+	given := 0
+	for _, flag := range []string{"image", "tensors", "video"} {
+		if c.IsSet(flag) {
+			given++
+		}
+	}
+	if given != 1 {
+		return usagef("want one of --image, --tensors and --video")
+	}
+	return nil
 }
 
 // choiceFlags are what chosenBackend resolves.
 func choiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16 or bf16, as far as the backend has it (caps tells)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16, bf16, int8 or fp8, as far as the backend has it (caps tells)"},
 	}
 }
 
@@ -136,12 +169,13 @@ func openInputs(m *source.Model, images []string, tensors string) ([]source.Inpu
 
 // runner carries one command through its inputs.
 type runner struct {
-	c       *cli.Context
-	backend backends.Backend
-	model   *source.Model
-	decode  model.Decode
-	options backends.Options
-	many    bool
+	c        *cli.Context
+	backend  backends.Backend
+	model    *source.Model
+	decode   model.Decode
+	options  backends.Options
+	many     bool
+	panoptic *panoptic.Document // nil where none is asked for
 }
 
 func (r runner) all(inputs []source.Input) error {
@@ -159,9 +193,12 @@ func (r runner) all(inputs []source.Input) error {
 			return exit.With(exit.Internal, fmt.Errorf("%s: %w", in.Name, err))
 		}
 		list = append(list, report)
-		if err := errors.Join(r.writeOut(in, res), r.writeOverlay(in, report)); err != nil {
+		if err := errors.Join(r.writeOut(in, res.Outputs), r.writeOverlay(in, report), r.writePanoptic(in, report.Images, res.Outputs)); err != nil {
 			return err
 		}
+	}
+	if err := r.writePanopticDocument(); err != nil {
+		return err
 	}
 	return r.writeReports(list)
 }
@@ -177,7 +214,7 @@ func (r runner) target(path, name, ext string) (string, error) {
 	return filepath.Join(path, name+ext), nil
 }
 
-func (r runner) writeOut(in source.Input, res *evidence.Run) error {
+func (r runner) writeOut(in source.Input, outputs tensor.List) error {
 	if r.c.String("out") == "" {
 		return nil
 	}
@@ -186,7 +223,7 @@ func (r runner) writeOut(in source.Input, res *evidence.Run) error {
 		return err
 	}
 	return source.WriteTensors(path, map[string]string{"backend": r.backend.Name(), "precision": string(r.options.Precision),
-		"config_sha256": r.model.ConfigDigest, "weights_sha256": r.model.WeightsDigest}, res.Outputs)
+		"config_sha256": r.model.ConfigDigest, "weights_sha256": r.model.WeightsDigest}, outputs)
 }
 
 // writeOverlay draws the first sample, and with a batch from --tensors every sample into a folder.
@@ -196,20 +233,67 @@ func (r runner) writeOverlay(in source.Input, report *reports.Run) error {
 	}
 	r.many = r.many || len(report.Images) > 1
 	for i := range report.Images {
-		name := in.Name
-		if len(report.Images) > 1 {
-			name = fmt.Sprintf("%s-%d", in.Name, i)
-		}
-		path, err := r.target(r.c.String("overlay"), name, ".png")
-		if err != nil {
-			return err
-		}
-		img := reports.Overlay(reports.SubjectOf(r.model, in).SceneOf(report.Images[i], in.Image, i))
-		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
+		scene := reports.SubjectOf(r.model, in).SceneOf(report.Images[i], in.Image, i)
+		if err := r.drawOverlay(scene, sampleName(in, report.Images, i)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r runner) drawOverlay(scene reports.Scene, name string) error {
+	path, err := r.target(r.c.String("overlay"), name, ".png")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return png.Encode(w, reports.Overlay(scene)) })
+}
+
+// sampleName names one sample of an input: by its number where there are several.
+func sampleName(in source.Input, images []reports.Image, i int) string {
+	if len(images) == 1 {
+		return in.Name
+	}
+	return fmt.Sprintf("%s-%d", in.Name, i)
+}
+
+// writePanoptic writes the segmentation of every sample and lists it in the document.
+func (r runner) writePanoptic(in source.Input, images []reports.Image, outputs tensor.List) error {
+	if r.panoptic == nil {
+		return nil
+	}
+	r.many = true // it is a folder
+	for i, im := range images {
+		m, err := panoptic.OfRun(reports.SubjectOf(r.model, in), im, outputs, i, panoptic.DefaultOptions())
+		if err != nil {
+			return exit.With(exit.Internal, fmt.Errorf("%s: %w", in.Name, err))
+		}
+		name := sampleName(in, images, i)
+		path, err := r.target(r.c.String("panoptic"), name, ".png")
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.WriteFile(path, 0o644, m.WritePNG); err != nil {
+			return err
+		}
+		tracks := make([]int64, len(im.Detections))
+		for j, d := range im.Detections {
+			tracks[j] = d.TrackID
+		}
+		r.panoptic.Add(m, name, name+".png", tracks)
+	}
+	return nil
+}
+
+// panopticDocument is the file beside the segmentations.
+const panopticDocument = "panoptic.json"
+
+func (r runner) writePanopticDocument() error {
+	if r.panoptic == nil {
+		return nil
+	}
+	path := filepath.Join(r.c.String("panoptic"), panopticDocument)
+	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return json.NewEncoder(w).Encode(r.panoptic) })
 }
 
 // writeReports writes the JSON (one object, or a list for several images) and, unless that goes to standard output, a line
@@ -246,25 +330,30 @@ func (r runner) writeReports(list []*reports.Run) error {
 func summaryLine(r *reports.Run) string {
 	var parts []string
 	for _, im := range r.Images {
-		counts, order := map[string]int{}, []string{}
-		for _, d := range im.Detections {
-			if d.Score < reports.OverlayMinScore {
-				continue
-			}
-			if counts[d.Class] == 0 {
-				order = append(order, d.Class)
-			}
-			counts[d.Class]++
-		}
-		text := fmt.Sprintf("%d detections", len(im.Detections))
-		for i, class := range order {
-			sep := ", "
-			if i == 0 {
-				sep = fmt.Sprintf(", with score ≥ %.2f: ", reports.OverlayMinScore)
-			}
-			text += fmt.Sprintf("%s%d %s", sep, counts[class], class)
-		}
-		parts = append(parts, text)
+		parts = append(parts, foundText(im))
 	}
 	return fmt.Sprintf("%s  %s %s  %.1f ms  %s\n", r.Input.Name, r.ExecutionName, r.EffectiveDType, r.Latency.BackendExecute, strings.Join(parts, " | "))
+}
+
+// foundText counts the detections of an image, and the strong ones by class.
+func foundText(im reports.Image) string {
+	counts, order := map[string]int{}, []string{}
+	for _, d := range im.Detections {
+		if d.Score < reports.OverlayMinScore {
+			continue
+		}
+		if counts[d.Class] == 0 {
+			order = append(order, d.Class)
+		}
+		counts[d.Class]++
+	}
+	text := fmt.Sprintf("%d detections", len(im.Detections))
+	for i, class := range order {
+		sep := ", "
+		if i == 0 {
+			sep = fmt.Sprintf(", with score ≥ %.2f: ", reports.OverlayMinScore)
+		}
+		text += fmt.Sprintf("%s%d %s", sep, counts[class], class)
+	}
+	return text
 }

@@ -144,6 +144,9 @@ func signalled(ts *testscript.TestScript, args []string, want string, signals ..
 		if at := slices.Index(args, "--out"); i == 0 && args[1] == "sweep" && at > 0 { // on a busy machine its first step takes longer
 			awaitLines(filepath.Join(cmd.Dir, args[at+1], "log.jsonl"), 3, 15*time.Second)
 		}
+		if at := slices.Index(args, "--overlay"); i == 0 && slices.Contains(args, "--video") && at > 0 { // and so does a first frame
+			awaitLines(filepath.Join(cmd.Dir, args[at+1], "frame1.png"), 1, 15*time.Second)
+		}
 		ts.Check(cmd.Process.Signal(s))
 	}
 	sent := time.Now()

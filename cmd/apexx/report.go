@@ -40,9 +40,9 @@ func tableOptions(w io.Writer) reports.TableOptions {
 	return reports.TableOptions{Width: width, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// matrixReport runs the matrix, prints its table and writes its reports. The exit code is the matrix's own.
-func matrixReport(c *cli.Context, model *source.Model, cases []source.Case, spec parity.MatrixSpec) error {
-	pictures := gallery(cases, c.String("report") != "")
+// matrixReport runs the matrix, completes the document that says of what it is, prints its table and writes its reports. The exit code is
+// the matrix's own.
+func matrixReport(c *cli.Context, doc *reports.Document, pictures *reports.Gallery, spec parity.MatrixSpec) error {
 	show := progress(c, len(spec.Cases)*len(spec.Columns))
 	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *evidence.Run) {
 		pictures.Add(pc.Name, col.String(), e)
@@ -56,9 +56,8 @@ func matrixReport(c *cli.Context, model *source.Model, cases []source.Case, spec
 	if err != nil {
 		return err
 	}
-	doc := &reports.Document{When: time.Now(), Version: readVersion().Version, Build: ownBuild(),
-		Model: &reports.ModelDigests{Config: model.ConfigDigest, Weights: model.WeightsDigest}, Command: "apexx " + strings.Join(os.Args[1:], " "),
-		Where: whereFacts(c), Matrix: m, Images: images}
+	doc.When, doc.Version, doc.Build = time.Now(), readVersion().Version, ownBuild()
+	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, images
 	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc)); err != nil { // what an interruption left is reported, too
 		return err
 	}

@@ -21,7 +21,9 @@ import (
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/internal/video/videotest"
 )
 
 // TestMain lets the test binary be apexx, for the scripts and for the workers that they start, and an apexx whose workers say
@@ -40,6 +42,7 @@ func TestMain(m *testing.M) {
 //	line FILE                the file has exactly one line, and no stack trace
 //	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
 //	photo FILE WxH           write a small picture
+//	walk DIR N               write the first frames of a walking sequence, and DIR.txt with its true tracks
 //	damaged FILE KIND        write a hostile file: see hostile
 //	names DIR                write cases of hostile names, and files that are no cases
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
@@ -99,7 +102,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto,
+			"status": status, "glob": copyMatch, "line": oneLine, "tensors": writeTensors, "photo": writePhoto, "walk": writeWalk,
 			"damaged": writeDamaged, "names": writeNames, "interrupt": interrupt, "interrupt2": interruptTwice, "sweep": syntheticSweep, "daily": writeDaily,
 			"lines": countLines, "busy": busy, "killed": killed, "disk": mountDisk, "fill": fillDisk, "withoutcgo": buildWithoutCgo,
 		},
@@ -196,6 +199,18 @@ func writePhoto(ts *testscript.TestScript, _ bool, args []string) {
 	var buf bytes.Buffer
 	ts.Check(png.Encode(&buf, img))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), buf.Bytes(), 0o644))
+}
+
+func writeWalk(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	w, err := videotest.NewWalk()
+	ts.Check(err)
+	_, err = w.Write(ts.MkAbs(args[0]), n)
+	ts.Check(err)
+	var truth bytes.Buffer
+	ts.Check(mot.Write(&truth, slices.DeleteFunc(w.Rows(), func(r mot.Row) bool { return r.Frame > n })))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".txt"), truth.Bytes(), 0o644))
 }
 
 func TestRepeatFlags(t *testing.T) {

@@ -319,7 +319,7 @@ func (r *faultRunner) Execute(ctx context.Context, c *parity.Case, name string, 
 		return evidence.Failed(ctx, err)
 	}
 	spec := worker.Spec{Name: name, Command: []string{self}, Env: []string{faultVariable + "=" + c.Name}, Deadline: 10 * time.Second, StartTimeout: 10 * time.Second, MemoryLimit: 1 << 30}
-	real := MatrixRunner{Cases: map[string]*source.Case{c.Name: r.of}, Open: func(string) (backends.Backend, error) { return worker.New(spec), nil }, Threads: 1}
+	real := MatrixRunner{Cases: map[string]Subject{c.Name: r.of}, Open: func(string) (backends.Backend, error) { return worker.New(spec), nil }, Threads: 1}
 	return real.Execute(ctx, c, name, p)
 }
 

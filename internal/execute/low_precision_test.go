@@ -81,7 +81,7 @@ func lowMatrix(t *testing.T, candidate backends.Backend, p backends.Precision) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	runner := &MatrixRunner{Cases: map[string]*source.Case{}, Open: func(name string) (backends.Backend, error) {
+	runner := &MatrixRunner{Cases: map[string]Subject{}, Open: func(name string) (backends.Backend, error) {
 		if name == "reference" {
 			return reference.New(), nil
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
@@ -18,6 +19,11 @@ func ParityCase(c *source.Case) parity.Case {
 	return parity.Case{Name: c.Name, Golden: c.Expected, Setting: settingOf(c.Model, c.Decode, s[2], s[3])}
 }
 
+// NetworkParityCase tells the comparer of a case of any network that nothing is known of its outputs.
+func NetworkParityCase(c *source.NetworkCase) parity.Case {
+	return parity.Case{Name: c.Name, Golden: c.Expected, Seed: c.Seed, Setting: parity.Setting{AnyModel: true}}
+}
+
 // settingOf tells the comparer the geometry and thresholds of a model for an image size.
 func settingOf(m *source.Model, d model.Decode, height, width int) parity.Setting {
 	side := model.SideMultiple(m.Config)
@@ -28,10 +34,18 @@ func settingOf(m *source.Model, d model.Decode, height, width int) parity.Settin
 	}
 }
 
+// Subject is what a case of a matrix executes, such as a *source.Case.
+type Subject interface {
+	// BuildGraph returns the graph for the shape of the inputs and a precision.
+	BuildGraph(p backends.Precision) (*graph.Graph, error)
+	// Tensors returns the inputs by the graph's names.
+	Tensors() tensor.List
+}
+
 // MatrixRunner executes the cells of a matrix, each in a fresh worker process, so that a crash, a hang or an out-of-memory
 // costs the one execution.
 type MatrixRunner struct {
-	Cases   map[string]*source.Case
+	Cases   map[string]Subject
 	Open    func(backend string) (backends.Backend, error) // usually Open with Isolate
 	Threads int
 	Taps    bool
@@ -71,7 +85,7 @@ func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string,
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}
-	g, err := of.Model.Graph(of.Options(of.Decode))
+	g, err := calibratedFor(name, func() (*graph.Graph, error) { return of.BuildGraph(precision) })
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}

@@ -93,7 +93,7 @@ func TestMatrixRunnerStates(t *testing.T) {
 			if tt.cancelled {
 				cancel()
 			}
-			r := MatrixRunner{Cases: map[string]*source.Case{"c": c}, Open: func(string) (backends.Backend, error) { return &tt.f, tt.open }}
+			r := MatrixRunner{Cases: map[string]Subject{"c": c}, Open: func(string) (backends.Backend, error) { return &tt.f, tt.open }}
 			e := r.Execute(ctx, &parity.Case{Name: "c"}, "fake", backends.FP32)
 			if e.State != tt.state || e.Reason != tt.reason || e.Signal != tt.signal || !strings.Contains(e.Detail, tt.detail) {
 				t.Errorf("state %s, reason %q, signal %q, detail %q", e.State, e.Reason, e.Signal, e.Detail)
@@ -121,7 +121,7 @@ func TestMatrixRunnerOptions(t *testing.T) {
 	}{{nil, false, "det,ff,kept_detections,valid_counts"}, {nil, true, "all,ff,kept_detections,valid_counts"},
 		{deep, false, "det,ff,kept_detections,router,valid_counts"}, {deep, true, "all,ff,kept_detections,valid_counts"}} {
 		f := &fake{}
-		r := MatrixRunner{Cases: map[string]*source.Case{"c": fakeCase(t, tt.set...)}, Threads: 3, Taps: tt.taps,
+		r := MatrixRunner{Cases: map[string]Subject{"c": fakeCase(t, tt.set...)}, Threads: 3, Taps: tt.taps,
 			Open: func(string) (backends.Backend, error) { return f, nil }, Extra: map[string]map[string]string{"fake": {"k": "v"}}}
 		e := r.Execute(context.Background(), &parity.Case{Name: "c"}, "fake", backends.FP64)
 		if e.State != evidence.Measured || tapKinds(f.options.Taps) != tt.want || f.options.Threads != 3 ||
@@ -131,7 +131,7 @@ func TestMatrixRunnerOptions(t *testing.T) {
 	}
 	bad := fakeCase(t)
 	bad.Image = tensor.New(tensor.Float32, 1, 3, 100, 128)
-	r := MatrixRunner{Cases: map[string]*source.Case{"c": bad}, Open: func(string) (backends.Backend, error) { return &fake{}, nil }}
+	r := MatrixRunner{Cases: map[string]Subject{"c": bad}, Open: func(string) (backends.Backend, error) { return &fake{}, nil }}
 	if e := r.Execute(context.Background(), &parity.Case{Name: "c"}, "fake", backends.FP32); e.State != evidence.Errored || !strings.Contains(e.Detail, "multiples of 128") {
 		t.Errorf("an input of 100 rows: %+v", e)
 	}

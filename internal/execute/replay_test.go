@@ -165,7 +165,7 @@ func TestFlipsEndAsVerified(t *testing.T) {
 		{"near tie, then wrong logits", &flipping{nudge: near.nudge, choose: best, spoil: wrongLogit}, evidence.Unverified, evidence.Fail, "under the reference's decisions: semantic_logits: 1 of "},
 	} {
 		f.of.Backend = reference.New()
-		runner := &MatrixRunner{Cases: map[string]*source.Case{c.Name: c}, Open: func(name string) (backends.Backend, error) {
+		runner := &MatrixRunner{Cases: map[string]Subject{c.Name: c}, Open: func(name string) (backends.Backend, error) {
 			if name == "flipping" {
 				return f.of, nil
 			}
@@ -195,7 +195,7 @@ func TestFlipsEndAsVerified(t *testing.T) {
 func TestReplayInWorkers(t *testing.T) {
 	c := fakeCase(t, "model.nesting_depth=2", "model.kmax_l2=8", "routing.budget_b1=1.6", "routing.budget_b2=1", "routing.budget_b3=2")
 	c.Image, c.Decode.MaxDetections = noise(5, 1, 3, 128, 256), 10
-	runner := &MatrixRunner{Cases: map[string]*source.Case{c.Name: c}, Open: func(name string) (backends.Backend, error) {
+	runner := &MatrixRunner{Cases: map[string]Subject{c.Name: c}, Open: func(name string) (backends.Backend, error) {
 		return Open(name, Options{Isolate: true})
 	}}
 	pc := ParityCase(c)

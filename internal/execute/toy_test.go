@@ -7,7 +7,6 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest/toydevice"
 	"github.com/apex-x/apexx/backends/worker"
-	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -24,7 +23,7 @@ func TestToyDeviceInAMatrix(t *testing.T) {
 	isolated := worker.Spec{Name: toydevice.Name, Command: []string{self, WorkerCommand, "--backend", toydevice.Name}}
 	for name, toy := range map[string]backends.Backend{"in process": toydevice.New(), "in a worker": worker.New(isolated)} {
 		t.Run(name, func(t *testing.T) {
-			r := &MatrixRunner{Cases: map[string]*source.Case{"c": c}, Taps: true, Open: func(name string) (backends.Backend, error) {
+			r := &MatrixRunner{Cases: map[string]Subject{"c": c}, Taps: true, Open: func(name string) (backends.Backend, error) {
 				if name == toydevice.Name {
 					return toy, nil
 				}

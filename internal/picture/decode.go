@@ -46,6 +46,26 @@ func Load(path string) (*Picture, error) {
 	return p, nil
 }
 
+// Size reads the header of a PNG or JPEG file, which tells how large the upright picture is; the rest may still be damaged.
+// Errors name the file.
+func Size(path string) (width, height int, err error) {
+	data, err := input.Read(path, input.Picture)
+	if err != nil {
+		return 0, 0, err
+	}
+	f, err := formatOf(data)
+	if err == nil {
+		width, height, err = f.size(data)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", printable.Line(path), err)
+	}
+	if orientation(data) >= 5 {
+		width, height = height, width
+	}
+	return width, height, nil
+}
+
 // format is a kind of file that is read. Others are not, even where some library registers its decoder with package image.
 type format struct {
 	name, magic string
@@ -61,27 +81,40 @@ var formats = []format{
 // Decode reads a PNG or JPEG of any colour type as 8-bit RGB and applies its orientation tag. Transparency is dropped: the
 // colour under it counts. Errors say what is wrong with the file: not an image, truncated, too large, or without pixels.
 func Decode(data []byte) (*Picture, error) {
-	for _, f := range formats {
-		if bytes.HasPrefix(data, []byte(f.magic)) {
-			return f.read(data)
-		}
-	}
-	return nil, errors.New("not a PNG or JPEG image")
-}
-
-func (f format) read(data []byte) (*Picture, error) {
-	cfg, err := f.config(bytes.NewReader(data))
+	f, err := formatOf(data)
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
-	if cfg.Width < 1 || cfg.Height < 1 || cfg.Width > MaxPixels/cfg.Height {
-		return nil, fmt.Errorf("a %s of %d×%d pixels: want at least one and at most %d million", f.name, cfg.Width, cfg.Height, MaxPixels>>20)
+	if _, _, err := f.size(data); err != nil {
+		return nil, err
 	}
 	img, err := f.decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, explain(err)
 	}
 	return FromImage(img).Oriented(orientation(data)), nil
+}
+
+// formatOf recognises a file by its first bytes.
+func formatOf(data []byte) (format, error) {
+	for _, f := range formats {
+		if bytes.HasPrefix(data, []byte(f.magic)) {
+			return f, nil
+		}
+	}
+	return format{}, errors.New("not a PNG or JPEG image")
+}
+
+// size reads the header, before its promise costs memory.
+func (f format) size(data []byte) (width, height int, err error) {
+	cfg, err := f.config(bytes.NewReader(data))
+	if err != nil {
+		return 0, 0, explain(err)
+	}
+	if cfg.Width < 1 || cfg.Height < 1 || cfg.Width > MaxPixels/cfg.Height {
+		return 0, 0, fmt.Errorf("a %s of %d×%d pixels: want at least one and at most %d million", f.name, cfg.Width, cfg.Height, MaxPixels>>20)
+	}
+	return cfg.Width, cfg.Height, nil
 }
 
 func explain(err error) error {

@@ -130,35 +130,6 @@ func (f Fit) Mask(logits []float32, h, w int, box [4]float64) mask.RLE {
 	return out.RLE(f.PictureHeight, f.PictureWidth)
 }
 
-// Labels resamples class logits [classes,h,w], which cover the whole input, to the picture and returns the class with the greatest one
-// for each pixel, row-major: the lowest of equal ones, at most 256 classes.
-func (f Fit) Labels(logits []float32, classes, h, w int) []uint8 {
-	sx, sy := f.scales()
-	columns := make([]cell, f.PictureWidth)
-	for x := range columns {
-		columns[x] = sample((float64(f.Left)+(float64(x)+0.5)*sx)*float64(w)/float64(f.Width), w)
-	}
-	labels := make([]uint8, f.PictureWidth*f.PictureHeight)
-	row := make([]float64, classes*w) // of the grid, between two of its rows
-	for y := range f.PictureHeight {
-		v := sample((float64(f.Top)+(float64(y)+0.5)*sy)*float64(h)/float64(f.Height), h)
-		for i := range row {
-			plane, x := i/w*h*w, i%w
-			row[i] = (1-v.weight)*float64(logits[plane+v.low*w+x]) + v.weight*float64(logits[plane+v.high*w+x])
-		}
-		for x, u := range columns {
-			best, label := math.Inf(-1), 0
-			for c := range classes {
-				if z := (1-u.weight)*row[c*w+u.low] + u.weight*row[c*w+u.high]; z > best {
-					best, label = z, c
-				}
-			}
-			labels[y*f.PictureWidth+x] = uint8(label)
-		}
-	}
-	return labels
-}
-
 // span returns the pixels of [0,n) that the interval [low,high] touches.
 func span(low, high float64, n int) (from, to int) {
 	low, high = max(math.Floor(low), 0), min(math.Ceil(high), float64(n))

@@ -10,6 +10,8 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -129,6 +131,13 @@ func TestDecodeHonoursTheOrientation(t *testing.T) {
 		bottom, _, _ := p.At(min(4, p.Width-1), p.Height-1)
 		if p.Width != 8 || p.Height != 16 || top < 200 || bottom > 50 {
 			t.Errorf("%s: %d×%d, top %d, bottom %d", name, p.Width, p.Height, top, bottom)
+		}
+		file := filepath.Join(t.TempDir(), "p")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if w, h, err := Size(file); w != p.Width || h != p.Height || err != nil {
+			t.Errorf("%s: size %d×%d, %v", name, w, h, err)
 		}
 	}
 }
@@ -338,24 +347,5 @@ func TestMaskAndRLE(t *testing.T) {
 	}
 	if full := f.Mask(make([]float32, 16), 4, 4, [4]float64{0, 0, 8, 4}); !slices.Equal(full.Counts, []uint32{0, 32}) {
 		t.Errorf("a full mask is %v", full.Counts)
-	}
-}
-
-// TestLabels resamples two classes whose logits cross in the middle of the input.
-func TestLabels(t *testing.T) {
-	f, err := NewFit(8, 4, 8, 8) // a border of 2 rows above and below
-	if err != nil {
-		t.Fatal(err)
-	}
-	logits := []float32{1, -1, 1, -1, -1, 1, -1, 1} // classes 0 and 1 on a grid of 2×2
-	want := []uint8{0, 0, 0, 0, 1, 1, 1, 1}
-	got := f.Labels(logits, 2, 2, 2)
-	for y := range 4 {
-		if row := got[8*y : 8*y+8]; !slices.Equal(row, want) {
-			t.Errorf("row %d: %v, want %v", y, row, want)
-		}
-	}
-	if got := f.Labels(make([]float32, 8), 2, 2, 2); slices.Max(got) != 0 {
-		t.Errorf("of equal logits the lowest class: %v", got)
 	}
 }

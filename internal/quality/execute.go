@@ -149,8 +149,8 @@ func (e *executor) semantic(im coco.Image, in source.Input, outputs tensor.List)
 		return err
 	}
 	shape := logits.Shape()
-	predicted := in.Fit.Labels(reports.Float32s(logits), shape[1], shape[2], shape[3])
-	for i, l := range predicted {
+	predicted := make([]uint8, len(truth))
+	for i, l := range in.Fit.Labels(tensor.Float32s(logits, 0, logits.Len()), shape[1], shape[2], shape[3]) {
 		if l > 0 {
 			predicted[i] = uint8(e.classOf[l-1] + 1) // a class that the data set does not have is background
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/picture"
@@ -23,6 +25,11 @@ type Case struct {
 	Model    *Model
 	Decode   model.Decode
 	Expected tensor.List // by output name; taps as "tap.NAME"; nil when unknown
+}
+
+// BuildGraph returns the complete model for the shape of the case's image, calibrated where the precision asks for that.
+func (c *Case) BuildGraph(p backends.Precision) (*graph.Graph, error) {
+	return c.Model.GraphIn(c.Options(c.Decode), p)
 }
 
 // Folder is what a folder of cases holds.

@@ -45,6 +45,9 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	for key := range opts.Extra {
 		return nil, fmt.Errorf("backend %s has no option %q", Name, key)
 	}
+	if err := backends.RefuseOpaque(Name, g); err != nil {
+		return nil, err
+	}
 	if g, err = opts.Specialize(g); err != nil {
 		return nil, err
 	}

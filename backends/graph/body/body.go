@@ -50,7 +50,7 @@ func For(op graph.Op, in []graph.Type) (*Function, error) {
 	case graph.BoxMask:
 		return boxMask(b, o, in), nil
 	case graph.Round:
-		return round(b, o), nil
+		return round(b, o, in), nil
 	}
 	return nil, fmt.Errorf("operator %s (%T) has no body of standard ONNX operators", op.OpType(), op)
 }

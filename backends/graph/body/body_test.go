@@ -70,6 +70,9 @@ var cases = []struct {
 	{"round to fp16", graph.Round{To: graph.FP16}, []graph.Type{f32(2, 3)}},
 	{"round to bf16", graph.Round{To: graph.BF16}, []graph.Type{f32(0, 3)}},
 	{"round to tf32", graph.Round{To: graph.TF32}, []graph.Type{f32()}},
+	{"round to int8", graph.Round{To: graph.INT8}, []graph.Type{f32(2, 3), f32()}},
+	{"round slices to int8", graph.Round{To: graph.INT8, Axis: 1}, []graph.Type{f32(2, 3), f32(3)}},
+	{"round to fp8", graph.Round{To: graph.FP8}, []graph.Type{f32(), f32()}},
 }
 
 func TestBodiesAreWellFormed(t *testing.T) {
@@ -123,7 +126,7 @@ func problems(f *Function, in []graph.Type) (found []string) {
 		}
 		for _, a := range n.Attrs {
 			switch a.Value.(type) {
-			case int64, []int64, *tensor.Tensor:
+			case int64, []int64, *tensor.Tensor, ZeroPoint:
 			default:
 				complain("node %s: attribute %s has type %T", n.Name, a.Name, a.Value)
 			}
@@ -206,7 +209,7 @@ func TestForRefuses(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	for file, name := range map[string]string{"order.txt": "order", "scan.txt": "scan", "choose.txt": "choose", "decode.txt": "decode"} {
+	for file, name := range map[string]string{"order.txt": "order", "scan.txt": "scan", "choose.txt": "choose", "decode.txt": "decode", "int8.txt": "round slices to int8"} {
 		for _, c := range cases {
 			if c.name != name {
 				continue

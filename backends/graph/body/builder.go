@@ -139,10 +139,12 @@ func (b *builder) top(x value, k int, largest bool) (values, indices value) {
 
 // Element types as ONNX numbers them (TensorProto.DataType).
 const (
-	onnxFloat    = 1
-	onnxInt64    = 7
-	onnxFloat16  = 10
-	onnxBFloat16 = 16
+	onnxFloat      = 1
+	onnxInt8       = 3
+	onnxInt64      = 7
+	onnxFloat16    = 10
+	onnxBFloat16   = 16
+	onnxFloat8E4M3 = 17
 )
 
 func (b *builder) cast(x value, to int) value {

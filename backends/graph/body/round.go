@@ -7,9 +7,13 @@ import (
 )
 
 // round is a pair of casts where ONNX has the format. It has no type for TF32, whose significand is that of FP16, though: scaled
-// by a power of two into the range of FP16, a number rounds there as it does in TF32.
-func round(b *builder, o graph.Round) *Function {
+// by a power of two into the range of FP16, a number rounds there as it does in TF32. Formats with a scale have a pair of operators of
+// their own, which runtimes know to fuse into integer arithmetic.
+func round(b *builder, o graph.Round, in []graph.Type) *Function {
 	x := b.in(0)
+	if o.To.Scaled() {
+		return quantize(b, o, in)
+	}
 	through := func(x value, to int) value { return b.cast(b.cast(x, to), onnxFloat) }
 	switch o.To {
 	case graph.FP16:
@@ -34,4 +38,18 @@ func tf32Scale(b *builder, x value) value {
 		scale = b.do("Where", above, b.float(math.Ldexp(1, e)), scale)
 	}
 	return scale
+}
+
+func quantize(b *builder, o graph.Round, in []graph.Type) *Function {
+	elem := onnxInt8
+	if o.To == graph.FP8 {
+		elem = onnxFloat8E4M3
+	}
+	var axis []Attr
+	if len(in[1].Shape) > 0 {
+		axis = []Attr{{"axis", int64(o.Axis)}}
+	}
+	zero := b.with("Constant", []Attr{{"value", ZeroPoint{elem, in[1].Shape}}})
+	q := b.with("QuantizeLinear", axis, b.in(0), b.in(1), zero)
+	return b.finish(b.with("DequantizeLinear", axis, q, b.in(1), zero))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -20,10 +21,12 @@ type rawAttribute struct {
 	t      []byte
 	ints   []int64
 	floats []float32
+
+	encoded []byte // the AttributeProto itself
 }
 
 func decodeAttribute(b []byte) (rawAttribute, error) {
-	var a rawAttribute
+	a := rawAttribute{encoded: b}
 	err := fields(b, func(f field) error {
 		switch f.num {
 		case attributeName:
@@ -88,14 +91,31 @@ func decodeNode(b []byte) (*rawNode, error) {
 	return n, err
 }
 
-// rawValue is a decoded ValueInfoProto. Symbolic is the first dimension without a value; typed tells that it is a tensor.
+// rawValue is a decoded ValueInfoProto; typed tells that it is a tensor.
 type rawValue struct {
-	name     string
-	typed    bool
-	shaped   bool
-	elem     int64
-	dims     []int64
-	symbolic string
+	name    string
+	typed   bool
+	shaped  bool
+	elem    int64
+	dims    []int64
+	symbols []symbol // dimensions without a value
+}
+
+// symbol is a dimension that has a name, or "?", instead of a value.
+type symbol struct {
+	axis int
+	name string
+}
+
+// resolve gives the dimensions with these names their values.
+func (v *rawValue) resolve(dims map[string]int) {
+	v.symbols = slices.DeleteFunc(v.symbols, func(s symbol) bool {
+		n, ok := dims[s.name]
+		if ok {
+			v.dims[s.axis] = int64(n)
+		}
+		return ok
+	})
 }
 
 func decodeValue(b []byte) (rawValue, error) {
@@ -146,8 +166,8 @@ func (v *rawValue) decodeDim(f field) error {
 		}
 		return nil
 	})
-	if !known && v.symbolic == "" {
-		v.symbolic = fmt.Sprintf("%d (%s)", len(v.dims), name)
+	if !known {
+		v.symbols = append(v.symbols, symbol{len(v.dims), name})
 	}
 	v.dims = append(v.dims, value)
 	return err
@@ -160,8 +180,8 @@ func (v rawValue) graphType() (graph.Type, error) {
 		return graph.Type{}, errors.New("it is not a tensor")
 	case !v.shaped:
 		return graph.Type{}, errors.New("it has no shape; only static shapes are supported")
-	case v.symbolic != "":
-		return graph.Type{}, fmt.Errorf("dimension %s has no number; only static shapes are supported", v.symbolic)
+	case len(v.symbols) > 0:
+		return graph.Type{}, fmt.Errorf("dimension %d (%s) has no number; only static shapes are supported", v.symbols[0].axis, v.symbols[0].name)
 	}
 	dtype, err := dtypeOf(v.elem)
 	if err != nil {

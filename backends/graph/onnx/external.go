@@ -54,7 +54,7 @@ func WriteWeights(w io.Writer, g *graph.Graph) (Places, error) {
 // places are returned.
 func ReadExternal(model, weights []byte) (*graph.Graph, Places, error) {
 	ext := &external{data: weights, places: Places{}}
-	g, err := readModel(model, ext)
+	g, err := readModel(model, ext, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read ONNX model: %w", err)
 	}

@@ -22,7 +22,7 @@ type mapping interface {
 	ints(name string, p *[]int, def ...[]int)
 	float(name string, p *float64, def ...float64)
 	float32(name string, p *float32)
-	string(name string, p *string)
+	string(name string, p *string, def ...string)
 
 	// fixed maps an attribute (an int, a string or []int) whose one value our operators imply; it is always written.
 	fixed(name string, value any)

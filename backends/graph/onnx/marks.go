@@ -48,7 +48,24 @@ func addMarks(entries map[string]string, g *graph.Graph) error {
 		}
 		decisions = append(decisions, mark)
 	}
-	return errors.Join(addMark(entries, tapsKey, taps), addMark(entries, decisionsKey, decisions))
+	return errors.Join(addMark(entries, tapsKey, taps), addMark(entries, decisionsKey, decisions), addCalibration(entries, g.Calibration))
+}
+
+// calibration is a graph.Calibration in the metadata.
+type calibration struct {
+	Ranges map[string]float32 `json:"ranges"`
+	Wide   []string           `json:"wide,omitempty"`
+}
+
+// addCalibration adds the calibration as one entry, if there is one.
+func addCalibration(entries map[string]string, c *graph.Calibration) error {
+	if c == nil {
+		return addMark[struct{}](entries, calibrationKey, nil)
+	}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return addMark(entries, calibrationKey, []calibration{calibration(*c)})
 }
 
 // touched returns the values that nodes read or compute.
@@ -79,8 +96,16 @@ func addMark[T any](entries map[string]string, key string, list []T) error {
 func (r *reader) marks() error {
 	var taps []tap
 	var decisions []decision
-	if err := errors.Join(r.mark(tapsKey, &taps), r.mark(decisionsKey, &decisions)); err != nil {
+	var calibrations []calibration
+	if err := errors.Join(r.mark(tapsKey, &taps), r.mark(decisionsKey, &decisions), r.mark(calibrationKey, &calibrations)); err != nil {
 		return err
+	}
+	if len(calibrations) > 0 {
+		c := graph.Calibration(calibrations[0])
+		if err := c.Validate(); err != nil {
+			return err
+		}
+		r.g.Calibration = &c
 	}
 	seen := map[string]bool{}
 	for _, t := range taps {

@@ -149,8 +149,11 @@ func (n *nodeReader) float32(name string, p *float32) {
 	}
 }
 
-func (n *nodeReader) string(name string, p *string) {
-	if a := n.attribute(name, kindString, false); a != nil {
+func (n *nodeReader) string(name string, p *string, def ...string) {
+	if len(def) > 0 {
+		*p = def[0]
+	}
+	if a := n.attribute(name, kindString, len(def) > 0); a != nil {
 		*p = a.s
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/body"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -75,8 +76,8 @@ func (n *nodeWriter) keepExact(name string, value, read float64) {
 	}
 }
 
-func (n *nodeWriter) float32(name string, p *float32) { n.attribute(name, *p) }
-func (n *nodeWriter) string(name string, p *string)   { n.attribute(name, *p) }
+func (n *nodeWriter) float32(name string, p *float32)            { n.attribute(name, *p) }
+func (n *nodeWriter) string(name string, p *string, _ ...string) { n.attribute(name, *p) }
 
 func (n *nodeWriter) fixed(name string, value any) {
 	switch v := value.(type) {
@@ -121,7 +122,8 @@ func (n *nodeWriter) fail(err error) {
 	n.model.fail(fmt.Errorf("node %s (%s): %w", n.node.Name, n.node.Op.OpType(), err))
 }
 
-// attribute encodes an AttributeProto. The value is an int64, float32, string, []int64, []float32, []string or a tensor.
+// attribute encodes an AttributeProto. The value is an int64, float32, string, []int64, []float32, []string,
+// a tensor or a body.ZeroPoint.
 func attribute(name string, value any) message {
 	var m message
 	m.str(attributeName, name)
@@ -154,6 +156,9 @@ func attribute(name string, value any) message {
 	case *tensor.Tensor:
 		kind = kindTensor
 		m.bytes(attributeT, tensorProto(v))
+	case body.ZeroPoint:
+		kind = kindTensor
+		m.bytes(attributeT, zeroPointProto(v))
 	default:
 		panic(fmt.Sprintf("onnx: attribute %s has the type %T", name, value))
 	}

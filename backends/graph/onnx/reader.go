@@ -13,11 +13,17 @@ import (
 // reader rebuilds one graph.
 type reader struct {
 	g        *graph.Graph
-	external *external // file of weights; nil where there is none
-	opset    int64
+	external *external        // file of weights; nil where there is none
+	opsets   map[string]int64 // versions by domain
 	values   map[string]*graph.Value
 	ports    map[string]*graph.Value // by the names of outputs that are not their values'
 	nodes    map[string]bool         // names
+
+	takeOpaque bool // operators that package graph lacks; for them:
+	functions  map[functionKey]bool
+	declared   map[string]rawValue // types of values
+	dims       map[string]int      // of symbolic dimensions
+	made       int                 // elements of constants that take no room in the file
 }
 
 // read decodes a GraphProto: first what it declares, then its nodes in order.
@@ -37,11 +43,21 @@ func (r *reader) read(data []byte) error {
 			return f.want(protowire.BytesType)
 		case graphInput, graphOutput:
 			v, err := decodeValue(f.data)
+			v.resolve(r.dims)
 			if f.num == graphInput {
 				inputs = append(inputs, v)
 			} else {
 				outputs = append(outputs, v)
 			}
+			r.declare(v)
+			return err
+		case graphValueInfo:
+			if !r.takeOpaque {
+				return nil
+			}
+			v, err := decodeValue(f.data)
+			v.resolve(r.dims)
+			r.declare(v)
 			return err
 		}
 		return nil
@@ -60,6 +76,13 @@ func (r *reader) read(data []byte) error {
 		}
 	}
 	return r.outputs(outputs)
+}
+
+// declare keeps the type that the file gives a value.
+func (r *reader) declare(v rawValue) {
+	if r.takeOpaque {
+		r.declared[v.name] = v
+	}
 }
 
 // define adds a value under its name.
@@ -110,7 +133,7 @@ func (r *reader) input(raw rawValue) error {
 func (r *reader) node(b []byte) error {
 	n, err := decodeNode(b)
 	if err == nil {
-		err = r.decoded(n)
+		err = r.named(n)
 	}
 	if err != nil {
 		return fmt.Errorf("node %s (%s): %w", n.name, n.opType, err)
@@ -118,14 +141,34 @@ func (r *reader) node(b []byte) error {
 	return nil
 }
 
-// decoded adds a decoded node.
-func (r *reader) decoded(n *rawNode) error {
+// named adds a decoded node under its name, which no other node has.
+func (r *reader) named(n *rawNode) error {
 	if n.domain == "ai.onnx" {
 		n.domain = ""
 	}
 	if n.opType == "Constant" && n.domain == "" {
 		return r.constantNode(n)
 	}
+	if r.nodes[n.name] {
+		return errors.New("there are two nodes of that name")
+	}
+	r.nodes[n.name] = true
+	read, ok := familiar[n.opType]
+	if ok && r.takeOpaque && n.domain == "" {
+		if err := r.addFamiliar(n, read); err != nil {
+			return r.opaque(n, err)
+		}
+		return nil
+	}
+	err := r.decoded(n)
+	if err != nil && r.takeOpaque && n.domain != graph.Domain {
+		return r.opaque(n, err)
+	}
+	return err
+}
+
+// decoded adds a node with an operator of package graph.
+func (r *reader) decoded(n *rawNode) error {
 	if n.domain == graph.Domain {
 		n.opType = operatorOf(n.opType)
 	}
@@ -134,13 +177,9 @@ func (r *reader) decoded(n *rawNode) error {
 	switch {
 	case !ok || n.domain != e.domain && !function:
 		return fmt.Errorf("the operator %q of the domain %q is not supported", n.opType, n.domain)
-	case n.opType == "GroupNormalization" && !function && r.opset < graph.OpsetVersion:
+	case n.opType == "GroupNormalization" && !function && r.opsets[""] < graph.OpsetVersion:
 		return fmt.Errorf("its scale is per group before version %d of the standard operator set", graph.OpsetVersion)
-	case r.nodes[n.name]:
-		return errors.New("there are two nodes of that name")
 	}
-	r.nodes[n.name] = true
-
 	inputs, err := r.inputs(n)
 	if err != nil {
 		return err

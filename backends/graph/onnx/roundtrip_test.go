@@ -38,6 +38,9 @@ func describeGraph(g *graph.Graph) string {
 		}
 		s.WriteByte('\n')
 	}
+	if c := g.Calibration; c != nil {
+		fmt.Fprintf(&s, "calibration %v %q\n", c.Ranges, c.Wide)
+	}
 	return s.String()
 }
 

@@ -30,10 +30,11 @@ func standardOps(t testing.TB) *graph.Graph {
 	conv := b.Add1("conv", graph.Conv{Strides: [2]int{2, 1}, Pads: [4]int{1, 1, 1, 1}, Group: 1}, x, weight, nil)
 	norm := b.Add1("norm", graph.GroupNormalization{Groups: 2, Epsilon: 1e-5}, conv, scale, scale)
 	sum := norm
-	for _, fn := range []graph.UnaryFn{graph.Identity, graph.Sigmoid, graph.Relu, graph.Tanh, graph.Softplus, graph.Floor} {
+	for _, fn := range []graph.UnaryFn{graph.Identity, graph.Sigmoid, graph.Relu, graph.Tanh, graph.Softplus, graph.Floor,
+		graph.Exp, graph.Log, graph.Sqrt, graph.Erf, graph.Neg, graph.Abs} {
 		sum = b.Add1("add"+string(fn), graph.Binary{Fn: graph.Add}, sum, b.Add1("u"+string(fn), graph.Unary{Fn: fn}, sum))
 	}
-	for _, fn := range []graph.BinaryFn{graph.Sub, graph.Mul, graph.Div, graph.Max, graph.Min} {
+	for _, fn := range []graph.BinaryFn{graph.Sub, graph.Mul, graph.Div, graph.Max, graph.Min, graph.Pow} {
 		sum = b.Add1("b"+string(fn), graph.Binary{Fn: fn}, sum, b.Scalar(1.5))
 	}
 	sum = b.Add1("where", graph.Where{}, b.Add1("nan", graph.Unary{Fn: graph.IsNaN}, sum), norm, sum)
@@ -51,6 +52,14 @@ func standardOps(t testing.TB) *graph.Graph {
 	b.Output("l2", b.Add1("len", graph.Reduce{Fn: graph.ReduceL2, Axes: []int{2}, KeepDims: true}, rows))
 	b.Output("resized", b.Add1("resize", graph.Resize{Height: 7, Width: 16}, sum))
 	b.Output("count", b.Add1("cast", graph.Cast{To: tensor.Int64}, sum))
+	pooled := b.Add1("maxpool", graph.Pool{Fn: graph.MaxPool, Kernel: [2]int{3, 2}, Strides: [2]int{2, 1}, Pads: [4]int{1, 0, 1, 1}}, conv)
+	pooled = b.Add1("avgpool", graph.Pool{Fn: graph.AveragePool, Kernel: [2]int{2, 2}, Strides: [2]int{1, 1}, Pads: [4]int{1, 1, 0, 0}, CountPads: true}, pooled)
+	pooled = b.Add1("batchnorm", graph.BatchNormalization{Epsilon: 1e-3}, pooled, scale, scale, scale, b.Const("variance", ramp(4)))
+	pooled = b.Add1("softmax", graph.Softmax{Axis: 1}, b.Add1("transpose", graph.Transpose{Perm: []int{0, 2, 3, 1}}, pooled))
+	up := b.Add1("up", graph.ConvTranspose{Strides: [2]int{2, 1}, Pads: [4]int{1, 0, 0, 1}, OutputPadding: [2]int{1, 0}, Group: 2}, conv, b.Const("upw", ramp(4, 3, 3, 2)), nil)
+	b.Output("top", b.Add("topk", graph.TopK{Axis: 2, K: 3, Smallest: true}, up)[1])
+	b.Output("recalled", b.Add("lstm", graph.LSTM{Hidden: 5, Backward: true}, rows, b.Const("lw", ramp(1, 20, 32)), b.Const("lr", ramp(1, 20, 5)), nil, nil, b.Const("lh", ramp(1, 4, 5)))[2])
+	b.Output("global", b.Add1("globalpool", graph.GlobalAveragePool{}, pooled))
 	empty := b.Add1("none", graph.Gather{Axis: 1}, flat, b.Const("noindex", ints()))
 	b.Output("empty", b.Add1("reempty", graph.Reshape{Shape: []int{0, 2, 3}}, empty))
 	return build(t, b)
@@ -92,13 +101,17 @@ func ownOps(t testing.TB) *graph.Graph {
 	b.Output("masks", masks[0])
 	b.Output("mask_scores", masks[1])
 	half := b.Add1("half", graph.Round{To: graph.FP16}, tokens)
+	b.Output("coarse", b.Add1("int8", graph.Round{To: graph.INT8}, tokens, b.Const("scale", tensor.Scalar(float32(0.5)))))
+	b.Output("coarser", b.Add1("fp8", graph.Round{To: graph.FP8, Axis: 2}, tokens, b.Const("scales", ramp(3))))
 	b.Output("narrow", b.Add1("narrowed", graph.Round{To: graph.BF16}, b.Add1("tensor_core", graph.Round{To: graph.TF32}, half)))
 	b.Tap("tokens", tokens)
 	b.Tap("alpha", alpha)
 	b.Decide(graph.Decision{Value: ids, Limit: 16, Scores: []*graph.Value{utilities}})
 	b.Decide(graph.Decision{Value: ordered, Limit: 64})
 	b.Decide(graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
-	return build(t, b)
+	g := build(t, b)
+	g.Calibration = &graph.Calibration{Ranges: map[string]float32{"features": 1, "tokens": 0.1}, Wide: []string{"pool"}}
+	return g
 }
 
 func build(t testing.TB, b *graph.Builder) *graph.Graph {

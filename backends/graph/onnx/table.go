@@ -40,9 +40,9 @@ var table = []entry{
 		m.standard("stash_type", 1)
 	}),
 	describeTyped(func(_ mapping, opType string, o *graph.Unary) { o.Fn = graph.UnaryFn(opType) },
-		"Identity", "Sigmoid", "Relu", "Tanh", "Softplus", "Floor", "IsNaN"),
+		"Identity", "Sigmoid", "Relu", "Tanh", "Softplus", "Floor", "IsNaN", "Exp", "Log", "Sqrt", "Erf", "Neg", "Abs"),
 	describeTyped(func(_ mapping, opType string, o *graph.Binary) { o.Fn = graph.BinaryFn(opType) },
-		"Add", "Sub", "Mul", "Div", "Max", "Min"),
+		"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"),
 	describe(func(m mapping, o *graph.Clip) {
 		m.floatInput(1, "min", &o.Low, math.Inf(-1))
 		m.floatInput(2, "max", &o.High, math.Inf(1))
@@ -94,6 +94,80 @@ var table = []entry{
 		m.noInput(1) // roi
 		resizeSizes(m, o)
 	}),
+	describeTyped(func(m mapping, opType string, o *graph.Pool) {
+		o.Fn = graph.PoolFn(opType)
+		kernel, strides, pads := o.Kernel[:], o.Strides[:], o.Pads[:]
+		m.ints("kernel_shape", &kernel)
+		m.ints("strides", &strides, []int{1, 1})
+		m.ints("pads", &pads, []int{0, 0, 0, 0})
+		m.standard("auto_pad", "NOTSET")
+		m.standard("ceil_mode", 0)
+		m.standard("dilations", []int{1, 1})
+		if o.Fn == graph.AveragePool {
+			m.bool("count_include_pad", &o.CountPads, false)
+		} else {
+			m.ignored("storage_order") // of an output that is not supported
+		}
+		copyFixed(m, "kernel_shape", o.Kernel[:], kernel)
+		copyFixed(m, "strides", o.Strides[:], strides)
+		copyFixed(m, "pads", o.Pads[:], pads)
+	}, "MaxPool", "AveragePool"),
+	describe(func(mapping, *graph.GlobalAveragePool) {}),
+	describe(func(m mapping, o *graph.BatchNormalization) {
+		m.float("epsilon", &o.Epsilon, 1e-5)
+		m.standard("training_mode", 0)
+		m.ignored("momentum")
+	}),
+	describe(func(m mapping, o *graph.Softmax) { m.int("axis", &o.Axis, -1) }),
+	describe(func(m mapping, o *graph.Transpose) {
+		var reversed []int
+		for i := range m.in(0).Shape {
+			reversed = append([]int{i}, reversed...)
+		}
+		m.ints("perm", &o.Perm, reversed)
+	}),
+	describe(func(m mapping, o *graph.ConvTranspose) {
+		strides, pads, padding := o.Strides[:], o.Pads[:], o.OutputPadding[:]
+		m.ints("strides", &strides, []int{1, 1})
+		m.ints("pads", &pads, []int{0, 0, 0, 0})
+		m.ints("output_padding", &padding, []int{0, 0})
+		m.int("group", &o.Group, 1)
+		m.standard("auto_pad", "NOTSET")
+		m.standard("dilations", []int{1, 1})
+		if weight := m.in(1).Shape; len(weight) == 4 {
+			m.standard("kernel_shape", weight[2:])
+		}
+		copyFixed(m, "strides", o.Strides[:], strides)
+		copyFixed(m, "pads", o.Pads[:], pads)
+		copyFixed(m, "output_padding", o.OutputPadding[:], padding)
+	}),
+	describe(func(m mapping, o *graph.TopK) {
+		largest, k := !o.Smallest, []int{o.K}
+		m.int("axis", &o.Axis, -1)
+		m.bool("largest", &largest, true)
+		m.standard("sorted", 1)
+		m.intsInput(1, "k", &k)
+		if len(k) != 1 {
+			m.fail(fmt.Errorf("k has %d elements, want 1", len(k)))
+			return
+		}
+		o.Smallest, o.K = !largest, k[0]
+	}),
+	describe(func(m mapping, o *graph.LSTM) {
+		direction := "forward"
+		switch {
+		case o.Backward:
+			direction = "reverse"
+		case len(m.in(1).Shape) == 3 && m.in(1).Shape[0] == 2:
+			direction = "bidirectional"
+		}
+		m.int("hidden_size", &o.Hidden)
+		m.string("direction", &direction, "forward")
+		m.standard("input_forget", 0)
+		m.standard("layout", 0)
+		m.noInput(7) // peepholes
+		o.Backward = direction == "reverse"
+	}),
 	describe(func(m mapping, o *graph.TileAggregate) {
 		m.int("feature_height", &o.FeatureHeight)
 		m.int("feature_width", &o.FeatureWidth)
@@ -142,7 +216,11 @@ var table = []entry{
 		m.int("image_width", &o.ImageWidth)
 		m.float("fill", &o.Fill)
 	}),
-	describe(func(m mapping, o *graph.Round) { m.string("to", (*string)(&o.To)) }),
+	describe(func(m mapping, o *graph.Round) {
+		if m.string("to", (*string)(&o.To)); o.To.Scaled() {
+			m.int("axis", &o.Axis)
+		}
+	}),
 }
 
 // copyFixed copies a list of fixed length into a field.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/body"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -47,6 +48,17 @@ func describedTensor(name string, t *tensor.Tensor) message {
 
 // tensorProto encodes a whole TensorProto: for small tensors, which are attributes.
 func tensorProto(t *tensor.Tensor) message { return appendRaw(tensorHead("", t), t, 0, t.Len()) }
+
+// zeroPointProto encodes a whole TensorProto of zeros of one byte each.
+func zeroPointProto(z body.ZeroPoint) message {
+	var m message
+	for _, d := range z.Shape {
+		m.int(tensorDims, int64(d))
+	}
+	m.int(tensorDataType, int64(z.ElemType))
+	m.bytes(tensorRawData, make(message, graph.Type{Shape: z.Shape}.Len()))
+	return m
+}
 
 func rawSize(t *tensor.Tensor) int { return t.Len() * t.DType().Size() }
 

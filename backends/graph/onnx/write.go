@@ -19,11 +19,13 @@ import (
 // irVersion is the version of the file format: the first with metadata of nodes.
 const irVersion = 10
 
-// The metadata entries that list the declared taps and the decisions, as JSON, and that names a domain whose operators are inlined.
+// The metadata entries that list the declared taps, the decisions and the calibration, as JSON, and that names a domain whose operators
+// are inlined.
 const (
-	tapsKey      = "apexx.taps"
-	decisionsKey = "apexx.decisions"
-	inlinedKey   = "apexx.inlined"
+	tapsKey        = "apexx.taps"
+	decisionsKey   = "apexx.decisions"
+	calibrationKey = "apexx.calibration"
+	inlinedKey     = "apexx.inlined"
 )
 
 // WriteOptions change what Write puts into a model. The zero value writes a file that any ONNX runtime executes.
@@ -104,6 +106,8 @@ func (w *writer) write(out io.Writer, g *graph.Graph) error {
 	w.collect(g)
 	meta, err := metadata(g, w.opts.Form)
 	w.fail(err)
+	opsets, err := opsetsOf(g)
+	w.fail(err)
 	if w.err != nil {
 		return fmt.Errorf("write graph %s as ONNX: %w", g.Name, w.err)
 	}
@@ -122,8 +126,9 @@ func (w *writer) write(out io.Writer, g *graph.Graph) error {
 	start.str(modelProducerVersion, w.opts.ProducerVersion)
 	start = protowire.AppendTag(start, modelGraph, protowire.BytesType)
 	start = protowire.AppendVarint(start, uint64(size))
-	end.opset(modelOpsetImport, "", graph.OpsetVersion)
-	end.opset(modelOpsetImport, graph.Domain, graph.DomainVersion)
+	for _, domain := range slices.Sorted(maps.Keys(opsets)) {
+		end.opset(modelOpsetImport, domain, opsets[domain])
+	}
 	end = append(end, meta...)
 	end = append(end, w.functions...)
 	if total := len(start) + size + len(end); total > math.MaxInt32 {
@@ -225,6 +230,10 @@ func (w *writer) parameter(name string, t *tensor.Tensor) string {
 
 // node encodes a NodeProto, and the function that it calls.
 func (w *writer) node(n *graph.Node) {
+	if op, ok := n.Op.(graph.Opaque); ok {
+		w.opaque(n, op)
+		return
+	}
 	e, ok := entries[n.Op.OpType()]
 	if !ok {
 		w.fail(fmt.Errorf("node %s: the operator %s has no ONNX mapping", n.Name, n.Op.OpType()))
@@ -290,6 +299,9 @@ func metadata(g *graph.Graph, form Form) (message, error) {
 	}
 	if form == Inlined {
 		entries[inlinedKey] = graph.Domain
+	}
+	if len(g.OpaqueNodes()) > 0 {
+		entries[opaqueKey] = "1"
 	}
 	if err := addMarks(entries, g); err != nil {
 		return nil, err

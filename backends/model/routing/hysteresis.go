@@ -94,6 +94,43 @@ func HysteresisRollout(frames [][]float64, initial []int, h Thresholds, maxActiv
 	return masks, nil
 }
 
+// HeldSelection returns count tiles to process in a frame whose selection must have that size, in descending order of
+// utility, equal ones by id. Those that [HysteresisWithBudget] keeps on come first; what room they leave goes to tiles with a
+// utility above Off, then to others that were on, then to the rest, each time the higher utility first. previous tells the tiles
+// of the frame before, 1 for each; without any this is the choice of the count highest utilities.
+//
+// The original computes hysteresis and lets nothing follow from it (spec 26).
+func HeldSelection(utilities []float64, previous []int, h Thresholds, count int) ([]int, error) {
+	if count < 0 || count > len(utilities) {
+		return nil, fmt.Errorf("%d tiles to select of %d", count, len(utilities))
+	}
+	mask, err := HysteresisWithBudget(utilities, previous, h, count)
+	if err != nil {
+		return nil, err
+	}
+	band := func(id int) int {
+		switch {
+		case mask[id] == 1:
+			return 0
+		case utilities[id] > h.Off:
+			return 1
+		case previous[id] == 1:
+			return 2
+		}
+		return 3
+	}
+	ids := make([]int, len(utilities))
+	for id := range ids {
+		ids[id] = id
+	}
+	better := func(a, b int) int { return cmp.Compare(utilities[b], utilities[a]) }
+	slices.SortStableFunc(ids, func(a, b int) int { return cmp.Or(cmp.Compare(band(a), band(b)), better(a, b)) })
+	selected := ids[:count]
+	slices.Sort(selected)
+	slices.SortStableFunc(selected, better)
+	return selected, nil
+}
+
 func checkMaxActive(n int) error {
 	if n < 0 {
 		return fmt.Errorf("max_active is %d: max_active must be >= 0", n)
