@@ -109,6 +109,7 @@ func (a assessed) summary() reports.EvaluationSummary {
 	for i, name := range names {
 		s.Semantic.PerClass[name] = r.PerClass[i]
 	}
+	s.Panoptic = describePanoptic(a.Execution.Panoptic.Result(), names)
 	return s
 }
 

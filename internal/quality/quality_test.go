@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -100,9 +101,19 @@ func TestLabels(t *testing.T) {
 	}
 	objects := []*coco.Annotation{{Category: 8, Segmentation: square(2)}, {Category: 5, Segmentation: square(3)}, {Category: 5, Crowd: true, Segmentation: square(4)}}
 	classes := (&coco.Dataset{Categories: []coco.Category{{ID: 8}, {ID: 5}}}).Mapping()
-	got, err := labels(coco.Image{Width: 5, Height: 3}, objects, classes)
-	if want := []uint8{2, 2, 1, 255, 0, 2, 2, 1, 255, 0, 1, 1, 1, 255, 0}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v %v, want %v", got, err, want)
+	im := coco.Image{Width: 5, Height: 3}
+	owner, err := owners(im, objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := labels(owner, objects, classes), []uint8{2, 2, 1, 255, 0, 2, 2, 1, 255, 0, 1, 1, 1, 255, 0}; !slices.Equal(got, want) {
+		t.Errorf("labels %v, want %v", got, want)
+	}
+	got := segments(owner, append(objects, &coco.Annotation{Category: 5}), classes)
+	want := evaluate.PanopticImage{Map: []int32{1, 1, 2, 3, 5, 1, 1, 2, 3, 5, 2, 2, 2, 3, 5},
+		Segments: []evaluate.Segment{{ID: 1, Class: 2}, {ID: 2, Class: 1}, {ID: 3, Class: 1, Crowd: true}, {ID: 5}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("segments %v, want %v", got, want)
 	}
 }
 
