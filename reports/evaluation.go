@@ -117,7 +117,8 @@ type EvaluationComparison struct {
 	Det        *evaluate.Differences `json:"det"`
 	InstSeg    *evaluate.Differences `json:"inst_seg"`
 	MaxMapDrop *float64              `json:"max_map_drop,omitempty"`
-	Changes    []EvaluationChange    `json:"changes"` // the images that change the AP of boxes, the greatest first
+	Undecided  string                `json:"undecided,omitempty"` // why there can be no verdict
+	Changes    []EvaluationChange    `json:"changes"`             // the images that change the AP of boxes, the greatest first
 }
 
 // EvaluationChange is an image in which the two differ.

@@ -104,8 +104,12 @@ func otherQuality(e *Evaluation) []string {
 		list = append(list, text)
 	}
 	if p := e.Summary.Panoptic; p != nil {
-		list = append(list, fmt.Sprintf("panoptic: PQ %s, SQ %s, RQ %s; things PQ %s, stuff PQ %s", hundredths(p.All.PQ), hundredths(p.All.SQ), hundredths(p.All.RQ),
-			hundredths(p.Things.PQ), hundredths(p.Stuff.PQ)))
+		text := fmt.Sprintf("panoptic: PQ %s, SQ %s, RQ %s; things PQ %s, stuff PQ %s", hundredths(p.All.PQ), hundredths(p.All.SQ), hundredths(p.All.RQ),
+			hundredths(p.Things.PQ), hundredths(p.Stuff.PQ))
+		if e.Comparison != nil && e.Comparison.Summary.Panoptic != nil {
+			text += fmt.Sprintf(" (%s: PQ %s)", e.Comparison.Base, hundredths(e.Comparison.Summary.Panoptic.PQ))
+		}
+		list = append(list, text)
 	}
 	if m := e.ModelEval; m != nil && m.DetScoreTarget != nil {
 		list = append(list, fmt.Sprintf("best score of an image against %s: mean error %.2g, RMSE %.2g; selected tiles equal in %s %%", e.Comparison.Base,
@@ -123,6 +127,9 @@ func intervalText(c *EvaluationComparison) string {
 func budgetText(e *Evaluation) string {
 	if e.Verdict == "" {
 		return ""
+	}
+	if why := e.Comparison.Undecided; why != "" {
+		return why
 	}
 	return fmt.Sprintf("at most %.2f points of AP may be lost to %s; the interval is %s to %s", 100**e.Comparison.MaxMapDrop, e.Comparison.Base,
 		points(e.Comparison.Det.AP.Low), points(e.Comparison.Det.AP.High))

@@ -56,15 +56,31 @@ func Assess(s *Set, candidate, base *Found, o Options) (*reports.Evaluation, err
 	}
 	doc.Curves = append(doc.Curves, b.curves()...)
 	if o.MaxMapDrop != nil {
-		doc.Verdict, doc.ExitCode = verdict(doc.Comparison.Det.AP, *o.MaxMapDrop)
+		doc.Comparison.Undecided = undecided(doc)
+		doc.Verdict, doc.ExitCode = verdict(doc.Comparison, *o.MaxMapDrop)
 	}
 	return doc, nil
 }
 
-// verdict weighs the interval of a difference against the greatest loss allowed: its upper end decides that more was lost, its lower end
-// that no more was lost; between them nothing is decided.
-func verdict(d evaluate.Difference, most float64) (word string, code int) {
+// leastImages is how many images a verdict needs: over fewer the bootstrap's intervals are too narrow, and over one they have no width.
+const leastImages = 20
+
+// undecided says why nothing can be judged, whatever the numbers are; "" where something can.
+func undecided(doc *reports.Evaluation) string {
 	switch {
+	case doc.Dataset.Images < leastImages:
+		return fmt.Sprintf("a verdict needs at least %d images, and the data set has %d", leastImages, doc.Dataset.Images)
+	case doc.Comparison.Det.AP.Base <= 0:
+		return fmt.Sprintf("%s finds nothing that could be lost", doc.Comparison.Base)
+	}
+	return ""
+}
+
+// verdict weighs the interval of the AP of boxes against the greatest loss allowed: its upper end decides that more was lost, its lower end
+// that no more was lost; between them nothing is decided.
+func verdict(c *reports.EvaluationComparison, most float64) (word string, code int) {
+	switch d := c.Det.AP; {
+	case c.Undecided != "":
 	case d.High < -most:
 		return "FAIL", exit.Failed
 	case d.Low >= -most:
@@ -93,6 +109,7 @@ func (a assessed) summary() reports.EvaluationSummary {
 	for i, name := range names {
 		s.Semantic.PerClass[name] = r.PerClass[i]
 	}
+	s.Panoptic = describePanoptic(a.Execution.Panoptic.Result(), names)
 	return s
 }
 

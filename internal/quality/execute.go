@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -11,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
+	"github.com/apex-x/apexx/internal/panoptic"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/reports"
 )
@@ -37,7 +39,7 @@ func Execute(ctx context.Context, s *Set, r Request) (*Found, error) {
 		return nil, fmt.Errorf("%w: %w", ErrData, err)
 	}
 	if s.HasMasks() && max(len(e.classes.IDs), len(e.classOf)) <= mostLabels {
-		e.out.Semantic, e.objects = new(evaluate.Semantic), s.byImage()
+		e.out.Semantic, e.out.Panoptic, e.objects = new(evaluate.Semantic), evaluate.NewPanoptic(withBackground(e.classes)), s.byImage()
 	}
 	found := &Found{Name: fmt.Sprintf("%s %s", e.out.Backend, e.out.Precision), Execution: e.out}
 	for i, im := range s.Data.Images {
@@ -52,6 +54,9 @@ func Execute(ctx context.Context, s *Set, r Request) (*Found, error) {
 	}
 	return found, e.close()
 }
+
+// withBackground tells which classes are stuff: the background, which is class 0, and those that the data set says.
+func withBackground(classes coco.Mapping) []bool { return append([]bool{true}, classes.Stuff...) }
 
 type executor struct {
 	Request
@@ -96,8 +101,8 @@ func (e *executor) image(ctx context.Context, im coco.Image) ([]coco.Detection, 
 	e.out.Scores = append(e.out.Scores, float64(described[0].DetScore))
 	e.out.Tiles = append(e.out.Tiles, float64(described[0].SelectedTiles))
 	e.out.Milliseconds = append(e.out.Milliseconds, float64(session.LastTiming().Execute)/float64(time.Millisecond))
-	if err := e.semantic(im, in, outputs); err != nil {
-		return nil, fmt.Errorf("%w: image %d: %w", ErrData, im.ID, err)
+	if err := e.pixels(im, in, described[0], outputs); err != nil {
+		return nil, err
 	}
 	return e.detections(im, described[0]), nil
 }
@@ -138,16 +143,17 @@ func (e *executor) detections(im coco.Image, described reports.Image) []coco.Det
 	return list
 }
 
-// semantic compares the labels of pixels, where the data set has them.
-func (e *executor) semantic(im coco.Image, in source.Input, outputs tensor.List) error {
+// pixels compares the labels and the segments of an image, where the data set has masks.
+func (e *executor) pixels(im coco.Image, in source.Input, described reports.Image, outputs tensor.List) error {
 	logits := outputs.Get("semantic_logits")
 	if e.out.Semantic == nil || logits == nil {
 		return nil
 	}
-	truth, err := labels(im, e.objects[im.ID], e.classes)
+	owner, err := owners(im, e.objects[im.ID])
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: image %d: %w", ErrData, im.ID, err)
 	}
+	truth := labels(owner, e.objects[im.ID], e.classes)
 	shape := logits.Shape()
 	predicted := make([]uint8, len(truth))
 	for i, l := range in.Fit.Labels(tensor.Float32s(logits, 0, logits.Len()), shape[1], shape[2], shape[3]) {
@@ -155,5 +161,33 @@ func (e *executor) semantic(im coco.Image, in source.Input, outputs tensor.List)
 			predicted[i] = uint8(e.classOf[l-1] + 1) // a class that the data set does not have is background
 		}
 	}
-	return e.out.Semantic.Add(predicted, truth)
+	fused, err := panoptic.OfRun(reports.SubjectOf(e.Model, in), described, outputs, 0, panoptic.DefaultOptions())
+	if err != nil {
+		return fmt.Errorf("image %d: %w", im.ID, err)
+	}
+	return errors.Join(e.out.Semantic.Add(predicted, truth), e.out.Panoptic.Add(e.fused(fused), segments(owner, e.objects[im.ID], e.classes)))
+}
+
+// fused turns a segmentation into segments of the data set's classes, of which 0 is the background. A class that the data set does not
+// have is void.
+func (e *executor) fused(m *panoptic.Map) evaluate.PanopticImage {
+	im := evaluate.PanopticImage{Map: slices.Clone(m.IDs)}
+	unknown := map[int32]bool{}
+	for _, s := range m.Segments {
+		class := 0
+		if s.Label > 0 {
+			class = e.classOf[s.Label-1] + 1
+		}
+		if s.Label > 0 && class == 0 {
+			unknown[int32(s.ID)] = true
+			continue
+		}
+		im.Segments = append(im.Segments, evaluate.Segment{ID: int32(s.ID), Class: class})
+	}
+	for i, id := range im.Map {
+		if unknown[id] {
+			im.Map[i] = 0
+		}
+	}
+	return im
 }

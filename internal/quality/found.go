@@ -21,6 +21,7 @@ type Found struct {
 type Execution struct {
 	Backend, Precision string
 	Semantic           *evaluate.Semantic // nil where the data set has no masks
+	Panoptic           *evaluate.Panoptic // beside Semantic; class 0 is the background
 	Scores             []float64          // best score of each image, in the order of the data set; 0 without detections
 	Tiles              []float64          // selected tiles of level 0
 	Milliseconds       []float64          // of the backend's execution

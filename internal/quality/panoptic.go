@@ -44,7 +44,7 @@ func Panoptic(truth, results string, o coco.Options) (*reports.PanopticEvaluatio
 			return nil, problems, fmt.Errorf("image %d: %w", im.Image, err)
 		}
 	}
-	return describePanoptic(counts.Result(), classes), problems, nil
+	return describePanoptic(counts.Result(), classes.Names), problems, nil
 }
 
 // side is an image of one of the two files.
@@ -84,10 +84,10 @@ func (s side) read(classes coco.Mapping) (im evaluate.PanopticImage, height, wid
 	return im, height, width, nil
 }
 
-func describePanoptic(r evaluate.PanopticResult, classes coco.Mapping) *reports.PanopticEvaluation {
+func describePanoptic(r evaluate.PanopticResult, names []string) *reports.PanopticEvaluation {
 	e := &reports.PanopticEvaluation{PQ: r.All.PQ, Source: "apexx", All: r.All, Things: r.Things, Stuff: r.Stuff, PerClass: map[string]evaluate.PanopticClass{}}
 	for i, c := range r.PerClass {
-		e.PerClass[classes.Names[i]] = c
+		e.PerClass[names[i]] = c
 	}
 	return e
 }

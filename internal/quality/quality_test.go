@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/reports"
 )
 
 // panopticFiles writes a panoptic file and the picture of its one image, 4 pixels wide: the segment of each pixel.
@@ -99,23 +101,38 @@ func TestLabels(t *testing.T) {
 	}
 	objects := []*coco.Annotation{{Category: 8, Segmentation: square(2)}, {Category: 5, Segmentation: square(3)}, {Category: 5, Crowd: true, Segmentation: square(4)}}
 	classes := (&coco.Dataset{Categories: []coco.Category{{ID: 8}, {ID: 5}}}).Mapping()
-	got, err := labels(coco.Image{Width: 5, Height: 3}, objects, classes)
-	if want := []uint8{2, 2, 1, 255, 0, 2, 2, 1, 255, 0, 1, 1, 1, 255, 0}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v %v, want %v", got, err, want)
+	im := coco.Image{Width: 5, Height: 3}
+	owner, err := owners(im, objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := labels(owner, objects, classes), []uint8{2, 2, 1, 255, 0, 2, 2, 1, 255, 0, 1, 1, 1, 255, 0}; !slices.Equal(got, want) {
+		t.Errorf("labels %v, want %v", got, want)
+	}
+	got := segments(owner, append(objects, &coco.Annotation{Category: 5}), classes)
+	want := evaluate.PanopticImage{Map: []int32{1, 1, 2, 3, 5, 1, 1, 2, 3, 5, 2, 2, 2, 3, 5},
+		Segments: []evaluate.Segment{{ID: 1, Class: 2}, {ID: 2, Class: 1}, {ID: 3, Class: 1, Crowd: true}, {ID: 5}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("segments %v, want %v", got, want)
 	}
 }
 
 func TestVerdict(t *testing.T) {
 	for _, tt := range []struct {
-		low, high float64
-		word      string
-		code      int
+		images          int
+		base, low, high float64
+		word            string
+		code            int
 	}{
-		{-0.03, -0.011, "FAIL", exit.Failed}, {-0.03, -0.01, "INCONCLUSIVE", exit.Inconclusive}, {-0.03, 0.02, "INCONCLUSIVE", exit.Inconclusive},
-		{-0.01, 0.02, "PASS", exit.OK}, {0.01, 0.02, "PASS", exit.OK},
+		{64, 0.8, -0.03, -0.011, "FAIL", exit.Failed}, {64, 0.8, -0.03, -0.01, "INCONCLUSIVE", exit.Inconclusive}, {64, 0.8, -0.03, 0.02, "INCONCLUSIVE", exit.Inconclusive},
+		{64, 0.8, -0.01, 0.02, "PASS", exit.OK}, {64, 0.8, 0.01, 0.02, "PASS", exit.OK},
+		{19, 0.8, 0, 0, "INCONCLUSIVE", exit.Inconclusive}, {1, 0.8, -0.8, -0.8, "INCONCLUSIVE", exit.Inconclusive},
+		{64, 0, 0, 0, "INCONCLUSIVE", exit.Inconclusive}, {64, -1, 0, 0, "INCONCLUSIVE", exit.Inconclusive},
 	} {
-		if word, code := verdict(evaluate.Difference{Low: tt.low, High: tt.high}, 0.01); word != tt.word || code != tt.code {
-			t.Errorf("%v to %v: %s, exit code %d", tt.low, tt.high, word, code)
+		c := &reports.EvaluationComparison{Det: &evaluate.Differences{AP: evaluate.Difference{Base: tt.base, Low: tt.low, High: tt.high}}}
+		c.Undecided = undecided(&reports.Evaluation{Dataset: reports.EvaluationDataset{Images: tt.images}, Comparison: c})
+		if word, code := verdict(c, 0.01); word != tt.word || code != tt.code {
+			t.Errorf("%+v: %s, exit code %d", tt, word, code)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/input"
-	"github.com/apex-x/apexx/internal/mask"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/printable"
 )
@@ -110,34 +109,60 @@ func (s *Set) byImage() map[int64][]*coco.Annotation {
 	return all
 }
 
-// labels is the truth about the pixels of an image: 0 is background, class i is i+1. Where objects overlap the smaller one counts, and
-// the pixels of crowds do not count at all.
-func labels(im coco.Image, objects []*coco.Annotation, classes coco.Mapping) ([]uint8, error) {
-	out := make([]uint8, im.Width*im.Height)
-	owner := make([]int32, len(out)) // area of the object whose pixel it is
-	for _, a := range objects {
+// owners tells whose each pixel of an image is: 0 of none, else the place of an object from 1. Where objects overlap it is the smaller one's.
+func owners(im coco.Image, objects []*coco.Annotation) ([]int32, error) {
+	out := make([]int32, im.Width*im.Height)
+	areas := make([]int, len(objects)+1)
+	for i, a := range objects {
 		m, err := a.Segmentation.Mask(im.Height, im.Width)
 		if err != nil {
 			return nil, fmt.Errorf("annotation %d: %w", a.ID, err)
 		}
-		paint(out, owner, m, im.Width, int32(m.Area()), label(a, classes))
+		areas[i+1] = m.Area()
+		for x, y := range m.Pixels() {
+			if at := y*im.Width + x; out[at] == 0 || areas[i+1] < areas[out[at]] {
+				out[at] = int32(i + 1)
+			}
+		}
 	}
 	return out, nil
 }
 
-func label(a *coco.Annotation, classes coco.Mapping) uint8 {
-	if a.Crowd {
-		return evaluate.Ignored
-	}
-	return uint8(classes.Class[a.Category] + 1)
-}
-
-func paint(out []uint8, owner []int32, m mask.RLE, width int, area int32, label uint8) {
-	for x, y := range m.Pixels() {
-		if i := y*width + x; owner[i] == 0 || area < owner[i] {
-			out[i], owner[i] = label, area
+// labels is the truth about the pixels of an image: 0 is background, class i is i+1. The pixels of crowds do not count.
+func labels(owner []int32, objects []*coco.Annotation, classes coco.Mapping) []uint8 {
+	of := make([]uint8, len(objects)+1)
+	for i, a := range objects {
+		if of[i+1] = uint8(classes.Class[a.Category] + 1); a.Crowd {
+			of[i+1] = evaluate.Ignored
 		}
 	}
+	out := make([]uint8, len(owner))
+	for i, o := range owner {
+		out[i] = of[o]
+	}
+	return out
+}
+
+// segments is the truth about the parts of an image: every object that has a pixel of its own, and the background as class 0.
+func segments(owner []int32, objects []*coco.Annotation, classes coco.Mapping) evaluate.PanopticImage {
+	background := int32(len(objects) + 1)
+	im := evaluate.PanopticImage{Map: make([]int32, len(owner))}
+	seen := make([]bool, background+1)
+	for i, o := range owner {
+		if o == 0 {
+			o = background
+		}
+		im.Map[i], seen[o] = o, true
+	}
+	for i, a := range objects {
+		if seen[i+1] {
+			im.Segments = append(im.Segments, evaluate.Segment{ID: int32(i + 1), Class: classes.Class[a.Category] + 1, Crowd: a.Crowd})
+		}
+	}
+	if seen[background] {
+		im.Segments = append(im.Segments, evaluate.Segment{ID: background})
+	}
+	return im
 }
 
 // mostLabels is how many classes fit labels of a byte beside background and Ignored.
