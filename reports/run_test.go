@@ -12,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/caps"
 )
 
 // validate checks a value's JSON against one of the package's schemas.
@@ -89,7 +90,7 @@ func sampleRun(t *testing.T) *Run {
 	}
 	return &Run{
 		SchemaVersion: RunSchemaVersion, Input: Input{"scene", []int{2, 3, 128, 256}, sum}, Model: Model{"nano", []string{"disk"}, sum, sum},
-		RequestedName: "reference", SelectedName: "reference", ExecutionName: "reference", FallbackPolicy: "strict", PrecisionTarget: "balanced",
+		RequestedName: "reference", SelectedName: "reference", ExecutionName: "reference", FallbackPolicy: "strict", FallbackChain: []caps.Attempt{}, PrecisionTarget: "balanced",
 		RequestedDType: "fp32", EffectiveDType: "fp32", Latency: Latency{3, 2, 1}, Memory: Memory{100, 0}, Images: images,
 		Budgets:    map[string]Budget{"b1": NewBudget(1, 2), "b2": NewBudget(1, 2), "b3": NewBudget(0, 0), "total": NewBudget(2, 4)},
 		Digests:    digests,
@@ -138,6 +139,8 @@ func TestRunSchema(t *testing.T) {
 		"runtime_caps/tensorrt/int8_reason":  "none",
 		"runtime_caps/backends/reason":       "library_not_found", // of an available backend
 		"selection_fallback_reason":          nil,
+		"execution_fallback_reason":          "library_not_found",
+		"fallback_chain":                     []any{map[string]any{"backend": "cuda", "reason": "bad_weather"}},
 		"output_sha256/boxes":                nil,
 		"output_sha256/extra":                "zz",
 		"schema_version":                     2,
