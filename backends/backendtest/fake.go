@@ -2,23 +2,32 @@ package backendtest
 
 import (
 	"context"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// Fake is a session that computes its outputs with a function, for tests of what uses sessions. All methods but Upload, Execute and
-// Download are those of the session inside.
+// Fake is a session that computes its outputs with a function, for tests of what uses sessions. Plan and Memory are those of the session
+// inside.
 type Fake struct {
 	backends.Session
 	Run func(ctx context.Context, inputs tensor.List) (tensor.List, error)
 
 	progress    backends.Progress
 	inputs, out tensor.List
+	timing      backends.Timing
 }
+
+// took keeps how long a call took.
+func took(d *time.Duration, start time.Time) { *d = time.Since(start) }
+
+// LastTiming tells what the calls of this session took, whatever the function ran inside.
+func (f *Fake) LastTiming() backends.Timing { return f.timing }
 
 // Upload keeps a copy of the inputs, whatever they are.
 func (f *Fake) Upload(_ context.Context, inputs tensor.List) error {
+	defer took(&f.timing.Upload, time.Now())
 	if err := f.progress.Uploading(); err != nil {
 		return err
 	}
@@ -29,6 +38,7 @@ func (f *Fake) Upload(_ context.Context, inputs tensor.List) error {
 
 // Execute calls the function.
 func (f *Fake) Execute(ctx context.Context) (err error) {
+	defer took(&f.timing.Execute, time.Now())
 	if err := f.progress.Executing(); err != nil {
 		return err
 	}
@@ -40,6 +50,7 @@ func (f *Fake) Execute(ctx context.Context) (err error) {
 
 // Download returns what the function returned last.
 func (f *Fake) Download(_ context.Context, names ...string) (tensor.List, error) {
+	defer took(&f.timing.Download, time.Now())
 	if err := f.progress.Downloading(); err != nil {
 		return nil, err
 	}

@@ -21,8 +21,8 @@ import (
 //	slow=PERCENT#STEP@PATTERN   one step does, in sessions that tell the times of their steps
 //	wrong@PATTERN               the first output of floats comes out 1 % and 0.01 larger
 //
-// PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey. STEP is the name of a step of the plan, or a number
-// from 0 to below 1: the step at that share of the plan.
+// PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey: * stands for any text without a slash. STEP is the name
+// of a step of the plan, or a number from 0 to below 1: the step at that share of the plan.
 const InjectVariable = "APEXX_INJECT"
 
 // CellKey is the entry of a graph's metadata that names what the graph is measured as, such as
@@ -64,6 +64,27 @@ func parseInjections(text string) ([]injection, error) {
 	return out, nil
 }
 
+// CheckInjections reads the value of InjectVariable for those who are going to measure cells of these names: a list that cannot be read is an
+// error, and so is a fault that none of them would have.
+func CheckInjections(text string, cells []string) error {
+	list, err := parseInjections(text)
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		if !slices.ContainsFunc(cells, i.matches) {
+			return fmt.Errorf("%s: %q matches no cell that is measured, such as %s (* is any text without a slash)", InjectVariable, i.pattern, cells[0])
+		}
+	}
+	return nil
+}
+
+// matches tells whether a cell has the fault.
+func (i injection) matches(cell string) bool {
+	match, _ := path.Match(i.pattern, cell) // parseInjections checked the pattern
+	return match
+}
+
 // inject wraps a session in the faults that the environment asks for; without any it returns the session.
 func inject(s backends.Session, cell string) (backends.Session, error) {
 	list, err := parseInjections(os.Getenv(InjectVariable))
@@ -71,7 +92,7 @@ func inject(s backends.Session, cell string) (backends.Session, error) {
 		return nil, badInput(err)
 	}
 	for _, i := range list {
-		if match, _ := path.Match(i.pattern, cell); !match { // parse checked the pattern
+		if !i.matches(cell) {
 			continue
 		}
 		switch {

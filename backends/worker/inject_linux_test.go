@@ -47,6 +47,28 @@ func TestParseInjections(t *testing.T) {
 	}
 }
 
+// TestCheckInjections refuses faults that none of the cells would have.
+func TestCheckInjections(t *testing.T) {
+	cells := []string{"ort/nano/fp32/256x256/b1/complete", "reference/nano/fp32/256x256/b1/network"}
+	for text, want := range map[string]string{
+		"":                                       "",
+		"slow=20@ort/*/*/*/*/complete":           "",
+		"wrong@*/*/*/*/*/*;slow=5@ort/*/*/*/*/*": "",
+		"wrong@*":                                `APEXX_INJECT: "*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
+		"slow=20@ort/*/*/*/*/*;wrong@ort/*":      `APEXX_INJECT: "ort/*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
+		"wrong@cuda/*/*/*/*/*":                   `APEXX_INJECT: "cuda/*/*/*/*/*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
+		"wrong":                                  `APEXX_INJECT: cannot read "wrong" (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN or wrong@PATTERN)`,
+	} {
+		got := ""
+		if err := CheckInjections(text, cells); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %s\nwant %s", text, got, want)
+		}
+	}
+}
+
 // FuzzInjections reads any list: what is accepted can be applied to any cell.
 func FuzzInjections(f *testing.F) {
 	for _, s := range []string{"slow=20@*/nano/*", "wrong@a;slow=1e2@[a-z]", "slow=0x1p4@a", "wrong@\\", "slow=20@[", ";;@"} {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -103,6 +104,15 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 		}
 	}
 	return w, nil
+}
+
+// checkInjections refuses faults for workers that no cell would have: a gate that is tried with them would seem blind.
+func (w *workloadsOf) checkInjections() error {
+	var names []string
+	for _, cell := range w.cells {
+		names = append(names, cell.String())
+	}
+	return exit.With(exit.Usage, worker.CheckInjections(os.Getenv(worker.InjectVariable), names))
 }
 
 // check finds what keeps a cell from being measured or recorded, before anything is measured: its model, its shape, and numbers that

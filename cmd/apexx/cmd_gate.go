@@ -64,8 +64,9 @@ Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad inp
 Environment: APEXX_INJECT makes workers misbehave, to try the gate. Its value is a list,
 separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer),
 slow=PERCENT#STEP@CELL (one step does, where its times are told) and wrong@CELL (the first output is
-falsified). STEP is a name of apexx plan, CELL is a name such as reference/nano/fp32/256x256/b1/network, in
-which * is any text without a slash. A head that is a script may set it for itself alone.`
+falsified). STEP is a name of apexx plan, CELL is a name such as
+reference/nano/fp32/256x256/b1/network, in which * is any text without a slash; one that is no cell of
+the run is refused. A head that is a script may set it for itself alone.`
 
 func policyFlags() []cli.Flag {
 	d := gate.DefaultPolicy()
@@ -168,6 +169,9 @@ func gateBuilds(c *cli.Context) error {
 	}
 	w, err := chosenWorkloads(c, base.Worker, head.Worker)
 	if err != nil {
+		return err
+	}
+	if err := w.checkInjections(); err != nil {
 		return err
 	}
 	policy, err := policyOf(c, w)

@@ -67,6 +67,9 @@ func runSweep(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := w.checkInjections(); err != nil {
+		return err
+	}
 	header, err := sweepHeader(c, w, c.Int("replicates"))
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ func gateBaseline(c *cli.Context, w *workloadsOf) error {
 			}
 		}
 	}
+	if err := w.checkInjections(); err != nil {
+		return err
+	}
 	dir := c.String("out")
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "apexx-gate-"); err != nil {

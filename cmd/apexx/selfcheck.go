@@ -68,6 +68,9 @@ func selfcheck(c *cli.Context, w *workloadsOf) (err error) {
 	if dir == "" {
 		return usagef("--selfcheck needs --out DIR for its trials")
 	}
+	if err := w.checkInjections(); err != nil {
+		return err
+	}
 	policy, err := policyOf(c, w)
 	if err != nil {
 		return err

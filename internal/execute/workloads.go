@@ -79,12 +79,21 @@ func (s *OwnModels) describe(m *source.Model, shape measure.Shape, c *measure.Co
 	if err != nil {
 		return nil, err
 	}
-	c.Inputs = tensor.List{{Name: "image", Tensor: image}}
+	c.Feeds = measure.Feeds{{{Name: "image", Tensor: image}}, {{Name: "image", Tensor: mirrored(image)}}}
 	cfg := m.Config
 	c.Setting = settingOf(m, s.Decode, shape.Height, shape.Width)
 	c.Costs = measure.Costs{L0: cfg.DeltaCost(), Split: config.SplitCost, B1: cfg.Routing.BudgetB1, B2: cfg.Routing.BudgetB2,
 		B3: cfg.Routing.BudgetB3, Dense: cfg.Model.ForceDenseRouting}
 	return c, nil
+}
+
+// mirrored returns images with left and right exchanged.
+func mirrored(image *tensor.Tensor) *tensor.Tensor {
+	out := image.Clone()
+	for row := range slices.Chunk(tensor.Data[float32](out), out.Shape()[3]) {
+		slices.Reverse(row)
+	}
+	return out
 }
 
 // image letterboxes pictures into a batch [B,3,H,W].

@@ -113,12 +113,12 @@ func TestScopesComputeWhatTheModelDoes(t *testing.T) {
 			if scope.Operator() && len(work.Graph.Nodes) > len(complete.Graph.Nodes)/10 {
 				t.Errorf("%s: %d nodes of %d are no operator", c, len(work.Graph.Nodes), len(complete.Graph.Nodes))
 			}
-			got := runOnce(t, work.Graph, work.Inputs)
+			got := runOnce(t, work.Graph, work.Feeds[0])
 			var names []string
 			for _, p := range work.Graph.Outputs {
 				names = append(names, p.Name)
 			}
-			want := runOnce(t, complete.Graph, complete.Inputs, names...)
+			want := runOnce(t, complete.Graph, complete.Feeds[0], names...)
 			for _, o := range got {
 				if !same(o.Tensor, want.Get("tap."+o.Name)) {
 					t.Errorf("%s: output %s is %v, in the complete model %v", c, o.Name, o.Tensor, want.Get("tap."+o.Name))
@@ -145,7 +145,7 @@ func TestWorkloadsOfOtherBackends(t *testing.T) {
 		if first.Graph.Metadata[worker.CellKey] != a.String() || second.Graph.Metadata[worker.CellKey] != b.String() {
 			t.Errorf("graphs are named %q and %q", first.Graph.Metadata[worker.CellKey], second.Graph.Metadata[worker.CellKey])
 		}
-		if first.Graph.Dump() != second.Graph.Dump() || len(first.Inputs) != len(second.Inputs) || !same(first.Inputs[0].Tensor, second.Inputs[0].Tensor) {
+		if first.Graph.Dump() != second.Graph.Dump() || len(first.Feeds[0]) != len(second.Feeds[0]) || !same(first.Feeds[0][0].Tensor, second.Feeds[0][0].Tensor) || !same(first.Feeds[1][0].Tensor, second.Feeds[1][0].Tensor) {
 			t.Errorf("%s and %s execute different things", a, b)
 		}
 	}
@@ -160,7 +160,7 @@ func TestFeedFrom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return work.Inputs
+		return work.Feeds[0]
 	}
 	sameList := func(a, b tensor.List) bool {
 		return slices.EqualFunc(a, b, func(x, y tensor.Named) bool { return x.Name == y.Name && same(x.Tensor, y.Tensor) })

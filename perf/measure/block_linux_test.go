@@ -75,7 +75,7 @@ func TestBlockSteps(t *testing.T) {
 				t.Errorf("slot %d, %s: %s %s, steps %+v, lack %q", i, m.Cell, m.State, m.Detail, m.Steps, m.StepsLack)
 				continue
 			}
-			if told && (len(m.Steps.List) != 1 || m.Steps.List[0].Name != "double" || len(m.Steps.List[0].Nodes) != 8 || m.Outputs.StepsSHA256 != m.Outputs.LastSHA256) {
+			if told && (len(m.Steps.List) != 1 || m.Steps.List[0].Name != "double" || len(m.Steps.List[0].Nodes) != 8 || m.Outputs.StepsSHA256 != m.Outputs.FirstSHA256) {
 				t.Errorf("slot %d: %+v, %+v", i, m.Steps, m.Outputs)
 			}
 		}

@@ -16,15 +16,15 @@ import (
 	"github.com/apex-x/apexx/perf"
 )
 
-// ParityRun is what one untimed run of a cell showed, which has the taps that judging its decisions takes.
+// ParityRun is what untimed runs of a cell showed, one with each of its inputs, which have the taps that judging its decisions takes.
 type ParityRun struct {
 	Cell   perf.Cell   `json:"cell"`
 	Parity perf.Parity `json:"parity"`
 	Work   *perf.Work  `json:"work,omitempty"`
 }
 
-// RunParity runs cells of one backend once, compares their outputs with the oracle's float64 and reads off what the routing
-// selected and spent. Where a cell decided otherwise, and its own scores explain that, it runs once more under the oracle's decisions,
+// RunParity runs cells of one backend once with each of their inputs, compares their outputs with the oracle's float64 and reads off what the
+// routing selected and spent of the first. Where a cell decided otherwise, and its own scores explain that, it runs once more under the oracle's decisions,
 // so that everything that follows from them is compared too. A budget that was overspent fails the parity of the cell. RunParity fails
 // when ctx ends, when a workload cannot be made, and when the oracle itself fails.
 func RunParity(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(ParityRun) error) error {
@@ -76,15 +76,15 @@ func RunParityBoth(ctx context.Context, base, head Side, backend string, cells [
 // recorded is what a run gave: outputs with the taps that judging takes, and the decisions by which another run can be held to its own.
 type recorded struct{ outputs, decisions tensor.List }
 
-// parityRun runs a cell once. The run is nil where it gave nothing.
-func (p *process) parityRun(ctx context.Context, c perf.Cell) (r ParityRun, got *recorded, err error) {
+// parityRun runs a cell once with each of its inputs. The runs are nil where they gave nothing.
+func (p *process) parityRun(ctx context.Context, c perf.Cell) (r ParityRun, got *answers, err error) {
 	r.Cell = c
 	workloads := p.side.Workloads
 	work, err := workloads.Of(ctx, c)
 	if err != nil {
 		return r, nil, err
 	}
-	if got, err = p.outputs(ctx, c, work, nil); err != nil {
+	if got, err = p.both(ctx, c, work); err != nil {
 		r.Parity, err = p.without(ctx, err)
 		return r, nil, err
 	}
@@ -92,34 +92,57 @@ func (p *process) parityRun(ctx context.Context, c perf.Cell) (r ParityRun, got 
 	if err != nil {
 		return r, nil, err
 	}
-	r.Parity, err = p.compare(ctx, c, work, comparison{p.side.Workloads, parity.PairClass(backends.FP64, c.Precision), levelOf(c)}, want, got)
-	if err != nil {
+	by := comparison{workloads, parity.PairClass(backends.FP64, c.Precision), levelOf(c)}
+	if r.Parity, err = p.compareBoth(ctx, c, work, by, want, got, workloads.learn); err != nil {
 		return r, nil, err
 	}
-	if c.Scope == perf.Complete {
-		r.count(got.outputs, workloads.complete[shapeOf(c)])
+	if c.Scope == perf.Complete && r.count(got[timed].outputs, workloads.complete[shapeOf(c)]) {
+		workloads.learn(place{c, timed}, got[timed], r.Parity)
 	}
-	workloads.known[answer{c, digestOf(got.outputs)}] = r.Parity
 	return r, got, nil
 }
 
+// learn keeps the parity of a run, by which outputs of timed sessions are judged that gave the same.
+func (w *Workloads) learn(at place, got *recorded, p perf.Parity) {
+	w.known[given{at, digestOf(got.outputs)}] = p
+	if p.State == evidence.Explained {
+		w.settled[at] = settled{got.outputs, p}
+	}
+}
+
 // changed compares what this side gave with what the base did.
-func (p *process) changed(ctx context.Context, c perf.Cell, base, got *recorded) (perf.Parity, error) {
+func (p *process) changed(ctx context.Context, c perf.Cell, base, got *answers) (perf.Parity, error) {
 	work, err := p.side.Workloads.Of(ctx, c)
 	if err != nil {
 		return perf.Parity{}, err
 	}
-	return p.compare(ctx, c, work, comparison{p.side.Workloads, parity.PairClass(c.Precision, c.Precision), parity.EndToEnd}, base, got)
+	by := comparison{p.side.Workloads, parity.PairClass(c.Precision, c.Precision), parity.EndToEnd}
+	return p.compareBoth(ctx, c, work, by, base, got, func(place, *recorded, perf.Parity) {})
+}
+
+// compareBoth compares the runs with either feed, tells of each and returns the worse.
+func (p *process) compareBoth(ctx context.Context, c perf.Cell, work Workload, by comparison, want, got *answers, tell func(place, *recorded, perf.Parity)) (perf.Parity, error) {
+	var all [feeds]perf.Parity
+	for i := range all {
+		f := feed(i)
+		one, err := p.compare(ctx, c, work.Graph, work.Feeds[f], by, want[f], got[f])
+		if err != nil {
+			return one, err
+		}
+		all[f] = onFeed(f, one)
+		tell(place{c, f}, got[f], all[f])
+	}
+	return worse(all[timed], all[other]), nil
 }
 
 // compare holds a run of this process against another, and where it decided otherwise a second one under the other's decisions: what is
 // explained then is verified, and what had to be left out is compared. It fails when ctx ends.
-func (p *process) compare(ctx context.Context, c perf.Cell, work Workload, by comparison, want, got *recorded) (perf.Parity, error) {
+func (p *process) compare(ctx context.Context, c perf.Cell, g *graph.Graph, inputs tensor.List, by comparison, want, got *recorded) (perf.Parity, error) {
 	free := by.report(c, want.outputs, got.outputs, false)
 	if !free.Diverged() || want.decisions == nil {
 		return parityOf(free, free.State, free.Summary()), nil
 	}
-	again, err := p.outputs(ctx, c, work, want.decisions)
+	again, err := p.replayed(ctx, c, g, inputs, want.decisions)
 	if err != nil {
 		failed, err := p.without(ctx, err)
 		if failed.State == evidence.Unsupported {
@@ -128,7 +151,7 @@ func (p *process) compare(ctx context.Context, c perf.Cell, work Workload, by co
 		failed.Detail = "under the reference's decisions: " + failed.Detail
 		return failed, err
 	}
-	replay := by.report(c, want.outputs, again.outputs, true)
+	replay := by.report(c, want.outputs, again, true)
 	state, why := free.Settle(replay)
 	settled := parityOf(free, state, why)
 	settled.MaxAbs = max(settled.MaxAbs, finite(float64(replay.MaxAbsErr)))
@@ -147,52 +170,75 @@ func (p *process) without(ctx context.Context, err error) (perf.Parity, error) {
 	return perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}, nil
 }
 
-// count reads off the outputs what the routing did, and fails what spent too much.
-func (r *ParityRun) count(got tensor.List, m *Complete) {
+// count reads off the outputs what the routing did, and fails what spent too much. It tells whether it did.
+func (r *ParityRun) count(got tensor.List, m *Complete) (over bool) {
 	r.Work = workOf(got, m)
 	for _, name := range []string{"b1", "b2", "b3"} {
 		if b := r.Work.Budgets[name]; b.Over {
+			over = true
 			r.Parity.State = evidence.Fail
 			r.Parity.Detail = strings.TrimSpace(fmt.Sprintf("budget %s is overspent: %g of %g. %s", name, b.Spent, b.Limit, r.Parity.Detail))
 		}
 	}
+	return over
 }
 
-// outputs runs a cell once with the taps that judging it takes: free, recording what it decides, or under decisions where there are some.
-func (p *process) outputs(ctx context.Context, c perf.Cell, work Workload, decisions tensor.List) (*recorded, error) {
-	if err := p.start(ctx); err != nil {
-		return nil, err
-	}
-	inputs, how := work.Inputs, sessionKind{taps: tapsOf(c, work.Graph)}
-	if decisions != nil {
-		how.replay = parity.RankedDecisions(work.Graph)
-		var err error
-		if inputs, err = backends.ReplayInputs(work.Graph, how.replay, inputs, decisions); err != nil {
-			return nil, err
-		}
-	}
+// both runs a cell once with each of its inputs, with the taps that judging it takes, and records what it decides.
+func (p *process) both(ctx context.Context, c perf.Cell, work Workload) (*answers, error) {
 	record, err := decisionTaps(c, work.Graph)
 	if err != nil {
 		return nil, err
 	}
-	if decisions == nil {
-		how.taps = append(how.taps, record...)
+	how := sessionKind{taps: append(tapsOf(c, work.Graph), record...)}
+	out, err := p.outputs(ctx, c, work.Graph, how, work.Feeds[:]...)
+	if err != nil {
+		return nil, err
 	}
-	session, err := p.compile(ctx, c, work, how)
+	var got answers
+	for f := range got {
+		got[f] = apart(out[f], record)
+	}
+	return &got, nil
+}
+
+// replayed runs a cell once under decisions.
+func (p *process) replayed(ctx context.Context, c perf.Cell, g *graph.Graph, inputs, decisions tensor.List) (tensor.List, error) {
+	how := sessionKind{taps: tapsOf(c, g), replay: parity.RankedDecisions(g)}
+	inputs, err := backends.ReplayInputs(g, how.replay, inputs, decisions)
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.outputs(ctx, c, g, how, inputs)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// outputs runs a session of a cell once with each of the inputs.
+func (p *process) outputs(ctx context.Context, c perf.Cell, g *graph.Graph, how sessionKind, inputs ...tensor.List) ([]tensor.List, error) {
+	if err := p.start(ctx); err != nil {
+		return nil, err
+	}
+	session, err := p.compile(ctx, c, g, how)
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
-	out, err := backends.Run(ctx, session, inputs)
-	if err != nil {
-		return nil, err
+	var all []tensor.List
+	for _, in := range inputs {
+		out, err := backends.Run(ctx, session, in)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out.Clone())
 	}
-	return apart(out, record), nil
+	return all, nil
 }
 
-// apart copies outputs and sets the taps of those names apart as decisions.
+// apart sets the taps of those names apart as decisions.
 func apart(out tensor.List, record []string) *recorded {
-	r := evidence.Run{Outputs: out.Clone()}
+	r := evidence.Run{Outputs: out}
 	r.SetApart(record)
 	return &recorded{r.Outputs, r.Decisions}
 }

@@ -8,9 +8,12 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/stat"
 )
 
 // Options say how long each cell is measured. The zero value takes 200 samples or 0.4 s of each.
@@ -67,7 +70,7 @@ func Order(cells []perf.Cell, seed, stream uint64) []perf.Cell {
 }
 
 // Replicate measures cells of one backend in their order in a fresh worker process and hands each measurement to emit, whose
-// error ends it. The outputs of a cell's first run and of its last timed one are compared with the oracle's. Whatever goes wrong
+// error ends it. The outputs of a cell's first run, of its last timed one and of one with other inputs are compared with the oracle's. Whatever goes wrong
 // with a cell is the state of its measurement; after the death of the process the remaining cells get a new one. Replicate fails when
 // ctx ends, when a workload cannot be made, and when the oracle fails.
 func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(perf.Measurement) error) error {
@@ -143,7 +146,7 @@ func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timi
 		p.session = nil
 	}
 	begin := time.Now()
-	session, err := p.compile(ctx, c, work, sessionKind{})
+	session, err := p.compile(ctx, c, work.Graph, sessionKind{})
 	if err != nil {
 		t.err = err
 		return t
@@ -166,8 +169,8 @@ type sessionKind struct {
 	steps        bool // it tells the times of its steps
 }
 
-func (p *process) compile(ctx context.Context, c perf.Cell, work Workload, how sessionKind) (*worker.Session, error) {
-	return p.worker.Open(ctx, work.Graph, backends.Options{
+func (p *process) compile(ctx context.Context, c perf.Cell, g *graph.Graph, how sessionKind) (*worker.Session, error) {
+	return p.worker.Open(ctx, g, backends.Options{
 		Precision: c.Precision, Threads: p.options.Threads, Taps: how.taps, Replay: how.replay, Extra: p.options.Extra[p.backend], StepTimes: how.steps,
 	})
 }
@@ -177,10 +180,9 @@ type timing struct {
 	process *process
 	work    Workload
 	m       perf.Measurement
-	first   snapshot // of the first run
-	last    snapshot // of the last timed run
-	stepped snapshot // of the last run that was timed step by step; zero where there is none
-	err     error    // of the preparation
+	gave    []snapshot // of the first run, the last timed one and, where there was one, that with other inputs
+	stepped *snapshot  // of the last run that was timed step by step; nil where there is none
+	err     error      // of the preparation
 }
 
 // firstRun runs the cell once, from end to end by the backend's clock: a cold run need not wait for the turn of its process.
@@ -188,13 +190,18 @@ func (t *timing) firstRun(ctx context.Context) {
 	if t.err != nil {
 		return
 	}
-	out, err := backends.Run(ctx, t.process.session, t.work.Inputs)
+	out, err := backends.Run(ctx, t.process.session, t.work.Feeds[timed])
 	if err != nil {
 		t.err = err
 		return
 	}
 	t.m.FirstRunNS = max(t.process.session.LastTiming().Total(), 1).Nanoseconds()
-	t.first = t.process.side.Workloads.snapshot(t.m.Cell, out)
+	t.keep(timed, out)
+}
+
+// keep remembers what the session gave, to be compared when nothing is being timed.
+func (t *timing) keep(f feed, out tensor.List) {
+	t.gave = append(t.gave, t.process.side.Workloads.snapshot(t.m.Cell, f, out))
 }
 
 // run times the cell. Where it is given, yield is called between slices of samples.
@@ -211,45 +218,70 @@ func (t *timing) run(ctx context.Context, yield func()) {
 	}
 }
 
-// verified compares what the timed sessions gave, first and last, and returns what is recorded of the cell. It is called when nothing
-// is being timed. It fails when the oracle does.
+// verified compares what the timed sessions gave and returns what is recorded of the cell. It is called when nothing is being timed. It fails
+// when the oracle does.
 func (t *timing) verified(ctx context.Context) (perf.Measurement, error) {
 	if t.m.State != evidence.Measured {
 		return t.m, nil
 	}
-	o := perf.Outputs{FirstSHA256: t.first.digest, LastSHA256: t.last.digest, StepsSHA256: t.stepped.digest}
-	runs := []snapshot{t.first, t.last}
-	if t.stepped.digest != "" {
-		runs = append(runs, t.stepped)
+	o := perf.Outputs{FirstSHA256: t.gave[0].digest, LastSHA256: t.gave[len(t.gave)-1].digest}
+	runs := t.gave
+	if t.stepped != nil {
+		o.StepsSHA256 = t.stepped.digest
+		runs = append(runs[:len(runs):len(runs)], *t.stepped)
 	}
-	for _, s := range runs {
+	for i, s := range runs {
 		p, err := t.process.side.Workloads.parityOf(ctx, t.m.Cell, t.work, s)
 		if err != nil {
 			return t.m, err
 		}
-		if o.Parity.State == "" || p.State.Worse(o.Parity.State) {
-			o.Parity = p
+		if i > 0 {
+			p = worse(o.Parity, p)
 		}
+		o.Parity = p
 	}
 	t.m.Outputs = &o
 	return t.m, nil
 }
 
+// sample times the session and then holds what it took against runs on inputs that are new to it (fresh.go). The one sample of a run that
+// takes long is such a run itself.
 func (t *timing) sample(ctx context.Context, yield func()) error {
 	p, m := t.process, &t.m
 	s := sampler{ctx: ctx, session: p.session, options: p.options.Filled(), long: p.options.Long[m.Cell], got: m}
+	f := newFreshness(p.session, t.work)
+	if s.long {
+		if err := f.give(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.warmUp(); err != nil {
 		return err
 	}
 	if err := s.run(t.pauses(yield)); err != nil {
 		return err
 	}
-	out, err := p.session.Download(ctx)
+	fresh := m.Samples[0]
+	if !s.long {
+		out, err := p.session.Download(ctx)
+		if err != nil {
+			return err
+		}
+		t.keep(timed, out)
+		if err := f.give(ctx); err != nil {
+			return err
+		}
+		if fresh, err = f.run(ctx); err != nil {
+			return err
+		}
+	}
+	f.executed(fresh, stat.Median(m.Samples))
+	out, err := f.take(ctx)
 	if err != nil {
 		return err
 	}
-	t.last = p.side.Workloads.snapshot(m.Cell, out)
-	return nil
+	t.keep(other, out)
+	return f.judge(ctx, stat.Median(m.Samples))
 }
 
 // pauses reads the devices and lets other processes have their turns.

@@ -47,7 +47,7 @@ func (t *timing) stepping(slot int) *steps {
 // lack records why there are no times of steps. The cell's own samples stand.
 func (s *steps) lack(why error) {
 	t := s.timing
-	t.m.Steps, t.m.StepsLack, t.stepped = nil, strings.Join(strings.Fields(why.Error()), " "), snapshot{}
+	t.m.Steps, t.m.StepsLack, t.stepped = nil, strings.Join(strings.Fields(why.Error()), " "), nil
 	if errors.As(why, new(*worker.Died)) {
 		t.process.end()
 	}
@@ -71,12 +71,12 @@ func (s *steps) opened(ctx context.Context) error {
 	s.plan = p.session.Plan().Steps
 	p.session.Close()
 	p.session = nil
-	session, err := p.compile(ctx, t.m.Cell, t.work, sessionKind{steps: true})
+	session, err := p.compile(ctx, t.m.Cell, t.work.Graph, sessionKind{steps: true})
 	if err != nil {
 		return err
 	}
 	p.session = session
-	if _, err := backends.Run(ctx, session, t.work.Inputs); err != nil {
+	if _, err := backends.Run(ctx, session, t.work.Feeds[timed]); err != nil {
 		return err
 	}
 	switch told := session.LastTiming().Steps; {
@@ -132,7 +132,8 @@ func (s *steps) sample(ctx context.Context, p pauses) error {
 	if err != nil {
 		return err
 	}
-	t.stepped = t.process.side.Workloads.snapshot(t.m.Cell, out)
+	gave := t.process.side.Workloads.snapshot(t.m.Cell, timed, out)
+	t.stepped = &gave
 	t.m.Steps = s.summed()
 	return nil
 }

@@ -22,10 +22,23 @@ type Shape struct {
 
 func shapeOf(c perf.Cell) Shape { return Shape{c.Profile, c.Batch, c.Height, c.Width} }
 
-// Complete is the complete model for a shape, with the image [B,3,H,W] that it is fed.
+// feed tells the inputs of a workload apart.
+type feed int
+
+const (
+	timed feed = iota // what the samples are taken with
+	other             // what tells whether a session computes anew what it is given (fresh.go)
+	feeds             // how many there are
+)
+
+// Feeds are two inputs of equal names, types and shapes, and of different content, so that what a session computed of the one is wrong for
+// the other. Samples are taken with the first.
+type Feeds [feeds]tensor.List
+
+// Complete is the complete model for a shape, with the images [B,3,H,W] that it is fed.
 type Complete struct {
 	Graph   *graph.Graph
-	Inputs  tensor.List
+	Feeds   Feeds
 	Setting parity.Setting
 	Costs   Costs
 	Digests Digests
@@ -51,8 +64,8 @@ type ModelSource interface {
 
 // Workload is what a cell executes.
 type Workload struct {
-	Graph  *graph.Graph
-	Inputs tensor.List
+	Graph *graph.Graph
+	Feeds Feeds
 }
 
 // Workloads makes the workloads of cells out of complete models. It is not safe for concurrent use.
@@ -61,16 +74,17 @@ type Workloads struct {
 	oracle   backends.Backend
 	donor    *Workloads // whose inputs operators are fed with; nil for their own
 	complete map[Shape]*Complete
-	reached  map[Shape]tensor.List // values at the borders of operators, by name
-	answers  map[question]*recorded
-	known    map[answer]perf.Parity
+	reached  map[Shape]Feeds // values at the borders of operators, by name
+	answers  map[question]*answers
+	known    map[given]perf.Parity
+	settled  map[place]settled
 }
 
 // NewWorkloads returns workloads of the models. The oracle computes what reaches an operator in the complete model, and in float64
 // what every cell should give.
 func NewWorkloads(models ModelSource, oracle backends.Backend) *Workloads {
-	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]tensor.List{},
-		answers: map[question]*recorded{}, known: map[answer]perf.Parity{}}
+	return &Workloads{models: models, oracle: oracle, complete: map[Shape]*Complete{}, reached: map[Shape]Feeds{},
+		answers: map[question]*answers{}, known: map[given]perf.Parity{}, settled: map[place]settled{}}
 }
 
 // FeedFrom has operators fed with what reaches them in another build's models, where these have the operator with inputs of the same
@@ -96,7 +110,7 @@ func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
 	}
 	if c.Scope == perf.Complete {
 		g := *m.Graph
-		return Workload{named(&g, c), m.Inputs}, nil
+		return Workload{named(&g, c), m.Feeds}, nil
 	}
 	b, err := borderOf(m.Graph, c.Scope)
 	if err != nil {
@@ -106,7 +120,7 @@ func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
 	if err != nil {
 		return Workload{}, err
 	}
-	inputs := m.Inputs
+	inputs := m.Feeds
 	if c.Scope.Operator() {
 		if inputs, err = w.feed(ctx, c, b.inputs); err != nil {
 			return Workload{}, fmt.Errorf("inputs of cell %s: %w", c, err)
@@ -116,10 +130,10 @@ func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
 }
 
 // feed returns the inputs of an operator: the donor's where there is one and they fit, else what reaches it in its own model.
-func (w *Workloads) feed(ctx context.Context, c perf.Cell, values []*graph.Value) (tensor.List, error) {
+func (w *Workloads) feed(ctx context.Context, c perf.Cell, values []*graph.Value) (Feeds, error) {
 	if w.donor != nil {
-		if theirs, err := w.donor.Of(ctx, c); err == nil && fits(theirs.Inputs, values) {
-			return theirs.Inputs, nil
+		if theirs, err := w.donor.Of(ctx, c); err == nil && fits(theirs.Feeds[timed], values) {
+			return theirs.Feeds, nil
 		}
 	}
 	return w.reach(ctx, c, values)
@@ -150,25 +164,26 @@ func (w *Workloads) model(ctx context.Context, s Shape) (*Complete, error) {
 }
 
 // reach returns the values at the border of an operator. The first call for a shape computes those of every operator.
-func (w *Workloads) reach(ctx context.Context, c perf.Cell, values []*graph.Value) (tensor.List, error) {
+func (w *Workloads) reach(ctx context.Context, c perf.Cell, values []*graph.Value) (out Feeds, err error) {
 	s := shapeOf(c)
-	if w.reached[s] == nil {
+	if _, known := w.reached[s]; !known {
 		if err := w.compute(ctx, s); err != nil {
-			return nil, err
+			return out, err
 		}
 	}
-	var out tensor.List
-	for _, v := range values {
-		t := w.reached[s].Get(v.Name)
-		if t == nil {
-			return nil, fmt.Errorf("the value %q was not computed", v.Name)
+	for f, computed := range w.reached[s] {
+		for _, v := range values {
+			t := computed.Get(v.Name)
+			if t == nil {
+				return out, fmt.Errorf("the value %q was not computed", v.Name)
+			}
+			out[f] = append(out[f], tensor.Named{Name: v.Name, Tensor: t})
 		}
-		out = append(out, tensor.Named{Name: v.Name, Tensor: t})
 	}
 	return out, nil
 }
 
-// compute runs the complete model once for the inputs of all operators.
+// compute runs the complete model once with each of its inputs, for the inputs of all operators.
 func (w *Workloads) compute(ctx context.Context, s Shape) error {
 	m := w.complete[s]
 	var names []string
@@ -191,14 +206,17 @@ func (w *Workloads) compute(ctx context.Context, s Shape) error {
 		return err
 	}
 	defer session.Close()
-	outputs, err := backends.Run(ctx, session, m.Inputs)
-	if err != nil {
-		return err
+	var reached Feeds
+	for f, inputs := range m.Feeds {
+		outputs, err := backends.Run(ctx, session, inputs)
+		if err != nil {
+			return err
+		}
+		reached[f] = slices.Clone(inputs)
+		for _, name := range names {
+			reached[f] = append(reached[f], tensor.Named{Name: name, Tensor: outputs.Get("tap." + name).Clone()})
+		}
 	}
-	list := slices.Clone(m.Inputs)
-	for _, name := range names {
-		list = append(list, tensor.Named{Name: name, Tensor: outputs.Get("tap." + name).Clone()})
-	}
-	w.reached[s] = list
+	w.reached[s] = reached
 	return nil
 }

@@ -4,8 +4,9 @@
 //	go run ./parity/testdata/spread [SCENES]
 //
 // Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
-// compared. It prints, for each output, over the scenes: the largest error of an element, the median and the largest root mean square of
-// a scene. Beside the sessions as they are stand two faults, on the reference: roundings that truncate, and the next coarser format.
+// compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
+// largest root mean square of a scene. Beside the sessions as they are stand two faults, on the reference: roundings that truncate, and the
+// next coarser format. All scenes take one processor some twenty minutes.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -35,19 +37,11 @@ func main() {
 	}
 }
 
-// tapped is of how many scenes all taps are compared; they take much memory.
+// tapped is of how many scenes all taps are compared, which takes longer than computing them.
 const tapped = 4
 
-// bench holds the cases and what the oracle makes of them.
-type bench struct {
-	graph  *graph.Graph
-	cases  []source.Case
-	oracle []outputs
-	ranked []string
-}
-
-// outputs are those of a free session and of one under the oracle's decisions.
-type outputs struct{ free, replayed, decisions tensor.List }
+// threads is how many processors the sessions use: the tool runs beside other work.
+const threads = 1
 
 func run(args []string) error {
 	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: source.BuiltinOverrides})
@@ -58,7 +52,6 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{}
 	if len(args) > 0 {
 		n, err := strconv.Atoi(args[0])
 		if err != nil || n < 1 || n > len(images) {
@@ -66,153 +59,245 @@ func run(args []string) error {
 		}
 		images = images[:n]
 	}
-	for _, im := range images {
+	var b *bench
+	for i, im := range images {
 		c, err := m.PictureCase(im.Name, im.Data, model.DefaultDecode())
 		if err != nil {
 			return err
 		}
-		b.cases = append(b.cases, c)
+		if b == nil {
+			if b, err = newBench(&c); err != nil {
+				return err
+			}
+			defer b.close()
+		}
+		if err := b.add(&c, i < tapped); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%d of %d scenes\n", i+1, len(images))
 	}
-	if b.graph, err = m.Graph(b.cases[0].Options(model.DefaultDecode())); err != nil {
-		return err
+	for _, p := range b.pairs {
+		p.print()
+	}
+	return nil
+}
+
+// bench holds the executors, the oracle first, and the pairs of them that are compared.
+type bench struct {
+	graph     *graph.Graph
+	ranked    []string // the decisions that are replayed
+	record    []string // the taps that record them
+	executors []*executor
+	pairs     []*pair
+}
+
+// executor is a backend with its two sessions.
+type executor struct {
+	name           string
+	precision      backends.Precision // that it says it computes in
+	free, replayed backends.Session
+}
+
+// outputs are those of a free session and of one under the oracle's decisions.
+type outputs struct{ free, replayed, decisions tensor.List }
+
+// newBench compiles every executor and lists the pairs.
+func newBench(c *source.Case) (_ *bench, err error) {
+	b := &bench{}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.graph, err = c.Model.Graph(c.Options(model.DefaultDecode())); err != nil {
+		return nil, err
 	}
 	b.ranked = parity.RankedDecisions(b.graph)
-	if b.oracle, err = b.session("reference", b.graph, backends.FP64); err != nil {
-		return err
+	if b.record, err = backends.RecordTaps(b.graph, b.ranked); err != nil {
+		return nil, err
 	}
+	oracle, err := b.compile("reference", "reference", b.graph, backends.FP64, backends.FP64)
+	if err != nil {
+		return nil, err
+	}
+	setting := execute.ParityCase(c).Setting
+	compare := func(ref, cand int) { b.pairs = append(b.pairs, newPair(b, ref, cand, setting)) }
+	emulated := map[backends.Precision]int{}
 	precisions := []backends.Precision{backends.FP16, backends.BF16, backends.TF32}
-	emulated := map[backends.Precision][]outputs{}
 	for _, p := range precisions {
-		if emulated[p], err = b.session("reference", b.graph, p); err != nil {
-			return err
+		if emulated[p], err = b.compile("reference", "reference", b.graph, p, p); err != nil {
+			return nil, err
 		}
-		ort, err := b.session("ort", b.graph, p)
+		ort, err := b.compile("ort", "ort", b.graph, p, p)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		b.print("reference", p, backends.FP64, b.oracle, emulated[p])
-		b.print("ort", p, backends.FP64, b.oracle, ort)
-		b.print("ort", p, p, emulated[p], ort)
+		compare(oracle, emulated[p])
+		compare(oracle, ort)
+		compare(emulated[p], ort)
 	}
 	for _, p := range precisions {
 		truncating, err := paritytest.Truncating(b.graph, p.Format())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		wrong, err := b.session("reference", truncating, backends.FP32)
+		wrong, err := b.compile("truncating reference", "reference", truncating, p, backends.FP32)
+		if err != nil {
+			return nil, err
+		}
+		compare(oracle, wrong)
+		compare(emulated[p], wrong)
+	}
+	posing, err := b.compile("bf16 posing as reference", "reference", b.graph, backends.FP16, backends.BF16)
+	if err != nil {
+		return nil, err
+	}
+	compare(oracle, posing)
+	compare(emulated[backends.FP16], posing)
+	return b, nil
+}
+
+// compile adds an executor and returns its place. It says that it computes in one precision, and computes in another.
+func (b *bench) compile(name, backend string, g *graph.Graph, says, computes backends.Precision) (int, error) {
+	on, err := execute.Open(backend, execute.Options{})
+	if err != nil {
+		return 0, err
+	}
+	e := &executor{name: name, precision: says}
+	b.executors = append(b.executors, e)
+	o := backends.Options{Precision: computes, Threads: threads, Taps: append(parity.DecisionTaps(b.graph), b.record...)}
+	if e.free, err = on.Compile(context.Background(), g, o); err != nil {
+		return 0, err
+	}
+	o.Taps, o.Replay = []string{"all"}, b.ranked
+	e.replayed, err = on.Compile(context.Background(), g, o)
+	return len(b.executors) - 1, err
+}
+
+func (b *bench) close() {
+	for _, e := range b.executors {
+		for _, s := range []backends.Session{e.free, e.replayed} {
+			if s != nil {
+				s.Close()
+			}
+		}
+	}
+}
+
+// add runs a scene on every executor and compares each pair.
+func (b *bench) add(c *source.Case, taps bool) error {
+	all := make([]outputs, len(b.executors))
+	for i, e := range b.executors {
+		one, err := backends.Run(context.Background(), e.free, c.Tensors())
 		if err != nil {
 			return err
 		}
-		b.print("truncating reference", p, backends.FP64, b.oracle, wrong)
-		b.print("truncating reference", p, p, emulated[p], wrong)
+		run := evidence.Run{Outputs: one.Clone()}
+		run.SetApart(b.record)
+		all[i] = outputs{free: run.Outputs, decisions: run.Decisions}
+		inputs, err := backends.ReplayInputs(b.graph, b.ranked, c.Tensors(), all[0].decisions)
+		if err != nil {
+			return err
+		}
+		if one, err = backends.Run(context.Background(), e.replayed, inputs); err != nil {
+			return err
+		}
+		if !taps {
+			one = one[:len(b.graph.Outputs)]
+		}
+		all[i].replayed = one
 	}
-	b.print("bf16 posing as reference", backends.FP16, backends.FP64, b.oracle, emulated[backends.BF16])
-	b.print("bf16 posing as reference", backends.FP16, backends.FP16, emulated[backends.FP16], emulated[backends.BF16])
+	for _, p := range b.pairs {
+		p.add(all[p.ref], all[p.cand])
+	}
 	return nil
 }
 
-// session runs every case free and, once there is an oracle, under its decisions.
-func (b *bench) session(name string, g *graph.Graph, p backends.Precision) ([]outputs, error) {
-	ctx := context.Background()
-	backend, err := execute.Open(name, execute.Options{})
-	if err != nil {
-		return nil, err
-	}
-	record, err := backends.RecordTaps(b.graph, b.ranked)
-	if err != nil {
-		return nil, err
-	}
-	taps := append(parity.DecisionTaps(b.graph), record...)
-	free, err := backend.Compile(ctx, g, backends.Options{Precision: p, Taps: taps})
-	if err != nil {
-		return nil, err
-	}
-	defer free.Close()
-	replayed, err := backend.Compile(ctx, g, backends.Options{Precision: p, Taps: []string{"all"}, Replay: b.ranked})
-	if err != nil {
-		return nil, err
-	}
-	defer replayed.Close()
-	var all []outputs
-	for i, c := range b.cases {
-		one, err := free.Run(ctx, c.Tensors())
-		if err != nil {
-			return nil, err
-		}
-		run := evidence.Run{Outputs: clone(one)}
-		run.SetApart(record)
-		o := outputs{free: run.Outputs, decisions: run.Decisions}
-		if b.oracle != nil {
-			o.decisions = b.oracle[i].decisions
-		}
-		inputs, err := backends.ReplayInputs(b.graph, b.ranked, c.Tensors(), o.decisions)
-		if err != nil {
-			return nil, err
-		}
-		if one, err = replayed.Run(ctx, inputs); err != nil {
-			return nil, err
-		}
-		if i >= tapped {
-			one = one[:len(b.graph.Outputs)]
-		}
-		o.replayed = clone(one)
-		all = append(all, o)
-	}
-	return all, nil
+// pair sums up, over scenes, how far a candidate is from a reference.
+type pair struct {
+	title                       string
+	ref, cand                   int // of the bench's executors
+	options                     parity.Options
+	names                       []string             // of outputs and taps
+	largest, angles, relative   map[string]float64   // by name
+	squares                     map[string][]float64 // root mean squares of the scenes, by name
+	states, replays, complaints map[string]int
+	sets                        parity.SetCount
+	least                       float64 // the least F1 of a scene
 }
 
-func clone(list tensor.List) tensor.List {
-	var out tensor.List
-	for _, o := range list {
-		out = append(out, tensor.Named{Name: o.Name, Tensor: o.Tensor.Clone()})
+func newPair(b *bench, ref, cand int, setting parity.Setting) *pair {
+	r, c := b.executors[ref], b.executors[cand]
+	return &pair{
+		title: fmt.Sprintf("%s/%s against %s/%s", c.name, c.precision, r.name, r.precision), ref: ref, cand: cand,
+		options: parity.Options{Class: parity.PairClass(r.precision, c.precision), Setting: setting},
+		largest: map[string]float64{}, angles: map[string]float64{}, relative: map[string]float64{}, squares: map[string][]float64{},
+		states: map[string]int{}, replays: map[string]int{}, complaints: map[string]int{}, least: 1,
 	}
-	return out
 }
 
-// print compares a session of precision p with the reference's in precision of.
-func (b *bench) print(name string, p, of backends.Precision, ref, cand []outputs) {
-	fmt.Printf("\n%s/%s against reference/%s\n", name, p, of)
-	setting := execute.ParityCase(&b.cases[0]).Setting
-	largest, squares, angles, relative := map[string]float64{}, map[string][]float64{}, map[string]float64{}, map[string]float64{}
-	var names []string
-	states, replays, reasons := map[string]int{}, map[string]int{}, map[string]int{}
-	var sets parity.SetCount
-	for i := range b.cases {
-		opt := parity.Options{Class: parity.PairClass(of, p), Setting: setting}
-		one := parity.CompareOutputs(ref[i].free, cand[i].free, opt)
-		states[string(one.State)]++
-		if !one.Passed {
-			reasons[string(one.State)+": "+one.Summary()]++
+func (p *pair) add(ref, cand outputs) {
+	free := parity.CompareOutputs(ref.free, cand.free, p.options)
+	p.states[string(free.State)]++
+	if !free.Passed {
+		p.complaints[string(free.State)+": "+free.Summary()]++
+	}
+	sets := parity.CountSets(ref.free, cand.free)
+	p.sets.Add(sets)
+	if f := sets.F1(); f < p.least {
+		p.least = f
+	}
+	under := p.options
+	under.Replayed = true
+	r := parity.CompareOutputs(ref.replayed, cand.replayed, under)
+	p.replays[string(r.State)]++
+	for _, o := range r.Outputs {
+		if o.Judgement == parity.ByEquality || o.Judgement == parity.ByDecisions {
+			continue
 		}
-		sets.Add(parity.CountSets(ref[i].free, cand[i].free))
-		opt.Replayed = true
-		r := parity.CompareOutputs(ref[i].replayed, cand[i].replayed, opt)
-		replays[string(r.State)]++
-		for _, o := range r.Outputs {
-			if o.Judgement == parity.ByEquality || o.Judgement == parity.ByDecisions {
-				continue
-			}
-			if !slices.Contains(names, o.Name) {
-				names = append(names, o.Name)
-			}
-			largest[o.Name] = max(largest[o.Name], float64(o.MaxAbsErr))
-			squares[o.Name] = append(squares[o.Name], float64(o.RMSErr))
-			relative[o.Name] = max(relative[o.Name], math.Sqrt(float64(o.NMSE)))
-			if o.Smallest != nil && o.Smallest.Angle != nil {
-				angles[o.Name] = max(angles[o.Name], float64(*o.Smallest.Angle))
-			}
+		if !slices.Contains(p.names, o.Name) {
+			p.names = append(p.names, o.Name)
+		}
+		p.largest[o.Name] = max(p.largest[o.Name], float64(o.MaxAbsErr))
+		p.squares[o.Name] = append(p.squares[o.Name], float64(o.RMSErr))
+		p.relative[o.Name] = max(p.relative[o.Name], math.Sqrt(float64(o.NMSE)))
+		if o.Smallest != nil && o.Smallest.Angle != nil {
+			p.angles[o.Name] = max(p.angles[o.Name], float64(*o.Smallest.Angle))
 		}
 	}
-	fmt.Printf("  free: %v; replayed: %v; detections as sets: %v\n", states, replays, sets)
-	for reason, n := range reasons {
+}
+
+func (p *pair) print() {
+	fmt.Printf("\n%s\n  free: %v; replayed: %v; detections as sets: %v, of a scene at least %.4f\n", p.title, p.states, p.replays, p.sets, p.least)
+	for reason, n := range p.complaints {
 		fmt.Printf("    %d× %s\n", n, reason)
 	}
-	for _, name := range names {
-		s := slices.Sorted(slices.Values(squares[name]))
-		fmt.Printf("  %-22s largest %.2e   rms median %.2e, largest %.2e, of the reference's %.2e", name, largest[name], s[len(s)/2], s[len(s)-1], relative[name])
-		if a := angles[name]; a > 0 {
+	for _, name := range p.names {
+		s := slices.Sorted(slices.Values(p.squares[name]))
+		fmt.Printf("  %-22s largest %.2e   rms median %.2e, largest %.2e, of the reference's %.2e", name, p.largest[name], s[len(s)/2], s[len(s)-1], p.relative[name])
+		if a := p.angles[name]; a > 0 {
 			fmt.Printf("   angle %.2e", a)
 		}
 		fmt.Println()
 	}
+	p.sum()
+}
+
+// sum prints the row of the table that limits are derived from: the largest of each kind.
+func (p *pair) sum() {
+	kinds := map[parity.Kind]float64{}
+	angle, noise, taps := 0.0, 0.0, 0.0
+	for _, name := range p.names {
+		if strings.HasPrefix(name, "tap.") {
+			taps = max(taps, p.largest[name])
+		} else {
+			kinds[parity.KindOf(name)] = max(kinds[parity.KindOf(name)], p.largest[name])
+		}
+		angle = max(angle, p.angles[name])
+		if kind := parity.KindOf(name); kind != parity.Coordinates && kind != parity.Scores {
+			noise = max(noise, p.relative[name])
+		}
+	}
+	fmt.Printf("  in all: boxes %.3g px, scores %.3g, logits and utilities %.3g, embeddings %.3g rad, any tap %.3g, noise of logits, embeddings and taps %.3g\n",
+		kinds[parity.Coordinates], kinds[parity.Scores], kinds[parity.Logits], angle, taps, noise)
 }

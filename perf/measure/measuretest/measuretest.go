@@ -62,9 +62,13 @@ func (ModelSource) Complete(_ context.Context, s measure.Shape) (*measure.Comple
 	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{n}})
 	b.Output("y", b.Add1("double", graph.Binary{Fn: graph.Add}, x, x))
 	g, err := b.Build()
-	in := tensor.New(tensor.Float32, n)
-	for i := range tensor.Data[float32](in) {
-		tensor.Data[float32](in)[i] = 0.5
+	var feeds measure.Feeds
+	for f := range feeds {
+		in := tensor.New(tensor.Float32, n)
+		for i := range tensor.Data[float32](in) {
+			tensor.Data[float32](in)[i] = 0.5 - float32(f)/4
+		}
+		feeds[f] = tensor.List{{Name: "x", Tensor: in}}
 	}
-	return &measure.Complete{Graph: g, Inputs: tensor.List{{Name: "x", Tensor: in}}}, err
+	return &measure.Complete{Graph: g, Feeds: feeds}, err
 }
