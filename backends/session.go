@@ -13,9 +13,10 @@ import (
 // so that on a device neither inputs nor outputs move while it computes. One call at a time: a Session is not safe for concurrent use,
 // but several sessions are.
 type Session interface {
-	// Upload checks the inputs (CheckInputs) and copies them to where the session computes. They stay there until the next Upload.
+	// Upload checks the inputs (CheckInputs) and copies them to where the session computes. They stay there until the next Upload. It computes
+	// nothing: what an upload or a download takes beyond a transfer breaks a timed cell (perf/measure).
 	Upload(ctx context.Context, inputs tensor.List) error
-	// Execute computes the whole graph from what was uploaded last, and returns when it is done. It transfers nothing. When ctx ends
+	// Execute computes the whole graph from what was uploaded last, every time, and returns when it is done. It transfers nothing. When ctx ends
 	// it may stop early, with ctx's error.
 	Execute(ctx context.Context) error
 	// Download returns outputs of the last Execute by name, in the order of the names; without names all of them, in the graph's
@@ -106,6 +107,17 @@ func (p *Progress) Downloading() error {
 		return ErrNotExecuted
 	}
 	return nil
+}
+
+// Download is that of a session whose outputs lie in the host's memory: they are the views themselves. The time that it took becomes t.Download.
+func (p *Progress) Download(outputs tensor.List, names []string, t *Timing) (tensor.List, error) {
+	start := time.Now()
+	if err := p.Downloading(); err != nil {
+		return nil, err
+	}
+	out, err := SelectOutputs(outputs, names)
+	t.Download = time.Since(start)
+	return out, err
 }
 
 // Close ends the session. It tells whether this is the first call.

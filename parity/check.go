@@ -140,7 +140,7 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 
 // again derives the state of a cell that was compared from its reports and its sets.
 func (c *Cell) again() (evidence.State, error) {
-	least, inSets := leastF1[PairClass(c.Pair.Reference.Precision, c.Pair.Candidate.Precision)]
+	least, inSets := c.Pair.leastF1()
 	if inSets != (c.Sets != nil) {
 		return "", fmt.Errorf("its detections were counted as sets: %t, want %t", c.Sets != nil, inSets)
 	}

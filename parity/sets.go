@@ -72,7 +72,7 @@ func (v SetVerdict) String() string {
 // countSets compares the detections of a cell as sets where its precisions are judged so, and fails it where they cannot be those of an
 // execution that is right as often as it has to be. That they are is judged over all cases.
 func (c *Cell) countSets(ref, cand tensor.List) {
-	least, ok := leastF1[PairClass(c.Pair.Reference.Precision, c.Pair.Candidate.Precision)]
+	least, ok := c.Pair.leastF1()
 	if !ok {
 		return
 	}
@@ -84,12 +84,18 @@ func (c *Cell) countSets(ref, cand tensor.List) {
 	}
 }
 
+// leastF1 is that of the pair's class.
+func (p Pair) leastF1() (least float64, asSets bool) {
+	return leastF1(PairClass(p.Reference.Precision, p.Candidate.Precision))
+}
+
 // judgeSets adds up the cells of each pair. A share that is reached passes; one that is not fails if it is no accident, and else there are
 // too few detections to tell.
 func judgeSets(pairs []Pair, cells []Cell) []SetVerdict {
 	var out []SetVerdict
 	for i, p := range pairs {
-		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(leastF1[PairClass(p.Reference.Precision, p.Candidate.Precision)])}
+		least, _ := p.leastF1()
+		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(least)}
 		for at := i; at < len(cells); at += len(pairs) {
 			if n := cells[at].Sets; n != nil {
 				v.Cases++

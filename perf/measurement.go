@@ -55,9 +55,9 @@ type Measurement struct {
 // Outputs says what a timed session gave: parity belongs to the session that was timed, and not to another one of the same cell.
 type Outputs struct {
 	FirstSHA256 string `json:"first_sha256"`           // of the outputs of its first run, the cold one: names, types, shapes and bits
-	LastSHA256  string `json:"last_sha256"`            // of those of its last timed run
+	LastSHA256  string `json:"last_sha256"`            // of those of its last run, which has other inputs than those that it was timed with
 	StepsSHA256 string `json:"steps_sha256,omitempty"` // of those of the last run of the session that was timed step by step; "" where there is none
-	Parity      Parity `json:"parity"`                 // the worst of them against the float64 oracle
+	Parity      Parity `json:"parity"`                 // the worst of these and of the last timed run's, against the float64 oracle
 }
 
 // Steps are the times of the steps of a cell in one process. They are taken in a session of their own, compiled like the timed one and with the same

@@ -37,8 +37,8 @@ func newBound(p backends.Precision, scale float64) bound {
 	return b
 }
 
-// boundOf returns the bound for the outputs of a node, given its operands.
-func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n *graph.Node, in []*tensor.Tensor) (bound, error) {
+// boundOf returns the bound for the outputs of an operator, given the sums of a product.
+func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, op graph.Op, sums func() ([]float64, error)) (bound, error) {
 	b := newBound(p, scale)
 	if f := p.Format(); (f == graph.FP16 || f == graph.BF16) && level == backends.Native {
 		l, err := f.Layout()
@@ -48,11 +48,11 @@ func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n
 		b.store = math.Ldexp(1, -l.Significand)
 	}
 	var err error
-	switch n.Op.(type) {
+	switch op.(type) {
 	case graph.Round:
 		b.exact = true
 	case graph.Conv, graph.Gemm, graph.MatMul:
-		b.sums, err = termSums(n, in)
+		b.sums, err = sums()
 	}
 	return b, err
 }

@@ -50,7 +50,7 @@ func TestCompare(t *testing.T) {
 
 // TestRoundIsExact: no unit, and no sign of zero.
 func TestRoundIsExact(t *testing.T) {
-	limit, err := boundOf(backends.FP16, 1, backends.Native, &graph.Node{Op: graph.Round{To: graph.FP16}}, nil)
+	limit, err := boundOf(backends.FP16, 1, backends.Native, graph.Round{To: graph.FP16}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,11 @@ func TestSumsOfLowPrecision(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := op.judge(backends.FP16, c.level, g, inputs, tensor.List{{Name: "y0", Tensor: got}}); (err == nil) != c.ok {
+			want, err := newAnswer(graph.FP16, g, inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := want.judge(backends.FP16, op.Scale, c.level, tensor.List{{Name: "y0", Tensor: got}}); (err == nil) != c.ok {
 				t.Errorf("%d terms added in %s: %v", k, c.name, err)
 			}
 		}

@@ -50,11 +50,7 @@ func (f *Fake) Execute(ctx context.Context) (err error) {
 
 // Download returns what the function returned last.
 func (f *Fake) Download(_ context.Context, names ...string) (tensor.List, error) {
-	defer took(&f.timing.Download, time.Now())
-	if err := f.progress.Downloading(); err != nil {
-		return nil, err
-	}
-	return backends.SelectOutputs(f.out, names)
+	return f.progress.Download(f.out, names, &f.timing)
 }
 
 // Close ends the session inside.

@@ -37,10 +37,14 @@ func RunModules(t *testing.T, b backends.Backend, o Options) {
 		}
 		for _, p := range o.Precisions {
 			t.Run(string(p)+"/"+m.name, func(t *testing.T) {
-				if p.Format() != "" {
-					runNodes(t, b, p, g, inputs)
-				} else {
-					runWhole(t, b, p, g, inputs)
+				want, err := answerOf(m.name, p.Format(), g, inputs)
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case p.Format() != "":
+					runNodes(t, b, p, m.name, want)
+				default:
+					runWhole(t, b, p, g, want)
 				}
 			})
 		}
@@ -48,44 +52,36 @@ func RunModules(t *testing.T, b backends.Backend, o Options) {
 }
 
 // runWhole compares every output and tap of one run.
-func runWhole(t *testing.T, b backends.Backend, p backends.Precision, g *graph.Graph, inputs tensor.List) {
-	want, err := Oracle(g, inputs)
+func runWhole(t *testing.T, b backends.Backend, p backends.Precision, g *graph.Graph, want *answer) {
+	got, _, err := execute(t.Context(), b, g, want.inputs, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := execute(t.Context(), b, g, inputs, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, w := range want {
-		if err := newBound(p, 256).compare(got[i].Tensor, w.Tensor); err != nil {
-			t.Errorf("%s: %v", w.Name, err)
+	for i, o := range want.low.Outputs {
+		if err := newBound(p, 256).compare(got[i].Tensor, want.output(i)); err != nil {
+			t.Errorf("%s: %v", o.Name, err)
 		}
 	}
 }
 
 // runNodes compares node by node, each fed what the oracle computed: where values are rounded, two whole runs part at the first sum that
 // lies in the middle between two numbers of the format, and from there on differ by units of the format.
-func runNodes(t *testing.T, b backends.Backend, p backends.Precision, g *graph.Graph, inputs tensor.List) {
-	low, err := graph.Lower(g, p.Format())
-	if err != nil {
-		t.Fatal(err)
-	}
-	values, err := oracleValues(low, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range low.Nodes {
-		part, fed, err := alone(low, n, values)
+func runNodes(t *testing.T, b backends.Backend, p backends.Precision, name string, whole *answer) {
+	for _, n := range whole.low.Nodes {
+		part, fed, err := alone(whole.low, n, whole.values)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if part == nil {
 			continue
 		}
+		want, err := answerOf(name+" "+n.Name, p.Format(), part, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
 		got, level, err := execute(t.Context(), b, part, fed, p)
 		if err == nil {
-			err = (Case{Scale: 64}).judge(p, level, part, fed, got)
+			err = want.judge(p, 64, level, got)
 		}
 		if err != nil {
 			t.Errorf("%s (%s): %v", n.Name, n.Op.OpType(), err)

@@ -125,6 +125,7 @@ func Evaluate(n *graph.Node, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 
 func conv(op graph.Conv, in []*tensor.Tensor, out *tensor.Tensor) {
 	x, w, y := in[0].Shape(), in[1].Shape(), out.Shape()
+	from, weights, to := f64(in[0]), f64(in[1]), f64(out)
 	perGroup := w[0] / op.Group
 	at := 0
 	for b := range y[0] {
@@ -141,12 +142,12 @@ func conv(op graph.Conv, in []*tensor.Tensor, out *tensor.Tensor) {
 							for kx := range w[3] {
 								iy, ix := oy*op.Strides[0]+ky-op.Pads[0], ox*op.Strides[1]+kx-op.Pads[1]
 								if iy >= 0 && iy < x[2] && ix >= 0 && ix < x[3] {
-									sum += f64(in[0])[((b*x[1]+ic)*x[2]+iy)*x[3]+ix] * f64(in[1])[((m*w[1]+c)*w[2]+ky)*w[3]+kx]
+									sum += from[((b*x[1]+ic)*x[2]+iy)*x[3]+ix] * weights[((m*w[1]+c)*w[2]+ky)*w[3]+kx]
 								}
 							}
 						}
 					}
-					f64(out)[at] = sum
+					to[at] = sum
 					at++
 				}
 			}
@@ -320,6 +321,7 @@ func cast(x *tensor.Tensor, to tensor.DType) *tensor.Tensor {
 
 func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 	m, n, k := out.Shape()[0], out.Shape()[1], in[0].Shape()[1]
+	x, y := f64(in[0]), f64(in[1])
 	for i := range m {
 		for j := range n {
 			sum := 0.0
@@ -328,7 +330,7 @@ func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 				if op.TransB {
 					b = j*k + l
 				}
-				sum += f64(in[0])[i*k+l] * f64(in[1])[b]
+				sum += x[i*k+l] * y[b]
 			}
 			if len(in) == 3 && in[2] != nil {
 				sum += f64(in[2])[broadcastAt(i*n+j, out.Shape(), in[2].Shape())]
@@ -340,12 +342,13 @@ func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 
 func matMul(in []*tensor.Tensor, out *tensor.Tensor) {
 	s, k := out.Shape(), in[0].Shape()[2]
+	x, y := f64(in[0]), f64(in[1])
 	for b := range s[0] {
 		for i := range s[1] {
 			for j := range s[2] {
 				sum := 0.0
 				for l := range k {
-					sum += f64(in[0])[(b*s[1]+i)*k+l] * f64(in[1])[(b*k+l)*s[2]+j]
+					sum += x[(b*s[1]+i)*k+l] * y[(b*k+l)*s[2]+j]
 				}
 				f64(out)[(b*s[1]+i)*s[2]+j] = sum
 			}

@@ -62,17 +62,19 @@ func (o Options) prepare(t *testing.T, b backends.Backend) Options {
 func Run(t *testing.T, b backends.Backend, o Options) {
 	t.Helper()
 	o = o.prepare(t, b)
+	cases := Cases()
 	for _, p := range o.Precisions {
-		for _, c := range Cases() {
+		for i, c := range cases {
 			if r, ok := c.Op.(graph.Round); ok && p.Format() != "" && p.Format() != r.To {
 				continue // a graph of another precision, which graph.Lower refuses
 			}
-			t.Run(fmt.Sprintf("%s/%s", p, c.Name), func(t *testing.T) { o.check(t, b, p, c) })
+			t.Run(fmt.Sprintf("%s/%s", p, c.Name), func(t *testing.T) { o.check(t, b, p, c, i) })
 		}
 	}
 }
 
-func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c Case) {
+// check runs a case, which is the one of that index in Cases.
+func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c Case, index int) {
 	for _, d := range o.Deviations {
 		if ok, err := path.Match(d.Case, c.Name); err != nil {
 			t.Fatal(err)
@@ -91,30 +93,25 @@ func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.judge(p, level, g, inputs, got); err != nil {
+	want, err := answerOf(fmt.Sprintf("case %d", index), p.Format(), g, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := want.judge(p, c.Scale, level, got); err != nil {
 		t.Error(err)
 	}
 }
 
-// judge compares the outputs of a session with the oracle's on the graph that the session has to compute: g, lowered to the
-// precision. The node of the case is the one that computes the first output.
-func (c Case) judge(p backends.Precision, level backends.SupportLevel, g *graph.Graph, inputs, got tensor.List) error {
-	low, err := graph.Lower(g, p.Format())
-	if err != nil {
-		return err
-	}
-	values, err := oracleValues(low, inputs)
-	if err != nil {
-		return err
-	}
-	node := low.Outputs[0].Value.Producer
-	limit, err := boundOf(p, c.Scale, level, node, operands(node, values))
+// judge compares the outputs of a session with the oracle's on the graph that the session has to compute. The node of the case is the one
+// that computes the first output.
+func (a *answer) judge(p backends.Precision, scale float64, level backends.SupportLevel, got tensor.List) error {
+	limit, err := boundOf(p, scale, level, a.node().Op, a.sums)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for i, o := range low.Outputs {
-		if err := limit.compare(got[i].Tensor, values[o.Value]); err != nil {
+	for i := range a.low.Outputs {
+		if err := limit.compare(got[i].Tensor, a.output(i)); err != nil {
 			errs = append(errs, fmt.Errorf("output %d: %w", i, err))
 		}
 	}

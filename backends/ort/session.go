@@ -160,13 +160,7 @@ func (s *session) Execute(ctx context.Context) error {
 
 // Download implements backends.Session. The outputs are bound to memory of the host: nothing is copied.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	start := time.Now()
-	if err := s.progress.Downloading(); err != nil {
-		return nil, err
-	}
-	out, err := backends.SelectOutputs(s.outputs, names)
-	s.timing.Download = time.Since(start)
-	return out, err
+	return s.progress.Download(s.outputs, names, &s.timing)
 }
 
 // terminateWith stops the run that follows when ctx ends. The function that it returns makes the session usable again.

@@ -90,13 +90,7 @@ func (s *session) step(i int) error {
 
 // Download implements backends.Session. The outputs lie in the arena: nothing is copied.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	start := time.Now()
-	if err := s.progress.Downloading(); err != nil {
-		return nil, err
-	}
-	out, err := backends.SelectOutputs(s.outputs, names)
-	s.timing.Download = time.Since(start)
-	return out, err
+	return s.progress.Download(s.outputs, names, &s.timing)
 }
 
 // accepts tells what backends.CheckInputs tells, without allocating unless decisions are replayed.

@@ -9,7 +9,7 @@
 //     oracle on its own graph, and the head against the base, since a head that leaves work out is right by its own graph.
 //     Record.unheld (parity.go) says which cells are measured; the others have their state.
 //  3. The screen measures the cells in blocks of base, head, head, base, each a fresh process (slots; measure.Block takes their turns);
-//     every process compares what it computed, first and last. A tenth of the cells has an A/A arm, and a fixed workload (workload.go)
+//     every process compares what it computed, first, last and of other inputs. A tenth of the cells has an A/A arm, and a fixed workload (workload.go)
 //     runs before every turn. Candidates, the worst by Policy.worst (estimate.go), are measured in fresh blocks to confirm them, and so are
 //     cells that were too noisy to tell.
 //  4. Record.Check (check.go) holds the record against its plan and the numbers against what is possible: live as from a file. A

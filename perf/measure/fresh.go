@@ -19,15 +19,24 @@ import (
 // against its samples. A machine that is busy holds up what it likes: a session whose parts do not fit has further tries, and is what its best ones
 // say it is.
 const (
-	leastShare  = 2. / 3                 // of an execution on new inputs that one on the same inputs has to take
-	hiddenShare = 0.1                    // of an execution that may seem to hide in a transfer
-	unequal     = 0.25                   // of another download that the first after an execution may take longer
-	copies      = 4                      // an upload may take so many times as long as checking and copying its inputs takes here
-	held        = 100 * time.Microsecond // what a clock inside the worker may show beyond that
-	heldOutside = 3 * time.Millisecond   // likewise a clock outside, which times requests and files
-	again       = 2                      // downloads beside the first: one may be held up
-	leastTries  = 10                     // before a session is believed to lie,
-	triesTime   = time.Second            // and what they have to take at the least
+	leastShare = 2. / 3                 // that an execution has to be of the time for which the session seems to compute
+	unequal    = 0.25                   // of another download that the first after an execution may take longer
+	held       = 100 * time.Microsecond // what passes by any clock within the worker
+	again      = 2                      // downloads beside the first: one may be held up
+	leastTries = 10                     // before a session is believed to lie,
+	triesTime  = time.Second            // and what they have to take at the least
+)
+
+// allowance is what a clock may show of transfers: by how many times an upload may take longer than checking and copying its inputs takes here,
+// and what is added to any. Within the worker an upload is that and what a device needs. From here it is two processes and a file as well.
+type allowance struct {
+	copies float64
+	held   time.Duration
+}
+
+var (
+	insideAllows  = allowance{copies: 4, held: held}
+	outsideAllows = allowance{copies: 8, held: 5 * time.Millisecond}
 )
 
 // inferring is a session that is timed part by part; *worker.Session is one.
@@ -164,14 +173,14 @@ func (f *freshness) check(sample float64) error {
 	}
 	for _, clock := range []struct {
 		transfers
-		held time.Duration
-	}{{f.inside, held}, {f.outside, heldOutside}} {
-		hidden := hiddenShare*sample + float64(clock.held)
+		allowance
+	}{{f.inside, insideAllows}, {f.outside, outsideAllows}} {
+		hidden := sample*(1/leastShare-1) + float64(clock.held)
 		if clock.first > (1+unequal)*clock.second+hidden {
 			return fmt.Errorf("the first download after an execution takes %v, another one %v and an execution %v: "+
 				"the session computes in Download (%d tries)", of(clock.first), of(clock.second), of(sample), f.tries)
 		}
-		if most := copies*f.copying + hidden; clock.upload > most {
+		if most := clock.copies*f.copying + hidden; clock.upload > most {
 			return fmt.Errorf("an upload takes %v, where checking and copying its inputs explains %v, and an execution %v: "+
 				"the session computes in Upload (%d tries)", of(clock.upload), of(most), of(sample), f.tries)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // labour is how long an execution of a laboured session takes.
-const labour = 8 * time.Millisecond
+const labour = 15 * time.Millisecond
 
 // laboured is a session whose executions take their time, and whose lie, if it has one, has them seem to take none.
 type laboured struct {
