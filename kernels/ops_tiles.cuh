@@ -25,7 +25,7 @@ APEXX_DEVICE void window_of(int64_t t, int tile, int feature, int cells, int* lo
 }
 
 APEXX_BLOCK_KERNEL(tile_aggregate, TileAggregateArgs, kAggregateThreads) {
-  __shared__ double scratch[kAggregateThreads];
+  __shared__ double scratch[32];
   __shared__ float tops[kAggregateThreads];
   const int64_t map = blockIdx.x % a.maps, tile = blockIdx.x / a.maps % a.tiles, b = blockIdx.x / a.maps / a.tiles;
   const int grid_width = a.feature_width / a.tile, t = threadIdx.x;

@@ -189,7 +189,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestStepTimes writes the plan of the complete model with the median device time of every step, launched one by one, and the time of the
+// TestStepTimes writes the plan of the complete model at several sizes with the median device time of every step, launched one by one, and the time of the
 // whole as one CUDA graph, in which steps overlap.
 func TestStepTimes(t *testing.T) {
 	skipWithout(t)
@@ -197,13 +197,20 @@ func TestStepTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
+	for _, shape := range [][2]int{{1, 512}, {1, 1024}, {8, 512}} {
+		batch, side := shape[0], shape[1]
+		g, err := m.Graph(model.Options{Batch: batch, Height: side, Width: side, Decode: model.DefaultDecode()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, inputs := complete(t, batch, side, side)
+		stepTimes(t, fmt.Sprintf("%dx%d", batch, side), g, inputs)
 	}
-	_, inputs := complete(t, 1, 512, 512)
+}
+
+func stepTimes(t *testing.T, shape string, g *graph.Graph, inputs tensor.List) {
 	for _, p := range cuda.Precisions {
-		t.Run(string(p), func(t *testing.T) {
+		t.Run(shape+"/"+string(p), func(t *testing.T) {
 			whole, _ := medians(t, open(t, g, backends.Options{Precision: p}), inputs)
 			s := open(t, g, backends.Options{Precision: p, StepTimes: true})
 			sum, steps := medians(t, s, inputs)
