@@ -10,7 +10,7 @@
 # make kernels-test  what of the kernels needs no GPU, and what the Go package must say like them
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
 # make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
-# make gpu-tests     what .ci/gpu takes to a machine with a GPU
+# make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz
 
 GO       ?= go
 DEPS     ?= .deps
@@ -143,8 +143,9 @@ gpu-tests: build cuda
 	@mkdir -p $(BIN)/gpu
 	cp $(BIN)/apexx $(BIN)/apexx-cuda $(BIN)/gpu/
 	cp -r fixtures $(BIN)/gpu/
-	$(WITH_CUDA) test -c -tags cuda -trimpath -o $(BIN)/gpu/device.test ./backends/cuda/driver
-	$(GO) test -c -trimpath -o $(BIN)/gpu/execute.test ./internal/execute
+	$(WITH_CUDA) test -c -tags cuda -trimpath -ldflags '-s -w' -o $(BIN)/gpu/device.test ./backends/cuda/driver
+	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/execute.test ./internal/execute
+	tar -czf $(BIN)/gpu.tgz -C $(BIN)/gpu .
 
 kernels-test:
 	@mkdir -p $(BIN)/kernels

@@ -19,6 +19,8 @@ type Plan struct {
 	// Library names what executes the steps as it sees fit: it may fuse and reorder them, and does not tell. "" where the session itself
 	// executes them, as they stand here.
 	Library string `json:"library,omitempty"`
+
+	Autotune *Autotune `json:"autotune,omitempty"` // launch configurations that were chosen by measurement; nil where a rule chose all of them
 }
 
 // Step is what a session executes as a whole.

@@ -13,7 +13,8 @@ import (
 // found (paths, versions, messages of libraries) travels in a separate detail text.
 type Reason string
 
-// The catalog. The cuda and fp8 codes are the original's (spec/runtime.md 2.6); the others are this project's.
+// The catalog. The codes of CUDA, FP8 and INT8 are the original's (spec/runtime.md 2.6), but for compute_capability_unsupported; the others are
+// this project's, in place of those that name Python, Triton or torch.
 const (
 	CudaUnavailable           Reason = "cuda_unavailable"
 	CudaDeviceNotFound        Reason = "cuda_device_not_found"
@@ -22,6 +23,7 @@ const (
 	FP8RequiresCuda           Reason = "fp8_requires_cuda"
 	CudaCapabilityUnknown     Reason = "cuda_compute_capability_unknown"
 	CapabilityBelowSM90       Reason = "compute_capability_below_sm90"
+	Int8RequiresCuda          Reason = "cuda_required_for_tensorrt_int8"
 	CapabilityUnsupported     Reason = "compute_capability_unsupported" // a device too old for the kernels
 	KernelLoadFailed          Reason = "kernel_load_failed"             // the driver refuses the compiled kernels
 	LibraryNotFound           Reason = "library_not_found"
@@ -29,6 +31,7 @@ const (
 	LibraryVersionUnsupported Reason = "library_version_unsupported"
 	LibraryWrongArchitecture  Reason = "library_wrong_architecture"
 	LibrarySymbolMissing      Reason = "library_symbol_missing"
+	HeadersNotFound           Reason = "headers_not_found" // of TensorRT, to build plugins with
 	ProviderUnavailable       Reason = "provider_unavailable"
 	PrecisionUnsupported      Reason = "precision_unsupported"
 	NotCalibrated             Reason = "not_calibrated" // no ranges of this model, which the precision needs
@@ -45,8 +48,8 @@ const (
 // Reasons lists the catalog in a fixed order.
 var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
-	CapabilityBelowSM90, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
-	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
+	CapabilityBelowSM90, Int8RequiresCuda, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
+	LibrarySymbolMissing, HeadersNotFound, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
 	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
 }
 

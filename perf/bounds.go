@@ -18,6 +18,7 @@ const (
 	leastGroupNS = 0.5         // of a group of runs: half the unit of the clock, as the mean of a group is rounded
 	mostNS       = 86_400e9    // of anything that is timed: a day
 	mostCalls    = 65_536      // in a sample
+	mostSteps    = 65_536      // of a plan
 	mostBytes    = 1 << 50     // of memory, and of allocations in one run
 	mostAllocs   = 1 << 40     // in one run: more than a run of minutes could make
 	mostCount    = 1 << 31     // of processes, blocks and cells in a run
@@ -68,7 +69,10 @@ func (m *Measurement) Check() error {
 	case m.Device != nil && *m.Device < 0:
 		return fmt.Errorf("device is %d, want an index", *m.Device)
 	}
-	return firstError(m.checkCounts(), m.checkSamples(), m.checkCosts(), m.checkDevices(), m.Outputs.Check())
+	if m.Steps != nil && (m.State != evidence.Measured || m.StepsLack != "") {
+		return fmt.Errorf("it has times of steps, and is %s and lacks them (%q)", m.State, m.StepsLack)
+	}
+	return firstError(m.checkCounts(), m.checkSamples(), m.checkCosts(), m.checkDevices(), m.Steps.check(), m.Outputs.Check())
 }
 
 // Check returns what no timed session can have given, nil where there is nothing: a digest that is none, a comparison that was not
@@ -77,7 +81,11 @@ func (o *Outputs) Check() error {
 	if o == nil {
 		return nil
 	}
-	for _, digest := range []string{o.FirstSHA256, o.LastSHA256} {
+	digests := []string{o.FirstSHA256, o.LastSHA256}
+	if o.StepsSHA256 != "" {
+		digests = append(digests, o.StepsSHA256)
+	}
+	for _, digest := range digests {
 		if b, err := hex.DecodeString(digest); err != nil || len(b) != 32 {
 			return fmt.Errorf("the digest %q of its outputs is no SHA-256", digest)
 		}
@@ -113,6 +121,35 @@ func (m *Measurement) checkSamples() error {
 		}
 	}
 	return firstError(within("the sum of samples_ns", sum, 0, mostNS/calls), within("timer_share", m.TimerShare, 0, 1))
+}
+
+// check refuses steps that have no name, come twice, or take more than their execution. The median of numbers that are not negative is at most twice
+// their mean (Markov), so the medians of all steps together are at most twice the mean of an execution; a device's clock may run 1 % fast.
+func (s *Steps) check() error {
+	if s == nil {
+		return nil
+	}
+	if err := firstError(within("the samples of steps", float64(s.Samples), 1, mostCount), within("calls in a sample of steps", float64(s.Calls), 1, mostCalls),
+		within("mean_ns of steps", s.MeanNS, leastGroupNS, mostNS), within("the number of steps", float64(len(s.List)), 1, mostSteps)); err != nil {
+		return err
+	}
+	type key struct{ name, nodes string }
+	seen, sum := map[key]bool{}, 0.0
+	for _, step := range s.List {
+		k := key{step.Name, step.Nodes}
+		if step.Name == "" || step.Nodes == "" || seen[k] {
+			return fmt.Errorf("the step %q of the nodes %q has no name, no nodes, or comes twice", step.Name, step.Nodes)
+		}
+		if err := within("ns of step "+step.Name, step.NS, 0, mostNS); err != nil {
+			return err
+		}
+		seen[k] = true
+		sum += step.NS
+	}
+	if most := 2 * 1.01 * s.MeanNS; sum > most {
+		return fmt.Errorf("the steps take %.4g ns together and an execution %.4g: their medians can be %.4g at most", sum, s.MeanNS, most)
+	}
+	return nil
 }
 
 func (m *Measurement) checkCosts() error {

@@ -17,6 +17,7 @@ var timed = Cell{Backend: "ort", Profile: "nano", Precision: backends.FP32, Heig
 func sound() Measurement {
 	return Measurement{Cell: timed, Replicate: 3, Block: 2, Order: 1, State: evidence.Measured, Samples: []float64{2e6, 3e6, 2.5e6},
 		DeviceSamples: []float64{1e6, 0, 1e6}, EndToEnd: []float64{4e6}, CallsPerSample: 4, TimerShare: 1e-4, BoundNS: 4e8, CompileNS: 5e6, FirstRunNS: 6e6, HostPeakBytes: 1 << 30,
+		Steps:           &Steps{Samples: 9, Calls: 2, MeanNS: 2e6, List: []Step{{"a", "0a", 5e5}, {"b", "0b", 0}}},
 		DevicePeakBytes: 1 << 31, AllocsPerRun: 12.5, BytesPerRun: 1e6, Started: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 		Devices: []DeviceSample{{SMClockMHz: 1980, MemClockMHz: 2600, TemperatureC: -5, PowerW: 350}}}
 }
@@ -57,6 +58,14 @@ func TestMeasurementCheck(t *testing.T) {
 		"a negative compile":     {func(m *Measurement) { m.CompileNS = -1 }, "compile_ns is -1"},
 		"an endless first run":   {func(m *Measurement) { m.FirstRunNS = math.MaxInt64 }, "first_run_ns is 9.223372036854776e+18"},
 		"a peak of 2^63-1":       {func(m *Measurement) { m.HostPeakBytes = math.MaxInt64 }, "host_peak_bytes is 9.223372036854776e+18"},
+		"a nameless step":        {func(m *Measurement) { m.Steps.List[0].Name = "" }, `the step "" of the nodes "0a" has no name, no nodes, or comes twice`},
+		"a step twice":           {func(m *Measurement) { m.Steps.List[1] = m.Steps.List[0] }, `the step "a" of the nodes "0a" has no name, no nodes, or comes twice`},
+		"a step's NaN":           {func(m *Measurement) { m.Steps.List[1].NS = math.NaN() }, "ns of step b is NaN"},
+		"a negative step":        {func(m *Measurement) { m.Steps.List[1].NS = -1 }, "ns of step b is -1"},
+		"longer than the whole":  {func(m *Measurement) { m.Steps.List[1].NS = 4.1e6 }, "the steps take 4.6e+06 ns together and an execution 2e+06: their medians can be 4.04e+06 at most"},
+		"no steps":               {func(m *Measurement) { m.Steps.List = nil }, "the number of steps is 0"},
+		"steps of no samples":    {func(m *Measurement) { m.Steps.Samples = 0 }, "the samples of steps is 0"},
+		"steps and none":         {func(m *Measurement) { m.StepsLack = "none" }, "it has times of steps, and is measured and lacks them"},
 		"a negative peak":        {func(m *Measurement) { m.DevicePeakBytes = -1 }, "device_peak_bytes is -1"},
 		"1e308 allocations":      {func(m *Measurement) { m.AllocsPerRun = 1e308 }, "allocs_per_run is 1e+308, want 0 to 1.099511627776e+12"},
 		"1e308 bytes":            {func(m *Measurement) { m.BytesPerRun = 1e308 }, "alloc_bytes_per_run is 1e+308"},

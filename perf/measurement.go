@@ -42,6 +42,9 @@ type Measurement struct {
 	AllocsPerRun    float64 `json:"allocs_per_run"`              // of the worker's Go heap
 	BytesPerRun     float64 `json:"alloc_bytes_per_run"`
 
+	Steps     *Steps `json:"steps,omitempty"`      // what another session of the process took, step by step; nil where none was asked for or could be had
+	StepsLack string `json:"steps_lack,omitempty"` // why there are none although they were asked for
+
 	Outputs *Outputs `json:"outputs,omitempty"` // what the timed session gave; nil where there are no samples
 
 	Started time.Time      `json:"started"`
@@ -51,9 +54,26 @@ type Measurement struct {
 
 // Outputs says what a timed session gave: parity belongs to the session that was timed, and not to another one of the same cell.
 type Outputs struct {
-	FirstSHA256 string `json:"first_sha256"` // of the outputs of its first run, the cold one: names, types, shapes and bits
-	LastSHA256  string `json:"last_sha256"`  // of those of its last run, which has other inputs than those that it was timed with
-	Parity      Parity `json:"parity"`       // the worst of these and of the last timed run's, against the float64 oracle
+	FirstSHA256 string `json:"first_sha256"`           // of the outputs of its first run, the cold one: names, types, shapes and bits
+	LastSHA256  string `json:"last_sha256"`            // of those of its last run, which has other inputs than those that it was timed with
+	StepsSHA256 string `json:"steps_sha256,omitempty"` // of those of the last run of the session that was timed step by step; "" where there is none
+	Parity      Parity `json:"parity"`                 // the worst of these and of the last timed run's, against the float64 oracle
+}
+
+// Steps are the times of the steps of a cell in one process. They are taken in a session of their own, compiled like the timed one and with the same
+// plan, since to time every step makes a session slower.
+type Steps struct {
+	Samples int     `json:"samples"` // of which each step's time is the median
+	Calls   int     `json:"calls"`   // executions in a sample, of which it is the mean
+	MeanNS  float64 `json:"mean_ns"` // of one of these executions, by the host's clock
+	List    []Step  `json:"list"`    // in the order of the plan
+}
+
+// Step is one step of a plan and its time.
+type Step struct {
+	Name  string  `json:"name"`
+	Nodes string  `json:"nodes"` // identifies the nodes of the graph that it covers: steps of two builds are compared where name and nodes are equal
+	NS    float64 `json:"ns"`    // of one execution, by the device's clock where there is one
 }
 
 // End records how a measurement ended without samples; numbers that it has already are dropped. What ended a crashed process is its

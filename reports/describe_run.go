@@ -7,13 +7,14 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
+	"github.com/apex-x/apexx/internal/caps"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // Executed names what a run was asked of and done with.
 type Executed struct {
-	Backend   string
+	Selection caps.Selection
 	Precision backends.Precision
 	Model     *source.Model
 	Input     source.Input
@@ -27,19 +28,22 @@ func DescribeRun(e Executed, r *evidence.Run) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, d := e.Model, e.Decode
+	m, d, sel := e.Model, e.Decode, e.Selection
 	report := &Run{
 		SchemaVersion: RunSchemaVersion,
 		Input:         Input{Name: e.Input.Name, Shape: e.Input.Image.Shape(), SHA256: TensorSHA256(e.Input.Image)},
 		Model:         Model{Profile: m.Config.Model.Profile, Classes: m.Classes, ConfigSHA256: m.ConfigDigest, WeightsSHA256: m.WeightsDigest},
-		RequestedName: e.Backend, SelectedName: e.Backend, ExecutionName: e.Backend,
-		FallbackPolicy: "strict", PrecisionTarget: m.Config.Runtime.PrecisionProfile,
+		RequestedName: sel.Requested, SelectedName: sel.Selected, ExecutionName: sel.Selected, FallbackChain: append([]caps.Attempt{}, sel.Tried...),
+		FallbackPolicy: string(sel.Policy), PrecisionTarget: m.Config.Runtime.PrecisionProfile,
 		RequestedDType: string(e.Precision), EffectiveDType: string(e.Precision),
 		Latency: Latency{Total: millis(r.Wall), BackendExecute: millis(r.Timing.Total()), BackendPreflight: millis(r.Compile)},
 		Memory:  Memory{Host: r.Memory.Host, Device: r.Memory.Device},
 		Images:  images, Budgets: budgets(&m.Config, images),
 		Digests:    map[string]string{},
 		Thresholds: Thresholds{Score: d.ScoreThreshold, IoU: d.IoUThreshold, PreNMSTopK: d.PreNMSTopK, MaxDetections: d.MaxDetections},
+	}
+	if reason := string(sel.Reason()); reason != "" {
+		report.SelectionReason = &reason
 	}
 	for _, o := range r.Outputs {
 		if !strings.HasPrefix(o.Name, "tap.") {

@@ -12,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/caps"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -31,7 +32,8 @@ func executed(t *testing.T, set ...string) Executed {
 	for i := range tensor.Data[float32](image) {
 		tensor.Data[float32](image)[i] = rng.Float32()
 	}
-	return Executed{Backend: "reference", Precision: backends.FP64, Model: m, Input: source.Input{Name: "c", Image: image}, Decode: d}
+	tried := []caps.Attempt{{Backend: "ort", Reason: backends.PrecisionUnsupported, Detail: "it has no fp64"}}
+	return Executed{Selection: caps.Selection{Requested: "ort", Policy: caps.Permissive, Selected: "reference", Tried: tried}, Precision: backends.FP64, Model: m, Input: source.Input{Name: "c", Image: image}, Decode: d}
 }
 
 // TestDescribeRun runs the reference and checks that its report has the published form and the budgets' sums.
@@ -65,6 +67,10 @@ func TestDescribeRun(t *testing.T) {
 				if got, want := report.Budgets[level].Used, 2*tt.used[i]; got < want-1e-9 || got > want+1e-9 {
 					t.Errorf("%s used %g, want %g", level, got, want)
 				}
+			}
+			if report.RequestedName != "ort" || report.SelectedName != "reference" || report.ExecutionName != "reference" || report.FallbackPolicy != "permissive" ||
+				report.SelectionReason == nil || *report.SelectionReason != "precision_unsupported" || len(report.FallbackChain) != 1 {
+				t.Errorf("how the backend was selected: %+v", report)
 			}
 			if len(report.Images) != 2 || len(report.Images[1].Detections) != 3 || report.EffectiveDType != "fp64" {
 				t.Errorf("%+v", report)

@@ -154,6 +154,7 @@ func policyFacts(p gate.Policy) []backends.Fact {
 	}
 	return facts("the least increase that counts on processors", limitsText(p.Targets.CPU), "… on a GPU", limitsText(p.Targets.UnlockedGPU), "… on a GPU with locked clocks", limitsText(p.Targets.LockedGPU), "screen", counted(p.ScreenBlocks, "ABBA block")+" of every cell",
 		"confirmation", confirmation, "α, the greatest p of a regression", fmt.Sprintf("%.2g", p.Alpha),
+		"steps", stepScopeText(p),
 		"cells with an A/A arm", fmt.Sprintf("%.3g %%", 100*p.ControlShare),
 		"samples", samplesBound(p.Iterations, p.BoundNS), "threads", threadsText(p.Threads), "seed", fmt.Sprint(p.Seed))
 }
@@ -165,6 +166,18 @@ func limitsText(t gate.Target) string {
 		parts = append(parts, fmt.Sprintf("%s %s", k.Words(), t.Limits.Of(k).Text(k)))
 	}
 	return fmt.Sprintf("%s; a slowdown of %.3g %% has to be found", strings.Join(parts, ", "), 100*t.MaxResolution)
+}
+
+// stepScopeText says of which cells the steps are judged.
+func stepScopeText(p gate.Policy) string {
+	limit := func(t gate.Target) string { return t.Limits.Step.Text(gate.Step) }
+	switch p.Steps {
+	case gate.DeviceSteps:
+		return fmt.Sprintf("of cells on a GPU: %s, with locked clocks %s", limit(p.Targets.UnlockedGPU), limit(p.Targets.LockedGPU))
+	case gate.AllSteps:
+		return fmt.Sprintf("of every cell: %s on processors, %s on a GPU, with locked clocks %s", limit(p.Targets.CPU), limit(p.Targets.UnlockedGPU), limit(p.Targets.LockedGPU))
+	}
+	return "not judged"
 }
 
 // samplesBound says when a process stops timing a cell.

@@ -148,14 +148,34 @@ func missed(c gate.Cell) string {
 	return fmt.Sprintf("%.3g %%", 100*c.Resolution)
 }
 
-// otherSeries are the metrics of a cell beside its time that are not clear, with what is to be said of each.
+// otherSeries are the metrics of a cell beside its time, and its steps, that are not clear, with what is to be said of each.
 func otherSeries(c gate.Cell) (lines []string) {
 	for _, s := range c.Series {
 		if e := s.Final(); s.Metric != gate.Time && s.State != gate.CellClear && e != nil {
 			lines = append(lines, fmt.Sprintf("%s: %s, %s → %s (p %s)", s.Metric.Words(), s.State, s.Metric.Amount(e.Base), s.Metric.Amount(e.Head), probability(e.P)))
 		}
 	}
-	return lines
+	if c.Steps == nil {
+		return lines
+	}
+	for _, s := range c.Steps.Series {
+		if e := s.Final(); e != nil {
+			lines = append(lines, fmt.Sprintf("step %s: %s, %s → %s (p %s)", s.Step, s.State, gate.Step.Amount(e.Base), gate.Step.Amount(e.Head), probability(e.P)))
+		}
+	}
+	return append(lines, stepsText(c.Steps))
+}
+
+// stepsText says how many steps were compared, and what could have been missed in them.
+func stepsText(s *gate.Steps) string {
+	text := "steps: none compared, " + s.Note
+	if s.Compared > 0 {
+		text = fmt.Sprintf("steps: %d compared; half of them could hide up to %.3g %%, the noisiest up to %.3g %%", s.Compared, 100*s.Resolution, 100*s.Noisiest)
+	}
+	if len(s.Changed) > 0 {
+		text += fmt.Sprintf("; %d are not the same in both builds", len(s.Changed))
+	}
+	return text
 }
 
 // changeText says how a cell's head compares with its base.

@@ -64,11 +64,28 @@ func PlanTable(w io.Writer, p *Plan) error {
 	for _, x := range s.Split {
 		fmt.Fprintf(&b, "split: %s at %s, for the tap of %s\n", x.Step, x.Node, x.Value)
 	}
+	if a := p.Plan.Autotune; a != nil {
+		b.WriteString(autotuneText(a))
+	}
 	if p.Times != nil {
 		b.WriteString(p.Times.text(shares))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// autotuneText says where launch configurations come from, and which ones differ from the rule's.
+func autotuneText(a *backends.Autotune) string {
+	of := map[backends.AutotuneSource]int{}
+	for _, e := range a.Entries {
+		of[e.Source]++
+	}
+	text := fmt.Sprintf("autotune: %d launches of %d shapes: %d measured now, %d before, %d by rule\n", a.Summary.Launches, a.Summary.CacheEntries,
+		of[backends.AutotuneMeasured], of[backends.AutotuneRegistry], of[backends.AutotuneHeuristic])
+	if a.Cache != "" {
+		text += "autotune: " + a.Cache + "\n"
+	}
+	return text
 }
 
 // planCounts says what a plan consists of.

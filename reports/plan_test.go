@@ -23,10 +23,23 @@ func somePlan() *Plan {
 		Times: &PlanTimes{Executions: 20, Execute: 1500 * time.Microsecond, Device: 1400 * time.Microsecond, Steps: []time.Duration{1e6, 0, 5e4, 2e5}}}
 }
 
+// tuned is how a plan tells of its launch configurations.
+func tuned() *backends.Autotune {
+	entry := func(op string, source backends.AutotuneSource, hits, misses int, times ...backends.AutotuneTime) backends.AutotuneEntry {
+		return backends.AutotuneEntry{Op: op, Kernel: "conv_f16_3x3_n32", Bucket: "batch=1|channels=96|dtype=f16", Config: map[string]int{"threads": 256, "output_channels": 32},
+			Source: source, Launches: hits + misses, CacheHits: hits, CacheMisses: misses, Times: times}
+	}
+	return backends.NewAutotune([]backends.AutotuneEntry{
+		entry("conv_3x3", backends.AutotuneMeasured, 2, 1, backends.AutotuneTime{Configuration: "conv_f16_3x3_n64/2", NS: 9100}, backends.AutotuneTime{Configuration: "conv_f16_3x3_n32/2", NS: 8200}),
+		entry("conv_1x1", backends.AutotuneRegistry, 5, 0), entry("conv_image", backends.AutotuneHeuristic, 0, 1),
+	}, "tune.json is damaged (unexpected EOF): measured anew")
+}
+
 // TestPlanTable compares the tables of a plan with times and without, of a library's plan and of an empty one with golden texts.
 func TestPlanTable(t *testing.T) {
 	timed, compiled, library, empty := somePlan(), somePlan(), somePlan(), somePlan()
 	compiled.Times = nil
+	compiled.Plan.Autotune = tuned()
 	library.Backend, library.Plan.Library, library.Plan.Split = "ort", "ONNX Runtime,\x1b provider cpu", nil
 	library.Times.Steps, library.Times.Device = nil, 0
 	empty.Plan, empty.Times = backends.Plan{}, &PlanTimes{Executions: 1}
@@ -42,6 +55,12 @@ func TestPlanSchema(t *testing.T) {
 		t.Error(err)
 	}
 	refuses(t, PlanSchema, plan(), map[string]any{"schema": "apexx.plan/2", "precision": "fp12", "plan/steps/level": "unsupported", "plan/arena_bytes": -1, "times/executions": 0})
+	p.Plan.Autotune = tuned()
+	if err := validate(t, PlanSchema, plan()); err != nil {
+		t.Error(err)
+	}
+	refuses(t, PlanSchema, plan(), map[string]any{"plan/autotune/entries/selection_source": "luck", "plan/autotune/entries/shape_bucket": "", "plan/autotune/summary/launches": -1,
+		"plan/autotune/summary/cache_hit_rate": 2})
 	p.Times, p.Plan.Steps = nil, []backends.Step{}
 	if err := validate(t, PlanSchema, plan()); err != nil {
 		t.Errorf("a plan without steps and times: %v", err)

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/caps"
 	"github.com/apex-x/apexx/internal/mask"
 	"github.com/apex-x/apexx/parity"
 )
@@ -23,8 +24,11 @@ type Run struct {
 	ExecutionName   string `json:"execution_backend"`
 	FallbackPolicy  string `json:"fallback_policy"`
 	PrecisionTarget string `json:"precision_profile"`
-	// A run never falls back: it executes what was asked for or fails. The reasons stay for readers of the original's report.
-	SelectionReason *string `json:"selection_fallback_reason"`
+	// SelectionReason is why the selected backend is not the requested one: the requested one's reason, null where they are the same. FallbackChain
+	// lists what was tried in vain before the selected one.
+	SelectionReason *string        `json:"selection_fallback_reason"`
+	FallbackChain   []caps.Attempt `json:"fallback_chain"`
+	// ExecutionReason stays null, for readers of the original's report: what was selected executes the run, or the run fails.
 	ExecutionReason *string `json:"execution_fallback_reason"`
 	RequestedDType  string  `json:"requested_dtype"`
 	EffectiveDType  string  `json:"effective_dtype"`

@@ -12,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/caps"
 )
 
 // validate checks a value's JSON against one of the package's schemas.
@@ -89,14 +90,18 @@ func sampleRun(t *testing.T) *Run {
 	}
 	return &Run{
 		SchemaVersion: RunSchemaVersion, Input: Input{"scene", []int{2, 3, 128, 256}, sum}, Model: Model{"nano", []string{"disk"}, sum, sum},
-		RequestedName: "reference", SelectedName: "reference", ExecutionName: "reference", FallbackPolicy: "strict", PrecisionTarget: "balanced",
+		RequestedName: "reference", SelectedName: "reference", ExecutionName: "reference", FallbackPolicy: "strict", FallbackChain: []caps.Attempt{}, PrecisionTarget: "balanced",
 		RequestedDType: "fp32", EffectiveDType: "fp32", Latency: Latency{3, 2, 1}, Memory: Memory{100, 0}, Images: images,
 		Budgets:    map[string]Budget{"b1": NewBudget(1, 2), "b2": NewBudget(1, 2), "b3": NewBudget(0, 0), "total": NewBudget(2, 4)},
 		Digests:    digests,
 		Thresholds: Thresholds{0.05, 0.6, 1000, 100},
-		RuntimeCaps: map[string]any{"backends": []any{map[string]any{"name": "reference", "available": true}}, "any_gpu_runtime": false,
-			"cuda": map[string]any{"available": false, "device_count": 0, "reason": "cuda_unavailable"},
-			"fp8":  map[string]any{"available": false, "reason": "fp8_requires_cuda"}, "cpu": map[string]any{"architecture": "amd64", "threads": 2}},
+		RuntimeCaps: map[string]any{"any_gpu_runtime": false, "cpu": map[string]any{"architecture": "amd64", "threads": 2},
+			"backends": []any{map[string]any{"name": "reference", "available": true, "optional": []any{}, "chain": []any{"reference"},
+				"required": []any{map[string]any{"name": "instruction_set", "state": "met", "reason": nil}}}},
+			"cuda": map[string]any{"available": false, "device_count": 0, "device_name": nil, "compute_capability": nil, "reason": "cuda_unavailable", "devices": []any{}},
+			"tensorrt": map[string]any{"available": false, "version": nil, "reason": "worker_not_found", "headers_available": false, "header_path": nil,
+				"int8_available": false, "int8_reason": "worker_not_found"},
+			"fp8": map[string]any{"available": false, "dtype_available": false, "supported_dtypes": []any{}, "reason": "fp8_requires_cuda"}},
 	}
 }
 
@@ -127,9 +132,15 @@ func TestRunSchema(t *testing.T) {
 		"latency_ms/total":                   -1,
 		"runtime_caps":                       nil,
 		"runtime_caps/cuda/reason":           nil,
-		"runtime_caps/cuda/device_count":     2,
+		"runtime_caps/cuda/device_count":     -1,
+		"runtime_caps/cuda/available":        true, // with a reason
+		"runtime_caps/fp8/reason":            "fp8_is_fun",
+		"runtime_caps/fp8/supported_dtypes":  []any{"fp8"}, // of what is not available
+		"runtime_caps/tensorrt/int8_reason":  "none",
 		"runtime_caps/backends/reason":       "library_not_found", // of an available backend
 		"selection_fallback_reason":          nil,
+		"execution_fallback_reason":          "library_not_found",
+		"fallback_chain":                     []any{map[string]any{"backend": "cuda", "reason": "bad_weather"}},
 		"output_sha256/boxes":                nil,
 		"output_sha256/extra":                "zz",
 		"schema_version":                     2,

@@ -44,8 +44,9 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if opts.Threads < 0 {
 		return nil, fmt.Errorf("%d threads (0 means all processors)", opts.Threads)
 	}
-	for key := range opts.Extra {
-		return nil, fmt.Errorf("backend %s has no option %q", Name, key)
+	cache, tuning, err := parseTuning(opts.Extra)
+	if err != nil {
+		return nil, err
 	}
 	if err := backends.RefuseOpaque(Name, g); err != nil {
 		return nil, err
@@ -58,15 +59,14 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 			return nil, b.refuse(backends.OperatorUnsupported, fmt.Sprintf("node %s: operator MatMul of stacks that broadcast", n.Name))
 		}
 	}
-	g, err := opts.Specialize(g)
-	if err != nil {
+	if g, err = opts.Specialize(g); err != nil {
 		return nil, err
 	}
-	d, err := b.driver.Open()
-	if err != nil {
-		return nil, err
+	set := settings{rounded: precision.Format(), taps: opts.Taps, stepTimes: opts.StepTimes, tuning: tuning}
+	if tuning != nil && len(opts.Replay) == 0 { // decisions cannot be made up to measure with
+		return b.tuned(ctx, g, set, cache)
 	}
-	return compile(ctx, d, g, settings{rounded: precision.Format(), taps: opts.Taps, stepTimes: opts.StepTimes})
+	return b.open(ctx, g, set)
 }
 
 func (backend) refuse(reason backends.Reason, detail string) error {

@@ -16,8 +16,9 @@ import (
 type settings struct {
 	rounded   graph.Format // of an emulated precision, to which the graph was lowered
 	taps      []string
-	stepTimes bool // time every step
-	unfused   bool // leave the nodes as they are: for tests, which compare both ways
+	stepTimes bool    // time every step
+	tuning    *tuning // chooses launch configurations; nil: a rule does
+	unfused   bool    // leave the nodes as they are: for tests, which compare both ways
 }
 
 // A compiler turns a program into steps.

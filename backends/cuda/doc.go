@@ -19,6 +19,9 @@
 //     may overlap: the device runs the steps as one CUDA graph, and starts kernels of the network that follow each other ahead (Schedule.Ahead).
 //  7. session: Upload through page-locked memory, Execute as one launch of the CUDA graph, Download (session.go).
 //
+// Which configuration a launch of convolutions has is chosen by a rule or, with the option "autotune", by measurement (tune.go): the winner of a device
+// is kept in a file (tune_cache.go) and launched by every session that names it.
+//
 // A kernel that meets what it cannot compute, an index out of range or an operand beyond the range of two fp16 halves, writes the number of its step to
 // a word in the host's memory; Execute looks at it when the device is done.
 //

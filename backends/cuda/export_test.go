@@ -24,3 +24,24 @@ func (u unfused) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	}
 	return compile(ctx, d, g, settings{rounded: opts.Precision.Format(), taps: opts.Taps, unfused: true})
 }
+
+// NewForced returns the backend in which every launch of convolutions takes its candidate of that number, where it has so many.
+func NewForced(driver Driver, number int, rounding bool) backends.Backend {
+	return forced{backend{driver}, number, rounding}
+}
+
+type forced struct {
+	backend
+	number   int
+	rounding bool
+}
+
+// Compile implements backends.Backend.
+func (f forced) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
+	g, err := opts.Specialize(g)
+	if err != nil {
+		return nil, err
+	}
+	t := &tuning{rounding: f.rounding, round: f.number, known: map[tuneKey]string{}, uses: map[tuneKey]*use{}}
+	return f.open(ctx, g, settings{rounded: opts.Precision.Format(), taps: opts.Taps, tuning: t})
+}

@@ -139,8 +139,10 @@ func lowerConvs(c *compiler, s *step) error {
 	for _, n := range c.members(s.Node) {
 		l.convs = append(l.convs, c.convs[n])
 	}
-	work, ok := l.work(), false
-	if l.kernel, ok = kernels.Choose(c.properties, work); !ok {
+	work := l.work()
+	moments := slices.ContainsFunc(l.convs, func(v *convolution) bool { return v.store.moments != nil })
+	chosen, ok := c.configure(s, work, l.convs[0].y.Shape[0], moments)
+	if l.kernel, l.most = chosen.Kernel, chosen.Most(c.properties); !ok {
 		return fmt.Errorf("no kernel for the geometry %+v", work.Geometry)
 	}
 	if err := l.pack(); err != nil {
@@ -187,6 +189,7 @@ type mapLaunch struct {
 	c       *compiler
 	step    *step
 	kernel  kernels.Kernel
+	most    int            // blocks
 	convs   []*convolution // by weights, so that those with the same ones follow each other
 	packing []packing      // of each
 }
@@ -295,15 +298,14 @@ func (l *mapLaunch) biases(v *convolution) *lower.Value {
 // 1: enough to count. Pieces has one entry for each image and, within, for each convolution.
 func (l *mapLaunch) schedule(m *memory) (kernels.Schedule, error) {
 	var images []kernels.Schedule
-	most := l.c.properties.Multiprocessors * l.kernel.Blocks
 	for b := range l.convs[0].y.Shape[0] {
-		one, err := kernels.NewSchedule(l.kernel, l.jobs(m, b), most)
+		one, err := kernels.NewSchedule(l.kernel, l.jobs(m, b), l.most)
 		if err != nil {
 			return one, err
 		}
 		images = append(images, one)
 	}
-	return kernels.Together(images, most), nil
+	return kernels.Together(images, l.most), nil
 }
 
 // jobs lists the output channels of the tasks of image b.

@@ -17,10 +17,12 @@ import (
 // InjectVariable names the environment variable that makes a worker misbehave on purpose, so that what watches over workers
 // can be tested. Its value is a list of faults, separated by semicolons:
 //
-//	slow=PERCENT@PATTERN   every execution takes PERCENT longer: it is followed by busy waiting
-//	wrong@PATTERN          the first output of floats comes out 1 % and 0.01 larger
+//	slow=PERCENT@PATTERN        every execution takes PERCENT longer: it is followed by busy waiting
+//	slow=PERCENT#STEP@PATTERN   one step does, in sessions that tell the times of their steps
+//	wrong@PATTERN               the first output of floats comes out 1 % and 0.01 larger
 //
-// PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey: * stands for any text without a slash.
+// PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey: * stands for any text without a slash. STEP is the name
+// of a step of the plan, or a number from 0 to below 1: the step at that share of the plan.
 const InjectVariable = "APEXX_INJECT"
 
 // CellKey is the entry of a graph's metadata that names what the graph is measured as, such as
@@ -31,6 +33,7 @@ const CellKey = "apexx.cell"
 type injection struct {
 	pattern string
 	slower  float64 // share by which an execution is lengthened
+	step    string  // … or this step of it alone; "" for all of it
 	wrong   bool
 }
 
@@ -43,6 +46,8 @@ func parseInjections(text string) ([]injection, error) {
 		}
 		what, pattern, _ := strings.Cut(strings.TrimSpace(entry), "@")
 		i := injection{pattern: pattern, wrong: what == "wrong"}
+		what, step, one := strings.Cut(what, "#")
+		i.step = step
 		percent, slow := strings.CutPrefix(what, "slow=")
 		if slow {
 			p, err := strconv.ParseFloat(percent, 64)
@@ -51,8 +56,8 @@ func parseInjections(text string) ([]injection, error) {
 			}
 			i.slower = p / 100
 		}
-		if _, err := path.Match(pattern, ""); pattern == "" || err != nil || !slow && !i.wrong {
-			return nil, fmt.Errorf("%s: cannot read %q (want slow=PERCENT@PATTERN or wrong@PATTERN)", InjectVariable, entry)
+		if _, err := path.Match(pattern, ""); pattern == "" || err != nil || !slow && !i.wrong || one && (step == "" || i.wrong) {
+			return nil, fmt.Errorf("%s: cannot read %q (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN or wrong@PATTERN)", InjectVariable, entry)
 		}
 		out = append(out, i)
 	}
@@ -90,13 +95,66 @@ func inject(s backends.Session, cell string) (backends.Session, error) {
 		if !i.matches(cell) {
 			continue
 		}
-		if i.wrong {
+		switch {
+		case i.wrong:
 			s = &wronged{s}
-		} else {
+		case i.step != "":
+			at, err := stepAt(s.Plan(), i.step)
+			if err != nil {
+				return nil, badInput(err)
+			}
+			s = &slowedStep{Session: s, share: i.slower, at: at}
+		default:
 			s = &slowed{Session: s, share: i.slower}
 		}
 	}
 	return s, nil
+}
+
+// stepAt finds the step that a fault names, by its name or by its share of the plan.
+func stepAt(p backends.Plan, step string) (int, error) {
+	if at := slices.IndexFunc(p.Steps, func(s backends.Step) bool { return s.Name == step }); at >= 0 {
+		return at, nil
+	}
+	share, err := strconv.ParseFloat(step, 64)
+	if err != nil || !(share >= 0 && share < 1) || len(p.Steps) == 0 {
+		return 0, fmt.Errorf("%s: the plan has no step %q, and it is no number from 0 to below 1", InjectVariable, step)
+	}
+	return int(share * float64(len(p.Steps))), nil
+}
+
+// slowedStep lengthens one step by a share of its own duration, in a session that tells how long that is. One that does not cannot be lengthened by
+// the right amount, and is left as it is.
+type slowedStep struct {
+	backends.Session
+	share  float64
+	at     int
+	timing backends.Timing
+}
+
+func (s *slowedStep) Execute(ctx context.Context) error {
+	err := s.Session.Execute(ctx)
+	s.timing = s.Session.LastTiming()
+	if err != nil || s.at >= len(s.timing.Steps) {
+		return err
+	}
+	s.timing.Steps = slices.Clone(s.timing.Steps)
+	extra := time.Duration(s.share * float64(s.timing.Steps[s.at]))
+	for start := time.Now(); time.Since(start) < extra && ctx.Err() == nil; {
+	}
+	s.timing.Steps[s.at] += extra
+	s.timing.Execute += extra
+	if s.timing.Device > 0 {
+		s.timing.Device += extra
+	}
+	return nil
+}
+
+// LastTiming tells of the longer step.
+func (s *slowedStep) LastTiming() backends.Timing {
+	t := s.Session.LastTiming()
+	t.Execute, t.Device, t.Steps = s.timing.Execute, s.timing.Device, s.timing.Steps
+	return t
 }
 
 // slowed lengthens every execution by a share of its own duration.

@@ -17,9 +17,12 @@ import (
 func TestParseInjections(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "[]", " ; ;": "[]",
-		"slow=20@a/*":             "[{a/* 0.2 false}]",
-		"wrong@[ab]?":             "[{[ab]? 0 true}]",
-		" wrong@a ; slow=0.5@b@c": "[{a 0 true} {b@c 0.005 false}]",
+		"slow=20@a/*":             "[{a/* 0.2  false}]",
+		"wrong@[ab]?":             "[{[ab]? 0  true}]",
+		" wrong@a ; slow=0.5@b@c": "[{a 0  true} {b@c 0.005  false}]",
+		"slow=5#pv.stem@a/*":      "[{a/* 0.05 pv.stem false}]",
+		"slow=5#@a":               `! cannot read "slow=5#@a"`,
+		"wrong#pv.stem@a":         `! cannot read "wrong#pv.stem@a"`,
 		"slow=20":                 `! cannot read "slow=20"`,
 		"slow=20@":                `! cannot read "slow=20@"`,
 		"wrong":                   `! cannot read "wrong"`,
@@ -54,7 +57,7 @@ func TestCheckInjections(t *testing.T) {
 		"wrong@*":                                `APEXX_INJECT: "*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
 		"slow=20@ort/*/*/*/*/*;wrong@ort/*":      `APEXX_INJECT: "ort/*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
 		"wrong@cuda/*/*/*/*/*":                   `APEXX_INJECT: "cuda/*/*/*/*/*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
-		"wrong":                                  `APEXX_INJECT: cannot read "wrong" (want slow=PERCENT@PATTERN or wrong@PATTERN)`,
+		"wrong":                                  `APEXX_INJECT: cannot read "wrong" (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN or wrong@PATTERN)`,
 	} {
 		got := ""
 		if err := CheckInjections(text, cells); err != nil {
@@ -133,6 +136,29 @@ func TestInjectSlowTiming(t *testing.T) {
 	}
 	if got, want := fmt.Sprintf("%+v", s.LastTiming()), "{Upload:1ns Execute:3ns Download:3ns Device:1.05µs Steps:[450ns 600ns]}"; got != want {
 		t.Errorf("timing %s, want %s", got, want)
+	}
+}
+
+// TestInjectSlowStep lengthens one of the fake's two steps, by name and by its share of the plan, and leaves sessions that tell no steps as they are.
+func TestInjectSlowStep(t *testing.T) {
+	names := compileFake(t, spec(t, "ok"), "cell", everything).Plan().Steps
+	for step, want := range map[string]string{
+		names[0].Name: "{Upload:1ns Execute:152ns Download:3ns Device:850ns Steps:[450ns 400ns]}",
+		"0.5":         "{Upload:1ns Execute:202ns Download:3ns Device:900ns Steps:[300ns 600ns]}",
+	} {
+		s := compileFake(t, injecting(t, "slow=50#"+step+"@*"), "cell", everything)
+		if _, err := backends.Run(context.Background(), s, floats(3, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%+v", s.LastTiming()); got != want {
+			t.Errorf("step %s: timing %s, want %s", step, got, want)
+		}
+	}
+	for _, step := range []string{"none", "1", "-0.1"} {
+		_, err := New(injecting(t, "slow=50#"+step+"@*")).Compile(context.Background(), addGraph(t, 3), backends.Options{})
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("the plan has no step %q", step)) {
+			t.Errorf("step %s: %v", step, err)
+		}
 	}
 }
 

@@ -158,7 +158,7 @@ func TestMeasureRequests(t *testing.T) {
 		{"negative warm-up", func(r *measureRequest, _ *hosted) { r.WarmupRuns = -1 }, CodeBadMessage},
 		{"endless warm-up", func(r *measureRequest, _ *hosted) { r.WarmupRuns = MaxCalls + 1 }, CodeBadMessage},
 		{"more steps than a reply holds", func(r *measureRequest, h *hosted) {
-			h.session.(*fakeSession).graph = chain(t, maxStepTimes/MaxSamples+1)
+			h.session.(*fakeSession).graph = chain(t, MaxStepTimes/MaxSamples+1)
 			r.Samples = MaxSamples
 		}, CodeBadMessage},
 		{"nothing uploaded", func(_ *measureRequest, h *hosted) { h.session = newFakeSession(h.graph, backends.Options{}) }, CodeBadMessage},

@@ -182,6 +182,13 @@ func printablePlan(p backends.Plan) backends.Plan {
 	}
 	lines(p.Folded, p.Views)
 	p.Library = oneLine(p.Library)
+	if a := p.Autotune; a != nil {
+		a.Cache = oneLine(a.Cache)
+		for i := range a.Entries {
+			e := &a.Entries[i]
+			e.Op, e.Kernel, e.Bucket, e.Source = oneLine(e.Op), oneLine(e.Kernel), oneLine(e.Bucket), backends.AutotuneSource(oneLine(string(e.Source)))
+		}
+	}
 	return p
 }
 

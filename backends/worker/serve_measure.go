@@ -9,8 +9,8 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
-// maxStepTimes bounds the times of steps in a reply, so that it fits a frame.
-const maxStepTimes = 1 << 19
+// MaxStepTimes bounds the times of steps in a reply, so that it fits a frame: no group has more samples than that, over the steps of the plan.
+const MaxStepTimes = 1 << 19
 
 // measure takes one group of samples of a session.
 func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
@@ -21,8 +21,8 @@ func (s *server) measure(ctx context.Context, r measureRequest) (any, error) {
 	if err := r.check(); err != nil {
 		return nil, badMessage("%v", err)
 	}
-	if n := len(h.session.Plan().Steps); h.stepTimes && r.Samples*n > maxStepTimes {
-		return nil, badMessage("%d samples of %d steps are more times than a reply holds (%d)", r.Samples, n, maxStepTimes)
+	if n := len(h.session.Plan().Steps); h.stepTimes && r.Samples*n > MaxStepTimes {
+		return nil, badMessage("%d samples of %d steps are more times than a reply holds (%d)", r.Samples, n, MaxStepTimes)
 	}
 	if err := h.inputs.fetch(); err != nil {
 		return nil, err

@@ -156,12 +156,15 @@ func (e *evaluation) candidate() (*evaluationSide, error) {
 		}
 		return &evaluationSide{file: file}, nil
 	}
-	name, precision, m, err := chosenBackend(e.c)
+	choice, err := chosenBackend(e.c)
 	if err != nil {
 		return nil, err
 	}
-	e.model = m
-	return e.execution(name, precision)
+	if err := choice.selectBackend(e.c); err != nil {
+		return nil, err
+	}
+	e.model = choice.model
+	return &evaluationSide{backend: choice.backend, precision: choice.precision, extra: choice.extra}, nil
 }
 
 // base is what it is compared with, nil for nothing.

@@ -47,8 +47,8 @@ const gateDescription = `With --base, two builds are measured in one session, in
 base, every replicate a fresh process. All cells are screened; the worst candidates are confirmed
 by fresh blocks. A cell has regressed when the exact signed-rank test and the Hodges-Lehmann
 estimate both say so, in its time or in another metric: host time beside a device's clock, the time
-from end to end with upload and download, compilation, first run, memory, allocations. Its parity has
-to hold, which is that of the sessions that were timed, and the head has to compute what the base
+from end to end with upload and download, compilation, first run, memory, allocations, or, of cells on
+a GPU, in a step of its plan, which is named. Its parity has to hold, which is that of the sessions that were timed, and the head has to compute what the base
 does; --accept-change lets it compute something else. Without --backends, the cells are those of every
 backend that either build has: one that the head lost is broken. Controls that move or are missing
 (base against base, and a fixed workload) make the run inconclusive, and so does what could not be
@@ -62,10 +62,11 @@ Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad inp
 3 inconclusive · 4 no baseline fits this machine · 5 nothing could be measured · 6 a worker crashed or hung.
 
 Environment: APEXX_INJECT makes workers misbehave, to try the gate. Its value is a list,
-separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer) and wrong@CELL
-(the first output is falsified). CELL is a name such as reference/nano/fp32/256x256/b1/network, in
-which * is any text without a slash; one that is no cell of the run is refused. A head that is a
-script may set it for itself alone.`
+separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer),
+slow=PERCENT#STEP@CELL (one step does, where its times are told) and wrong@CELL (the first output is
+falsified). STEP is a name of apexx plan, CELL is a name such as
+reference/nano/fp32/256x256/b1/network, in which * is any text without a slash; one that is no cell of
+the run is refused. A head that is a script may set it for itself alone.`
 
 func policyFlags() []cli.Flag {
 	d := gate.DefaultPolicy()
@@ -77,6 +78,7 @@ func policyFlags() []cli.Flag {
 		&cli.IntFlag{Name: "max-confirm", Value: d.MaxConfirm, Usage: "candidates `N` that are confirmed, the worst first, and up to twice as many cells whose screen is too noisy"},
 		&cli.DurationFlag{Name: "confirm-time", Value: time.Duration(d.ConfirmNS), Usage: "`DURATION` of the confirmation, kept to by fewer samples where these would take longer; 0 for no limit"},
 		&cli.Float64Flag{Name: "control-share", Value: d.ControlShare, Usage: "share `X` of the cells that base is compared with itself on"},
+		&cli.StringFlag{Name: "steps", Value: string(d.Steps), Usage: "judge every step of the plan too, of `CELLS`: device (those on a GPU), all or none; in a self-check with all, one step is slowed"},
 		&cli.Float64Flag{Name: "max-resolution", Usage: "a run that could miss a slowdown `X` is inconclusive", DefaultText: "2.5 times --delta"},
 	}
 }
@@ -100,6 +102,14 @@ func policyFlagsOf(c *cli.Context) (gate.Policy, error) {
 	p.Alpha, p.ControlShare = c.Float64("alpha"), c.Float64("control-share")
 	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm = c.Int("screen-blocks"), c.Int("confirm-blocks"), c.Int("max-confirm")
 	p.ConfirmNS = c.Duration("confirm-time").Nanoseconds()
+	switch steps := gate.StepScope(c.String("steps")); steps {
+	case gate.DeviceSteps, gate.AllSteps:
+		p.Steps = steps
+	case "none":
+		p.Steps = gate.NoSteps
+	default:
+		return p, usagef("unknown --steps %q (want device, all or none)", steps)
+	}
 	return p, exit.With(exit.Usage, p.Validate())
 }
 

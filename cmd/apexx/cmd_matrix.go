@@ -250,15 +250,10 @@ func chosenColumns(c *cli.Context) ([]parity.Column, error) {
 
 // chosenBackends resolves --backends. Named backends that are absent stay in the list: their cells say why they did not run.
 func chosenBackends(ctx context.Context, list string) ([]string, error) {
-	var names []string
 	if list == "available" {
-		for _, b := range execute.DetectCaps(ctx).Backends {
-			if b.Available {
-				names = append(names, b.Name)
-			}
-		}
-		return names, nil
+		return execute.DetectCaps(ctx).Available(), nil
 	}
+	var names []string
 	for _, s := range strings.Split(list, ",") {
 		name, err := knownBackend(strings.TrimSpace(s))
 		if err != nil {

@@ -39,7 +39,7 @@ func planCommand() *cli.Command {
 }
 
 func showPlan(c *cli.Context) error {
-	name, precision, m, err := chosenBackend(c)
+	choice, err := chosenBackend(c)
 	if err != nil {
 		return err
 	}
@@ -51,34 +51,25 @@ func showPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	extra, err := extraOptions(c, name)
-	if err != nil {
-		return err
-	}
 	if n := c.Int("times"); n < 0 || n > maxPlanTimes {
 		return usagef("--times %d is outside [0, %d]", n, maxPlanTimes)
 	}
-	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate"), Extra: extra})
+	if err := choice.selectBackend(c); err != nil {
+		return err
+	}
+	m, err := choice.openModel(c)
 	if err != nil {
 		return err
 	}
-	if err := backend.Probe(c.Context).Err(name); err != nil {
-		return err
-	}
-	if m == nil {
-		if m, err = openModel(c); err != nil {
-			return err
-		}
-	}
-	if err := namedCalibration(c, m, precision); err != nil {
+	if err := namedCalibration(c, m, choice.precision); err != nil {
 		return err
 	}
 	shape, err := shapeOf(c, m, decode)
 	if err != nil {
 		return err
 	}
-	opts := backends.Options{Precision: precision, Threads: threads, Extra: extra, Taps: c.StringSlice("tap")}
-	plan, err := compiledPlan(c, backend, m, shape, opts)
+	opts := backends.Options{Precision: choice.precision, Threads: threads, Extra: choice.extra, Taps: c.StringSlice("tap")}
+	plan, err := compiledPlan(c, choice.backend, m, shape, opts)
 	if err != nil {
 		return err
 	}

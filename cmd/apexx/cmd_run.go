@@ -42,7 +42,7 @@ func runCommand() *cli.Command {
 
 // runModel checks everything that can be checked before it reads an input, then runs the inputs one by one.
 func runModel(c *cli.Context) error {
-	name, precision, m, err := chosenBackend(c)
+	choice, err := chosenBackend(c)
 	if err != nil {
 		return err
 	}
@@ -54,10 +54,6 @@ func runModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	extra, err := extraOptions(c, name)
-	if err != nil {
-		return err
-	}
 	images := c.StringSlice("image")
 	if err := checkInputFlags(c); err != nil {
 		return err
@@ -66,23 +62,18 @@ func runModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	backend, err := execute.Open(name, execute.Options{Isolate: c.Bool("isolate"), Extra: extra})
+	if err := choice.selectBackend(c); err != nil {
+		return err
+	}
+	m, err := choice.openModel(c)
 	if err != nil {
 		return err
 	}
-	if err := backend.Probe(c.Context).Err(name); err != nil {
+	if err := namedCalibration(c, m, choice.precision); err != nil {
 		return err
 	}
-	if m == nil {
-		if m, err = openModel(c); err != nil {
-			return err
-		}
-	}
-	if err := namedCalibration(c, m, precision); err != nil {
-		return err
-	}
-	r := runner{c: c, backend: backend, model: m, decode: decode, many: len(images) > 1 || sequence != nil,
-		options: backends.Options{Precision: precision, Threads: threads, Extra: extra}}
+	r := runner{c: c, choice: choice, model: m, decode: decode, many: len(images) > 1 || sequence != nil,
+		options: backends.Options{Precision: choice.precision, Threads: threads, Extra: choice.extra}}
 	if c.Bool("taps") {
 		r.options.Taps = []string{"all"}
 	}
@@ -113,31 +104,6 @@ func checkInputFlags(c *cli.Context) error {
 	return nil
 }
 
-// choiceFlags are what chosenBackend resolves.
-func choiceFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16, bf16, int8 or fp8, as far as the backend has it (caps tells)"},
-	}
-}
-
-// chosenBackend resolves --backend, or runtime.backend of the configuration; the model is then open already, and otherwise
-// nil, since a backend that is not there is told before anything is read.
-func chosenBackend(c *cli.Context) (name string, precision backends.Precision, m *source.Model, err error) {
-	if precision, err = backends.ParsePrecision(c.String("precision")); err != nil {
-		return "", "", nil, exit.With(exit.Usage, err)
-	}
-	name = c.String("backend")
-	if !c.IsSet("backend") {
-		if m, err = openModel(c); err != nil {
-			return "", "", nil, err
-		}
-		name = m.Config.Runtime.Backend
-	}
-	name, err = knownBackend(name)
-	return name, precision, m, err
-}
-
 // openInputs reads all inputs before the first run, so that a bad file costs no work.
 func openInputs(m *source.Model, images []string, tensors string) ([]source.Input, error) {
 	if tensors != "" {
@@ -163,7 +129,7 @@ func openInputs(m *source.Model, images []string, tensors string) ([]source.Inpu
 // runner carries one command through its inputs.
 type runner struct {
 	c        *cli.Context
-	backend  backends.Backend
+	choice   *choice
 	model    *source.Model
 	decode   model.Decode
 	options  backends.Options
@@ -174,14 +140,14 @@ type runner struct {
 func (r runner) all(inputs []source.Input) error {
 	var list []*reports.Run
 	for _, in := range inputs {
-		res, err := execute.Once(r.c.Context, r.backend, r.model, in, r.decode, r.options)
+		res, err := execute.Once(r.c.Context, r.choice.backend, r.model, in, r.decode, r.options)
 		if err != nil { // the input is at fault
 			return exit.With(exit.Usage, fmt.Errorf("%s: %w", in.Name, err))
 		}
 		if res.Err != nil {
 			return exit.With(evidence.ExitCode([]evidence.State{res.State}, false), fmt.Errorf("%s: %w", in.Name, res.Err))
 		}
-		report, err := reports.DescribeRun(reports.Executed{Backend: r.backend.Name(), Precision: r.options.Precision, Model: r.model, Input: in, Decode: r.decode}, res)
+		report, err := reports.DescribeRun(reports.Executed{Selection: r.choice.selection, Precision: r.options.Precision, Model: r.model, Input: in, Decode: r.decode}, res)
 		if err != nil {
 			return exit.With(exit.Internal, fmt.Errorf("%s: %w", in.Name, err))
 		}

@@ -67,7 +67,7 @@ func (r runner) sequence(s sequenceOptions) error {
 	if err := foldersExist(r.c, "json", "tracks", "summary"); err != nil {
 		return err
 	}
-	spec := video.Spec{Backend: r.backend, Model: r.model, Frames: frames, Decode: r.decode, Session: r.options, Track: s.track, Hysteresis: s.hysteresis}
+	spec := video.Spec{Backend: r.choice.backend, Model: r.model, Frames: frames, Decode: r.decode, Session: r.options, Track: s.track, Hysteresis: s.hysteresis}
 	if path := r.c.String("truth"); path != "" {
 		if spec.Truth, err = mot.Load(path); err != nil {
 			return exit.With(exit.Usage, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -87,6 +88,8 @@ func backendFlags() []cli.Flag {
 		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort, `NAME`: cpu, cuda or tensorrt"},
 		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort, `LEVEL`: none, basic, extended or all"},
 		&cli.StringFlag{Name: "winograd", Value: "on", Usage: "Winograd's algorithm for 3×3 convolutions of reference in fp32, `SWITCH`: on or off"},
+		&cli.StringFlag{Name: "autotune", Usage: "let cuda measure its launch configurations, and keep them in `FILE`; the outputs stay the same, bit for bit"},
+		&cli.BoolFlag{Name: "autotune-rounding", Usage: "with --autotune: also try configurations that round otherwise"},
 	}
 }
 
@@ -101,7 +104,20 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 			return nil, usagef("unknown --%s %q (known: %s)", f.name, v, strings.Join(f.known, ", "))
 		}
 	}
+	if c.Bool("autotune-rounding") && c.String("autotune") == "" {
+		return nil, usagef("--autotune-rounding needs --autotune FILE")
+	}
 	switch {
+	case backend == "cuda" && c.String("autotune") != "":
+		path, err := filepath.Abs(c.String("autotune")) // a worker may run elsewhere
+		if err != nil {
+			return nil, err
+		}
+		extra := map[string]string{"autotune": path}
+		if c.Bool("autotune-rounding") {
+			extra["autotune-rounding"] = "on"
+		}
+		return extra, nil
 	case backend == "ort":
 		return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}, nil
 	case backend == "reference" && c.String("winograd") == "off":
@@ -113,7 +129,7 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 // extraOfAll returns the options of every backend that has some.
 func extraOfAll(c *cli.Context) (map[string]map[string]string, error) {
 	all := map[string]map[string]string{}
-	for _, backend := range []string{"ort", "reference"} {
+	for _, backend := range []string{"ort", "reference", "cuda"} {
 		extra, err := extraOptions(c, backend)
 		if err != nil {
 			return nil, err

@@ -36,7 +36,7 @@ func (r runner) writeOut(in source.Input, outputs tensor.List) error {
 	if err != nil {
 		return err
 	}
-	return source.WriteTensors(path, map[string]string{"backend": r.backend.Name(), "precision": string(r.options.Precision),
+	return source.WriteTensors(path, map[string]string{"backend": r.choice.backend.Name(), "precision": string(r.options.Precision),
 		"config_sha256": r.model.ConfigDigest, "weights_sha256": r.model.WeightsDigest}, outputs)
 }
 

@@ -14,12 +14,13 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/caps"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
 
 // validate checks what was detected against the published schema.
-func validate(t *testing.T, caps Caps) {
+func validate(t *testing.T, detected caps.Caps) {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(reports.CapsSchema))
 	if err != nil {
@@ -33,7 +34,7 @@ func validate(t *testing.T, caps Caps) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(caps)
+	text, err := json.Marshal(detected)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +112,10 @@ func TestDetectCaps(t *testing.T) {
 			for k, v := range tt.env {
 				t.Setenv(k, v)
 			}
-			caps := DetectCaps(tt.ctx)
-			validate(t, caps)
+			detected := DetectCaps(tt.ctx)
+			validate(t, detected)
 			var names []string
-			for _, b := range caps.Backends {
+			for _, b := range detected.Backends {
 				names = append(names, b.Name)
 				if b.Available != (b.Reason == "") {
 					t.Errorf("%+v", b)

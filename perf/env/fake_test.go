@@ -105,9 +105,12 @@ func (f *fakeDevice) UUID() (string, error) { return answer(f, "uuid", f.uuid) }
 func (f *fakeDevice) ComputeCapability() (capability, error) {
 	return answer(f, "capability", f.capability)
 }
-func (f *fakeDevice) CUDACores() (int, error)            { return answer(f, "cores", f.cores) }
-func (f *fakeDevice) InstanceSMs() (int, error)          { return answer(f, "instance", f.instanceSMs) }
-func (f *fakeDevice) MemoryBytes() (uint64, error)       { return answer(f, "memory", f.memory) }
+func (f *fakeDevice) CUDACores() (int, error)   { return answer(f, "cores", f.cores) }
+func (f *fakeDevice) InstanceSMs() (int, error) { return answer(f, "instance", f.instanceSMs) }
+func (f *fakeDevice) MemoryBytes() (total, free uint64, err error) {
+	total, err = answer(f, "memory", f.memory)
+	return total, total / 4, err
+}
 func (f *fakeDevice) PowerLimitMilliwatts() (int, error) { return answer(f, "limit", f.powerLimit) }
 func (f *fakeDevice) ECC() (bool, error)                 { return answer(f, "ecc", f.ecc) }
 func (f *fakeDevice) MIG() (bool, error)                 { return answer(f, "mig", f.mig) }

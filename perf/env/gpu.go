@@ -10,14 +10,30 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
-// gatherGPUs fills in the devices and the driver's versions, or the reason why there are none. A driver that does not answer
-// is left behind when ctx ends.
+// gatherGPUs fills in the devices and the driver's versions, or the reason why there are none.
 func (h host) gatherGPUs(ctx context.Context, e *Environment) {
+	var problems []string
+	err := h.askDriver(ctx, func(lib driver) (found func(), err error) {
+		gpus, untold, err := readGPUs(lib, patience(settlePolls, h.sleep))
+		libraries := driverVersions(lib)
+		return func() {
+			e.GPUs, problems = append(e.GPUs, gpus...), untold
+			e.Libraries = append(e.Libraries, libraries...)
+		}, err
+	})
+	if err != nil {
+		e.GPUReason, e.GPUDetail = string(err.reason), err.detail
+		return
+	}
+	e.GPUDetail = strings.Join(problems, "; ")
+}
+
+// askDriver opens NVML, lets read ask it, and then hands out what read found, also beside an error of its own. A driver that does not
+// answer is left behind when ctx ends.
+func (h host) askDriver(ctx context.Context, read func(driver) (found func(), err error)) *gpuError {
 	type answer struct {
-		gpus      []GPU
-		libraries []Software
-		problems  []string
-		err       error
+		found func()
+		err   error
 	}
 	done := make(chan answer, 1)
 	go func() {
@@ -27,10 +43,8 @@ func (h host) gatherGPUs(ctx context.Context, e *Environment) {
 			return
 		}
 		defer lib.Close()
-		var a answer
-		a.gpus, a.problems, a.err = readGPUs(lib, patience(settlePolls, h.sleep))
-		a.libraries = driverVersions(lib)
-		done <- a
+		found, err := read(lib)
+		done <- answer{found, err}
 	}()
 	var a answer
 	select {
@@ -38,16 +52,14 @@ func (h host) gatherGPUs(ctx context.Context, e *Environment) {
 	case <-ctx.Done():
 		a.err = &gpuError{backends.CudaQueryFailed, "the NVIDIA driver did not answer: " + context.Cause(ctx).Error()}
 	}
-	if a.err != nil {
-		var why *gpuError
-		if !errors.As(a.err, &why) {
-			why = &gpuError{backends.CudaQueryFailed, a.err.Error()}
-		}
-		e.GPUReason, e.GPUDetail = string(why.reason), why.detail
-	} else {
-		e.GPUs, e.GPUDetail = a.gpus, strings.Join(a.problems, "; ")
+	if a.found != nil {
+		a.found()
 	}
-	e.Libraries = append(e.Libraries, a.libraries...)
+	var why *gpuError
+	if a.err != nil && !errors.As(a.err, &why) {
+		why = &gpuError{backends.CudaQueryFailed, a.err.Error()}
+	}
+	return why
 }
 
 func driverVersions(lib driver) []Software {
@@ -61,17 +73,27 @@ func driverVersions(lib driver) []Software {
 	return out
 }
 
-// readGPUs describes every device. Those that do not even tell their name, such as one that fell off the bus, are left out
-// and named in problems; if all are, that is the error. For wait see clocksLocked.
+// readGPUs describes every device. For wait see clocksLocked.
 func readGPUs(lib driver, wait func() bool) (gpus []GPU, problems []string, err error) {
+	version, _ := lib.Version() // "" where it does not tell
+	problems, err = eachDevice(lib, func(i int, name string, d device) {
+		g := readGPU(d, wait)
+		g.Index, g.Name, g.Driver = i, name, version
+		gpus = append(gpus, g)
+	})
+	return gpus, problems, err
+}
+
+// eachDevice visits every device that tells its name. Those that do not even do that, such as one that fell off the bus, are named in
+// problems; if all are, that is the error.
+func eachDevice(lib driver, visit func(index int, name string, d device)) (problems []string, err error) {
 	count, err := lib.DeviceCount()
 	if err != nil {
-		return nil, nil, &gpuError{backends.CudaQueryFailed, err.Error()}
+		return nil, &gpuError{backends.CudaQueryFailed, err.Error()}
 	}
 	if count == 0 {
-		return nil, nil, &gpuError{backends.CudaDeviceNotFound, "the NVIDIA driver is there and shows no device"}
+		return nil, &gpuError{backends.CudaDeviceNotFound, "the NVIDIA driver is there and shows no device"}
 	}
-	version, _ := lib.Version() // "" where it does not tell
 	for i := range count {
 		d, err := lib.Device(i)
 		name := ""
@@ -82,22 +104,20 @@ func readGPUs(lib driver, wait func() bool) (gpus []GPU, problems []string, err 
 			problems = append(problems, fmt.Sprintf("device %d: %v", i, err))
 			continue
 		}
-		g := readGPU(d, wait)
-		g.Index, g.Name, g.Driver = i, name, version
-		gpus = append(gpus, g)
+		visit(i, name, d)
 	}
-	if len(gpus) == 0 {
-		return nil, nil, &gpuError{backends.CudaQueryFailed, strings.Join(problems, "; ")}
+	if len(problems) == count {
+		return nil, &gpuError{backends.CudaQueryFailed, strings.Join(problems, "; ")}
 	}
-	return gpus, problems, nil
+	return problems, nil
 }
 
 // readGPU asks a device for everything but its name. What it does not tell stays zero.
 func readGPU(d device, wait func() bool) GPU {
 	var g GPU
 	g.UUID, _ = d.UUID()
-	if bytes, err := d.MemoryBytes(); err == nil {
-		g.MemoryBytes = int64(bytes)
+	if total, _, err := d.MemoryBytes(); err == nil {
+		g.MemoryBytes = int64(total)
 	}
 	if mw, err := d.PowerLimitMilliwatts(); err == nil {
 		g.PowerLimitW = float64(mw) / 1000

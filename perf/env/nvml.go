@@ -25,7 +25,7 @@ type device interface {
 	ComputeCapability() (capability, error)
 	CUDACores() (int, error)   // of a device with MIG off
 	InstanceSMs() (int, error) // streaming multiprocessors of the first MIG instance
-	MemoryBytes() (uint64, error)
+	MemoryBytes() (total, free uint64, err error)
 	PowerLimitMilliwatts() (int, error)
 	ECC() (bool, error)
 	MIG() (bool, error)
@@ -43,6 +43,9 @@ type device interface {
 
 // capability is the compute capability of a device.
 type capability struct{ major, minor int }
+
+// String returns "MAJOR.MINOR".
+func (c capability) String() string { return fmt.Sprintf("%d.%d", c.major, c.minor) }
 
 // gpuError says why there are no GPUs.
 type gpuError struct {

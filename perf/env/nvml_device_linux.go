@@ -35,9 +35,9 @@ func (g *gpu) InstanceSMs() (int, error) {
 	return int(attributes.MultiprocessorCount), err
 }
 
-func (g *gpu) MemoryBytes() (uint64, error) {
+func (g *gpu) MemoryBytes() (total, free uint64, err error) {
 	memory, err := ask(g.lib, "nvmlDeviceGetMemoryInfo", g.handle.GetMemoryInfo)
-	return memory.Total, err
+	return memory.Total, memory.Free, err
 }
 
 func (g *gpu) PowerLimitMilliwatts() (int, error) {

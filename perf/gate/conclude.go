@@ -55,11 +55,26 @@ func (j *judge) conclude() {
 	case len(without) > 0:
 		j.end(Unavailable, "no cell of %s could be compared", some(without))
 	default:
-		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed", j.deltas(), percent(1+j.v.Resolution))
+		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed%s", j.deltas(), percent(1+j.v.Resolution), j.stepsMissed())
 	}
 	j.more(fired)
 	j.accepted()
 	j.attribute(slow, len(fired) > 0)
+}
+
+// stepsMissed says how many steps were compared, and what could have been missed in them; "" where none was.
+func (j *judge) stepsMissed() string {
+	compared, worst := 0, 0.0
+	for _, c := range j.v.Cells {
+		if c.Steps != nil {
+			compared += c.Steps.Compared
+			worst = max(worst, c.Steps.Resolution)
+		}
+	}
+	if compared == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; nor is any of %d steps, of which half could hide up to %s", compared, percent(1+worst))
 }
 
 // measured lists the cells that were compared.
@@ -87,11 +102,16 @@ func (j *judge) overtaken() (names []string) {
 		limits := j.rec.target(c.Cell).Limits
 		if slices.ContainsFunc(c.Series, func(s Series) bool {
 			return s.State == CellUnconfirmed && limits.Of(s.Metric).reached(s.Screen.Values)
-		}) {
+		}) || c.Steps.overtaken(limits.Step) {
 			names = append(names, c.Name)
 		}
 	}
 	return names
+}
+
+// overtaken tells whether the screen put a step beyond δ that was not confirmed.
+func (s *Steps) overtaken(l Limit) bool {
+	return s != nil && slices.ContainsFunc(s.Series, func(s StepSeries) bool { return s.State == CellUnconfirmed && l.reached(s.Screen.Values) })
 }
 
 // deltas writes δ of the time, of each kind of machine that a cell ran on.
@@ -125,8 +145,24 @@ func (j *judge) grown() string {
 			clauses = append(clauses, fmt.Sprintf("%s: %s greater by %s or more", some(names), k.Words(), limit.Text(k)))
 		}
 	}
+	for _, c := range j.v.Cells {
+		if c.Steps == nil || c.faster() {
+			continue
+		}
+		for _, s := range c.Steps.Series {
+			if s.State == CellRegressed {
+				clauses = append(clauses, fmt.Sprintf("%s: step %s %s", c.Name, s.Step, s.Growth()))
+			}
+		}
+	}
+	if len(clauses) > mostClauses {
+		clauses = append(clauses[:mostClauses:mostClauses], fmt.Sprintf("and %d more", len(clauses)-mostClauses))
+	}
 	return fmt.Sprintf("%s, confirmed in %d fresh blocks", strings.Join(clauses, "; "), j.p.ConfirmBlocks)
 }
+
+// mostClauses is how many things that grew a sentence tells.
+const mostClauses = 12
 
 // why names the cells of a state, and what its first one says.
 func (j *judge) why(state CellState) string {

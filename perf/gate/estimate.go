@@ -83,6 +83,8 @@ type screened struct {
 	others  [][]float64 // times of the other cells of its kind, which its noise is moderated by
 	scatter scatter     // of its time
 	noisy   bool        // what could be missed is more than may be
+
+	steps stepScreen
 }
 
 // observe finds out how noisy the cells of a screen are.
@@ -121,8 +123,11 @@ func (s screened) asked() []Metric {
 	return list
 }
 
+// grew tells whether a metric or a step of the cell has to be confirmed.
+func (s screened) grew() bool { return len(s.candidates()) > 0 || len(s.steps.candidates) > 0 }
+
 // lead says how far the cell is ahead in line for the confirmation: by its time, and, behind every cell that is slower, by the
-// metric that grew most in units of its δ. A build that compiles longer everywhere must not keep a slower cell from being confirmed.
+// metric or the step that grew most in units of its δ. A build that compiles longer everywhere must not keep a slower cell from being confirmed.
 func (s screened) lead() (time, other float64) {
 	for _, k := range s.candidates() {
 		l := s.target.Limits.Of(k)
@@ -133,7 +138,7 @@ func (s screened) lead() (time, other float64) {
 			other = max(other, by)
 		}
 	}
-	return time, other
+	return time, max(other, s.steps.lead)
 }
 
 // worst returns the indices of the cells to confirm, and of the candidates that are passed over: the worst candidates come first. Other
@@ -143,7 +148,7 @@ func (p Policy) worst(screen []screened) (confirm, rest []int) {
 	var noisy []int
 	for i, s := range screen {
 		switch {
-		case len(s.candidates()) > 0:
+		case s.grew():
 			confirm = append(confirm, i)
 		case s.noisy:
 			noisy = append(noisy, i)

@@ -31,6 +31,9 @@ func screenOf(rec *Record, cells []perf.Cell) []screened {
 		kind := rec.kind(c)
 		t := rec.Policy.target(kind)
 		list[i] = screened{kind: kind, target: t, values: values(blocksOf(rec.Screen, c, rec.Policy.ScreenBlocks, t.Limits))}
+		if rec.Policy.Steps.Of(c) {
+			list[i].steps = stepsOf(rec.Screen, c, rec.Policy.ScreenBlocks, t.Limits).screen(t.Limits.Step)
+		}
 	}
 	rec.Policy.observe(list)
 	return list
@@ -68,6 +71,7 @@ func Judge(rec *Record) *Verdict {
 	rec = sorted(rec)
 	j := judge{rec: rec, p: rec.Policy, v: &Verdict{Reasons: []string{}, Cells: []Cell{}, Controls: []Control{}, Warnings: []string{}}}
 	j.cells()
+	j.steps()
 	j.controls()
 	j.conclude()
 	return j.v

@@ -23,6 +23,9 @@ const (
 	AllocBytes   Metric = "alloc-bytes"   // bytes likewise
 )
 
+// Step is the time of one step of the plan. A cell has many of them: they are series beside Metrics (steps.go).
+const Step Metric = "step"
+
 // Metrics lists every metric in the order of reports.
 var Metrics = []Metric{Time, HostTime, EndToEnd, Compile, FirstRun, HostMemory, DeviceMemory, Allocs, AllocBytes}
 
@@ -52,7 +55,7 @@ func (k Metric) value(m perf.Measurement) (value float64, told bool) {
 // Unit is that of the figures in an Estimate: "ms", "bytes", or "" for objects.
 func (k Metric) Unit() string {
 	switch k {
-	case Time, HostTime, EndToEnd, Compile, FirstRun:
+	case Time, HostTime, EndToEnd, Compile, FirstRun, Step:
 		return "ms"
 	case HostMemory, DeviceMemory, AllocBytes:
 		return "bytes"
@@ -87,6 +90,8 @@ func (k Metric) Words() string {
 		return "peak of device memory"
 	case Allocs:
 		return "number of allocations"
+	case Step:
+		return "time of a step"
 	}
 	return "bytes allocated"
 }
@@ -109,6 +114,7 @@ type Limits struct {
 	DeviceMemory Limit `json:"device_memory"`
 	Allocs       Limit `json:"allocs"`
 	AllocBytes   Limit `json:"alloc_bytes"`
+	Step         Limit `json:"step,omitzero"` // zero in records of before steps were judged
 }
 
 // Of returns the limit of a metric.
@@ -130,6 +136,8 @@ func (l Limits) Of(k Metric) Limit {
 		return l.DeviceMemory
 	case Allocs:
 		return l.Allocs
+	case Step:
+		return l.Step
 	}
 	return l.AllocBytes
 }

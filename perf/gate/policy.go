@@ -25,6 +25,23 @@ type Policy struct {
 	ConfirmNS     int64   `json:"confirm_ns,omitempty"` // what the confirmation should take; to keep to it, blocks cut bound_ns down, to a quarter at most, and runs longer than that lose the warm-up after the first. 0: no limit
 	Seed          uint64  `json:"seed"`
 	Threads       int     `json:"threads"`
+
+	Steps StepScope `json:"steps,omitempty"` // of which cells every step is a series too
+}
+
+// StepScope says of which cells the times of the steps are judged. To time them takes a session more in every process.
+type StepScope string
+
+// The scopes.
+const (
+	NoSteps     StepScope = ""       // of none
+	DeviceSteps StepScope = "device" // of those that compute on a device
+	AllSteps    StepScope = "all"    // of all whose backend tells them
+)
+
+// Of tells whether the steps of a cell are judged.
+func (s StepScope) Of(c perf.Cell) bool {
+	return s == AllSteps || s == DeviceSteps && perf.OnDevice(c.Backend)
 }
 
 // Targets holds what counts on each kind of machine: cells on a GPU and cells on processors can be in one run.
@@ -84,6 +101,7 @@ func DefaultPolicy() Policy {
 		Targets:      Targets{CPU: defaultTarget(env.SharedCPU), UnlockedGPU: defaultTarget(env.UnlockedGPU), LockedGPU: defaultTarget(env.LockedGPU)},
 		ScreenBlocks: 5, ConfirmBlocks: 20, MaxConfirm: 5, Alpha: 5e-4, ControlShare: 0.1,
 		Iterations: measure.DefaultIterations, BoundNS: measure.DefaultBound.Nanoseconds(), ConfirmNS: (5 * time.Minute).Nanoseconds(), Seed: 1,
+		Steps: DeviceSteps,
 	}
 }
 
@@ -92,7 +110,11 @@ func DefaultPolicy() Policy {
 // of host memory by 4 % and allocations by 0.6 %. Compilation and first runs are measured beside those of the block's other
 // processes. The offsets keep microseconds of a small operator, or a few objects, from counting.
 func defaultTarget(k env.Kind) Target {
-	const ms, mib = 1e6, 1 << 20
+	const us, ms, mib = 1e3, 1e6, 1 << 20
+	step := Limit{Delta: k.Delta(), Offset: 0.1 * us}
+	if k == env.SharedCPU {
+		step = Limit{Delta: 0.12, Offset: 1 * us}
+	}
 	return Target{MaxResolution: resolutionRatio * k.Delta(), Limits: Limits{
 		Time:       Limit{Delta: k.Delta()},
 		HostTime:   Limit{Delta: 0.15, Offset: 0.02 * ms},
@@ -100,7 +122,7 @@ func defaultTarget(k env.Kind) Target {
 		Compile:    Limit{Delta: 0.5, Offset: 20 * ms},
 		FirstRun:   Limit{Delta: 1, Offset: 5 * ms},
 		HostMemory: Limit{Delta: 0.25, Offset: 8 * mib}, DeviceMemory: Limit{Delta: 0.05, Offset: 16 * mib},
-		Allocs: Limit{Delta: 0.1, Offset: 1000}, AllocBytes: Limit{Delta: 0.1, Offset: 1 * mib},
+		Allocs: Limit{Delta: 0.1, Offset: 1000}, AllocBytes: Limit{Delta: 0.1, Offset: 1 * mib}, Step: step,
 	}}
 }
 
@@ -124,12 +146,22 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("%d candidates to confirm: want at least 1", p.MaxConfirm)
 	case p.ConfirmNS < 0:
 		return fmt.Errorf("the confirmation should take %v: want a time, or 0 for no limit", time.Duration(p.ConfirmNS))
+	case p.Steps != NoSteps && p.Steps != DeviceSteps && p.Steps != AllSteps:
+		return fmt.Errorf("steps of %q: want %s, %s or nothing", p.Steps, DeviceSteps, AllSteps)
 	case !(p.ControlShare >= 0 && p.ControlShare <= 1):
 		return fmt.Errorf("control share %g is outside [0, 1]", p.ControlShare)
 	}
 	var err error
-	p.Targets.each(func(t *Target) { err = cmp.Or(err, t.validate()) })
+	p.Targets.each(func(t *Target) { err = cmp.Or(err, t.validate(), p.validateStep(t.Limits.Step)) })
 	return err
+}
+
+// validateStep refuses a limit that no step could be judged by. A step may take no time at all by a coarse clock, so that it needs an offset.
+func (p Policy) validateStep(l Limit) error {
+	if p.Steps == NoSteps || l.Delta > 0 && l.Delta <= maxResolution && l.Offset > 0 && l.Offset <= maxOffset {
+		return nil
+	}
+	return fmt.Errorf("the limit of a step is %g with an offset of %g: want an increase in (0, %d] and an offset in (0, %g]", l.Delta, l.Offset, maxResolution, maxOffset)
 }
 
 func (t Target) validate() error {

@@ -22,9 +22,13 @@ const priorFreedom = 2
 // (G. K. Smyth, "Linear Models and Empirical Bayes Methods", Statistical Applications in Genetics and Molecular Biology 3 (2004)).
 // Where there are no others, its own blocks are all there is.
 func scatterOf(own []float64, others ...[]float64) scatter {
+	return moderated(own, stat.Shamos(others...))
+}
+
+// moderated is scatterOf by what the others say, NaN where there are none.
+func moderated(own []float64, prior float64) scatter {
 	freedom, bias := stat.ShamosFreedom(len(own))
 	variance := square(stat.Shamos(own)) / bias
-	prior := stat.Shamos(others...)
 	if math.IsNaN(prior) {
 		return scatter{math.Sqrt(variance), freedom}
 	}
@@ -39,9 +43,15 @@ const power = 0.95
 // Hodges and Lehmann's under normal noise, π/3·sd²/n (Annals of Mathematical Statistics 34 (1963)). What the sd may be is averaged over
 // (fiducially, as Student's t does), since few blocks do not tell it.
 func (p Policy) finding(l Limit, s scatter) func(slowdown float64) bool {
+	return p.findingBeyond(l, s, 0)
+}
+
+// findingBeyond is finding where a candidate also has to lie beyond so many standard errors of the screen.
+func (p Policy) findingBeyond(l Limit, s scatter, quantile float64) func(slowdown float64) bool {
 	bar, width := testPower(p.ConfirmBlocks, p.Alpha)
 	return s.finds(func(by, sd float64) float64 {
-		screened := beyond(math.Log1p(l.Delta/2), by, standardError(sd, p.ScreenBlocks))
+		error := standardError(sd, p.ScreenBlocks)
+		screened := beyond(max(math.Log1p(l.Delta/2), quantile*error), by, error)
 		estimated := beyond(math.Log1p(l.Delta), by, standardError(sd, p.ConfirmBlocks))
 		return screened * min(estimated, beyond(bar*sd, by, width*sd))
 	})

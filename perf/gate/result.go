@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/perf"
@@ -129,6 +130,7 @@ type Cell struct {
 	State      CellState    `json:"state"`
 	Note       string       `json:"note,omitempty"`       // why, for people
 	Series     []Series     `json:"series"`               // by metric, Time first; empty where nothing was compared
+	Steps      *Steps       `json:"steps,omitempty"`      // nil where they were not asked for
 	Resolution float64      `json:"resolution,omitempty"` // a slowdown of the time up to this could have been missed: less is found with a power below 95 %
 	Parity     perf.Parity  `json:"parity"`               // the worst of the head's sessions, the timed ones included
 	Change     *perf.Parity `json:"change,omitempty"`     // the head against the base; nil where one of them gave nothing
@@ -142,6 +144,17 @@ func (c Cell) Of(k Metric) *Series {
 		}
 	}
 	return nil
+}
+
+// faster tells whether the whole cell became faster by δ and more.
+func (c Cell) faster() bool {
+	s := c.Of(Time)
+	return s != nil && s.State == CellFaster
+}
+
+// regressed tells whether a metric did: of the steps each is told by itself.
+func (c Cell) regressed() bool {
+	return slices.ContainsFunc(c.Series, func(s Series) bool { return s.State == CellRegressed })
 }
 
 // Final returns the estimate of the time that the state rests on, nil where there is none.

@@ -30,7 +30,10 @@ type Selfcheck struct {
 	Noise    Noise     `json:"noise"` // of the times
 	// OtherNoise is that of the other metrics, empty where the trials are of a version that did not judge them.
 	OtherNoise map[Metric]Noise `json:"other_noise,omitempty"`
-	Simulated  []Rates          `json:"simulated"`
+	// StepNoise is that of the times of steps, of which a cell has StepCount; nil and 0 where no steps were judged.
+	StepNoise *Noise  `json:"step_noise,omitempty"`
+	StepCount int     `json:"step_count,omitempty"`
+	Simulated []Rates `json:"simulated"`
 }
 
 // NewSelfcheck sums trials up and simulates the rates that are too rare to measure: simulated runs of each slowdown, with as
@@ -46,6 +49,15 @@ func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated 
 	if s.Noise.SD == 0 {
 		return s // too few trials to simulate
 	}
+	if n, steps := StepNoise(trials); n.SD > 0 {
+		s.StepNoise, s.StepCount = &n, steps
+		for i, slowdown := range append([]float64{0}, Slowdowns...) {
+			sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: len(h.Cells), StepNoise: n, Steps: steps,
+				Slowdown: slowdown, Runs: max(simulated/stepRuns, 1), Seed: uint64(i + 1)}
+			s.Simulated = append(s.Simulated, sim.Run())
+		}
+		return s
+	}
 	for _, cells := range []int{len(h.Cells), wideScreen} {
 		for i, slowdown := range append([]float64{0}, Slowdowns...) {
 			sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: cells, Slowdown: slowdown, Runs: simulated, Seed: uint64(i + 1)}
@@ -58,6 +70,9 @@ func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated 
 // wideScreen is the number of cells of a large run.
 const wideScreen = 40
 
+// stepRuns says how many times fewer runs are simulated where a cell has a hundred series more.
+const stepRuns = 50
+
 // WriteMarkdown writes the table of rates.
 func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
@@ -65,6 +80,9 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 	p("Trials of `apexx gate` on this machine with equal builds, and with one cell slowed by an injected fault. δ = %.3g %%, %d screening and\n"+
 		"%d confirming blocks, α = %g, %d cells, samples for %v of each.\n\n", 100*s.Policy.target(s.Class.Kind).Limits.Time.Delta, s.Policy.ScreenBlocks, s.Policy.ConfirmBlocks, s.Policy.Alpha,
 		len(s.Cells), time.Duration(s.Policy.BoundNS))
+	if s.StepNoise != nil {
+		p("What is slowed is one step of that cell: δ of a step = %s.\n\n", s.Policy.target(s.Class.Kind).Limits.Step.Text(Step))
+	}
 	p("| injected slowdown | live runs | called a regression (95 %% interval) | right cell, and no other | inconclusive | crashed or other |\n|---|---|---|---|---|---|\n")
 	for _, t := range s.Tallies {
 		name := "none"
@@ -81,6 +99,10 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 	n := s.Noise
 	p("\nNoise fitted to %d blocks: a cell's own part has a standard deviation of %.3g %% and %.3g %% outliers of %.3g times that; all cells of\n"+
 		"a block share %.3g %%.\n", n.Blocks, 100*n.SD, 100*n.OutlierShare, n.OutlierScale, 100*n.SharedSD)
+	if n := s.StepNoise; n != nil {
+		p("Noise of the steps, %d in a cell, fitted to %d blocks: a step's own part %.3g %%, %.3g %% outliers of %.3g times that; all steps of a\n"+
+			"cell share %.3g %%.\n", s.StepCount, n.Blocks, 100*n.SD, 100*n.OutlierShare, n.OutlierScale, 100*n.SharedSD)
+	}
 	if len(s.Simulated) == 0 {
 		return nil
 	}
@@ -89,6 +111,9 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 		name := "equal builds"
 		if r.Slowdown > 0 {
 			name = fmt.Sprintf("one cell slower by %.3g %%", 100*r.Slowdown)
+			if r.Steps > 0 {
+				name = fmt.Sprintf("one of %d steps of a cell slower by %.3g %%", r.Steps, 100*r.Slowdown)
+			}
 		}
 		share := func(k int) string { return fmt.Sprintf("%d (%s %%)", k, perCent(k, r.Runs)) }
 		p("| %s | %d | %d | %s | %s | %s |\n", name, r.Cells, r.Runs, share(r.Alarms), share(r.Right), share(r.Inconclusive))

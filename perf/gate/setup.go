@@ -45,12 +45,28 @@ func (s Setup) side(arm perf.Arm, p Program) measure.Side {
 	return measure.Side{Arm: arm, Spec: p.Worker, Workloads: measure.NewWorkloads(s.Models(p), s.Oracle)}
 }
 
-// Trial runs the trial of an index: the base against itself, with the slowdown of that trial injected.
+// slowedStep names the step that a trial slowed; "?" where nothing told its steps.
+func slowedStep(rec *Record, index int, c perf.Cell) string {
+	for _, m := range rec.Screen {
+		if m.Cell == c && m.Steps != nil {
+			return m.Steps.List[int(stepOf(index)*float64(len(m.Steps.List)))].Name
+		}
+	}
+	return "?"
+}
+
+// Trial runs the trial of an index: the base against itself, with the slowdown of that trial injected. Where the policy has the steps of the slowed cell
+// judged, it is one of them that is slower.
 func (s Setup) Trial(ctx context.Context, index int) (Trial, error) {
 	slowdown, cell := PlanTrial(index, s.Record.Cells)
 	s.Head = s.Base
+	ofStep := s.Record.Policy.Steps.Of(cell)
 	if slowdown > 0 {
-		s.Head.Env = append(s.Base.Env[:len(s.Base.Env):len(s.Base.Env)], fmt.Sprintf("%s=slow=%g@%s", worker.InjectVariable, 100*slowdown, cell))
+		fault := fmt.Sprintf("slow=%g", 100*slowdown)
+		if ofStep {
+			fault += fmt.Sprintf("#%g", stepOf(index))
+		}
+		s.Head.Env = append(s.Base.Env[:len(s.Base.Env):len(s.Base.Env)], fmt.Sprintf("%s=%s@%s", worker.InjectVariable, fault, cell))
 	}
 	s.Record.Policy.Seed += uint64(index)
 	start := time.Now()
@@ -59,6 +75,9 @@ func (s Setup) Trial(ctx context.Context, index int) (Trial, error) {
 		return Trial{}, err
 	}
 	t := TrialOf(rec, index, slowdown, cell)
+	if slowdown > 0 && ofStep {
+		t.Step = slowedStep(rec, index, cell)
+	}
 	t.Seconds = time.Since(start).Seconds()
 	return t, nil
 }

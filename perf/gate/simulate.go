@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/apex-x/apexx/perf/env"
+	"github.com/apex-x/apexx/perf/stat"
 )
 
 // Simulation asks how often the gate's rules err under a noise model.
@@ -20,12 +21,16 @@ type Simulation struct {
 	Slowdown float64  // of one of them, such as 0.2; 0 for runs of equal builds
 	Runs     int
 	Seed     uint64
+
+	StepNoise Noise // of the times of steps, which are drawn independently of the whole's
+	Steps     int   // of each cell; 0: they are not judged. The slowdown is then that of one step of cell 0, and the cell as a whole is not slower
 }
 
 // Rates counts the outcomes of simulated runs.
 type Rates struct {
 	Noise        Noise   `json:"noise"`
 	Cells        int     `json:"cells"`
+	Steps        int     `json:"steps,omitempty"` // of each cell, one of which was slower
 	Slowdown     float64 `json:"slowdown"`
 	Runs         int     `json:"runs"`
 	Alarms       int     `json:"alarms"`       // runs that ended as a regression
@@ -35,7 +40,7 @@ type Rates struct {
 
 // Run simulates. The same simulation gives the same rates on any number of processors.
 func (s Simulation) Run() Rates {
-	rates := Rates{Noise: s.Noise, Cells: s.Cells, Slowdown: s.Slowdown, Runs: s.Runs}
+	rates := Rates{Noise: s.Noise, Cells: s.Cells, Steps: s.Steps, Slowdown: s.Slowdown, Runs: s.Runs}
 	const chunk = 500
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -85,9 +90,15 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 	}
 	screen := s.draw(r, t, s.Cells, p.ScreenBlocks)
 	s.slow(screen[0])
+	for i := range screen {
+		if s.Steps > 0 {
+			screen[i].steps = newStepScreen(t.Limits.Step, screen[i].steps.values)
+		}
+	}
 	p.observe(screen)
 	confirm, rest := p.worst(screen)
 	exact = true
+	var steps stepTrial
 	for _, i := range confirm {
 		fresh := s.draw(r, t, 1, p.ConfirmBlocks)[0]
 		if i == 0 {
@@ -106,13 +117,19 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 				unsure = true
 			}
 		}
+		steps.add(i, screen[i], fresh)
 	}
+	stepAlarm, stepExact, stepUnsure := steps.judged(t.Limits.Step, p)
+	alarm, exact, unsure = alarm || stepAlarm, exact && stepExact, unsure || stepUnsure
 	if alarm {
 		return true, exact, false
 	}
 	for _, i := range rest {
 		for _, k := range screen[i].candidates() {
 			unsure = unsure || t.Limits.Of(k).reached(screen[i].values[k])
+		}
+		for _, k := range screen[i].steps.candidates {
+			unsure = unsure || t.Limits.Step.reached(screen[i].steps.values[k])
 		}
 	}
 	return false, false, unsure || slices.ContainsFunc(screen, func(s screened) bool { return s.noisy })
@@ -134,10 +151,53 @@ func (s Simulation) draw(r *rand.Rand, t Target, cells, blocks int) []screened {
 			out[i].values[k] = values
 		}
 	}
+	for i := range out {
+		if s.Steps > 0 {
+			out[i].steps.values = s.StepNoise.draw(r, s.Steps, blocks)
+		}
+	}
 	return out
 }
 
+// stepTrial collects the steps that a simulated confirmation tests.
+type stepTrial struct {
+	slow   []bool      // step 0 of cell 0
+	values [][]float64 // fresh ones
+}
+
+func (t *stepTrial) add(cell int, seen, fresh screened) {
+	for _, k := range seen.steps.candidates {
+		t.slow, t.values = append(t.slow, cell == 0 && k == 0), append(t.values, fresh.steps.values[k])
+	}
+}
+
+// judged tests them by the rules of judge.test.
+func (t *stepTrial) judged(l Limit, p Policy) (alarm, exact, unsure bool) {
+	n := min(len(t.values), mostSteps(p.Alpha, p.ConfirmBlocks))
+	ps := make([]float64, n)
+	for i := range ps {
+		ps[i] = stat.SignedRank(t.values[i])
+	}
+	exact = true
+	for i, rejected := range holm(ps, p.Alpha) {
+		switch {
+		case !l.reached(t.values[i]):
+		case rejected:
+			alarm, exact = true, exact && t.slow[i]
+		default:
+			unsure = true
+		}
+	}
+	return alarm, exact, unsure
+}
+
 func (s Simulation) slow(c screened) {
+	if s.Steps > 0 {
+		for i := range c.steps.values[0] {
+			c.steps.values[0][i] += math.Log1p(s.Slowdown)
+		}
+		return
+	}
 	for i := range c.values[Time] {
 		c.values[Time][i] += math.Log1p(s.Slowdown)
 	}

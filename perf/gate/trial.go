@@ -13,13 +13,15 @@ type Trial struct {
 	Index    int         `json:"index"`
 	Slowdown float64     `json:"slowdown"`       // such as 0.2; 0 for equal builds
 	Cell     string      `json:"cell,omitempty"` // that was slowed
+	Step     string      `json:"step,omitempty"` // … this step of it alone
 	BaseMS   float64     `json:"base_ms,omitempty"`
 	Outcome  Outcome     `json:"outcome"`
-	Named    []string    `json:"named"` // cells that were found to have regressed
+	Named    []string    `json:"named"` // cells that were found to have regressed, and in a trial of steps "CELL: step NAME"
 	Reasons  []string    `json:"reasons"`
 	Blocks   [][]float64 `json:"blocks"` // block values of the screen's times, by cell
 	// Others are the block values of the other metrics, likewise.
 	Others  map[Metric][][]float64 `json:"others,omitempty"`
+	Steps   [][][]float64          `json:"steps,omitempty"` // those of the steps, by cell and step
 	Seconds float64                `json:"seconds"`
 	Version string                 `json:"version"`
 }
@@ -38,6 +40,14 @@ const trialStream = 20
 func PlanTrial(index int, cells []perf.Cell) (slowdown float64, slowed perf.Cell) {
 	slowdown = trialOrder[index%len(trialOrder)]
 	return slowdown, cells[rand.New(rand.NewPCG(trialStream, uint64(index))).IntN(len(cells))]
+}
+
+// stepStream seeds the choice of the slowed steps.
+const stepStream = 21
+
+// stepOf returns which step a trial of steps slows: at which share of the plan.
+func stepOf(index int) float64 {
+	return rand.New(rand.NewPCG(stepStream, uint64(index))).Float64()
 }
 
 // Check says what keeps a trial that was read from being the one with an index in a self-check of these cells.
@@ -65,10 +75,20 @@ func (t Trial) FalseAlarm() bool { return t.Slowdown == 0 && t.Outcome == Regres
 
 // Found tells whether a slowdown was found, whatever was named.
 func (t Trial) Found() bool {
-	return t.Slowdown > 0 && t.Outcome == Regression && slices.Contains(t.Named, t.Cell)
+	return t.Slowdown > 0 && t.Outcome == Regression && slices.Contains(t.Named, t.slowed())
 }
 
-// Right tells whether the slowed cell was named and no other.
+// slowed names what was slowed.
+func (t Trial) slowed() string {
+	if t.Step == "" {
+		return t.Cell
+	}
+	return namedStep(t.Cell, t.Step)
+}
+
+func namedStep(cell, step string) string { return cell + ": step " + step }
+
+// Right tells whether the slowed cell, or step, was named and no other.
 func (t Trial) Right() bool { return t.Found() && len(t.Named) == 1 }
 
 // TrialOf sums a judged record up.
@@ -78,8 +98,11 @@ func TrialOf(rec *Record, index int, slowdown float64, slowed perf.Cell) Trial {
 		t.Cell = slowed.String()
 	}
 	for _, c := range rec.Verdict.Cells {
-		if c.State == CellRegressed {
+		if c.regressed() {
 			t.Named = append(t.Named, c.Name)
+		}
+		if c.Steps != nil {
+			t.addSteps(rec, c)
 		}
 		for _, s := range c.Series {
 			switch {
@@ -95,6 +118,25 @@ func TrialOf(rec *Record, index int, slowdown float64, slowed perf.Cell) Trial {
 		}
 	}
 	return t
+}
+
+// addSteps adds what the blocks say of the steps of a cell.
+func (t *Trial) addSteps(rec *Record, c Cell) {
+	for _, s := range c.Steps.Series {
+		if s.State == CellRegressed {
+			t.Named = append(t.Named, namedStep(c.Name, s.Step))
+		}
+	}
+	blocks := stepsOf(rec.Screen, c.Cell, rec.Policy.ScreenBlocks, rec.target(c.Cell).Limits)
+	var all [][]float64
+	for _, k := range blocks.keys {
+		values := slices.Clone(blocks.series[k].values)
+		for i := range values {
+			values[i] = rounded(values[i])
+		}
+		all = append(all, values)
+	}
+	t.Steps = append(t.Steps, all)
 }
 
 // Tally sums trials of one slowdown up.
@@ -132,6 +174,18 @@ func Tallies(trials []Trial) []Tally {
 		out = append(out, t)
 	}
 	return out
+}
+
+// StepNoise fits the noise of the times of steps, of which the cells of a trial have so many each, on average.
+func StepNoise(trials []Trial) (n Noise, steps int) {
+	var cells [][][]float64
+	for _, t := range trials {
+		for _, c := range t.Steps {
+			cells = append(cells, c)
+			steps += len(c)
+		}
+	}
+	return FitNoise(cells), steps / max(len(cells), 1)
 }
 
 // TrialNoise fits the noise of the machine to the trials: of the times, and of every other metric. Slowed cells count, too: only

@@ -70,6 +70,7 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 			})
 			processes[i].pause()
 		})
+		takeSteps(ctx, taking, timings, lanes, onTurn)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -85,6 +86,34 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		}
 	}
 	return nil
+}
+
+// takeSteps times the steps of a cell where that was asked for, when all its processes have given their samples: the sessions that tell them are
+// compiled side by side, and take turns as the timed ones did.
+func takeSteps(ctx context.Context, taking []int, timings []*timing, lanes int, onTurn func(slot int)) {
+	stepping := map[int]*steps{}
+	var asked []int
+	for _, i := range taking {
+		if s := timings[i].stepping(i); s != nil {
+			stepping[i], asked = s, append(asked, i)
+		}
+	}
+	sideBySide(asked, lanes, func(i int) {
+		process := timings[i].process
+		process.resume()
+		stepping[i].open(ctx)
+		process.pause()
+	})
+	takeTurns(asked, onTurn, func(i int, yield func()) {
+		process := timings[i].process
+		process.resume()
+		stepping[i].run(ctx, func() {
+			process.pause()
+			yield()
+			process.resume()
+		})
+		process.pause()
+	})
 }
 
 // sideBySide runs do for every slot, several at a time.

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/measure"
+	"github.com/apex-x/apexx/perf/measure/measuretest"
 )
 
 // TestBlock measures two builds, one of which fails on some cells, and a control on one cell alone.
@@ -46,6 +48,40 @@ func TestBlock(t *testing.T) {
 		if turns[i] < 2 {
 			t.Errorf("slot %d had %d turns", i, turns[i])
 		}
+	}
+}
+
+// TestBlockSteps times the steps of a cell in the slots that were asked for them, one of which has a slowed step.
+func TestBlockSteps(t *testing.T) {
+	cells := []perf.Cell{cell(1), cell(2)}
+	slow, silent := sideOf(""), sideOf("silent@1")
+	slow.Spec = func(backend string) worker.Spec {
+		return measuretest.Spec(backend, worker.InjectVariable+"=slow=10000#double@*/*/*/*/*/*")
+	}
+	slots := []measure.Slot{{sideOf(""), cells}, {slow, cells}, {sideOf(""), cells}, {silent, cells}, {sideOf("exits@2"), cells}}
+	o := measure.Options{Iterations: 20, Bound: 20 * time.Millisecond, WarmupBound: time.Millisecond, Steps: func(slot int, _ perf.Cell) bool { return slot != 2 }}
+	got := map[int][]perf.Measurement{}
+	err := measure.Block(context.Background(), slots, "reference", cells, o, nil, func(i int, m perf.Measurement) error {
+		got[i] = append(got[i], m)
+		return m.Check()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, lacks := range map[int][2]string{0: {}, 1: {}, 2: {}, 3: {"the backend tells no times of steps", ""}, 4: {"", "died during compile: exit code 4"}} {
+		for k, m := range got[i] {
+			told := i != 2 && lacks[k] == ""
+			if m.State != evidence.Measured || len(m.Samples) == 0 || (m.Steps != nil) != told || !strings.Contains(m.StepsLack, lacks[k]) || lacks[k] == "" && m.StepsLack != "" {
+				t.Errorf("slot %d, %s: %s %s, steps %+v, lack %q", i, m.Cell, m.State, m.Detail, m.Steps, m.StepsLack)
+				continue
+			}
+			if told && (len(m.Steps.List) != 1 || m.Steps.List[0].Name != "double" || len(m.Steps.List[0].Nodes) != 8 || m.Outputs.StepsSHA256 != m.Outputs.FirstSHA256) {
+				t.Errorf("slot %d: %+v, %+v", i, m.Steps, m.Outputs)
+			}
+		}
+	}
+	if plain, slowed := got[0][0].Steps.List[0].NS, got[1][0].Steps.List[0].NS; !(slowed > 20*plain) {
+		t.Errorf("the step takes %v ns, slowed by 10,000 %% %v", plain, slowed)
 	}
 }
 

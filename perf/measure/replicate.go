@@ -18,15 +18,16 @@ import (
 
 // Options say how long each cell is measured. The zero value takes 200 samples or 0.4 s of each.
 type Options struct {
-	Iterations  int                          // samples at most; 0 means 200
-	Bound       time.Duration                // of the samples; 0 means 0.4 s
-	WarmupRuns  int                          // at most, the first run included; 0 means 10
-	WarmupBound time.Duration                // after the first run; 0 means an eighth of Bound
-	Long        map[perf.Cell]bool           // of which one run is known to take longer than Bound: that is their sample, right after the first run
-	Threads     int                          // 0 leaves the worker its own choice, GOMAXPROCS
-	Extra       map[string]map[string]string // options by backend
-	Samplers    map[string]Sampler           // by backend: what watches the devices that it computes on
-	Devices     map[string]int               // by backend: the GPU that it computes on, by NVML's index; none for the host's processors
+	Iterations  int                              // samples at most; 0 means 200
+	Bound       time.Duration                    // of the samples; 0 means 0.4 s
+	WarmupRuns  int                              // at most, the first run included; 0 means 10
+	WarmupBound time.Duration                    // after the first run; 0 means an eighth of Bound
+	Long        map[perf.Cell]bool               // of which one run is known to take longer than Bound: that is their sample, right after the first run
+	Threads     int                              // 0 leaves the worker its own choice, GOMAXPROCS
+	Extra       map[string]map[string]string     // options by backend
+	Samplers    map[string]Sampler               // by backend: what watches the devices that it computes on
+	Devices     map[string]int                   // by backend: the GPU that it computes on, by NVML's index; none for the host's processors
+	Steps       func(slot int, c perf.Cell) bool // whether a slot of a Block times the steps of a cell too; nil for never
 }
 
 // The defaults of Options.
@@ -163,11 +164,14 @@ func (p *process) start(ctx context.Context) (err error) {
 }
 
 // sessionKind tells the sessions of a cell apart. The zero value is the one that is timed.
-type sessionKind struct{ taps, replay []string }
+type sessionKind struct {
+	taps, replay []string
+	steps        bool // it tells the times of its steps
+}
 
 func (p *process) compile(ctx context.Context, c perf.Cell, g *graph.Graph, how sessionKind) (*worker.Session, error) {
 	return p.worker.Open(ctx, g, backends.Options{
-		Precision: c.Precision, Threads: p.options.Threads, Taps: how.taps, Replay: how.replay, Extra: p.options.Extra[p.backend],
+		Precision: c.Precision, Threads: p.options.Threads, Taps: how.taps, Replay: how.replay, Extra: p.options.Extra[p.backend], StepTimes: how.steps,
 	})
 }
 
@@ -177,6 +181,7 @@ type timing struct {
 	work    Workload
 	m       perf.Measurement
 	gave    []snapshot // of the first run, the last timed one and, where there was one, that with other inputs
+	stepped *snapshot  // of the last run that was timed step by step; nil where there is none
 	err     error      // of the preparation
 }
 
@@ -213,14 +218,19 @@ func (t *timing) run(ctx context.Context, yield func()) {
 	}
 }
 
-// verified compares what the timed session gave and returns what is recorded of the cell. It is called when nothing is being timed. It fails
+// verified compares what the timed sessions gave and returns what is recorded of the cell. It is called when nothing is being timed. It fails
 // when the oracle does.
 func (t *timing) verified(ctx context.Context) (perf.Measurement, error) {
 	if t.m.State != evidence.Measured {
 		return t.m, nil
 	}
 	o := perf.Outputs{FirstSHA256: t.gave[0].digest, LastSHA256: t.gave[len(t.gave)-1].digest}
-	for i, s := range t.gave {
+	runs := t.gave
+	if t.stepped != nil {
+		o.StepsSHA256 = t.stepped.digest
+		runs = append(runs[:len(runs):len(runs)], *t.stepped)
+	}
+	for i, s := range runs {
 		p, err := t.process.side.Workloads.parityOf(ctx, t.m.Cell, t.work, s)
 		if err != nil {
 			return t.m, err

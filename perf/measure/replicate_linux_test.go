@@ -53,6 +53,14 @@ func (f faulty) Compile(ctx context.Context, g *graph.Graph, o backends.Options)
 			return nil, errors.New("kernel 7 failed")
 		case "unavailable":
 			return nil, &backends.Unavailable{Backend: "reference", Reason: backends.PrecisionUnsupported, Detail: "no fp32"}
+		case "silent": // about its steps
+			o.StepTimes = false
+			return f.Backend.Compile(ctx, g, o)
+		case "exits": // when steps are asked for
+			if o.StepTimes {
+				os.Exit(4)
+			}
+			return f.Backend.Compile(ctx, g, o)
 		case "later", "nan", "rounding", "flicker":
 			s, err := f.Backend.Compile(ctx, g, o)
 			c := &changing{inner: s, fault: fault}

@@ -118,6 +118,7 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 			cell.Note = fmt.Sprintf("greater by the estimate, but p %.2g is above %g", s.Confirm.P, r.Policy.Alpha)
 		case gate.CellRegressed:
 			cell.Note = fmt.Sprintf("%.1f %% slower than base, p %.1g", 100*(s.Confirm.Ratio-1), s.Confirm.P)
+			cell.Steps = steps()
 		}
 		cell.Series, cell.Resolution = append(cell.Series, s, memory(f)), 0.09+0.02*float64(len(r.Verdict.Cells)%3)
 	} else {
@@ -128,6 +129,17 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 		r.Screen = append(r.Screen, perf.Measurement{Cell: c, Arm: perf.Head, State: state, Detail: f.note, Started: start})
 	}
 	r.Verdict.Cells = append(r.Verdict.Cells, cell)
+}
+
+// steps is the verdict on the steps of a cell, one of which has regressed.
+func steps() *gate.Steps {
+	e := func(ratio, p float64, blocks int) *gate.Estimate {
+		return &gate.Estimate{Blocks: blocks, Ratio: ratio, Low: ratio - 0.02, High: ratio + 0.02, P: p, Base: 0.0125, Head: 0.0125 * ratio, Values: make([]float64, blocks)}
+	}
+	return &gate.Steps{Compared: 174, Changed: []string{"fpn.fuse"}, Resolution: 0.16, Noisiest: 0.4, Series: []gate.StepSeries{
+		{Step: "det_head.cls.2", State: gate.CellCleared, Note: "slower on the screen, not when confirmed", Screen: e(1.17, 0.03, 5), Confirm: e(1.01, 0.4, 20)},
+		{Step: "fpn.p4.conv", State: gate.CellRegressed, Note: "slower by 21 %, from 0.0125 ms to 0.01513 ms", Screen: e(1.2, 0.03, 5), Confirm: e(1.21, 2e-6, 20)},
+	}}
 }
 
 // memory is the series of a cell's host memory, which grew where the cell has regressed.

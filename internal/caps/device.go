@@ -1,0 +1,151 @@
+package caps
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf/env"
+)
+
+// Cuda says whether the driver shows a device that a process of the CUDA driver would take, and describes all of them as NVML does.
+type Cuda struct {
+	Available         bool              `json:"available"`
+	DeviceCount       int               `json:"device_count"`       // of the machine, before CUDA_VISIBLE_DEVICES
+	DeviceName        *string           `json:"device_name"`        // of the device that would be taken; null where that cannot be told
+	ComputeCapability *string           `json:"compute_capability"` // likewise, such as "9.0"
+	Reason            *backends.Reason  `json:"reason"`
+	Detail            string            `json:"detail,omitempty"`
+	Driver            string            `json:"driver,omitempty"`       // version of the kernel driver
+	CUDA              string            `json:"cuda_version,omitempty"` // the newest that the driver supports
+	Devices           []env.DeviceState `json:"devices"`
+}
+
+// FP8 says whether a session can compute in fp8 here.
+type FP8 struct {
+	Available bool                 `json:"available"`
+	DType     bool                 `json:"dtype_available"`  // whether a backend that is available has it at all
+	Supported []backends.Precision `json:"supported_dtypes"` // fp8, or nothing
+	Reason    *backends.Reason     `json:"reason"`
+}
+
+// cudaOf finds the device. NVML speaks first. Where it cannot be asked though there is a driver (a container without its library, a build
+// without cgo), files of devices show that there are some, and the worker may have told which one it took.
+func cudaOf(o Observed, worker Backend) Cuda {
+	d := o.Devices
+	c := Cuda{DeviceCount: len(d.List), Detail: d.Detail, Driver: d.Driver, CUDA: d.CUDA, Devices: slices.Clone(d.List)}
+	if c.Devices == nil {
+		c.Devices = []env.DeviceState{}
+	}
+	blind := d.Reason == backends.BuiltWithoutCgo || d.Reason == backends.LibraryNotFound
+	if c.DeviceCount == 0 {
+		c.DeviceCount = o.Files
+	}
+	switch {
+	case len(d.List) > 0:
+		var at *env.DeviceState
+		var missing backends.Reason
+		if at, missing, c.Detail = visible(o.Getenv, d.List); missing != "" {
+			c.Reason = why(missing)
+			return c
+		}
+		if c.Detail == "" {
+			c.Detail = d.Detail
+		}
+		if at != nil {
+			c.DeviceName = &at.Name
+			c.ComputeCapability = told(at.ComputeCapability)
+		}
+	case worker.Available, blind && o.Files > 0:
+		c.DeviceCount = max(c.DeviceCount, 1)
+	default:
+		c.Reason = why(d.Reason)
+		if blind {
+			c.Reason = why(backends.CudaDeviceNotFound)
+		}
+		return c
+	}
+	c.Available = true
+	if worker.Available { // what it computes on is beyond doubt
+		c.DeviceName, c.ComputeCapability = told(worker.fact("device")), told(worker.fact("compute_capability"))
+	}
+	return c
+}
+
+func told(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// visible returns the device that a process of the CUDA driver would take, nil where that cannot be told from here, or why it would find none.
+// The driver's indices are those of NVML under CUDA_DEVICE_ORDER=PCI_BUS_ID; else it puts the fastest devices first, which only among equal
+// devices leaves no doubt.
+func visible(getenv func(string) string, list []env.DeviceState) (at *env.DeviceState, missing backends.Reason, detail string) {
+	const variable = "CUDA_VISIBLE_DEVICES"
+	first, _, _ := strings.Cut(getenv(variable), ",")
+	first = strings.TrimSpace(first)
+	if first == "" {
+		first = "0"
+	}
+	index, err := strconv.Atoi(first)
+	if err != nil {
+		i := slices.IndexFunc(list, func(d env.DeviceState) bool { return strings.HasPrefix(d.UUID, first) })
+		switch {
+		case i >= 0:
+			return &list[i], "", ""
+		case strings.HasPrefix(first, "MIG-"):
+			return nil, "", ""
+		}
+		return nil, backends.CudaDeviceNotFound, fmt.Sprintf("%s asks for %s, which none of %d devices is", variable, first, len(list))
+	}
+	switch {
+	case index < 0:
+		return nil, backends.CudaDeviceNotFound, fmt.Sprintf("%s=%s hides every device", variable, getenv(variable))
+	case index >= len(list):
+		return nil, backends.CudaDeviceOutOfRange, fmt.Sprintf("%s asks for device %d, and there are %d", variable, index, len(list))
+	case getenv("CUDA_DEVICE_ORDER") == "PCI_BUS_ID" || !slices.ContainsFunc(list, func(d env.DeviceState) bool { return d.Name != list[0].Name }):
+		return &list[index], "", ""
+	}
+	return nil, "", ""
+}
+
+// fp8 is gated by the device first: compute capability 9.0 is the first with matrix units for it. Then some backend has to have it.
+func (c Caps) fp8() FP8 {
+	f := FP8{Supported: []backends.Precision{}}
+	for _, b := range c.Backends {
+		f.DType = f.DType || b.Available && slices.Contains(b.Precisions, backends.FP8)
+	}
+	if f.Reason = why(c.fp8Missing(f.DType)); f.Reason == nil {
+		f.Available, f.Supported = true, []backends.Precision{backends.FP8}
+	}
+	return f
+}
+
+// fp8Missing says why fp8 cannot be had by those whose code has it or not, "" if it can.
+func (c Caps) fp8Missing(has bool) backends.Reason {
+	switch major, known := majorOf(c.Cuda.ComputeCapability); {
+	case !c.Cuda.Available:
+		return backends.FP8RequiresCuda
+	case !known:
+		return backends.CudaCapabilityUnknown
+	case major < 9:
+		return backends.CapabilityBelowSM90
+	case !has:
+		return backends.PrecisionUnsupported
+	}
+	return ""
+}
+
+// majorOf returns the major number of a compute capability.
+func majorOf(capability *string) (major int, known bool) {
+	if capability == nil {
+		return 0, false
+	}
+	text, _, _ := strings.Cut(*capability, ".")
+	major, err := strconv.Atoi(text)
+	return major, err == nil
+}
