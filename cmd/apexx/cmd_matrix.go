@@ -47,8 +47,8 @@ func matrixCommand() *cli.Command {
 		Description: "Every execution runs in a worker process of its own, and twice in its session, the float64 oracle once. A cell ends as pass,\n" +
 			"explained (decisions differ, and the scores of the items concerned account for it), unverified (nothing wrong was found,\n" +
 			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled. A backend\n" +
-			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In tf32, fp16\n" +
-			"and bf16 the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n\n" +
+			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In low\n" +
+			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n\n" +
 			"With --model nothing is known of the outputs: floats may be off by 1e-4 of the largest element, all together by a noise of\n" +
 			"1e-5 (balanced), integers by nothing. ONNX Runtime executes any operator; a backend that lacks one has cells that name it. A\n" +
 			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
