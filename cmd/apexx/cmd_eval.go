@@ -231,6 +231,9 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 			return nil, err
 		}
 	}
+	if err := namedCalibration(e.c, e.model, s.precision); err != nil {
+		return nil, err
+	}
 	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode, Progress: e.progress(s),
 		Options: backends.Options{Precision: s.precision, Threads: threads, Extra: s.extra}})
 	if errors.Is(err, quality.ErrData) {

@@ -12,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
+	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/panoptic"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/reports"
@@ -112,8 +113,10 @@ func (e *executor) session(ctx context.Context, in source.Input) (backends.Sessi
 	if s := e.sessions[shape]; s != nil {
 		return s, nil
 	}
-	g, err := e.Model.Graph(in.Options(e.Decode))
-	if err != nil {
+	g, err := execute.GraphIn(e.Model, e.Backend.Name(), in.Options(e.Decode), e.Options.Precision)
+	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) { // the model is not calibrated for the precision
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrData, in.Name, err)
 	}
 	s, err := e.Backend.Compile(ctx, g, e.Options)
