@@ -97,6 +97,9 @@ func (s *Subject) Plan(places int, seed uint64) []Planted {
 	catalogue := Catalogue()
 	for i := range catalogue {
 		f := &catalogue[i]
+		if f.rounds && s.Candidate.Options.Precision.Format() != "" {
+			continue
+		}
 		sizes := f.Sizes
 		if sizes == nil {
 			sizes = []float64{0}

@@ -185,7 +185,6 @@ var functionFaults = []Fault{
 		plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
 			return p.add(graph.Binary{Fn: graph.Mul}, y, y)
 		})},
-	{Name: "declared rounding left out", Kind: Function, fits: is[graph.Round](), plant: becomes(graph.Unary{Fn: graph.Identity})},
 }
 
 // weight is the place of a product's weights.

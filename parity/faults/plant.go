@@ -21,8 +21,9 @@ type Fault struct {
 	// error, a share of the elements.
 	Sizes []float64
 
-	fits  func(n *graph.Node) bool
-	plant func(p *planting, n *graph.Node)
+	rounds bool // it adds a rounding, which no graph of another format takes
+	fits   func(n *graph.Node) bool
+	plant  func(p *planting, n *graph.Node)
 }
 
 // Kind groups faults by what they change.

@@ -183,9 +183,9 @@ var resultFaults = []Fault{
 			}
 			return i
 		})},
-	{Name: "stored in tf32", fits: float, plant: rounded(graph.TF32)},
-	{Name: "stored in fp16", fits: float, plant: rounded(graph.FP16)},
-	{Name: "stored in bf16", fits: float, plant: rounded(graph.BF16)},
+	{Name: "stored in tf32", rounds: true, fits: float, plant: rounded(graph.TF32)},
+	{Name: "stored in fp16", rounds: true, fits: float, plant: rounded(graph.FP16)},
+	{Name: "stored in bf16", rounds: true, fits: float, plant: rounded(graph.BF16)},
 	{Name: "stored in fixed point", fits: float, plant: onResult(quantised)},
 	{Name: "saturated", Sizes: []float64{1, 4}, fits: float, plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
 		return p.add(graph.Clip{Low: -p.Size, High: p.Size}, y)
