@@ -128,7 +128,7 @@ $(KERNEL_IMAGES)/ops.fatbin: $(wildcard kernels/ops*)
 	$(HAVE_NVCC)
 	$(NVCC) -std=c++20 -O3 -fmad=false --threads 0 $(CUDA_CODE) -fatbin -o $@ kernels/ops.cu
 
-$(KERNEL_IMAGES)/%.fatbin: kernels/%.cu $(wildcard kernels/*.cuh kernels/*.h)
+$(KERNEL_IMAGES)/%.fatbin: kernels/%.cu $(filter-out kernels/ops%,$(wildcard kernels/*.cuh kernels/*.h))
 	$(HAVE_NVCC)
 	$(NVCC) $(NVCCFLAGS) --threads 0 $(NVCCARCHS) -fatbin -o $@ $<
 

@@ -94,6 +94,9 @@ func (p Precision) Format() graph.Format {
 	return ""
 }
 
+// Scaled tells whether sessions of this precision need a calibrated graph.
+func (p Precision) Scaled() bool { return p.Format().Scaled() }
+
 // ChoiceOf names precisions for people: "fp32, tf32 or fp16".
 func ChoiceOf(list []Precision) string {
 	var b strings.Builder

@@ -31,6 +31,7 @@ const (
 	LibrarySymbolMissing      Reason = "library_symbol_missing"
 	ProviderUnavailable       Reason = "provider_unavailable"
 	PrecisionUnsupported      Reason = "precision_unsupported"
+	NotCalibrated             Reason = "not_calibrated" // no ranges of this model, which the precision needs
 	OperatorUnsupported       Reason = "operator_unsupported"
 	BuiltWithoutCgo           Reason = "built_without_cgo"
 	WorkerNotFound            Reason = "worker_not_found"
@@ -45,7 +46,7 @@ const (
 var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
 	CapabilityBelowSM90, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
-	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
+	LibrarySymbolMissing, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
 	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
 }
 

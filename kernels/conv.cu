@@ -20,7 +20,7 @@ constexpr size_t table_bytes(const char* name) {
 #define APEXX_ENTRY(name, threads, blocks, run, ...)                                                                 \
   static_assert(sizeof(__VA_ARGS__::Shared) == table_bytes(#name), "the table tells another size of shared memory"); \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Arguments a) {          \
-    run<__VA_ARGS__>(a.tasks, a.most_tasks);                                                                         \
+    run<__VA_ARGS__>(a);                                                                                             \
   }
 #define APEXX_X(name, f, taps, stride, image, n, blocks) \
   APEXX_ENTRY(name, 256, blocks, conv_sm80, Sm80Shape<Format::f, taps, stride, n, image>)

@@ -10,8 +10,11 @@ const (
 	F16  Format = "f16"  // maps and operands in fp16
 	BF16 Format = "bf16" // maps and operands in bf16
 	TF32 Format = "tf32" // maps in float32, operands rounded to tf32
-	F32  Format = "f32"  // maps in float32, each product by three of fp16: strict single precision for magnitudes below 65504
+	F32  Format = "f32"  // maps in float32, each product by three of fp16: strict single precision for magnitudes below SplitLimit
 )
+
+// SplitLimit is the least magnitude that the two fp16 halves of an F32 operand cannot hold: from there on fp16 rounds to infinity.
+const SplitLimit = 65520
 
 // Formats lists every format, in the order of the launch table.
 var Formats = []Format{F16, BF16, TF32, F32}
@@ -180,7 +183,7 @@ func (d Device) sharedBytes() int {
 type Work struct {
 	Format
 	Geometry
-	Channels, Out int  // of every map
+	Channels, Out int  // of every map; Out at most 32 where wider tasks would mostly compute what does not exist
 	Tiles         int  // 8×8 output pixels of all maps together, for each set of output channels
 	Normalises    bool // the inputs are
 	Plain         bool // no bias, no second input, no added map, and the outputs are maps
@@ -213,8 +216,8 @@ func (w Work) rank(d Device, k Kernel) int {
 	case k.Resident:
 		return 3
 	}
-	// Tasks of 64 channels read the input half as often; tasks of 32 spread better over a chip that is not full.
-	wide := w.Out > 32 && w.Tiles*((w.Out+63)/64) > d.Multiprocessors
+	// Tasks of 64 channels read the input half as often; tasks of 32 spread better over a chip that is far from full.
+	wide := w.Out > 32 && 4*w.Tiles*((w.Out+63)/64) > 3*d.Multiprocessors
 	if (k.N == 64) == wide {
 		return 2
 	}

@@ -75,10 +75,13 @@ struct alignas(16) Task {
   int16_t out_channels;                        // of the whole output map
   int16_t first, valid;  // the task's first output channel, and how many of those it computes exist
   int16_t add_shift;     // the add map has height >> add_shift rows, width >> add_shift columns; nearest is read
-  int16_t planar;        // out is float32 [channel][pixel] instead of a map
+  int16_t planar;        // kMap, or out is float32 [channel][pixel] without moments: kPlanes, or kRoundedPlanes
   int16_t reserved[7];
 };
 static_assert(sizeof(Task) == 128, "launch.go has this layout");
+
+// What Task::planar says of the output. Rounded planes hold what a map would.
+constexpr int16_t kMap = 0, kPlanes = 1, kRoundedPlanes = 2;
 
 // Job is one map and one set of output channels: `task` describes it, with its moments at the first piece of its output
 // map. Jobs with equal `weights` follow each other where blocks keep their weights.
@@ -94,11 +97,14 @@ struct Schedule {
   std::vector<int> pieces;  // of moments, of each map
 };
 
-// Arguments is what every kernel receives.
+// Arguments is what every kernel receives. In single precision a kernel that meets an operand which fp16 halves cannot
+// hold, 65520 or more in magnitude, writes `step` to *fault: what it stores is wrong then. A NaN is no fault: it stays.
 struct Arguments {
   const Task* tasks;
-  int32_t most_tasks, reserved;
+  int32_t most_tasks, step;
+  int* fault;  // null: nobody asks
 };
+static_assert(sizeof(Arguments) == 24, "launch.go has this layout");
 
 inline int tiles_along(int pixels) { return (pixels + kTile - 1) / kTile; }
 inline int tiles_of(const Task& t) { return tiles_along(t.height) * tiles_along(t.width); }

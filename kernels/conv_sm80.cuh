@@ -126,12 +126,13 @@ __device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4],
       float& high = v[2 * r + 1];
       if constexpr (Shape::kParts == 2) low += small[j][2 * r] / kSplitScale, high += small[j][2 * r + 1] / kSplitScale;
       low += s.bias[n], high += s.bias[n + 1];
-      if (task.planar) {
+      const bool valid = n < task.valid;  // maps have even numbers of channels
+      if (add != nullptr && valid) low += float(add[n]), high += float(add[n + 1]);
+      if (task.planar != kMap) {
+        if (task.planar == kRoundedPlanes) low = norm::rounded<Map>(low), high = norm::rounded<Map>(high);
         s.planar[n * Shape::kPlanarPitch + p] = low, s.planar[(n + 1) * Shape::kPlanarPitch + p] = high;
         continue;
       }
-      const bool valid = n < task.valid;  // maps have even numbers of channels
-      if (add != nullptr && valid) low += float(add[n]), high += float(add[n + 1]);
       Map* stage = s.stage + p * Shape::kPitch + n;
       if constexpr (sizeof(Map) == 2) {
         const uint32_t pair = norm::pack<Map>(low, high);
@@ -163,7 +164,7 @@ __device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4],
 template <class Shape>
 __device__ __forceinline__ void write(const typename Shape::Shared& s, const Task& task) {
   using Map = typename Shape::Map;
-  if (task.planar) {
+  if (task.planar != kMap) {
 #pragma unroll 1
     for (int i = threadIdx.x; i < task.valid * kTilePixels; i += Shape::kThreads) {
       const int n = i / kTilePixels, p = i % kTilePixels, y = task.y + p / kTile, x = task.x + p % kTile;
@@ -201,7 +202,9 @@ __device__ __forceinline__ void load_slab(typename Shape::Shared& s, const void*
 // conv_sm80 runs a schedule of one team. Launch: a block for each most_tasks tasks, Shape::kThreads threads,
 // sizeof(Shape::Shared) bytes. While a task is finished and written, the loads of the next one are under way.
 template <class Shape>
-__device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
+__device__ __forceinline__ void conv_sm80(const Arguments& a) {
+  const Task* tasks = a.tasks;
+  const int most_tasks = a.most_tasks;
   extern __shared__ __align__(128) char memory[];
   auto& s = *reinterpret_cast<typename Shape::Shared*>(memory);
   constexpr int kTasks = Shape::kTasks, kTaskCells = sizeof(Task) / 16, kOwn = kMaxChannels / Shape::kThreads;
@@ -242,6 +245,7 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
   const Moments* known = nullptr;  // of which map s.affine is, and by which scale
   const float* known_scale = nullptr;
   Moments piece = {0, 0, 0};  // of this warp's part of the block's tasks so far
+  bool beyond = false;        // an operand was out of range
   start(0);
 #pragma unroll 1
   for (int i = 0;; i++) {
@@ -277,15 +281,15 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
     float sum[Shape::kWarpN / 8][4] = {}, small[Shape::kWarpN / 8][4] = {};  // small: of hi·lo and lo·hi
     for (int phase0 = 0; phase0 < phases; phase0 += Shape::kAhead) {
 #pragma unroll
-      for (int a = 0; a < Shape::kAhead; a++) {
-        const int phase = phase0 + a;
+      for (int ahead = 0; ahead < Shape::kAhead; ahead++) {
+        const int phase = phase0 + ahead;
         if (phase >= phases) break;
         auto& cells = s.patch[phase % 2];
         if constexpr (Shape::kImage) {
-          image.store(a, s.image[i % 2], cells[0], Shape::kPatchCells);
+          beyond |= image.store(ahead, s.image[i % 2], cells[0], Shape::kPatchCells);
         } else {
-          patch.store(phase, a, cells[0], Shape::kPatchCells, s.affine);
-          if (phase + Shape::kAhead < phases) patch.load(phase + Shape::kAhead, a);
+          beyond |= patch.store(phase, ahead, cells[0], Shape::kPatchCells, s.affine);
+          if (phase + Shape::kAhead < phases) patch.load(phase + Shape::kAhead, ahead);
         }
 #pragma unroll 1
         for (int row = 0; row < Shape::kRows; row++) {
@@ -310,8 +314,9 @@ __device__ __forceinline__ void conv_sm80(const Task* tasks, int most_tasks) {
     __syncthreads();
     write<Shape>(s, task);
     if (leaves && t == 0) *task.moments = norm::joined<Shape::kWarps>(s.warp);
-    if (!more) return;
+    if (!more) break;
   }
+  if (Shape::kParts == 2 && beyond && a.fault != nullptr) *a.fault = a.step;
 }
 
 }  // namespace apexx::conv

@@ -129,7 +129,8 @@ __device__ __forceinline__ Moments store_tile(float (&sum)[Shape::kShare / 2], t
   // The squares are summed as they are: over a piece this small what cancels is far below the rounding of the values.
   total = norm::warp_sum(total), squares = norm::warp_sum(squares);
   const float mean = total / float(max(count, 1));
-  if (lane == 0) s.warp[team][t / 32] = {float(count), mean, fmaxf(squares - total * mean, 0.0f)};
+  const float m2 = squares - total * mean;
+  if (lane == 0) s.warp[team][t / 32] = {float(count), mean, m2 < 0 ? 0 : m2};  // a NaN stays
   sm90::team_sync<Shape::kTeam>(team);
 
   constexpr int kCells = Shape::kOut / kPerCell, kPixels = Shape::kTeam / kCells;  // pixels that are written at once
@@ -185,7 +186,9 @@ __device__ __forceinline__ Moments run_task(typename Shape::Shared& s, const Tas
 // threads, sizeof(Shape::Shared) bytes. A block has at least one task, that of its first team, which loads the weights:
 // the first slabs at once, the others behind the loads of its first task.
 template <class Shape>
-__device__ __forceinline__ void conv_sm90(const Task* tasks, int most_tasks) {
+__device__ __forceinline__ void conv_sm90(const Arguments& a) {
+  const Task* tasks = a.tasks;
+  const int most_tasks = a.most_tasks;
   extern __shared__ __align__(128) char memory[];
   auto& s = *reinterpret_cast<typename Shape::Shared*>(memory);
   tasks += size_t(blockIdx.x) * most_tasks;

@@ -41,8 +41,8 @@ struct Types<Format::f32> {
 //
 // of which three products are computed, the small ones in sums of their own, and the last, below 2^-22 of the first, is
 // left out (Ootomo and Yokota, 2022, "Recovering single precision accuracy from Tensor Cores"). |x| must stay below
-// 65504.
-constexpr float kSplitScale = 2048;
+// 65520, from where on fp16 rounds to infinity: store_cell tells.
+constexpr float kSplitScale = 2048, kSplitLimit = 65520;
 
 APEXX_BOTH void split(float x, __half& hi, __half& lo) {
   hi = __float2half_rn(x);
@@ -55,20 +55,26 @@ __device__ __forceinline__ float to_tf32(float x) {
   return x == x ? __uint_as_float((bits + 0xFFF + (bits >> 13 & 1)) & 0xFFFFE000) : x;
 }
 
-// store_cell writes the values of one cell as operands; the low halves lie part_cells behind the high ones.
+// store_cell writes the values of one cell as operands; the low halves lie part_cells behind the high ones. It returns
+// whether two halves cannot hold one of them. A NaN they can.
 template <Format kFormat, int N>
-__device__ __forceinline__ void store_cell(const float (&v)[N], uint4* at, int part_cells) {
+__device__ __forceinline__ bool store_cell(const float (&v)[N], uint4* at, int part_cells) {
   if constexpr (kFormat == Format::f32) {
     __half hi[N], lo[N];
 #pragma unroll
     for (int k = 0; k < N; k++) split(v[k], hi[k], lo[k]);
     at[0] = *reinterpret_cast<const uint4*>(hi), at[part_cells] = *reinterpret_cast<const uint4*>(lo);
+    float most = 0;
+#pragma unroll
+    for (int k = 0; k < N; k++) most = fmaxf(most, fabsf(v[k]));
+    return most >= kSplitLimit;
   } else if constexpr (kFormat == Format::tf32) {
     *at = make_uint4(__float_as_uint(to_tf32(v[0])), __float_as_uint(to_tf32(v[1])), __float_as_uint(to_tf32(v[2])),
                      __float_as_uint(to_tf32(v[3])));
   } else {
     *at = norm::narrow8<typename Types<kFormat>::Map>(v);
   }
+  return false;
 }
 
 // PatchLoader brings the input under a task into a patch with kThreads threads, phase by phase: loads are started
@@ -116,9 +122,10 @@ class PatchLoader {
   }
 
   // store writes a phase from a slot into a patch. affine has an entry for each channel of the map if the input is
-  // normalised.
-  __device__ __forceinline__ void store(int phase, int slot, uint4* patch, int part_cells,
+  // normalised. It returns whether a value is out of the operands' range.
+  __device__ __forceinline__ bool store(int phase, int slot, uint4* patch, int part_cells,
                                         const norm::Affine* affine) const {
+    bool beyond = false;
     const int c = phase * kPhase + chunk_ * kCell;
     const bool normalises = kNormalises && (kChannels != 0 || c < normalised_);
     norm::Affine a[kCell];
@@ -144,8 +151,9 @@ class PatchLoader {
         for (int k = 0; k < kCell; k++) v[k] = v[k] * a[k].scale + a[k].shift;
         norm::silu<sizeof(Map) == 2>(v);
       }
-      store_cell<kFormat>(v, at, part_cells);
+      beyond |= store_cell<kFormat>(v, at, part_cells);
     }
+    return beyond;
   }
 
  private:
@@ -207,12 +215,12 @@ class ImageLoader {
   }
 
   // store gathers a phase, which is a constant after unrolling, from the square into a patch.
-  __device__ __forceinline__ void store(int phase, const float* square, uint4* patch, int part_cells) const {
+  __device__ __forceinline__ bool store(int phase, const float* square, uint4* patch, int part_cells) const {
     const int chunk = threadIdx.x % kPhaseChunks, p = threadIdx.x / kPhaseChunks;
     float v[kCell];
 #pragma unroll
     for (int k = 0; k < kCell; k++) v[k] = phase * kPhase + k < last_ ? square[at_[phase * kCell + k]] : 0;
-    store_cell<kFormat>(v, patch + chunk * P::kPlane + P::cell(p / kTile, p % kTile), part_cells);
+    return store_cell<kFormat>(v, patch + chunk * P::kPlane + P::cell(p / kTile, p % kTile), part_cells);
   }
 
  private:

@@ -97,13 +97,13 @@ func number(b bool) int {
 // What lies in device memory has the layout that the kernels know (static_assert in conv.h and norm.h).
 func TestSizesOfWhatTheKernelsRead(t *testing.T) {
 	for name, size := range map[string][2]uintptr{
-		"Task": {unsafe.Sizeof(Task{}), 128}, "Moments": {unsafe.Sizeof(Moments{}), 16}, "Apply": {unsafe.Sizeof(Apply{}), 96},
-		"Arguments": {unsafe.Sizeof(Arguments{}), 16}, "Layout": {unsafe.Sizeof(Layout{}), 24},
+		"Task": {unsafe.Sizeof(Task{}), 128}, "Moments": {unsafe.Sizeof(Moments{}), 16}, "Apply": {unsafe.Sizeof(Apply{}), 112},
+		"Arguments": {unsafe.Sizeof(Arguments{}), 24}, "Layout": {unsafe.Sizeof(Layout{}), 24},
 		"offset of Task.InPieces":   {unsafe.Offsetof(Task{}.InPieces), 80},
 		"offset of Task.Y":          {unsafe.Offsetof(Task{}.Y), 92},
 		"offset of Task.Planar":     {unsafe.Offsetof(Task{}.Planar), 108},
-		"offset of Apply.InPieces":  {unsafe.Offsetof(Apply{}.InPieces), 72},
-		"offset of Apply.Channels":  {unsafe.Offsetof(Apply{}.Channels), 88},
+		"offset of Apply.InPieces":  {unsafe.Offsetof(Apply{}.InPieces), 80},
+		"offset of Apply.Channels":  {unsafe.Offsetof(Apply{}.Channels), 96},
 		"offset of Layout.Channels": {unsafe.Offsetof(Layout{}.Channels), 20},
 	} {
 		if size[0] != size[1] {
@@ -133,7 +133,8 @@ func TestNewScheduleRefusesWhatNoKernelComputes(t *testing.T) {
 		{general, func(t *Task) { t.Valid = 33 }, "33 output channels, want 1 to 32"},
 		{general, func(t *Task) { t.Channels = 27 }, "maps of 27, 0 and 96 channels, want multiples of 8"},
 		{general, func(t *Task) { t.OutChannels, t.Valid = 9, 9 }, "maps of 96, 0 and 9 channels, want multiples of 8"},
-		{general, func(t *Task) { t.OutChannels, t.Valid, t.Planar = 9, 9, 1 }, ""},
+		{general, func(t *Task) { t.OutChannels, t.Valid, t.Planar = 9, 9, Planes }, ""},
+		{general, func(t *Task) { t.OutChannels, t.Valid, t.Planar, t.Add = 9, 9, RoundedPlanes, 1 }, "a map of 9 channels that is added, want a multiple of 8"},
 		{general, func(t *Task) { t.Scale = 1 }, "a scale of the input without shift or moments"},
 		{general, func(t *Task) { t.Scale, t.Shift, t.InMoments, t.InPieces = 1, 1, 1, 1 }, ""},
 		{general, func(t *Task) { t.Channels, t.Scale, t.Shift, t.InMoments, t.InPieces = 520, 1, 1, 1, 1 }, "520 channels to normalise, want at most 512"},
@@ -155,7 +156,7 @@ func TestCutCoversEveryCellOnce(t *testing.T) {
 	for _, cells := range []int32{1, 512, 513, 5000} {
 		next := int32(0)
 		for _, b := range Cut(Apply{Cells: cells}) {
-			if b.First != next || b.Cells <= 0 || b.Cells > applyCells {
+			if b.First != next || b.Cells <= 0 || b.Cells > ApplyCells {
 				t.Fatalf("block of %d cells at %d", b.Cells, b.First)
 			}
 			next += b.Cells

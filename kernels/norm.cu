@@ -88,23 +88,20 @@ __device__ __forceinline__ void apply(const Apply* list) {
 #pragma unroll
       for (int k = 0; k < kCell; k++) v[k] += r[k];
     }
-    uint4 out[kWords];
-    narrow<T>(v, out);
+    if (a.out != nullptr) {
+      uint4 out[kWords];
+      narrow<T>(v, out);
 #pragma unroll
-    for (int w = 0; w < kWords; w++)
-      reinterpret_cast<uint4*>(static_cast<T*>(a.out) + size_t(cell) * kCell)[w] = out[w];
+      for (int w = 0; w < kWords; w++)
+        reinterpret_cast<uint4*>(static_cast<T*>(a.out) + size_t(cell) * kCell)[w] = out[w];
+    }
+    if (a.planes != nullptr) {
+      float* to = a.planes + size_t(c) * a.pixels + cell / per_pixel;
+#pragma unroll
+      for (int k = 0; k < kCell; k++) to[size_t(k) * a.pixels] = rounded<T>(v[k]);
+    }
   }
 }
-
-// Layout is what a launch between the layouts receives: maps of T, [image][pixel][channel], and float planes,
-// [image][channel][pixel]. Launch: grid (pixels / 32, channels / 32, images) rounded up, kThreads threads.
-struct Layout {
-  const void* in;
-  void* out;
-  int32_t pixels, channels;
-};
-
-constexpr int kSquare = 32;  // pixels and channels that a block turns
 
 // planes makes float planes of maps.
 template <class T>

@@ -6,16 +6,19 @@ package kernels
 //	plain   out = silu(norm(in)) + residual
 //	gated   out = norm(in)[:C] · relu(norm(in)[C:]) + residual    in has 2·C channels, and is normalised over all of them
 //
-// norm is GroupNorm with one group (ε = 1e-5). The residual is nothing, a map, or silu(norm(map)), rounded as every map in memory is.
+// norm is GroupNorm with one group (ε = 1e-5). The residual is nothing, a map, or silu(norm(map)), rounded as every map in memory is. The
+// result is stored as a map, as float32 planes [channel][pixel] of the same rounded values, or as both.
 type Apply struct {
 	In, InMoments, Scale, Shift                             Address
 	Residual, ResidualMoments, ResidualScale, ResidualShift Address // Residual 0: none; ResidualScale 0: added as it is
-	Out                                                     Address
+	Out                                                     Address // 0: no map is stored
+	Planes                                                  Address // 0: no planes
 	InPieces, ResidualPieces                                int32
 	First, Cells                                            int32 // of the map's cells: C/8 to a pixel, first to last pixel
 	Channels                                                int16 // C, a multiple of 8, at most MaxChannels
 	Gated                                                   int16 // 1: gated
-	_                                                       [4]byte
+	Pixels                                                  int32 // of the map
+	_                                                       [8]byte
 }
 
 // ApplyArguments is what the kernel receives: a launch has a block of ApplyThreads threads for each entry of the list.
@@ -24,15 +27,16 @@ type ApplyArguments struct{ List Address }
 const (
 	// ApplyThreads is the number of threads of a block of norm_apply, norm_planes and norm_maps.
 	ApplyThreads = 256
-	applyCells   = 2 * ApplyThreads // of a block
+	// ApplyCells is how many cells of a map a block of norm_apply makes, at most.
+	ApplyCells = ApplyThreads
 )
 
 // Cut makes the blocks of a map: Apply with First 0 and with all of its Cells.
 func Cut(m Apply) []Apply {
 	var blocks []Apply
-	for first := int32(0); first < m.Cells; first += applyCells {
+	for first := int32(0); first < m.Cells; first += ApplyCells {
 		b := m
-		b.First, b.Cells = first, min(applyCells, m.Cells-first)
+		b.First, b.Cells = first, min(ApplyCells, m.Cells-first)
 		blocks = append(blocks, b)
 	}
 	return blocks

@@ -51,32 +51,16 @@ APEXX_KERNEL(is_nan, IsNanArgs, 256) {
   if (i < a.n) a.y[i] = a.x[i] != a.x[i];
 }
 
-// Round to a narrower format and back, to nearest and halves to even. Below least_normal a sum with magnet is a multiple of the least
-// subnormal number of the format; from limit on, the power of two beyond the largest finite number, the result is infinite.
 struct RoundArgs {
   const float* x;
   float* y;
   int64_t n;
-  float least_normal, magnet, limit;
-  int drop;  // low bits of a float that a normal number of the format does not have
+  Rounding to;
 };
 
 APEXX_KERNEL(round_format, RoundArgs, 256) {
   const int64_t i = thread_of();
-  if (i >= a.n) return;
-  const float x = a.x[i];
-  float v = fabsf(x);
-  if (v < a.least_normal) {
-    v = (v + a.magnet) - a.magnet;
-  } else if (v < a.limit) {
-    unsigned bits = __float_as_uint(v);
-    bits += (1u << (a.drop - 1)) - 1 + (bits >> a.drop & 1);  // a carry moves on to the exponent, as it should
-    v = __uint_as_float(bits & ~((1u << a.drop) - 1));
-    if (v >= a.limit) v = INFINITY;
-  } else if (v == v) {
-    v = INFINITY;
-  }
-  a.y[i] = copysignf(v, x);
+  if (i < a.n) a.y[i] = rounded(a.to, a.x[i]);
 }
 
 constexpr int kMaxAxes = 8;

@@ -47,7 +47,7 @@ struct MomentsArgs {
 };
 
 APEXX_BLOCK_KERNEL(moments, MomentsArgs, kNormThreads) {
-  __shared__ double scratch[kNormThreads];
+  __shared__ double scratch[32];
   const int64_t group = blockIdx.x / a.count, lo = blockIdx.x % a.count * a.step;
   const Piece p = moments_of(a.x + group * a.size + lo, a.size - lo < a.step ? a.size - lo : a.step, scratch);
   if (threadIdx.x == 0) a.pieces[blockIdx.x] = p;
@@ -123,7 +123,7 @@ APEXX_BLOCK_KERNEL(norm_apply, NormArgs, kNormThreads) {
 
 // A gate has one group here.
 APEXX_BLOCK_KERNEL(norm_group, NormArgs, kNormThreads) {
-  __shared__ double scratch[kNormThreads];
+  __shared__ double scratch[32];
   const int width = a.channels / a.groups, spatial = static_cast<int>(a.spatial);
   const int64_t sample = blockIdx.x / a.groups;
   const int first = blockIdx.x % a.groups * width;
@@ -143,7 +143,7 @@ struct LayerNormArgs {
 };
 
 APEXX_BLOCK_KERNEL(layer_norm, LayerNormArgs, 128) {
-  __shared__ double scratch[128];
+  __shared__ double scratch[32];
   const float* x = a.x + static_cast<int64_t>(blockIdx.x) * a.width;
   float* y = a.y + static_cast<int64_t>(blockIdx.x) * a.width;
   const Piece p = moments_of(x, a.width, scratch);

@@ -44,7 +44,7 @@ APEXX_DEVICE float finished(const ReduceArgs& a, double sum) {
 }
 
 APEXX_BLOCK_KERNEL(reduce_block, ReduceArgs, 128) {
-  __shared__ double scratch[128];
+  __shared__ double scratch[32];
   const int64_t base = position(a.kept, a.kept_axes, blockIdx.x);
   double sum = 0;
   for (int64_t i = threadIdx.x; i < a.terms; i += blockDim.x) sum += term(a, base, i);

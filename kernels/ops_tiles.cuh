@@ -17,21 +17,23 @@ struct TileAggregateArgs {
 
 constexpr int kAggregateThreads = 64;
 
-APEXX_DEVICE void window_of(int64_t t, int tile, int feature, int cells, int* lo, int* hi) {
-  const int64_t first = t * tile * cells / feature, last = ((t + 1) * tile * cells + feature - 1) / feature;
+// Int holds feature·cells.
+template <class Int>
+APEXX_DEVICE void window_of(Int t, int tile, int feature, int cells, int* lo, int* hi) {
+  const Int first = t * tile * cells / feature, last = ((t + 1) * tile * cells + feature - 1) / feature;
   *lo = static_cast<int>(first < cells - 1 ? first : cells - 1);
   *hi = static_cast<int>(last > *lo + 1 ? last : *lo + 1);
   if (*hi > cells) *hi = cells;
 }
 
 APEXX_BLOCK_KERNEL(tile_aggregate, TileAggregateArgs, kAggregateThreads) {
-  __shared__ double scratch[kAggregateThreads];
+  __shared__ double scratch[32];
   __shared__ float tops[kAggregateThreads];
   const int64_t map = blockIdx.x % a.maps, tile = blockIdx.x / a.maps % a.tiles, b = blockIdx.x / a.maps / a.tiles;
   const int grid_width = a.feature_width / a.tile, t = threadIdx.x;
   int y0, y1, x0, x1;
-  window_of(tile / grid_width, a.tile, a.feature_height, a.height, &y0, &y1);
-  window_of(tile % grid_width, a.tile, a.feature_width, a.width, &x0, &x1);
+  window_of<int64_t>(tile / grid_width, a.tile, a.feature_height, a.height, &y0, &y1);
+  window_of<int64_t>(tile % grid_width, a.tile, a.feature_width, a.width, &x0, &x1);
   const float* x = a.x + ((b * a.maps + map) * a.height + y0) * a.width + x0;
   const int columns = x1 - x0, n = (y1 - y0) * columns;
   double sum = 0;
@@ -63,8 +65,10 @@ struct Tiling {
   int width, tile, grid_width, tiles;
 };
 
-APEXX_DEVICE int64_t origin(const Tiling& t, int64_t id) {
-  return id / t.grid_width * t.tile * t.width + id % t.grid_width * t.tile;
+// origin returns where a tile of the map begins.
+APEXX_DEVICE int64_t origin(const Tiling& t, int64_t tile) {
+  const int id = static_cast<int>(tile);
+  return static_cast<int64_t>(id / t.grid_width * t.tile) * t.width + id % t.grid_width * t.tile;
 }
 
 // tile_pack: x [B,C,H,W], ids [B,k] → y [B,k,C,tile,tile], one thread for an element.

@@ -34,9 +34,16 @@ type Task struct {
 	OutChannels                      int16 // of the output map
 	First, Valid                     int16 // first output channel of this task, and how many exist from there on, at most N
 	AddShift                         int16 // the added map has Height >> AddShift rows and Width >> AddShift columns
-	Planar                           int16 // 1: the output is float32 [channel][pixel], not rounded and without moments
+	Planar                           int16 // Map, Planes or RoundedPlanes
 	_                                [7]int16
 }
+
+// What Task.Planar says of the output.
+const (
+	Map           = int16(iota) // a map, rounded, with moments where they are wanted
+	Planes                      // float32 [channel][pixel], not rounded and without moments
+	RoundedPlanes               // float32 [channel][pixel] of what a map would hold
+)
 
 // Moments is a piece of a map's moments, as it lies in device memory.
 type Moments struct {
@@ -63,11 +70,13 @@ type Schedule struct {
 	Pieces            []int // how many pieces of moments the launch leaves, of each map
 }
 
-// Arguments is what a convolution kernel receives.
+// Arguments is what a convolution kernel receives. In single precision a kernel that meets an operand of SplitLimit or more in magnitude writes
+// Step to the int32 at Fault, if that is not 0: what it stores is wrong then. A NaN is no fault, it stays.
 type Arguments struct {
 	Tasks     Address
 	MostTasks int32
-	_         int32
+	Step      int32
+	Fault     Address
 }
 
 // Tiles returns how many tasks of pixels a map has.
@@ -113,6 +122,32 @@ func NewSchedule(k Kernel, jobs []Job, most int) (Schedule, error) {
 	return s, nil
 }
 
+// Together makes one launch of the schedules of several images, which must be alike. Where there are more blocks than `most`, a block does what it
+// does of one image for the next ones as well: its weights are there already. No piece of moments changes by that. Pieces are those of the first
+// image, then of the second, and so on.
+func Together(images []Schedule, most int) Schedule {
+	one := images[0]
+	each := min(len(images), (one.Blocks*len(images)+most-1)/most) // images of a block
+	all := Schedule{MostTasks: each * one.MostTasks}
+	for _, s := range images {
+		all.Pieces = append(all.Pieces, s.Pieces...)
+	}
+	for first := 0; first < len(images); first += each {
+		for b := range one.Blocks {
+			all.Blocks++
+			for _, s := range images[first:min(first+each, len(images))] {
+				for _, t := range s.Tasks[b*s.MostTasks : (b+1)*s.MostTasks] {
+					if t.In != 0 {
+						all.Tasks = append(all.Tasks, t)
+					}
+				}
+			}
+			all.Tasks = append(all.Tasks, make([]Task, all.Blocks*all.MostTasks-len(all.Tasks))...) // empty ones end a block
+		}
+	}
+	return all
+}
+
 // check says what a kernel would not compute, or compute wrongly.
 func (j Job) check(k Kernel) error {
 	switch {
@@ -122,7 +157,7 @@ func (j Job) check(k Kernel) error {
 		return fmt.Errorf("%d×%d pixels of output, want at least one", j.Height, j.Width)
 	case j.Valid <= 0 || int(j.Valid) > k.N:
 		return fmt.Errorf("%d output channels, want 1 to %d", j.Valid, k.N)
-	case !k.Image && (j.Channels%8 != 0 || j.Channels2%8 != 0) || j.Planar == 0 && (j.OutChannels%8 != 0 || j.Valid%8 != 0):
+	case !k.Image && (j.Channels%8 != 0 || j.Channels2%8 != 0) || j.Planar == Map && (j.OutChannels%8 != 0 || j.Valid%8 != 0):
 		return fmt.Errorf("maps of %d, %d and %d channels, want multiples of 8", j.Channels, j.Channels2, j.OutChannels)
 	case j.Scale != 0 && !k.Normalises:
 		return errors.New("a scale of the input, which it does not normalise")
@@ -132,7 +167,9 @@ func (j Job) check(k Kernel) error {
 		return errors.New("a scale of the input without shift or moments")
 	case j.Scale != 0 && j.Channels > MaxChannels:
 		return fmt.Errorf("%d channels to normalise, want at most %d", j.Channels, MaxChannels)
-	case k.Resident && (int(j.Channels) != k.Channels || int(j.OutChannels) != k.N || j.In2 != 0 || j.Bias != 0 || j.Add != 0 || j.Planar != 0):
+	case j.Add != 0 && j.OutChannels%8 != 0:
+		return fmt.Errorf("a map of %d channels that is added, want a multiple of 8", j.OutChannels)
+	case k.Resident && (int(j.Channels) != k.Channels || int(j.OutChannels) != k.N || j.In2 != 0 || j.Bias != 0 || j.Add != 0 || j.Planar != Map):
 		return fmt.Errorf("it computes nothing but %d → %d channels without bias, into a map", k.Channels, k.N)
 	}
 	return nil

@@ -143,14 +143,14 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 
 // again derives the state of a cell that was compared from its reports and its sets.
 func (c *Cell) again() (evidence.State, error) {
-	least, inSets := c.Pair.leastF1()
+	rule, inSets := RuleOfSets(c.Pair.class())
 	if inSets != (c.Sets != nil) {
 		return "", fmt.Errorf("its detections were counted as sets: %t, want %t", c.Sets != nil, inSets)
 	}
 	switch {
 	case inSets && (c.Sets.Pairs < 0 || c.Sets.Pairs > min(c.Sets.Reference, c.Sets.Candidate)):
 		return "", fmt.Errorf("its sets are impossible: %s", c.Sets)
-	case inSets && c.Report.State != evidence.Fail && c.Sets.contradicts(least):
+	case inSets && c.Report.State != evidence.Fail && c.Sets.contradicts(rule.F1):
 		return evidence.Fail, nil
 	case c.Replay == nil:
 		return c.Report.State, nil
@@ -163,7 +163,7 @@ func (c *Cell) again() (evidence.State, error) {
 
 // checkFor derives a report of a cell anew from its numbers.
 func (r *Report) checkFor(c *Cell, policy Policy) error {
-	class := PairClass(c.Pair.Reference.Precision, c.Pair.Candidate.Precision)
+	class := c.Pair.class()
 	if c.Pair.Reference == golden && class == ClassDefault && !strings.HasSuffix(policy.Name, anyModel) {
 		policy = GoldenPolicy()
 	}

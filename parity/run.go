@@ -162,7 +162,7 @@ func (r *run) cell(at int, p Pair) Cell {
 }
 
 func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool) *Report {
-	opt := Options{Policy: r.spec.Policy, Class: PairClass(p.Reference.Precision, p.Candidate.Precision), Setting: c.Setting, Replayed: replayed}
+	opt := Options{Policy: r.spec.Policy, Class: p.class(), Setting: c.Setting, Replayed: replayed}
 	if p.Reference == golden {
 		cand = expectedOnly(ref, cand)
 		if opt.Class == ClassDefault && !c.Setting.AnyModel { // expectations are in float32, and say nothing of what a lower precision costs

@@ -8,11 +8,26 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// Detections of two executions are the same set as far as they pair up: one class, an IoU of at least setOverlap. Those of a lower score
-// are left out.
+// setScore is the least score of a detection that counts.
+const setScore = 0.05
+
+// SetRule says when the detections of two executions are the same set: so many of them, as an F1, pair up, which takes one class and an
+// IoU of at least Overlap. Those of a lower score than 0.05 are left out.
+type SetRule struct{ F1, Overlap float64 }
+
+// RuleOfSets returns the rule of a class, and whether it has one.
+func RuleOfSets(c Class) (SetRule, bool) {
+	least, ok := leastF1(c)
+	if c == ClassINT8 || c == ClassFP8 {
+		return SetRule{least, coarseOverlap}, ok
+	}
+	return SetRule{least, setOverlap}, ok
+}
+
+// The least IoU of a pair: of a format of 8 bits, whose boxes move by pixels, it tells that the same object was found.
 const (
-	setOverlap = 0.95
-	setScore   = 0.05
+	setOverlap    = 0.95
+	coarseOverlap = 0.5
 )
 
 // SetCount counts detections that are compared as sets, whatever their order. Counts of several images add up.
@@ -56,13 +71,17 @@ type SetVerdict struct {
 	Detail string         `json:"detail,omitempty"` // why it is no pass
 }
 
-// String renders the verdict as "ort/fp16 vs reference/fp64, 12 cases: F1 0.9982, … (want 0.99)".
+// String renders the verdict as "ort/fp16 vs reference/fp64, 12 cases: F1 0.9982, … (want F1 0.99)".
 func (v SetVerdict) String() string {
 	cases := "cases"
 	if v.Cases == 1 {
 		cases = "case"
 	}
-	s := fmt.Sprintf("%s, %d %s: %s (want F1 %g)", v.Pair, v.Cases, cases, v.SetCount, float64(v.Least))
+	overlap := ""
+	if rule, _ := RuleOfSets(v.Pair.class()); rule.Overlap != setOverlap {
+		overlap = fmt.Sprintf(" at IoU %g", rule.Overlap)
+	}
+	s := fmt.Sprintf("%s, %d %s: %s (want F1 %g%s)", v.Pair, v.Cases, cases, v.SetCount, float64(v.Least), overlap)
 	if v.Detail != "" {
 		s += ": " + v.Detail
 	}
@@ -72,21 +91,16 @@ func (v SetVerdict) String() string {
 // countSets compares the detections of a cell as sets where its precisions are judged so, and fails it where they cannot be those of an
 // execution that is right as often as it has to be. That they are is judged over all cases.
 func (c *Cell) countSets(ref, cand tensor.List) {
-	least, ok := c.Pair.leastF1()
+	rule, ok := RuleOfSets(c.Pair.class())
 	if !ok {
 		return
 	}
-	n := CountSets(ref, cand)
+	n := CountSetsAt(ref, cand, rule.Overlap)
 	c.Sets = &n
-	if n.contradicts(least) && c.State != evidence.Fail {
+	if n.contradicts(rule.F1) && c.State != evidence.Fail {
 		c.State = evidence.Fail
-		c.Detail = fmt.Sprintf("detections as sets: %s; an F1 of %g is not to be believed", n, least)
+		c.Detail = fmt.Sprintf("detections as sets: %s; an F1 of %g is not to be believed", n, rule.F1)
 	}
-}
-
-// leastF1 is that of the pair's class.
-func (p Pair) leastF1() (least float64, asSets bool) {
-	return leastF1(PairClass(p.Reference.Precision, p.Candidate.Precision))
 }
 
 // judgeSets adds up the cells of each pair. A share that is reached passes; one that is not fails if it is no accident, and else there are
@@ -94,8 +108,8 @@ func (p Pair) leastF1() (least float64, asSets bool) {
 func judgeSets(pairs []Pair, cells []Cell) []SetVerdict {
 	var out []SetVerdict
 	for i, p := range pairs {
-		least, _ := p.leastF1()
-		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(least)}
+		rule, _ := RuleOfSets(p.class())
+		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(rule.F1)}
 		for at := i; at < len(cells); at += len(pairs) {
 			if n := cells[at].Sets; n != nil {
 				v.Cases++
@@ -141,16 +155,19 @@ func binomialTail(n, k int, p float64) float64 {
 	return min(sum, 1)
 }
 
-// CountSets pairs the detections of two executions, image by image: the best of the reference chooses first, and takes the one of its
-// class that overlaps it most. Outputs that are absent or malformed count as no detections.
-func CountSets(ref, cand tensor.List) SetCount {
+// CountSets is CountSetsAt the IoU of formats of 16 bits, 0.95.
+func CountSets(ref, cand tensor.List) SetCount { return CountSetsAt(ref, cand, setOverlap) }
+
+// CountSetsAt pairs the detections of two executions that overlap by at least an IoU, image by image: the best of the reference chooses first,
+// and takes the one of its class that overlaps it most. Outputs that are absent or malformed count as no detections.
+func CountSetsAt(ref, cand tensor.List, overlap float64) SetCount {
 	var c SetCount
 	if !detectionOutputs(ref, cand) {
 		return c
 	}
 	for image := range ref.Get("boxes").Shape()[0] {
 		r, k := setOf(ref, image), setOf(cand, image)
-		c.Add(SetCount{pairSets(r, k), len(r), len(k)})
+		c.Add(SetCount{pairSets(r, k, overlap), len(r), len(k)})
 	}
 	return c
 }
@@ -173,10 +190,10 @@ func setOf(outputs tensor.List, image int) []detection {
 	return list
 }
 
-func pairSets(ref, cand []detection) (pairs int) {
+func pairSets(ref, cand []detection, overlap float64) (pairs int) {
 	taken := make([]bool, len(cand))
 	for _, r := range ref {
-		best, at := setOverlap, -1
+		best, at := overlap, -1
 		for i, c := range cand {
 			if v := iou(r.box, c.box); !taken[i] && c.class == r.class && v >= best {
 				best, at = v, i

@@ -163,7 +163,7 @@ func KindOf(output string) Kind {
 // outputs: backends widen their outputs to float32, which would hide it.
 type Class uint8
 
-// The classes of spec/runtime.md 6.3, finest first; no tolerance is defined for ClassINT8. In a twin class both executions compute in the
+// The classes of spec/runtime.md 6.3, finest first; for a single operator no tolerance is defined in ClassINT8. In a twin class both executions compute in the
 // precision, with roundings at the same declared points, so that what they differ by is no longer what the precision costs.
 const (
 	ClassDefault Class = iota
@@ -173,11 +173,13 @@ const (
 	ClassINT8
 	TwinFP16
 	TwinBF16
+	TwinFP8
+	TwinINT8
 )
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
-	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin"}[c]
+	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin"}[c]
 }
 
 // precision returns the class without regard to twins: one operator, fed equal inputs, has the same tolerance in both.
@@ -187,6 +189,10 @@ func (c Class) precision() Class {
 		return ClassFP16
 	case TwinBF16:
 		return ClassBF16
+	case TwinFP8:
+		return ClassFP8
+	case TwinINT8:
+		return ClassINT8
 	}
 	return c
 }
@@ -217,6 +223,10 @@ func PairClass(a, b backends.Precision) Class {
 		return TwinFP16
 	case c == ClassBF16:
 		return TwinBF16
+	case c == ClassFP8:
+		return TwinFP8
+	case c == ClassINT8:
+		return TwinINT8
 	}
 	return c
 }
@@ -303,7 +313,7 @@ func ParseProfile(name string) (Profile, error) {
 // Name returns the profile's name.
 func (p Profile) Name() string { return p.name }
 
-// Tolerance returns the rule for a kind of output at a level and in a class; Undefined for int8, which has no numbers.
+// Tolerance returns the rule for a kind of output at a level and in a class; Undefined for single operators in int8, which have no numbers.
 func (p Profile) Tolerance(level Level, kind Kind, class Class) Tolerance {
 	if s, ok := spreads[class]; ok && level == EndToEnd {
 		return s.tolerance(kind, p.margin)

@@ -111,7 +111,9 @@ func TestClassComesFromThePrecision(t *testing.T) {
 		{backends.TF32, backends.TF32, TwinFP16},
 		{backends.TF32, backends.FP16, ClassFP16},
 		{backends.BF16, backends.BF16, TwinBF16},
-		{backends.INT8, backends.INT8, ClassINT8},
+		{backends.INT8, backends.INT8, TwinINT8},
+		{backends.FP8, backends.FP8, TwinFP8},
+		{backends.INT8, backends.FP16, ClassINT8},
 		{backends.FP32, backends.FP32, ClassDefault},
 	} {
 		if got := PairClass(c.ref, c.cand); got != c.want {

@@ -67,11 +67,11 @@ func (g *Gallery) Images() ([]CaseImages, error) {
 		}
 		entry := CaseImages{Case: name}
 		for _, l := range list {
-			var buf bytes.Buffer
-			if err := jpeg.Encode(&buf, l.img, &jpeg.Options{Quality: 90}); err != nil {
+			encoded, err := JPEG(l.label, l.img)
+			if err != nil {
 				return nil, err
 			}
-			entry.Images = append(entry.Images, LabelledImage{Label: l.label, Type: "jpeg", Data: buf.Bytes()})
+			entry.Images = append(entry.Images, encoded)
 		}
 		for _, l := range list[1:] {
 			var buf bytes.Buffer
@@ -84,4 +84,11 @@ func (g *Gallery) Images() ([]CaseImages, error) {
 		all = append(all, entry)
 	}
 	return all, nil
+}
+
+// JPEG encodes a picture for people.
+func JPEG(label string, img image.Image) (LabelledImage, error) {
+	var buf bytes.Buffer
+	err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 90})
+	return LabelledImage{Label: label, Type: "jpeg", Data: buf.Bytes()}, err
 }

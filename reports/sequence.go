@@ -4,6 +4,7 @@ import (
 	_ "embed" // for the schemas
 
 	"github.com/apex-x/apexx/backends/model/routing"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/track"
 	"github.com/apex-x/apexx/parity"
 )
@@ -63,6 +64,7 @@ type Sequence struct {
 	Tracks  []Track                              `json:"tracks"`  // those that were confirmed, by id
 	Flicker map[string]routing.TemporalStability `json:"flicker"` // of the selected tiles, by level
 	Latency SequenceLatency                      `json:"latency_ms"`
+	Metrics *mot.Metrics                         `json:"metrics"` // of the tracks against the ground truth, null without one
 }
 
 // The states of a Sequence.

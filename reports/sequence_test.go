@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends/model/routing"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/track"
 	"github.com/apex-x/apexx/parity"
 )
@@ -44,6 +45,11 @@ func TestSequenceSchemas(t *testing.T) {
 	}
 	refuses(t, FrameSchema, sampleFrame(), map[string]any{"frame": 0, "name": nil, "image": nil, "tracks": map[string]any{}, "extra": 1})
 	refuses(t, SequenceSchema, s, map[string]any{"state": "done", "frames": 0, "hysteresis": 1, "flicker": map[string]any{}, "tracking": nil, "extra": 1})
+	s.Metrics = &mot.Metrics{HOTA: 0.5, MOTA: -1.5, TP: 3}
+	if err := validate(t, SequenceSchema, s); err != nil {
+		t.Error(err)
+	}
+	refuses(t, SequenceSchema, s, map[string]any{"metrics/hota": 1.5, "metrics/tp": -1, "metrics/mota": nil})
 	s.Hysteresis, s.State, s.Detail = nil, SequenceComplete, ""
 	if err := validate(t, SequenceSchema, s); err != nil {
 		t.Error(err)

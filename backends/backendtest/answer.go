@@ -10,8 +10,7 @@ import (
 // answer is what the oracle says of a graph in a format. Every backend, in every precision of that format, is held to the same one, so it is
 // computed once.
 type answer struct {
-	graph  *graph.Graph // what a session compiles: with the ranges of its values where the format asks for some
-	low    *graph.Graph // lowered to the format: what it has to compute
+	low    *graph.Graph // lowered to the format: what a session has to compute
 	inputs tensor.List
 	values map[*graph.Value]*tensor.Tensor // every value of low
 
@@ -27,12 +26,7 @@ func answerOf(name string, f graph.Format, g *graph.Graph, inputs tensor.List) (
 	return once.(func() (*answer, error))()
 }
 
-func newAnswer(f graph.Format, g *graph.Graph, inputs tensor.List) (_ *answer, err error) {
-	if g.Calibration == nil {
-		if g, err = calibrated(f, g, inputs); err != nil {
-			return nil, err
-		}
-	}
+func newAnswer(f graph.Format, g *graph.Graph, inputs tensor.List) (*answer, error) {
 	low, err := graph.Lower(g, f)
 	if err != nil {
 		return nil, err
@@ -42,7 +36,7 @@ func newAnswer(f graph.Format, g *graph.Graph, inputs tensor.List) (_ *answer, e
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{graph: g, low: low, inputs: inputs, values: values}
+	a := &answer{low: low, inputs: inputs, values: values}
 	a.sums = sync.OnceValues(func() ([]float64, error) { return termSums(a.node(), operands(a.node(), values)) })
 	return a, nil
 }

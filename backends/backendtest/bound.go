@@ -41,8 +41,8 @@ func newBound(p backends.Precision, scale float64) bound {
 	return b
 }
 
-// boundOf returns the bound for the outputs of a node, given its operands and, of a product, its termSums.
-func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n *graph.Node, in []*tensor.Tensor, sums func() ([]float64, error)) (bound, error) {
+// boundOf returns the bound for the outputs of an operator, given its operands and the sums of a product.
+func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, op graph.Op, in []*tensor.Tensor, sums func() ([]float64, error)) (bound, error) {
 	b := newBound(p, scale)
 	if f := p.Format(); (f == graph.FP16 || f == graph.BF16) && level == backends.Native {
 		l, err := f.Layout()
@@ -52,7 +52,7 @@ func boundOf(p backends.Precision, scale float64, level backends.SupportLevel, n
 		b.store = math.Ldexp(1, -l.Significand)
 	}
 	var err error
-	switch op := n.Op.(type) {
+	switch op := op.(type) {
 	case graph.Round:
 		if b.exact = !op.To.Scaled(); !b.exact {
 			b.slack = neighbours(op, in)

@@ -50,7 +50,7 @@ func TestCompare(t *testing.T) {
 
 // TestRoundIsExact: no unit, and no sign of zero.
 func TestRoundIsExact(t *testing.T) {
-	limit, err := boundOf(backends.FP16, 1, backends.Native, &graph.Node{Op: graph.Round{To: graph.FP16}}, nil, nil)
+	limit, err := boundOf(backends.FP16, 1, backends.Native, graph.Round{To: graph.FP16}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,14 @@ import (
 	"math"
 	"slices"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// calibrated returns a graph with the ranges that the oracle's values have on the inputs, where a format asks for some.
-func calibrated(f graph.Format, g *graph.Graph, inputs tensor.List) (*graph.Graph, error) {
-	if !f.Scaled() {
+// calibrated returns a graph with the ranges that the oracle's values have on the inputs, where a precision asks for some.
+func calibrated(p backends.Precision, g *graph.Graph, inputs tensor.List) (*graph.Graph, error) {
+	if !p.Scaled() {
 		return g, nil
 	}
 	values, err := oracleValues(g, inputs)

@@ -363,7 +363,7 @@ func gemm(op graph.Gemm, in []*tensor.Tensor, out *tensor.Tensor) {
 func matMul(in []*tensor.Tensor, out *tensor.Tensor) {
 	s, r := out.Shape(), out.Rank()
 	m, n, k := s[r-2], s[r-1], in[0].Shape()[in[0].Rank()-1]
-	stack, x, y := s[:r-2], f64(in[0]), f64(in[1])
+	x, y, stack := f64(in[0]), f64(in[1]), s[:r-2]
 	for at := range out.Len() {
 		i, j, b := at/n%m, at%n, at/(m*n)
 		from := broadcastAt(b, stack, in[0].Shape()[:in[0].Rank()-2])

@@ -38,7 +38,7 @@ func RunReplay(t *testing.T, b backends.Backend, o Options) {
 		g, inputs := smallModel(t, c.set, c.detections)
 		for _, p := range o.Precisions {
 			t.Run(fmt.Sprintf("%s/%s", p, c.name), func(t *testing.T) {
-				g, err := calibrated(p.Format(), g, inputs)
+				g, err := calibrated(p, g, inputs)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -26,7 +26,7 @@ func RunSessions(t *testing.T, b backends.Backend, o Options) {
 				s := &sessions{T: t, backend: b, options: o, precision: p, graph: sessionGraph(t)}
 				s.inputs, s.others = sessionInputs(1), sessionInputs(2)
 				var err error
-				s.graph, err = calibrated(p.Format(), s.graph, s.inputs)
+				s.graph, err = calibrated(p, s.graph, s.inputs)
 				s.must(err)
 				c.check(s)
 			})

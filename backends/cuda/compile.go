@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
@@ -25,18 +26,12 @@ type compiler struct {
 	device     Device
 	properties kernels.Device
 	steps      []*step
-	maps       map[*lower.Value]kernels.Format // values that are maps (tensorcores.go)
-	convs      map[string]kernels.Geometry     // convolutions on tensor cores, by their nodes' names
-	moments    map[*lower.Value]*lower.Value   // of maps that a convolution makes: where it leaves the pieces of their moments
-	pieces     map[*lower.Value][]int          // and how many for each image
-	split      []lower.Split                   // chains of convolutions that were not made because of a tap
+	network
+	hosted map[*lower.Node]bool // nodes without a step of their own that are part of one
 }
 
 func newCompiler(set settings, d Device) *compiler {
-	return &compiler{
-		settings: set, device: d, properties: d.Properties(),
-		maps: map[*lower.Value]kernels.Format{}, convs: map[string]kernels.Geometry{}, moments: map[*lower.Value]*lower.Value{}, pieces: map[*lower.Value][]int{},
-	}
+	return &compiler{settings: set, device: d, properties: d.Properties(), network: newNetwork(), hosted: map[*lower.Node]bool{}}
 }
 
 // A step executes one node. Its lowering says what the step needs; launches is called once, when every value has its place, and tells
@@ -45,8 +40,11 @@ type step struct {
 	lower.Step
 	number   int // its place in the order of execution
 	tables   []*lower.Value
-	aside    []*step // of covered nodes, for values that are stored aside
+	covers   []string // nodes that it computes on the way, besides those of Node
+	aside    []*step  // what runs before it: conversions of its operands, and covered nodes whose values are stored aside
 	launches func(m *memory) []Launch
+	after    func(m *memory) []Launch // what stores its results in another form; or nil
+	fault    string                   // what it means that a kernel tells of a fault; "": an index is out of range
 }
 
 // wrap says in which node an error came up.
@@ -69,15 +67,19 @@ func (s *step) table(data *tensor.Tensor) *lower.Value {
 	return v
 }
 
-// bound returns what the step launches: first what stores the values aside, since its result may take the place of an operand. A launch of no
-// blocks is none.
+// bound returns what the step launches: first what runs before it, since its result may take the place of an operand. A launch of no blocks is
+// none.
 func (s *step) bound(m *memory) []Launch {
 	var list []Launch
 	for _, part := range s.aside {
 		part.number = s.number
 		list = append(list, part.bound(m)...)
 	}
-	for _, l := range s.launches(m) {
+	launches := s.launches(m)
+	if s.after != nil {
+		launches = append(launches, s.after(m)...)
+	}
+	for _, l := range launches {
 		if l.Grid[0]*l.Grid[1]*l.Grid[2] > 0 {
 			list = append(list, l)
 		}
@@ -107,10 +109,13 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	if !set.unfused {
-		p.Fuse(rules)
+		joinRegions(p)
+		p.Fuse(rulesOf(set.rounded))
 		c.useTensorCores(p)
+		c.useMaps(p)
+		c.mergeLaunches(p)
 	}
-	orderByDepth(p)
+	orderByLevel(p)
 	if err := c.lowerNodes(p); err != nil {
 		return nil, err
 	}
@@ -141,15 +146,59 @@ func (c *compiler) evaluate(p *lower.Program) error {
 
 // lowerNodes makes the steps.
 func (c *compiler) lowerNodes(p *lower.Program) error {
+	p.SetNodes(slices.DeleteFunc(slices.Clone(p.Nodes), func(n *lower.Node) bool { return n.Op == opMap })) // hosted by their readers
 	for _, n := range p.Nodes {
 		s := &step{Step: lower.Step{Node: n}, number: len(c.steps)}
 		if !empty(n.Out) {
+			if err := c.host(s); err != nil {
+				return err
+			}
 			if err := c.lowerStep(s); err != nil {
 				return err
 			}
 		}
 		if s.launches != nil { // else the outputs are views, or have no elements
 			c.steps = append(c.steps, s)
+		}
+	}
+	return nil
+}
+
+// host makes those nodes a part of a step that it is the first to read and that have none of their own: conversions, and what all readers
+// compute themselves.
+func (c *compiler) host(s *step) error {
+	take := func(n *lower.Node) error {
+		if c.hosted[n] {
+			return nil
+		}
+		c.hosted[n] = true
+		if n.Op != opMap {
+			s.covers = append(s.covers, n.Covers()...)
+		}
+		if len(n.Out) == 0 {
+			return nil
+		}
+		part := &step{Step: lower.Step{Node: n}}
+		if err := c.lowerStep(part); err != nil {
+			return err
+		}
+		s.Include(&part.Step)
+		s.aside = append(s.aside, part)
+		s.Node.In, s.Node.Out = append(s.Node.In, n.In...), append(s.Node.Out, n.Out...)
+		return nil
+	}
+	for _, member := range c.members(s.Node) {
+		for _, n := range c.through[member] {
+			if err := take(n); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range slices.Clone(s.Node.In) {
+		if v != nil && v.Producer != nil && v.Producer.Op == opMap {
+			if err := take(v.Producer); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -166,10 +215,10 @@ func (c *compiler) lowerStep(s *step) error {
 	return nil
 }
 
-// lowerAside lowers those covered nodes of a fused one that compute the values aside. They run before the step itself, which computes what
-// it computes without them.
-func (c *compiler) lowerAside(s *step) error {
-	nodes, between := s.Node.PartsAside()
+// lowerAside lowers those covered nodes of a fused one that compute the values aside, but for those in have, which the step itself stores. They
+// run before the step, which computes what it computes without them.
+func (c *compiler) lowerAside(s *step, have ...*lower.Value) error {
+	nodes, between := s.Node.PartsAside(have...)
 	s.AddBetween(between...)
 	for _, n := range nodes {
 		part := &step{Step: lower.Step{Node: n}}

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/cuda/emulation"
+	"github.com/apex-x/apexx/kernels"
 )
 
 var emulated = sync.OnceValues(func() (emulation.Driver, error) { return emulation.Open("../../kernels") })
@@ -27,13 +28,23 @@ func driver(t *testing.T) emulation.Driver {
 	return d
 }
 
+// ampere and hopper are generations of devices, as the choice of the network's kernels knows them. Few multiprocessors: blocks get several tasks.
+var (
+	ampere = kernels.Device{Multiprocessors: 5, Capability: 86}
+	hopper = kernels.Device{Multiprocessors: 7, Capability: 90}
+)
+
 func TestOperators(t *testing.T) {
-	backendtest.Run(t, cuda.New(driver(t)), backendtest.Options{Precisions: cuda.Precisions, Complete: true})
+	for name, d := range map[string]emulation.Driver{"operators": driver(t), "network": driver(t).As(hopper)} {
+		t.Run(name, func(t *testing.T) {
+			backendtest.Run(t, cuda.New(d), backendtest.Options{Precisions: cuda.Precisions, Complete: true})
+		})
+	}
 }
 
-// Whole models take their time in the emulation. A rounding is a kernel of its own, so one low precision stands for the others.
+// Whole models take their time in the emulation, and have the network's kernels where they can. A rounding is a kernel of its own, so one low precision stands for the others.
 var models = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP16}, Complete: true}
 
-func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t)), models) }
+func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t).As(hopper)), models) }
 
-func TestReplay(t *testing.T) { backendtest.RunReplay(t, cuda.New(driver(t)), models) }
+func TestReplay(t *testing.T) { backendtest.RunReplay(t, cuda.New(driver(t).As(hopper)), models) }

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -52,4 +53,23 @@ type Address uint64
 type Schedule struct {
 	Steps [][]Launch
 	After [][]int // for each step the steps that must have ended before it begins; all come earlier in Steps
+}
+
+// Ahead tells whether launch k of step i may be started before the one before it has ended: both wait themselves, and nothing else comes between
+// them. (Where branches part or meet, starting ahead makes a graph slower: the blocks that wait take the place of others that could run.)
+func (s Schedule) Ahead(i, k int) bool {
+	if k > 0 {
+		return s.Steps[i][k].Waits && s.Steps[i][k-1].Waits
+	}
+	if len(s.After[i]) != 1 || len(s.Steps[s.After[i][0]]) == 0 {
+		return false
+	}
+	j := s.After[i][0]
+	for other, after := range s.After {
+		if other != i && slices.Contains(after, j) {
+			return false
+		}
+	}
+	last := s.Steps[j][len(s.Steps[j])-1]
+	return s.Steps[i][0].Waits && last.Waits
 }

@@ -9,6 +9,8 @@ type Launch struct {
 	Threads int    // of a block
 	Shared  int    // bytes of dynamic shared memory of a block
 	Args    []byte // the kernel's one argument, as it lies in memory
+	// Waits: the kernel waits itself for the one before it, once it has loaded what is constant (griddepcontrol.wait), so it may be started ahead.
+	Waits bool
 }
 
 // launch returns a launch with an argument, which must be laid out like the struct that the kernel takes: the same fields in the same
@@ -16,6 +18,12 @@ type Launch struct {
 func launch[A any](kernel string, grid [3]int, threads int, args A) Launch {
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&args)), unsafe.Sizeof(args))
 	return Launch{Kernel: kernel, Grid: grid, Threads: threads, Args: append([]byte(nil), bytes...)}
+}
+
+// waiting marks a launch of a kernel that waits itself.
+func waiting(l Launch) Launch {
+	l.Waits = true
+	return l
 }
 
 // blocks returns how many blocks of so many threads cover n, as a grid.

@@ -38,7 +38,7 @@ func (m *memory) faultOf(i int) fault { return fault{word: m.fault, step: int32(
 // newMemory places the values of a lowered program. The word for faults belongs to the caller. What the constants hold is not on the device before
 // flush.
 func newMemory(d Device, p *lower.Program, c *compiler, faultWord Address) (*memory, error) {
-	plan := p.Place(c.plannedSteps(), lower.Layout{Align: alignment, Bytes: c.bytes})
+	plan := p.Place(c.plannedSteps(), lower.Layout{Align: alignment, Bytes: c.bytes, Before: needs(c.steps)})
 	constants := c.constants(p)
 	m := &memory{offsets: map[*lower.Value]int{}, fault: faultWord}
 	m.sizes.arena = plan.Bytes

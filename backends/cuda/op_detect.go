@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	maxLevels      = 8
-	detectThreads  = 128
-	rankThreads    = 1024
-	collectClasses = 8 // of a thread
-	mostCandidates = 1 << 16
+	maxLevels      = 8 // also how many the rule Detections knows
+	decodeThreads  = 128
+	detectThreads  = 1024
+	collectClasses = 4    // of a thread
+	sortedKeys     = 4096 // which are sorted in shared memory
 )
 
 type detectLevel struct {
@@ -67,43 +67,58 @@ func (d *detection) at(m *memory) pyramid {
 }
 
 type detectArgs struct {
-	pyramid                                                        pyramid
-	keys, counts, ranked, boxes, merged, mergedBoxes, pairs, valid Address
-	pairsPerSample                                                 int64
-	scoreThreshold, overlapThreshold, floor                        float32
-	top, most, keyShift                                            int32
+	pyramid                                           pyramid
+	keys, ranked, boxes, counts, blocksDone, lvlsDone Address
+	pairs, valid, keptBoxes, scores, classes          Address
+	pairsPerSample                                    int64
+	scoreThreshold, overlapThreshold, floor           float32
+	top, most, keyShift, room, _                      int32
 }
 
-// lowerSelectDetections has room for every pair as a candidate, so that no image has more than fit.
-func lowerSelectDetections(_ *compiler, s *step) error {
-	op := s.Node.Op.(graph.SelectDetections)
-	d, err := newDetection(op.Strides, op.ImageHeight, op.ImageWidth, s.Node.In)
+// lowerDetections lowers SelectDetections, alone or with the DecodeBoxes of what it keeps. It has room for every pair as a candidate, so that no
+// image has more than fit.
+func lowerDetections(_ *compiler, s *step) error {
+	selection, decoding := s.Node, (*lower.Node)(nil)
+	if part := s.Node.Part("select"); part != nil {
+		selection, decoding = part, s.Node.Part("decode")
+		for _, v := range selection.Out {
+			if !s.Node.Stores(v) {
+				s.AddBetween(v)
+			}
+		}
+	}
+	op := selection.Op.(graph.SelectDetections)
+	d, err := newDetection(op.Strides, op.ImageHeight, op.ImageWidth, selection.In)
 	if err != nil {
 		return err
 	}
 	batch, levels, pairs := int(d.batch), int(d.count), d.anchors*int(d.classes)
 	top := min(op.PreNMSTopK, max(1, d.cells*int(d.classes)))
-	if levels*top > mostCandidates {
-		return fmt.Errorf("%d candidates of each of %d levels, want at most %d in all", top, levels, mostCandidates)
+	room := top
+	if top > sortedKeys {
+		room = 1 << bits.Len(uint(top-1)) // keys are sorted in their list, by powers of two
 	}
-	lists := batch * levels * top
-	keys, counts := s.AddScratch(tensor.Int64, batch*pairs), s.AddScratch(tensor.Int32, batch*levels)
-	ranked, merged := s.AddScratch(tensor.Int64, lists), s.AddScratch(tensor.Int64, lists)
-	boxes, mergedBoxes := s.AddScratch(tensor.Float32, 4*lists), s.AddScratch(tensor.Float32, 4*lists)
+	lists := batch * levels
+	keys, ranked := s.AddScratch(tensor.Int64, batch*pairs), s.AddScratch(tensor.Int64, lists*room)
+	boxes := s.AddScratch(tensor.Float32, 4*lists*top)
+	counters := s.table(tensor.New(tensor.Int32, 2*lists+batch)) // 0 before and after every run
+	var keptBoxes, scores, classes *lower.Value
+	if decoding != nil {
+		keptBoxes, scores, classes = decoding.Out[0], decoding.Out[1], decoding.Out[2]
+	} else {
+		keptBoxes = s.AddScratch(tensor.Float32, 4*batch*op.MaxDetections)
+	}
 	s.launches = func(m *memory) []Launch {
+		const word = 4
 		args := detectArgs{
-			pyramid: d.at(m), keys: m.at(keys), counts: m.at(counts), ranked: m.at(ranked), boxes: m.at(boxes), merged: m.at(merged),
-			mergedBoxes: m.at(mergedBoxes), pairs: m.at(s.Node.Out[0]), valid: m.at(s.Node.Out[1]),
+			pyramid: d.at(m), keys: m.at(keys), ranked: m.at(ranked), boxes: m.at(boxes),
+			counts: m.at(counters), blocksDone: m.at(counters) + Address(word*lists), lvlsDone: m.at(counters) + Address(2*word*lists),
+			pairs: m.at(selection.Out[0]), valid: m.at(selection.Out[1]), keptBoxes: m.at(keptBoxes), scores: m.at(scores), classes: m.at(classes),
 			pairsPerSample: int64(pairs), scoreThreshold: op.ScoreThreshold, overlapThreshold: op.IoUThreshold,
-			floor: logitFloor(op.ScoreThreshold), top: int32(top), most: int32(op.MaxDetections), keyShift: keyShift(op.ScoreThreshold),
+			floor: logitFloor(op.ScoreThreshold), top: int32(top), most: int32(op.MaxDetections), keyShift: keyShift(op.ScoreThreshold), room: int32(room),
 		}
-		collect := [3]int{ceilDiv(d.cells, detectThreads), levels * ceilDiv(int(d.classes), collectClasses), batch}
-		return []Launch{
-			linear("detect_clear", batch*levels, detectThreads, args),
-			launch("detect_collect", collect, detectThreads, args),
-			launch("detect_rank", [3]int{batch * levels, 1, 1}, rankThreads, args),
-			launch("detect_suppress", [3]int{batch, 1, 1}, rankThreads, args),
-		}
+		grid := [3]int{ceilDiv(d.cells, detectThreads), levels * ceilDiv(int(d.classes), collectClasses), batch}
+		return []Launch{launch("detect_select", grid, detectThreads, args)}
 	}
 	return nil
 }
@@ -144,7 +159,7 @@ func lowerDecodeBoxes(_ *compiler, s *step) error {
 			pyramid: d.at(m), pairs: m.at(pairs), valid: m.at(valid), boxes: m.at(out[0]), scores: m.at(out[1]), classes: m.at(out[2]),
 			anchors: int64(d.anchors), rows: int32(pairs.Shape[1]), fault: m.faultOf(s.number),
 		}
-		return []Launch{linear("detect_decode", pairs.Len(), detectThreads, args)}
+		return []Launch{linear("detect_decode", pairs.Len(), decodeThreads, args)}
 	}
 	return nil
 }

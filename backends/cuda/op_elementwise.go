@@ -54,8 +54,13 @@ func lowerIsNaN(_ *compiler, s *step) error {
 }
 
 type roundArgs struct {
-	x, y                       Address
-	n                          int64
+	x, y Address
+	n    int64
+	to   rounding
+}
+
+// rounding is to a format, as the kernels take it. The zero value rounds nothing.
+type rounding struct {
 	leastNormal, magnet, limit float32
 	drop                       int32
 }
@@ -63,23 +68,40 @@ type roundArgs struct {
 // significand is the number of bits of a float32's precision.
 const significand = 24
 
-func lowerRound(_ *compiler, s *step) error {
-	l, err := s.Node.Op.(graph.Round).To.Layout()
+func newRounding(f graph.Format) (rounding, error) {
+	l, err := f.Layout()
 	if err != nil {
-		return err
+		return rounding{}, err
 	}
-	x, y := s.Node.In[0], s.Node.Out[0]
-	args := roundArgs{
-		n:           int64(y.Len()),
+	return rounding{
 		leastNormal: float32(math.Ldexp(1, l.MinExponent)),
 		magnet:      float32(math.Ldexp(1, significand-1+l.MinExponent-l.Significand+1)),
 		limit:       float32(math.Ldexp(1, l.MaxExponent+1)), // infinite where the format has the range of float32
 		drop:        int32(significand - l.Significand),
+	}, nil
+}
+
+// roundingOf is that of a node, none where there is no node.
+func roundingOf(round *lower.Node) rounding {
+	if round == nil {
+		return rounding{}
 	}
+	r, err := newRounding(round.Op.(graph.Round).To)
+	if err != nil {
+		panic(err) // the graph has been validated
+	}
+	return r
+}
+
+func lowerRound(_ *compiler, s *step) error {
+	to, err := newRounding(s.Node.Op.(graph.Round).To)
+	if err != nil {
+		return err
+	}
+	x, y := s.Node.In[0], s.Node.Out[0]
 	s.Allow(x)
 	s.launches = func(m *memory) []Launch {
-		args.x, args.y = m.at(x), m.at(y)
-		return []Launch{linear("round_format", y.Len(), elementThreads, args)}
+		return []Launch{linear("round_format", y.Len(), elementThreads, roundArgs{m.at(x), m.at(y), int64(y.Len()), to})}
 	}
 	return nil
 }

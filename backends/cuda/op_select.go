@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/backends/tensor"
 )
 
 const selectThreads = 128
@@ -47,13 +46,11 @@ type tileOrderArgs struct {
 }
 
 func lowerTileOrder(_ *compiler, s *step) error {
-	op, x := s.Node.Op.(graph.TileOrder), s.Node.In[0]
-	ranks := op.Ranks()
-	keys := s.table(tensor.Must(tensor.Of(ranks, len(ranks))))
+	x, keys := s.Node.In[0], s.ranks(s.Node)
 	s.launches = func(m *memory) []Launch {
 		args := tileOrderArgs{
 			ids: m.at(x), keys: m.at(keys), ordered: m.at(s.Node.Out[0]),
-			batch: int32(x.Shape[0]), k: int32(x.Shape[1]), tiles: int32(len(ranks)), fault: m.faultOf(s.number),
+			batch: int32(x.Shape[0]), k: int32(x.Shape[1]), tiles: int32(keys.Len()), fault: m.faultOf(s.number),
 		}
 		return []Launch{linear("tile_order", x.Len(), selectThreads, args)}
 	}

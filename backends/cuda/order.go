@@ -8,10 +8,27 @@ import (
 	"github.com/apex-x/apexx/backends/lower"
 )
 
-// orderByDepth puts nodes that need nothing of each other side by side: by their distance to the outputs, the farthest first. In the order of
-// the graph branches come one after the other, the second one would take the memory that the first one left, and so would have to wait for
-// it. Nodes for taps alone come last, in the order that they have, so that a tap changes nothing before them.
-func orderByDepth(p *lower.Program) {
+// orderByLevel puts nodes that need nothing of each other side by side: by their distance from the inputs. In the order of the graph branches come
+// one after the other, the second one would take the memory that the first one left, and so would have to wait for it. Nodes for taps alone come
+// last, in the order that they have, so that a tap changes nothing before them.
+func orderByLevel(p *lower.Program) {
+	distance, level := distances(p), map[*lower.Node]int{}
+	for i, n := range p.Nodes {
+		if distance[n] == 0 {
+			level[n] = len(p.Nodes) + i
+			continue
+		}
+		for _, v := range n.In {
+			if v != nil && v.Producer != nil {
+				level[n] = max(level[n], level[v.Producer]+1)
+			}
+		}
+	}
+	slices.SortStableFunc(p.Nodes, func(a, b *lower.Node) int { return cmp.Compare(level[a], level[b]) })
+}
+
+// distances returns of each node the number of nodes on the longest way from it to an output, itself included. It is 0 for nodes for taps alone.
+func distances(p *lower.Program) map[*lower.Node]int {
 	distance := map[*lower.Node]int{}
 	for _, o := range p.Outputs {
 		if n := o.Value.Producer; n != nil && !strings.HasPrefix(o.Name, "tap.") {
@@ -28,5 +45,5 @@ func orderByDepth(p *lower.Program) {
 			}
 		}
 	}
-	slices.SortStableFunc(p.Nodes, func(a, b *lower.Node) int { return cmp.Compare(distance[b], distance[a]) })
+	return distance
 }

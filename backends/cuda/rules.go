@@ -1,20 +1,28 @@
 package cuda
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
 )
 
-// rules say which chains of nodes become one step, in this order:
+// rulesOf says which chains of nodes become one step in a session that rounds to a format, in this order:
 //
+//  0. A level of the heavy path becomes HeavyPath (rule_heavy.go), what is computed of each box BoxVector, UnitBoxVector and PrototypeMasks
+//     (op_boxes.go).
 //  1. x·Sigmoid(x) becomes SiLU.
 //  2. SiLU of a GroupNormalization becomes part of it.
 //  3. GroupNormalization → Split in halves a, b → a·Relu(b) becomes GroupNormGate (spec/model.md 3.1), and so does that + residual.
+//  4. SelectDetections → DecodeBoxes of what it keeps becomes Detections.
 //
 // A value that is tapped inside of a chain is computed once more, by the nodes that lead to it: no rule has Unstored roles.
-var rules = []lower.Rule{
+func rulesOf(f graph.Format) []lower.Rule {
+	return slices.Concat(heavyRules(rounds{f}), boxRules(rounds{f}), normRules, detectionRules())
+}
+
+var normRules = []lower.Rule{
 	{Name: "SiLU", Pattern: lower.Pattern{Op: "Mul", Role: "silu", Commutes: true, In: []lower.Pattern{
 		{Op: "Sigmoid", Role: "sigmoid", In: []lower.Pattern{{Role: "x"}}}, {Role: "x"},
 	}}},
@@ -50,4 +58,26 @@ func addend(sum, to *lower.Node) *lower.Value {
 		return sum.In[1]
 	}
 	return sum.In[0]
+}
+
+// detectionRules has a rule for each number of levels.
+func detectionRules() []lower.Rule {
+	var rules []lower.Rule
+	for levels := 1; levels <= maxLevels; levels++ {
+		var predictions []lower.Pattern
+		for i := range 3 * levels {
+			predictions = append(predictions, lower.Pattern{Role: fmt.Sprint("prediction ", i)})
+		}
+		kept := lower.Pattern{Op: "SelectDetections", Role: "select", In: predictions, Where: func(n *lower.Node) bool { return len(n.In) == 3*levels }}
+		count := lower.Pattern{Op: "SelectDetections", Role: "select", Output: 1}
+		rules = append(rules, lower.Rule{
+			Name: "Detections", Where: decodesSelected, Pattern: lower.Pattern{Op: "DecodeBoxes", Role: "decode", In: append(slices.Clone(predictions), kept, count)},
+		})
+	}
+	return rules
+}
+
+func decodesSelected(m lower.Match) bool {
+	s, d := m.Node("select").Op.(graph.SelectDetections), m.Node("decode").Op.(graph.DecodeBoxes)
+	return slices.Equal(s.Strides, d.Strides) && s.ImageHeight == d.ImageHeight && s.ImageWidth == d.ImageWidth
 }

@@ -51,3 +51,29 @@ func dependencies(steps []*step, bytes func(*lower.Value) int) [][]int {
 	}
 	return after
 }
+
+// needs returns whether a step needs another one, directly or not, by the values that they read and write. Memory has not been placed yet.
+func needs(steps []*step) func(step, other int) bool {
+	writer := map[*lower.Value]int{}
+	before := make([]map[int]bool, len(steps))
+	for i, s := range steps {
+		before[i] = map[int]bool{}
+		for _, v := range s.reads() {
+			if v == nil {
+				continue
+			}
+			owner, _ := v.Root()
+			if j, ok := writer[owner]; ok && j != i && !before[i][j] {
+				before[i][j] = true
+				for k := range before[j] {
+					before[i][k] = true
+				}
+			}
+		}
+		for _, v := range s.Memory() {
+			owner, _ := v.Root()
+			writer[owner] = i
+		}
+	}
+	return func(step, other int) bool { return before[other][step] }
+}

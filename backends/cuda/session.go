@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -19,7 +20,7 @@ type execution struct {
 	memory     *memory
 	executable Executable
 	word       []byte   // where kernels tell of a fault: the number of a step, from 1
-	steps      []string // what to call each step in an error
+	faults     []string // what a fault of each step means
 }
 
 func newExecution(d Device, p *lower.Program, c *compiler) (*execution, error) {
@@ -36,7 +37,7 @@ func newExecution(d Device, p *lower.Program, c *compiler) (*execution, error) {
 	schedule := Schedule{After: dependencies(c.steps, c.bytes)}
 	for _, s := range c.steps {
 		schedule.Steps = append(schedule.Steps, s.bound(m))
-		e.steps = append(e.steps, fmt.Sprintf("node %s (%s)", s.Node.Name, s.Node.Op.OpType()))
+		e.faults = append(e.faults, fmt.Sprintf("node %s (%s): %s", s.Node.Name, s.Node.Op.OpType(), cmp.Or(s.fault, "an index is out of range")))
 	}
 	if err := m.flush(d); err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func (e *execution) fault() error {
 		return nil
 	}
 	clear(e.word)
-	return fmt.Errorf("%s: an index is out of range", e.steps[step-1])
+	return errors.New(e.faults[step-1])
 }
 
 // close gives back the memory of the device.

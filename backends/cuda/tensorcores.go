@@ -1,8 +1,9 @@
 package cuda
 
 import (
-	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
@@ -10,17 +11,24 @@ import (
 	"github.com/apex-x/apexx/kernels"
 )
 
-// Convolutions on tensor cores. They read maps: values [B,C,H,W] as [image][pixel][channel] in the format of the session's precision, C a
-// multiple of 8. A node Map makes the map of a value, once for all that read it; ConvTensor reads it and writes float32 planes, the graph's own layout.
+// The network on tensor cores. Its kernels read and write maps: values [B,C,H,W] as [image][pixel][channel] in the format of the session's
+// precision, C a multiple of 8. This file says which nodes they compute, and what of the nodes around them:
 //
-// In tf32, fp16 and bf16 the operands are what the graph rounded, so the map is the value without loss and every product is exact. In fp32 each
-// product is made of three fp16 products (kernels/conv.h), with an error like that of float32: ConvSplit in the plan.
+//	ConvTensor       a convolution
+//	ConvTensorSum    with what is added to it: a map of half the size, the nearest pixel of which is read, or another convolution
+//	ConvTensorRound  with the Round behind either: a map in memory is rounded, and the graph says where
+//	NormMap          GroupNorm, SiLU or gate and residual (rules.go), and the Round behind
+//
+// In tf32, fp16 and bf16 the operands of a convolution are what the graph rounded, so every product is exact. In fp32 each product is made of
+// three fp16 products (kernels/conv.h), with an error like that of float32: ConvSplit in the plan.
 const (
-	opMap        = lower.Fused("Map")
-	opRoundMap   = "RoundMap" // a map rounds what it stores, and in tf32 the convolution what it reads
 	opConvTensor = lower.Fused("ConvTensor")
 	opConvSplit  = lower.Fused("ConvSplit")
+	opNormMap    = lower.Fused("NormMap")
 )
+
+// normEpsilon is that of the normalisations in the kernels of the network.
+const normEpsilon = 1e-5
 
 // mapFormat is the format of maps in a session that rounds to f.
 func mapFormat(f graph.Format) kernels.Format {
@@ -35,32 +43,8 @@ func mapFormat(f graph.Format) kernels.Format {
 	return kernels.F32
 }
 
-// useTensorCores turns the convolutions that the kernels of the network can compute on this device into ConvTensor or ConvSplit.
-func (c *compiler) useTensorCores(p *lower.Program) {
-	format, op := mapFormat(c.rounded), c.convOp()
-	maps := map[*lower.Value]*lower.Value{}
-	var nodes []*lower.Node
-	for _, n := range p.Nodes {
-		if g, ok := c.geometryOf(n); ok {
-			x := n.In[0]
-			if !g.Image {
-				if maps[x] == nil {
-					m := &lower.Node{Name: x.Name + " map", Op: opMap, In: []*lower.Value{x}}
-					maps[x] = &lower.Value{Name: m.Name, DType: x.DType, Shape: x.Shape, Producer: m}
-					m.Out = []*lower.Value{maps[x]}
-					c.maps[maps[x]] = format
-					nodes = append(nodes, m)
-				}
-				n.In[0] = maps[x]
-			}
-			c.convs[n.Name], n.Op = g, op
-		}
-		nodes = append(nodes, n)
-	}
-	p.SetNodes(nodes)
-	p.Fuse([]lower.Rule{{Name: opRoundMap, Pattern: lower.Pattern{Op: string(opMap), Role: "map", In: []lower.Pattern{{Op: "Round", Role: "round"}}}}})
-	c.chain(p)
-}
+// roundsMaps tells whether maps hold fewer bits than float32: then the graph rounds what becomes one.
+func (c *compiler) roundsMaps() bool { return mapFormat(c.rounded).MapBytes() == 2 }
 
 // convOp is what convolutions on tensor cores are called in this session.
 func (c *compiler) convOp() lower.Fused {
@@ -68,6 +52,51 @@ func (c *compiler) convOp() lower.Fused {
 		return opConvSplit
 	}
 	return opConvTensor
+}
+
+// useTensorCores turns what the kernels of the network can compute on this device into nodes of the operators above.
+func (c *compiler) useTensorCores(p *lower.Program) {
+	op := c.convOp()
+	distance := distances(p)
+	for _, n := range p.Nodes {
+		if distance[n] == 0 {
+			continue // for taps alone
+		}
+		if g, ok := c.geometryOf(n); ok {
+			c.geometries[n.Name], n.Op = g, op
+		}
+	}
+	name, sum := string(op), string(op)+"Sum"
+	p.Fuse([]lower.Rule{
+		{Name: sum, Where: c.addsHalf, Unstored: []string{"conv", "rows", "columns"}, Pattern: lower.Pattern{Op: "Add", Role: "sum", Commutes: true, In: []lower.Pattern{
+			{Op: name, Role: "conv"},
+			{Op: "Gather", Role: "columns", In: []lower.Pattern{{Op: "Gather", Role: "rows", In: []lower.Pattern{{Role: "coarse"}}}}},
+		}}},
+		{Name: sum, Where: c.addsConvolution, Unstored: []string{"conv", "second"}, Pattern: lower.Pattern{Op: "Add", Role: "total", Commutes: true, In: []lower.Pattern{
+			{Op: name, Or: []string{sum}, Role: "conv"}, {Op: name, Role: "second"},
+		}}},
+	})
+	if c.roundsMaps() {
+		p.Fuse([]lower.Rule{
+			{Name: name + "Round", Where: c.roundsResult, Unstored: []string{"conv"}, Pattern: lower.Pattern{Op: "Round", Role: "round", In: []lower.Pattern{
+				{Op: name, Or: []string{sum}, Role: "conv"},
+			}}},
+			{Name: string(opNormMap), Where: c.normalisesMap, Unstored: []string{"normalised"}, Pattern: lower.Pattern{Op: "Round", Role: "round", In: []lower.Pattern{
+				{Op: "GroupNormSiLU", Or: []string{"GroupNormGate"}, Role: "normalised"},
+			}}},
+		})
+		return
+	}
+	for _, n := range p.Nodes {
+		if op := n.Op.OpType(); distance[n] > 0 && (op == "GroupNormSiLU" || op == "GroupNormGate") && c.normalises(n) {
+			n.Op = opNormMap
+		}
+	}
+}
+
+// isConv tells whether a node is a convolution on tensor cores, with what is fused to it.
+func (c *compiler) isConv(n *lower.Node) bool {
+	return n != nil && strings.HasPrefix(n.Op.OpType(), string(c.convOp()))
 }
 
 // geometryOf returns the geometry of a convolution that a kernel can compute here.
@@ -86,196 +115,96 @@ func (c *compiler) geometryOf(n *lower.Node) (kernels.Geometry, bool) {
 	case !slices.Contains([]kernels.Geometry{kernels.Conv1x1, kernels.Conv3x3, kernels.Conv3x3By2}, g) || x.Shape[1]%8 != 0:
 		return g, false
 	}
-	if max(x.Shape[1], x.Shape[2], x.Shape[3], w.Shape[0]) > 1<<15-8 || c.rounded != "" && !(isRounded(x, c.rounded) && holds(w, c.rounded)) {
+	if max(x.Shape[1], x.Shape[2], x.Shape[3], w.Shape[0]) > 1<<15-8 || !c.multiplies(w) || c.rounded != "" && !c.isRounded(x) {
 		return g, false
 	}
-	_, ok = c.choose(n, g)
+	_, ok = kernels.Choose(c.properties, kernels.Work{
+		Format: mapFormat(c.rounded), Geometry: g, Channels: x.Shape[1], Out: w.Shape[0], Tiles: kernels.Tiles(n.Out[0].Shape[2], n.Out[0].Shape[3]),
+	})
 	return g, ok
 }
 
-// isRounded tells whether a value is one that the graph rounds.
-func isRounded(v *lower.Value, f graph.Format) bool {
+// isRounded tells whether a value is one that the graph rounds to the session's format.
+func (c *compiler) isRounded(v *lower.Value) bool {
 	if v.Producer == nil {
 		return false
 	}
-	op, ok := v.Producer.Op.(graph.Round)
-	return ok && op.To == f
+	parts := v.Producer.Parts()
+	last := parts[len(parts)-1]
+	op, ok := last.Op.(graph.Round)
+	return ok && op.To == c.rounded && v == last.Out[0]
 }
 
-// holds tells whether the elements of a constant are numbers of the format.
-func holds(v *lower.Value, f graph.Format) bool {
-	return v.Data != nil && !slices.ContainsFunc(tensor.Data[float32](v.Data), func(x float32) bool { return kernels.Rounded(mapFormat(f), x) != x })
-}
-
-// choose picks the kernel.
-func (c *compiler) choose(n *lower.Node, g kernels.Geometry) (kernels.Kernel, bool) {
-	y := n.Out[0].Shape
-	return kernels.Choose(c.properties, kernels.Work{
-		Format: mapFormat(c.rounded), Geometry: g, Channels: n.In[0].Shape[1], Out: y[1], Tiles: kernels.Tiles(y[2], y[3]),
+// multiplies tells whether the matrix unit has the elements of a constant as operands: numbers of the format, or those that two halves hold.
+func (c *compiler) multiplies(w *lower.Value) bool {
+	return w.Data != nil && !slices.ContainsFunc(tensor.Data[float32](w.Data), func(x float32) bool {
+		if c.rounded == "" {
+			return math.Abs(float64(x)) >= kernels.SplitLimit
+		}
+		return kernels.Rounded(mapFormat(c.rounded), x) != x
 	})
 }
 
-type layoutArgs struct {
-	in, out          Address
-	pixels, channels int32
+// addsHalf tells whether what is added to a convolution is a map of half the size, each pixel four times.
+func (c *compiler) addsHalf(m lower.Match) bool {
+	y, coarse := m.Node("sum").Out[0], m.Value("coarse")
+	return len(coarse.Shape) == 4 && coarse.Shape[0] == y.Shape[0] && coarse.Shape[1] == y.Shape[1] && y.Shape[1]%8 == 0 && // y is no broadcast
+		slices.Equal(y.Shape, m.Node("conv").Out[0].Shape) &&
+		doubles(m.Node("rows"), 2, coarse.Shape[2], y.Shape[2]) && doubles(m.Node("columns"), 3, coarse.Shape[3], y.Shape[3]) &&
+		(!c.roundsMaps() || c.isRounded(coarse))
 }
 
-const (
-	layoutThreads = 256
-	layoutSquare  = 32 // pixels and channels that a block turns
-)
-
-// lowerMap makes a map of a value.
-func lowerMap(c *compiler, s *step) error {
-	x := s.Node.In[0]
-	pixels, channels := x.Shape[2]*x.Shape[3], x.Shape[1]
-	kernel := "norm_maps_f32"
-	if f := c.maps[s.Node.Out[0]]; f.MapBytes() == 2 {
-		kernel = fmt.Sprintf("norm_maps_%s", f)
+// doubles tells whether a gather takes every index of an axis of size n twice.
+func doubles(n *lower.Node, axis, size, doubled int) bool {
+	ids := n.In[1]
+	if n.Op.(graph.Gather).Axis != axis || doubled != 2*size || ids.Data == nil || ids.Len() != doubled || len(ids.Shape) != 1 {
+		return false
 	}
-	if err := c.lowerAside(s); err != nil {
-		return err
-	}
-	s.launches = func(m *memory) []Launch {
-		grid := [3]int{ceilDiv(pixels, layoutSquare), ceilDiv(channels, layoutSquare), x.Shape[0]}
-		return []Launch{launch(kernel, grid, layoutThreads, layoutArgs{m.at(x), m.at(s.Node.Out[0]), int32(pixels), int32(channels)})}
-	}
-	return nil
-}
-
-// A chained convolution is one on tensor cores with what its kernel does besides.
-type chained struct {
-	conv, norm *lower.Node // norm: the GroupNormalization, with SiLU, of the input; or nil
-	x, y       *lower.Value
-	kernel     kernels.Kernel
-	taps       int          // input channels as the weights are packed
-	packed     *lower.Value // weights
-}
-
-func (c *compiler) newChained(n *lower.Node) (chained, error) {
-	ch := chained{conv: n.Part("conv"), norm: n.Part("norm"), y: n.Out[0]}
-	if ch.conv == nil {
-		ch.conv = n
-	}
-	ch.x = ch.conv.In[0]
-	if ch.norm != nil {
-		ch.x = ch.norm.In[0]
-	}
-	g, out := c.convs[ch.conv.Name], ch.y.Shape
-	ch.taps = ch.conv.In[1].Shape[1]
-	if g.Image {
-		ch.taps = 27 // of one tap: the kernel gathers them
-	}
-	_, asMap := c.maps[ch.y]
-	var ok bool
-	ch.kernel, ok = kernels.Choose(c.properties, kernels.Work{
-		Format: mapFormat(c.rounded), Geometry: g, Channels: ch.x.Shape[1], Out: out[1], Tiles: kernels.Tiles(out[2], out[3]),
-		Normalises: ch.norm != nil, Plain: asMap && ch.conv.Input(2) == nil,
-	})
-	if !ok {
-		return ch, fmt.Errorf("no kernel for the geometry %+v", g)
-	}
-	return ch, nil
-}
-
-// lowerConvTensor cuts a convolution into the tasks of one launch. The list of tasks holds addresses, so it is written when they are known.
-func lowerConvTensor(c *compiler, s *step) error {
-	ch, err := c.newChained(s.Node)
-	if err != nil {
-		return err
-	}
-	weights := ch.conv.In[1]
-	packed, err := kernels.Pack(ch.kernel, tensor.Data[float32](weights.Data), ch.y.Shape[1], ch.taps)
-	if err != nil {
-		return err
-	}
-	s.Pack(weights)
-	ch.packed = s.table(bytesTensor(packed))
-	plan, err := c.schedule(nil, ch)
-	if err != nil {
-		return err
-	}
-	if moments := c.moments[ch.y]; moments != nil {
-		c.pieces[ch.y] = plan.Pieces
-		moments.Shape = []int{len(plan.Pieces), slices.Max(plan.Pieces), kernels.PieceBytes / 4}
-	}
-	tasks := s.table(bytesTensor(kernels.Bytes(plan.Tasks)))
-	s.launches = func(m *memory) []Launch {
-		bound, _ := c.schedule(m, ch) // as before, with addresses
-		m.fill(tasks, kernels.Bytes(bound.Tasks))
-		l := launch(ch.kernel.Name, [3]int{bound.Blocks, 1, 1}, ch.kernel.Threads(), kernels.Arguments{Tasks: kernels.Address(m.at(tasks)), MostTasks: int32(bound.MostTasks)})
-		l.Shared = ch.kernel.SharedBytes()
-		return []Launch{l}
-	}
-	return nil
-}
-
-// schedule cuts every image by itself, in the same way: what an image gives does not depend on how many there are. Without memory, addresses are
-// 1: enough to count.
-func (c *compiler) schedule(m *memory, ch chained) (kernels.Schedule, error) {
-	var all kernels.Schedule
-	for b := range ch.x.Shape[0] {
-		one, err := kernels.NewSchedule(ch.kernel, c.jobs(m, ch, b), c.properties.Multiprocessors*ch.kernel.Blocks)
-		if err != nil {
-			return all, err
+	for i, at := range ids.Data.Float64s() {
+		if int(at) != i/2 {
+			return false
 		}
-		all.Blocks, all.MostTasks = all.Blocks+one.Blocks, one.MostTasks
-		all.Tasks, all.Pieces = append(all.Tasks, one.Tasks...), append(all.Pieces, one.Pieces...)
 	}
-	return all, nil
+	return true
 }
 
-// jobs lists the output channels of a convolution's tasks in image b of a batch.
-func (c *compiler) jobs(m *memory, ch chained, b int) []kernels.Job {
-	at := func(v *lower.Value, offset int) kernels.Address {
-		switch {
-		case v == nil:
-			return 0
-		case m == nil:
-			return 1
-		}
-		return kernels.Address(m.at(v)) + kernels.Address(offset)
+// addsConvolution tells whether two convolutions are one over the channels of both inputs.
+func (c *compiler) addsConvolution(m lower.Match) bool {
+	first, second := m.Node("conv"), m.Node("second")
+	conv := first.Part("conv")
+	if conv == nil {
+		conv = first
 	}
-	x, y := ch.x, ch.y
-	_, asMap := c.maps[y]
-	task := kernels.Task{
-		In: at(x, b*c.bytes(x)/x.Shape[0]), Out: at(y, b*c.bytes(y)/y.Shape[0]), Moments: at(c.moments[y], b*pieceStride(c.moments[y])),
-		InHeight: int16(x.Shape[2]), InWidth: int16(x.Shape[3]), Height: int16(y.Shape[2]), Width: int16(y.Shape[3]),
-		Channels: int16(x.Shape[1]), OutChannels: int16(y.Shape[1]), Planar: int16(flag(!asMap)),
-	}
-	if ch.norm != nil {
-		task.InMoments, task.InPieces = at(c.moments[x], b*pieceStride(c.moments[x])), int32(c.pieces[x][b])
-		task.Scale, task.Shift = at(ch.norm.In[1], 0), at(ch.norm.In[2], 0)
-	}
-	var jobs []kernels.Job
-	for i := range kernels.Tasks(ch.kernel, y.Shape[1]) {
-		t, first := task, i*ch.kernel.N
-		t.Weights, t.Bias = at(ch.packed, i*kernels.PackedBytes(ch.kernel, ch.taps)), at(ch.conv.Input(2), 4*first)
-		t.First, t.Valid = int16(first), int16(min(ch.kernel.N, y.Shape[1]-first))
-		jobs = append(jobs, kernels.Job{Task: t})
-	}
-	return jobs
+	y, g := m.Node("total").Out[0], c.geometries[conv.Name]
+	return !g.Image && g == c.geometries[second.Name] && y.Shape[1]%8 == 0 && slices.Equal(y.Shape, first.Out[0].Shape) && slices.Equal(y.Shape, second.Out[0].Shape) &&
+		slices.Equal(conv.In[0].Shape[2:], second.In[0].Shape[2:])
 }
 
-// pieceStride is the distance in bytes from the pieces of one image to those of the next.
-func pieceStride(moments *lower.Value) int {
-	if moments == nil || len(moments.Shape) < 3 {
-		return 0
-	}
-	return moments.Bytes() / moments.Shape[0]
+func (c *compiler) roundsResult(m lower.Match) bool {
+	return m.Node("round").Op.(graph.Round).To == c.rounded
 }
 
-// bytes returns how much memory a value takes.
-func (c *compiler) bytes(v *lower.Value) int {
-	if f, ok := c.maps[v]; ok {
-		return v.Len() * f.MapBytes()
-	}
-	return v.Bytes()
+func (c *compiler) normalisesMap(m lower.Match) bool {
+	return c.roundsResult(m) && c.normalises(m.Node("normalised"))
 }
 
-// bytesTensor returns a constant of raw bytes.
-func bytesTensor(b []byte) *tensor.Tensor {
-	t := tensor.New(tensor.Bool, len(b))
-	copy(tensor.Bytes(t), b)
-	return t
+// normalises tells whether the kernels of the network compute a normalisation with what follows it: of one group, over a map that one of their
+// convolutions makes.
+func (c *compiler) normalises(n *lower.Node) bool {
+	norm := n.Part("norm")
+	op, y := norm.Op.(graph.GroupNormalization), norm.In[0]
+	width := y.Shape[1]
+	residual := addend(n.Part("sum"), n.Part("gate"))
+	if n.Part("gate") != nil {
+		width /= 2
+	}
+	switch {
+	case op.Groups != 1 || op.Epsilon != normEpsilon || len(y.Shape) != 4 || !norm.In[1].Constant || !norm.In[2].Constant:
+		return false
+	case width%8 != 0 || width > kernels.MaxChannels || !c.isConv(y.Producer):
+		return false
+	case c.roundsMaps():
+		return c.isRounded(y) && (residual == nil || c.isRounded(residual))
+	}
+	return true
 }

@@ -180,6 +180,9 @@ func (n *Node) Covers() []string {
 	return names
 }
 
+// ForTaps tells whether no output of the graph needs the node.
+func (n *Node) ForTaps() bool { return n.forTap }
+
 // results lists the outputs that are not stored aside.
 func (n *Node) results() []*Value {
 	if n.parts == nil {

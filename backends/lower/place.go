@@ -1,9 +1,14 @@
 package lower
 
+import "slices"
+
 // Layout is how an executor stores values. The zero value is elements side by side, row-major, at any address.
 type Layout struct {
 	Align int                // every value begins at a multiple of so many bytes; 0 means 1
 	Bytes func(v *Value) int // what a value takes; nil means Value.Bytes
+	// Before tells whether a step needs another one to have ended, directly or not, by what the steps compute. Then memory is taken only where
+	// that makes no step wait for one that it would not have waited for. Nil: the steps run one after the other.
+	Before func(step, other int) bool
 }
 
 // An Arena is the memory of all values and workspaces of a program.
@@ -21,10 +26,10 @@ func (p *Program) Place(steps []*Step, layout Layout) Arena {
 	if size == nil {
 		size = (*Value).Bytes
 	}
-	last := p.lifetimes(steps)
+	life := p.lifetimes(steps)
 	for i, s := range steps {
 		for _, a := range s.inPlace {
-			s.share(a, i, last, size)
+			s.share(a, i, life, size, layout.Before)
 		}
 	}
 	var arena Arena
@@ -32,34 +37,43 @@ func (p *Program) Place(steps []*Step, layout Layout) Arena {
 	add := func(v *Value, first, end int) {
 		if v.base == nil && !v.Constant {
 			arena.Values = append(arena.Values, v)
-			blocks = append(blocks, &block{size: size(v), first: first, last: end})
+			blocks = append(blocks, &block{size: size(v), first: first, last: end, users: life.users[v]})
 		}
 	}
 	for _, v := range p.Inputs {
-		add(v, -1, last[v])
+		add(v, -1, life.last[v])
 	}
 	for i, s := range steps {
 		for _, v := range s.writes() {
-			add(v, i, last[v])
+			add(v, i, life.last[v])
 		}
 		for _, v := range s.scratch {
+			life.users[v] = []int{i}
 			add(v, i, i)
 		}
 	}
 	arena.Views = p.views(steps)
-	arena.Bytes = place(blocks, max(1, layout.Align))
+	arena.Bytes = place(blocks, max(1, layout.Align), layout.Before)
 	for i, v := range arena.Values {
 		v.place = blocks[i].offset
 	}
 	return arena
 }
 
-// lifetimes returns for each owner of memory the last step that needs it; inputs and outputs are needed after the last step.
-func (p *Program) lifetimes(steps []*Step) map[*Value]int {
-	last := map[*Value]int{}
+// lifetimes tells of each owner of memory the last step that needs it, and all of them; inputs and outputs are needed after the last step.
+type lifetimes struct {
+	last  map[*Value]int
+	users map[*Value][]int
+}
+
+func (p *Program) lifetimes(steps []*Step) lifetimes {
+	life := lifetimes{map[*Value]int{}, map[*Value][]int{}}
 	extend := func(v *Value, step int) {
 		owner, _ := v.Root()
-		last[owner] = max(last[owner], step)
+		life.last[owner] = max(life.last[owner], step)
+		if step < len(steps) {
+			life.users[owner] = append(life.users[owner], step)
+		}
 	}
 	for _, v := range p.Inputs {
 		extend(v, len(steps))
@@ -77,14 +91,17 @@ func (p *Program) lifetimes(steps []*Step) map[*Value]int {
 	for _, o := range p.Outputs {
 		extend(o.Value, len(steps))
 	}
-	return last
+	return life
 }
 
-// share lays the output of step i into the memory of an operand that no later step needs, if the operand fills that memory
+// share lays the output of step i into the memory of an operand that no other step may need still, if the operand fills that memory
 // and the step reads it in no other way.
-func (s *Step) share(a alias, i int, last map[*Value]int, size func(*Value) int) {
+func (s *Step) share(a alias, i int, life lifetimes, size func(*Value) int, before order) {
 	owner, _ := a.in.Root()
-	if a.out.base != nil || owner.Constant || last[owner] != i || owner.DType != a.out.DType || owner.Len() != a.out.Len() || size(owner) != size(a.out) {
+	if a.out.base != nil || owner.Constant || life.last[owner] != i || owner.DType != a.out.DType || owner.Len() != a.out.Len() || size(owner) != size(a.out) {
+		return
+	}
+	if slices.ContainsFunc(life.users[owner], func(u int) bool { return u != i && !before.holds(u, i) }) {
 		return
 	}
 	for _, v := range s.Node.In {
@@ -101,7 +118,8 @@ func (s *Step) share(a alias, i int, last map[*Value]int, size func(*Value) int)
 		}
 	}
 	a.out.ViewOf(owner, 0)
-	last[owner] = last[a.out]
+	life.last[owner] = life.last[a.out]
+	life.users[owner] = append(life.users[owner], life.users[a.out]...)
 }
 
 // views lists the values that lie in the memory of others.

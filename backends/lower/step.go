@@ -42,6 +42,7 @@ func (s *Step) Packs(v *Value) bool { return slices.Contains(s.packed, v) }
 // Include takes over the workspace of a step that runs as a part of this one.
 func (s *Step) Include(part *Step) {
 	s.scratch = append(s.scratch, part.scratch...)
+	s.between = append(s.between, part.between...)
 	s.packed = append(s.packed, part.packed...)
 }
 

@@ -74,9 +74,12 @@ func repeatFlags(args []string, flags []string) []string {
 	return out
 }
 
-// fileLast lets the file of "attest verify" and "replay verify" come before the flags, as people write it; urfave/cli takes it behind
-// them alone.
+// fileLast lets the file of "attest verify" and "replay verify", and the case of "locate", come before the flags, as people write it;
+// urfave/cli takes it behind them alone.
 func fileLast(args []string) []string {
+	if len(args) > 3 && args[1] == "locate" && !strings.HasPrefix(args[2], "-") {
+		return append(slices.Concat(args[:2], args[3:]), args[2])
+	}
 	if len(args) < 4 || args[2] != "verify" || args[1] != "attest" && args[1] != "replay" || strings.HasPrefix(args[3], "-") {
 		return args
 	}
@@ -98,8 +101,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
-			replayCommand(), attestCommand(),
+			runCommand(), matrixCommand(), evalCommand(), locateCommand(), certifyCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
+			replayCommand(), attestCommand(), selfcheckCommand(), calibrateCommand(),
 			capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},

@@ -17,7 +17,6 @@ import (
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
@@ -34,7 +33,7 @@ func cellFlags(shapes, scopes string) []cli.Flag {
 		&cli.StringFlag{Name: "profiles", Value: "nano", Usage: "`LIST` of model profiles: nano, small, base, large; nano has trained weights, the others " + execute.HashedDefault + " unless --weights says otherwise"},
 		&cli.StringFlag{Name: "shapes", Value: shapes, Usage: "`LIST` of image sizes, HEIGHTxWIDTH"},
 		&cli.StringFlag{Name: "batches", Value: "1", Usage: "`LIST` of batch sizes"},
-		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions: fp64, fp32, tf32, fp16, bf16"},
+		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions: fp64, fp32, tf32, fp16, bf16, int8, fp8"},
 		&cli.StringFlag{Name: "scopes", Value: scopes, Usage: "`LIST` of " + strings.Join(names, ", ") + ", or all"},
 		&cli.StringFlag{Name: "cells", Usage: "`LIST` of cells by name, BACKEND/PROFILE/PRECISION/HxW/bN/SCOPE, instead of the lists above"},
 		&cli.IntFlag{Name: "iterations", Value: measure.DefaultIterations, Usage: "samples of a cell in a replicate, `N` at most"},
@@ -92,9 +91,10 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	}
 	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
 	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras, Devices: devices()}
-	w.models = &execute.OwnModels{Decode: decode, Request: source.ModelRequest{
-		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
-	}}
+	w.models = &execute.OwnModels{Decode: decode, Request: modelRequest(c)}
+	for _, cell := range cells {
+		w.models.Precisions = append(w.models.Precisions, cell.Precision)
+	}
 	for _, scene := range fixtures.BuiltinScenes() {
 		w.models.Pictures = append(w.models.Pictures, scene.Data)
 	}

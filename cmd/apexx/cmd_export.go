@@ -10,6 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
@@ -26,6 +28,7 @@ func exportCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "out", Usage: "folder `DIR` for " + modelFile + " and " + manifestFile},
 		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "round where a session in this precision does, `NAME`: fp32 (not at all), tf32, fp16, bf16, int8 or fp8"},
 		&cli.BoolFlag{Name: "taps", Usage: "make every intermediate an output too, as tap.NAME"},
 		&cli.BoolFlag{Name: "inline", Usage: "put the bodies of the project's own operators in place, for runtimes without functions; apexx cannot read that file back"},
 	}
@@ -58,9 +61,16 @@ func exportModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := m.Graph(opts)
+	precision, err := backends.ParsePrecision(c.String("precision"))
 	if err != nil {
 		return exit.With(exit.Usage, err)
+	}
+	g, err := m.GraphIn(opts, precision)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	if g, err = graph.Lower(g, precision.Format()); err != nil {
+		return err
 	}
 	if c.Bool("taps") {
 		if g, err = g.WithTaps([]string{"all"}); err != nil {

@@ -30,7 +30,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringFlag{Name: "model", Usage: "compare an ONNX model of your own, `FILE` with static shapes, instead of Apex-X"},
 		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes, of --model three drawn inputs"},
-		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16 and bf16 (default: fp32, and fp64 of the reference as the oracle)"},
+		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16, bf16, int8 and fp8 (default: fp32, and fp64 of the reference as the oracle)"},
 		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
 		&cli.StringFlag{Name: "report", Usage: "write matrix.json, matrix.md and index.html to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
@@ -103,6 +103,11 @@ func runMatrix(c *cli.Context) error {
 	cases, err := openCases(c, m, decode)
 	if err != nil {
 		return exit.With(exit.Usage, err)
+	}
+	for _, col := range columns {
+		if err := namedCalibration(c, cases[0].Model, col.Precision); err != nil {
+			return err
+		}
 	}
 	for i := range cases {
 		runner.Cases[cases[i].Name] = &cases[i]
@@ -254,11 +259,9 @@ func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, 
 		tellLeftOut(c, dir, folder.Remark())
 		return folder.Cases, err
 	}
-	if c.String("config") == "" {
-		var err error
-		if m, err = m.WithDefaults(source.BuiltinOverrides); err != nil {
-			return nil, err
-		}
+	m, err := withBuiltinBudgets(c, m)
+	if err != nil {
+		return nil, err
 	}
 	var cases []source.Case
 	add := func(prefix string, images []fixtures.Image) error {
@@ -276,6 +279,14 @@ func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, 
 		return nil, err
 	}
 	return cases, add("scene-", fixtures.BuiltinScenes())
+}
+
+// withBuiltinBudgets returns the model as the built-in cases run it: under their budgets, unless a configuration was given.
+func withBuiltinBudgets(c *cli.Context, m *source.Model) (*source.Model, error) {
+	if c.String("config") != "" {
+		return m, nil
+	}
+	return m.WithDefaults(source.BuiltinOverrides)
 }
 
 // progress tells a terminal how far a matrix is.

@@ -70,6 +70,9 @@ func showPlan(c *cli.Context) error {
 			return err
 		}
 	}
+	if err := namedCalibration(c, m, precision); err != nil {
+		return err
+	}
 	shape, err := shapeOf(c, m, decode)
 	if err != nil {
 		return err
@@ -99,7 +102,7 @@ func shapeOf(c *cli.Context, m *source.Model, decode model.Decode) (opts model.O
 
 // compiledPlan compiles the model and times it on a grey image if asked to.
 func compiledPlan(c *cli.Context, backend backends.Backend, m *source.Model, shape model.Options, opts backends.Options) (*reports.Plan, error) {
-	g, err := m.Graph(shape)
+	g, err := execute.GraphIn(m, backend.Name(), shape, opts.Precision)
 	if err == nil {
 		_, err = g.WithTaps(opts.Taps) // a name that is none is wrong usage, whatever the backend
 	}

@@ -85,6 +85,9 @@ func runModel(c *cli.Context) error {
 			return err
 		}
 	}
+	if err := namedCalibration(c, m, precision); err != nil {
+		return err
+	}
 	r := runner{c: c, backend: backend, model: m, decode: decode, many: len(images) > 1 || sequence != nil,
 		options: backends.Options{Precision: precision, Threads: threads, Extra: extra}}
 	if c.Bool("taps") {
@@ -121,7 +124,7 @@ func checkInputFlags(c *cli.Context) error {
 func choiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16 or bf16, as far as the backend has it (caps tells)"},
+		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16, bf16, int8 or fp8, as far as the backend has it (caps tells)"},
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 func sequenceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "tracks", Usage: "with --video: write the tracks to `FILE` as MOTChallenge text"},
+		&cli.StringFlag{Name: "truth", Usage: "with --video: MOTChallenge text `FILE` with the true tracks, to tell HOTA, MOTA and IDF1 against"},
 		&cli.StringFlag{Name: "summary", Usage: "with --video: write tracks, flicker of the selected tiles and times to `FILE` as JSON"},
 		&cli.StringFlag{Name: "association", Value: string(track.Hungarian), Usage: "with --video: how detections are given to tracks, `NAME`: hungarian or greedy"},
 		&cli.BoolFlag{Name: "hysteresis", Usage: "with --video: hold the selection of tiles from frame to frame by routing.theta_on and theta_off; the backbone then runs twice"},
@@ -60,21 +61,25 @@ func (r runner) sequence(s sequenceOptions) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	w := sequenceWriter{runner: r, total: len(frames.Paths), quiet: r.c.String("json") == "-"}
 	spec := video.Spec{Backend: r.backend, Model: r.model, Frames: frames, Decode: r.decode, Session: r.options, Track: s.track, Hysteresis: s.hysteresis}
-	var summary *reports.Sequence
-	var played error
+	if path := r.c.String("truth"); path != "" {
+		if spec.Truth, err = mot.Load(path); err != nil {
+			return exit.With(exit.Usage, err)
+		}
+	}
+	w := sequenceWriter{runner: r, total: len(frames.Paths), quiet: r.c.String("json") == "-"}
+	var played *video.Played
+	var ended error
 	written := w.withLines(func() error {
-		summary, played = video.Play(r.c.Context, spec, w.frame)
-		if summary == nil {
+		if played, ended = video.Play(r.c.Context, spec, w.frame); played == nil {
 			return errNoFrame
 		}
 		return nil
 	})
-	if summary == nil {
-		return played
+	if played == nil {
+		return ended
 	}
-	return errors.Join(played, written, w.finish(summary))
+	return errors.Join(ended, written, w.finish(played))
 }
 
 // errNoFrame keeps a file from being written without a line.
@@ -86,7 +91,6 @@ type sequenceWriter struct {
 	total int
 	quiet bool // standard output is the lines and nothing else
 	lines *json.Encoder
-	rows  []mot.Row
 }
 
 // withLines calls play while the file of lines is open.
@@ -110,12 +114,8 @@ func (w *sequenceWriter) withLines(play func() error) error {
 func (w *sequenceWriter) frame(f *video.Frame) error {
 	err := errors.Join(w.writeOut(f.Input, f.Outputs), w.writeFrameOverlay(f),
 		w.writePanoptic(f.Input, []reports.Image{f.Report.Image}, f.Outputs), w.lines.Encode(f.Report))
-	if err != nil {
+	if err != nil || w.quiet {
 		return err
-	}
-	w.addRows(f.Report)
-	if w.quiet {
-		return nil
 	}
 	_, err = io.WriteString(w.c.App.Writer, frameLine(f.Report, w.total))
 	return err
@@ -130,23 +130,8 @@ func (w *sequenceWriter) writeFrameOverlay(f *video.Frame) error {
 	return w.drawOverlay(scene, f.Input.Name)
 }
 
-// addRows keeps the boxes that are on tracks, by id.
-func (w *sequenceWriter) addRows(f *reports.Frame) {
-	first := len(w.rows)
-	for _, d := range f.Image.Detections {
-		if d.TrackID != 0 {
-			row := mot.Row{Frame: f.Frame, ID: d.TrackID, Score: float64(d.Score)}
-			for i, v := range d.Box {
-				row.Box[i] = float64(v)
-			}
-			w.rows = append(w.rows, row)
-		}
-	}
-	slices.SortFunc(w.rows[first:], func(a, b mot.Row) int { return int(a.ID - b.ID) })
-}
-
 // finish writes the files of the whole sequence.
-func (w *sequenceWriter) finish(s *reports.Sequence) error {
+func (w *sequenceWriter) finish(p *video.Played) error {
 	write := func(flag string, write func(io.Writer) error) error {
 		if path := w.c.String(flag); path != "" {
 			return atomicfile.WriteFile(path, 0o644, write)
@@ -154,13 +139,13 @@ func (w *sequenceWriter) finish(s *reports.Sequence) error {
 		return nil
 	}
 	err := errors.Join(
-		write("tracks", func(to io.Writer) error { return mot.Write(to, w.rows) }),
-		write("summary", func(to io.Writer) error { return reports.IndentedJSON(to, s) }),
+		write("tracks", func(to io.Writer) error { return mot.Write(to, p.Tracks) }),
+		write("summary", func(to io.Writer) error { return reports.IndentedJSON(to, p.Report) }),
 		w.writePanopticDocument())
 	if err != nil || w.quiet {
 		return err
 	}
-	_, err = io.WriteString(w.c.App.Writer, sequenceText(s))
+	_, err = io.WriteString(w.c.App.Writer, sequenceText(p.Report))
 	return err
 }
 
@@ -197,5 +182,10 @@ func sequenceText(s *reports.Sequence) string {
 	if s.Hysteresis != nil {
 		flicker += fmt.Sprintf(" (%.4f without hysteresis)", s.Flicker[reports.FlickerFree].FlipRate)
 	}
-	return fmt.Sprintf("%s  %s %s  median %.1f ms  %d tracks  flip rate of tiles %s\n", count, s.Backend, s.DType, s.Latency.Median, len(s.Tracks), flicker)
+	text := fmt.Sprintf("%s  %s %s  median %.1f ms  %d tracks  flip rate of tiles %s\n", count, s.Backend, s.DType, s.Latency.Median, len(s.Tracks), flicker)
+	if m := s.Metrics; m != nil {
+		text += fmt.Sprintf("against the truth  HOTA %.3f (DetA %.3f, AssA %.3f)  MOTA %.3f  IDF1 %.3f  id switches %d  fragmentations %d\n",
+			m.HOTA, m.DetA, m.AssA, m.MOTA, m.IDF1, m.IDSwitches, m.Fragmentations)
+	}
+	return text
 }

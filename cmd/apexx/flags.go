@@ -7,14 +7,21 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
 )
 
-// modelFlags choose the model, in every command that runs it.
+// modelFlags choose the model and its calibration, in every command that runs it.
 func modelFlags() []cli.Flag {
+	return append(sourceFlags(),
+		&cli.StringFlag{Name: "calibration", Usage: "`FILE` of apexx calibrate, for int8 and fp8 (default: that of the trained nano weights in the binary)"})
+}
+
+// sourceFlags choose the model alone.
+func sourceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "weights", Usage: "`FILE` in safetensors form, or hashed:SEED (default: the trained nano weights in the binary)"},
 		&cli.StringFlag{Name: "config", Usage: "YAML configuration `FILE` (default: profile and classes of the weights)"},
@@ -24,10 +31,26 @@ func modelFlags() []cli.Flag {
 
 // openModel reads what modelFlags say.
 func openModel(c *cli.Context) (*source.Model, error) {
-	m, err := source.Open(source.ModelRequest{
-		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
-	})
+	m, err := source.Open(modelRequest(c))
 	return m, exit.With(exit.Usage, err)
+}
+
+// modelRequest is what modelFlags say.
+func modelRequest(c *cli.Context) source.ModelRequest {
+	return source.ModelRequest{
+		Weights: c.String("weights"), Config: c.String("config"), Set: c.StringSlice("set"), Embedded: fixtures.NanoWeights(),
+		Calibration: c.String("calibration"), Calibrations: fixtures.Calibrations(),
+	}
+}
+
+// namedCalibration reads the file that --calibration names, if one of the precisions needs it, so that one that is not the model's is wrong
+// usage, told before anything runs. Without the flag a model that is not calibrated does not have these precisions.
+func namedCalibration(c *cli.Context, m *source.Model, precisions ...backends.Precision) error {
+	if c.String("calibration") == "" || !slices.ContainsFunc(precisions, backends.Precision.Scaled) {
+		return nil
+	}
+	_, err := m.Calibration()
+	return exit.With(exit.Usage, err)
 }
 
 // decodeFlags set decoding and suppression.

@@ -1,12 +1,14 @@
 // Command apexx runs the Apex-X model on several execution backends and proves that they compute the same thing.
 //
-//	apexx run       one backend on pictures or tensors: detections, overlays, every output
+//	apexx run       one backend on pictures, tensors or the frames of a sequence: detections, tracks, overlays, every output
 //	apexx matrix    several backends against each other over many cases, with a report
+//	apexx eval      how good detections and masks are on a data set, and what a precision costs
 //	apexx sweep     how fast backends are, over shapes, batches, precisions and scopes
 //	apexx gate      refuse a change that makes any backend wrong or slower
 //	apexx baseline  what a class of machines is expected to reach: record, show, compare
 //	apexx trend     the history of measurements, what changed it, and the ratchet against the last release
 //	apexx export    the model as one ONNX file with a manifest
+//	apexx calibrate the ranges of values that int8 and fp8 need
 //	apexx plan      how a backend executes the model, step by step, and how long each step takes
 //	apexx replay    what the released model comes from: record it, and check that it comes out again
 //	apexx attest    the evidence of a release as a signed statement, and its verification

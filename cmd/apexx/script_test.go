@@ -21,6 +21,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/internal/video/videotest"
 )
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 //	line FILE                the file has exactly one line, and no stack trace
 //	tensors FILE HxW [KIND]  write an image tensor: noise, or one that is nan, rank3, float64, noimage
 //	photo FILE WxH           write a small picture
-//	walk DIR N               write the first frames of a walking sequence
+//	walk DIR N               write the first frames of a walking sequence, and DIR.txt with its true tracks
 //	damaged FILE KIND        write a hostile file: see hostile
 //	names DIR                write cases of hostile names, and files that are no cases
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
@@ -207,6 +208,9 @@ func writeWalk(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = w.Write(ts.MkAbs(args[0]), n)
 	ts.Check(err)
+	var truth bytes.Buffer
+	ts.Check(mot.Write(&truth, slices.DeleteFunc(w.Rows(), func(r mot.Row) bool { return r.Frame > n })))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".txt"), truth.Bytes(), 0o644))
 }
 
 func TestRepeatFlags(t *testing.T) {

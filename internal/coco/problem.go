@@ -45,6 +45,17 @@ func (p *Problems) add(q Problem) {
 	}
 }
 
+// String counts them: "3 problems, 1 record left out".
+func (p Problems) String() string {
+	plural := func(n int) string {
+		if n == 1 {
+			return ""
+		}
+		return "s"
+	}
+	return fmt.Sprintf("%d problem%s, %d record%s left out", p.Count, plural(p.Count), p.LeftOut, plural(p.LeftOut))
+}
+
 // StrictError refuses a file for its problems.
 type StrictError struct{ Problems }
 
@@ -71,4 +82,10 @@ func (p Problems) Lines(most int) string {
 		fmt.Fprintf(&out, "and %d more problems\n", n)
 	}
 	return out.String()
+}
+
+// Merge adds the problems of another file.
+func (p *Problems) Merge(q Problems) {
+	p.Count, p.LeftOut = p.Count+q.Count, p.LeftOut+q.LeftOut
+	p.List = append(p.List, q.List[:min(len(q.List), maxProblems-len(p.List))]...)
 }

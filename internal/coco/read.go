@@ -55,6 +55,7 @@ type reader struct {
 	data     Dataset
 	places   [3][]int32 // of the kept images, categories and annotations in their lists
 	problems Problems
+	others   []string // lists of the file that are read over
 
 	record  record
 	numbers arena[float64]
@@ -83,7 +84,7 @@ func (r *reader) file(lists map[string]func() error) error {
 				return fmt.Errorf("%s is %s, want a list", name, kindOf(c))
 			}
 			return read()
-		case r.strict && name != "info" && name != "licenses":
+		case r.strict && name != "info" && name != "licenses" && !slices.Contains(r.others, name):
 			r.problems.add(Problem{Record: "the file", Field: name, Text: "is no key of this kind of file"})
 		}
 		return r.skip()

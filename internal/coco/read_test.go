@@ -64,7 +64,7 @@ func TestHostile(t *testing.T) {
 		"runs of others":     {with("segmentation", `{"size": [30, 20], "counts": [600]}`), "annotations[1] (id 1), segmentation: size is 30×20, and the image has 20×30 (height×width)"},
 		"runs cut off":       {with("segmentation", `{"size": [20, 30], "counts": "T3d"}`), "annotations[1] (id 1), segmentation: counts, character 2: the last number is cut off"},
 		"runs of no size":    {with("segmentation", `{"counts": [600]}`), "annotations[1] (id 1), segmentation: size is missing"},
-		"text of 100 MB":     {with("segmentation", `{"size": [20, 30], "counts": "`+huge+`"}`), "annotations[1] (id 1), segmentation: counts are longer than 64 MiB"},
+		"text of 100 MB":     {with("segmentation", `{"size": [20, 30], "counts": "`+huge+`"}`), "annotations[1] (id 1), segmentation: counts are longer than 16 MiB"},
 		"negative area":      {with("area", "-1"), "annotations[1] (id 1), area: is -1, want at least 0"},
 		"a list":             {"[1]", "annotations[1]: is a list, want an object"},
 	}

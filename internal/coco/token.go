@@ -21,7 +21,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("no JSON at byte %d: %
 // The bounds of what a file may ask for.
 const (
 	maxDepth  = 64       // of nesting
-	maxString = 64 << 20 // of a text that is kept; longer ones are read over
+	maxString = 16 << 20 // of a text that is kept; longer ones are read over
 	longest   = 512      // of a number
 )
 

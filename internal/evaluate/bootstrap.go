@@ -14,13 +14,15 @@ type BootstrapOptions struct {
 	Seed       uint64
 }
 
-func (o *BootstrapOptions) complete() {
+// Complete fills in what is left out.
+func (o BootstrapOptions) Complete() BootstrapOptions {
 	if o.Replicates == 0 {
 		o.Replicates = 2000
 	}
 	if o.Confidence == 0 {
 		o.Confidence = 0.99
 	}
+	return o
 }
 
 // Difference is what a number loses or gains from a base to a candidate, with the bounds of its interval.
@@ -53,7 +55,7 @@ func Compare(base, candidate *Matches, o BootstrapOptions) (Differences, error) 
 	if !slices.Equal(base.Images, candidate.Images) || !slices.Equal(base.Classes.IDs, candidate.Classes.IDs) {
 		return Differences{}, ErrDifferentSets
 	}
-	o.complete()
+	o = o.Complete()
 	deltas := make([][3]float64, o.Replicates)
 	each(o.Replicates, func(i int) {
 		weights := resample(len(base.Images), o.Seed, uint64(i))

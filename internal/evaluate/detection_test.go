@@ -96,4 +96,12 @@ func TestEqualsPycocotools(t *testing.T) {
 	for _, set := range r.Sets {
 		checkSet(t, set.Truth, set.recordedSet)
 	}
+	truth, err := os.ReadFile("../../fixtures/scenes/annotations.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Scenes.Results == nil {
+		t.Fatal("the record has no scenes")
+	}
+	checkSet(t, truth, r.Scenes)
 }

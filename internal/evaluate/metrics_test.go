@@ -2,6 +2,8 @@ package evaluate
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/internal/coco"
@@ -143,4 +145,129 @@ func TestRegress(t *testing.T) {
 	if d := Describe([]float64{1, 3}); d != (Spread{2, 1, 1, 3}) {
 		t.Errorf("%+v", d)
 	}
+}
+
+// naive computes PQ of one class by sets of pixels, straight from the rules.
+func naive(class int, images [][2]PanopticImage) (quality float64, any bool) {
+	var overlap, right, wrong, missed float64
+	for _, im := range images {
+		predicted, truth := im[0], im[1]
+		count := func(t, p func(id int32) bool) (n float64) {
+			for i := range truth.Map {
+				if t(truth.Map[i]) && p(predicted.Map[i]) {
+					n++
+				}
+			}
+			return n
+		}
+		is := func(id int32) func(int32) bool { return func(other int32) bool { return other == id } }
+		all := func(int32) bool { return true }
+		matched := map[int32]bool{}
+		for _, t := range truth.Segments {
+			if t.Class != class || t.Crowd {
+				continue
+			}
+			found := false
+			for _, p := range predicted.Segments {
+				both := count(is(t.ID), is(p.ID))
+				either := count(is(t.ID), all) + count(all, is(p.ID)) - both - count(is(0), is(p.ID))
+				if p.Class == class && both/either > 0.5 {
+					found, matched[p.ID] = true, true
+					overlap += both / either
+				}
+			}
+			if found {
+				right++
+			} else {
+				missed++
+			}
+		}
+		for _, p := range predicted.Segments {
+			if p.Class != class || matched[p.ID] {
+				continue
+			}
+			excused := count(is(0), is(p.ID))
+			for _, t := range truth.Segments {
+				if t.Crowd && t.Class == class {
+					excused += count(is(t.ID), is(p.ID))
+				}
+			}
+			if excused/count(all, is(p.ID)) <= 0.5 {
+				wrong++
+			}
+		}
+	}
+	if right+wrong+missed == 0 {
+		return 0, false
+	}
+	return overlap / (right + wrong/2 + missed/2), true
+}
+
+// TestPanopticEqualsTheRules compares random maps with naive.
+func TestPanopticEqualsTheRules(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for trial := range 100 {
+		const classes = 3
+		p := NewPanoptic([]bool{false, false, true})
+		var images [][2]PanopticImage
+		for range 3 {
+			truth := randomSegments(rnd, classes, true)
+			predicted := PanopticImage{Map: slices.Clone(truth.Map)}
+			for i := range predicted.Map {
+				if rnd.IntN(4) == 0 {
+					predicted.Map[i] = int32(rnd.IntN(8))
+				}
+			}
+			predicted.Segments = segmentsOf(predicted.Map, func(id int32) Segment {
+				for _, s := range truth.Segments {
+					if s.ID == id && rnd.IntN(5) > 0 {
+						return Segment{id, s.Class, false}
+					}
+				}
+				return Segment{id, rnd.IntN(classes), false}
+			})
+			if err := p.Add(predicted, truth); err != nil {
+				t.Fatal(err)
+			}
+			images = append(images, [2]PanopticImage{predicted, truth})
+		}
+		r := p.Result()
+		var total, seen float64
+		for class, got := range r.PerClass {
+			want, any := naive(class, images)
+			if !(math.Abs(got.PQ-want) <= equal) {
+				t.Errorf("trial %d, class %d: %+v, want PQ %v", trial, class, got, want)
+			}
+			if any {
+				total, seen = total+want, seen+1
+			}
+		}
+		near(t, "PQ of all", r.All.PQ, total/max(seen, 1))
+	}
+}
+
+// randomSegments draws a map of rectangles; number 0 is void.
+func randomSegments(rnd *rand.Rand, classes int, crowds bool) PanopticImage {
+	const side = 12
+	im := PanopticImage{Map: make([]int32, side*side)}
+	for id := range int32(7) {
+		x, y, w, h := rnd.IntN(side), rnd.IntN(side), 1+rnd.IntN(8), 1+rnd.IntN(8)
+		for i := range im.Map {
+			if i%side >= x && i%side < x+w && i/side >= y && i/side < y+h {
+				im.Map[i] = id
+			}
+		}
+	}
+	im.Segments = segmentsOf(im.Map, func(id int32) Segment { return Segment{id, rnd.IntN(classes), crowds && rnd.IntN(4) == 0} })
+	return im
+}
+
+func segmentsOf(ids []int32, of func(id int32) Segment) []Segment {
+	var list []Segment
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		if id > 0 {
+			list = append(list, of(id))
+		}
+	}
+	return list
 }

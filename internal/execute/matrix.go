@@ -36,8 +36,8 @@ func settingOf(m *source.Model, d model.Decode, height, width int) parity.Settin
 
 // Subject is what a case of a matrix executes, such as a *source.Case.
 type Subject interface {
-	// BuildGraph returns the graph for the shape of the inputs.
-	BuildGraph() (*graph.Graph, error)
+	// BuildGraph returns the graph for the shape of the inputs and a precision.
+	BuildGraph(p backends.Precision) (*graph.Graph, error)
 	// Tensors returns the inputs by the graph's names.
 	Tensors() tensor.List
 }
@@ -85,7 +85,7 @@ func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string,
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}
-	g, err := of.BuildGraph()
+	g, err := calibratedFor(name, func() (*graph.Graph, error) { return of.BuildGraph(precision) })
 	if err != nil {
 		return evidence.Failed(ctx, err)
 	}

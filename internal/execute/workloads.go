@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
@@ -26,8 +27,12 @@ const HashedDefault = "hashed:1"
 // OwnModels makes the complete models of this build: the configuration and weights of a request, for any profile and shape, with
 // pictures as input. It implements measure.ModelSource.
 type OwnModels struct {
-	Request  source.ModelRequest // its Embedded weights serve their own profile, nano
-	Decode   model.Decode
+	Request source.ModelRequest // its Embedded weights serve their own profile, nano
+	Decode  model.Decode
+
+	// Precisions are those in which the models are going to run: some need a calibrated model.
+	Precisions []backends.Precision
+
 	Pictures [][]byte // encoded; sample i of a batch is picture i, and the first comes again after the last
 
 	opened   map[string]*source.Model
@@ -66,7 +71,7 @@ func (s *OwnModels) Complete(_ context.Context, shape measure.Shape) (*measure.C
 	if err != nil {
 		return nil, err
 	}
-	g, err := m.Graph(model.Options{Batch: shape.Batch, Height: shape.Height, Width: shape.Width, Decode: s.Decode})
+	g, err := m.GraphIn(model.Options{Batch: shape.Batch, Height: shape.Height, Width: shape.Width, Decode: s.Decode}, s.Precisions...)
 	if err != nil {
 		return nil, err
 	}

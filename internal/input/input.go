@@ -32,10 +32,12 @@ type Kind struct {
 var (
 	Configuration = Kind{"a configuration", 1 << 20, true}
 	CaseSettings  = Kind{"the settings of a case", 1 << 20, true}
+	Calibration   = Kind{"a calibration", 4 << 20, true}
 	Baseline      = Kind{"a baseline", 16 << 20, true}
 	Record        = Kind{"a record of measurements", 128 << 20, true}
 	Journal       = Kind{"the log of a sweep", 512 << 20, true}
 	Routing       = Kind{"a routing table", 16 << 20, true}
+	Tracks        = Kind{"a file of tracks", 256 << 20, true}
 	Annotations   = Kind{"an annotation file", 16 << 30, true}
 	Picture       = Kind{"a picture", 256 << 20, false}
 	Model         = Kind{"an ONNX model", 2 << 30, false} // the limit of the format, which is that of protocol buffers

@@ -114,36 +114,22 @@ func check(labels []int32, width, height int, things []bool, instances []Instanc
 // addInstance makes a segment of the pixels of a mask that are still free.
 func (m *Map) addInstance(in Instance, index int, o Options) {
 	total, free := 0, 0
-	eachPixel(in.Mask, func(x, y int) {
+	for x, y := range in.Mask.Pixels() {
 		total++
 		if m.IDs[y*m.Width+x] == 0 {
 			free++
 		}
-	})
+	}
 	if free < o.MinInstanceArea || float64(free) < float64(o.MinVisible*float64(total)) {
 		return
 	}
 	id := len(m.Segments) + 1
-	eachPixel(in.Mask, func(x, y int) {
+	for x, y := range in.Mask.Pixels() {
 		if at := &m.IDs[y*m.Width+x]; *at == 0 {
 			*at = int32(id)
 		}
-	})
-	m.Segments = append(m.Segments, Segment{ID: id, Label: in.Label, Thing: true, Score: in.Score, Instance: index})
-}
-
-// eachPixel visits the pixels of a mask.
-func eachPixel(m mask.RLE, visit func(x, y int)) {
-	height, at, on := m.Size[0], 0, false
-	for _, count := range m.Counts {
-		run := int(count)
-		if on {
-			for p := at; p < at+run; p++ {
-				visit(p/height, p%height)
-			}
-		}
-		at, on = at+run, !on
 	}
+	m.Segments = append(m.Segments, Segment{ID: id, Label: in.Label, Thing: true, Score: in.Score, Instance: index})
 }
 
 func (m *Map) addStuff(labels []int32, things []bool, least int) {

@@ -127,7 +127,9 @@ func TestFuseInvariants(t *testing.T) {
 		covered := make([]map[int]bool, len(instances))
 		for i, in := range instances {
 			covered[i] = map[int]bool{}
-			eachPixel(in.Mask, func(x, y int) { covered[i][y*width+x] = true })
+			for x, y := range in.Mask.Pixels() {
+				covered[i][y*width+x] = true
+			}
 		}
 		area := map[int32]int{}
 		for p, id := range m.IDs {

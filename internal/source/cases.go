@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -26,8 +27,10 @@ type Case struct {
 	Expected tensor.List // by output name; taps as "tap.NAME"; nil when unknown
 }
 
-// BuildGraph returns the complete model for the shape of the case's image.
-func (c *Case) BuildGraph() (*graph.Graph, error) { return c.Model.Graph(c.Options(c.Decode)) }
+// BuildGraph returns the complete model for the shape of the case's image, calibrated where the precision asks for that.
+func (c *Case) BuildGraph(p backends.Precision) (*graph.Graph, error) {
+	return c.Model.GraphIn(c.Options(c.Decode), p)
+}
 
 // Folder is what a folder of cases holds.
 type Folder struct {

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/apex-x/apexx/backends/calibrate"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
@@ -25,6 +27,9 @@ type ModelRequest struct {
 	Config   string   // a YAML file, or "" for the defaults
 	Set      []string // section.key=value, applied in order
 	Embedded []byte   // the safetensors file that Weights == "" stands for
+
+	Calibration  string   // a file of package calibrate, or "" for Calibrations
+	Calibrations [][]byte // such files, of which the model's own is taken
 }
 
 // Model is an opened model.
@@ -36,8 +41,9 @@ type Model struct {
 	WeightsDigest string
 	ConfigDigest  string
 
-	request ModelRequest
-	params  model.Parameters
+	request     ModelRequest
+	params      model.Parameters
+	calibration func() (*calibrate.File, error)
 }
 
 // Open reads configuration and weights and checks one against the other. Without a configuration file, profile and classes
@@ -71,6 +77,7 @@ func Open(r ModelRequest) (*Model, error) {
 		return nil, err
 	}
 	m.Classes = classNames(meta, m.Config.Model.NumClasses)
+	m.calibration = sync.OnceValues(m.findCalibration)
 	return m, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -49,8 +50,10 @@ type NetworkCase struct {
 	Seed     int64       // that the inputs were drawn from, 0 where they were read
 }
 
-// BuildGraph returns the network's graph, which has one shape alone.
-func (c *NetworkCase) BuildGraph() (*graph.Graph, error) { return c.Network.Graph, nil }
+// BuildGraph returns the network's graph, which has one shape alone and no precision but its own.
+func (c *NetworkCase) BuildGraph(backends.Precision) (*graph.Graph, error) {
+	return c.Network.Graph, nil
+}
 
 // Tensors returns the inputs.
 func (c *NetworkCase) Tensors() tensor.List { return c.Inputs }
@@ -139,6 +142,15 @@ func (n *Network) LoadCases(dir string) (NetworkFolder, error) {
 	}
 	slices.SortFunc(folder.Cases, func(a, b NetworkCase) int { return cmp.Compare(a.Name, b.Name) })
 	return folder, nil
+}
+
+// OpenCase reads one case: a file such as LoadCases takes.
+func (n *Network) OpenCase(path string) (NetworkCase, error) {
+	c := NetworkCase{Name: printable.Line(stem(path)), Network: n}
+	if err := c.read(path); err != nil {
+		return c, fmt.Errorf("%s: %w", printable.Line(path), err)
+	}
+	return c, nil
 }
 
 func (c *NetworkCase) read(path string) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/internal/track"
 	"github.com/apex-x/apexx/parity"
@@ -25,7 +26,14 @@ type Spec struct {
 	Decode     model.Decode
 	Session    backends.Options
 	Track      track.Options
-	Hysteresis bool // choose level-0 tiles by hysteresis, with the thresholds of the configuration
+	Hysteresis bool      // choose level-0 tiles by hysteresis, with the thresholds of the configuration
+	Truth      []mot.Row // sorted, to evaluate the tracks against; nil where it is unknown
+}
+
+// Played is what a sequence gave.
+type Played struct {
+	Report *reports.Sequence
+	Tracks []mot.Row // every detection that is on a track, by frame and id
 }
 
 // Frame is what one frame gave.
@@ -36,15 +44,16 @@ type Frame struct {
 	Outputs tensor.List // views, valid until the next frame
 }
 
-// Play runs the frames in their order and calls each after every one. Whatever ends it early, the report tells of the frames
-// until then; it is nil if there was none. Errors carry their exit code and tell the frame.
-func Play(ctx context.Context, spec Spec, each func(*Frame) error) (*reports.Sequence, error) {
+// Play runs the frames in their order and calls each after every one. Whatever ends it early, what it returns tells of the
+// frames until then; it is nil if there was none. Errors carry their exit code and tell the frame.
+func Play(ctx context.Context, spec Spec, each func(*Frame) error) (*Played, error) {
 	p := &player{Spec: spec}
 	err := p.play(ctx, each)
 	if err = errors.Join(err, p.close()); p.done == 0 {
 		return nil, err
 	}
-	return p.summary(err), err
+	report, err2 := p.summary(err)
+	return &Played{report, p.rows}, errors.Join(err, err2)
 }
 
 // player is the state of a sequence that runs.
@@ -61,6 +70,9 @@ type player struct {
 func (p *player) play(ctx context.Context, each func(*Frame) error) (err error) {
 	if p.tracker, err = track.New(p.Track); err != nil {
 		return exit.With(exit.Usage, err)
+	}
+	if n := len(p.Truth); n > 0 && p.Truth[n-1].Frame > len(p.Frames.Paths) {
+		return exit.With(exit.Usage, fmt.Errorf("the ground truth goes on to frame %d, and the sequence has %d", p.Truth[n-1].Frame, len(p.Frames.Paths)))
 	}
 	for i, path := range p.Frames.Paths {
 		if err := ctx.Err(); err != nil {

@@ -1,10 +1,13 @@
 package video
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/apex-x/apexx/backends/model/routing"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/perf/stat"
 	"github.com/apex-x/apexx/reports"
 )
@@ -14,6 +17,7 @@ type history struct {
 	tracks []reports.Track    // by id, which count from 1; MeanScore is the sum so far
 	masks  map[string][][]int // by key of Flicker: the selected tiles of each frame
 	millis []float64
+	rows   []mot.Row
 }
 
 // record takes in a frame. It is an error if its tiles or utilities are such as no sound backend gives.
@@ -25,6 +29,7 @@ func (p *player) record(f *reports.Frame) error {
 	for range f.Tracks.Confirmed {
 		p.tracks = append(p.tracks, reports.Track{ID: int64(len(p.tracks) + 1), FirstFrame: f.Frame})
 	}
+	first := len(p.rows)
 	for _, d := range f.Image.Detections {
 		if d.TrackID == 0 {
 			continue
@@ -33,7 +38,9 @@ func (p *player) record(f *reports.Frame) error {
 		t.ClassID, t.Class, t.LastFrame = d.ClassID, d.Class, f.Frame
 		t.Seen++
 		t.MeanScore += float64(d.Score)
+		p.rows = append(p.rows, mot.Row{Frame: f.Frame, ID: d.TrackID, Box: boxOf(d.Box), Score: float64(d.Score)})
 	}
+	slices.SortFunc(p.rows[first:], func(a, b mot.Row) int { return cmp.Compare(a.ID, b.ID) })
 	return nil
 }
 
@@ -68,8 +75,9 @@ func (p *player) recordTiles(f *reports.Frame) error {
 	return nil
 }
 
-// summary describes the frames so far; err is what ended them, nil at the end of the sequence.
-func (p *player) summary(err error) *reports.Sequence {
+// summary describes the frames so far; err is what ended them, nil at the end of the sequence. Its own error is that the tracks
+// cannot be evaluated.
+func (p *player) summary(err error) (*reports.Sequence, error) {
 	m, d := p.Model, p.Decode
 	s := &reports.Sequence{
 		SchemaVersion: reports.SequenceSchemaVersion, State: reports.SequenceComplete,
@@ -92,5 +100,18 @@ func (p *player) summary(err error) *reports.Sequence {
 	for name, masks := range p.masks {
 		s.Flicker[name], _ = routing.SummarizeStability(masks) // all masks of a level have the length of its grid
 	}
-	return s
+	if p.Truth != nil {
+		m, err := mot.Evaluate(p.truthSoFar(), p.rows)
+		if err != nil {
+			return s, exit.With(exit.Internal, err)
+		}
+		s.Metrics = &m
+	}
+	return s, nil
+}
+
+// truthSoFar is the ground truth of the frames that were run.
+func (p *player) truthSoFar() []mot.Row {
+	n, _ := slices.BinarySearchFunc(p.Truth, p.done+1, func(r mot.Row, frame int) int { return cmp.Compare(r.Frame, frame) })
+	return p.Truth[:n]
 }

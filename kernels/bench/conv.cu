@@ -344,7 +344,7 @@ class Launch {
     Step step = [convs = convs_, tasks, entry, kernel, blocks = s.blocks, most_tasks = s.most_tasks](
                     cudaStream_t stream, Start start) {
       launch(entry, dim3(blocks), kernel.threads(), shared_bytes(kernel), stream, start,
-             Arguments{tasks->get(), most_tasks, 0});
+             Arguments{tasks->get(), most_tasks, 0, nullptr});
     };
     return {step, s.pieces};
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../ops.cu"
+#include "network.h"
 
 Dim3 threadIdx, blockIdx, blockDim, gridDim;
 
@@ -21,6 +22,12 @@ std::vector<Kernel>& kernels() {
 }
 
 constexpr size_t kStack = 64 << 10;
+constexpr int kMostThreads = 1024;  // of a block
+
+constexpr int kWarp = 32;
+
+// Wait says what a thread that has stopped waits for.
+enum class Wait { kNothing, kWarp, kBlock };
 
 // Fiber is a thread of a block that can stop at a barrier. It is made once and runs one thread of a block after the other.
 struct Fiber {
@@ -28,6 +35,7 @@ struct Fiber {
   jmp_buf here;
   std::unique_ptr<char[]> stack;
   bool started = false, done = true;
+  Wait waits = Wait::kNothing;
   Dim3 index;
 };
 
@@ -38,7 +46,8 @@ const Kernel* running = nullptr;
 const void* argument = nullptr;
 
 // yield hands over to the scheduler until it resumes the fiber.
-void yield() {
+void yield(Wait waits) {
+  current->waits = waits;
   if (!_setjmp(current->here)) _longjmp(scheduler, 1);
 }
 
@@ -46,7 +55,7 @@ void life() {
   for (;;) {
     running->run(argument);
     current->done = true;
-    yield();
+    yield(Wait::kNothing);
   }
 }
 
@@ -74,6 +83,27 @@ Fiber* fiber(size_t i) {
   return fibers[i].get();
 }
 
+[[noreturn]] void fail(const char* what) {
+  fprintf(stderr, "kernel %s: %s\n", running->name, what);
+  abort();
+}
+
+// run_warp runs the threads from first on to the next barrier of the block, or to their end, and returns how many wait there.
+int run_warp(int first, int threads) {
+  for (;;) {
+    int in_warp = 0, in_block = 0;
+    for (int t = first; t < threads && t < first + kWarp; t++) {
+      Fiber* f = fiber(t);
+      if (f->done) continue;
+      resume(f);
+      in_warp += f->waits == Wait::kWarp;
+      in_block += f->waits == Wait::kBlock;
+    }
+    if (in_warp == 0) return in_block;
+    if (in_block != 0) fail("some threads of a warp wait for the warp and others for the block");
+  }
+}
+
 // run_block runs the threads of a block by turns: each from one barrier to the next. All of them must reach a barrier, or none.
 void run_block(int threads) {
   for (int t = 0; t < threads; t++) {
@@ -82,14 +112,8 @@ void run_block(int threads) {
   }
   for (int waiting = threads; waiting > 0;) {
     int left = 0;
-    for (int t = 0; t < threads; t++) {
-      resume(fiber(t));
-      left += !fiber(t)->done;
-    }
-    if (left != 0 && left != waiting) {
-      fprintf(stderr, "kernel %s: %d of %d threads wait at a barrier\n", running->name, left, waiting);
-      abort();
-    }
+    for (int t = 0; t < threads; t += kWarp) left += run_warp(t, threads);
+    if (left != 0 && left != waiting) fail("some threads of a block wait at a barrier and others do not");
     waiting = left;
   }
 }
@@ -100,16 +124,54 @@ const Kernel* find(const char* name) {
   return nullptr;
 }
 
+const char* running_name() { return running->name; }
+
 }  // namespace
 
 Register::Register(const Kernel& k) { kernels().push_back(k); }
 
+namespace {
+const bool network_registered = (register_network<running_name>(), true);
+}
+
 void barrier() {
-  if (!running->barriers) {
-    fprintf(stderr, "kernel %s: a barrier in a kernel that is declared without\n", running->name);
-    abort();
-  }
-  yield();
+  if (!running->barriers) fail("a barrier in a kernel that is declared without");
+  yield(Wait::kBlock);
+}
+
+void warp_barrier() {
+  if (!running->barriers) fail("threads of a warp meet in a kernel that is declared without barriers");
+  yield(Wait::kWarp);
+}
+
+bool votes[kMostThreads];
+
+unsigned ballot(bool vote) {
+  votes[threadIdx.x] = vote;
+  warp_barrier();
+  const unsigned t = current->index.x, first = t / kWarp * kWarp;
+  unsigned bits = 0;
+  for (unsigned i = 0; i < kWarp && first + i < blockDim.x; i++) bits |= static_cast<unsigned>(votes[first + i]) << i;
+  warp_barrier();
+  return bits;
+}
+
+void exchange(const void* own, void* other, size_t bytes, unsigned lane) {
+  static char passed[kMostThreads][8];
+  const unsigned t = current->index.x;
+  memcpy(passed[t], own, bytes);
+  warp_barrier();
+  memcpy(other, passed[t / kWarp * kWarp + lane], bytes);
+  warp_barrier();
+}
+
+bool any_of_block(bool vote) {
+  votes[threadIdx.x] = vote;
+  barrier();
+  bool any = false;
+  for (unsigned i = 0; i < blockDim.x; i++) any = any || votes[i];
+  barrier();
+  return any;
 }
 
 }  // namespace apexx::emulator

@@ -11,6 +11,7 @@
 #define __shared__ static
 #define __device__
 #define APEXX_DEVICE static inline
+#define APEXX_CALLED static inline
 
 struct Dim3 {
   unsigned x, y, z;
@@ -34,6 +35,12 @@ struct Register {
 };
 
 void barrier();
+void warp_barrier();
+unsigned ballot(bool vote);
+bool any_of_block(bool vote);
+
+// exchange returns what the thread `lane` of the same warp passes; all threads of the warp come here.
+void exchange(const void* own, void* other, size_t bytes, unsigned lane);
 
 }  // namespace apexx::emulator
 
@@ -46,6 +53,16 @@ void barrier();
 #define APEXX_BLOCK_KERNEL(name, Args, threads) APEXX_EMULATED(name, Args, threads, true)
 
 static inline void __syncthreads() { apexx::emulator::barrier(); }
+static inline void __syncwarp() { apexx::emulator::warp_barrier(); }
+static inline unsigned __ballot_sync(unsigned, bool vote) { return apexx::emulator::ballot(vote); }
+static inline bool __syncthreads_or(bool vote) { return apexx::emulator::any_of_block(vote); }
+template <class T>
+static inline T __shfl_xor_sync(unsigned, T v, int mask) {
+  T other;
+  apexx::emulator::exchange(&v, &other, sizeof v, (threadIdx.x % 32) ^ mask);
+  return other;
+}
+static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 
 template <class T>
 static inline T atomicAdd(T* p, T v) {
@@ -53,6 +70,8 @@ static inline T atomicAdd(T* p, T v) {
   *p = old + v;
   return old;
 }
+
+static inline int next_ticket(int* counter) { return atomicAdd(counter, 1); }
 
 template <class T>
 static inline T atomicMax(T* p, T v) {
@@ -62,9 +81,16 @@ static inline T atomicMax(T* p, T v) {
 }
 
 template <class T>
-static inline T atomicAnd(T* p, T v) {
+static inline T atomicMin(T* p, T v) {
   const T old = *p;
-  *p = old & v;
+  if (v < old) *p = v;
+  return old;
+}
+
+template <class T>
+static inline T atomicOr(T* p, T v) {
+  const T old = *p;
+  *p = old | v;
   return old;
 }
 

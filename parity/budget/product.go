@@ -9,9 +9,10 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// product is the rule of y = Σ a·b over K terms (Conv, ConvTranspose, Gemm, MatMul), with σ the spreads of the operands and c a bias:
+// product is the rule of y = Σ a·b + c over K terms (Conv, ConvTranspose, Gemm, MatMul), with σ the spreads of the operands. The bias c may be where the
+// sum begins, and is then in every partial sum:
 //
-//	σy² = u²·K·Σ(a·b)² + Σ b²·σa² + Σ a²·σb² + σc² + (u·y)²
+//	σy² = u²·K·(Σ(a·b)² + c²) + Σ b²·σa² + Σ a²·σb² + σc² + (u·y)²
 //
 // The first three sums are products of squares, which Products evaluates: of the operands K·a² + (σa/u)² and b², in units of u², so
 // that squares of small numbers stay in the range of float32.
@@ -30,16 +31,19 @@ func product(c *call) ([][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	bias := func(int) float64 { return 0 }
-	if len(c.in) > 2 && c.in[2].Tensor != nil && !c.in[2].exact() {
-		at := biasIndex(c.node, c.out[0].Shape(), c.in[2].Shape())
-		bias = func(i int) float64 { return c.in[2].Spread[at(i)] }
+	bias := func(int) (rounded, spread float64) { return 0, 0 }
+	if len(c.in) > 2 && c.in[2].Tensor != nil {
+		at, values := biasIndex(c.node, c.out[0].Shape(), c.in[2].Shape()), c.in[2].floats()
+		bias = func(i int) (rounded, spread float64) {
+			return Unit * math.Sqrt(terms) * values[at(i)], c.in[2].spread(at(i))
+		}
 	}
 	return c.each(func(i int, y float64) float64 {
 		if variance[i] >= known {
 			return math.Inf(1)
 		}
-		return root(Unit*math.Sqrt(max(variance[i], 0)), Unit*y, bias(i))
+		rounded, spread := bias(i)
+		return root(Unit*math.Sqrt(max(variance[i], 0)), Unit*y, rounded, spread)
 	})
 }
 

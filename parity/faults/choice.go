@@ -50,12 +50,17 @@ var choiceFaults = []Fault{
 	{Name: "a tile chosen twice", Kind: Choice, fits: both(is[graph.GreedySelect](), several), plant: ids(func(k, i int) int { return min(i, k-2) })},
 	{Name: "two children exchanged", Kind: Choice, fits: both(is[graph.SplitSelect](), several), plant: ids(swapFirst)},
 	{Name: "children in reverse", Kind: Choice, fits: both(is[graph.SplitSelect](), several), plant: ids(func(k, i int) int { return k - 1 - i })},
-	{Name: "tiles in the order of rows", Kind: Choice, fits: both(is[graph.TileOrder](), several), plant: set(func(_ *planting, op *graph.TileOrder) { op.Mode = "l2r" })},
+	{Name: "tiles in the order of rows", Kind: Choice, fits: both(is[graph.TileOrder](), several),
+		plant: set(func(_ *planting, op *graph.TileOrder) { op.Mode = "l2r" })},
 	{Name: "tiles in reverse order", Kind: Choice, fits: both(is[graph.TileOrder](), several), plant: ids(func(k, i int) int { return k - 1 - i })},
-	{Name: "suppression at another overlap", Kind: Choice, Sizes: []float64{0.65, 0.9}, fits: is[graph.SelectDetections](), plant: set(func(p *planting, op *graph.SelectDetections) { op.IoUThreshold = float32(p.Size) })},
-	{Name: "no suppression", Kind: Choice, fits: is[graph.SelectDetections](), plant: set(func(_ *planting, op *graph.SelectDetections) { op.IoUThreshold = 1 })},
-	{Name: "another score threshold", Kind: Choice, Sizes: []float64{0.06, 0.3}, fits: is[graph.SelectDetections](), plant: set(func(p *planting, op *graph.SelectDetections) { op.ScoreThreshold = float32(p.Size) })},
-	{Name: "too few candidates of a level", Kind: Choice, fits: is[graph.SelectDetections](), plant: set(func(_ *planting, op *graph.SelectDetections) { op.PreNMSTopK = 2 })},
+	{Name: "suppression at another overlap", Kind: Choice, Sizes: []float64{0.65, 0.9}, fits: is[graph.SelectDetections](),
+		plant: set(func(p *planting, op *graph.SelectDetections) { op.IoUThreshold = float32(p.Size) })},
+	{Name: "no suppression", Kind: Choice, fits: is[graph.SelectDetections](),
+		plant: set(func(_ *planting, op *graph.SelectDetections) { op.IoUThreshold = 1 })},
+	{Name: "another score threshold", Kind: Choice, Sizes: []float64{0.06, 0.3}, fits: is[graph.SelectDetections](),
+		plant: set(func(p *planting, op *graph.SelectDetections) { op.ScoreThreshold = float32(p.Size) })},
+	{Name: "too few candidates of a level", Kind: Choice, fits: is[graph.SelectDetections](),
+		plant: set(func(_ *planting, op *graph.SelectDetections) { op.PreNMSTopK = 2 })},
 	{Name: "the last detection dropped", Kind: Choice, fits: is[graph.SelectDetections](), plant: func(p *planting, n *graph.Node) {
 		p.result(1, func(count *graph.Value) *graph.Value {
 			less := p.add(graph.Binary{Fn: graph.Sub}, count, p.constant(tensor.Scalar(int64(1))))
@@ -63,15 +68,19 @@ var choiceFaults = []Fault{
 		})
 	}},
 	{Name: "two detections exchanged", Kind: Choice, fits: both(is[graph.SelectDetections](), several), plant: ids(swapFirst)},
-	{Name: "a detection listed twice", Kind: Choice, fits: both(is[graph.SelectDetections](), several), plant: ids(func(_, i int) int { return max(i-1, 0) })},
-	{Name: "detections chosen by the scores of another class", Kind: Choice, fits: is[graph.SelectDetections](), plant: func(p *planting, n *graph.Node) {
-		x := n.Inputs[0]
-		list := tensor.New(tensor.Int64, x.Shape[1])
-		for i := range x.Shape[1] {
-			tensor.Data[int64](list)[i] = int64((i + 1) % x.Shape[1])
-		}
-		n.Inputs[0] = p.before(graph.Gather{Axis: 1}, x, p.constant(list))
-	}},
-	{Name: "masks of two detections exchanged", Kind: Choice, fits: is(func(n *graph.Node, _ graph.BoxMask) bool { return n.Outputs[0].Shape[1] > 1 }), plant: ids(swapFirst)},
-	{Name: "tiles packed in another order", Kind: Choice, fits: is(func(n *graph.Node, _ graph.TilePack) bool { return n.Outputs[0].Shape[1] > 1 }), plant: ids(swapFirst)},
+	{Name: "a detection listed twice", Kind: Choice, fits: both(is[graph.SelectDetections](), several),
+		plant: ids(func(_, i int) int { return max(i-1, 0) })},
+	{Name: "detections chosen by the scores of another class", Kind: Choice, fits: is[graph.SelectDetections](),
+		plant: func(p *planting, n *graph.Node) {
+			x := n.Inputs[0]
+			list := tensor.New(tensor.Int64, x.Shape[1])
+			for i := range x.Shape[1] {
+				tensor.Data[int64](list)[i] = int64((i + 1) % x.Shape[1])
+			}
+			n.Inputs[0] = p.before(graph.Gather{Axis: 1}, x, p.constant(list))
+		}},
+	{Name: "masks of two detections exchanged", Kind: Choice, fits: is(func(n *graph.Node, _ graph.BoxMask) bool { return n.Outputs[0].Shape[1] > 1 }),
+		plant: ids(swapFirst)},
+	{Name: "tiles packed in another order", Kind: Choice, fits: is(func(n *graph.Node, _ graph.TilePack) bool { return n.Outputs[0].Shape[1] > 1 }),
+		plant: ids(swapFirst)},
 }

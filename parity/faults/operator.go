@@ -63,14 +63,19 @@ func instead(do func(p *planting, n *graph.Node) *graph.Value) func(*planting, *
 
 var parameterFaults = []Fault{
 	{Name: "padding shifted by a row", Kind: Parameter, fits: is(padded), plant: set(func(_ *planting, op *graph.Conv) { op.Pads[0]--; op.Pads[2]++ })},
-	{Name: "padding shifted by a column", Kind: Parameter, fits: is(padded), plant: set(func(_ *planting, op *graph.Conv) { op.Pads[1]--; op.Pads[3]++ })},
+	{Name: "padding shifted by a column", Kind: Parameter, fits: is(padded),
+		plant: set(func(_ *planting, op *graph.Conv) { op.Pads[1]--; op.Pads[3]++ })},
 	{Name: "padding on the other side", Kind: Parameter, fits: is(padded), plant: set(func(_ *planting, op *graph.Conv) { op.Pads[0]++; op.Pads[2]-- })},
-	{Name: "a wrong epsilon of a group norm", Kind: Parameter, Sizes: []float64{1e-4, 1e-3, 1e-1}, fits: is[graph.GroupNormalization](), plant: set(func(p *planting, op *graph.GroupNormalization) { op.Epsilon = p.Size })},
-	{Name: "no epsilon of a group norm", Kind: Parameter, fits: is[graph.GroupNormalization](), plant: set(func(p *planting, op *graph.GroupNormalization) { op.Epsilon = 0 })},
+	{Name: "a wrong epsilon of a group norm", Kind: Parameter, Sizes: []float64{1e-4, 1e-3, 1e-1}, fits: is[graph.GroupNormalization](),
+		plant: set(func(p *planting, op *graph.GroupNormalization) { op.Epsilon = p.Size })},
+	{Name: "no epsilon of a group norm", Kind: Parameter, fits: is[graph.GroupNormalization](),
+		plant: set(func(p *planting, op *graph.GroupNormalization) { op.Epsilon = 0 })},
 	{Name: "twice as many groups", Kind: Parameter, fits: is(func(n *graph.Node, op graph.GroupNormalization) bool { return n.Inputs[0].Shape[1]%(2*op.Groups) == 0 }),
 		plant: set(func(_ *planting, op *graph.GroupNormalization) { op.Groups *= 2 })},
-	{Name: "a wrong epsilon of a layer norm", Kind: Parameter, Sizes: []float64{1e-3, 1e-1}, fits: is[graph.LayerNormalization](), plant: set(func(p *planting, op *graph.LayerNormalization) { op.Epsilon = p.Size })},
-	{Name: "a limit of a clip wrong", Kind: Parameter, fits: is[graph.Clip](), plant: set(func(_ *planting, op *graph.Clip) { op.Low, op.High = op.Low/2, op.High/2 })},
+	{Name: "a wrong epsilon of a layer norm", Kind: Parameter, Sizes: []float64{1e-3, 1e-1}, fits: is[graph.LayerNormalization](),
+		plant: set(func(p *planting, op *graph.LayerNormalization) { op.Epsilon = p.Size })},
+	{Name: "a limit of a clip wrong", Kind: Parameter, fits: is[graph.Clip](),
+		plant: set(func(_ *planting, op *graph.Clip) { op.Low, op.High = op.Low/2, op.High/2 })},
 	{Name: "operands of a concatenation exchanged", Kind: Parameter, fits: both(is[graph.Concat](), alike), plant: exchanged(0, 1)},
 	{Name: "halves of a split exchanged", Kind: Parameter, fits: is(func(n *graph.Node, _ graph.Split) bool {
 		return len(n.Outputs) == 2 && n.Outputs[0].Type.String() == n.Outputs[1].Type.String()
@@ -79,22 +84,30 @@ var parameterFaults = []Fault{
 			p.result(0, func(*graph.Value) *graph.Value { return p.add(graph.Unary{Fn: graph.Identity}, n.Outputs[1]) })
 			p.result(1, func(*graph.Value) *graph.Value { return p.add(graph.Unary{Fn: graph.Identity}, n.Outputs[0]) })
 		}},
-	{Name: "an index off by one", Kind: Parameter, fits: is(func(n *graph.Node, _ graph.Gather) bool { return n.Inputs[1].Const != nil && n.Inputs[1].Len() > 1 }), plant: func(p *planting, n *graph.Node) {
-		ids := n.Inputs[1].Const.Clone()
-		copy(tensor.Data[int64](ids)[1:], tensor.Data[int64](n.Inputs[1].Const))
-		n.Inputs[1] = p.constant(ids)
-	}},
+	{Name: "an index off by one", Kind: Parameter,
+		fits: is(func(n *graph.Node, _ graph.Gather) bool { return n.Inputs[1].Const != nil && n.Inputs[1].Len() > 1 }),
+		plant: func(p *planting, n *graph.Node) {
+			ids := n.Inputs[1].Const.Clone()
+			copy(tensor.Data[int64](ids)[1:], tensor.Data[int64](n.Inputs[1].Const))
+			n.Inputs[1] = p.constant(ids)
+		}},
 	{Name: "nearest instead of bilinear", Kind: Parameter, fits: is[graph.Resize](), plant: instead(nearest)},
 	{Name: "half a pixel off", Kind: Parameter, fits: is[graph.Resize](), plant: onResult(halfPixel)},
-	{Name: "a scan in the other direction", Kind: Parameter, fits: is[graph.TileSSMScan](), plant: set(func(_ *planting, op *graph.TileSSMScan) { op.Backward = !op.Backward })},
-	{Name: "a scan that clamps too early", Kind: Parameter, fits: is[graph.TileSSMScan](), plant: set(func(_ *planting, op *graph.TileSSMScan) { op.Clamp = 1e-3 })},
+	{Name: "a scan in the other direction", Kind: Parameter, fits: is[graph.TileSSMScan](),
+		plant: set(func(_ *planting, op *graph.TileSSMScan) { op.Backward = !op.Backward })},
+	{Name: "a scan that clamps too early", Kind: Parameter, fits: is[graph.TileSSMScan](),
+		plant: set(func(_ *planting, op *graph.TileSSMScan) { op.Clamp = 1e-3 })},
 	{Name: "decay and gain of a scan exchanged", Kind: Parameter, fits: is[graph.TileSSMScan](), plant: exchanged(1, 2)},
-	{Name: "blends where it should override", Kind: Parameter, fits: is[graph.TileUnpackFusion](), plant: set(func(_ *planting, op *graph.TileUnpackFusion) { op.Blend, op.BlendAlpha = !op.Blend, 0.5 })},
-	{Name: "the gate of an unpack ignored", Kind: Parameter, fits: is(func(n *graph.Node, _ graph.TileUnpackFusion) bool { return len(n.Inputs) > 3 && n.Inputs[3] != nil }), plant: func(_ *planting, n *graph.Node) { n.Inputs = n.Inputs[:3] }},
+	{Name: "blends where it should override", Kind: Parameter, fits: is[graph.TileUnpackFusion](),
+		plant: set(func(_ *planting, op *graph.TileUnpackFusion) { op.Blend, op.BlendAlpha = !op.Blend, 0.5 })},
+	{Name: "the gate of an unpack ignored", Kind: Parameter,
+		fits:  is(func(n *graph.Node, _ graph.TileUnpackFusion) bool { return len(n.Inputs) > 3 && n.Inputs[3] != nil }),
+		plant: func(_ *planting, n *graph.Node) { n.Inputs = n.Inputs[:3] }},
 	{Name: "mean and maximum of a tile exchanged", Kind: Parameter, fits: is[graph.TileAggregate](), plant: index(func(_ *planting, s []int, i int) int {
 		return i + [3]int{1, -1, 0}[i%3]
 	})},
-	{Name: "an unbiased variance of a tile", Kind: Parameter, fits: is[graph.TileAggregate](), plant: times(func(float64) float64 { return 16.0 / 15 }, func(_ *planting, _ []int, i int) bool { return i%3 == 2 })},
+	{Name: "an unbiased variance of a tile", Kind: Parameter, fits: is[graph.TileAggregate](),
+		plant: times(func(float64) float64 { return 16.0 / 15 }, func(_ *planting, _ []int, i int) bool { return i%3 == 2 })},
 	{Name: "boxes clamped to a smaller image", Kind: Parameter, fits: is[graph.DecodeBoxes](), plant: set(func(_ *planting, op *graph.DecodeBoxes) {
 		op.ImageHeight, op.ImageWidth = op.ImageHeight/2, op.ImageWidth/2
 	})},
@@ -102,9 +115,12 @@ var parameterFaults = []Fault{
 		op.Strides = slices.Clone(op.Strides)
 		op.Strides[0], op.Strides[1] = op.Strides[1], op.Strides[0]
 	})},
-	{Name: "boxes of another image size pooled", Kind: Parameter, fits: is[graph.RoiMeanPool](), plant: set(func(_ *planting, op *graph.RoiMeanPool) { op.ImageWidth *= 2 })},
-	{Name: "a wrong fill outside of boxes", Kind: Parameter, fits: is[graph.BoxMask](), plant: set(func(_ *planting, op *graph.BoxMask) { op.Fill /= 2 })},
-	{Name: "masks cropped to boxes of another image size", Kind: Parameter, fits: is[graph.BoxMask](), plant: set(func(_ *planting, op *graph.BoxMask) { op.ImageHeight *= 2 })},
+	{Name: "boxes of another image size pooled", Kind: Parameter, fits: is[graph.RoiMeanPool](),
+		plant: set(func(_ *planting, op *graph.RoiMeanPool) { op.ImageWidth *= 2 })},
+	{Name: "a wrong fill outside of boxes", Kind: Parameter, fits: is[graph.BoxMask](),
+		plant: set(func(_ *planting, op *graph.BoxMask) { op.Fill /= 2 })},
+	{Name: "masks cropped to boxes of another image size", Kind: Parameter, fits: is[graph.BoxMask](),
+		plant: set(func(_ *planting, op *graph.BoxMask) { op.ImageHeight *= 2 })},
 }
 
 func padded(_ *graph.Node, op graph.Conv) bool {
@@ -154,17 +170,21 @@ var functionFaults = []Fault{
 	{Name: "no residual", Kind: Function, fits: both(binary(graph.Add), alike), plant: instead(func(p *planting, n *graph.Node) *graph.Value {
 		return p.add(graph.Unary{Fn: graph.Identity}, n.Inputs[0])
 	})},
-	{Name: "the residual added twice", Kind: Function, fits: both(binary(graph.Add), alike), plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
-		return p.add(graph.Binary{Fn: graph.Add}, y, p.node.Inputs[1])
-	})},
-	{Name: "branches of a choice exchanged", Kind: Function, fits: is(func(n *graph.Node, _ graph.Where) bool { return n.Outputs[0].DType.IsFloat() }), plant: exchanged(1, 2)},
-	{Name: "a sum instead of a mean", Kind: Function, fits: is(func(_ *graph.Node, op graph.Reduce) bool { return op.Fn == graph.ReduceMean }), plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
-		n := float32(p.node.Inputs[0].Len()) / float32(max(y.Len(), 1))
-		return p.add(graph.Binary{Fn: graph.Mul}, y, p.constant(tensor.Scalar(n)))
-	})},
-	{Name: "a norm without its root", Kind: Function, fits: is(func(_ *graph.Node, op graph.Reduce) bool { return op.Fn == graph.ReduceL2 }), plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
-		return p.add(graph.Binary{Fn: graph.Mul}, y, y)
-	})},
+	{Name: "the residual added twice", Kind: Function, fits: both(binary(graph.Add), alike),
+		plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
+			return p.add(graph.Binary{Fn: graph.Add}, y, p.node.Inputs[1])
+		})},
+	{Name: "branches of a choice exchanged", Kind: Function, fits: is(func(n *graph.Node, _ graph.Where) bool { return n.Outputs[0].DType.IsFloat() }),
+		plant: exchanged(1, 2)},
+	{Name: "a sum instead of a mean", Kind: Function, fits: is(func(_ *graph.Node, op graph.Reduce) bool { return op.Fn == graph.ReduceMean }),
+		plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
+			n := float32(p.node.Inputs[0].Len()) / float32(max(y.Len(), 1))
+			return p.add(graph.Binary{Fn: graph.Mul}, y, p.constant(tensor.Scalar(n)))
+		})},
+	{Name: "a norm without its root", Kind: Function, fits: is(func(_ *graph.Node, op graph.Reduce) bool { return op.Fn == graph.ReduceL2 }),
+		plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
+			return p.add(graph.Binary{Fn: graph.Mul}, y, y)
+		})},
 	{Name: "declared rounding left out", Kind: Function, fits: is[graph.Round](), plant: becomes(graph.Unary{Fn: graph.Identity})},
 }
 
@@ -245,8 +265,10 @@ func mantissa(bits int) func(*planting, *graph.Node) {
 }
 
 var weightFaults = []Fault{
-	{Name: "kernel upside down", Kind: Weight, fits: kernel, plant: permuted(func(s []int, j int) int { k := s[2] * s[3]; return j - j%k + (k - s[3] - j%k/s[3]*s[3]) + j%s[3] })},
-	{Name: "kernel axes exchanged", Kind: Weight, fits: kernel, plant: permuted(func(s []int, j int) int { k := s[2] * s[3]; return j - j%k + j%k%s[3]*s[3] + j%k/s[3] })},
+	{Name: "kernel upside down", Kind: Weight, fits: kernel,
+		plant: permuted(func(s []int, j int) int { k := s[2] * s[3]; return j - j%k + (k - s[3] - j%k/s[3]*s[3]) + j%s[3] })},
+	{Name: "kernel axes exchanged", Kind: Weight, fits: kernel,
+		plant: permuted(func(s []int, j int) int { k := s[2] * s[3]; return j - j%k + j%k%s[3]*s[3] + j%k/s[3] })},
 	{Name: "weights transposed", Kind: Weight, fits: squareWeights, plant: permuted(func(s []int, j int) int {
 		k := len(s)
 		inner := 1
@@ -256,41 +278,50 @@ var weightFaults = []Fault{
 		o, i := j/(s[1]*inner), j/inner%s[1]
 		return (i*s[1]+o)*inner + j%inner
 	})},
-	{Name: "weights of two outputs exchanged", Kind: Weight, fits: both(weighted, func(n *graph.Node) bool { return n.Inputs[weight].Shape[0] > 1 }), plant: permuted(func(s []int, j int) int {
-		inner := 1
-		for _, d := range s[1:] {
-			inner *= d
-		}
-		if j < 2*inner {
-			return (j + inner) % (2 * inner)
-		}
-		return j
-	})},
-	{Name: "weights of an output not loaded", Kind: Weight, fits: weighted, plant: onWeights(weight, func(_ *planting, s []int, w []float32) { clear(w[:len(w)/s[0]]) })},
+	{Name: "weights of two outputs exchanged", Kind: Weight, fits: both(weighted, func(n *graph.Node) bool { return n.Inputs[weight].Shape[0] > 1 }),
+		plant: permuted(func(s []int, j int) int {
+			inner := 1
+			for _, d := range s[1:] {
+				inner *= d
+			}
+			if j < 2*inner {
+				return (j + inner) % (2 * inner)
+			}
+			return j
+		})},
+	{Name: "weights of an output not loaded", Kind: Weight, fits: weighted,
+		plant: onWeights(weight, func(_ *planting, s []int, w []float32) { clear(w[:len(w)/s[0]]) })},
 	{Name: "the last term of every sum missing", Kind: Weight, fits: weighted, plant: onWeights(weight, func(_ *planting, s []int, w []float32) {
 		k := len(w) / s[0]
 		for i := k - 1; i < len(w); i += k {
 			w[i] = 0
 		}
 	})},
-	{Name: "weights of an output repeat those before", Kind: Weight, fits: both(weighted, func(n *graph.Node) bool { return n.Inputs[weight].Shape[0] > 1 }), plant: onWeights(weight, func(_ *planting, s []int, w []float32) {
-		k := len(w) / s[0]
-		copy(w[len(w)-k:], w[len(w)-2*k:len(w)-k])
-	})},
-	{Name: "one weight scaled", Kind: Weight, Sizes: []float64{1e-4, 1e-2, 1}, fits: weighted, plant: onWeights(weight, func(p *planting, _ []int, w []float32) { w[p.rng.IntN(len(w))] *= float32(1 + p.Size) })},
-	{Name: "weights scaled", Kind: Weight, Sizes: []float64{1e-6, 1e-4, 1e-2}, fits: weighted, plant: each(func(p *planting, v, _ float64) float64 { return v * (1 + p.Size) })},
+	{Name: "weights of an output repeat those before", Kind: Weight,
+		fits: both(weighted, func(n *graph.Node) bool { return n.Inputs[weight].Shape[0] > 1 }),
+		plant: onWeights(weight, func(_ *planting, s []int, w []float32) {
+			k := len(w) / s[0]
+			copy(w[len(w)-k:], w[len(w)-2*k:len(w)-k])
+		})},
+	{Name: "one weight scaled", Kind: Weight, Sizes: []float64{1e-4, 1e-2, 1}, fits: weighted,
+		plant: onWeights(weight, func(p *planting, _ []int, w []float32) { w[p.rng.IntN(len(w))] *= float32(1 + p.Size) })},
+	{Name: "weights scaled", Kind: Weight, Sizes: []float64{1e-6, 1e-4, 1e-2}, fits: weighted,
+		plant: each(func(p *planting, v, _ float64) float64 { return v * (1 + p.Size) })},
 	{Name: "weights in fp16", Kind: Weight, fits: weighted, plant: mantissa(11)},
 	{Name: "weights in bf16", Kind: Weight, fits: weighted, plant: mantissa(8)},
 	{Name: "weights with 18 bits", Kind: Weight, fits: weighted, plant: mantissa(18)},
-	{Name: "weights in int8", Kind: Weight, fits: weighted, plant: each(func(_ *planting, v, largest float64) float64 { return math.RoundToEven(v/largest*127) / 127 * largest })},
-	{Name: "weights in int8, saturated", Kind: Weight, fits: weighted, plant: each(func(_ *planting, v, largest float64) float64 { return min(max(v, -largest/2), largest/2) })},
+	{Name: "weights in int8", Kind: Weight, fits: weighted,
+		plant: each(func(_ *planting, v, largest float64) float64 { return math.RoundToEven(v/largest*127) / 127 * largest })},
+	{Name: "weights in int8, saturated", Kind: Weight, fits: weighted,
+		plant: each(func(_ *planting, v, largest float64) float64 { return min(max(v, -largest/2), largest/2) })},
 	{Name: "bias left out", Kind: Weight, fits: biased, plant: func(_ *planting, n *graph.Node) { n.Inputs = n.Inputs[:2] }},
 	{Name: "bias added twice", Kind: Weight, fits: biased, plant: onWeights(2, func(_ *planting, _ []int, w []float32) {
 		for i := range w {
 			w[i] *= 2
 		}
 	})},
-	{Name: "bias of the neighbour", Kind: Weight, fits: biased, plant: onWeights(2, func(_ *planting, _ []int, w []float32) { first := w[0]; copy(w, w[1:]); w[len(w)-1] = first })},
+	{Name: "bias of the neighbour", Kind: Weight, fits: biased,
+		plant: onWeights(2, func(_ *planting, _ []int, w []float32) { first := w[0]; copy(w, w[1:]); w[len(w)-1] = first })},
 	{Name: "scale and shift exchanged", Kind: Weight, fits: normalises, plant: exchanged(1, 2)},
 	{Name: "scale of a norm left out", Kind: Weight, fits: normalises, plant: onWeights(1, func(_ *planting, _ []int, w []float32) {
 		for i := range w {
@@ -298,5 +329,6 @@ var weightFaults = []Fault{
 		}
 	})},
 	{Name: "shift of a norm left out", Kind: Weight, fits: normalises, plant: onWeights(2, func(_ *planting, _ []int, w []float32) { clear(w) })},
-	{Name: "scale of a norm of the neighbour", Kind: Weight, fits: both(normalises, func(n *graph.Node) bool { return n.Inputs[1].Len() > 1 }), plant: onWeights(1, func(_ *planting, _ []int, w []float32) { w[0], w[1] = w[1], w[0] })},
+	{Name: "scale of a norm of the neighbour", Kind: Weight, fits: both(normalises, func(n *graph.Node) bool { return n.Inputs[1].Len() > 1 }),
+		plant: onWeights(1, func(_ *planting, _ []int, w []float32) { w[0], w[1] = w[1], w[0] })},
 }

@@ -123,7 +123,8 @@ var resultFaults = []Fault{
 	{Name: "a bias of units in the last place", Sizes: []float64{0x1p-23, 0x1p-21, 0x1p-17}, fits: float, plant: times(above, nil)},
 	{Name: "scaled", Sizes: []float64{1e-4, 1e-3, 1e-2}, fits: float, plant: times(above, nil)},
 	{Name: "one element scaled", Sizes: []float64{1e-6, 1e-4, 1e-2}, fits: float, plant: times(above, one)},
-	{Name: "one channel scaled", Sizes: []float64{1e-5, 1e-3, 1e-1}, fits: channels, plant: times(above, func(p *planting, s []int, i int) bool { return channel(s, i) == s[1]/2 })},
+	{Name: "one channel scaled", Sizes: []float64{1e-5, 1e-3, 1e-1}, fits: channels,
+		plant: times(above, func(p *planting, s []int, i int) bool { return channel(s, i) == s[1]/2 })},
 	{Name: "negated", fits: float, plant: times(func(float64) float64 { return -1 }, nil)},
 	{Name: "one sign wrong", fits: float, plant: times(func(float64) float64 { return -1 }, one)},
 	{Name: "one exponent bit flipped", fits: float, plant: times(func(float64) float64 { return 0.5 }, one)},
@@ -136,9 +137,11 @@ var resultFaults = []Fault{
 	{Name: "one element not written (1e30)", fits: float, plant: replaced(1e30, one)},
 	{Name: "all NaN", fits: float, plant: replaced(math.NaN(), func(*planting, []int, int) bool { return true })},
 	{Name: "all zero", fits: float, plant: replaced(0, func(*planting, []int, int) bool { return true })},
-	{Name: "the last column not written", fits: plane, plant: replaced(0, func(_ *planting, s []int, i int) bool { return column(s, i) == length(s)-1 })},
+	{Name: "the last column not written", fits: plane,
+		plant: replaced(0, func(_ *planting, s []int, i int) bool { return column(s, i) == length(s)-1 })},
 	{Name: "the last row not written", fits: plane, plant: replaced(0, func(_ *planting, s []int, i int) bool { return row(s, i) == s[len(s)-2]-1 })},
-	{Name: "the last channel not written", fits: channels, plant: replaced(0, func(_ *planting, s []int, i int) bool { return channel(s, i) == s[1]-1 })},
+	{Name: "the last channel not written", fits: channels,
+		plant: replaced(0, func(_ *planting, s []int, i int) bool { return channel(s, i) == s[1]-1 })},
 	{Name: "a quarter of the elements not written", fits: float, plant: replaced(0, func(_ *planting, s []int, i int) bool { return i%4 == 3 })},
 	{Name: "off by one element", fits: float, plant: index(func(_ *planting, s []int, i int) int { return max(i-1, 0) })},
 	{Name: "shifted by one column", fits: plane, plant: index(func(_ *planting, s []int, i int) int { return i - min(column(s, i), 1) })},
@@ -173,12 +176,13 @@ var resultFaults = []Fault{
 		}
 		return (i + n/s[0]) % n
 	})},
-	{Name: "a stale block of 16 elements", fits: func(n *graph.Node) bool { return float(n) && n.Outputs[0].Len() >= 64 }, plant: index(func(_ *planting, s []int, i int) int {
-		if i >= 32 && i < 48 {
-			return i - 16
-		}
-		return i
-	})},
+	{Name: "a stale block of 16 elements", fits: func(n *graph.Node) bool { return float(n) && n.Outputs[0].Len() >= 64 },
+		plant: index(func(_ *planting, s []int, i int) int {
+			if i >= 32 && i < 48 {
+				return i - 16
+			}
+			return i
+		})},
 	{Name: "stored in tf32", fits: float, plant: rounded(graph.TF32)},
 	{Name: "stored in fp16", fits: float, plant: rounded(graph.FP16)},
 	{Name: "stored in bf16", fits: float, plant: rounded(graph.BF16)},
@@ -186,6 +190,8 @@ var resultFaults = []Fault{
 	{Name: "saturated", Sizes: []float64{1, 4}, fits: float, plant: onResult(func(p *planting, y *graph.Value) *graph.Value {
 		return p.add(graph.Clip{Low: -p.Size, High: p.Size}, y)
 	})},
-	{Name: "negative values lost", fits: float, plant: onResult(func(p *planting, y *graph.Value) *graph.Value { return p.add(graph.Unary{Fn: graph.Relu}, y) })},
-	{Name: "doubled (added to itself)", fits: float, plant: onResult(func(p *planting, y *graph.Value) *graph.Value { return p.add(graph.Binary{Fn: graph.Add}, y, y) })},
+	{Name: "negative values lost", fits: float,
+		plant: onResult(func(p *planting, y *graph.Value) *graph.Value { return p.add(graph.Unary{Fn: graph.Relu}, y) })},
+	{Name: "doubled (added to itself)", fits: float,
+		plant: onResult(func(p *planting, y *graph.Value) *graph.Value { return p.add(graph.Binary{Fn: graph.Add}, y, y) })},
 }

@@ -73,6 +73,9 @@ func (t *trace) accumulated(got map[string]*tensor.Tensor) error {
 		}
 	}
 	t.amplify()
+	if at, _ := t.first(); at < 0 {
+		t.Strays = t.stray()
+	}
 	t.State = t.state()
 	return nil
 }

@@ -20,6 +20,9 @@ func (t *trace) refine() error {
 	if by == "reference" {
 		side = t.spec.Reference
 	}
+	if err := t.keep(u, side); err != nil {
+		return err
+	}
 	if len(u.Nodes) == 1 {
 		n := u.Nodes[0]
 		t.Finding.Node, t.Finding.Op, t.Finding.How = n.Name, n.Op.OpType(), "the step is this node"
@@ -49,6 +52,9 @@ func (t *trace) inside(u *unitTrace, side Side) error {
 		return err
 	}
 	t.Finding.conclude(t.Library)
+	if t.Finding.Node == "" {
+		t.Changed = append(t.Changed, fmt.Sprintf("step %s gives other values when the values in it are tapped", u.Name))
+	}
 	return nil
 }
 

@@ -39,6 +39,8 @@ type Spec struct {
 
 	// OnPass, where it is set, is told of every pass as it ends.
 	OnPass func(Pass)
+	// OnFirst, where it is set, is told of the first step beyond its budget as soon as it is known.
+	OnFirst func(step *Step, by string)
 }
 
 // Run makes a Trace. Its errors are those of the backends: what cannot be compiled or executed is not located.
@@ -47,17 +49,25 @@ func Run(ctx context.Context, spec Spec) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, stage := range []func() error{t.plan, t.constants, t.teach, t.force, t.free, t.refine} {
+	for _, stage := range []func() error{t.plan, t.constants, t.teach, t.force, t.answer, t.free, t.refine} {
 		if err := stage(); err != nil {
 			return nil, err
 		}
 	}
-	t.Trace.units = t.units
 	return t.Trace, nil
 }
 
+// answer tells the first step beyond its budget.
+func (t *trace) answer() error {
+	t.First = time.Since(t.start)
+	if at, by := t.first(); at >= 0 && t.spec.OnFirst != nil {
+		t.spec.OnFirst(&t.Steps[at], by)
+	}
+	return nil
+}
+
 func newTrace(ctx context.Context, spec Spec) (*trace, error) {
-	t := &trace{spec: spec, ctx: ctx}
+	t := &trace{spec: spec, ctx: ctx, start: time.Now()}
 	factor, known := budget.Factors[spec.Profile]
 	if !known {
 		return nil, fmt.Errorf("unknown profile %q of tolerances", spec.Profile)
@@ -81,6 +91,7 @@ type trace struct {
 	*Trace
 	spec   Spec
 	ctx    context.Context
+	start  time.Time
 	budget *budget.Budget
 
 	low     *graph.Graph // the graph as both sides compute it

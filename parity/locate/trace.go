@@ -1,6 +1,7 @@
 package locate
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -19,10 +20,12 @@ type Trace struct {
 	State     evidence.State `json:"state"` // pass, fail or unverified
 	Steps     []Step         `json:"steps"` // in an order of execution
 	Changed   []string       `json:"changed"`
-	Finding   *Finding       `json:"finding"` // of the first step beyond its budget; null where there is none
+	Finding   *Finding       `json:"finding"`          // of the first step beyond its budget; null where there is none
+	Strays    string         `json:"strays,omitempty"` // where the whole run is off by more than its steps explain, and each of them is within its budget
 	Passes    []Pass         `json:"passes"`
+	First     time.Duration  `json:"first_answer_ns"` // until the first step beyond its budget was known, or that there is none
 
-	units []*unitTrace // of the steps; nil in a trace that was read
+	reproducer *Reproducer
 }
 
 // Pass is one run through the graph, and how long it took, compilation and transport included.
@@ -96,9 +99,27 @@ type NodeTest struct {
 	Alone  parity.Number `json:"alone"`  // ratio of its value when the node is executed by itself, on exact inputs
 }
 
-// state follows from the steps: one beyond its budget fails, one that was not computed is unverified.
+// strays is how many budgets of a whole run an honest one may be off. That budget takes the errors of different elements for independent,
+// and normalisations make them depend: 1.5 was seen.
+const strays = 4
+
+// stray says where the whole run is off by more than its steps explain: a backend that computes every step rightly when it is fed by
+// itself, and something else in the whole.
+func (t *Trace) stray() string {
+	for i := range t.Steps {
+		if s := &t.Steps[i]; s.Accumulated.Ratio > strays {
+			return fmt.Sprintf("from step %s on the whole run is off by %.3g times what the errors of its steps explain", s.Name, float64(s.Accumulated.Ratio))
+		}
+	}
+	return ""
+}
+
+// state follows from the steps: one beyond its budget fails; one that was not computed, and a whole run that strays, is unverified.
 func (t *Trace) state() evidence.State {
 	state := evidence.Pass
+	if t.Strays != "" {
+		state = evidence.Unverified
+	}
 	for i := range t.Steps {
 		s := &t.Steps[i]
 		switch {

@@ -141,7 +141,7 @@ func (d *device) Prepare(s cuda.Schedule) (cuda.Executable, error) {
 		if e.end, err = cu.MakeEvent(cu.DefaultEvent); err != nil {
 			return err
 		}
-		return e.record(s.After)
+		return e.record(s)
 	})
 	return e, err
 }
@@ -175,20 +175,21 @@ func (e *executable) launches(s cuda.Schedule) error {
 
 // record makes the CUDA graph: a node for each launch, which waits for the one before it in its step, and the first one for the last ones
 // of the steps before.
-func (e *executable) record(after [][]int) error {
+func (e *executable) record(s cuda.Schedule) error {
 	var graph C.CUgraph
 	if err := check(C.cuGraphCreate(&graph, 0)); err != nil {
 		return err
 	}
+	able := e.device.gpu.properties.Capability >= leastProgrammatic
 	last := make([][]C.CUgraphNode, len(e.steps)) // what a step that waits for this one has to wait for
 	for i, launches := range e.steps {
 		var wait []C.CUgraphNode
-		for _, j := range after[i] {
+		for _, j := range s.After[i] {
 			wait = append(wait, last[j]...)
 		}
 		for k := range launches {
 			var node C.CUgraphNode
-			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), &launches[k])); err != nil {
+			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(wait), C.size_t(len(wait)), number(able && s.Ahead(i, k)), &launches[k])); err != nil {
 				return errors.Join(fmt.Errorf("launch %d of step %d: %w", k, i, err), check(C.cuGraphDestroy(graph)))
 			}
 			wait = []C.CUgraphNode{node}
@@ -196,6 +197,13 @@ func (e *executable) record(after [][]int) error {
 		last[i] = wait
 	}
 	return check(C.apexx_graph_finish(graph, streamOf(e.device.stream), &e.graph))
+}
+
+func number(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func streamOf(s cu.Stream) C.CUstream { return *(*C.CUstream)(unsafe.Pointer(&s)) } // its only field

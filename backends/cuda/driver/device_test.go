@@ -159,6 +159,47 @@ func TestPositionInBatch(t *testing.T) {
 	}
 }
 
+// TestOperandBeyondRange: in fp32 an operand that two fp16 halves cannot hold is an error that names the node; what is not a number stays so.
+func TestOperandBeyondRange(t *testing.T) {
+	skipWithout(t)
+	b := graph.NewBuilder("range")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 8, 16, 16}})
+	weights := tensor.New(tensor.Float32, 8, 8, 3, 3)
+	for i := range tensor.Data[float32](weights) {
+		tensor.Data[float32](weights)[i] = float32(i%7) - 3
+	}
+	root := b.Add1("power", graph.Binary{Fn: graph.Mul}, x, x)
+	quotient := b.Add1("quotient", graph.Binary{Fn: graph.Div}, root, root) // 1, or of zeros no number
+	b.Output("out", b.Add1("conv", graph.Conv{Strides: [2]int{1, 1}, Pads: [4]int{1, 1, 1, 1}, Group: 1}, b.Add1("product", graph.Binary{Fn: graph.Mul}, quotient, x), b.Const("w", weights)))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, g, backends.Options{})
+	if !slices.ContainsFunc(s.Plan().Steps, func(s backends.Step) bool { return s.Op == "ConvSplit" }) {
+		t.Skip("this device has no kernel that splits operands")
+	}
+	in := tensor.New(tensor.Float32, 1, 8, 16, 16)
+	run := func(value float32) (tensor.List, error) {
+		for i := range tensor.Data[float32](in) {
+			tensor.Data[float32](in)[i] = 1
+		}
+		tensor.Data[float32](in)[0] = value
+		return backends.Run(t.Context(), s, tensor.List{{Name: "x", Tensor: in}})
+	}
+	for _, value := range []float32{65520, -1e9} {
+		if _, err := run(value); err == nil || !strings.HasPrefix(err.Error(), "node conv (ConvSplit): a value of magnitude 65520 or more") {
+			t.Errorf("operand %v: %v", value, err)
+		}
+	}
+	if out, err := run(65519); err != nil || out[0].Tensor.NonFinite() >= 0 {
+		t.Errorf("the largest operand: %v", err)
+	}
+	if out, err := run(0); err != nil || out[0].Tensor.NonFinite() != 0 {
+		t.Errorf("an operand that is not a number: %v", err)
+	}
+}
+
 // TestShapes: extreme shapes and configurations run, and give finite scores.
 func TestShapes(t *testing.T) {
 	skipWithout(t)
@@ -189,21 +230,28 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestStepTimes writes the plan of the complete model with the median device time of every step, launched one by one, and the time of the
-// whole as one CUDA graph, in which steps overlap.
+// TestStepTimes writes the plan of the complete model at several sizes with the median device time of every step, launched one by one,
+// and the time of the whole as one CUDA graph, in which steps overlap.
 func TestStepTimes(t *testing.T) {
 	skipWithout(t)
 	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
+	for _, shape := range [][2]int{{1, 512}, {1, 1024}, {8, 512}} {
+		batch, side := shape[0], shape[1]
+		g, err := m.Graph(model.Options{Batch: batch, Height: side, Width: side, Decode: model.DefaultDecode()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, inputs := complete(t, batch, side, side)
+		stepTimes(t, fmt.Sprintf("%dx%d", batch, side), g, inputs)
 	}
-	_, inputs := complete(t, 1, 512, 512)
+}
+
+func stepTimes(t *testing.T, shape string, g *graph.Graph, inputs tensor.List) {
 	for _, p := range cuda.Precisions {
-		t.Run(string(p), func(t *testing.T) {
+		t.Run(shape+"/"+string(p), func(t *testing.T) {
 			whole, _ := medians(t, open(t, g, backends.Options{Precision: p}), inputs)
 			s := open(t, g, backends.Options{Precision: p, StepTimes: true})
 			sum, steps := medians(t, s, inputs)

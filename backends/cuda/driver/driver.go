@@ -33,6 +33,8 @@ const operatorImage = "images/ops.fatbin"
 const (
 	// leastCapability is that of the oldest devices that the kernels are compiled for.
 	leastCapability = 75
+	// leastProgrammatic is that of the oldest devices with programmatic dependent launch.
+	leastProgrammatic = 90
 	// leastDriver is the CUDA version of the oldest driver that loads what nvcc 13 makes, as cuDriverGetVersion counts.
 	leastDriver = 13000
 )

@@ -59,7 +59,7 @@ CUresult apexx_allow_shared(CUfunction function, unsigned bytes) {
   return cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)bytes);
 }
 
-CUresult apexx_graph_add(CUgraph graph, CUgraphNode* node, const CUgraphNode* after, size_t count, const apexx_launch* l) {
+CUresult apexx_graph_add(CUgraph graph, CUgraphNode* node, const CUgraphNode* after, size_t count, int ahead, const apexx_launch* l) {
   void* arguments[] = {(void*)l->argument};
   CUDA_KERNEL_NODE_PARAMS params = {0};
   params.func = l->function;
@@ -70,6 +70,15 @@ CUresult apexx_graph_add(CUgraph graph, CUgraphNode* node, const CUgraphNode* af
   params.blockDimY = params.blockDimZ = 1;
   params.sharedMemBytes = l->shared;
   params.kernelParams = arguments;
+#if CUDA_VERSION >= 12030 // before, edges have no types
+  if (ahead && count > 0) {
+    CUresult result = cuGraphAddKernelNode(node, graph, NULL, 0, &params);
+    const CUgraphEdgeData edge = {.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC, .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC};
+    for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) result = cuGraphAddDependencies_v2(graph, &after[i], node, &edge, 1);
+    return result;
+  }
+#endif
+  (void)ahead;
   return cuGraphAddKernelNode(node, graph, after, count, &params);
 }
 

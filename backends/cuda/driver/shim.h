@@ -26,8 +26,9 @@ CUresult apexx_argument_size(CUfunction function, size_t* bytes);
 // apexx_allow_shared lets a kernel have so many bytes of dynamic shared memory.
 CUresult apexx_allow_shared(CUfunction function, unsigned bytes);
 
-// apexx_graph_add adds a launch that waits for other nodes.
-CUresult apexx_graph_add(CUgraph graph, CUgraphNode* node, const CUgraphNode* after, size_t count, const apexx_launch* launch);
+// apexx_graph_add adds a launch that waits for other nodes. If ahead, it is started before they have ended (programmatic dependent launch), and its
+// kernel waits for them itself.
+CUresult apexx_graph_add(CUgraph graph, CUgraphNode* node, const CUgraphNode* after, size_t count, int ahead, const apexx_launch* launch);
 
 // apexx_graph_finish makes a graph executable and destroys it.
 CUresult apexx_graph_finish(CUgraph graph, CUstream stream, CUgraphExec* executable);

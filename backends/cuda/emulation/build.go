@@ -1,7 +1,8 @@
 //go:build cgo && linux
 
-// Package emulation runs the operator kernels of folder kernels on the host: a cuda.Driver for tests on machines without a GPU. The kernels' own
-// sources are compiled by the C++ compiler with kernels/emulator in the place of CUDA, and loaded.
+// Package emulation runs the kernels of folder kernels on the host: a cuda.Driver for tests on machines without a GPU. The operator kernels' own
+// sources are compiled by the C++ compiler with kernels/emulator in the place of CUDA, and loaded; what the network's kernels compute, which are
+// written in a GPU's own instructions, stands there once more in plain loops.
 //
 // It shows that the kernels and what backends/cuda makes of a graph are right, as far as one can tell without the device: threads of a
 // block take turns from barrier to barrier, blocks run one after the other, and steps in any order that the schedule allows. Memory is
@@ -64,11 +65,11 @@ func build(kernels string) (string, error) {
 	return library, os.Rename(scratch.Name(), library)
 }
 
-// digestOf is a digest of the operator kernels and of how they are compiled.
+// digestOf is a digest of the kernels and of how they are compiled.
 func digestOf(kernels string, with []string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, with)
-	for _, pattern := range []string{"ops*", "emulator/*"} {
+	for _, pattern := range []string{"*.h", "*.cuh", "ops.cu", "emulator/*"} {
 		files, err := filepath.Glob(filepath.Join(kernels, pattern))
 		if err != nil || len(files) == 0 {
 			return "", fmt.Errorf("no kernels in %s (%s)", kernels, pattern)

@@ -37,7 +37,8 @@ import (
 // Driver is the emulated device.
 type Driver struct {
 	*library
-	shuffle *rand.Rand // nil: steps run as they stand
+	shuffle    *rand.Rand // nil: steps run as they stand
+	properties kernels.Device
 }
 
 // library holds the functions of the compiled kernels.
@@ -47,12 +48,21 @@ type library struct {
 }
 
 // Shuffled returns a driver whose executions take the steps in a random order that the schedule allows.
-func (d Driver) Shuffled(r *rand.Rand) Driver { return Driver{d.library, r} }
+func (d Driver) Shuffled(r *rand.Rand) Driver {
+	d.shuffle = r
+	return d
+}
+
+// As returns a driver whose devices say that they are of a generation of GPUs, so that kernels with its instructions are chosen, too.
+func (d Driver) As(properties kernels.Device) Driver {
+	d.properties = properties
+	return d
+}
 
 // Open compiles the kernels of a folder, where they have not been compiled before, and loads them. Its error is ErrNoCompiler where
 // there is none.
-func Open(kernels string) (Driver, error) {
-	file, err := build(kernels)
+func Open(folder string) (Driver, error) {
+	file, err := build(folder)
 	if err != nil {
 		return Driver{}, err
 	}
@@ -71,7 +81,7 @@ func Open(kernels string) (Driver, error) {
 			return Driver{}, fmt.Errorf("%s has no %s", file, name)
 		}
 	}
-	return Driver{library: d}, nil
+	return Driver{library: d, properties: kernels.Device{Multiprocessors: 1}}, nil
 }
 
 // Kernels lists the kernels.
@@ -102,8 +112,8 @@ type device struct {
 	blocks map[cuda.Address]int // what was allocated, with its size
 }
 
-// Properties implements cuda.Device: of no generation of GPUs, so that kernels with instructions of one are not chosen.
-func (d *device) Properties() kernels.Device { return kernels.Device{Multiprocessors: 1} }
+// Properties implements cuda.Device: of no generation of GPUs, unless Driver.As says otherwise.
+func (d *device) Properties() kernels.Device { return d.driver.properties }
 
 const undefined = 0xff // in every byte: a NaN, and an integer out of any range
 

@@ -1,7 +1,7 @@
 """Records what pycocotools makes of 200 random sets and of the scenes, for the tests of this package.
 
 Run by hand: python record.py ../../../fixtures/scenes/annotations.json SCENE_RESULTS.json | gzip -9n > pycocotools.json.gz
-with pycocotools 2.0.11, faster-coco-eval 1.8.0 and numpy 2.4.6. SCENE_RESULTS.json is what apexx eval --write-results writes; the script
+with pycocotools 2.0.11, faster-coco-eval 1.8.0 and numpy 2.4.6. SCENE_RESULTS.json is what apexx eval --score-threshold 0.3 --write-results writes; the script
 checks faster-coco-eval on the same sets and says on standard error how far it is off.
 """
 import contextlib

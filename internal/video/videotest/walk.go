@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/mask"
+	"github.com/apex-x/apexx/internal/mot"
 	"github.com/apex-x/apexx/internal/track"
 )
 
@@ -32,6 +34,8 @@ type walker struct {
 
 // walkers are drawn in their order, so that later ones hide earlier ones.
 var walkers = []walker{
+	{20, [2]float64{68, 272}, [2]float64{0, 0}, 1},   // a ring of the background
+	{22, [2]float64{312, 199}, [2]float64{0, 0}, 1},  // a bar of the background
 	{27, [2]float64{10, 168}, [2]float64{7, 0}, 1},   // a disk that walks behind the triangle
 	{15, [2]float64{8, 300}, [2]float64{7, 0}, 1},    // a star that walks behind
 	{39, [2]float64{305, 296}, [2]float64{-7, 0}, 1}, // another star
@@ -40,7 +44,7 @@ var walkers = []walker{
 	{18, [2]float64{120, 92}, [2]float64{0, 0}, 1},   // a triangle that stands still
 }
 
-// background is the scene with the least on it, of which the left top corner is taken. A small ring and a bar stand there.
+// background is the scene with the least on it, of which the left top corner is taken.
 const background = 4
 
 // Truth is one object in one frame.
@@ -55,6 +59,19 @@ type Truth struct {
 type Walk struct {
 	Frames []*image.NRGBA
 	Truth  [][]Truth // by frame: the objects of which any pixel is in the picture
+}
+
+// Rows is the truth as MOTChallenge text has it: the walkers of which at least half is seen, and not the rest.
+func (w *Walk) Rows() []mot.Row {
+	var rows []mot.Row
+	for i, frame := range w.Truth {
+		for _, o := range frame {
+			if o.Visibility >= 0.5 {
+				rows = append(rows, mot.Row{Frame: i + 1, ID: o.ID, Box: o.Box, Score: 1})
+			}
+		}
+	}
+	return rows
 }
 
 // sprite is a cut-out object.
@@ -156,10 +173,7 @@ type annotation struct {
 	ImageID    int        `json:"image_id"`
 	CategoryID int64      `json:"category_id"`
 	BBox       [4]float64 `json:"bbox"`
-	Mask       struct {
-		Size   [2]int `json:"size"`
-		Counts []int  `json:"counts"`
-	} `json:"segmentation"`
+	Mask       mask.RLE   `json:"segmentation"`
 }
 
 // cutOut returns the sprites of the walkers.
@@ -190,13 +204,8 @@ func cutOut(scenes []image.Image) ([]sprite, error) {
 func (a annotation) cut(scene image.Image) *image.NRGBA {
 	left, top := int(a.BBox[0]), int(a.BBox[1])
 	img := image.NewNRGBA(image.Rect(0, 0, int(a.BBox[2]), int(a.BBox[3])))
-	at, on := 0, false
-	for _, run := range a.Mask.Counts {
-		for p := at; on && p < at+run; p++ {
-			x, y := p/a.Mask.Size[0], p%a.Mask.Size[0]
-			img.Set(x-left, y-top, scene.At(x, y))
-		}
-		at, on = at+run, !on
+	for x, y := range a.Mask.Pixels() {
+		img.Set(x-left, y-top, scene.At(x, y))
 	}
 	return img
 }

@@ -31,11 +31,13 @@ func TestWalk(t *testing.T) {
 			}
 		}
 	}
-	if least[1] != 0 || hidden[1] < 8 || least[2] > 0.3 || hidden[2] != 0 || least[3] != 1 || seen[4] == Length || seen[5] != Length-14 || least[6] != 1 {
+	const disk, behind, before, cross, ring, triangle = 3, 4, 5, 6, 7, 8
+	if least[disk] != 0 || hidden[disk] < 8 || least[behind] > 0.3 || hidden[behind] != 0 || least[before] != 1 || seen[cross] == Length ||
+		seen[ring] != Length-14 || least[triangle] != 1 {
 		t.Errorf("least visible %v, hidden for %v, seen for %v", least, hidden, seen)
 	}
 	last := w.Truth[Length-1]
-	if last[0].ID != 1 || last[0].Visibility != 1 {
-		t.Errorf("the disk ends as %+v", last[0])
+	if last[2].ID != disk || last[2].Visibility != 1 {
+		t.Errorf("the disk ends as %+v", last[2])
 	}
 }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/backends/calibrate"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/execute"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
+	"github.com/apex-x/apexx/internal/source"
+)
+
+func calibrateCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "out", Usage: "`FILE` for the ranges"},
+		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: eight scenes, with the budgets that matrix gives its built-in cases"},
+		&cli.StringFlag{Name: "method", Value: calibrate.Max.String(), Usage: "how a range is chosen, `NAME`: entropy, max or percentile:P"},
+		&cli.StringFlag{Name: "profile", Value: calibrate.Quality.Name, Usage: "precision profile `NAME`: quality, balanced or edge, which keep fewer layers in float32, and lose more detections"},
+		&cli.StringFlag{Name: "data-version", Usage: "`NAME` of the version of the cases (default: a digest of them)"},
+		&cli.StringFlag{Name: "backend", Value: "reference", Usage: "backend `NAME` that computes the values"},
+		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
+	}
+	return &cli.Command{
+		Name:  "calibrate",
+		Usage: "find the ranges of values that int8 and fp8 need",
+		Description: "The model runs in fp32 on every case, and the magnitudes of each value that int8 and fp8 round are counted. A range is where\n" +
+			"they end (max), where P percent of them end (percentile:P), or where cutting them off loses the least information (entropy).\n\n" +
+			"The file is for this model alone: its key has the digests of configuration, weights and export, the version of the operators,\n" +
+			"the profile, the method and the version of the cases. Where the file is there with the same key, nothing is done. Other\n" +
+			"commands take it with --calibration, and refuse it, with exit code 2, where it belongs to another model.",
+		Flags:  append(flags, sourceFlags()...),
+		Action: calibrateModel,
+	}
+}
+
+func calibrateModel(c *cli.Context) error {
+	path := c.String("out")
+	if path == "" {
+		return usagef("--out FILE is missing")
+	}
+	method, err := calibrate.ParseMethod(c.String("method"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	profile, err := calibrate.ParseProfile(c.String("profile"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	threads, err := threadsOf(c)
+	if err != nil {
+		return err
+	}
+	name, err := knownBackend(c.String("backend"))
+	if err != nil {
+		return err
+	}
+	backend, err := execute.Open(name, execute.Options{})
+	if err != nil {
+		return err
+	}
+	if err := backend.Probe(c.Context).Err(name); err != nil {
+		return err
+	}
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	m, cases, err := calibrationCases(c, m)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	key, err := execute.CalibrationKey(m, cases, profile, method, c.String("data-version"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	if current, why := upToDate(path, key); current {
+		_, err := fmt.Fprintf(c.App.Writer, "%s is up to date\n", printable.Line(path))
+		return err
+	} else if why != "" {
+		fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s; it is replaced\n", printable.Line(path), why)
+	}
+	f, err := execute.Calibrate(c.Context, backend, m, cases, key, threads, caseProgress(c, len(cases)))
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFile(path, 0o644, f.Write); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "%s  %d ranges by %s over %d cases, %d products in float32  key %.12s\n",
+		printable.Line(path), len(f.Ranges), method, len(cases), len(f.Key.Wide), f.Cache)
+	return err
+}
+
+// calibrationCases reads the cases of --cases, which are all of one model: the one returned.
+func calibrationCases(c *cli.Context, m *source.Model) (*source.Model, []source.Case, error) {
+	d := model.DefaultDecode()
+	if dir := c.String("cases"); dir != "builtin" {
+		folder, err := source.LoadCases(dir, m, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, one := range folder.Cases {
+			if one.Model.ConfigDigest != m.ConfigDigest {
+				return nil, nil, fmt.Errorf("case %s has a configuration of its own; a calibration is of one model", one.Name)
+			}
+		}
+		return m, folder.Cases, nil
+	}
+	m, err := withBuiltinBudgets(c, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	var cases []source.Case
+	for _, im := range fixtures.BuiltinScenes() {
+		one, err := m.PictureCase(im.Name, im.Data, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		cases = append(cases, one)
+	}
+	return m, cases, nil
+}
+
+// upToDate tells whether a file has a key, and else why it is not the one wanted; "" where there is none.
+func upToDate(path string, key calibrate.Key) (current bool, why string) {
+	text, err := input.Read(path, input.Calibration)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, ""
+	}
+	var f *calibrate.File
+	if err == nil {
+		f, err = calibrate.Parse(text)
+	}
+	if err != nil {
+		return false, err.Error()
+	}
+	if parts := f.Key.Differences(key); len(parts) > 0 {
+		return false, "it is stale, by " + strings.Join(parts, ", ")
+	}
+	return true, ""
+}
+
+// caseProgress tells a terminal how many cases are done.
+func caseProgress(c *cli.Context, total int) func(done int) {
+	if !isTerminal(c.App.ErrWriter) {
+		return func(int) {}
+	}
+	return func(done int) {
+		fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K[%d/%d]", done, total)
+		if done == total {
+			fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
+		}
+	}
+}

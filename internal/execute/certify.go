@@ -1,0 +1,61 @@
+package execute
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity/certify"
+)
+
+// CertifySubject is a case on a backend. What runs beside it and in its batches is its own mirror image.
+func CertifySubject(c *source.Case, b backends.Backend, opts backends.Options) certify.Subject {
+	return certify.Subject{Case: c.Name, Backend: b, Options: opts, Image: c.Image, Other: mirrored(c.Image),
+		Build: func(batch int) (*graph.Graph, error) {
+			s := c.Image.Shape()
+			return c.Model.Graph(model.Options{Batch: batch, Height: s[2], Width: s[3], Decode: c.Decode})
+		}}
+}
+
+// CertifyFacts tells what bits may depend on beside the program and the model: processor, and of each backend what it tells of itself, with
+// the digest of its library in the place of the library's path; GPUs and their driver.
+func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
+	e := Environment(ctx, false)
+	facts := []certify.Fact{{Key: "platform", Value: e.OS + "/" + e.Arch}, {Key: "cpu", Value: e.CPU.Model}}
+	for _, name := range names {
+		b, err := Open(name, Options{})
+		if err != nil {
+			continue // its entries could not be taken either
+		}
+		for _, f := range b.Probe(ctx).Facts {
+			if f.Key == "library" {
+				f.Key, f.Value = "library_sha256", fileDigest(f.Value)
+			}
+			facts = append(facts, certify.Fact{Key: name + "." + f.Key, Value: f.Value})
+		}
+	}
+	for _, g := range e.GPUs {
+		facts = append(facts, certify.Fact{Key: "gpu", Value: g.Name}, certify.Fact{Key: "driver", Value: g.Driver})
+	}
+	return facts
+}
+
+// fileDigest returns the SHA-256 of a file, "unreadable" where there is none.
+func fileDigest(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return "unreadable"
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "unreadable"
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
