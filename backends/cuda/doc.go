@@ -4,8 +4,8 @@
 //
 // How a graph becomes a session:
 //
-//  1. lower.Import, Program.Fold and Program.Fuse, with the rules of rules.go. Constants are folded by the kernels that would compute
-//     them in every run (compiler.evaluate in compile.go).
+//  1. lower.Import, Program.Fold, Program.Join for parts with several results (join.go), and Program.Fuse with the rules of rules.go. Constants are
+//     folded by the kernels that would compute them in every run (compiler.evaluate in compile.go).
 //  2. useTensorCores: the convolutions and normalisations that the network's kernels can compute on this device, with what can be fused to them
 //     (tensorcores.go). useMaps: what they compute for each other stays a map, a value with channels last in the format of the precision
 //     (maps.go). mergeLaunches: those of a kind that need nothing of each other become one node, and one launch (group.go).

@@ -9,7 +9,8 @@
 //     in the session's precision (fold.go).
 //  3. Program.Fuse makes one node of each chain that matches a Rule of the executor (rule.go, fuse.go). A rule is data: a pattern
 //     of operators. A fused node knows the nodes that it covers, and which of their values it must store aside because they are
-//     tapped: a tap never decides what is fused, so that a tapped session computes what an untapped one does.
+//     tapped: a tap never decides what is fused, so that a tapped session computes what an untapped one does. Program.Join makes one
+//     node of several that the executor has found itself, with as many results as others read (join.go).
 //  4. The executor lowers every node to a Step: it asks for workspace (Step.AddScratch), lets results take the place of operands
 //     (Step.Allow), makes a value a view of another one (Value.ViewOf), and packs weights (Step.Pack) (step.go).
 //  5. OwnConstants copies what the steps still read of the constants and lets go of the rest (step.go).
