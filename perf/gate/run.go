@@ -75,6 +75,7 @@ func (r *Runner) parity(ctx context.Context, rec *Record) error {
 func (r *Runner) options(p Policy) measure.Options {
 	o := p.options()
 	o.Extra, o.Samplers, o.Devices = r.Options.Extra, r.Options.Samplers, r.Options.Devices
+	o.StepBound = p.bound() / 2 // also where a confirmation has less time: the steps of a device are short, and few samples tell little of them
 	o.Steps = func(i int, c perf.Cell) bool { return !slots[i].control && p.Steps.Of(c) }
 	return o
 }

@@ -28,6 +28,7 @@ type Options struct {
 	Samplers    map[string]Sampler               // by backend: what watches the devices that it computes on
 	Devices     map[string]int                   // by backend: the GPU that it computes on, by NVML's index; none for the host's processors
 	Steps       func(slot int, c perf.Cell) bool // whether a slot of a Block times the steps of a cell too; nil for never
+	StepBound   time.Duration                    // of the samples of steps; 0 means half of Bound
 }
 
 // The defaults of Options.
@@ -51,6 +52,7 @@ func (o Options) Filled() Options {
 	o.Bound = cmp.Or(o.Bound, DefaultBound)
 	o.WarmupRuns = cmp.Or(o.WarmupRuns, defaultWarmupRuns)
 	o.WarmupBound = cmp.Or(o.WarmupBound, o.Bound/8)
+	o.StepBound = cmp.Or(o.StepBound, o.Bound/2)
 	return o
 }
 

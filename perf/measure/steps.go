@@ -22,7 +22,6 @@ import (
 const (
 	stepCalls  = 8                    // executions that a sample averages over, at most
 	stepSample = 4 * time.Millisecond // and no longer than this
-	stepShare  = 2                    // the samples take one part in so many of the time of the cell's own
 	stepWarmUp = 3                    // executions before the first sample, after the first run
 )
 
@@ -109,7 +108,7 @@ func (s *steps) run(ctx context.Context, yield func()) {
 func (s *steps) sample(ctx context.Context, p pauses) error {
 	t, o := s.timing, s.timing.process.options.Filled()
 	most := max(1, min(o.Iterations, worker.MaxStepTimes/len(s.plan)))
-	for left := o.Bound / stepShare; len(s.host) < most && left > 0; {
+	for left := o.StepBound; len(s.host) < most && left > 0; {
 		group := worker.GroupOptions{Span: worker.ExecuteAlone, Samples: most - len(s.host), Calls: s.calls, Bound: max(left, 1)}
 		if p.between != nil {
 			p.between()
