@@ -107,7 +107,7 @@ func generalCases() []Case {
 		if fn == graph.Log || fn == graph.Sqrt {
 			x = positive
 		}
-		all = append(all, Case{fmt.Sprintf("%s", fn), graph.Unary{Fn: fn}, in(x), 4})
+		all = append(all, Case{string(fn), graph.Unary{Fn: fn}, in(x), 4})
 	}
 	return append(all, Case{"pow", graph.Binary{Fn: graph.Pow}, in(positive, s.normal(3, 1)), 8}, Case{"pow scalar", graph.Binary{Fn: graph.Pow}, in(positive, floats(2)), 4})
 }

@@ -135,7 +135,7 @@ func (p *player) frame(ctx context.Context, number int, in source.Input) (f *Fra
 
 // open compiles the session, and the selector's, for the frames' shape.
 func (p *player) open(ctx context.Context, in source.Input) error {
-	g, err := p.Model.Graph(in.Options(p.Decode))
+	g, err := p.Model.GraphIn(in.Options(p.Decode), p.Session.Precision)
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("%w: %w", execute.ErrInput, err))
 	}
