@@ -64,6 +64,14 @@ type sessions struct {
 	inputs, others tensor.List // two different sets
 }
 
+// small returns a complete model, with the ranges of its values where the precision asks for some.
+func (s *sessions) small(set []string) (*graph.Graph, tensor.List) {
+	g, inputs := smallModel(s.T, set, 8)
+	g, err := calibrated(s.precision.Format(), g, inputs)
+	s.must(err)
+	return g, inputs
+}
+
 // sessionGraph has what sessions treat in different ways: two inputs that steps would overwrite if they might, an output that is an input
 // under another name, a chain that executors fuse, a constant expression, and integers.
 func sessionGraph(t testing.TB) *graph.Graph {

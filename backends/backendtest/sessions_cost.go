@@ -69,7 +69,7 @@ func (s *sessions) whole(t backends.Timing) {
 // memory holds what a session says that it holds to what it must hold, and the heap after Close to that of before, though the caller
 // keeps the closed session.
 func (s *sessions) memory() {
-	g, inputs := smallModel(s.T, nil, 8)
+	g, inputs := s.small(nil)
 	s.compile(g, backends.Options{}).Close() // what is made once in a process
 	before := heap()
 	session := s.compile(g, backends.Options{})

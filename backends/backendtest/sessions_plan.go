@@ -17,7 +17,7 @@ func (s *sessions) plans() {
 		models = models[:1]
 	}
 	for _, m := range models {
-		g, _ := smallModel(s.T, m.set, 8)
+		g, _ := s.small(m.set)
 		for _, opts := range []backends.Options{{}, {Taps: computed(g)}, {Replay: all}, {Replay: all, Taps: all}} {
 			opts.Precision = s.precision
 			applied, err := opts.Apply(g)
@@ -120,7 +120,7 @@ func (s *sessions) taps() {
 		}
 		s.compare("tap."+name, tap[0].Tensor, all.outputs.Get(tap[0].Name), alone.exact && all.exact)
 	}
-	g, inputs := smallModel(s.T, nil, 8)
+	g, inputs := s.small(nil)
 	model, free := s.compile(g, backends.Options{Taps: computed(g)}), s.compile(g, backends.Options{})
 	if plan := model.Plan(); plan.Library == "" && len(plan.Split) == 0 {
 		s.same("every value of a model tapped", s.run(model, inputs), s.run(free, inputs))

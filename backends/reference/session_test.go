@@ -172,8 +172,8 @@ func TestBackend(t *testing.T) {
 	}
 	g, inputs := single(t, graph.Unary{Fn: graph.Relu}, in(f32s([]int{2}, 1, -2)))
 	var missing *backends.Unavailable
-	if _, err := b.Compile(context.Background(), g, backends.Options{Precision: backends.INT8}); !errors.As(err, &missing) || missing.Reason != backends.PrecisionUnsupported {
-		t.Errorf("int8: %v", err)
+	if _, err := b.Compile(context.Background(), g, backends.Options{Precision: "int4"}); !errors.As(err, &missing) || missing.Reason != backends.PrecisionUnsupported {
+		t.Errorf("int4: %v", err)
 	}
 	for _, opts := range []backends.Options{{Threads: -1}, {Taps: []string{"nothing"}}, {Extra: map[string]string{"provider": "cpu"}}} {
 		if _, err := b.Compile(context.Background(), g, opts); err == nil {
