@@ -34,18 +34,23 @@ func (*fake) Probe(context.Context) backends.Availability {
 }
 func (f *fake) Compile(_ context.Context, _ *graph.Graph, o backends.Options) (backends.Session, error) {
 	f.options = o
-	return &backendtest.Fake{Session: f, Run: f.compute}, f.compile
+	return timedFake{&backendtest.Fake{Session: f, Run: f.compute}}, f.compile
 }
+
+// timedFake tells a time of its own.
+type timedFake struct{ *backendtest.Fake }
+
+func (timedFake) LastTiming() backends.Timing { return backends.Timing{Execute: 7} }
+
 func (f *fake) compute(_ context.Context, in tensor.List) (tensor.List, error) {
 	if f.panics {
 		panic("the fake is broken")
 	}
 	return in, f.run
 }
-func (*fake) Plan() backends.Plan         { return backends.Plan{Library: "fake"} }
-func (*fake) LastTiming() backends.Timing { return backends.Timing{Execute: 7} }
-func (*fake) Memory() backends.MemoryUse  { return backends.MemoryUse{Host: 9} }
-func (f *fake) Close() error              { f.closed++; return f.close }
+func (*fake) Plan() backends.Plan        { return backends.Plan{Library: "fake"} }
+func (*fake) Memory() backends.MemoryUse { return backends.MemoryUse{Host: 9} }
+func (f *fake) Close() error             { f.closed++; return f.close }
 
 // fakeCase is a small input of a small model.
 func fakeCase(t *testing.T, set ...string) *source.Case {

@@ -105,7 +105,7 @@ func TestSequenceTellsHowARunEnded(t *testing.T) {
 			t.Errorf("%s: %v, code %d", name, c.err, exit.Code(c.err))
 		}
 	}
-	if _, err := OpenSequence(context.Background(), reference.New(), g, backends.Options{Precision: backends.FP8}); exit.Code(err) != exit.Unavailable {
-		t.Errorf("fp8: %v", err)
+	if _, err := OpenSequence(context.Background(), reference.New(), g, backends.Options{Precision: "int4"}); exit.Code(err) != exit.Unavailable {
+		t.Errorf("int4: %v", err)
 	}
 }

@@ -92,10 +92,20 @@ func (b *Budget) Node(ctx context.Context, n *graph.Node, in []Value, out []*ten
 	}
 	for i := range c.out {
 		if i < len(spreads) && c.out[i].DType().IsFloat() {
-			c.out[i].Spread = spreads[i]
+			c.out[i].Spread = unknown(spreads[i])
 		}
 	}
 	return c.out, nil
+}
+
+// unknown turns what a rule makes of an infinite spread, such as 0·∞, into an infinite one.
+func unknown(spread []float64) []float64 {
+	for i, s := range spread {
+		if math.IsNaN(s) {
+			spread[i] = math.Inf(1)
+		}
+	}
+	return spread
 }
 
 // Rules has a rule for every operator of the graph, by its type.

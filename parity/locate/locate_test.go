@@ -84,7 +84,7 @@ func TestHonestBackends(t *testing.T) {
 			}
 			t.Logf("largest ratio in %d steps: %.3g", len(trace.Steps), largest)
 			if trace.State != evidence.Pass || trace.Finding != nil || len(trace.Changed) > 0 {
-				t.Errorf("state %s, finding %v, changed %v", trace.State, trace.Finding, trace.Changed)
+				t.Errorf("state %s, finding %v, changed %v, strays %q", trace.State, trace.Finding, trace.Changed, trace.Strays)
 			}
 		})
 	}
