@@ -39,7 +39,7 @@ func TestProfilesMatchTheTable(t *testing.T) {
 
 // TestLeastF1 lists what detections have to reach as sets: twice what was seen to have no partner may have none, and whole per cents count.
 func TestLeastF1(t *testing.T) {
-	for class, want := range map[Class]float64{ClassFP16: 0.99, TwinFP16: 0.99, ClassBF16: 0.97, TwinBF16: 0.98, ClassFP8: 0.92, TwinFP8: 0.98, ClassINT8: 0.95, TwinINT8: 0.98} {
+	for class, want := range map[Class]float64{ClassFP16: 0.99, TwinFP16: 0.99, ClassBF16: 0.97, TwinBF16: 0.98, ClassFP8: 0.94, TwinFP8: 0.99, ClassINT8: 0.95, TwinINT8: 0.99} {
 		if got, asSets := leastF1(class); got != want || !asSets {
 			t.Errorf("%v: %v, %t, want %v", class, got, asSets, want)
 		}
@@ -65,7 +65,7 @@ func TestUnits(t *testing.T) {
 		{"boxes", ClassFP16, [3]string{"abs 0.137 px", "abs 0.182 px", "abs 0.273 px"}},
 		{"boxes", TwinFP16, [3]string{"abs 0.0495 px", "abs 0.066 px", "abs 0.099 px"}},
 		{"boxes", ClassBF16, [3]string{"abs 0.84 px", "abs 1.12 px", "abs 1.68 px"}},
-		{"boxes", ClassFP8, [3]string{"abs 3.6 px", "abs 4.8 px", "abs 7.2 px"}},
+		{"boxes", ClassFP8, [3]string{"abs 3.9 px", "abs 5.2 px", "abs 7.8 px"}},
 		{"scores", ClassDefault, [3]string{"abs 2e-05", "abs 5e-05", "abs 8e-05"}},
 		{"mask_scores", ClassFP16, [3]string{"abs 0.0024", "abs 0.0032", "abs 0.0048"}},
 		{"semantic_logits", TwinBF16, [3]string{"abs 0.345, noise 0.018", "abs 0.46, noise 0.024", "abs 0.69, noise 0.036"}},
@@ -75,7 +75,7 @@ func TestUnits(t *testing.T) {
 			"abs 0.0008, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
 		{"tap.pv.P3", ClassDefault, [3]string{"abs 2e-05 + rel 0.0002·|ref|", "abs 5e-05 + rel 0.0005·|ref|, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
 			"abs 8e-05 + rel 0.0008·|ref|, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
-		{"semantic_logits", ClassINT8, [3]string{"abs 2.25, noise 0.24", "abs 3, noise 0.32", "abs 4.5, noise 0.48"}},
+		{"semantic_logits", ClassINT8, [3]string{"abs 4.41, noise 0.3", "abs 5.88, noise 0.4", "abs 8.82, noise 0.6"}},
 	} {
 		for i, p := range []Profile{Quality, Balanced, Edge} {
 			if got := p.Policy(EndToEnd).For(c.output, c.class).String(); got != c.want[i] {
