@@ -24,7 +24,7 @@ var exitCodes = map[Outcome]int{
 }
 
 // conclude takes the first of the outcomes that applies. Parity comes first: it does not depend on noise. A control that fired, or
-// that is missing, voids every statement about speed.
+// that is missing, voids every statement about speed, and none about what the head lost or what died.
 func (j *judge) conclude() {
 	fired := slices.DeleteFunc(slices.Clone(j.v.Controls), func(c Control) bool { return !c.Fired })
 	absent := slices.DeleteFunc(slices.Clone(j.v.Controls), func(c Control) bool { return c.Estimate != nil })
@@ -36,9 +36,9 @@ func (j *judge) conclude() {
 	switch {
 	case len(wrong) > 0:
 		j.end(ParityFailed, "%s", j.why(CellParityFailed))
-	case len(fired) > 0:
+	case len(fired) > 0 && len(broken) == 0:
 		j.end(Inconclusive, "%s", moved(fired[0]))
-	case len(slow) > 0 && len(absent) == 0:
+	case len(slow) > 0 && len(absent) == 0 && len(fired) == 0:
 		j.end(Regression, "%s", j.grown())
 	case len(broken) > 0:
 		j.end(Broken, "%s: crashed, hung or could not be measured", some(broken))

@@ -56,6 +56,9 @@ var scenarios = []struct {
 	{"parity fails and a control fires", func(w *world) {
 		w.drift, w.parity[0] = 0.3, perf.Parity{State: "fail", Detail: "scores differ by 0.3"}
 	}, ParityFailed, exit.Failed, "parity clear clear clear"},
+	{"the head crashes and a control fires", func(w *world) {
+		w.drift, w.parity[2] = 0.3, perf.Parity{State: "crashed", Detail: "segmentation fault"}
+	}, Broken, exit.Internal, "clear clear broken clear"},
 	{"explained differences", func(w *world) { w.parity[1] = perf.Parity{State: "explained", Detail: "a tie"} }, Pass, exit.OK, "clear clear clear clear"},
 	{"the fixed workload moves with a regression", func(w *world) { w.drift, w.slow[3] = 0.2, 1.5 }, Inconclusive, exit.Inconclusive, "clear clear clear regression"},
 	{"the fixed workload becomes faster", func(w *world) { w.drift = -0.2 }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
