@@ -60,21 +60,7 @@ output a float32[2 4]
 		g := chain(t)
 		before := g.Dump()
 		got, err := g.Apart(partsOf(g, c.parts))
-		switch want, fails := strings.CutPrefix(c.want, "! "); {
-		case fails && (err == nil || err.Error() != want):
-			t.Errorf("%s: %v, want %s", c.name, err, want)
-		case fails:
-		case err != nil:
-			t.Errorf("%s: %v", c.name, err)
-		default:
-			if dump := got.Dump(); dump != want {
-				t.Errorf("%s: got\n%swant\n%s", c.name, dump, want)
-			}
-			checkCut(t, c.name, g, got)
-		}
-		if g.Dump() != before {
-			t.Errorf("%s: the graph itself changed", c.name)
-		}
+		checkMade(t, c.name, c.want, g, before, got, err)
 	}
 }
 

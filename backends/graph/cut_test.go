@@ -98,21 +98,7 @@ output r0 float32[2 2]
 		g := chain(t)
 		before := g.Dump()
 		cut, err := g.Cut(valuesOf(g, c.inputs), valuesOf(g, c.outputs))
-		switch want, fails := strings.CutPrefix(c.want, "! "); {
-		case fails && (err == nil || err.Error() != want):
-			t.Errorf("%s: %v, want %s", c.name, err, want)
-		case fails:
-		case err != nil:
-			t.Errorf("%s: %v", c.name, err)
-		default:
-			if got := cut.Dump(); got != want {
-				t.Errorf("%s: got\n%swant\n%s", c.name, got, want)
-			}
-			checkCut(t, c.name, g, cut)
-		}
-		if g.Dump() != before {
-			t.Errorf("%s: the graph itself changed", c.name)
-		}
+		checkMade(t, c.name, c.want, g, before, cut, err)
 	}
 }
 
@@ -140,5 +126,25 @@ func checkCut(t *testing.T, name string, g, cut *Graph) {
 	cut.Metadata["digest"] = "other"
 	if g.Metadata["digest"] != "5a" {
 		t.Errorf("%s: the metadata are shared", name)
+	}
+}
+
+// checkMade compares what was made of a graph with its description, or the error with what follows "! ", and finds the graph as it was.
+func checkMade(t *testing.T, name, want string, g *Graph, before string, made *Graph, err error) {
+	t.Helper()
+	switch text, fails := strings.CutPrefix(want, "! "); {
+	case fails && (err == nil || err.Error() != text):
+		t.Errorf("%s: %v, want %s", name, err, text)
+	case fails:
+	case err != nil:
+		t.Errorf("%s: %v", name, err)
+	default:
+		if dump := made.Dump(); dump != want {
+			t.Errorf("%s: got\n%swant\n%s", name, dump, want)
+		}
+		checkCut(t, name, g, made)
+	}
+	if g.Dump() != before {
+		t.Errorf("%s: the graph itself changed", name)
 	}
 }
