@@ -40,7 +40,7 @@ func Execute(ctx context.Context, s *Set, r Request) (*Found, error) {
 		return nil, fmt.Errorf("%w: %w", ErrData, err)
 	}
 	if s.HasMasks() && max(len(e.classes.IDs), len(e.classOf)) <= mostLabels {
-		e.out.Semantic, e.out.Panoptic, e.objects = new(evaluate.Semantic), evaluate.NewPanoptic(withBackground(e.classes)), s.byImage()
+		e.out.Semantic, e.out.Panoptic, e.objects = new(evaluate.Semantic), evaluate.NewPanoptic(withBackground(e.classes)), s.ByImage()
 	}
 	found := &Found{Name: fmt.Sprintf("%s %s", e.out.Backend, e.out.Precision), Execution: e.out}
 	for i, im := range s.Data.Images {
