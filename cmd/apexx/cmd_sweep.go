@@ -30,6 +30,7 @@ func sweepCommand() *cli.Command {
 		&cli.IntFlag{Name: "replicates", Value: 5, Usage: "fresh processes per backend, `N`"},
 		&cli.BoolFlag{Name: "identify", Usage: "keep host name and device ids readable in the files"},
 	}
+	flags = append(flags, qualityFlags()...)
 	flags = append(flags, cellFlags("256x256,512x512", "network,complete")...)
 	flags = append(flags, modelFlags()...)
 	flags = append(flags, backendFlags()...)
@@ -42,6 +43,10 @@ sweep.md, bench.txt (the Go benchmark format: benchstat -col /backend), gpu_repo
 cpu_report.json, index.html and plots when all is measured: an interrupted sweep has none of
 them, is INCOMPLETE, and the same command goes on with it, under the same libraries,
 instruction set, GOMAXPROCS, build and options.
+
+With --quality every complete cell also runs on all pictures of a data set, in its own image size,
+precision and batch, and its average precision is compared with that of the reference in fp32, with
+99 % intervals of the paired bootstrap over the images: pareto-*.png shows time against AP.
 
 Exit codes: 0 everything was measured and computes what it should · 1 a cell computes something
 wrong or overspends a budget · 2 wrong usage, bad input, or a folder of another sweep · 3 the
@@ -74,6 +79,9 @@ func runSweep(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if header.Plan.Quality, err = w.withQuality(c); err != nil {
+		return err
+	}
 	store, err := sweep.Open(dir, header)
 	if err != nil {
 		return exit.With(exit.Usage, err)
@@ -90,7 +98,7 @@ func runSweep(c *cli.Context) (err error) {
 	w.options.Samplers = samplers
 	side := ownSide(c, w)
 	if err := sweep.Run(c.Context, store, side, w.options, sweepProgress(c)); err != nil {
-		return errors.Join(err, tellIncomplete(c.App.Writer, store, err))
+		return errors.Join(ofData(err), tellIncomplete(c.App.Writer, store, err))
 	}
 	return finishSweep(c, store.Result(), w)
 }
