@@ -130,17 +130,28 @@ func evaluationDifferences(e *Evaluation) []evaluationDifference {
 			name string
 			d    evaluate.Difference
 		}{{"AP", side.d.AP}, {"AP50", side.d.AP50}, {"AP75", side.d.AP75}} {
-			word := "no difference is shown"
-			switch {
-			case m.d.High < 0:
-				word = "lower"
-			case m.d.Low > 0:
-				word = "higher"
-			}
-			list = append(list, evaluationDifference{side.kind, m.name, points(m.d.Delta), fmt.Sprintf("%s to %s", points(m.d.Low), points(m.d.High)), word})
+			list = append(list, differenceOf(side.kind, m.name, m.d))
 		}
 	}
+	if d := e.Comparison.Semantic; d != nil {
+		list = append(list, differenceOf("labels", "mIoU", *d))
+	}
+	if d := e.Comparison.Panoptic; d != nil {
+		list = append(list, differenceOf("segments", "PQ", *d))
+	}
 	return list
+}
+
+// differenceOf puts a difference into words: of what its interval leaves no doubt.
+func differenceOf(kind, metric string, d evaluate.Difference) evaluationDifference {
+	word := "no difference is shown"
+	switch {
+	case d.High < 0:
+		word = "lower"
+	case d.Low > 0:
+		word = "higher"
+	}
+	return evaluationDifference{kind, metric, points(d.Delta), fmt.Sprintf("%s to %s", points(d.Low), points(d.High)), word}
 }
 
 func points(v float64) string { return fmt.Sprintf("%+.2f", 100*v) }

@@ -33,6 +33,7 @@ type choice struct {
 	model     *source.Model // open where it said which backend to take, else nil: a backend that is not there is told before anything is read
 
 	selection caps.Selection
+	isolate   bool // the backend runs in a worker, whatever --isolate says
 	backend   backends.Backend
 	extra     map[string]string // options of the backend
 }
@@ -71,7 +72,7 @@ func (ch *choice) selectBackend(c *cli.Context) error {
 		if ch.extra, failed = extraOptions(c, name); failed != nil {
 			return &backends.Unavailable{Backend: name, Reason: backends.WorkerStartFailed, Detail: failed.Error()}
 		}
-		if ch.backend, failed = execute.Open(name, execute.Options{Isolate: c.Bool("isolate"), Extra: ch.extra}); failed != nil {
+		if ch.backend, failed = execute.Open(name, execute.Options{Isolate: ch.isolate || c.Bool("isolate"), Deadline: c.Duration("deadline"), Extra: ch.extra}); failed != nil {
 			return &backends.Unavailable{Backend: name, Reason: backends.WorkerStartFailed, Detail: failed.Error()}
 		}
 		a := ch.backend.Probe(c.Context)

@@ -44,6 +44,7 @@ func baselineCommand() *cli.Command {
 				&cli.BoolFlag{Name: "allow-dirty", Usage: "accept a build with changes that no commit holds"},
 				&cli.Float64Flag{Name: "max-regression-ratio", Usage: "tolerance `RATIO` of every metric (default: by class and metric)"},
 				&cli.Float64Flag{Name: "max-regression-abs-ms", Usage: "tolerance of every metric in `MS`, added to the ratio's (default: by class and metric)"},
+				maxMapDropFlag(),
 			},
 			Action: recordBaseline,
 		}, {
@@ -105,9 +106,16 @@ func recordBaseline(c *cli.Context) error {
 		}
 		*to = &v
 	}
+	var err error
+	if options.MaxMapDrop, err = budgetsOf(c); err != nil {
+		return err
+	}
 	r, sum, err := readSweep(c.String("from"))
 	if err != nil {
 		return err
+	}
+	if options.MaxMapDrop != nil && r.Plan.Quality == nil {
+		return usagef("--max-map-drop is of a sweep with --quality, and %s has none", c.String("from"))
 	}
 	b, err := baseline.New(r, sum, options)
 	if err != nil {
@@ -219,10 +227,18 @@ func judgeSweep(c *cli.Context) error {
 	if err := writeComparison(c, comparison); err != nil {
 		return err
 	}
-	if !comparison.Passed() {
-		return exit.Silent(exit.Failed)
+	return comparisonExit(comparison)
+}
+
+// comparisonExit gives a comparison its exit code.
+func comparisonExit(k *baseline.Comparison) error {
+	switch k.Status {
+	case baseline.CheckPass:
+		return nil
+	case baseline.CheckUndecided:
+		return exit.Silent(exit.Inconclusive)
 	}
-	return nil
+	return exit.Silent(exit.Failed)
 }
 
 // baselineError tells a machine without a baseline from a bad file.

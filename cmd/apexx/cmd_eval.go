@@ -34,6 +34,7 @@ func evalCommand() *cli.Command {
 		&cli.IntFlag{Name: "replicates", Value: 2000, Usage: "`N` bootstrap replicates of the differences, from 100 to 100000"},
 		&cli.Float64Flag{Name: "confidence", Value: 0.99, Usage: "of the intervals, `X` between 0.5 and 1"},
 		&cli.Uint64Flag{Name: "seed", Usage: "`N` of the bootstrap"},
+		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running once, a `DURATION`"},
 		&cli.StringFlag{Name: "json", Usage: "write the report to `FILE`, or - for standard output"},
 		&cli.StringFlag{Name: "report", Usage: "write index.html, eval.md and pictures to a `FOLDER`"},
 		&cli.StringFlag{Name: "write-results", Usage: "write what was found to `FILE`, in the form of COCO results"},
@@ -43,7 +44,7 @@ func evalCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "eval",
 		Usage: "how good detections and masks are on a data set, and what a precision costs",
-		Description: `Runs a backend on every picture of a data set, or reads what another tool found, and compares it with the annotations: COCO's twelve numbers for boxes and
+		Description: `Runs a backend, in a worker process, on every picture of a data set, or reads what another tool found, and compares it with the annotations: COCO's twelve numbers for boxes and
 masks, as pycocotools computes them, and the overlap of the labels of pixels. With --against the same pictures are evaluated twice, and the differences have intervals of a
 paired bootstrap over the images.
 
@@ -127,6 +128,9 @@ func (e *evaluation) readOptions() (err error) {
 		return usagef("--confidence %v is not between 0.5 and 1", v)
 	}
 	e.assess.Bootstrap = evaluate.BootstrapOptions{Replicates: c.Int("replicates"), Confidence: c.Float64("confidence"), Seed: c.Uint64("seed")}
+	if c.Duration("deadline") <= 0 {
+		return usagef("--deadline must be positive")
+	}
 	if c.IsSet("max-map-drop") {
 		v := c.Float64("max-map-drop")
 		if !(v >= 0 && v <= 1) {
@@ -156,6 +160,7 @@ func (e *evaluation) candidate() (*evaluationSide, error) {
 	if err != nil {
 		return nil, err
 	}
+	choice.isolate = true
 	if err := choice.selectBackend(e.c); err != nil {
 		return nil, err
 	}
@@ -194,7 +199,7 @@ func (e *evaluation) execution(name string, precision backends.Precision) (*eval
 	if err != nil {
 		return nil, err
 	}
-	b, err := execute.Open(name, execute.Options{Extra: extra})
+	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: e.c.Duration("deadline"), Extra: extra})
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ func gateCommand() *cli.Command {
 		&cli.StringFlag{Name: "out", Usage: "folder `DIR` of gate.json (with every sample), index.html, gate.md, junit.xml and plots"},
 		&cli.BoolFlag{Name: "identify", Usage: "keep host name and device ids readable in the files"},
 	}
+	flags = append(flags, qualityFlags()...)
 	flags = append(flags, policyFlags()...)
 	flags = append(flags, selfcheckFlags()...)
 	flags = append(flags, cellFlags("256x256,512x512", "network,complete")...)
@@ -54,11 +55,17 @@ backend that either build has: one that the head lost is broken. Controls that m
 (base against base, and a fixed workload) make the run inconclusive, and so does what could not be
 verified or observed.
 
+With --quality both builds also run every complete cell on all pictures of a data set, and a cell that
+loses more average precision than --max-map-drop allows is refused, however fast it is: the loss counts
+where its 99 % interval (paired bootstrap over the images) lies beyond the budget as a whole, and where
+the interval holds the budget the run is inconclusive. With --baseline, cells are compared with the
+reference in fp32, and quality.max_map_drop of the baseline is the budget.
+
 With --baseline, this build alone is measured, in DIR/sweep; a metric fails when it is above
 value·(1 + max_regression_ratio) + max_regression_abs_ms. Without flags that choose cells, those
 of the baseline are measured.
 
-Exit codes: 0 pass · 1 regression or parity failure · 2 wrong usage or bad input ·
+Exit codes: 0 pass · 1 regression, parity failure or quality lost · 2 wrong usage or bad input ·
 3 inconclusive · 4 no baseline fits this machine · 5 nothing could be measured · 6 a worker crashed or hung.
 
 Environment: APEXX_INJECT makes workers misbehave, to try the gate. Its value is a list,
@@ -79,6 +86,7 @@ func policyFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "confirm-time", Value: time.Duration(d.ConfirmNS), Usage: "`DURATION` of the confirmation, kept to by fewer samples where these would take longer; 0 for no limit"},
 		&cli.Float64Flag{Name: "control-share", Value: d.ControlShare, Usage: "share `X` of the cells that base is compared with itself on"},
 		&cli.StringFlag{Name: "steps", Value: string(d.Steps), Usage: "judge every step of the plan too, of `CELLS`: device (those on a GPU), all or none; in a self-check with all, one step is slowed"},
+		maxMapDropFlag(),
 		&cli.Float64Flag{Name: "max-resolution", Usage: "a run that could miss a slowdown `X` is inconclusive", DefaultText: "2.5 times --delta"},
 	}
 }
@@ -128,6 +136,10 @@ func runGate(c *cli.Context) error {
 		return usagef("--accept-change needs --base")
 	case c.IsSet("accept-change") && strings.TrimSpace(c.String("accept-change")) == "":
 		return usagef("--accept-change wants a reason")
+	case c.IsSet("quality") && !c.IsSet("base") && !c.IsSet("baseline"):
+		return usagef("--quality needs --base or --baseline")
+	case c.IsSet("max-map-drop") && !(c.IsSet("quality") && c.IsSet("base")):
+		return usagef("--max-map-drop needs --quality and --base; with --baseline the baseline has the budgets")
 	case ways != 1:
 		return usagef("want one of --base PATH, --baseline FILE, --replay FILE and --selfcheck")
 	case c.IsSet("replay"):
@@ -181,11 +193,21 @@ func gateBuilds(c *cli.Context) error {
 	if err := makeOut(c); err != nil {
 		return err
 	}
-	setup, end := gateSetup(c, w, policy, base, head)
-	defer end()
-	rec, err := setup.Run(c.Context)
+	plan, err := w.withQuality(c)
 	if err != nil {
 		return err
+	}
+	if budgets, err := budgetsOf(c); err != nil {
+		return err
+	} else if budgets != nil {
+		plan.Policy.MaxMapDrop = budgets
+	}
+	setup, end := gateSetup(c, w, policy, base, head)
+	defer end()
+	setup.Record.Quality = plan
+	rec, err := setup.Run(c.Context)
+	if err != nil {
+		return ofData(err)
 	}
 	return reportGate(c, rec)
 }

@@ -102,6 +102,9 @@ func measureForBaseline(c *cli.Context, w *workloadsOf, dir string) (r *sweep.Re
 	if err != nil {
 		return nil, err
 	}
+	if header.Plan.Quality, err = w.withQuality(c); err != nil {
+		return nil, err
+	}
 	dir = filepath.Join(dir, "sweep")
 	store, err := sweep.Open(dir, header)
 	if err != nil {
@@ -115,7 +118,7 @@ func measureForBaseline(c *cli.Context, w *workloadsOf, dir string) (r *sweep.Re
 	defer monitor.Close()
 	w.options.Samplers = samplers
 	if err := sweep.Run(c.Context, store, ownSide(c, w), w.options, sweepProgress(c)); err != nil {
-		return nil, err
+		return nil, ofData(err)
 	}
 	r = store.Result()
 	_, err = writeSweep(dir, r, w)
@@ -157,8 +160,5 @@ func reportComparison(c *cli.Context, k *baseline.Comparison) error {
 	if err := k.WriteText(c.App.Writer); err != nil {
 		return err
 	}
-	if !k.Passed() {
-		return exit.Silent(exit.Failed)
-	}
-	return nil
+	return comparisonExit(k)
 }

@@ -1,6 +1,7 @@
 package quality
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -132,6 +133,9 @@ func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationCo
 		}
 		c.InstSeg = &masks
 	}
+	if err := comparePixels(c, base, candidate, o.Bootstrap); err != nil {
+		return nil, err
+	}
 	changes, err := evaluate.Changes(base.boxes, candidate.boxes)
 	if err != nil {
 		return nil, err
@@ -141,6 +145,18 @@ func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationCo
 		c.Changes = append(c.Changes, reports.EvaluationChange{Image: change.Image, File: s.Data.Images[i].FileName, Changed: change.Changed, Influence: change.Influence})
 	}
 	return c, nil
+}
+
+// comparePixels compares labels and segments, where both sides were executed on a data set with masks.
+func comparePixels(c *reports.EvaluationComparison, base, candidate assessed, o evaluate.BootstrapOptions) error {
+	b, e := base.Execution, candidate.Execution
+	if b == nil || e == nil || b.Semantic == nil || e.Semantic == nil {
+		return nil
+	}
+	labels, err1 := evaluate.CompareLabels(b.Semantic, e.Semantic, o)
+	segments, err2 := evaluate.CompareSegments(b.Panoptic, e.Panoptic, o)
+	c.Semantic, c.Panoptic = &labels, &segments
+	return errors.Join(err1, err2)
 }
 
 func (e *Execution) runtime() *reports.EvaluationRuntime {
