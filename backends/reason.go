@@ -71,21 +71,26 @@ type Unavailable struct {
 	Detail  string
 }
 
-// RefuseOpaque is nil for a graph all of whose operators package graph knows, and for another an *Unavailable that names the others: for
-// backends that do not execute ONNX itself.
+// RefuseOpaque is nil for a graph all of whose operators package graph knows, and for another an *Unavailable that names the others with
+// the first reason why each is none of them: for backends that do not execute ONNX itself.
 func RefuseOpaque(backend string, g *graph.Graph) error {
-	count := map[string]int{}
+	nodes := map[string][]*graph.Node{}
 	for _, n := range g.OpaqueNodes() {
-		count[n.Op.OpType()]++
+		nodes[n.Op.OpType()] = append(nodes[n.Op.OpType()], n)
 	}
-	if len(count) == 0 {
+	if len(nodes) == 0 {
 		return nil
 	}
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(count)) {
-		names = append(names, fmt.Sprintf("%s (%d)", name, count[name]))
+	var lacking []string
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		first := nodes[name][0]
+		text := fmt.Sprintf("%s (node %s", name, first.Name)
+		if more := len(nodes[name]) - 1; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		lacking = append(lacking, fmt.Sprintf("%s: %s)", text, first.Op.(graph.Opaque).Why))
 	}
-	return &Unavailable{Backend: backend, Reason: OperatorUnsupported, Detail: "operators that it lacks, with the number of nodes: " + strings.Join(names, ", ")}
+	return &Unavailable{Backend: backend, Reason: OperatorUnsupported, Detail: "operators that it lacks: " + strings.Join(lacking, ", ")}
 }
 
 // Error names the backend, the reason code and what was found.

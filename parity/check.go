@@ -274,11 +274,25 @@ func (t *TensorReport) checkCounts() error {
 	return nil
 }
 
+// checkLargest holds the bound to the largest element, of which it is a part: that is at least the worst element, and at most the root of
+// the sum of all squares, which is RMS²·n/NMSE. Elements that were left out are in neither.
+func (t *TensorReport) checkLargest(tol Tolerance) error {
+	largest := float64(t.Atol) / tol.OfLargest
+	if t.Worst != nil && !(largest >= math.Abs(float64(t.Worst.Reference))*(1-1e-12)) {
+		return fmt.Errorf("it passed %s, and its bound is %g beside an element of %g", tol, t.Atol, t.Worst.Reference)
+	}
+	all := float64(t.RMSErr) * math.Sqrt(float64(t.TotalCount-t.NonFiniteMismatches)/float64(t.NMSE))
+	if t.NMSE > 0 && t.Coverage.Compared == t.Coverage.Expected && !(largest <= all*(1+1e-9)) {
+		return fmt.Errorf("it passed %s, and its bound is %g, where all elements together are %g", tol, t.Atol, all)
+	}
+	return nil
+}
+
 // checkWorst finds the element farthest beyond its tolerance within it, or the mismatches within what the rule forgives.
 func (t *TensorReport) checkWorst(tol Tolerance) error {
-	if tol.OfLargest > 0 { // the largest element is not in the record, and at least that of the worst
-		if t.Worst != nil && !(float64(t.Atol) >= tol.OfLargest*math.Abs(float64(t.Worst.Reference))) {
-			return fmt.Errorf("it passed %s, and its bound is %g beside an element of %g", tol, t.Atol, t.Worst.Reference)
+	if tol.OfLargest > 0 {
+		if err := t.checkLargest(tol); err != nil {
+			return err
 		}
 		tol.Abs, tol.OfLargest = float64(t.Atol), 0
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -72,5 +73,38 @@ func TestCheck(t *testing.T) {
 		if err := m.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
+	}
+}
+
+// The bound of an output of unknown scale is a part of its largest element, and that is neither below the worst element nor above what all
+// elements are together.
+func TestCheckLargest(t *testing.T) {
+	ref, cand := tensor.New(tensor.Float32, 4, 5), tensor.New(tensor.Float32, 4, 5)
+	r, c := tensor.Data[float32](ref), tensor.Data[float32](cand)
+	for i := range r {
+		r[i] = float32(i%7) - 3
+		c[i] = r[i] + 1e-7*float32(i%3)
+	}
+	tol := Tolerance{OfLargest: 1e-6}
+	o := Compare(ref, cand, tol)
+	if err := o.checkWorst(tol); err != nil || !o.Passed {
+		t.Fatalf("%+v: %v", o, err)
+	}
+	for name, tt := range map[string]struct {
+		atol Number
+		want string
+	}{"lower": {1e-6, "beside an element of"}, "higher": {9e-6, "all elements together are"}, "beyond": {Number(math.Inf(1)), "all elements together are"}} {
+		forged := o
+		forged.Atol = tt.atol
+		if err := forged.checkWorst(tol); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	clear(r[1:]) // a single element is all there is
+	clear(c[1:])
+	c[0] += 1e-6
+	o = Compare(ref, cand, tol)
+	if err := o.checkWorst(tol); err != nil {
+		t.Errorf("%+v: %v", o, err)
 	}
 }

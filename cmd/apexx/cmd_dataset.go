@@ -45,6 +45,9 @@ func openDataset(c *cli.Context) (*quality.Set, error) {
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
+	if set.Warning != "" {
+		fmt.Fprintf(c.App.ErrWriter, "apexx: %s\n", set.Warning)
+	}
 	tellProblems(c, set.Name, set.Problems)
 	return set, nil
 }

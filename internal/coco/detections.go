@@ -19,7 +19,7 @@ type Detection struct {
 }
 
 // ReadDetections reads a file of results: a list of image_id, category_id, score and bbox or segmentation or both. Every error names
-// the file; problems are as in Read. Images and categories are those of the data set.
+// the file; problems are as in Decode. Images and categories are those of the data set.
 func ReadDetections(path string, d *Dataset, o Options) ([]Detection, Problems, error) {
 	f, err := input.Open(path, input.Annotations)
 	if err != nil {

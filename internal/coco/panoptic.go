@@ -34,7 +34,7 @@ type PanopticSegment struct {
 }
 
 // ReadPanoptic reads a panoptic file: an object with annotations and, for the truth, categories. Images are not needed. Every error
-// names the file; problems are as in Read.
+// names the file; problems are as in Decode.
 func ReadPanoptic(path string, truth bool, o Options) (*Panoptic, Problems, error) {
 	f, err := input.Open(path, input.Annotations)
 	if err != nil {

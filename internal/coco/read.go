@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/apex-x/apexx/internal/input"
-	"github.com/apex-x/apexx/internal/printable"
 )
 
 // Options of reading.
@@ -16,23 +13,8 @@ type Options struct {
 	Each   func(Problem) // called with every problem, in the order in which they are found; nil for nothing
 }
 
-// Read reads an instances file: an object with images, annotations and categories, in any order. The problems are those of records
-// that were left out or mended; strictly they are an error, *StrictError. A file that is no JSON or no such object is an error too.
-// Every error names the file.
-func Read(path string, o Options) (*Dataset, Problems, error) {
-	f, err := input.Open(path, input.Annotations)
-	if err != nil {
-		return nil, Problems{}, err
-	}
-	defer f.Close()
-	d, problems, err := Decode(f, o)
-	if err != nil {
-		return nil, problems, fmt.Errorf("%s: %w", printable.Line(path), err)
-	}
-	return d, problems, nil
-}
-
-// Decode is Read for a stream.
+// Decode reads an instances file: an object with images, annotations and categories, in any order. The problems are those of records that
+// were left out or mended; strictly they are an error, *StrictError. A file that is no JSON or no such object is an error too.
 func Decode(in io.Reader, o Options) (*Dataset, Problems, error) {
 	r := newReader(in, o)
 	err := r.file(map[string]func() error{"images": r.images, "annotations": r.annotations, "categories": r.categories})

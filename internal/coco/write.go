@@ -27,7 +27,7 @@ func WriteDetections(w io.Writer, list []Detection) error {
 	return err
 }
 
-// Write writes the data set in the form that Read and other tools read, a record a line. Runs are written as text.
+// Write writes the data set in the form that Decode and other tools read, a record a line. Runs are written as text.
 func (d *Dataset) Write(w io.Writer) error {
 	type picture struct {
 		ID       int64  `json:"id"`

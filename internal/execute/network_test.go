@@ -174,7 +174,7 @@ func TestNetworksInAMatrix(t *testing.T) {
 		build  func(*network)
 		lacked string // by the reference
 	}{
-		{"resnet", residualBlock, ""}, {"transformer", transformerLayer, ""}, {"lstm", recurrent, ""}, {"gru", gated, "GRU (1)"}, {"detector", detectorHead, ""}, {"unet", uNet, ""},
+		{"resnet", residualBlock, ""}, {"transformer", transformerLayer, ""}, {"lstm", recurrent, ""}, {"gru", gated, "GRU (node gru: the operator"}, {"detector", detectorHead, ""}, {"unet", uNet, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := matrixOf(t, networkFile(t, c.name, c.build), inProcess)

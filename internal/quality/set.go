@@ -1,18 +1,13 @@
 package quality
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
-	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/printable"
 )
@@ -23,6 +18,7 @@ type Set struct {
 	Data     *coco.Dataset
 	Problems coco.Problems // of records that were left out or mended
 	SHA256   string        // of the annotation file
+	Warning  string        // of the cache of annotation files, "" for none
 	Folder   string        // of the pictures
 }
 
@@ -40,15 +36,12 @@ func Open(path, folder string, o coco.Options) (*Set, error) {
 		}
 		name, path = Scenes, filepath.Join(dir, "scenes", "annotations.json")
 	}
-	digest, err := fileDigest(path)
+	file, err := coco.UserCache().Read(path, o)
 	if err != nil {
 		return nil, err
 	}
-	data, problems, err := coco.Read(path, o)
-	if err != nil {
-		return nil, err
-	}
-	s := &Set{Name: name, Data: data, Problems: problems, SHA256: digest, Folder: folder}
+	data := file.Data
+	s := &Set{Name: name, Data: data, Problems: file.Problems, SHA256: file.SHA256, Warning: file.Warning, Folder: folder}
 	switch {
 	case len(data.Images) == 0:
 		return nil, fmt.Errorf("%s has no images that can be used", printable.Line(path))
@@ -62,16 +55,6 @@ func Open(path, folder string, o coco.Options) (*Set, error) {
 		}
 	}
 	return s, nil
-}
-
-func fileDigest(path string) (digest string, err error) {
-	f, err := input.Open(path, input.Annotations)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
 }
 
 // Picture reads the picture of an image. Its sides have to be those of the record, and its name may not lead out of the folder.

@@ -13,17 +13,7 @@ import (
 // keep the names of the original's plugins (spec/runtime.md 9) where it had one.
 var table = []entry{
 	describe(func(m mapping, o *graph.Conv) {
-		strides, pads := o.Strides[:], o.Pads[:]
-		m.ints("strides", &strides, []int{1, 1})
-		m.ints("pads", &pads, []int{0, 0, 0, 0})
-		m.int("group", &o.Group, 1)
-		m.standard("auto_pad", "NOTSET")
-		m.standard("dilations", []int{1, 1})
-		if weight := m.in(1).Shape; len(weight) == 4 {
-			m.standard("kernel_shape", weight[2:])
-		}
-		copyFixed(m, "strides", o.Strides[:], strides)
-		copyFixed(m, "pads", o.Pads[:], pads)
+		convolution(m, o.Strides[:], o.Pads[:], &o.Group)
 	}),
 	describe(func(m mapping, o *graph.GroupNormalization) {
 		m.int("num_groups", &o.Groups)
@@ -96,21 +86,14 @@ var table = []entry{
 	}),
 	describeTyped(func(m mapping, opType string, o *graph.Pool) {
 		o.Fn = graph.PoolFn(opType)
-		kernel, strides, pads := o.Kernel[:], o.Strides[:], o.Pads[:]
-		m.ints("kernel_shape", &kernel)
-		m.ints("strides", &strides, []int{1, 1})
-		m.ints("pads", &pads, []int{0, 0, 0, 0})
-		m.standard("auto_pad", "NOTSET")
+		fixedInts(m, "kernel_shape", o.Kernel[:])
+		window(m, o.Strides[:], o.Pads[:])
 		m.standard("ceil_mode", 0)
-		m.standard("dilations", []int{1, 1})
 		if o.Fn == graph.AveragePool {
 			m.bool("count_include_pad", &o.CountPads, false)
 		} else {
 			m.ignored("storage_order") // of an output that is not supported
 		}
-		copyFixed(m, "kernel_shape", o.Kernel[:], kernel)
-		copyFixed(m, "strides", o.Strides[:], strides)
-		copyFixed(m, "pads", o.Pads[:], pads)
 	}, "MaxPool", "AveragePool"),
 	describe(func(mapping, *graph.GlobalAveragePool) {}),
 	describe(func(m mapping, o *graph.BatchNormalization) {
@@ -127,19 +110,8 @@ var table = []entry{
 		m.ints("perm", &o.Perm, reversed)
 	}),
 	describe(func(m mapping, o *graph.ConvTranspose) {
-		strides, pads, padding := o.Strides[:], o.Pads[:], o.OutputPadding[:]
-		m.ints("strides", &strides, []int{1, 1})
-		m.ints("pads", &pads, []int{0, 0, 0, 0})
-		m.ints("output_padding", &padding, []int{0, 0})
-		m.int("group", &o.Group, 1)
-		m.standard("auto_pad", "NOTSET")
-		m.standard("dilations", []int{1, 1})
-		if weight := m.in(1).Shape; len(weight) == 4 {
-			m.standard("kernel_shape", weight[2:])
-		}
-		copyFixed(m, "strides", o.Strides[:], strides)
-		copyFixed(m, "pads", o.Pads[:], pads)
-		copyFixed(m, "output_padding", o.OutputPadding[:], padding)
+		convolution(m, o.Strides[:], o.Pads[:], &o.Group)
+		fixedInts(m, "output_padding", o.OutputPadding[:], []int{0, 0})
 	}),
 	describe(func(m mapping, o *graph.TopK) {
 		largest, k := !o.Smallest, []int{o.K}
@@ -223,13 +195,32 @@ var table = []entry{
 	}),
 }
 
-// copyFixed copies a list of fixed length into a field.
-func copyFixed(m mapping, name string, dst, src []int) {
-	if len(src) != len(dst) {
-		m.fail(fmt.Errorf("attribute %s has %d elements, want %d", name, len(src), len(dst)))
+// convolution describes what Conv and ConvTranspose have in common.
+func convolution(m mapping, strides, pads []int, group *int) {
+	window(m, strides, pads)
+	m.int("group", group, 1)
+	if weight := m.in(1).Shape; len(weight) == 4 {
+		m.standard("kernel_shape", weight[2:])
+	}
+}
+
+// window describes how the window of a convolution or a pool moves over an image.
+func window(m mapping, strides, pads []int) {
+	fixedInts(m, "strides", strides, []int{1, 1})
+	fixedInts(m, "pads", pads, []int{0, 0, 0, 0})
+	m.standard("auto_pad", "NOTSET")
+	m.standard("dilations", []int{1, 1})
+}
+
+// fixedInts describes an attribute that is a list of as many elements as its field.
+func fixedInts(m mapping, name string, field []int, standard ...[]int) {
+	list := field
+	m.ints(name, &list, standard...)
+	if len(list) != len(field) {
+		m.fail(fmt.Errorf("attribute %s has %d elements, want %d", name, len(list), len(field)))
 		return
 	}
-	copy(dst, src)
+	copy(field, list)
 }
 
 // resolveShape replaces ONNX's placeholders in the target shape of a Reshape: 0 copies the input's dimension unless
