@@ -58,7 +58,7 @@ func LocateTable(w io.Writer, l *Locate) error {
 	for _, c := range l.Changed {
 		fmt.Fprintf(&b, "note: %s\n", c)
 	}
-	fmt.Fprintf(&b, "first answer after %s\n", l.First.Round(time.Millisecond))
+	fmt.Fprintf(&b, "first answer after %s\n", l.First.Time.Round(time.Millisecond))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

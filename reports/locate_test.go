@@ -22,7 +22,7 @@ func someLocate() *Locate {
 	return &Locate{Schema: LocateSchemaID, Case: "scene-000001", Reproduce: "cd out/step && apexx locate --model step.onnx --tensors inputs.safetensors --backends reference,cuda --precision fp32 --profile balanced",
 		Trace: &locate.Trace{
 			Reference: parity.Column{Backend: "reference", Precision: backends.FP32}, Candidate: parity.Column{Backend: "cuda", Precision: backends.FP32},
-			Profile: "balanced", Factor: 6, State: evidence.Fail, First: 1500 * time.Millisecond,
+			Profile: "balanced", Factor: 6, State: evidence.Fail, First: locate.Answer{Step: 1, Time: 1500 * time.Millisecond},
 			Changed: []string{"step p3 (ConvGroupNormSiLU) is executed otherwise when it is tapped"},
 			Passes:  []locate.Pass{{Name: "plan", Time: 1e8}, {Name: "reference", Time: 2e8}},
 			Steps: []locate.Step{
@@ -60,7 +60,7 @@ func TestLocateSchema(t *testing.T) {
 	if err := validate(t, LocateSchema, value()); err != nil {
 		t.Error(err)
 	}
-	refuses(t, LocateSchema, value(), map[string]any{"schema": "apexx.locate/2", "state": "explained", "steps/local/beyond": -1, "finding/by": "oracle", "first_answer_ns": -5})
+	refuses(t, LocateSchema, value(), map[string]any{"schema": "apexx.locate/2", "state": "explained", "steps/local/beyond": -1, "finding/by": "oracle", "first_answer/time_ns": -5})
 	l.Finding, l.Reproduce, l.Library, l.State = nil, "", "ONNX Runtime", evidence.Pass
 	if err := validate(t, LocateSchema, value()); err != nil {
 		t.Errorf("a pass: %v", err)

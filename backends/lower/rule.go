@@ -47,6 +47,22 @@ func (m Match) Node(role string) *Node { return m.nodes[role] }
 // Value returns the value of that role, or nil.
 func (m Match) Value(role string) *Value { return m.values[role] }
 
+// Joints names the nodes of the graph at which the chain is joined: those that read what another node of the match computes. Of nodes that
+// are fused already it is the first.
+func (m Match) Joints() []string {
+	var names []string
+	for _, n := range m.all {
+		if !slices.ContainsFunc(n.In, func(v *Value) bool { return v != nil && slices.Contains(m.all, v.Producer) }) {
+			continue
+		}
+		if len(n.parts) > 0 {
+			n = n.parts[0].Node
+		}
+		names = append(names, n.Name)
+	}
+	return names
+}
+
 // match looks for a way in which the pattern fits, with n as the last node, that accept agrees to; operands that commute are tried
 // in the given order first.
 func (p *Pattern) match(n *Node, accept func(Match) bool) (found Match, ok bool) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -57,7 +58,8 @@ func (backend) Probe(context.Context) backends.Availability {
 }
 
 // Compile implements backends.Backend. The session refers to no memory of g. Extra knows winograd (on, off; default on): whether an
-// fp32 session convolves by Winograd's algorithm F(4×4, 3×3) where that is faster; its plan tells where.
+// fp32 session convolves by Winograd's algorithm F(4×4, 3×3) where that is faster; its plan tells where. And unfused (all, or names of
+// nodes with commas): nodes that are not fused to what comes before them.
 func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	float, err := floatOf(opts.Precision)
 	if err != nil {
@@ -66,7 +68,7 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if opts.Threads < 0 {
 		return nil, fmt.Errorf("%d threads (0 means all processors)", opts.Threads)
 	}
-	winograd, err := winogradOf(opts)
+	winograd, unfused, err := extraOf(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -80,24 +82,31 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if err != nil {
 		return nil, err
 	}
-	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, winograd: winograd, taps: opts.Taps, stepTimes: opts.StepTimes})
+	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, winograd: winograd, unfused: unfused, taps: opts.Taps, stepTimes: opts.StepTimes})
 }
 
-// winogradOf tells whether a session may convolve by Winograd's algorithm, whose rounding is not that of a sum of products: in fp32,
-// unless the option winograd is off. The oracle and the emulated precisions are always direct.
-func winogradOf(opts backends.Options) (bool, error) {
-	on := opts.Precision == "" || opts.Precision == backends.FP32
+// extraOf reads Options.Extra: whether a session may convolve by Winograd's algorithm, whose rounding is not that of a sum of products (in
+// fp32, unless the option winograd is off: the oracle and the emulated precisions are always direct), and what it does not fuse.
+func extraOf(opts backends.Options) (winograd bool, u unfused, err error) {
+	winograd = opts.Precision == "" || opts.Precision == backends.FP32
 	for _, key := range slices.Sorted(maps.Keys(opts.Extra)) {
 		switch value := opts.Extra[key]; {
+		case key == "unfused" && value == "all":
+			u.all = true
+		case key == "unfused":
+			u.nodes = map[string]bool{}
+			for name := range strings.SplitSeq(value, ",") {
+				u.nodes[name] = true
+			}
 		case key != "winograd":
-			return false, fmt.Errorf("unknown option %q of the backend %s (known: winograd)", key, Name)
+			return false, u, fmt.Errorf("unknown option %q of the backend %s (known: unfused, winograd)", key, Name)
 		case value == "off":
-			on = false
+			winograd = false
 		case value != "on":
-			return false, fmt.Errorf("unknown value %q of the option winograd (want on or off)", value)
+			return false, u, fmt.Errorf("unknown value %q of the option winograd (want on or off)", value)
 		}
 	}
-	return on, nil
+	return winograd, u, nil
 }
 
 // floatOf returns the element type of a precision, or an *backends.Unavailable.

@@ -3,6 +3,7 @@ package reference
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
@@ -19,7 +20,28 @@ type settings struct {
 	taps      []string
 	stepTimes bool // time every step
 	winograd  bool // convolve by Winograd's algorithm where it is faster
-	unfused   bool // leave the nodes as they are: for tests, which compare both ways
+	unfused   unfused
+}
+
+// unfused says which nodes are not fused to what comes before them.
+type unfused struct {
+	all   bool
+	nodes map[string]bool // by name
+}
+
+// but returns the rules, without the chains that are joined at one of the nodes.
+func (u unfused) but(rules []lower.Rule) []lower.Rule {
+	if len(u.nodes) == 0 {
+		return rules
+	}
+	out := slices.Clone(rules)
+	for i, r := range rules {
+		out[i].Where = func(m lower.Match) bool {
+			joined := slices.ContainsFunc(m.Joints(), func(name string) bool { return u.nodes[name] })
+			return !joined && (r.Where == nil || r.Where(m))
+		}
+	}
+	return out
 }
 
 // A compiler turns a program into steps.
@@ -81,8 +103,8 @@ func (c *compiler) passes(ctx context.Context, p *lower.Program) ([]boundStep, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !c.unfused {
-		p.Fuse(rules)
+	if !c.unfused.all {
+		p.Fuse(c.unfused.but(rules))
 	}
 	if err := c.lowerNodes(p); err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func requireTaps(t *testing.T, name string, g *graph.Graph, inputs tensor.List, 
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 		plain := c.set
-		plain.unfused, plain.taps = true, all
+		plain.unfused, plain.taps = unfused{all: true}, all
 		apart, untapped := outputs(t, g, inputs, plain), outputs(t, g, inputs, c.set)
 		sets := [][]string{all}
 		for _, v := range all {
@@ -139,9 +139,9 @@ func TestFusedMasks(t *testing.T) {
 			n.Output("scores", out[1])
 			g := built(t, n.Builder)
 			requireTaps(t, c.name, g, inputs, c.want)
-			unfused := fp32()
-			unfused.unfused = true
-			requireSame(t, c.name, outputs(t, g, inputs, fp32()), outputs(t, g, inputs, unfused))
+			apart := fp32()
+			apart.unfused.all = true
+			requireSame(t, c.name, outputs(t, g, inputs, fp32()), outputs(t, g, inputs, apart))
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestConfigurations(t *testing.T) {
 	} {
 		g, inputs := hashedModel(t, 2, 128, 256, overrides...)
 		plain := fp64()
-		plain.unfused = true
+		plain.unfused = unfused{all: true}
 		want := outputs(t, g, inputs, plain)
 		for _, c := range []struct {
 			set settings

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func TestPlanCoversEveryNode(t *testing.T) {
 	every, _ := everyOperator(t, 2)
 	nano, _ := hashedModel(t, 1, 128, 128)
 	for _, g := range []*graph.Graph{every, nano} {
-		for _, set := range []settings{fp32(), {float: tensor.Float64, isa: chosen(), taps: computed(g)}, {float: tensor.Float32, isa: chosen(), unfused: true}} {
+		for _, set := range []settings{fp32(), {float: tensor.Float64, isa: chosen(), taps: computed(g)}, {float: tensor.Float32, isa: chosen(), unfused: unfused{all: true}}} {
 			plan := open(t, g, set).Plan()
 			seen := map[string]int{}
 			for _, s := range plan.Steps {
@@ -114,4 +115,64 @@ func planText(p backends.Plan) string {
 	}
 	fmt.Fprintf(&b, "folded %s\nviews  %s\n", strings.Join(p.Folded, " "), strings.Join(p.Views, " "))
 	return b.String()
+}
+
+// TestUnfused takes steps apart at single nodes.
+func TestUnfused(t *testing.T) {
+	b := graph.NewBuilder("unfused")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 8, 12, 12}})
+	w, scale, bias := tensor.New(tensor.Float32, 8, 8, 3, 3), tensor.New(tensor.Float32, 8), tensor.New(tensor.Float32, 8)
+	for i := range tensor.Data[float32](w) {
+		tensor.Data[float32](w)[i] = float32(i%13) - 6
+	}
+	for i := range tensor.Data[float32](scale) {
+		tensor.Data[float32](scale)[i] = 1 + float32(i)/8
+	}
+	conv := b.Add1("conv", graph.Conv{Pads: [4]int{1, 1, 1, 1}, Strides: [2]int{1, 1}, Group: 1}, x, b.Const("w", w))
+	norm := b.Add1("norm", graph.GroupNormalization{Groups: 2, Epsilon: 1e-5}, conv, b.Const("scale", scale), b.Const("bias", bias))
+	gate := b.Add1("gate", graph.Unary{Fn: graph.Sigmoid}, norm)
+	b.Output("y", b.Add1("silu", graph.Binary{Fn: graph.Mul}, norm, gate))
+	g, err := b.Build()
+	require(t, err)
+	in := tensor.New(tensor.Float32, 1, 8, 12, 12)
+	for i := range tensor.Data[float32](in) {
+		tensor.Data[float32](in)[i] = float32(i%29)/29 - 0.4
+	}
+	var first tensor.List
+	for _, c := range []struct {
+		unfused string
+		ops     []string
+	}{
+		{"", []string{"ConvGroupNormSiLU"}},
+		{"silu", []string{"ConvGroupNorm", "Sigmoid", "Mul"}},
+		{"gate", []string{"ConvGroupNorm", "SiLU"}},
+		{"norm", []string{"Conv", "GroupNormSiLU"}},
+		{"silu,norm", []string{"Conv", "GroupNormalization", "Sigmoid", "Mul"}},
+		{"all", []string{"Conv", "GroupNormalization", "Sigmoid", "Mul"}},
+	} {
+		opts := backends.Options{}
+		if c.unfused != "" {
+			opts.Extra = map[string]string{"unfused": c.unfused}
+		}
+		s, err := New().Compile(t.Context(), g, opts)
+		require(t, err)
+		var ops []string
+		for _, step := range s.Plan().Steps {
+			ops = append(ops, step.Op)
+		}
+		if !slices.Equal(ops, c.ops) {
+			t.Errorf("unfused %q: steps %v, want %v", c.unfused, ops, c.ops)
+		}
+		out, err := backends.Run(t.Context(), s, tensor.List{{Name: "x", Tensor: in}})
+		require(t, err)
+		if first == nil {
+			first = out.Clone()
+		}
+		for i, v := range tensor.Data[float32](out[0].Tensor) {
+			if want := tensor.Data[float32](first[0].Tensor)[i]; math.Abs(float64(v-want)) > 1e-5 {
+				t.Fatalf("unfused %q: element %d is %g, in one step %g", c.unfused, i, v, want)
+			}
+		}
+		require(t, s.Close())
+	}
 }

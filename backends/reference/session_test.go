@@ -28,9 +28,9 @@ func TestEveryOperatorIsInTheGraph(t *testing.T) {
 
 func TestRunAllocatesNothing(t *testing.T) {
 	g, inputs := everyOperator(t, 2)
-	unfused := fp32()
-	unfused.unfused = true
-	for _, set := range []settings{fp32(), fp64(), unfused} {
+	apart := fp32()
+	apart.unfused.all = true
+	for _, set := range []settings{fp32(), fp64(), apart} {
 		s := open(t, g, set)
 		ctx := context.Background()
 		run := func() {
@@ -76,7 +76,7 @@ func TestFusionKeepsResults(t *testing.T) {
 	}{{fp32(), 2e-5}, {fp64(), 1e-12}} {
 		for _, g := range []*graph.Graph{g, tapped} {
 			plain := c.set
-			plain.unfused = true
+			plain.unfused = unfused{all: true}
 			fused, want := outputs(t, g, inputs, c.set), outputs(t, g, inputs, plain)
 			for i, w := range want {
 				tol := c.tol

@@ -93,7 +93,7 @@ func TestTapsOfTheCompleteModelAreRight(t *testing.T) {
 	for _, profile := range []string{"nano", "small"} {
 		g, inputs := hashedModel(t, 1, 128, 128, "model.profile="+profile)
 		plain := fp64()
-		plain.unfused, plain.taps = true, computed(g)
+		plain.unfused, plain.taps = unfused{all: true}, computed(g)
 		requireTapsNear(t, g, inputs, outputs(t, g, inputs, plain), 2e-4)
 	}
 }

@@ -89,7 +89,7 @@ func TestWinogradOption(t *testing.T) {
 		{backends.FP16, nil, false, ""},
 		{backends.BF16, nil, false, ""},
 		{"", map[string]string{"winograd": "fast"}, false, `unknown value "fast" of the option winograd (want on or off)`},
-		{"", map[string]string{"algorithm": "on"}, false, `unknown option "algorithm" of the backend reference (known: winograd)`},
+		{"", map[string]string{"algorithm": "on"}, false, `unknown option "algorithm" of the backend reference (known: unfused, winograd)`},
 	} {
 		s, err := New().Compile(t.Context(), g, backends.Options{Precision: c.precision, Extra: c.extra})
 		if err != nil || c.err != "" {

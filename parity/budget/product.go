@@ -17,7 +17,7 @@ import (
 // The first three sums are products of squares, which Products evaluates: of the operands K·a² + (σa/u)² and b², in units of u², so
 // that squares of small numbers stay in the range of float32.
 func product(c *call) ([][]float64, error) {
-	terms := float64(termsOf(c.node))
+	terms := float64(Terms(c.node))
 	a, b := c.in[0], c.in[1]
 	left := squares(a, func(v, s float64) float64 { return terms*v*v + (s/Unit)*(s/Unit) })
 	variance, err := c.evaluate(left, squares(b, func(v, _ float64) float64 { return v * v }))
@@ -60,8 +60,8 @@ const (
 	known     = 1e20
 )
 
-// termsOf returns K, the number of products that make an element.
-func termsOf(n *graph.Node) int {
+// Terms returns K, the number of products that make an element of a Conv, ConvTranspose, Gemm or MatMul.
+func Terms(n *graph.Node) int {
 	w := n.Inputs[1].Shape
 	switch op := n.Op.(type) {
 	case graph.Conv:

@@ -17,31 +17,45 @@ import (
 // chunkElements bounds the elements of all values of the parts that one session computes: in float64 they take 256 MiB.
 const chunkElements = 32 << 20
 
-// force makes the forced pass, in as many sessions as memory asks for.
+// feed computes every unit on the candidate from the teacher's values, in as many sessions as memory asks for.
+func (t *trace) feed() error {
+	return t.pass("candidate, step by step", func() error {
+		t.got = map[string]*tensor.Tensor{}
+		for rest := t.units; len(rest) > 0; {
+			chunk := chunkOf(rest)
+			rest = rest[len(chunk):]
+			forced, err := t.forced(chunk)
+			if err != nil {
+				return err
+			}
+			for _, n := range forced {
+				t.got[n.Name] = n.Tensor
+			}
+		}
+		return nil
+	})
+}
+
+// force holds what both sides computed to float64 and to the budgets, in as many sessions as memory asks for.
 func (t *trace) force() error {
 	t.spreads = map[*graph.Value][]float32{}
-	var oracle, candidate, budgets Pass
+	var oracle, budgets Pass
 	for rest := t.units; len(rest) > 0; {
 		chunk := chunkOf(rest)
 		rest = rest[len(chunk):]
-		var exact, forced tensor.List
+		var exact tensor.List
 		err := timed(&oracle, func() (err error) { exact, err = t.exactly(chunk); return err })
 		if err == nil {
-			err = timed(&candidate, func() (err error) { forced, err = t.forced(chunk); return err })
-		}
-		if err == nil {
-			err = timed(&budgets, func() error { return t.judge(chunk, exact, forced) })
+			err = timed(&budgets, func() error { return t.judge(chunk, exact) })
 		}
 		if err != nil {
 			return err
 		}
 	}
-	oracle.Name, candidate.Name, budgets.Name = "float64, step by step", "candidate, step by step", "error budgets"
-	for _, p := range []Pass{oracle, candidate, budgets} {
-		t.Passes = append(t.Passes, p)
-		if t.spec.OnPass != nil {
-			t.spec.OnPass(p)
-		}
+	t.got = nil
+	oracle.Name, budgets.Name = "float64, step by step", "error budgets"
+	for _, p := range []Pass{oracle, budgets} {
+		t.ended(p)
 	}
 	return nil
 }
@@ -168,8 +182,8 @@ func hasStep(p backends.Plan, want *backends.Step) bool {
 }
 
 // judge derives the budgets of a chunk and holds both sides to them.
-func (t *trace) judge(chunk []*unitTrace, exact, forced tensor.List) error {
-	values, got := byName(exact), byName(forced)
+func (t *trace) judge(chunk []*unitTrace, exact tensor.List) error {
+	values := byName(exact)
 	for _, u := range chunk {
 		bounds, err := t.bounds(u, values)
 		if err != nil {
@@ -178,15 +192,24 @@ func (t *trace) judge(chunk []*unitTrace, exact, forced tensor.List) error {
 		if u.step.Skipped != "" {
 			continue
 		}
-		mine, theirs := t.margin(u), t.referenceMargin(u)
-		for _, v := range u.Outputs {
-			if err := sameType(got[v.Name], v); err != nil {
-				return fmt.Errorf("%s, step %s: %w", t.Candidate, u.Name, err)
-			}
-			t.hold(&u.step.Local, u, v, got, bounds[v], mine)
-			if t.Reference.Precision != backends.FP64 { // whose inputs were not the teacher's, which are float32
-				t.hold(&u.step.Reference, u, v, byValue(t.teacher, u), bounds[v], theirs)
-			}
+		if err := t.judgeUnit(u, bounds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeUnit holds what both sides computed of a unit to its budgets.
+func (t *trace) judgeUnit(u *unitTrace, bounds map[*graph.Value]budget.Value) error {
+	u.step.Local, u.step.Reference = Error{}, Error{}
+	mine, theirs := t.margin(u), t.referenceMargin(u)
+	for _, v := range u.Outputs {
+		if err := sameType(t.got[v.Name], v); err != nil {
+			return fmt.Errorf("%s, step %s: %w", t.Candidate, u.Name, err)
+		}
+		t.hold(&u.step.Local, u, v, t.got, bounds[v], mine)
+		if t.Reference.Precision != backends.FP64 { // whose inputs were not the teacher's, which are float32
+			t.hold(&u.step.Reference, u, v, byValue(t.teacher, u), bounds[v], theirs)
 		}
 	}
 	return nil
@@ -243,10 +266,8 @@ func sameType(got *tensor.Tensor, want *graph.Value) error {
 
 // bounds derives the spreads of a unit's values, when it is fed exactly, and keeps those of a free run for the values between units.
 func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*graph.Value]budget.Value, error) {
-	local, whole := map[*graph.Value]budget.Value{}, map[*graph.Value]budget.Value{}
+	local, whole := t.exactInputs(u), t.exactInputs(u)
 	for _, v := range u.Inputs {
-		local[v] = budget.Exact(t.teacher[v])
-		whole[v] = local[v]
 		if s := t.spreads[v]; s != nil {
 			whole[v] = budget.Value{Tensor: local[v].Tensor, Spread: widened(s)}
 		}
@@ -266,6 +287,15 @@ func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*gra
 		}
 	}
 	return local, nil
+}
+
+// exactInputs are what a unit reads, when it is fed exactly.
+func (t *trace) exactInputs(u *unitTrace) map[*graph.Value]budget.Value {
+	in := map[*graph.Value]budget.Value{}
+	for _, v := range u.Inputs {
+		in[v] = budget.Exact(t.teacher[v])
+	}
+	return in
 }
 
 // spread derives the spreads of a unit's values, node by node, from those of what it reads.

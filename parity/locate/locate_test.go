@@ -53,7 +53,7 @@ func run(t *testing.T, candidate backends.Backend, p backends.Precision) *locate
 	return trace
 }
 
-func faultOf(t *testing.T, name, node string, size float64) faults.Planted {
+func faultOf(t testing.TB, name, node string, size float64) faults.Planted {
 	t.Helper()
 	all := faults.Catalogue()
 	at := slices.IndexFunc(all, func(f faults.Fault) bool { return f.Name == name })
@@ -188,5 +188,36 @@ func TestTwoFaced(t *testing.T) {
 	trace := run(t, &twoFaced{&faults.Backend{Backend: reference.New(), Planted: faultOf(t, "a wrong epsilon of a group norm", "pv.backbone.stem.1", 1e-1)}}, backends.FP32)
 	if trace.State != evidence.Unverified || !strings.Contains(trace.Strays, "from step pv.backbone.stem.1") {
 		t.Errorf("state %s, strays %q", trace.State, trace.Strays)
+	}
+}
+
+// TestFirstAnswer names the step before float64 and the budgets of all steps are there, and an honest backend gets no answer before.
+func TestFirstAnswer(t *testing.T) {
+	g, inputs := scene(t, 0)
+	for _, c := range []struct {
+		candidate backends.Backend
+		want      []string
+	}{
+		{&faults.Backend{Backend: reference.New(), Planted: faultOf(t, "a wrong epsilon of a group norm", "pv.backbone.stem.1", 1e-1)}, []string{"first", "float64, step by step"}},
+		{reference.New(), []string{"float64, step by step"}},
+	} {
+		var events []string
+		trace, err := locate.Run(t.Context(), locate.Spec{Graph: g, Inputs: inputs, Oracle: reference.New(), Profile: "quality",
+			Reference: locate.Side{Backend: reference.New(), Options: backends.Options{Extra: map[string]string{"winograd": "off"}}}, Candidate: locate.Side{Backend: c.candidate},
+			OnFirst: func(*locate.Step, string) { events = append(events, "first") },
+			OnPass: func(p locate.Pass) {
+				if p.Name == "float64, step by step" {
+					events = append(events, p.Name)
+				}
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(events, c.want) {
+			t.Errorf("%v, want %v", events, c.want)
+		}
+		if want := -1; trace.Finding == nil && trace.First.Step != want || trace.Finding != nil && trace.First.Step != trace.Finding.Step || trace.First.Time == 0 {
+			t.Errorf("the first answer is %+v, the finding %+v", trace.First, trace.Finding)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func Run(ctx context.Context, spec Spec) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, stage := range []func() error{t.plan, t.constants, t.teach, t.force, t.answer, t.free, t.refine} {
+	for _, stage := range []func() error{t.plan, t.constants, t.teach, t.feed, t.screen, t.force, t.answer, t.free, t.refine} {
 		if err := stage(); err != nil {
 			return nil, err
 		}
@@ -57,10 +57,14 @@ func Run(ctx context.Context, spec Spec) (*Trace, error) {
 	return t.Trace, nil
 }
 
-// answer tells the first step beyond its budget.
+// answer tells the first step beyond its budget, or that there is none, and when that was known for the first time.
 func (t *trace) answer() error {
-	t.First = time.Since(t.start)
-	if at, by := t.first(); at >= 0 && t.spec.OnFirst != nil {
+	at, by := t.first()
+	if t.First.Time > 0 && t.First.Step == at {
+		return nil // since it was screened
+	}
+	t.First = Answer{Step: at, Time: time.Since(t.start)}
+	if at >= 0 && t.spec.OnFirst != nil {
 		t.spec.OnFirst(&t.Steps[at], by)
 	}
 	return nil
@@ -91,6 +95,7 @@ type trace struct {
 	teacher map[*graph.Value]*tensor.Tensor // what the reference computed freely, of every value between units
 	decided tensor.List                     // taps of the reference's decisions
 
+	got            map[string]*tensor.Tensor  // what the candidate computed of every unit, fed the teacher's values, until it is judged
 	referenceSteps map[string]*backends.Step  // that execute a node
 	spreads        map[*graph.Value][]float32 // of a free run, by value between units; none for an exact one
 }
@@ -107,12 +112,16 @@ func (t *trace) pass(name string, run func() error) error {
 	if err := run(); err != nil {
 		return err
 	}
-	p := Pass{name, time.Since(start)}
+	t.ended(Pass{name, time.Since(start)})
+	return nil
+}
+
+// ended notes a pass.
+func (t *trace) ended(p Pass) {
 	t.Passes = append(t.Passes, p)
 	if t.spec.OnPass != nil {
 		t.spec.OnPass(p)
 	}
-	return nil
 }
 
 // plan compiles the candidate as it is and divides the graph by its plan.

@@ -23,9 +23,16 @@ type Trace struct {
 	Finding   *Finding       `json:"finding"`          // of the first step beyond its budget; null where there is none
 	Strays    string         `json:"strays,omitempty"` // where the whole run is off by more than its steps explain, and each of them is within its budget
 	Passes    []Pass         `json:"passes"`
-	First     time.Duration  `json:"first_answer_ns"` // until the first step beyond its budget was known, or that there is none
+	First     Answer         `json:"first_answer"`
 
 	reproducer *Reproducer
+}
+
+// Answer is when it was known which step is the first beyond its budget, or that none is. Steps that stand out are judged before all
+// others (screen.go), so that it comes early; where the judgement of all of them finds one before it, that one's answer counts.
+type Answer struct {
+	Step int           `json:"step"` // its place in Steps; -1 where none is beyond
+	Time time.Duration `json:"time_ns"`
 }
 
 // Pass is one run through the graph, and how long it took, compilation and transport included.
