@@ -3,13 +3,11 @@ package reports
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -200,21 +198,18 @@ func why(c *parity.Cell) string {
 	return strings.Join(parts, ": ")
 }
 
-// WriteDir writes matrix.json, matrix.md and index.html into an existing folder and returns their paths. Each file is complete
-// or absent.
+// WriteDir writes every form of the matrix into an existing folder and returns the paths: matrix.json and, with a cell a line, matrix.jsonl;
+// matrix.csv and matrix.sqlite with every number; junit.xml, matrix.md and index.html. Each file is complete or absent.
 func WriteDir(dir string, d *Document) ([]string, error) {
-	var paths []string
+	var files []outputFile
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer, *Document) error
-	}{{"matrix.json", JSON}, {"matrix.md", Markdown}, {"index.html", HTML}} {
-		path := filepath.Join(dir, f.name)
-		if err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return f.write(w, d) }); err != nil {
-			return paths, err
-		}
-		paths = append(paths, path)
+	}{{"matrix.json", JSON}, {"matrix.jsonl", MatrixJSONL}, {"matrix.csv", MatrixCSV}, {"matrix.sqlite", MatrixSQLite}, {"junit.xml", MatrixJUnit},
+		{"matrix.md", Markdown}, {"index.html", HTML}} {
+		files = append(files, outputFile{f.name, func(w io.Writer) error { return f.write(w, d) }})
 	}
-	return paths, nil
+	return writeFiles(dir, files)
 }
 
 // circumstances lists when, how and where the matrix was made.

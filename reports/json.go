@@ -17,6 +17,11 @@ const SchemaID = "apexx.matrix/2"
 //go:embed schema/matrix.json
 var MatrixSchema []byte
 
+// MatrixCellSchema is the JSON Schema (draft 2020-12) of a line of MatrixJSONL. It refers to MatrixSchema as matrix.json.
+//
+//go:embed schema/matrix-cell.json
+var MatrixCellSchema []byte
+
 // jsonMatrix holds the sweep keys of spec/runtime.md 6.8 first. CaseCount counts the cases, not their distinct names.
 type jsonMatrix struct {
 	SweepName   string           `json:"sweep_name"`
@@ -65,6 +70,11 @@ type jsonCell struct {
 	Sets *parity.SetCount `json:"sets,omitempty"` // detections of the free runs as sets, in low precisions
 }
 
+// newJSONCell returns a cell without its reports.
+func newJSONCell(c *parity.Cell) jsonCell {
+	return jsonCell{Case: c.Case, Reference: c.Pair.Reference, Candidate: c.Pair.Candidate, State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail, Sets: c.Sets}
+}
+
 // refer adds a report to the list and returns its index, nil for none.
 func (m *jsonMatrix) refer(r *parity.Report) *int {
 	if r == nil {
@@ -90,9 +100,10 @@ func JSON(w io.Writer, d *Document) error {
 	for _, s := range evidence.States {
 		out.States[s] = m.Count(s)
 	}
-	for _, c := range m.Cells {
-		out.Cells = append(out.Cells, jsonCell{c.Case, c.Pair.Reference, c.Pair.Candidate, c.State, c.Reason, c.Signal, c.Detail,
-			out.refer(c.Report), out.refer(c.Replay), c.Sets})
+	for i := range m.Cells {
+		c := newJSONCell(&m.Cells[i])
+		c.Report, c.Replay = out.refer(m.Cells[i].Report), out.refer(m.Cells[i].Replay)
+		out.Cells = append(out.Cells, c)
 	}
 	out.ReportCount = len(out.Reports)
 	encoder := json.NewEncoder(w)

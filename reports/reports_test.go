@@ -312,7 +312,7 @@ func TestDiffImage(t *testing.T) {
 func TestWriteDir(t *testing.T) {
 	dir := t.TempDir()
 	paths, err := WriteDir(dir, sample(t))
-	if err != nil || len(paths) != 3 {
+	if err != nil || len(paths) != 7 {
 		t.Fatalf("%v, %v", paths, err)
 	}
 	for _, p := range paths {

@@ -33,7 +33,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes, of --model three drawn inputs"},
 		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16, bf16, int8 and fp8 (default: fp32, and fp64 of the reference as the oracle)"},
 		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
-		&cli.StringFlag{Name: "report", Usage: "write matrix.json, matrix.md and index.html to the folder `DIR`"},
+		&cli.StringFlag{Name: "report", Usage: "write index.html, matrix.json, .jsonl, .csv, .sqlite and .md, and junit.xml to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
 		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "`N` executions at a time; every one uses --threads threads"},
 		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running one cell, a `DURATION` such as 90s or 5m"},

@@ -28,7 +28,7 @@ func selfcheckDecisionsCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name:  "decisions",
-		Usage: "route many inputs and tell whether every other choice of tiles is explained",
+		Usage: "tell whether every other choice of tiles is explained",
 		Description: "The model is cut before its router and behind the choice of tiles. What precisions and backends make of a picture up to there is varied, alike\n" +
 			"in all of them, and routed by each. Every pair of executions is compared: an input is the same, tied, explained by what the utilities moved,\n" +
 			"or a bug. Where other tiles were chosen the candidate is given the reference's and what it then splits is compared: verified. Two plausible\n" +

@@ -80,13 +80,6 @@ func qualityProgress(c *cli.Context) func(cell perf.Cell, done, of int) {
 	}
 }
 
-// tellProblems writes the problems of a file to standard error.
-func tellProblems(c *cli.Context, name string, p coco.Problems) {
-	if p.Count > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %v\n%s", name, p, p.Lines(10))
-	}
-}
-
 // budgetsOf reads --max-map-drop; nil without it.
 func budgetsOf(c *cli.Context) (accuracy.Budgets, error) {
 	if !c.IsSet("max-map-drop") {

@@ -47,7 +47,7 @@ func (r *Result) Holds() bool {
 // Text writes the result as a table.
 func (r *Result) Text(w io.Writer) error {
 	var s strings.Builder
-	fmt.Fprintf(&s, "%d router inputs, varied from the statistics of %d pictures\n\n", r.Inputs, r.Images)
+	fmt.Fprintf(&s, "%d router inputs, varied from the tile statistics of %d images\n\n", r.Inputs, r.Images)
 	width := 4
 	for _, t := range r.Pairs {
 		width = max(width, len(t.Pair.String()))
