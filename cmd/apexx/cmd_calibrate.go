@@ -59,7 +59,7 @@ func calibrateModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	name, err := knownBackend(c.String("backend"))
+	name, err := knownBackend(c, c.String("backend"))
 	if err != nil {
 		return err
 	}

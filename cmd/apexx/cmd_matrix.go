@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,7 +86,7 @@ func runMatrix(c *cli.Context) error {
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
 		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	if c.IsSet("dim") && !c.IsSet("model") {
@@ -222,7 +221,7 @@ func tellLeftOut(c *cli.Context, dir, remark string) {
 // chosenColumns lists backend and precision of every execution. Without --precisions the reference runs in float64 too, as
 // the oracle.
 func chosenColumns(c *cli.Context) ([]parity.Column, error) {
-	names, err := chosenBackends(c.Context, c.String("backends"))
+	names, err := chosenBackends(c, c.String("backends"))
 	if err != nil {
 		return nil, err
 	}
@@ -249,13 +248,13 @@ func chosenColumns(c *cli.Context) ([]parity.Column, error) {
 }
 
 // chosenBackends resolves --backends. Named backends that are absent stay in the list: their cells say why they did not run.
-func chosenBackends(ctx context.Context, list string) ([]string, error) {
+func chosenBackends(c *cli.Context, list string) ([]string, error) {
 	if list == "available" {
-		return execute.DetectCaps(ctx).Available(), nil
+		return execute.DetectCaps(c.Context).Available(), nil
 	}
 	var names []string
 	for _, s := range strings.Split(list, ",") {
-		name, err := knownBackend(strings.TrimSpace(s))
+		name, err := knownBackend(c, strings.TrimSpace(s))
 		if err != nil {
 			return nil, err
 		}
