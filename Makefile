@@ -8,6 +8,7 @@
 # make release  the programs that are published, cgo-free and with cgo; make sbom  what they are made of; make reproduce  are they the same twice?
 # make kernels       the CUDA kernels and their workbench, if NVCC is there; make budget  kernels/BUDGET.md
 # make kernels-test  what of the kernels needs no GPU, and what the Go package must say like them
+# make setup-ort-gpu  ONNX Runtime with its CUDA and TensorRT providers, into DEPS/ort-gpu, 247 MB; CUDA 13, cuDNN 9 and TensorRT 10 are the user's
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
 # make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz
@@ -55,7 +56,7 @@ CUDA_LDFLAGS = $(CGO_LDFLAGS) -Wl,--export-dynamic -Wl,--unresolved-symbols=igno
 WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
 KERNEL_IMAGES := backends/cuda/driver/images
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-cuda cuda gpu-tests clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-ort-gpu setup-cuda cuda gpu-tests clean
 all: build
 
 build:
@@ -131,6 +132,9 @@ $(KERNEL_IMAGES)/ops.fatbin: $(wildcard kernels/ops*)
 $(KERNEL_IMAGES)/%.fatbin: kernels/%.cu $(filter-out kernels/ops%,$(wildcard kernels/*.cuh kernels/*.h))
 	$(HAVE_NVCC)
 	$(NVCC) $(NVCCFLAGS) --threads 0 $(NVCCARCHS) -fatbin -o $@ $<
+
+setup-ort-gpu:
+	sh backends/ort/fetch.sh --gpu $(DEPS)/ort-gpu
 
 setup-cuda:
 	python3 -m venv $(CUDA_VENV)

@@ -53,6 +53,7 @@ const (
 	InstructionSetUnsupported Reason = "instruction_set_unsupported" // APEXX_ISA asks for one that the machine or the build lacks
 	FunctionBody              Reason = "function_body"               // executed through its ONNX function body
 	PrecisionEmulated         Reason = "precision_emulated"          // computed in float32 and rounded at the points of graph.Lower
+	OnHost                    Reason = "executed_on_host"            // by the processor, in a session whose other steps a device executes
 )
 
 // Reasons lists the catalog in a fixed order.
@@ -61,7 +62,7 @@ var Reasons = []Reason{
 	CapabilityBelowSM90, Int8RequiresCuda, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
 	LibrarySymbolMissing, HeadersNotFound, PluginMissing, PluginMismatch, BuilderUnavailable, EngineBuildFailed, EngineCorrupt, EngineForeign, EngineOutdated,
 	EngineCacheUnwritable, PrecisionNotHeld, DeviceMemoryExhausted, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
-	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
+	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated, OnHost,
 }
 
 // Unavailable is the error for a backend, precision or option that cannot be had here. Commands exit with 5 on it.

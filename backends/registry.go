@@ -7,7 +7,7 @@ import (
 )
 
 // Known lists the names that configurations and commands take, whether the backend is built and present or not.
-var Known = []string{"reference", "ort", "cuda", "tensorrt"}
+var Known = []string{"reference", "ort", "ort-cuda", "ort-tensorrt", "cuda", "tensorrt"}
 
 // Registry is an ordered set of backends. It is a value of the program that wires it, not a global: tests and workers build
 // their own.

@@ -121,7 +121,7 @@ func ParseCell(name string) (Cell, error) {
 }
 
 // DeviceBackends compute on a GPU; the others on the host's processors.
-var DeviceBackends = []string{"cuda", "tensorrt"}
+var DeviceBackends = []string{"cuda", "tensorrt", "ort-cuda", "ort-tensorrt"}
 
 // OnDevice tells whether a backend computes on a GPU.
 func OnDevice(backend string) bool { return slices.Contains(DeviceBackends, backend) }

@@ -35,7 +35,7 @@ func (f *File) content() string {
 	if err != nil {
 		panic(err) // Calibration.Validate has seen to it that ranges are finite
 	}
-	return digest(text)
+	return Digest(text)
 }
 
 // Calibration returns what graph.Lower takes.
@@ -56,6 +56,9 @@ func (f *File) Write(w io.Writer) error {
 // Parse reads what Write wrote. Its errors are one line each: text that is no such JSON, another schema, keys that this program does not know,
 // ranges that are none, and a content or a key that was changed.
 func Parse(text []byte) (*File, error) {
+	if looksLikeTable(text) {
+		return nil, errors.New("it is a calibration table of TensorRT: make a file of it with apexx calibrate --table")
+	}
 	var head struct {
 		Schema string `json:"schema"`
 	}

@@ -108,10 +108,11 @@ func cacheKey(export, profile, data string, plugins []plugin) string {
 	if err != nil {
 		panic(err) // strings and numbers
 	}
-	return digest(text)
+	return Digest(text)
 }
 
-func digest(text []byte) string {
+// Digest returns the SHA-256 of a text, in hexadecimal.
+func Digest(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

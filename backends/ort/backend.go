@@ -6,43 +6,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 )
 
-// Probe implements backends.Backend: it finds and opens the library. Facts: library (path), version, providers.
-func (*Backend) Probe(context.Context) backends.Availability {
-	lib, err := open()
+// Probe implements backends.Backend: it finds and opens the library, and of a provider on a device everything that it needs. Facts: library
+// (path), version and, with the provider tensorrt, the version of TensorRT.
+func (b *Backend) Probe(context.Context) backends.Availability {
+	lib, err := b.open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
 		return backends.Availability{Reason: missing.Reason, Detail: missing.Detail}
 	} else if err != nil {
 		return backends.Availability{Reason: backends.LibraryLoadFailed, Detail: err.Error()}
 	}
-	return backends.Availability{Available: true, Precisions: precisions, Facts: []backends.Fact{
+	a := backends.Availability{Available: true, Precisions: b.precisions(), Facts: []backends.Fact{
 		{Key: "library", Value: lib.path},
 		{Key: "version", Value: lib.version},
-		{Key: "providers", Value: strings.Join(lib.providers, ", ")},
 	}}
+	if v := lib.tensorRT; v != "" && b.provider == TensorRT {
+		a.Facts = append(a.Facts, backends.Fact{Key: "tensorrt", Value: v})
+	}
+	return a
 }
 
-// Compile implements backends.Backend. Extra knows provider (cpu, cuda, tensorrt) and opt-level (none, basic, extended, all).
+// Compile implements backends.Backend. Extra knows opt-level (none, basic, extended, all) and provider, which has to be the backend's own.
 // Threads are those of one operator; operators run one after the other.
-func (*Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
-	set, err := parse(opts)
+func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
+	set, err := b.parse(opts)
 	if err != nil {
-		return nil, err
+		return nil, b.own(err)
 	}
-	if _, err := open(); err != nil {
-		return nil, err
+	lib, err := b.open()
+	if err != nil {
+		return nil, b.own(err)
 	}
+	set.device = lib.device(b.provider)
 	applied, err := opts.Apply(g)
 	if err != nil {
 		return nil, err
 	}
 	bound, form := bindable(applied), onnx.WriteOptions{}
+	if set.device != nil {
+		form.Form = onnx.Inlined // so that a placement tells whose body a node is of
+	}
 	if opts.Weights != nil {
 		set.weights, form.External = opts.Weights.Folder, opts.Weights.Places
 	}
@@ -55,7 +63,7 @@ func (*Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Optio
 	}
 	s, err := newSession(applied, bound, model, set)
 	if err != nil {
-		return nil, fmt.Errorf("compile graph %s for ONNX Runtime: %w", g.Name, err)
+		return nil, fmt.Errorf("compile graph %s for ONNX Runtime: %w", g.Name, b.own(err))
 	}
 	return s, nil
 }

@@ -15,6 +15,9 @@ var withoutCgo = backends.Availability{Reason: backends.BuiltWithoutCgo, Detail:
 func (*Backend) Probe(context.Context) backends.Availability { return withoutCgo }
 
 // Compile implements backends.Backend.
-func (*Backend) Compile(context.Context, *graph.Graph, backends.Options) (backends.Session, error) {
-	return nil, withoutCgo.Err(name)
+func (b *Backend) Compile(context.Context, *graph.Graph, backends.Options) (backends.Session, error) {
+	return nil, withoutCgo.Err(b.Name())
 }
+
+// Find tells why the library is not here.
+func (b *Backend) Find() error { return withoutCgo.Err(b.Name()) }

@@ -16,7 +16,8 @@ import (
 // library is the opened ONNX Runtime.
 type library struct {
 	path, version string
-	providers     []string
+	driver        *driver // of devices; nil until a provider needs it
+	tensorRT      string  // version of TensorRT; "" until a provider needs it
 }
 
 // environment guards the one runtime of the process. It stays open until the process ends: sessions use it, and the library
@@ -26,19 +27,47 @@ var environment struct {
 	opened *library
 }
 
-// open returns the runtime and opens it first if need be. A failed attempt may be repeated.
-func open() (*library, error) {
+// open returns the runtime, with what the provider needs, and opens it first if need be. A failed attempt may be repeated.
+func (b *Backend) open() (*library, error) {
 	environment.Lock()
 	defer environment.Unlock()
-	if environment.opened != nil {
-		return environment.opened, nil
+	if lib := environment.opened; lib != nil && !b.provider.onDevice() {
+		return lib, nil
 	}
-	path, err := standardPlaces().find(checkLibrary)
+	path, err := placesOf(b.provider).find(b.check)
 	if err != nil {
 		return nil, err
 	}
 	if path, err = filepath.Abs(path); err != nil { // a bare name would be searched for by the loader
 		return nil, unavailable(backends.LibraryNotFound, "%v", err)
+	}
+	lib, err := openLibrary(path)
+	if err == nil {
+		err = lib.prepare(b.provider)
+	}
+	return lib, err
+}
+
+// Find tells why the library is not here, without opening anything: nil, or an *backends.Unavailable. That what it needs is there, Probe tells.
+func (b *Backend) Find() error {
+	_, err := placesOf(b.provider).find(b.check)
+	return b.own(err)
+}
+
+// check tells why a library cannot be used for the provider, without opening it.
+func (b *Backend) check(path string) error {
+	if err := checkLibrary(path); err != nil {
+		return err
+	}
+	return builtFor(b.provider, path)
+}
+
+// openLibrary opens the runtime of a path, unless it is open.
+func openLibrary(path string) (*library, error) {
+	if lib := environment.opened; lib != nil && lib.path == path {
+		return lib, nil
+	} else if lib != nil {
+		return nil, unavailable(backends.LibraryLoadFailed, "this process has opened %s, and a process holds one: %s needs a worker of its own", lib.path, path)
 	}
 	// fp32 is strict on every provider. TensorRT's has no option for it; this variable turns TF32 off in all of NVIDIA's libraries, which
 	// read it when a provider loads them.
@@ -50,7 +79,7 @@ func open() (*library, error) {
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, unavailable(openReason(err), "%s: %v", path, err)
 	}
-	environment.opened = &library{path: path, version: ort.GetVersion(), providers: providers()}
+	environment.opened = &library{path: path, version: ort.GetVersion()}
 	return environment.opened, nil
 }
 
@@ -64,44 +93,4 @@ func openReason(err error) backends.Reason {
 	default:
 		return backends.LibraryLoadFailed
 	}
-}
-
-// providers lists the execution providers that the library accepts here.
-func providers() []string {
-	list := []string{"cpu"}
-	for _, p := range []string{"cuda", "tensorrt"} {
-		o, err := ort.NewSessionOptions()
-		if err != nil {
-			continue
-		}
-		if appendProvider(o, p) == nil {
-			list = append(list, p)
-		}
-		o.Destroy()
-	}
-	return list
-}
-
-// appendProvider makes a session prefer an execution provider.
-func appendProvider(o *ort.SessionOptions, provider string) error {
-	switch provider {
-	case "cuda":
-		p, err := ort.NewCUDAProviderOptions()
-		if err != nil {
-			return err
-		}
-		defer p.Destroy()
-		if err := p.Update(map[string]string{"use_tf32": "0"}); err != nil { // as the environment says; this one is checked
-			return err
-		}
-		return o.AppendExecutionProviderCUDA(p)
-	case "tensorrt":
-		p, err := ort.NewTensorRTProviderOptions()
-		if err != nil {
-			return err
-		}
-		defer p.Destroy()
-		return o.AppendExecutionProviderTensorRT(p)
-	}
-	return nil
 }

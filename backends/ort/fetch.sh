@@ -1,8 +1,9 @@
 #!/bin/sh
-# Fetches the pinned ONNX Runtime library into a folder: fetch.sh FOLDER
+# Fetches the pinned ONNX Runtime library into a folder: fetch.sh [--gpu] FOLDER
 #
-# The library comes from the npm package onnxruntime-node or, without npm, from the PyPI wheel onnxruntime. Archive and
-# library are checked against the digests below. Nothing is done when the right library is there already.
+# The library comes from the npm package onnxruntime-node or, without npm, from the PyPI wheel onnxruntime; with --gpu, the library and its CUDA and
+# TensorRT providers, from the PyPI wheel onnxruntime-gpu. Archive and libraries are checked against the digests below. Nothing is done when
+# the right ones are there already.
 set -eu
 
 version=1.30.0
@@ -15,8 +16,17 @@ fail() {
 	exit 1
 }
 
-if [ $# -ne 1 ] || [ -z "$1" ]; then fail "usage: fetch.sh FOLDER"; fi
+gpu=
+if [ "${1:-}" = --gpu ]; then gpu=yes && shift; fi
+if [ $# -ne 1 ] || [ -z "$1" ]; then fail "usage: fetch.sh [--gpu] FOLDER"; fi
 target=$1
+
+# Of the wheel onnxruntime-gpu and of what is taken from it, for Linux on x86_64 and CUDA 13.
+gpu_wheel_sha256=4fbf0c5d7b5fb99266c2e8a802e3e64af68bdc383e0f3c7349b985f1087eedaa
+gpu_libraries="libonnxruntime.so.$version=5a140dc17c8b60b35b2ceab0bb533e65ac54f06a208948417c1f9c31df6afc4c
+libonnxruntime_providers_shared.so=086ec1d5388f64153d9c63470d126693db9a182c8ce236d3a1119068471b8a0d
+libonnxruntime_providers_cuda.so=9d7587acb137b31bf84e4d32dc444b969bb601d098b01395effcacfe4341e364
+libonnxruntime_providers_tensorrt.so=4365c6412845f42d7de138055ad3dcff5d0fbca2d748e30e8a04aa3ab0643337"
 
 # Digests of the wheel, and of the library in the npm package and in the wheel.
 case "$(uname -s) $(uname -m)" in
@@ -40,7 +50,17 @@ has() {
 	[ -f "$1" ] && [ "$("sha$2sum" <"$1" | cut -d ' ' -f 1)" = "$3" ]
 }
 
-if has "$target/$soname" 256 "$npm_library" || has "$target/$soname" 256 "$wheel_library"; then
+# has_gpu FOLDER: every library for a GPU is there.
+has_gpu() {
+	for entry in $gpu_libraries; do
+		has "$1/${entry%%=*}" 256 "${entry#*=}" || return 1
+	done
+}
+
+if [ "$gpu" ]; then
+	[ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || fail "no library with providers for a GPU is pinned for $(uname -s) $(uname -m); set APEXX_ORT_GPU_LIB to one of your own"
+	if has_gpu "$target"; then exit 0; fi
+elif has "$target/$soname" 256 "$npm_library" || has "$target/$soname" 256 "$wheel_library"; then
 	exit 0
 fi
 
@@ -60,19 +80,44 @@ from_npm() {
 	has "$work/library" 256 "$npm_library" || fail "the library in the npm package does not have the pinned digest"
 }
 
-# from_pypi leaves the library in $work/library.
-from_pypi() {
+# wheel NAME DIGEST fetches a wheel of PyPI to $work/wheel.
+wheel() {
 	command -v python3 >/dev/null || return 1
 	python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$work" \
 		--platform "manylinux_2_28_$wheel_platform" --python-version 3.11 --implementation cp --abi cp311 \
-		"onnxruntime==$version" >>"$work/log" 2>&1 || return 1
-	wheel=$work/onnxruntime-$version-cp311-cp311-manylinux_2_28_$wheel_platform.whl
-	has "$wheel" 256 "$wheel_sha256" || fail "the PyPI wheel onnxruntime $version does not have the pinned digest"
-	python3 -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' \
-		"$wheel" "onnxruntime/capi/libonnxruntime.so.$version" >"$work/library" || return 1
+		"$1==$version" >>"$work/log" 2>&1 || return 1
+	mv "$work"/onnxruntime*.whl "$work/wheel"
+	has "$work/wheel" 256 "$2" || fail "the PyPI wheel $1 $version does not have the pinned digest"
+}
+
+# member LIBRARY writes a library of the wheel to standard output.
+member() {
+	python3 -c 'import shutil, sys, zipfile; shutil.copyfileobj(zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]), sys.stdout.buffer)' "$work/wheel" "onnxruntime/capi/$1"
+}
+
+# from_pypi leaves the library in $work/library.
+from_pypi() {
+	wheel onnxruntime "$wheel_sha256" || return 1
+	member "libonnxruntime.so.$version" >"$work/library" || return 1
 	has "$work/library" 256 "$wheel_library" || fail "the library in the PyPI wheel does not have the pinned digest"
 }
 
+# gpu_from_pypi leaves the libraries in $work/gpu.
+gpu_from_pypi() {
+	wheel onnxruntime-gpu "$gpu_wheel_sha256" || return 1
+	mkdir "$work/gpu"
+	for entry in $gpu_libraries; do
+		member "${entry%%=*}" >"$work/gpu/${entry%%=*}" || return 1
+	done
+	has_gpu "$work/gpu" || fail "a library in the PyPI wheel onnxruntime-gpu does not have the pinned digest"
+}
+
+if [ "$gpu" ]; then
+	gpu_from_pypi || fail "pip could not fetch onnxruntime-gpu $version$(tail -n 1 "$work/log" 2>/dev/null | sed 's/^/: /'); or set APEXX_ORT_GPU_LIB to a library of your own"
+	chmod 755 "$work/gpu"/*
+	mv -f "$work/gpu"/* "$target/"
+	exit 0
+fi
 from_npm || from_pypi || fail "neither npm nor pip could fetch ONNX Runtime $version$(tail -n 1 "$work/log" 2>/dev/null | sed 's/^/: /'); or set APEXX_ORT_LIB to a library of your own"
 chmod 755 "$work/library"
 mv -f "$work/library" "$target/$soname"

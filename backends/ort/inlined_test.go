@@ -31,7 +31,7 @@ func TestInlinedModel(t *testing.T) {
 	input := tensor.Named{Name: "image", Tensor: image}
 	want := run(t, compile(t, g, backends.Options{Threads: 1}), input)
 
-	set, err := parse(backends.Options{Threads: 1})
+	set, err := New().parse(backends.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,13 @@ import (
 // libraryVariable names the library file; when it is set, nothing else is tried.
 const libraryVariable = "APEXX_ORT_LIB"
 
+// deviceLibraryVariable names the library file of providers on a device, as libraryVariable does.
+const deviceLibraryVariable = "APEXX_ORT_GPU_LIB"
+
+// deviceFolder holds a library for a device, in every folder in which libraries are searched for: beside one for the processor, under the
+// same name.
+const deviceFolder = "ort-gpu"
+
 // apiVersion is the version of ONNX Runtime's C interface that the binding asks for; library 1.N offers 1 to N.
 const apiVersion = 24
 
@@ -30,14 +37,18 @@ var sonames = []string{"libonnxruntime.so.1", "libonnxruntime.so", "libonnxrunti
 
 // places says where to look for the library. folders are tried in order.
 type places struct {
-	file    string // of libraryVariable
-	folders []string
+	variable string // that names the file
+	file     string // its value
+	folders  []string
+	missing  string // what to say where there is none
 }
 
 // standardPlaces returns the places of this process: .deps where the executable is, .deps in the working directory and every
 // folder above it, the user's cache, and the folders of the system's loader.
 func standardPlaces() places {
-	p := places{file: os.Getenv(libraryVariable)}
+	p := places{variable: libraryVariable, file: os.Getenv(libraryVariable),
+		missing: "no libonnxruntime.so.1 in .deps beside the program or its folder .bin, in .deps of the working directory " +
+			"or above it, in the user's cache or in the system's folders; run 'make deps', or set " + libraryVariable + " to the file"}
 	if exe, err := os.Executable(); err == nil {
 		if real, err := filepath.EvalSymlinks(exe); err == nil {
 			exe = real
@@ -50,8 +61,27 @@ func standardPlaces() places {
 	if cache, err := os.UserCacheDir(); err == nil {
 		p.folders = append(p.folders, filepath.Join(cache, "apexx"))
 	}
-	p.folders = append(p.folders, loaderFolders(os.Getenv("LD_LIBRARY_PATH"), "/etc/ld.so.conf.d/*.conf")...)
+	p.folders = append(p.folders, loaderFolders(os.Getenv("LD_LIBRARY_PATH"), loaderConfigurations)...)
 	return p
+}
+
+// placesOf returns the places of the library of a provider. On a device it is what deviceLibraryVariable names, or libraryVariable if that is built
+// for the device; else the first that is built for it in the standard folders, where one may lie apart in deviceFolder.
+func placesOf(p Provider) places {
+	standard := standardPlaces()
+	if !p.onDevice() {
+		return standard
+	}
+	device := places{variable: deviceLibraryVariable, file: os.Getenv(deviceLibraryVariable),
+		missing: "no libonnxruntime.so.1 in a folder " + deviceFolder + " or in a folder where one for the processor is looked for; run 'make setup-ort-gpu', or set " +
+			deviceLibraryVariable + " to the file"}
+	if device.file == "" && standard.file != "" && builtFor(p, standard.file) == nil {
+		return standard
+	}
+	for _, dir := range standard.folders {
+		device.folders = append(device.folders, filepath.Join(dir, deviceFolder), dir)
+	}
+	return device
 }
 
 // besides returns the .deps folders of an executable: beside it and, where it was built into a folder .bin as the Makefile does, beside that.
@@ -77,6 +107,9 @@ func upwards(dir string) []string {
 		dir = parent
 	}
 }
+
+// loaderConfigurations are the files that tell the system's loader of folders.
+const loaderConfigurations = "/etc/ld.so.conf.d/*.conf"
 
 // loaderFolders returns the folders that the dynamic loader searches: those of LD_LIBRARY_PATH, those of its configuration
 // files, and the built-in ones.
@@ -112,7 +145,7 @@ func (p places) find(check func(path string) error) (string, error) {
 			err = errors.New("it is a folder")
 		}
 		if err != nil {
-			return "", unavailable(backends.LibraryNotFound, "%s is %q: %v", libraryVariable, p.file, err)
+			return "", unavailable(backends.LibraryNotFound, "%s is %q: %v", p.variable, p.file, err)
 		}
 		return p.file, check(p.file)
 	}
@@ -134,8 +167,7 @@ func (p places) find(check func(path string) error) (string, error) {
 	if rejected != nil {
 		return "", rejected
 	}
-	return "", unavailable(backends.LibraryNotFound, "no libonnxruntime.so.1 in .deps beside the program or its folder .bin, in .deps of the working directory "+
-		"or above it, in the user's cache or in the system's folders; run 'make deps', or set %s to the file", libraryVariable)
+	return "", unavailable(backends.LibraryNotFound, "%s", p.missing)
 }
 
 // escapeGlob makes a folder's name stand for itself in a pattern.
@@ -200,6 +232,7 @@ func offersAPI(version string) bool {
 	return errA != nil || errB != nil || a == 1 && b >= apiVersion // an unreadable version is left to the library
 }
 
+// unavailable says what is missing. Backend.own adds which backend misses it.
 func unavailable(reason backends.Reason, format string, args ...any) error {
-	return &backends.Unavailable{Backend: name, Reason: reason, Detail: fmt.Sprintf(format, args...)}
+	return &backends.Unavailable{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }

@@ -72,7 +72,7 @@ func TestFind(t *testing.T) {
 		{"nothing", places{folders: []string{at("none")}}, "", backends.LibraryNotFound},
 		{"the variable wins", places{file: at("b/libonnxruntime.so"), folders: []string{at("a")}}, at("b/libonnxruntime.so"), ""},
 		{"the variable has no fallback", places{file: at("none"), folders: []string{at("a")}}, "", backends.LibraryNotFound},
-		{"the variable names a folder", places{file: at("a")}, "", backends.LibraryNotFound},
+		{"the variable names a folder", places{variable: libraryVariable, file: at("a")}, "", backends.LibraryNotFound},
 	} {
 		got, err := c.p.find(check)
 		if err != nil {
@@ -109,6 +109,65 @@ func TestStandardPlaces(t *testing.T) {
 	work, cache := slices.Index(p.folders, filepath.Join(dir, ".deps")), slices.Index(p.folders, "/the/cache/apexx")
 	if p.file != "/the/file" || work != 1 || cache <= work || cache >= slices.Index(p.folders, "/usr/lib") {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestPlacesOf: a library for a device has a variable of its own, takes the other's if that is built for it, and may lie apart.
+func TestPlacesOf(t *testing.T) {
+	dir := t.TempDir()
+	at := func(path string) string { return filepath.Join(dir, path) }
+	touch(t, at("cpu/libonnxruntime.so.1"), at("gpu/libonnxruntime.so.1"), at("own/libonnxruntime.so.1"))
+	for _, name := range CUDA.files() {
+		touch(t, at("gpu/"+name))
+	}
+	t.Setenv("XDG_CACHE_HOME", at("cache"))
+	for _, tt := range []struct{ cpu, gpu, variable, file string }{
+		{"", "", deviceLibraryVariable, ""},
+		{at("cpu/libonnxruntime.so.1"), "", deviceLibraryVariable, ""},
+		{at("gpu/libonnxruntime.so.1"), "", libraryVariable, at("gpu/libonnxruntime.so.1")},
+		{at("gpu/libonnxruntime.so.1"), at("own/libonnxruntime.so.1"), deviceLibraryVariable, at("own/libonnxruntime.so.1")},
+	} {
+		t.Setenv(libraryVariable, tt.cpu)
+		t.Setenv(deviceLibraryVariable, tt.gpu)
+		p := placesOf(CUDA)
+		if p.variable != tt.variable || p.file != tt.file {
+			t.Errorf("with %q and %q: %s is %q, want %s %q", tt.cpu, tt.gpu, p.variable, p.file, tt.variable, tt.file)
+		}
+		if apart, cache := slices.Index(p.folders, at("cache/apexx/ort-gpu")), slices.Index(p.folders, at("cache/apexx")); p.variable == deviceLibraryVariable && (apart < 0 || cache != apart+1) {
+			t.Errorf("folders %q", p.folders)
+		}
+		if q := placesOf(CPU); q.variable != libraryVariable || q.file != tt.cpu || slices.ContainsFunc(q.folders, func(f string) bool { return filepath.Base(f) == deviceFolder }) {
+			t.Errorf("for the processor: %+v", q)
+		}
+	}
+}
+
+// TestBuiltFor: of a library that lacks a file of a provider that file is told, and one that is built for another is passed over.
+func TestBuiltFor(t *testing.T) {
+	dir := t.TempDir()
+	library := func(folder string, files ...string) string {
+		for _, name := range append(files, "libonnxruntime.so.1") {
+			touch(t, filepath.Join(dir, folder, name))
+		}
+		return filepath.Join(dir, folder, "libonnxruntime.so.1")
+	}
+	cpu, cuda, both := library("cpu"), library("cuda", CUDA.files()...), library("both", TensorRT.files()...)
+	for _, tt := range []struct {
+		provider Provider
+		path     string
+		lacks    string
+	}{
+		{CPU, cpu, ""}, {CUDA, cuda, ""}, {CUDA, both, ""}, {TensorRT, both, ""},
+		{CUDA, cpu, "libonnxruntime_providers_shared.so"}, {TensorRT, cuda, "libonnxruntime_providers_tensorrt.so"},
+	} {
+		err := builtFor(tt.provider, tt.path)
+		if tt.lacks == "" && err != nil || tt.lacks != "" && (reasonOf(err) != backends.ProviderUnavailable || !strings.Contains(err.Error(), tt.lacks)) {
+			t.Errorf("%s of %s: %v, want %q", tt.provider, tt.path, err, tt.lacks)
+		}
+	}
+	p := places{folders: []string{filepath.Dir(cpu), filepath.Dir(cuda), filepath.Dir(both)}}
+	if got, err := p.find(func(path string) error { return builtFor(TensorRT, path) }); got != both || err != nil {
+		t.Errorf("found %q, %v", got, err)
 	}
 }
 
@@ -151,12 +210,19 @@ func TestCheckLibrary(t *testing.T) {
 	}
 }
 
-// TestCheckLibraryVersion compiles libraries that define the entry point under other versions.
-func TestCheckLibraryVersion(t *testing.T) {
+// compiler returns the C compiler, which cgo needs as well.
+func compiler(t *testing.T) string {
+	t.Helper()
 	cc, err := exec.LookPath("cc")
 	if err != nil {
 		t.Skip(err)
 	}
+	return cc
+}
+
+// TestCheckLibraryVersion compiles libraries that define the entry point under other versions.
+func TestCheckLibraryVersion(t *testing.T) {
+	cc := compiler(t)
 	dir := t.TempDir()
 	source := filepath.Join(dir, "api.c")
 	if err := os.WriteFile(source, []byte("void *OrtGetApiBase(void) { return 0; }\n"), 0o644); err != nil {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -17,7 +16,8 @@ import (
 // settings are the checked options of a session.
 type settings struct {
 	precision backends.Precision
-	provider  string
+	provider  Provider
+	device    *device // where inputs and outputs lie; nil for the host
 	level     ort.GraphOptimizationLevel
 	threads   int
 	weights   string // folder of the file of weights; "" where they are in the model
@@ -30,16 +30,16 @@ var levels = map[string]ort.GraphOptimizationLevel{
 	"all":      ort.GraphOptimizationLevelEnableAll,
 }
 
-// parse checks options: the precision, and of Extra the keys provider (cpu, cuda, tensorrt; default cpu) and opt-level (none,
-// basic, extended, all; default all). An unknown key or value is an error, a precision that is not offered *Unavailable.
-func parse(opts backends.Options) (settings, error) {
-	s := settings{provider: "cpu", level: ort.GraphOptimizationLevelEnableAll, threads: opts.Threads}
+// parse checks options: the precision, and of Extra the keys opt-level (none, basic, extended, all; default all) and provider, the backend's
+// own. An unknown key or value is an error, a precision that is not offered *Unavailable.
+func (b *Backend) parse(opts backends.Options) (settings, error) {
+	s := settings{provider: b.provider, level: ort.GraphOptimizationLevelEnableAll, threads: opts.Threads}
 	precision, err := backends.ParsePrecision(string(opts.Precision))
 	if err != nil {
 		return s, err
 	}
-	if !slices.Contains(precisions, precision) {
-		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %s", precision, backends.ChoiceOf(precisions))
+	if offered := b.precisions(); !slices.Contains(offered, precision) {
+		return s, unavailable(backends.PrecisionUnsupported, "asked for %s, this backend has %s", precision, backends.ChoiceOf(offered))
 	}
 	s.precision = precision
 	if opts.Threads < 0 {
@@ -52,10 +52,9 @@ func parse(opts backends.Options) (settings, error) {
 		value := opts.Extra[key]
 		switch key {
 		case "provider":
-			if want := []string{"cpu", "cuda", "tensorrt"}; !slices.Contains(want, value) {
-				return s, fmt.Errorf("unknown provider %q (want one of %s)", value, strings.Join(want, ", "))
+			if value != string(b.provider) {
+				return s, fmt.Errorf("provider %q is not that of the backend %s, which is %s", value, b.Name(), b.provider)
 			}
-			s.provider = value
 		case "opt-level":
 			level, ok := levels[value]
 			if !ok {
@@ -63,7 +62,7 @@ func parse(opts backends.Options) (settings, error) {
 			}
 			s.level = level
 		default:
-			return s, fmt.Errorf("unknown option %q of the backend %s (known: opt-level, provider)", key, name)
+			return s, fmt.Errorf("unknown option %q of the backend %s (known: opt-level, provider)", key, b.Name())
 		}
 	}
 	return s, nil
@@ -83,6 +82,7 @@ func (s settings) sessionOptions() (*ort.SessionOptions, error) {
 		o.SetLogSeverityLevel(ort.LoggingLevelFatal),
 		o.AddSessionConfigEntry("session.disable_quant_qdq", "1"), // see the package comment
 		s.setWeights(o),
+		s.recordPlacement(o),
 	} {
 		if err != nil {
 			o.Destroy()
@@ -102,4 +102,12 @@ func (s settings) setWeights(o *ort.SessionOptions) error {
 		return nil
 	}
 	return o.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", s.weights)
+}
+
+// recordPlacement lets a session on a device tell which nodes it placed on the processor.
+func (s settings) recordPlacement(o *ort.SessionOptions) error {
+	if s.device == nil {
+		return nil
+	}
+	return o.AddSessionConfigEntry("session.record_ep_graph_assignment_info", "1")
 }

@@ -4,24 +4,33 @@ package ort
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 )
 
 // precisions are those of sessions: one natively, the others in float32, with casts or pairs of QuantizeLinear and DequantizeLinear in the
-// graph (graph.Lower).
-var precisions = []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8}
+// graph (graph.Lower). TensorRT may leave out casts that follow each other, so that its provider has the one without.
+func (b *Backend) precisions() []backends.Precision {
+	if b.provider == TensorRT {
+		return []backends.Precision{backends.FP32}
+	}
+	return []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8}
+}
 
 // plan describes a session of g: a step for every node. Standard operators have kernels; the operators of our domain, and
-// GroupNormalization, whose own kernels sum too naively, run through their bodies.
-func (s settings) plan(g *graph.Graph) backends.Plan {
-	p := backends.Plan{Library: "ONNX Runtime, provider " + s.provider}
+// GroupNormalization, whose own kernels sum too naively, run through their bodies. onHost are those that a session on a device runs, whole
+// or in part, on the processor.
+func (s settings) plan(g *graph.Graph, onHost map[string]bool) backends.Plan {
+	p := backends.Plan{Library: fmt.Sprintf("ONNX Runtime, provider %s", s.provider)}
 	for _, n := range g.Nodes {
 		step := backends.Step{Name: n.Name, Op: n.Op.OpType(), Nodes: []string{n.Name}, Inputs: names(n.Inputs), Outputs: names(n.Outputs), Level: backends.Native,
 			Precision: cmp.Or(s.precision, backends.FP32)}
 		_, norm := n.Op.(graph.GroupNormalization)
 		switch {
+		case onHost[n.Name]:
+			step.Level, step.Reason = backends.Fallback, backends.OnHost
 		case s.precision.Format() != "":
 			step.Level, step.Reason = backends.Emulated, backends.PrecisionEmulated
 		case norm || n.Op.OpDomain() == graph.Domain:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -16,7 +17,8 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// session runs one graph. Its tensors are Go memory, pinned because the runtime keeps their addresses.
+// session runs one graph. Its tensors are Go memory, pinned because the runtime keeps their addresses, and on a device mirrors of what
+// lies there.
 type session struct {
 	progress backends.Progress
 	graph    *graph.Graph // what its inputs are checked against
@@ -29,11 +31,12 @@ type session struct {
 	options *ort.RunOptions
 	values  []ort.Value // of inputs and outputs
 	pinned  runtime.Pinner
+	device  *device // nil for the host
 }
 
 // newSession binds the tensors of the graph and loads the model, which is that of bound (see bindable).
 func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, err error) {
-	s := &session{graph: backends.InputsOf(g), plan: set.plan(g)}
+	s := &session{graph: backends.InputsOf(g), device: set.device}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -71,6 +74,11 @@ func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, 
 	if err != nil {
 		return nil, err
 	}
+	placement, err := set.placement(s.runtime)
+	if err != nil {
+		return nil, err
+	}
+	s.plan = set.plan(g, onHost(g, placement))
 	return s, nil
 }
 
@@ -98,6 +106,14 @@ func (s *session) bind(t graph.Type) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	s.values = append(s.values, v)
+	if s.device == nil {
+		return host, nil
+	}
+	on, err := s.device.place(v, len(tensor.Bytes(host)))
+	if err != nil {
+		return nil, err
+	}
+	s.values[len(s.values)-1] = on
 	return host, nil
 }
 
@@ -126,12 +142,28 @@ func (s *session) Upload(_ context.Context, inputs tensor.List) error {
 	if err := backends.CheckInputs(s.graph, inputs); err != nil {
 		return err
 	}
-	for _, to := range s.inputs {
-		copyInto(to.Tensor, inputs.Get(to.Name))
+	if err := s.copyIn(inputs); err != nil {
+		return err
 	}
 	s.progress.Uploaded()
 	s.timing.Upload = time.Since(start)
 	return nil
+}
+
+// copyIn copies inputs to where they are bound. They are the first of the values.
+func (s *session) copyIn(inputs tensor.List) error {
+	if s.device == nil {
+		for _, to := range s.inputs {
+			copyInto(to.Tensor, inputs.Get(to.Name))
+		}
+		return nil
+	}
+	for i, to := range s.inputs {
+		if err := s.values[i].(*onDevice).upload(inputs.Get(to.Name)); err != nil {
+			return err
+		}
+	}
+	return s.device.arrive()
 }
 
 // Execute implements backends.Session: one call into the library. When ctx ends, the runtime stops after the operator at hand.
@@ -158,9 +190,27 @@ func (s *session) Execute(ctx context.Context) error {
 	return nil
 }
 
-// Download implements backends.Session. The outputs are bound to memory of the host: nothing is copied.
+// Download implements backends.Session. Outputs that are bound to memory of the host are not copied.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	return s.progress.Download(s.outputs, names, &s.timing)
+	if s.device == nil {
+		return s.progress.Download(s.outputs, names, &s.timing)
+	}
+	start := time.Now()
+	if err := s.progress.Downloading(); err != nil {
+		return nil, err
+	}
+	first := len(s.values) - len(s.outputs) // of the values that are outputs
+	for i, to := range s.outputs {
+		if len(names) > 0 && !slices.Contains(names, to.Name) {
+			continue
+		}
+		if err := s.values[first+i].(*onDevice).download(to.Tensor); err != nil {
+			return nil, err
+		}
+	}
+	out, err := backends.SelectOutputs(s.outputs, names)
+	s.timing.Download = time.Since(start)
+	return out, err
 }
 
 // terminateWith stops the run that follows when ctx ends. The function that it returns makes the session usable again.
@@ -194,7 +244,7 @@ func copyInto(to, from *tensor.Tensor) {
 	}
 }
 
-// LastTiming implements backends.Session. The library tells no times of steps.
+// LastTiming implements backends.Session. The library tells no times of steps, nor of a device.
 func (s *session) LastTiming() backends.Timing { return s.timing }
 
 // Plan implements backends.Session.

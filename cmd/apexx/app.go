@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/printable"
@@ -124,7 +125,7 @@ const exitCodeTable = `Exit codes: 0 pass · 1 regression or parity failure · 2
 3 inconclusive · 4 no baseline · 5 backend or environment unavailable · 6 internal error, crash or
 hang · 130 interrupted.
 
-Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
+Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_ORT_GPU_LIB that of ort-cuda and ort-tensorrt, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of
 those backends, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, APEXX_TREND_STORE names the
 history of trend, NO_COLOR turns colours off. APEXX_INJECT: see apexx gate --help.`
 
@@ -190,10 +191,13 @@ func suggest(name string, commands []*cli.Command) string {
 	return fmt.Sprintf(" (commands: %s)", strings.Join(names, ", "))
 }
 
-// knownBackend resolves the alias cpu and rejects names that apexx does not know.
-func knownBackend(name string) (string, error) {
-	if name == "cpu" {
+// knownBackend resolves the alias cpu and the name ort, which stands for ONNX Runtime with --provider, and rejects names that apexx does not know.
+func knownBackend(c *cli.Context, name string) (string, error) {
+	switch provider := ort.Provider(c.String("provider")); {
+	case name == "cpu":
 		name = "reference"
+	case name == ort.CPU.Backend() && slices.Contains(ort.Providers, provider): // there are commands without the flag
+		name = provider.Backend()
 	}
 	if !slices.Contains(backends.Known, name) {
 		return "", usagef("unknown backend %q (known: %s)", name, strings.Join(backends.Known, ", "))

@@ -205,7 +205,7 @@ func ofBuild(err error, s worker.Spec, builds []specOf) error {
 // backendsOf resolves --backends.
 func backendsOf(c *cli.Context, builds []specOf) ([]string, error) {
 	if list := c.String("backends"); list != "available" {
-		names, err := chosenBackends(c.Context, list)
+		names, err := chosenBackends(c, list)
 		if err != nil {
 			return nil, err
 		}
@@ -282,8 +282,9 @@ func namedCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 		return nil, err
 	}
 	var names []string
-	for _, cell := range cells {
-		if _, err := knownBackend(cell.Backend); err != nil {
+	for i := range cells {
+		cell := &cells[i]
+		if cell.Backend, err = knownBackend(c, cell.Backend); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(names, cell.Backend) {

@@ -19,7 +19,7 @@ import (
 func choiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "backend", Usage: "backend `NAME`: " + strings.Join(backends.Known, ", ") + " (default: runtime.backend of the configuration)"},
-		&cli.StringFlag{Name: "select", Usage: "`POLICY` where the backend is not there: strict, which ends with 5, or permissive, which takes the next of tensorrt, cuda, ort, reference " +
+		&cli.StringFlag{Name: "select", Usage: "`POLICY` where the backend is not there: strict, which ends with 5, or permissive, which takes the next of tensorrt, cuda, ort-cuda, ort, reference " +
 			"(default: strict with --backend, else runtime.fallback_policy of the configuration)"},
 		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "`NAME`: fp64, fp32, tf32, fp16, bf16, int8 or fp8, as far as the backend has it (caps tells)"},
 	}
@@ -57,7 +57,7 @@ func chosenBackend(c *cli.Context) (*choice, error) {
 			return nil, usagef("unknown --select %q (want %s or %s)", ch.policy, caps.Strict, caps.Permissive)
 		}
 	}
-	if ch.requested, err = knownBackend(ch.requested); err != nil {
+	if ch.requested, err = knownBackend(c, ch.requested); err != nil {
 		return nil, err
 	}
 	_, err = extraOptions(c, ch.requested) // wrong ones are told whatever is there
@@ -72,7 +72,7 @@ func (ch *choice) selectBackend(c *cli.Context) error {
 		if ch.extra, failed = extraOptions(c, name); failed != nil {
 			return &backends.Unavailable{Backend: name, Reason: backends.WorkerStartFailed, Detail: failed.Error()}
 		}
-		if ch.backend, failed = execute.Open(name, execute.Options{Isolate: ch.isolate || c.Bool("isolate"), Deadline: c.Duration("deadline"), Extra: ch.extra}); failed != nil {
+		if ch.backend, failed = execute.Open(name, execute.Options{Isolate: ch.isolate || c.Bool("isolate"), Deadline: c.Duration("deadline")}); failed != nil {
 			return &backends.Unavailable{Backend: name, Reason: backends.WorkerStartFailed, Detail: failed.Error()}
 		}
 		a := ch.backend.Probe(c.Context)

@@ -25,7 +25,8 @@ func calibrateCommand() *cli.Command {
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: eight scenes, with the budgets that matrix gives its built-in cases"},
 		&cli.StringFlag{Name: "method", Value: calibrate.Max.String(), Usage: "how a range is chosen, `NAME`: entropy, max or percentile:P"},
 		&cli.StringFlag{Name: "profile", Value: calibrate.Quality.Name, Usage: "precision profile `NAME`: quality, balanced or edge, which keep fewer layers in float32, and lose more detections"},
-		&cli.StringFlag{Name: "data-version", Usage: "`NAME` of the version of the cases (default: a digest of them)"},
+		&cli.StringFlag{Name: "table", Usage: "take the ranges of a calibration table of TensorRT, `FILE`, instead of running cases"},
+		&cli.StringFlag{Name: "data-version", Usage: "`NAME` of the version of the cases (default: a digest of them, or of the table)"},
 		&cli.StringFlag{Name: "backend", Value: "reference", Usage: "backend `NAME` that computes the values"},
 		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
 	}
@@ -36,7 +37,9 @@ func calibrateCommand() *cli.Command {
 			"they end (max), where P percent of them end (percentile:P), or where cutting them off loses the least information (entropy).\n\n" +
 			"The file is for this model alone: its key has the digests of configuration, weights and export, the version of the operators,\n" +
 			"the profile, the method and the version of the cases. Where the file is there with the same key, nothing is done. Other\n" +
-			"commands take it with --calibration, and refuse it, with exit code 2, where it belongs to another model.",
+			"commands take it with --calibration, and refuse it, with exit code 2, where it belongs to another model.\n\n" +
+			"A table of TensorRT is read with --table alone. One that tells its key has to be this model's; a legacy one, which does not, is\n" +
+			"believed. It needs a scale for every value that the profile rounds, under the names of the exported file.",
 		Flags:  append(flags, sourceFlags()...),
 		Action: calibrateModel,
 	}
@@ -55,11 +58,14 @@ func calibrateModel(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	if c.IsSet("table") {
+		return takeTable(c, path, profile)
+	}
 	threads, err := threadsOf(c)
 	if err != nil {
 		return err
 	}
-	name, err := knownBackend(c.String("backend"))
+	name, err := knownBackend(c, c.String("backend"))
 	if err != nil {
 		return err
 	}
@@ -97,6 +103,29 @@ func calibrateModel(c *cli.Context) error {
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s  %d ranges by %s over %d cases, %d products in float32  key %.12s\n",
 		printable.Line(path), len(f.Ranges), method, len(cases), len(f.Key.Wide), f.Cache)
+	return err
+}
+
+// takeTable writes the ranges of a calibration table of TensorRT.
+func takeTable(c *cli.Context, path string, profile calibrate.Profile) error {
+	for _, flag := range []string{"cases", "method", "backend", "threads"} {
+		if c.IsSet(flag) {
+			return usagef("--%s is of ranges that are found, and --table has them", flag)
+		}
+	}
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	f, version, err := m.CalibrationTable(c.String("table"), profile, c.String("data-version"))
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	if err := atomicfile.WriteFile(path, 0o644, f.Write); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "%s  %d ranges of a table of %s, %d products in float32  key %.12s\n",
+		printable.Line(path), len(f.Ranges), printable.Line(version), len(f.Key.Wide), f.Cache)
 	return err
 }
 

@@ -86,7 +86,7 @@ func certifyColumns(c *cli.Context, old *certify.Certificate) ([]parity.Column, 
 	var columns []parity.Column
 	if old != nil {
 		for _, e := range old.Entries {
-			if _, err := knownBackend(e.Column.Backend); err != nil {
+			if _, err := knownBackend(c, e.Column.Backend); err != nil {
 				return nil, err
 			}
 			if !slices.Contains(columns, e.Column) {
@@ -99,7 +99,7 @@ func certifyColumns(c *cli.Context, old *certify.Certificate) ([]parity.Column, 
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
-	names, err := chosenBackends(c.Context, c.String("backends"))
+	names, err := chosenBackends(c, c.String("backends"))
 	for _, name := range names {
 		columns = append(columns, parity.Column{Backend: name, Precision: precision})
 	}
@@ -166,7 +166,7 @@ func takeCertificate(c *cli.Context, m *source.Model, columns []parity.Column, c
 		if err != nil {
 			return nil, err
 		}
-		b, err := execute.Open(col.Backend, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extra})
+		b, err := execute.Open(col.Backend, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		if err == nil {
 			err = b.Probe(c.Context).Err(col.Backend)
 		}

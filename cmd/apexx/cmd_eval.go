@@ -187,7 +187,7 @@ func (e *evaluation) base() (*evaluationSide, error) {
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
-	if name, err = knownBackend(name); err != nil {
+	if name, err = knownBackend(e.c, name); err != nil {
 		return nil, err
 	}
 	return e.execution(name, p)
@@ -199,7 +199,7 @@ func (e *evaluation) execution(name string, precision backends.Precision) (*eval
 	if err != nil {
 		return nil, err
 	}
-	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: e.c.Duration("deadline"), Extra: extra})
+	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: e.c.Duration("deadline")})
 	if err != nil {
 		return nil, err
 	}

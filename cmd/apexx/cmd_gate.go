@@ -228,7 +228,7 @@ func gateSetup(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head ga
 	options.Samplers = samplers
 	limits := map[string]int64{}
 	for _, b := range perf.Backends(w.cells) {
-		limits[b] = execute.MemoryLimit(b, w.options.Extra[b])
+		limits[b] = execute.MemoryLimit(b)
 	}
 	base.Limits, head.Limits = limits, limits
 	return gate.Setup{

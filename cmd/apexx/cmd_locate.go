@@ -100,7 +100,7 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 	}
 	sides := make([]locate.Side, 2)
 	for i := range names {
-		if names[i], err = knownBackend(strings.TrimSpace(names[i])); err != nil {
+		if names[i], err = knownBackend(c, strings.TrimSpace(names[i])); err != nil {
 			return nil, err
 		}
 		extra, err := extraOptions(c, names[i])
@@ -135,7 +135,7 @@ func steppedPrecision(c *cli.Context) (backends.Precision, error) {
 
 // locateBackend opens a backend in a worker and makes sure that it is here.
 func locateBackend(c *cli.Context, name string, extra map[string]string) (backends.Backend, error) {
-	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extra})
+	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,7 +87,7 @@ func runMatrix(c *cli.Context) error {
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
 		Extra: extras, Factor: budget.Factors[profile.Name()],
 		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
+			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Factor: runner.Factor, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	if c.IsSet("dim") && !c.IsSet("model") {
@@ -220,7 +219,7 @@ func tellLeftOut(c *cli.Context, dir, remark string) {
 // chosenColumns lists backend and precision of every execution. Without --precisions the reference runs in float64 too, as
 // the oracle.
 func chosenColumns(c *cli.Context) ([]parity.Column, error) {
-	names, err := chosenBackends(c.Context, c.String("backends"))
+	names, err := chosenBackends(c, c.String("backends"))
 	if err != nil {
 		return nil, err
 	}
@@ -247,13 +246,13 @@ func chosenColumns(c *cli.Context) ([]parity.Column, error) {
 }
 
 // chosenBackends resolves --backends. Named backends that are absent stay in the list: their cells say why they did not run.
-func chosenBackends(ctx context.Context, list string) ([]string, error) {
+func chosenBackends(c *cli.Context, list string) ([]string, error) {
 	if list == "available" {
-		return execute.DetectCaps(ctx).Available(), nil
+		return execute.DetectCaps(c.Context).Available(), nil
 	}
 	var names []string
 	for _, s := range strings.Split(list, ",") {
-		name, err := knownBackend(strings.TrimSpace(s))
+		name, err := knownBackend(c, strings.TrimSpace(s))
 		if err != nil {
 			return nil, err
 		}

@@ -63,7 +63,7 @@ func selfcheckParity(c *cli.Context) error {
 	if c.Int("places") < 1 || c.Int("clean") < 1 {
 		return usagef("--places and --clean must be positive")
 	}
-	names, err := chosenBackends(c.Context, c.String("backends"))
+	names, err := chosenBackends(c, c.String("backends"))
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func selfcheckParity(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		b, err := execute.Open(name, execute.Options{Extra: extra})
+		b, err := execute.Open(name, execute.Options{})
 		if err == nil {
 			err = b.Probe(c.Context).Err(name)
 		}

@@ -198,7 +198,7 @@ func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 		Workloads: measure.NewWorkloads(w.source(), reference.New()),
 		Spec: func(backend string) worker.Spec {
 			s := execute.WorkerSpec(backend, c.Duration("deadline"))
-			s.MemoryLimit = execute.MemoryLimit(backend, w.options.Extra[backend])
+			s.MemoryLimit = execute.MemoryLimit(backend)
 			return s
 		},
 	}

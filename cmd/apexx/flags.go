@@ -10,6 +10,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
@@ -85,7 +86,7 @@ func decodeText(d model.Decode) map[string]string {
 func backendFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
-		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort, `NAME`: cpu, cuda or tensorrt"},
+		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "what the name ort stands for, `NAME`: cpu (ort itself), cuda (ort-cuda) or tensorrt (ort-tensorrt)"},
 		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort, `LEVEL`: none, basic, extended or all"},
 		&cli.StringFlag{Name: "winograd", Value: "on", Usage: "Winograd's algorithm for 3×3 convolutions of reference in fp32, `SWITCH`: on or off"},
 		&cli.StringFlag{Name: "autotune", Usage: "let cuda measure its launch configurations, and keep them in `FILE`; the outputs stay the same, bit for bit"},
@@ -118,8 +119,10 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 			extra["autotune-rounding"] = "on"
 		}
 		return extra, nil
-	case backend == "ort":
-		return map[string]string{"provider": c.String("provider"), "opt-level": c.String("opt-level")}, nil
+	case backend == ort.CPU.Backend():
+		return map[string]string{"provider": string(ort.CPU), "opt-level": c.String("opt-level")}, nil
+	case strings.HasPrefix(backend, ort.CPU.Backend()) && c.String("opt-level") != "all":
+		return map[string]string{"opt-level": c.String("opt-level")}, nil
 	case backend == "reference" && c.String("winograd") == "off":
 		return map[string]string{"winograd": "off"}, nil
 	}
@@ -129,7 +132,7 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 // extraOfAll returns the options of every backend that has some.
 func extraOfAll(c *cli.Context) (map[string]map[string]string, error) {
 	all := map[string]map[string]string{}
-	for _, backend := range []string{"ort", "reference", "cuda"} {
+	for _, backend := range []string{"ort", "ort-cuda", "ort-tensorrt", "reference", "cuda"} {
 		extra, err := extraOptions(c, backend)
 		if err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ func selfcheckDefaults(c *cli.Context) error {
 	if choosesCells(c) {
 		return nil
 	}
-	names, err := chosenBackends(c.Context, "available")
+	names, err := chosenBackends(c, "available")
 	if err != nil {
 		return err
 	}

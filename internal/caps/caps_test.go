@@ -18,8 +18,13 @@ import (
 // machine is one whose backends answer as told, in the order of backends.Known.
 func machine(reference, ort, cuda, tensorrt backends.Availability) Observed {
 	o := Observed{CPU: CPU{"amd64", 16}, Getenv: variables(nil), Exists: func(string) bool { return false }}
-	for i, a := range []backends.Availability{reference, ort, cuda, tensorrt} {
-		o.Probes = append(o.Probes, Probe{backends.Known[i], a})
+	told := map[string]backends.Availability{"reference": reference, "ort": ort, "cuda": cuda, "tensorrt": tensorrt}
+	for _, name := range backends.Known {
+		a, ok := told[name]
+		if !ok {
+			a = ortCPU
+		}
+		o.Probes = append(o.Probes, Probe{name, a})
 	}
 	return o
 }
@@ -45,7 +50,8 @@ func has(precisions string, facts ...string) backends.Availability {
 
 var (
 	reference = has("fp64 fp32 tf32 fp16 bf16", "instruction_set", "avx2")
-	ort       = has("fp32 tf32 fp16 bf16", "version", "1.30.0", "providers", "cpu")
+	ort       = has("fp32 tf32 fp16 bf16", "version", "1.30.0")
+	ortCPU    = lacks(backends.ProviderUnavailable, "/opt/apexx/.deps/libonnxruntime.so.1 has no libonnxruntime_providers_cuda.so beside it")
 	worker    = lacks(backends.WorkerNotFound, "no executable apexx-cuda in /opt/apexx or PATH; build it, or set APEXX_WORKER_CUDA to its path")
 	noRT      = lacks(backends.WorkerNotFound, "no executable apexx-tensorrt in /opt/apexx or PATH; build it, or set APEXX_WORKER_TENSORRT to its path")
 )
@@ -72,7 +78,7 @@ func machines() map[string]Observed {
 	hopper.Devices = nvml(gpu("NVIDIA H100 80GB HBM3", "9.0"), gpu("NVIDIA H100 80GB HBM3", "9.0"))
 	hopper.Exists = func(path string) bool { return path == "/usr/include/x86_64-linux-gnu/NvInfer.h" }
 
-	old := machine(reference, has("fp32", "version", "1.30.0", "providers", "cuda, cpu"),
+	old := machine(reference, has("fp32", "version", "1.30.0"),
 		lacks(backends.CapabilityUnsupported, "Tesla P100 has compute capability 6.0, the kernels need 7.5"), noRT)
 	old.Devices = nvml(gpu("Tesla P100", "6.0"))
 	old.Devices.Detail = "device 1: GPU is lost"
@@ -185,8 +191,8 @@ func TestFP8(t *testing.T) {
 	if c := Of(o); !c.FP8.Available || !c.FP8.DType || c.FP8.Reason != nil || !c.TensorRT.Int8Available {
 		t.Errorf("%+v %+v", c.FP8, c.TensorRT)
 	}
-	o.Probes[3].Availability = has("fp32 int8")
-	o.Probes[2].Availability = worker
+	o.Probes[slices.Index(backends.Known, "tensorrt")].Availability = has("fp32 int8")
+	o.Probes[slices.Index(backends.Known, "cuda")].Availability = worker
 	o.Devices = env.Devices{Reason: backends.CudaUnavailable}
 	if c := Of(o); because(c.TensorRT.Int8Reason) != backends.Int8RequiresCuda || because(c.FP8.Reason) != backends.FP8RequiresCuda {
 		t.Errorf("int8 without a device: %+v", c.TensorRT)
@@ -205,6 +211,8 @@ func TestRequired(t *testing.T) {
 		{"cuda", backends.KernelLoadFailed, "worker met, cuda.available met, driver met, compute_capability met, kernels missing (kernel_load_failed)"},
 		{"ort", backends.LibraryWrongArchitecture, "cgo met, library missing (library_wrong_architecture)"},
 		{"ort", backends.ProviderUnavailable, "cgo met, library missing (provider_unavailable)"},
+		{"ort-cuda", backends.ProviderUnavailable, "cgo met, worker met, library missing (provider_unavailable), cuda.available met"},
+		{"ort-cuda", backends.CudaDeviceNotFound, "cgo met, worker met, library met, cuda.available missing (cuda_device_not_found)"},
 		{"tensorrt", backends.LibraryNotFound, "worker met, cuda.available met, library missing (library_not_found)"},
 		{"reference", backends.InstructionSetUnsupported, "instruction_set missing (instruction_set_unsupported)"},
 	} {

@@ -2,7 +2,6 @@ package caps
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/apex-x/apexx/backends"
 )
@@ -46,8 +45,14 @@ var requirements = map[string][]requirement{
 	"ort":       {{"cgo", []backends.Reason{backends.BuiltWithoutCgo}}, libraryIsThere},
 	"cuda": {workerIsThere, deviceIsThere, {"driver", []backends.Reason{backends.LibraryVersionUnsupported}},
 		{"compute_capability", []backends.Reason{backends.CapabilityUnsupported}}, {"kernels", []backends.Reason{backends.KernelLoadFailed}}},
-	"tensorrt": {workerIsThere, deviceIsThere, libraryIsThere},
+	"tensorrt":     {workerIsThere, deviceIsThere, libraryIsThere},
+	"ort-cuda":     ortOnDevice,
+	"ort-tensorrt": ortOnDevice,
 }
+
+// ortOnDevice is what a provider of ONNX Runtime on a device requires. Its library is a build with the provider, and what that needs of NVIDIA's.
+var ortOnDevice = []requirement{{"cgo", []backends.Reason{backends.BuiltWithoutCgo}}, workerIsThere,
+	{libraryIsThere.name, append(slices.Clone(libraryIsThere.codes), backends.ProviderUnavailable)}, deviceIsThere}
 
 // required tells what of its requirements a backend meets. A probe ends at the first that is missing; of those behind it, the device alone is
 // known without it.
@@ -88,26 +93,12 @@ func capability(name string, reason *backends.Reason) Capability {
 func (c Caps) optional(b Backend) []Capability {
 	fp8 := capability("fp8", why(c.fp8Missing(slices.Contains(b.Precisions, backends.FP8))))
 	switch b.Name {
-	case "ort":
-		return []Capability{ortProvider(b, "cuda"), ortProvider(b, "tensorrt")}
 	case "cuda":
 		return []Capability{c.tensorCores(), capability("nvml", why(c.nvmlReason())), fp8}
 	case "tensorrt":
 		return []Capability{capability("headers_available", c.TensorRT.headersReason()), capability("int8_available", c.TensorRT.Int8Reason), fp8}
 	}
 	return []Capability{}
-}
-
-// ortProvider looks a provider up in what the library says of itself.
-func ortProvider(b Backend, name string) Capability {
-	entry := Capability{Name: "provider." + name, State: Unknown}
-	if b.Available {
-		entry.State = Met
-		if !slices.Contains(strings.Split(b.fact("providers"), ", "), name) {
-			entry.State, entry.Reason = Missing, why(backends.ProviderUnavailable)
-		}
-	}
-	return entry
 }
 
 // tensorCores are used by the network's kernels from compute capability 8.0 on; below, convolutions run without them.

@@ -20,11 +20,12 @@ const (
 // Policies lists the policies.
 var Policies = []Policy{Strict, Permissive}
 
-// preference orders all backends from the fastest to the one that is always there.
-var preference = []string{"tensorrt", "cuda", "ort", "reference"}
+// preference orders all backends from the fastest to the one that is always there. Nothing is replaced by ort-tensorrt, which builds engines
+// for minutes.
+var preference = []string{"ort-tensorrt", "tensorrt", "cuda", "ort-cuda", "ort", "reference"}
 
-// Chain returns what a permissive selection tries for a backend: itself, and then what comes after it in the order tensorrt, cuda, ort,
-// reference.
+// Chain returns what a permissive selection tries for a backend: itself, and then what comes after it in the order ort-tensorrt,
+// tensorrt, cuda, ort-cuda, ort, reference.
 func Chain(backend string) []string {
 	at := slices.Index(preference, backend)
 	if at < 0 {

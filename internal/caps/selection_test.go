@@ -19,7 +19,7 @@ func usable(missing map[string]backends.Reason) func(string) *backends.Unavailab
 }
 
 func TestSelect(t *testing.T) {
-	gone := map[string]backends.Reason{"tensorrt": backends.WorkerNotFound, "cuda": backends.CudaUnavailable}
+	gone := map[string]backends.Reason{"tensorrt": backends.WorkerNotFound, "cuda": backends.CudaUnavailable, "ort-cuda": backends.ProviderUnavailable}
 	for _, tt := range []struct {
 		requested string
 		policy    Policy
@@ -32,7 +32,7 @@ func TestSelect(t *testing.T) {
 		{"cuda", Permissive, nil, "cuda", "", ""},
 		{"cuda", Strict, gone, "", backends.CudaUnavailable, "backend cuda is unavailable: cuda_unavailable: as found"},
 		{"tensorrt", Permissive, gone, "ort", backends.WorkerNotFound,
-			"ort runs in place of tensorrt: tensorrt is unavailable (worker_not_found), cuda is unavailable (cuda_unavailable)"},
+			"ort runs in place of tensorrt: tensorrt is unavailable (worker_not_found), cuda is unavailable (cuda_unavailable), ort-cuda is unavailable (provider_unavailable)"},
 		{"ort", Permissive, map[string]backends.Reason{"ort": backends.LibraryNotFound, "reference": backends.PrecisionUnsupported}, "", backends.LibraryNotFound,
 			"backend ort is unavailable: library_not_found: as found; nor can reference (precision_unsupported) take its place"},
 		{"reference", Permissive, map[string]backends.Reason{"reference": backends.PrecisionUnsupported}, "", backends.PrecisionUnsupported,
@@ -59,7 +59,7 @@ func TestChain(t *testing.T) {
 			t.Errorf("%s: %v", name, c)
 		}
 	}
-	if got := Chain("tensorrt"); !slices.Equal(got, []string{"tensorrt", "cuda", "ort", "reference"}) {
+	if got := Chain("tensorrt"); !slices.Equal(got, []string{"tensorrt", "cuda", "ort-cuda", "ort", "reference"}) {
 		t.Errorf("%v", got)
 	}
 }

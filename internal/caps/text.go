@@ -13,7 +13,7 @@ import (
 func (c Caps) WriteText(w io.Writer) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s "+format+"\n", append([]any{name}, args...)...)
+		fmt.Fprintf(&b, "%-12s "+format+"\n", append([]any{name}, args...)...)
 	}
 	for _, e := range c.Backends {
 		line(e.Name, "%s", stateOf(e.Available, e.Reason))

@@ -15,16 +15,27 @@ import (
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf"
 )
 
 // others are the backends that are held against the reference: those that are here.
 func others(t *testing.T) []backends.Backend {
 	t.Helper()
-	cuda, err := Open("cuda", Options{})
-	if err != nil {
-		t.Fatal(err)
+	return append(onDevices(t), ort.New())
+}
+
+// onDevices are the backends that compute on a device, whether they are here or not.
+func onDevices(t *testing.T) []backends.Backend {
+	t.Helper()
+	var list []backends.Backend
+	for _, name := range perf.DeviceBackends {
+		b, err := Open(name, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, b)
 	}
-	return []backends.Backend{ort.New(), cuda}
+	return list
 }
 
 func skipMissing(t *testing.T, b backends.Backend) {
@@ -129,9 +140,11 @@ func TestScenesAsSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	scenes, precisions := map[string][]fixtures.Image{"ort": fixtures.BuiltinScenes()[:1]}, map[string][]backends.Precision{"ort": {backends.FP16}}
-	precisions["cuda"] = []backends.Precision{backends.TF32, backends.FP16, backends.BF16}
-	if scenes["cuda"], err = fixtures.Scenes(); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"cuda", "ort-cuda"} {
+		precisions[name] = []backends.Precision{backends.TF32, backends.FP16, backends.BF16}
+		if scenes[name], err = fixtures.Scenes(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, b := range others(t) {
 		t.Run(b.Name(), func(t *testing.T) {

@@ -31,13 +31,16 @@ func FileDigests(ctx context.Context, names []string) (map[string]string, error)
 
 // fileOf returns the path of a backend's file, "" where there is none.
 func fileOf(ctx context.Context, name string) string {
-	own, err := InProcess().Get(name)
-	if err != nil {
+	if _, err := InProcess().Get(name); err != nil {
 		command, err := worker.Find(name)
 		if err != nil {
 			return ""
 		}
 		return command[0]
+	}
+	own, err := Open(name, Options{})
+	if err != nil {
+		return ""
 	}
 	for _, f := range own.Probe(ctx).Facts {
 		if info, err := os.Stat(f.Value); f.Key == "library" && err == nil && info.Mode().IsRegular() {

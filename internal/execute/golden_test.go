@@ -21,16 +21,17 @@ import (
 // integers equal, floats within 1e-4 absolute or 1e-3 relative.
 func TestGoldenCases(t *testing.T) {
 	ctx := context.Background()
-	cuda, err := Open("cuda", Options{})
-	if err != nil {
-		t.Fatal(err)
+	type session struct {
+		backend   backends.Backend
+		precision backends.Precision
+	}
+	sessions := []session{{reference.New(), backends.FP32}, {reference.New(), backends.FP64}, {ort.New(), backends.FP32}}
+	for _, b := range onDevices(t) {
+		sessions = append(sessions, session{b, backends.FP32})
 	}
 	for _, name := range fixtures.GoldenCases() {
 		c := goldenCase(t, name)
-		for _, b := range []struct {
-			backend   backends.Backend
-			precision backends.Precision
-		}{{reference.New(), backends.FP32}, {reference.New(), backends.FP64}, {ort.New(), backends.FP32}, {cuda, backends.FP32}} {
+		for _, b := range sessions {
 			t.Run(name+"/"+b.backend.Name()+"/"+string(b.precision), func(t *testing.T) {
 				if a := b.backend.Probe(ctx); !a.Available {
 					t.Skipf("%s is unavailable: %s: %s", b.backend.Name(), a.Reason, a.Detail)

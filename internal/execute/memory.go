@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
 )
 
@@ -18,10 +19,9 @@ const threadReserve = 64<<20 + 8<<20
 // collected heap holds garbage as large as what lives). A cell that asks for more than the machine could ever give then ends alone and at once;
 // one that asks for less than that and for too much, and several that do so together, are left to the kernel, which takes a worker before
 // it takes its parent. A driver of a device reserves address space far beyond all memory: backends with executables of their own have no
-// limit, nor has ort with another provider than the processor.
-func MemoryLimit(backend string, extra map[string]string) int64 {
-	provider, given := extra["provider"]
-	if !slices.Contains(InProcess().Names(), backend) || given && provider != "cpu" {
+// limit, nor have those of ONNX Runtime on a device.
+func MemoryLimit(backend string) int64 {
+	if !slices.Contains(InProcess().Names(), backend) || perf.OnDevice(backend) {
 		return 0
 	}
 	memory := env.Memory()

@@ -18,17 +18,11 @@ import (
 )
 
 func TestMemoryLimit(t *testing.T) {
-	for _, c := range []struct {
-		backend, provider string
-		limited           bool
-	}{{"reference", "", true}, {"ort", "", true}, {"ort", "cpu", true}, {"ort", "cuda", false}, {"ort", "tensorrt", false}, {"cuda", "", false}, {"tensorrt", "", false}} {
-		extra := map[string]string{}
-		if c.provider != "" {
-			extra["provider"] = c.provider
-		}
-		got := MemoryLimit(c.backend, extra)
-		if c.limited && got < env.Memory() || !c.limited && got != 0 || (got > 0) != (c.limited && runtime.GOOS == "linux") {
-			t.Errorf("%s with provider %q: %d bytes", c.backend, c.provider, got)
+	for _, name := range backends.Known {
+		limited := name == "reference" || name == "ort"
+		got := MemoryLimit(name)
+		if limited && got < env.Memory() || !limited && got != 0 || (got > 0) != (limited && runtime.GOOS == "linux") {
+			t.Errorf("%s: %d bytes", name, got)
 		}
 	}
 }

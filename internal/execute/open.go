@@ -18,23 +18,39 @@ import (
 const WorkerCommand = "worker"
 
 // InProcess returns the backends that this program holds itself, a part of backends.Known.
-func InProcess() *backends.Registry { return backends.NewRegistry(reference.New(), ort.New()) }
+func InProcess() *backends.Registry {
+	list := []backends.Backend{reference.New()}
+	for _, p := range ort.Providers {
+		list = append(list, ort.On(p))
+	}
+	return backends.NewRegistry(list...)
+}
+
+// apart tells whether a backend that this program holds needs a process of its own all the same: a process holds one ONNX Runtime, and one
+// that is built for a device brings a driver's threads and its faults. One whose library is not here needs none to say so.
+func apart(name string) bool {
+	for _, p := range ort.Providers {
+		if name == p.Backend() {
+			return p != ort.CPU && ort.On(p).Find() == nil
+		}
+	}
+	return false
+}
 
 // Options of Open.
 type Options struct {
-	Isolate  bool              // use a worker even for a backend that this program holds
-	Deadline time.Duration     // bound on each request to a worker; 0 means none
-	Extra    map[string]string // options of the sessions to come, on which the limit of a worker's memory depends
+	Isolate  bool          // use a worker even for a backend that this program could run itself
+	Deadline time.Duration // bound on each request to a worker; 0 means none
 }
 
 // Open returns the backend of a known name. Backends with vendor libraries are executables of their own, found by
 // worker.Find; where one is missing, its Probe says so.
 func Open(name string, o Options) (backends.Backend, error) {
-	if own, err := InProcess().Get(name); err == nil && !o.Isolate {
+	if own, err := InProcess().Get(name); err == nil && !o.Isolate && !apart(name) {
 		return own, nil
 	}
 	spec := WorkerSpec(name, o.Deadline)
-	spec.MemoryLimit = MemoryLimit(name, o.Extra)
+	spec.MemoryLimit = MemoryLimit(name)
 	return worker.New(spec), nil
 }
 

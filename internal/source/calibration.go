@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -109,4 +110,44 @@ func (m *Model) CalibrationSource(shape []int, profile calibrate.Profile) (calib
 	}
 	return calibrate.Source{Config: m.ConfigDigest, Weights: m.WeightsDigest, Export: hex.EncodeToString(hash.Sum(nil)),
 		Operators: calibrate.OwnOperators(), Profile: profile.Name, Wide: profile.Wide(g)}, nil
+}
+
+// CalibrationTable returns the ranges of a calibration table of TensorRT as a calibration of this model, and the version that the table tells of
+// itself. An empty version of the data stands for a digest of the table. A table that is another model's, or lacks a value, is an error.
+func (m *Model) CalibrationTable(path string, profile calibrate.Profile, data string) (f *calibrate.File, version string, err error) {
+	text, err := input.Read(path, input.Calibration)
+	if err != nil {
+		return nil, "", fmt.Errorf("read calibration table: %w", err)
+	}
+	t, err := calibrate.ParseTable(text)
+	if err == nil {
+		f, err = m.fileOf(t, profile, cmp.Or(data, calibrate.Digest(text)))
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("calibration table %s: %w", printable.Line(path), err)
+	}
+	return f, t.Version, nil
+}
+
+// fileOf takes from a table what a profile rounds of this model.
+func (m *Model) fileOf(t *calibrate.Table, profile calibrate.Profile, data string) (*calibrate.File, error) {
+	shape := []int{1, 3, m.Config.Model.InputHeight, m.Config.Model.InputWidth}
+	from, err := m.CalibrationSource(shape, profile)
+	if err != nil {
+		return nil, err
+	}
+	g, err := m.Graph(model.Options{Batch: 1, Height: shape[2], Width: shape[3], Decode: model.DefaultDecode()})
+	if err != nil {
+		return nil, err
+	}
+	g.Calibration = &graph.Calibration{Wide: from.Wide}
+	var values []string
+	for _, v := range g.Ranged() {
+		values = append(values, v.Name)
+	}
+	f, err := t.File(calibrate.Key{Source: from, Data: data, Shape: shape}, values)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.Fits(g)
 }

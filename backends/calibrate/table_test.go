@@ -1,0 +1,81 @@
+package calibrate
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+const legacyTable = "TRT-8601-EntropyCalibration2\nimage: 3c010a14\nstem: norm: 3f800000\r\n(Unnamed Layer* 3) [Shuffle]_output: 0\n"
+
+func TestParseTable(t *testing.T) {
+	const governed = "APEXX_CALIBRATION_CACHE_V1\n" + `{"cache_key":"abc","schema_version":1}` + "\n\n"
+	for name, tt := range map[string]struct{ text, cache, fault string }{
+		"legacy":             {legacyTable, "", ""},
+		"governed":           {governed + legacyTable, "abc", ""},
+		"no header":          {"APEXX_CALIBRATION_CACHE_V1\n{}\n\n" + legacyTable, "", "has no cache_key"},
+		"a header alone":     {governed, "", `begins with ""`},
+		"half a header":      {strings.TrimSuffix(governed, "\n"), "", "has no cache_key"},
+		"a calibration":      {`{"schema": "apexx.calibration/1"}`, "", "want TRT-VERSION-CALIBRATOR"},
+		"empty":              {"", "", "want TRT-VERSION-CALIBRATOR"},
+		"a version alone":    {"TRT-8601-MinMaxCalibration\n", "", "has no scales"},
+		"no scale":           {"TRT-1-E\nx: \n", "", "line 1 below the version"},
+		"no name":            {"TRT-1-E\n: 3f800000\n", "", "want NAME: SCALE"},
+		"an infinite scale":  {"TRT-1-E\nx: 7f800000\n", "", "has no scale"},
+		"no number":          {"TRT-1-E\nx: 7fc00000\n", "", "has no scale"},
+		"a negative scale":   {"TRT-1-E\nx: 0\ny: bf800000\n", "", "line 2 below the version"},
+		"a range too large":  {"TRT-1-E\nx: 7f7fffff\n", "", "has no scale"},
+		"more than 32 bits":  {"TRT-1-E\nx: 13f800000\n", "", "has no scale"},
+		"the same one twice": {"TRT-1-E\nx: 3f800000\nx: 3f800000\n", "", `"x" is there twice`},
+	} {
+		got, err := ParseTable([]byte(tt.text))
+		switch {
+		case tt.fault != "" && (err == nil || !strings.Contains(err.Error(), tt.fault)):
+			t.Errorf("%s: %v, want %q", name, err, tt.fault)
+		case tt.fault == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case tt.fault == "":
+			if got.Version != "TRT-8601-EntropyCalibration2" || got.Cache != tt.cache || len(got.Ranges) != 3 || got.Ranges["stem: norm"] != 127 || got.Ranges["image"] < 0.99 || got.Ranges["image"] > 1.01 {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
+	}
+}
+
+// TestTableFile: a table that tells its key serves the model of that key alone, a legacy one any; both give a file that tells what it is.
+func TestTableFile(t *testing.T) {
+	table, err := ParseTable([]byte(legacyTable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := Key{Source: Source{Export: "e", Profile: "quality", Operators: OwnOperators()}, Data: "d", Shape: []int{1, 3, 128, 128}}
+	for name, cache := range map[string]string{"legacy": "", "of this model": key.Cache(), "of another": "abc"} {
+		table.Cache = cache
+		f, err := table.File(key, []string{"image", "absent"})
+		if (err != nil) != (cache == "abc") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && (f.Key.Method != TableMethod || len(f.Ranges) != 1 || f.Ranges["image"] != table.Ranges["image"] || f.Cache != key.Cache()) {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+func FuzzParseTable(f *testing.F) {
+	f.Add([]byte(legacyTable))
+	f.Add([]byte("APEXX_CALIBRATION_CACHE_V1\n{\"cache_key\":\"abc\"}\n\nTRT-1-E\nx: 3f800000\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		table, err := ParseTable(text)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+			return
+		}
+		for name, r := range table.Ranges {
+			if name == "" || !(r >= 0) || math.IsInf(float64(r), 0) {
+				t.Errorf("%q: %v", name, r)
+			}
+		}
+	})
+}

@@ -1,0 +1,189 @@
+//go:build cgo
+
+package ort
+
+/*
+#include <dlfcn.h>
+#include <stdlib.h>
+
+// The handle is kept: what is opened here is what the provider is going to open.
+static const char *apexx_load(const char *name) { return dlopen(name, RTLD_LAZY) ? NULL : dlerror(); }
+
+// TensorRT's version, 0 where the library is not open.
+static int apexx_tensorrt_version(const char *name) {
+  void *library = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
+  int (*version)(void) = library ? (int (*)(void))dlsym(library, "getInferLibVersion") : 0;
+  return version ? version() : 0;
+}
+*/
+import "C"
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// files are those of a provider on a device, which the library opens from its own folder. Engines of TensorRT leave to CUDA what they refuse.
+func (p Provider) files() []string {
+	switch p {
+	case CUDA:
+		return []string{"libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"}
+	case TensorRT:
+		return []string{"libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so", "libonnxruntime_providers_tensorrt.so"}
+	}
+	return nil
+}
+
+// convolutions is opened by providers when they need it, so that no header tells.
+const convolutions = "libcudnn.so.9"
+
+// builtFor tells why the library of a path cannot have a provider: a file of the provider is not beside it.
+func builtFor(p Provider, path string) error {
+	for _, name := range p.files() {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err != nil {
+			return unavailable(backends.ProviderUnavailable, "provider %s: %s has no %s beside it; run 'make setup-ort-gpu', or set %s to a library that has",
+				p, path, name, deviceLibraryVariable)
+		}
+	}
+	return nil
+}
+
+// prepare finds out whether a provider can run: there is a device, NVIDIA's libraries can be loaded, and the library accepts the provider.
+func (l *library) prepare(p Provider) error {
+	if !p.onDevice() {
+		return nil
+	}
+	if l.driver == nil {
+		d, err := openDriver(driverLibrary)
+		if err != nil {
+			return err
+		}
+		l.driver = d
+	}
+	for _, name := range p.files() {
+		if err := loadNeeds(p, filepath.Join(filepath.Dir(l.path), name)); err != nil {
+			return err
+		}
+	}
+	l.tensorRT = tensorRTVersion()
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return err
+	}
+	defer o.Destroy()
+	return appendProvider(o, p)
+}
+
+// loadNeeds opens the libraries that a file of a provider needs, so that the first that is missing is told by name.
+func loadNeeds(p Provider, file string) error {
+	f, err := elf.Open(file)
+	if err != nil {
+		return unavailable(backends.LibraryLoadFailed, "provider %s: %s is no ELF library: %v", p, file, err)
+	}
+	defer f.Close()
+	needs, err := f.ImportedLibraries()
+	if err != nil {
+		return unavailable(backends.LibraryLoadFailed, "provider %s: %s: %v", p, file, err)
+	}
+	for _, name := range append(needs, convolutions) {
+		if why := load(name); why != "" {
+			return missingNeed(p, name, why, tensorRTs(loaderFolders(os.Getenv("LD_LIBRARY_PATH"), loaderConfigurations)))
+		}
+	}
+	return nil
+}
+
+// missingNeed tells of a library that a provider needs and the loader cannot open. found are the files of TensorRT that there are.
+func missingNeed(p Provider, name, why string, found []string) error {
+	switch {
+	case strings.HasPrefix(name, "libnvinfer") && len(found) > 0:
+		return unavailable(backends.LibraryVersionUnsupported, "provider %s needs %s, and there is %s", p, name, strings.Join(found, ", "))
+	case strings.Contains(why, name) && strings.Contains(why, "No such file"):
+		return unavailable(backends.LibraryNotFound, "provider %s needs %s: put the folder that holds it on LD_LIBRARY_PATH", p, name)
+	}
+	return unavailable(backends.LibraryLoadFailed, "provider %s needs %s: %s", p, name, why)
+}
+
+// tensorRTs lists the files of TensorRT's library in folders, whatever their version.
+func tensorRTs(folders []string) []string {
+	var out []string
+	for _, dir := range folders {
+		files, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "libnvinfer.so.*")) // the pattern is well-formed
+		out = append(out, files...)
+	}
+	return out
+}
+
+// load opens a library by its name. It returns why it cannot, "" if it can.
+func load(name string) string {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	if why := C.apexx_load(c); why != nil {
+		return C.GoString(why)
+	}
+	return ""
+}
+
+// tensorRTVersion returns the version of the TensorRT that is open, such as 10.6.0; "" where none is.
+func tensorRTVersion() string {
+	c := C.CString("libnvinfer.so.10")
+	defer C.free(unsafe.Pointer(c))
+	v := int(C.apexx_tensorrt_version(c))
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", v/10000, v/100%100, v%100)
+}
+
+// appendProvider makes a session prefer an execution provider. Its errors are *backends.Unavailable.
+func appendProvider(o *ort.SessionOptions, p Provider) error {
+	var err error
+	switch p {
+	case CUDA:
+		err = appendCUDA(o)
+	case TensorRT:
+		err = errors.Join(appendTensorRT(o), appendCUDA(o))
+	}
+	if err != nil {
+		return unavailable(providerReason(err), "provider %s: %v", p, err)
+	}
+	return nil
+}
+
+// providerReason classifies why the library refuses a provider whose files and needs are there.
+func providerReason(err error) backends.Reason {
+	if text := err.Error(); strings.Contains(text, "undefined symbol") || strings.Contains(text, "version") {
+		return backends.LibraryVersionUnsupported
+	}
+	return backends.ProviderUnavailable
+}
+
+func appendCUDA(o *ort.SessionOptions) error {
+	p, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer p.Destroy()
+	if err := p.Update(map[string]string{"use_tf32": "0"}); err != nil { // as the environment says; this one is checked
+		return err
+	}
+	return o.AppendExecutionProviderCUDA(p)
+}
+
+func appendTensorRT(o *ort.SessionOptions) error {
+	p, err := ort.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer p.Destroy()
+	return o.AppendExecutionProviderTensorRT(p)
+}
