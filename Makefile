@@ -11,6 +11,8 @@
 # make setup-ort-gpu  ONNX Runtime with its CUDA and TensorRT providers, into DEPS/ort-gpu, 247 MB; CUDA 13, cuDNN 9 and TensorRT 10 are the user's
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
 # make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
+# make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
+# make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz
 
 GO       ?= go
@@ -39,6 +41,9 @@ CUDA_WHEELS := nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.
 CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nvidia/cuda_runtime/include) /usr/local/cuda/include)
 # What the measured column of the budget is taken from.
 BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv-512.json
+# TensorRT, whose include/ has NvInfer.h; and the headers of CUDA that go with it: those of make setup-cuda, or of an installed CUDA.
+TENSORRT_ROOT ?= /usr
+TENSORRT_CUDA_HEADERS ?= $(firstword $(wildcard $(abspath $(CUDA_VENV))/lib/python*/site-packages/nvidia/cu13/include) /usr/local/cuda/include)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
@@ -54,6 +59,7 @@ export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
 CUDA_CFLAGS  = $(CGO_CFLAGS) -I$(abspath $(CUDA_HEADERS))
 CUDA_LDFLAGS = $(CGO_LDFLAGS) -Wl,--export-dynamic -Wl,--unresolved-symbols=ignore-in-object-files -L$(CURDIR)/backends/cuda/driver/stub
 WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
+WITH_TENSORRT = CPATH='$(TENSORRT_ROOT)/include:$(TENSORRT_CUDA_HEADERS)' $(GO)
 KERNEL_IMAGES := backends/cuda/driver/images
 
 .PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-ort-gpu setup-cuda cuda gpu-tests clean
@@ -142,6 +148,16 @@ setup-cuda:
 
 cuda: images
 	$(WITH_CUDA) build -tags cuda -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-cuda ./cmd/apexx-cuda
+
+setup-tensorrt:
+	sh backends/tensorrt/fetch.sh $(DEPS)/tensorrt
+
+.PHONY: setup-tensorrt tensorrt tensorrt-worker
+tensorrt: tensorrt-worker tensorrt-plugins
+
+tensorrt-worker:
+	@test -f '$(TENSORRT_ROOT)/include/NvInfer.h' || { echo "tensorrt: no $(TENSORRT_ROOT)/include/NvInfer.h: name the folder of TensorRT 10 in TENSORRT_ROOT (its headers come with NVIDIA's archive or package libnvinfer-headers-dev)"; exit 5; }
+	$(WITH_TENSORRT) build -tags tensorrt -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-tensorrt ./cmd/apexx-tensorrt
 
 gpu-tests: build cuda
 	@mkdir -p $(BIN)/gpu

@@ -33,7 +33,14 @@ func newEmulated() *emulated {
 		PluginLibrary: "/trt/libapexx-tensorrt.so", PluginDigest: "d1"}}
 	for _, op := range graph.Operators() {
 		if _, round := op.(graph.Round); !round && op.OpDomain() == graph.Domain {
-			fields := onnx.Attributes(&graph.Node{Op: op})
+			attributes, err := onnx.Attributes(op)
+			if err != nil {
+				panic(err)
+			}
+			var fields []string
+			for _, a := range attributes {
+				fields = append(fields, a.Name)
+			}
 			e.facts.Plugins = append(e.facts.Plugins, Plugin{Name: op.OpType(), Version: "1", Namespace: "apexx", Fields: fields, Required: fields})
 		}
 	}

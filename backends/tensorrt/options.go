@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 )
@@ -31,6 +32,17 @@ const (
 	// MaxLevel is the highest level of optimisation.
 	MaxLevel = 5
 )
+
+// leastCompile is the least bound on a Compile: building an engine takes up to some minutes.
+const leastCompile = 15 * time.Minute
+
+// CompileDeadline is the bound on a Compile where every other request to a worker has the given one; 0 is none.
+func CompileDeadline(request time.Duration) time.Duration {
+	if request == 0 {
+		return 0
+	}
+	return max(request, leastCompile)
+}
 
 // prebuiltVariable names an engine that was built elsewhere, such as before a job of CI. A session that it fits takes it.
 const prebuiltVariable = "APEXX_TRT_ENGINE"

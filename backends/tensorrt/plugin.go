@@ -26,7 +26,15 @@ func checkPlugins(g *graph.Graph, f Facts) error {
 			missing = append(missing, op)
 			continue
 		}
-		if fault := same[0].fault(onnx.Attributes(n)); fault != "" {
+		written, err := onnx.Attributes(n.Op)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, a := range written {
+			names = append(names, a.Name)
+		}
+		if fault := same[0].fault(names); fault != "" {
 			wrong = append(wrong, op+": "+fault)
 		}
 	}

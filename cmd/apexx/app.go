@@ -104,7 +104,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), matrixCommand(), evalCommand(), datasetCommand(), locateCommand(), certifyCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
 			replayCommand(), attestCommand(), selfcheckCommand(), calibrateCommand(),
-			capsCommand(), envCommand(), configCommand(), versionCommand(),
+			capsCommand(), envCommand(), engineCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),
 		},
 	}

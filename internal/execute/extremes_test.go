@@ -140,7 +140,7 @@ func TestScenesAsSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	scenes, precisions := map[string][]fixtures.Image{"ort": fixtures.BuiltinScenes()[:1]}, map[string][]backends.Precision{"ort": {backends.FP16}}
-	for _, name := range []string{"cuda", "ort-cuda"} {
+	for _, name := range []string{"cuda", "tensorrt", "ort-cuda"} {
 		precisions[name] = []backends.Precision{backends.TF32, backends.FP16, backends.BF16}
 		if scenes[name], err = fixtures.Scenes(); err != nil {
 			t.Fatal(err)

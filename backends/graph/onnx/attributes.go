@@ -1,14 +1,29 @@
 package onnx
 
-import "github.com/apex-x/apexx/backends/graph"
+import (
+	"fmt"
 
-// Attributes names the attributes that a node of an operator of this package is written with, in their order; nil for an operator without a mapping.
-func Attributes(n *graph.Node) []string {
-	e, ok := entries[n.Op.OpType()]
-	if !ok {
-		return nil
+	"github.com/apex-x/apexx/backends/graph"
+)
+
+// Attribute is an attribute of a node as a file has it: an int64, []int64, float32 or string.
+type Attribute struct {
+	Name  string
+	Value any
+}
+
+// Attributes returns the attributes that an operator of the domain "apexx" is written with, in their order. Other operators are an error: theirs
+// depend on their operands.
+func Attributes(op graph.Op) ([]Attribute, error) {
+	e, ok := entries[op.OpType()]
+	if !ok || op.OpDomain() != graph.Domain {
+		return nil, fmt.Errorf("attributes of %s: want an operator of the domain %s", op.OpType(), graph.Domain)
 	}
-	nw := newNodeWriter(&writer{names: map[string]bool{}}, n)
-	e.write(nw, n.Op)
-	return nw.names
+	n := newNodeWriter(&writer{}, &graph.Node{Op: op})
+	e.write(n, op)
+	list := make([]Attribute, len(n.names))
+	for i, name := range n.names {
+		list[i] = Attribute{name, n.values[i]}
+	}
+	return list, n.model.err
 }
