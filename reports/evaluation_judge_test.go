@@ -54,6 +54,8 @@ func TestReadEvaluation(t *testing.T) {
 		"lost objects":             {func(e *Evaluation) { e.Summary.InstSeg.NumGT = 7 }, "summary.inst_seg contradicts its own parts"},
 		"another base":             {func(e *Evaluation) { e.Comparison.Summary.Det.COCO.AP = 0.9 }, "summary.det contradicts its own parts"},
 		"another difference":       {func(e *Evaluation) { e.Comparison.InstSeg.AP.Delta = 0 }, "comparison.inst_seg contradicts the numbers of its sides"},
+		"another mIoU":             {func(e *Evaluation) { e.Comparison.Semantic.Candidate = 0.8 }, "comparison.semantic contradicts the numbers of its sides"},
+		"PQ of one side":           {func(e *Evaluation) { e.Comparison.Panoptic = &evaluate.Difference{} }, "comparison.panoptic contradicts the numbers of its sides"},
 		"one side":                 {func(e *Evaluation) { e.Comparison.Summary.Det = nil }, "comparison.det has not both sides"},
 		"another version":          {func(e *Evaluation) { e.SchemaVersion = 1 }, "an evaluation of version 1, want 2"},
 	} {

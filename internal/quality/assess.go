@@ -1,6 +1,7 @@
 package quality
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -131,6 +132,14 @@ func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationCo
 			return nil, err
 		}
 		c.InstSeg = &masks
+	}
+	if b, d := base.Execution, candidate.Execution; b != nil && d != nil && b.Semantic != nil && d.Semantic != nil {
+		labels, err1 := evaluate.CompareLabels(b.Semantic, d.Semantic, o.Bootstrap)
+		segments, err2 := evaluate.CompareSegments(b.Panoptic, d.Panoptic, o.Bootstrap)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		c.Semantic, c.Panoptic = &labels, &segments
 	}
 	changes, err := evaluate.Changes(base.boxes, candidate.boxes)
 	if err != nil {

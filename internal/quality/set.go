@@ -1,6 +1,8 @@
 package quality
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/picture"
 	"github.com/apex-x/apexx/internal/printable"
 )
