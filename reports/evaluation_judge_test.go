@@ -98,3 +98,26 @@ func TestEvaluationSchema(t *testing.T) {
 		t.Errorf("results of a file: %v", err)
 	}
 }
+
+// FuzzReadEvaluation reads anything without a panic, and what it believes it believes again.
+func FuzzReadEvaluation(f *testing.F) {
+	var text bytes.Buffer
+	if err := EvaluationJSON(&text, evaluated()); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text.Bytes())
+	f.Add([]byte(`{"schema_version": 2, "summary": {"det": {}}, "comparison": {"max_map_drop": 0.1}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := ReadEvaluation(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := EvaluationJSON(&again, e); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadEvaluation(&again); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
