@@ -124,8 +124,8 @@ type EvaluationComparison struct {
 	Seed       uint64                `json:"seed"`
 	Det        *evaluate.Differences `json:"det"`
 	InstSeg    *evaluate.Differences `json:"inst_seg"`
-	Semantic   *evaluate.Difference  `json:"semantic,omitempty"` // of mIoU
-	Panoptic   *evaluate.Difference  `json:"panoptic,omitempty"` // of PQ
+	Semantic   *evaluate.Difference  `json:"semantic"` // of mIoU
+	Panoptic   *evaluate.Difference  `json:"panoptic"` // of PQ
 	MaxMapDrop *float64              `json:"max_map_drop,omitempty"`
 	Undecided  string                `json:"undecided,omitempty"` // why there can be no verdict
 	Changes    []EvaluationChange    `json:"changes"`             // the images that change the AP of boxes, the greatest first

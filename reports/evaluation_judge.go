@@ -9,10 +9,8 @@ import (
 
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf/accuracy"
 )
-
-// leastImages is how many images a verdict needs: over fewer the bootstrap's intervals are too narrow, and over one they have no width.
-const leastImages = 20
 
 // Judge weighs the comparison against the greatest loss of AP of boxes that is allowed, in [0,1]: the upper end of the interval decides
 // that more was lost, its lower end that no more was lost; between them nothing is decided.
@@ -32,8 +30,8 @@ func (e *Evaluation) Judge(most float64) {
 // undecided says why nothing can be judged, whatever the numbers are; "" where something can.
 func (e *Evaluation) undecided() string {
 	switch {
-	case e.Dataset.Images < leastImages:
-		return fmt.Sprintf("a verdict needs at least %d images, and the data set has %d", leastImages, e.Dataset.Images)
+	case e.Dataset.Images < accuracy.LeastImages:
+		return fmt.Sprintf("a verdict needs at least %d images, and the data set has %d", accuracy.LeastImages, e.Dataset.Images)
 	case e.Comparison.Det.AP.Base <= 0:
 		return fmt.Sprintf("%s finds nothing that could be lost", e.Comparison.Base)
 	}
@@ -136,6 +134,18 @@ func (c *EvaluationComparison) check(candidate EvaluationSummary) error {
 		if !follows(part.d.AP, b.MAP, d.MAP) || !follows(part.d.AP50, b.AP50, d.AP50) || !follows(part.d.AP75, b.AP75, d.AP75) {
 			return fmt.Errorf("comparison.%s contradicts the numbers of its sides", part.name)
 		}
+	}
+	return c.checkPixels(candidate)
+}
+
+// checkPixels is check for labels and segments.
+func (c *EvaluationComparison) checkPixels(candidate EvaluationSummary) error {
+	base := c.Summary
+	if d := c.Semantic; d != nil && (base.Semantic == nil || candidate.Semantic == nil || !follows(*d, base.Semantic.MIoU, candidate.Semantic.MIoU)) {
+		return errors.New("comparison.semantic contradicts the numbers of its sides")
+	}
+	if d := c.Panoptic; d != nil && (base.Panoptic == nil || candidate.Panoptic == nil || !follows(*d, base.Panoptic.PQ, candidate.Panoptic.PQ)) {
+		return errors.New("comparison.panoptic contradicts the numbers of its sides")
 	}
 	return nil
 }

@@ -54,6 +54,8 @@ func TestReadEvaluation(t *testing.T) {
 		"lost objects":             {func(e *Evaluation) { e.Summary.InstSeg.NumGT = 7 }, "summary.inst_seg contradicts its own parts"},
 		"another base":             {func(e *Evaluation) { e.Comparison.Summary.Det.COCO.AP = 0.9 }, "summary.det contradicts its own parts"},
 		"another difference":       {func(e *Evaluation) { e.Comparison.InstSeg.AP.Delta = 0 }, "comparison.inst_seg contradicts the numbers of its sides"},
+		"another mIoU":             {func(e *Evaluation) { e.Comparison.Semantic.Candidate = 0.8 }, "comparison.semantic contradicts the numbers of its sides"},
+		"PQ of one side":           {func(e *Evaluation) { e.Comparison.Panoptic = &evaluate.Difference{} }, "comparison.panoptic contradicts the numbers of its sides"},
 		"one side":                 {func(e *Evaluation) { e.Comparison.Summary.Det = nil }, "comparison.det has not both sides"},
 		"another version":          {func(e *Evaluation) { e.SchemaVersion = 1 }, "an evaluation of version 1, want 2"},
 	} {
@@ -95,4 +97,27 @@ func TestEvaluationSchema(t *testing.T) {
 	if err := validate(t, EvaluationSchema, write(least)); err != nil {
 		t.Errorf("results of a file: %v", err)
 	}
+}
+
+// FuzzReadEvaluation reads anything without a panic, and what it believes it believes again.
+func FuzzReadEvaluation(f *testing.F) {
+	var text bytes.Buffer
+	if err := EvaluationJSON(&text, evaluated()); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text.Bytes())
+	f.Add([]byte(`{"schema_version": 2, "summary": {"det": {}}, "comparison": {"max_map_drop": 0.1}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := ReadEvaluation(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := EvaluationJSON(&again, e); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadEvaluation(&again); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -27,7 +27,7 @@ func evaluated() *Evaluation {
 		}
 		return &evaluate.Differences{AP: one(base.MAP, candidate.MAP), AP50: one(base.AP50, candidate.AP50), AP75: one(base.AP75, candidate.AP75)}
 	}
-	drop, r2 := 0.01, 0.98
+	drop, r2, baseMIoU := 0.01, 0.98, 0.76
 	return &Evaluation{
 		SchemaVersion: EvaluationSchemaVersion, GeneratedAt: "2026-11-28T10:00:00Z", Version: "v1.2.3", Build: Build{Revision: "0123abc"}, Command: "apexx eval --precision fp16 --against reference:fp32 --max-map-drop 0.01",
 		Dataset: EvaluationDataset{Name: "scenes", Images: 64, Objects: 527, Classes: 8, AnnotationsSHA256: strings.Repeat("7d28", 16), ProblemCount: 2, LeftOut: 1,
@@ -41,7 +41,7 @@ func evaluated() *Evaluation {
 			SelectedTilesTarget: &evaluate.Regression{ExactMatch: 1}},
 		Comparison: &EvaluationComparison{Base: "reference fp32", Summary: EvaluationSummary{Det: baseBoxes, InstSeg: baseMasks, Semantic: &SemanticEvaluation{MIoU: 0.76}},
 			Replicates: 2000, Confidence: 0.99, Det: differences(baseBoxes, boxes),
-			InstSeg: differences(baseMasks, masks), MaxMapDrop: &drop, Changes: []EvaluationChange{{3, "000003.jpg", 4, -0.002}}},
+			InstSeg: differences(baseMasks, masks), Semantic: &evaluate.Difference{Base: 0.76, Candidate: 0.75, Delta: 0.75 - baseMIoU, Low: -0.02, High: -0.001}, MaxMapDrop: &drop, Changes: []EvaluationChange{{3, "000003.jpg", 4, -0.002}}},
 		Verdict: "PASS", ExitCode: 0,
 		Curves: []PrecisionRecallCurve{{"reference fp16", "boxes", 0.5, []float64{1, 0.9, 0.5, 0}}, {"reference fp32", "boxes", 0.5, []float64{1, 0.8, 0.6, 0}}},
 		Images: []CaseImages{{Case: "000003.jpg", Images: []LabelledImage{{Label: "reference fp16", Type: "jpeg", Data: []byte("jpeg")}}}},

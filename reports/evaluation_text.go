@@ -111,47 +111,44 @@ func evaluationClasses(e *Evaluation) []evaluationClass {
 	return list
 }
 
-// evaluationDifference is one difference in points, which are hundredths of AP.
+// evaluationDifference is one difference in points, which are hundredths.
 type evaluationDifference struct{ Kind, Metric, Delta, Interval, Word string }
 
 func evaluationDifferences(e *Evaluation) []evaluationDifference {
-	var list []evaluationDifference
-	if e.Comparison == nil {
+	c := e.Comparison
+	if c == nil {
 		return nil
+	}
+	var list []evaluationDifference
+	add := func(kind, metric string, d *evaluate.Difference) {
+		if d != nil {
+			list = append(list, evaluationDifference{kind, metric, points(d.Delta), fmt.Sprintf("%s to %s", points(d.Low), points(d.High)), directionOf(*d)})
+		}
 	}
 	for _, side := range []struct {
 		kind string
 		d    *evaluate.Differences
-	}{{"boxes", e.Comparison.Det}, {"masks", e.Comparison.InstSeg}} {
-		if side.d == nil {
-			continue
-		}
-		for _, m := range []struct {
-			name string
-			d    evaluate.Difference
-		}{{"AP", side.d.AP}, {"AP50", side.d.AP50}, {"AP75", side.d.AP75}} {
-			list = append(list, differenceOf(side.kind, m.name, m.d))
+	}{{"boxes", c.Det}, {"masks", c.InstSeg}} {
+		if side.d != nil {
+			add(side.kind, "AP", &side.d.AP)
+			add(side.kind, "AP50", &side.d.AP50)
+			add(side.kind, "AP75", &side.d.AP75)
 		}
 	}
-	if d := e.Comparison.Semantic; d != nil {
-		list = append(list, differenceOf("labels", "mIoU", *d))
-	}
-	if d := e.Comparison.Panoptic; d != nil {
-		list = append(list, differenceOf("segments", "PQ", *d))
-	}
+	add("labels", "mIoU", c.Semantic)
+	add("segments", "PQ", c.Panoptic)
 	return list
 }
 
-// differenceOf puts a difference into words: of what its interval leaves no doubt.
-func differenceOf(kind, metric string, d evaluate.Difference) evaluationDifference {
-	word := "no difference is shown"
+// directionOf says what an interval shows.
+func directionOf(d evaluate.Difference) string {
 	switch {
 	case d.High < 0:
-		word = "lower"
+		return "lower"
 	case d.Low > 0:
-		word = "higher"
+		return "higher"
 	}
-	return evaluationDifference{kind, metric, points(d.Delta), fmt.Sprintf("%s to %s", points(d.Low), points(d.High)), word}
+	return "no difference is shown"
 }
 
 func points(v float64) string { return fmt.Sprintf("%+.2f", 100*v) }

@@ -167,7 +167,7 @@ func datasetAugmentCommand() *cli.Command {
 		Description: `Writes pictures and annotations that eval and other tools read. A mosaic puts parts of four pictures into one, so that an important object of each is whole.
 Masks are cut with the pixels, boxes follow from masks, and objects of which too little is left are left out. The same seed makes the same data set.`,
 		Flags: append(datasetFlags(),
-			&cli.StringFlag{Name: "out", Usage: "`FOLDER` for images and annotations.json"},
+			&cli.StringFlag{Name: "out", Usage: "new `FOLDER` for images and annotations.json"},
 			&cli.IntFlag{Name: "count", Usage: "`N` new pictures, from 1 to 10000000", DefaultText: "as many as there are"},
 			&cli.Float64Flag{Name: "flip", Usage: "probability `X` from 0 to 1 that a picture is mirrored"},
 			&cli.StringFlag{Name: "mosaic", Usage: "make mosaics of `HEIGHTxWIDTH` pixels"},

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/picture"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // Source is a data set whose pictures can be read.
@@ -19,10 +20,15 @@ type Source struct {
 	Picture func(coco.Image) (*picture.Picture, error)
 }
 
-// Write makes a data set of count samples in a folder: the pictures as PNG in images, and annotations.json when all of them are there. The
-// error names the picture that cannot be read, or the file that cannot be written.
+// Write makes a data set of count samples in a folder that has none: the pictures as PNG in images, and annotations.json when all of them are
+// there. Nothing is overwritten. The error names the picture that cannot be read, or the file that cannot be written.
 func (r Recipe) Write(ctx context.Context, from Source, count int, dir string) (*coco.Dataset, error) {
-	folder := filepath.Join(dir, "images")
+	folder, annotations := filepath.Join(dir, "images"), filepath.Join(dir, "annotations.json")
+	for _, path := range []string{folder, annotations} {
+		if _, err := os.Lstat(path); err == nil {
+			return nil, fmt.Errorf("%s is there already; choose another folder", printable.Line(path))
+		}
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -53,7 +59,7 @@ func (r Recipe) Write(ctx context.Context, from Source, count int, dir string) (
 			return nil, err
 		}
 	}
-	return out, atomicfile.WriteFile(filepath.Join(dir, "annotations.json"), 0o644, out.Write)
+	return out, atomicfile.WriteFile(annotations, 0o644, out.Write)
 }
 
 // encoder of pictures, which take most of the time.

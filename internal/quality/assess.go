@@ -133,8 +133,13 @@ func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationCo
 		}
 		c.InstSeg = &masks
 	}
-	if err := comparePixels(c, base, candidate, o.Bootstrap); err != nil {
-		return nil, err
+	if b, d := base.Execution, candidate.Execution; b != nil && d != nil && b.Semantic != nil && d.Semantic != nil {
+		labels, err1 := evaluate.CompareLabels(b.Semantic, d.Semantic, o.Bootstrap)
+		segments, err2 := evaluate.CompareSegments(b.Panoptic, d.Panoptic, o.Bootstrap)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		c.Semantic, c.Panoptic = &labels, &segments
 	}
 	changes, err := evaluate.Changes(base.boxes, candidate.boxes)
 	if err != nil {
@@ -145,18 +150,6 @@ func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationCo
 		c.Changes = append(c.Changes, reports.EvaluationChange{Image: change.Image, File: s.Data.Images[i].FileName, Changed: change.Changed, Influence: change.Influence})
 	}
 	return c, nil
-}
-
-// comparePixels compares labels and segments, where both sides were executed on a data set with masks.
-func comparePixels(c *reports.EvaluationComparison, base, candidate assessed, o evaluate.BootstrapOptions) error {
-	b, e := base.Execution, candidate.Execution
-	if b == nil || e == nil || b.Semantic == nil || e.Semantic == nil {
-		return nil
-	}
-	labels, err1 := evaluate.CompareLabels(b.Semantic, e.Semantic, o)
-	segments, err2 := evaluate.CompareSegments(b.Panoptic, e.Panoptic, o)
-	c.Semantic, c.Panoptic = &labels, &segments
-	return errors.Join(err1, err2)
 }
 
 func (e *Execution) runtime() *reports.EvaluationRuntime {

@@ -120,15 +120,15 @@ func (v Verdict) worse(o Verdict) bool {
 	return rank[v] > rank[o]
 }
 
-// leastImages is how many images a verdict needs: over fewer the intervals of the bootstrap are not to be relied on.
-const leastImages = 20
+// LeastImages is how many images a verdict needs: over fewer the intervals of the bootstrap are not to be relied on.
+const LeastImages = 20
 
 // Judge weighs what a cell of a precision lost of the average precision of boxes, and of masks where there are some. The worse counts.
 func (p Policy) Judge(r *Result, images int, precision backends.Precision) (Verdict, string) {
 	budget, known := p.MaxMapDrop[precision]
 	switch {
-	case images < leastImages:
-		return Undecided, fmt.Sprintf("a verdict needs at least %d images, and the data set has %d", leastImages, images)
+	case images < LeastImages:
+		return Undecided, fmt.Sprintf("a verdict needs at least %d images, and the data set has %d", LeastImages, images)
 	case !known:
 		return Undecided, fmt.Sprintf("nobody has said how many points %s may lose (max_map_drop)", precision)
 	case r.Base.Boxes.AP <= 0:
