@@ -52,7 +52,7 @@ func markdownQuality(s *strings.Builder, r *Result) {
 		return
 	}
 	d := r.Plan.Quality.DataSet
-	fmt.Fprintf(s, "\n## Quality on %s\n\n%d images, %d objects. Numbers are hundredths; in brackets the difference from the base in points, with its %g %% interval.\n\n"+
+	fmt.Fprintf(s, "\n## Quality on %s\n\n%d images, %d objects. Numbers are hundredths; behind them stands the difference in points, with its %g %% interval.\n\n"+
 		"| cell | p50 ms | AP of boxes | AP of masks | mIoU | PQ | against |\n|---|--:|--:|--:|--:|--:|---|\n", escapeMarkdown(d.Name), d.Images, d.Objects, 100*r.Plan.Quality.Policy.Confidence)
 	for _, c := range r.Cells {
 		if c.Quality == nil {
@@ -66,7 +66,7 @@ func markdownQuality(s *strings.Builder, r *Result) {
 		for _, m := range []accuracy.Metric{accuracy.BoxAP, accuracy.MaskAP, accuracy.MIoU, accuracy.PQ} {
 			text := "–"
 			if q := c.Quality.Result.Of(m); q != nil {
-				text = fmt.Sprintf("%.2f (%s)", 100*q.Candidate, q.Points())
+				text = fmt.Sprintf("%.2f, %s", 100*q.Candidate, q.Points())
 			}
 			fmt.Fprintf(s, " %s |", text)
 		}
