@@ -5,6 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
@@ -25,7 +26,7 @@ func SweepTable(w io.Writer, r *sweep.Result) error {
 	if evaluated {
 		heading = "AP\tpoints against fp32\t"
 	}
-	fmt.Fprintln(t, "cell\tp50 ms\tp95 ms\t±spread\timages/s\twhole ms\tfirst ms\tcompile ms\tpeak MiB\t"+heading+"parity")
+	fmt.Fprintf(t, "cell\tp50 ms\tp95 ms\t±spread\t%s/s\twhole ms\tfirst ms\tcompile ms\tpeak MiB\t%sparity\n", throughputUnit(r), heading)
 	for _, c := range r.Cells {
 		if c.Summary == nil {
 			fmt.Fprintf(t, "%s\t–\t–\t–\t–\t–\t–\t–\t–\t%s%s\n", c.Name, quality(c), judgeSweepCell(c).Why)
@@ -47,6 +48,15 @@ func SweepTable(w io.Writer, r *sweep.Result) error {
 	word, _, tally := sweepOutcome(r)
 	_, err := fmt.Fprintf(w, "%s  %s\n", word, tally)
 	return err
+}
+
+// throughputUnit is the unit of the cells, which are all of one kind of model.
+func throughputUnit(r *sweep.Result) string {
+	var first perf.Cell
+	if len(r.Cells) > 0 {
+		first = r.Cells[0].Cell
+	}
+	return first.Unit()
 }
 
 // parityWord is a cell's parity, with the error where it holds and the reason where it does not.

@@ -45,6 +45,9 @@ func (w *workloadsOf) withQuality(c *cli.Context) (*accuracy.Plan, error) {
 	if set == nil {
 		return nil, err
 	}
+	if c.IsSet("model") {
+		return nil, usagef("--quality is of Apex-X and does not go with --model")
+	}
 	evaluated := accuracy.Of(w.cells)
 	if len(evaluated) == 0 {
 		return nil, usagef("--quality evaluates cells of the scope %s, and there is none", perf.Complete)
@@ -77,13 +80,6 @@ func qualityProgress(c *cli.Context) func(cell perf.Cell, done, of int) {
 	}
 	return func(cell perf.Cell, done, of int) {
 		fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K%s: %d of %d images", cell, done, of)
-	}
-}
-
-// tellProblems writes the problems of a file to standard error.
-func tellProblems(c *cli.Context, name string, p coco.Problems) {
-	if p.Count > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %v\n%s", name, p, p.Lines(10))
 	}
 }
 

@@ -31,7 +31,7 @@ func newCollector(s *Set, m *source.Model) (*collector, error) {
 		return nil, fmt.Errorf("%w: %w", ErrData, err)
 	}
 	if s.HasMasks() && max(len(c.classes.IDs), len(c.classOf)) <= mostLabels {
-		c.out.Semantic, c.out.Panoptic, c.objects = new(evaluate.Semantic), evaluate.NewPanoptic(withBackground(c.classes)), s.byImage()
+		c.out.Semantic, c.out.Panoptic, c.objects = new(evaluate.Semantic), evaluate.NewPanoptic(withBackground(c.classes)), s.ByImage()
 	}
 	return c, nil
 }

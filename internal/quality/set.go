@@ -99,8 +99,8 @@ func (s *Set) HasMasks() bool {
 	return len(s.Data.Annotations) > 0
 }
 
-// byImage returns the objects of each image, in the order of the file.
-func (s *Set) byImage() map[int64][]*coco.Annotation {
+// ByImage returns the objects of each image, in the order of the file.
+func (s *Set) ByImage() map[int64][]*coco.Annotation {
 	all := make(map[int64][]*coco.Annotation, len(s.Data.Images))
 	for i := range s.Data.Annotations {
 		a := &s.Data.Annotations[i]

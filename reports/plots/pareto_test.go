@@ -21,6 +21,7 @@ func TestPareto(t *testing.T) {
 	if len(list) != 2 || list[0].Shape != "256x256" || list[1].Batch != 1 || len(list[1].Legend) != 8 {
 		t.Fatalf("%d figures: %+v", len(list), list)
 	}
+	look(t, "pareto", list[1].Figure)
 	svg := string(list[1].svg())
 	for _, want := range []string{"Time and quality of nano, image 512x512, batch 1", "ort int8", "latency of one call (ms)", "AP of boxes on synthetic, 30 images"} {
 		if !strings.Contains(svg, want) {
