@@ -22,6 +22,7 @@ type Document struct {
 	Command string          // as it was typed
 	Where   []backends.Fact // host, processor, libraries
 	Matrix  *parity.Matrix
+	Quality *MatrixQuality // what low precisions cost on a data set; nil where nobody asked
 	Images  []CaseImages
 }
 

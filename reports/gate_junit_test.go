@@ -73,7 +73,7 @@ func TestGateJUnit(t *testing.T) {
 
 // TestGateJUnitNeverPassesByOmission checks that a run that did not pass cannot be taken for a success, whatever its cells say.
 func TestGateJUnitNeverPassesByOmission(t *testing.T) {
-	want := map[gate.Outcome]string{gate.Pass: "pass", gate.Regression: "failure regression", gate.ParityFailed: "failure parity", gate.Inconclusive: "error inconclusive", gate.NoBaseline: "error no-baseline",
+	want := map[gate.Outcome]string{gate.Pass: "pass", gate.Regression: "failure regression", gate.ParityFailed: "failure parity", gate.QualityLost: "failure quality", gate.Inconclusive: "error inconclusive", gate.NoBaseline: "error no-baseline",
 		gate.Unavailable: "error unavailable", gate.Broken: "error broken"}
 	for _, o := range synthetic.Outcomes {
 		if c := readJUnit(t, written(t, GateJUnit, synthetic.Gate(1, o))).Suites[0].Cases[0]; c.Name != "verdict" || kindOf(c) != want[o] {

@@ -101,7 +101,7 @@ func TestAnnotationsOfManyCells(t *testing.T) {
 		r.Verdict.Cells = append(r.Verdict.Cells, gate.Cell{Name: fmt.Sprintf("cell %d", i), State: gate.CellRegressed})
 	}
 	lines := strings.Split(strings.TrimSpace(onGitHub(t, filepath.Join(t.TempDir(), "s"), r)), "\n")
-	if len(lines) != 11 || lines[10] != "::notice title=apexx gate::and 22 more" || !strings.HasPrefix(lines[0], "::error title=apexx gate%3A parity::reference/nano") {
+	if len(lines) != 11 || lines[10] != "::notice title=apexx gate::and 23 more" || !strings.HasPrefix(lines[0], "::error title=apexx gate%3A parity::reference/nano") {
 		t.Errorf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 }

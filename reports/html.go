@@ -41,6 +41,8 @@ type pageData struct {
 	Legend                       []evidence.State
 	Cases                        []pageCase
 	LeftOut                      string // what is said of the cases that are not whole
+	Quality                      string // heading of QualityLines, or how to get some
+	QualityLines                 []string
 }
 
 type pageCase struct {
@@ -66,6 +68,7 @@ func pageOf(d *Document) pageData {
 	if m.Passed() {
 		p.Class = "pass"
 	}
+	p.Quality, p.QualityLines = d.qualityLines()
 	for _, s := range evidence.States {
 		if m.Count(s) > 0 {
 			p.Legend = append(p.Legend, s)

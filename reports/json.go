@@ -48,6 +48,7 @@ type jsonMatrix struct {
 	Cells      []jsonCell               `json:"cells"`
 	Sets       []parity.SetVerdict      `json:"sets,omitempty"` // of pairs of low precision
 	Executions []parity.ExecutionRecord `json:"executions"`
+	Quality    *MatrixQuality           `json:"quality,omitempty"`
 }
 
 type jsonFact struct {
@@ -92,7 +93,7 @@ func JSON(w io.Writer, d *Document) error {
 		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
 		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
-		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions,
+		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality,
 	}
 	for _, f := range d.Where {
 		out.Where = append(out.Where, jsonFact(f))

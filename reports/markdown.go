@@ -38,6 +38,16 @@ func Markdown(w io.Writer, d *Document) error {
 		}
 		fmt.Fprintf(&s, "- %s %s\n", symbol(v.State), escapeMarkdown(v.String()))
 	}
+	heading, lines := d.qualityLines()
+	if heading != "" {
+		fmt.Fprintf(&s, "\n%s\n", escapeMarkdown(heading))
+	}
+	for i, line := range lines {
+		if i == 0 {
+			s.WriteByte('\n')
+		}
+		fmt.Fprintf(&s, "- %s\n", escapeMarkdown(line))
+	}
 	for i := range m.Cells {
 		if c := &m.Cells[i]; c.State != evidence.Pass {
 			markdownCell(&s, c)

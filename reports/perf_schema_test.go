@@ -45,6 +45,7 @@ func refuses(t *testing.T, schema []byte, value any, edits map[string]any) {
 var sweeps = map[string]sweeptest.Spec{
 	"cpu":     {Backends: []string{"reference", "ort", "cuda"}, Samples: 5},
 	"gpu":     {GPU: true, Backends: []string{"reference", "cuda", "tensorrt"}, Sides: []int{512}, Samples: 170, Replicates: 4, Scopes: perf.Scopes},
+	"quality": {Precisions: []backends.Precision{backends.FP32, backends.INT8}, Sides: []int{512}, Samples: 5, Quality: true, Scopes: []perf.Scope{perf.Complete, perf.Network}},
 	"skipped": {Backends: []string{"cuda"}},
 }
 

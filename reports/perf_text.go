@@ -150,8 +150,9 @@ func missed(c gate.Cell) string {
 	return fmt.Sprintf("%.3g %%", 100*c.Resolution)
 }
 
-// otherSeries are the metrics of a cell beside its time, and its steps, that are not clear, with what is to be said of each.
+// otherSeries are what a cell finds in a data set, and the metrics beside its time, and its steps, that are not clear, with what is to be said of each.
 func otherSeries(c gate.Cell) (lines []string) {
+	lines = qualityLines(c)
 	for _, s := range c.Series {
 		if e := s.Final(); s.Metric != gate.Time && s.State != gate.CellClear && e != nil {
 			lines = append(lines, fmt.Sprintf("%s: %s, %s → %s (p %s)", s.Metric.Words(), s.State, s.Metric.Amount(e.Base), s.Metric.Amount(e.Head), probability(e.P)))

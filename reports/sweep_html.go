@@ -28,6 +28,7 @@ type sweepPageData struct {
 	Problems          []string
 	Groups            []sweepGroup
 	Plots             []template.HTML
+	Evaluated         string // on what; "" where on nothing
 	Plan, Environment []backends.Fact
 }
 
@@ -44,6 +45,7 @@ type sweepRow struct {
 	P50, P90, P95, P99, P99Why, Device, EndToEnd, Throughput, Spread, Samples         string
 	FirstRun, Compile, HostPeak, DevicePeak, Allocs, Bytes, Tiles, Candidates, Parity string
 	Budgets                                                                           []string
+	Quality                                                                           qualityText
 }
 
 const mostProblems = 10
@@ -58,6 +60,9 @@ func SweepHTML(w io.Writer, r *sweep.Result) error {
 		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "sweep", "Sweep of " + sweepSubject(r), word, class, tally},
 		Unit:     throughputUnit(r), Problems: sweepProblems(r), Groups: sweepGroups(r), Plots: pictures, Plan: planFacts(r), Environment: environmentFacts(r.Environment, r.Class),
 	}
+	if r.Plan.Quality != nil {
+		p.Evaluated = dataSetText(r.Plan.Quality)
+	}
 	return sweepPage.Execute(w, p)
 }
 
@@ -65,6 +70,12 @@ func SweepHTML(w io.Writer, r *sweep.Result) error {
 // name may hold.
 func sweepFigures(r *sweep.Result) []namedFigure {
 	var list []namedFigure
+	for i, f := range plots.Pareto(r) {
+		if i == mostScalingPlot {
+			break
+		}
+		list = append(list, namedFigure{fmt.Sprintf("pareto-%s-%s-b%d", fileName(f.Profile), fileName(f.Shape), f.Batch), f.Figure})
+	}
 	for i, f := range plots.Scaling(r) {
 		if i == mostScalingPlot {
 			break
@@ -155,6 +166,7 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 	if c.EndToEnd != nil {
 		row.EndToEnd = "end to end p50 " + milliseconds(c.EndToEnd.P50)
 	}
+	row.Quality = qualityOfCell(c)
 	if c.Work != nil {
 		row.Tiles, row.Candidates, row.Budgets = tilesText(c.Work), countsText(c.Work.Candidates), budgetsText(c.Work)
 	}

@@ -38,6 +38,8 @@ func judgeSweepCell(c sweep.CellResult) sweepVerdict {
 	switch {
 	case c.Overspent() != "":
 		return sweepVerdict{"fail", "over budget", c.Overspent()}
+	case c.Quality != nil && c.State == evidence.Measured && ended == c.Quality.State && c.Quality.Detail != "" && ended != c.Parity.State:
+		return qualityVerdict(c)
 	case ended == evidence.Fail:
 		return sweepVerdict{"fail", "parity", cmp.Or(c.Parity.Detail, "the outputs are not those of the oracle")}
 	case c.State == evidence.Unsupported:
@@ -52,6 +54,20 @@ func judgeSweepCell(c sweep.CellResult) sweepVerdict {
 		return sweepVerdict{"error", "no samples", "the cell counts as measured and has no samples"}
 	}
 	return sweepVerdict{"pass", string(c.State), ""}
+}
+
+// qualityVerdict is what a cell comes to whose evaluation is the worst of it.
+func qualityVerdict(c sweep.CellResult) sweepVerdict {
+	class := "error"
+	switch c.Quality.State {
+	case evidence.Fail:
+		class = "fail"
+	case evidence.Unverified:
+		class = "unverified"
+	case evidence.Unsupported:
+		class = "skipped"
+	}
+	return sweepVerdict{class, "quality", c.Quality.Detail}
 }
 
 // sweepOutcome is the word for a whole sweep, by its exit code as everywhere, the class of its colour, and the count behind it.
@@ -82,6 +98,9 @@ func planFacts(r *sweep.Result) []backends.Fact {
 	list := facts("command", r.Command, "started", moment(r.When), "apexx", r.Version)
 	if p.Replicates > 0 {
 		list = append(list, facts("replicates", counted(p.Replicates, "fresh process"), "samples", samplesBound(p.Iterations, p.BoundNS), "threads", threadsText(p.Threads), "seed", fmt.Sprint(p.Seed))...)
+	}
+	if p.Quality != nil {
+		list = append(list, facts("data set", dataSetText(p.Quality), "annotations", p.Quality.DataSet.Annotations, "pictures", p.Quality.DataSet.Pictures)...)
 	}
 	for _, profile := range slices.Sorted(maps.Keys(p.Weights)) {
 		list = append(list, facts("weights of "+profile, p.Weights[profile])...)

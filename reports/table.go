@@ -32,6 +32,7 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 	}
 	t.reasons()
 	t.sets()
+	t.quality(d)
 	t.legend()
 	color := 31
 	if d.Matrix.Passed() {
@@ -174,6 +175,23 @@ func (t *table) sets() {
 				l = "  " + l
 			}
 			t.line(l)
+		}
+	}
+}
+
+// quality lists what low precisions cost, or says how to learn it.
+func (t *table) quality(d *Document) {
+	heading, lines := d.qualityLines()
+	if heading == "" {
+		return
+	}
+	t.line("")
+	for _, l := range wrap(heading, t.opt.Width) {
+		t.line(l)
+	}
+	for _, line := range lines {
+		for _, l := range wrap(line, t.opt.Width-2) {
+			t.line("  " + l)
 		}
 	}
 }

@@ -228,7 +228,7 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 	if err := namedCalibration(e.c, e.model, s.precision); err != nil {
 		return nil, err
 	}
-	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode, Progress: e.progress(s),
+	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode, Progress: countImages(e.c, fmt.Sprintf("%s %s", s.backend.Name(), s.precision)),
 		Options: backends.Options{Precision: s.precision, Threads: threads, Extra: s.extra}})
 	if errors.Is(err, quality.ErrData) {
 		return nil, exit.With(exit.Usage, err)
@@ -240,9 +240,9 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 	return found, nil
 }
 
-// progress counts images on a terminal.
-func (e *evaluation) progress(s *evaluationSide) func(done, of int) {
-	if !isTerminal(e.c.App.ErrWriter) {
+// countImages counts them on a terminal.
+func countImages(c *cli.Context, what string) func(done, of int) {
+	if !isTerminal(c.App.ErrWriter) {
 		return nil
 	}
 	return func(done, of int) {
@@ -250,7 +250,7 @@ func (e *evaluation) progress(s *evaluationSide) func(done, of int) {
 		if done == of {
 			end = "\n"
 		}
-		fmt.Fprintf(e.c.App.ErrWriter, "\r%s %s  %d of %d images%s", s.backend.Name(), s.precision, done, of, end)
+		fmt.Fprintf(c.App.ErrWriter, "\r%s  %d of %d images%s", what, done, of, end)
 	}
 }
 

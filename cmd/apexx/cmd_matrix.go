@@ -39,6 +39,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringFlag{Name: "certify", Usage: "take a certificate of the same cases, as apexx certify does, and write it to `FILE`"},
 		&cli.BoolFlag{Name: "taps", Usage: "compare every intermediate as well"},
 	}
+	flags = append(flags, qualityFlags()...)
 	flags = append(flags, modelFlags()...)
 	flags = append(flags, backendFlags()...)
 	return &cli.Command{
@@ -49,6 +50,8 @@ func matrixCommand() *cli.Command {
 			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled. A backend\n" +
 			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In low\n" +
 			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n\n" +
+			"With --quality columns of low precision are also evaluated on a data set, against fp32 of the same backend, since tolerances\n" +
+			"say little of what a format costs.\n\n" +
 			"With --model nothing is known of the outputs: floats may be off by 1e-4 of the largest element, all together by a noise of\n" +
 			"1e-5 (balanced), integers by nothing. ONNX Runtime executes any operator; a backend that lacks one has cells that name it. A\n" +
 			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
@@ -93,6 +96,9 @@ func runMatrix(c *cli.Context) error {
 	if c.IsSet("dim") && !c.IsSet("model") {
 		return usagef("--dim is of a model of your own: name it with --model")
 	}
+	if c.IsSet("model") && c.IsSet("quality") {
+		return usagef("--quality is of Apex-X and does not go with --model")
+	}
 	if c.IsSet("model") && c.IsSet("certify") {
 		return usagef("--certify is of Apex-X and does not go with --model")
 	}
@@ -101,6 +107,10 @@ func runMatrix(c *cli.Context) error {
 		return networkMatrix(c, runner, spec)
 	}
 	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	set, err := openQuality(c)
 	if err != nil {
 		return err
 	}
@@ -121,7 +131,19 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	digests := &reports.ModelDigests{Config: m.ConfigDigest, Weights: m.WeightsDigest}
-	err = matrixReport(c, &reports.Document{Model: digests}, gallery(cases, c.String("report") != ""), spec)
+	doc := &reports.Document{Model: digests}
+	if set != nil {
+		q := &matrixQuality{c: c, set: set, model: m, decode: decode, open: runner.Open, options: func(backend string, p backends.Precision) backends.Options {
+			return backends.Options{Precision: p, Threads: threads, Extra: extras[backend]}
+		}}
+		if doc.Quality, err = q.columns(columns); err != nil {
+			return err
+		}
+	}
+	err = matrixReport(c, doc, gallery(cases, c.String("report") != ""), spec)
+	if code := brokenColumns(doc.Quality); err == nil && code != exit.OK {
+		err = exit.Silent(code)
+	}
 	if path := c.String("certify"); path != "" && exit.Code(err) != exit.Interrupted {
 		if certified := certifyMatrix(c, path, m, columns, cases); err == nil {
 			err = certified // of both verdicts, that of the matrix has the last word

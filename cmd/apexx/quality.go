@@ -16,7 +16,7 @@ import (
 // qualityFlags choose a data set, in every command that weighs quality beside something else.
 func qualityFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "quality", Usage: "also evaluate complete cells on a `DATASET`: scenes, those of the fixtures folder, or a file of COCO instances"},
+		&cli.StringFlag{Name: "quality", Usage: "also evaluate on a `DATASET` what complete cells, or columns of low precision, find: scenes, those of the fixtures folder, or a file of COCO instances"},
 		&cli.StringFlag{Name: "quality-images", Usage: "`FOLDER` of the pictures of --quality (default: images beside the data set, or its own folder)"},
 	}
 }
@@ -44,6 +44,9 @@ func (w *workloadsOf) withQuality(c *cli.Context) (*accuracy.Plan, error) {
 	set, err := openQuality(c)
 	if set == nil {
 		return nil, err
+	}
+	if c.IsSet("model") {
+		return nil, usagef("--quality is of Apex-X and does not go with --model")
 	}
 	evaluated := accuracy.Of(w.cells)
 	if len(evaluated) == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/picture"
@@ -110,11 +111,18 @@ func sample(out tensor.List, i, batch int) (one tensor.List, err error) {
 }
 
 // Found implements measure.Evaluation.
-func (e *cellEvaluation) Found() (*accuracy.Found, error) {
-	f := &accuracy.Found{Boxes: evaluate.MatchBoxes(e.set.Data, e.list), Labels: e.out.Semantic, Segments: e.out.Panoptic}
-	if e.set.HasMasks() {
+func (e *cellEvaluation) Found() (*accuracy.Found, error) { return e.set.evidence(e.list, e.out) }
+
+// Evidence is what an execution found, as package accuracy compares it.
+func (s *Set) Evidence(f *Found) (*accuracy.Found, error) {
+	return s.evidence(f.Detections, f.Execution)
+}
+
+func (s *Set) evidence(list []coco.Detection, e *Execution) (*accuracy.Found, error) {
+	f := &accuracy.Found{Boxes: evaluate.MatchBoxes(s.Data, list), Labels: e.Semantic, Segments: e.Panoptic}
+	if s.HasMasks() {
 		var err error
-		if f.Masks, err = evaluate.MatchMasks(e.set.Data, e.list); err != nil {
+		if f.Masks, err = evaluate.MatchMasks(s.Data, list); err != nil {
 			return nil, err
 		}
 	}

@@ -143,7 +143,7 @@ func (j *judge) qualityKept() string {
 		return ""
 	}
 	if worst >= 0 {
-		return fmt.Sprintf("; on %s none of %d evaluated lost any AP", j.rec.Quality.DataSet.Name, cells)
+		return fmt.Sprintf("; on %s none of %d evaluated cells lost any AP", j.rec.Quality.DataSet.Name, cells)
 	}
-	return fmt.Sprintf("; on %s none of %d evaluated lost more AP than it may, %.2f points at most (%s)", j.rec.Quality.DataSet.Name, cells, -100*worst, at)
+	return fmt.Sprintf("; on %s none of %d evaluated cells lost more AP than it may, %.2f points at most (%s)", j.rec.Quality.DataSet.Name, cells, -100*worst, at)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 )
 
 // world makes records of runs whose truth is known: how much slower the head is, how blocks scatter, and what goes wrong.
@@ -28,6 +29,9 @@ type world struct {
 	accepted string
 	drift    float64 // log ratio that the fixed workload shows before the head
 	device   bool    // samples of a device's clock beside the host's
+	// evaluate gives the run of a cell on an arm; nil where nobody asks for quality.
+	evaluate func(cell int, arm perf.Arm) accuracy.Run
+	plan     *accuracy.Plan
 	// touch changes a measurement after it was made.
 	touch func(stage Stage, cell int, m *perf.Measurement)
 }
@@ -67,6 +71,13 @@ func (w world) record() *Record {
 			p.Change = &change
 		}
 		rec.Parity = append(rec.Parity, p)
+	}
+	if rec.Quality = w.plan; w.plan != nil {
+		for _, c := range rec.evaluated() {
+			for _, arm := range []perf.Arm{perf.Base, perf.Head} {
+				rec.Evaluations = append(rec.Evaluations, w.evaluate(slices.Index(w.cells, c), arm))
+			}
+		}
 	}
 	held := holding(rec)
 	w.stage(rng, rec, plan{stage: Screen, cells: held, control: w.policy.controlled(held), blocks: w.policy.ScreenBlocks}, &rec.Screen)

@@ -31,7 +31,7 @@ func (s *Store) Result() *Result {
 	}
 	r.Quality = slices.Clone(s.Quality)
 	for i := range r.Cells {
-		r.Cells[i].Quality = r.qualityOf(r.Cells[i].Cell)
+		r.Cells[i].Quality = r.QualityOf(r.Cells[i].Cell)
 	}
 	return r
 }

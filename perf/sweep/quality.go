@@ -74,8 +74,8 @@ func (r *runner) quality(ctx context.Context) error {
 	return nil
 }
 
-// qualityOf sums up the evaluation of a cell, nil where none was asked for. It is a function of the runs and the plan alone.
-func (r *Result) qualityOf(c perf.Cell) *CellQuality {
+// QualityOf sums up the evaluation of a cell, nil where none was asked for. It is a function of the runs and the plan alone.
+func (r *Result) QualityOf(c perf.Cell) *CellQuality {
 	if r.Plan.Quality == nil || c.Scope != perf.Complete {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (r *Result) checkQuality() error {
 		}
 	}
 	for _, c := range r.Cells {
-		if err := c.Quality.equal(r.qualityOf(c.Cell)); err != nil {
+		if err := c.Quality.equal(r.QualityOf(c.Cell)); err != nil {
 			return fmt.Errorf("the quality of cell %s: %w", c.Name, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 )
 
 // csvColumns are the columns of WriteCSV. A column in a unit ends with it: _px, _ms, _per_s (images per second), _bytes.
@@ -14,7 +15,7 @@ var csvColumns = []string{
 	"name", "backend", "profile", "precision", "height_px", "width_px", "batch", "scope", "state", "reason", "detail", "replicates", "samples",
 	"p50_ms", "p90_ms", "p95_ms", "p99_ms", "throughput_per_s", "spread_ratio", "device_p50_ms", "device_p95_ms", "end_to_end_p50_ms", "end_to_end_p95_ms", "first_run_ms", "compile_ms",
 	"host_peak_bytes", "device_peak_bytes", "allocs_per_run", "alloc_bytes_per_run", "tiles_l0", "tiles_l1", "tiles_l2", "candidates",
-	"parity", "parity_max_abs", "class_id", "commit", "when",
+	"parity", "parity_max_abs", "ap", "ap_delta", "ap_delta_low", "ap_delta_high", "mask_ap", "miou", "pq", "class_id", "commit", "when",
 }
 
 // WriteCSV writes one row per cell (RFC 4180), measured or not, under a header whose names carry the units. What was not measured
@@ -57,9 +58,13 @@ func csvRow(r *Result, c *CellResult) []string {
 		row = append(row, make([]string, 6)...)
 	}
 	row = append(row, workColumns(c.Work)...)
-	row = append(row, string(c.Parity.State), number(c.Parity.MaxAbs), r.Class.ID, r.Environment.Commit, r.When.UTC().Format("2006-01-02T15:04:05Z"))
+	row = append(row, string(c.Parity.State), number(c.Parity.MaxAbs))
+	row = append(row, qualityColumns(c.Quality)...)
+	row = append(row, r.Class.ID, r.Environment.Commit, r.When.UTC().Format("2006-01-02T15:04:05Z"))
 	for i := range row {
-		row[i] = plainText(row[i])
+		if _, err := strconv.ParseFloat(row[i], 64); err != nil {
+			row[i] = plainText(row[i])
+		}
 	}
 	return row
 }
@@ -87,7 +92,24 @@ func sum(list []int) int {
 	return total
 }
 
-// plainText keeps spreadsheets from running a field. Numbers here are never negative, so the sign of one is not at stake.
+// qualityColumns are shares in [0,1], and differences of them.
+func qualityColumns(q *CellQuality) []string {
+	out := make([]string, 7)
+	if q == nil || q.Result == nil {
+		return out
+	}
+	if d := q.Result.Of(accuracy.BoxAP); d != nil {
+		out[0], out[1], out[2], out[3] = number(d.Candidate), number(d.Delta), number(d.Low), number(d.High)
+	}
+	for i, m := range []accuracy.Metric{accuracy.MaskAP, accuracy.MIoU, accuracy.PQ} {
+		if d := q.Result.Of(m); d != nil {
+			out[4+i] = number(d.Candidate)
+		}
+	}
+	return out
+}
+
+// plainText keeps spreadsheets from running a field that is no number.
 func plainText(s string) string {
 	s = strings.ReplaceAll(s, "\x00", "")
 	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {

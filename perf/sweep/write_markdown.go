@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf/accuracy"
 )
 
 // WriteMarkdown writes a result as GitHub-flavoured Markdown: where and how it was measured, then a table per backend in the
@@ -37,11 +38,44 @@ func WriteMarkdown(w io.Writer, r *Result) error {
 		fmt.Fprintf(&s, "\n## %s\n\n", escapeMarkdown(b))
 		markdownTable(&s, byBackend[b])
 	}
+	markdownQuality(&s, r)
 	s.WriteString("\np50 to p99 are quantiles of all samples of executions; p99 is left out where there are too few samples for it. Spread is the range\n" +
 		"of the replicates' medians over their median. End to end is the median with upload and download. Memory and allocations are\n" +
 		"the worker's. Parity is against the float64 oracle; the speed of a cell counts only where it holds.\n")
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+// markdownQuality writes a row for each cell that was evaluated.
+func markdownQuality(s *strings.Builder, r *Result) {
+	if r.Plan.Quality == nil {
+		return
+	}
+	d := r.Plan.Quality.DataSet
+	fmt.Fprintf(s, "\n## Quality on %s\n\n%d images, %d objects. Numbers are hundredths; behind them stands the difference in points, with its %g %% interval.\n\n"+
+		"| cell | p50 ms | AP of boxes | AP of masks | mIoU | PQ | against |\n|---|--:|--:|--:|--:|--:|---|\n", escapeMarkdown(d.Name), d.Images, d.Objects, 100*r.Plan.Quality.Policy.Confidence)
+	for _, c := range r.Cells {
+		if c.Quality == nil {
+			continue
+		}
+		p50 := "–"
+		if c.Summary != nil {
+			p50 = digits(c.Summary.P50)
+		}
+		fmt.Fprintf(s, "| %s | %s |", escapeMarkdown(c.Name), p50)
+		for _, m := range []accuracy.Metric{accuracy.BoxAP, accuracy.MaskAP, accuracy.MIoU, accuracy.PQ} {
+			text := "–"
+			if q := c.Quality.Result.Of(m); q != nil {
+				text = fmt.Sprintf("%.2f, %s", 100*q.Candidate, q.Points())
+			}
+			fmt.Fprintf(s, " %s |", text)
+		}
+		against := c.Quality.Detail
+		if c.Quality.Result != nil {
+			against = c.Quality.Result.Against
+		}
+		fmt.Fprintf(s, " %s |\n", escapeMarkdown(against))
+	}
 }
 
 // circumstances lists what the numbers depend on.

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
+	"github.com/apex-x/apexx/perf/accuracy/accuracytest"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
 )
@@ -26,6 +29,7 @@ type Spec struct {
 	Replicates int
 	Samples    int // of a cell in a replicate
 	GPU        bool
+	Quality    bool // evaluate the complete cells on a synthetic data set: the coarser a precision, the less is found
 	// Scale multiplies the times of a cell; nil leaves them.
 	Scale func(perf.Cell) float64
 	// Absent names cells that could not be had; nil means cuda and tensorrt without a GPU.
@@ -93,7 +97,32 @@ func New(seed uint64, spec Spec) *sweep.Result {
 		}
 		r.Cells = append(r.Cells, measureCell(r, rng, spec, i, c))
 	}
+	if spec.Quality {
+		Evaluate(r)
+	}
 	return r
+}
+
+// Evaluate adds evaluations of the complete cells to a result.
+func Evaluate(r *sweep.Result) {
+	set := accuracytest.New(30)
+	r.Plan.Quality = set.Plan()
+	lost := map[backends.Precision]int{backends.FP16: 400, backends.BF16: 120, backends.INT8: 40}
+	run := func(c perf.Cell, arm perf.Arm) {
+		r.Quality = append(r.Quality, set.Run(c, arm, func(i int, _ coco.Detection) bool { return lost[c.Precision] == 0 || i%lost[c.Precision] > 0 }))
+	}
+	cells := accuracy.Of(r.Plan.Cells)
+	for _, c := range cells {
+		run(c, perf.Head)
+	}
+	for _, c := range cells {
+		if base := accuracy.BaseOf(c); accuracy.Find(r.Quality, base, perf.Head) == nil && accuracy.Find(r.Quality, base, perf.Base) == nil {
+			run(base, perf.Base)
+		}
+	}
+	for i := range r.Cells {
+		r.Cells[i].Quality = r.QualityOf(r.Cells[i].Cell)
+	}
 }
 
 // missCell adds measurements of a cell that could not be had to r and returns their sum.
@@ -165,7 +194,7 @@ func milliseconds(c perf.Cell) float64 {
 func Sum(r *sweep.Result) {
 	for i, c := range r.Cells {
 		r.Cells[i] = sweep.Sum(c.Cell, r.Measurements)
-		r.Cells[i].Parity, r.Cells[i].Work = c.Parity, c.Work
+		r.Cells[i].Parity, r.Cells[i].Work, r.Cells[i].Quality = c.Parity, c.Work, c.Quality
 	}
 }
 

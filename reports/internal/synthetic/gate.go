@@ -7,8 +7,10 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -26,6 +28,7 @@ var faults = []fault{
 	{"ort/nano/fp32/512x512/b1/complete", gate.CellRegressed, 1.22, 0, ""},
 	{"ort/nano/fp32/512x512/b4/complete", gate.CellRegressed, 1.17, 0, ""},
 	{"reference/nano/fp32/384x640/b1/network", gate.CellParityFailed, 0.71, 0, "det.cls.2: max abs 0.31 at [0 3 17 9], allowed 0.002"},
+	{"ort/nano/fp32/384x640/b1/complete", gate.CellQualityLost, 0.8, 0, "on scenes: AP of boxes against the base: -4.20 (-6.10 to -2.60) points, and 0.1 may be lost"},
 	{"ort/nano/fp32/512x512/b1/tile-pack", gate.CellUnsupported, 0, 0, "op-unsupported: ort has no scope tile-pack"},
 	{"reference/nano/fp32/512x512/b1/decode-nms", gate.CellBroken, 0, 0, "the head's worker died: signal: segmentation fault (core dumped)"},
 	{"ort/nano/fp32/256x256/b1/network", gate.CellNoisy, 1.13, 0.2, ""},
@@ -40,14 +43,14 @@ var harmless = []gate.CellState{gate.CellUnsupported, gate.CellCleared, gate.Cel
 
 // belongs lists the worse states of each outcome.
 var belongs = map[gate.Outcome][]gate.CellState{
-	gate.Regression: {gate.CellRegressed, gate.CellUnconfirmed, gate.CellNoisy}, gate.ParityFailed: {gate.CellParityFailed, gate.CellRegressed, gate.CellBroken, gate.CellUnverified, gate.CellNoisy, gate.CellUnconfirmed},
-	gate.Inconclusive: {gate.CellNoisy}, gate.Broken: {gate.CellBroken},
+	gate.Regression: {gate.CellRegressed, gate.CellUnconfirmed, gate.CellNoisy}, gate.ParityFailed: {gate.CellParityFailed, gate.CellQualityLost, gate.CellRegressed, gate.CellBroken, gate.CellUnverified, gate.CellNoisy, gate.CellUnconfirmed},
+	gate.QualityLost: {gate.CellQualityLost}, gate.Inconclusive: {gate.CellNoisy}, gate.Broken: {gate.CellBroken},
 }
 
-var exitCodes = map[gate.Outcome]int{gate.Pass: 0, gate.Regression: 1, gate.ParityFailed: 1, gate.Inconclusive: 3, gate.NoBaseline: 4, gate.Unavailable: 5, gate.Broken: 6}
+var exitCodes = map[gate.Outcome]int{gate.Pass: 0, gate.Regression: 1, gate.ParityFailed: 1, gate.QualityLost: 1, gate.Inconclusive: 3, gate.NoBaseline: 4, gate.Unavailable: 5, gate.Broken: 6}
 
 // Outcomes lists every outcome of a gate.
-var Outcomes = []gate.Outcome{gate.Pass, gate.Regression, gate.ParityFailed, gate.Inconclusive, gate.NoBaseline, gate.Unavailable, gate.Broken}
+var Outcomes = []gate.Outcome{gate.Pass, gate.Regression, gate.ParityFailed, gate.QualityLost, gate.Inconclusive, gate.NoBaseline, gate.Unavailable, gate.Broken}
 
 // Gate makes the record of a run with 40 cells that ends with the outcome. ParityFailed has a cell in every state.
 func Gate(seed uint64, outcome gate.Outcome) *gate.Record {
@@ -103,6 +106,9 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 	}
 	r.Parity = append(r.Parity, of)
 	cell := gate.Cell{Cell: c, Name: c.String(), State: f.state, Note: f.note, Series: []gate.Series{}, Parity: p, Change: of.Change}
+	if f.state == gate.CellQualityLost {
+		cell.Quality = lost()
+	}
 	if f.factor != 0 {
 		first := f.factor
 		if f.state == gate.CellCleared {
@@ -129,6 +135,16 @@ func addCell(rng *rand.Rand, r *gate.Record, c perf.Cell) {
 		r.Screen = append(r.Screen, perf.Measurement{Cell: c, Arm: perf.Head, State: state, Detail: f.note, Started: start})
 	}
 	r.Verdict.Cells = append(r.Verdict.Cells, cell)
+}
+
+// lost is the quality of a cell that does not find small objects.
+func lost() *accuracy.Result {
+	base, head := evaluate.Summary{AP: 0.82, APSmall: 0.71, APMedium: 0.84, APLarge: 0.88}, evaluate.Summary{AP: 0.778, APSmall: 0.13, APMedium: 0.84, APLarge: 0.88}
+	d := func(m accuracy.Metric, base, delta, low, high float64) accuracy.Difference {
+		return accuracy.Difference{Metric: m, Difference: evaluate.Difference{Base: base, Candidate: base + delta, Delta: delta, Low: low, High: high}}
+	}
+	return &accuracy.Result{Against: "the base", Numbers: accuracy.Numbers{Boxes: head}, Base: accuracy.Numbers{Boxes: base},
+		Differences: []accuracy.Difference{d(accuracy.BoxAP, 0.82, -0.042, -0.061, -0.026), d(accuracy.MaskAP, 0.41, -0.02, -0.03, -0.012), d(accuracy.MIoU, 0.77, -0.001, -0.002, 0), d(accuracy.PQ, 0.66, -0.03, -0.05, -0.01)}}
 }
 
 // steps is the verdict on the steps of a cell, one of which has regressed.
@@ -217,6 +233,8 @@ func explain(r *gate.Record) {
 		v.Reasons = append(v.Reasons, "ort/nano/fp32/512x512/b1/complete is 22 % slower than base", "ort/nano/fp32/512x512/b4/complete is 17 % slower than base")
 		v.Attribution = "One backend moved: both slower cells run on ort; no cell of reference did, and no control fired."
 		v.Warnings = []string{"1 block of ort/nano/fp32/256x256/b1/network was dropped: the load average was 2.9 on 2 cores"}
+	case gate.QualityLost:
+		v.Reasons = []string{"ort/nano/fp32/384x640/b1/complete: finds less than the base (on scenes: AP of boxes against the base: -4.20 (-6.10 to -2.60) points, and 0.1 may be lost)"}
 	case gate.Inconclusive:
 		v.Reasons = []string{"the control A/A reference/nano/fp32/256x256/b1/network fired: base against itself moved by 16 %, so the machine is too noisy to judge"}
 		v.Attribution = "The control moved: the machine changed, not the code."

@@ -1,0 +1,131 @@
+package plots
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/apex-x/apexx/perf/accuracy"
+	"github.com/apex-x/apexx/perf/sweep"
+)
+
+// ParetoFigure is the Pareto of one profile, image size and batch.
+type ParetoFigure struct {
+	Profile string
+	Shape   string
+	Batch   int
+	*Figure
+}
+
+// Pareto draws time against the average precision of boxes: one figure for each profile, image size and batch with cells that were timed and
+// evaluated. A series is a backend and a precision.
+func Pareto(r *sweep.Result) []ParetoFigure {
+	if r == nil || r.Plan.Quality == nil {
+		return nil
+	}
+	type group struct {
+		profile, shape string
+		batch          int
+	}
+	var order []group
+	cells := map[group][]sweep.CellResult{}
+	for _, c := range r.Cells {
+		if !drawable(c) || c.Quality == nil || c.Quality.Result.Of(accuracy.BoxAP) == nil {
+			continue
+		}
+		k := group{c.Cell.Profile, c.Cell.Shape(), c.Cell.Batch}
+		if cells[k] == nil {
+			order = append(order, k)
+		}
+		cells[k] = append(cells[k], c)
+	}
+	var figures []ParetoFigure
+	for _, k := range order {
+		f := pareto(cells[k], r.Plan.Quality)
+		f.Title = fmt.Sprintf("Time and quality of %s, image %s, batch %d", k.profile, k.shape, k.batch)
+		figures = append(figures, ParetoFigure{k.profile, k.shape, k.batch, f})
+	}
+	return figures
+}
+
+// rated is a cell with what it takes and what it finds.
+type rated struct {
+	name         string
+	ms, p90      float64
+	ap, low, top float64 // hundredths
+}
+
+func ratedOf(c sweep.CellResult) rated {
+	s := c.Summary
+	if c.Device != nil {
+		s = c.Device
+	}
+	d := c.Quality.Result.Of(accuracy.BoxAP)
+	return rated{seriesName(c.Cell), s.P50, max(s.P90, s.P50), 100 * d.Candidate, 100 * (d.Base + d.Low), 100 * (d.Base + d.High)}
+}
+
+func pareto(cells []sweep.CellResult, plan *accuracy.Plan) *Figure {
+	base := cells[0].Quality.Result
+	f := &Figure{Height: 400, Subtitle: fmt.Sprintf("AP of boxes on %s, %d images; bars are %g %% intervals of the difference from %s (dashed), whiskers of the time reach from the median to the 90th percentile. "+
+		"The grey line joins what no other cell beats in both.", plan.DataSet.Name, plan.DataSet.Images, 100*plan.Policy.Confidence, base.Against)}
+	p := NewPanel("", "latency of one call (ms)", "AP of boxes (hundredths)")
+	AddGrid(p)
+	level := 100 * base.Of(accuracy.BoxAP).Base
+	var all []rated
+	xs, ys := []float64{}, []float64{level}
+	for _, c := range cells {
+		v := ratedOf(c)
+		all = append(all, v)
+		xs, ys = append(xs, v.ms, v.p90), append(ys, v.ap, v.low, v.top)
+	}
+	widen(&p.X, xs, 1.15)
+	room := max(0.1, 0.1*(slices.Max(ys)-slices.Min(ys)))
+	Linear(&p.Y, slices.Min(ys)-room, slices.Max(ys)+room, 5)
+	p.Add(&plotter.Line{XYs: plotter.XYs{{X: p.X.Min, Y: level}, {X: p.X.Max, Y: level}}, LineStyle: draw.LineStyle{Color: Soft, Width: vg.Points(0.9), Dashes: []vg.Length{4, 3}}})
+	if line := frontier(all); len(line) > 1 {
+		p.Add(&plotter.Line{XYs: line, LineStyle: draw.LineStyle{Color: Faded(Soft, 0.5), Width: vg.Points(3)}})
+	}
+	for i, v := range all {
+		style := SeriesOf(i)
+		p.Add(cross{v, style})
+		f.Legend = append(f.Legend, style.Entry(v.name, false, true))
+	}
+	f.Panels = [][]*plot.Plot{{p}}
+	return f
+}
+
+// frontier joins the cells than which none is both as fast and as good, the fastest first.
+func frontier(all []rated) (line plotter.XYs) {
+	sorted := slices.SortedFunc(slices.Values(all), func(a, b rated) int { return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(b.ap, a.ap)) })
+	for _, v := range sorted {
+		if n := len(line); n == 0 || v.ap > line[n-1].Y {
+			line = append(line, plotter.XY{X: v.ms, Y: v.ap})
+		}
+	}
+	return line
+}
+
+// cross is a plotter of a marker with the interval of what it finds and the spread of what it takes.
+type cross struct {
+	at    rated
+	style Series
+}
+
+// Plot draws the bars and then the marker.
+func (c cross) Plot(canvas draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&canvas)
+	line := draw.LineStyle{Color: c.style.Color, Width: vg.Points(1)}
+	v := c.at
+	canvas.StrokeLine2(line, x(v.ms), y(v.low), x(v.ms), y(v.top))
+	for _, end := range []float64{v.low, v.top} {
+		canvas.StrokeLine2(line, x(v.ms)-3, y(end), x(v.ms)+3, y(end))
+	}
+	canvas.StrokeLine2(line, x(v.ms), y(v.ap), x(v.p90), y(v.ap))
+	canvas.StrokeLine2(line, x(v.p90), y(v.ap)-2.5, x(v.p90), y(v.ap)+2.5)
+	canvas.DrawGlyphNoClip(c.style.Glyph(), vg.Point{X: x(v.ms), Y: y(v.ap)})
+}
