@@ -49,10 +49,17 @@ func (a box) move(b box) float64 {
 }
 
 // cells returns the half-open range of cells that a side from low to high covers on an axis of size cells over extent pixels:
-// floor and ceiling of the scaled coordinates, clamped to the axis (spec/model.md 3.19).
-func cells(low, high float64, size, extent int) [2]int {
+// floor and ceiling of the scaled coordinates, clamped to the axis (spec/model.md 3.19). The scale is float32; wide tells whether the product
+// is float64, as in an execution whose boxes are: just beside an integer that is another cell.
+func cells(low, high float64, size, extent int, wide bool) [2]int {
 	scale := float32(float64(size) / float64(extent))
-	clamp := func(v float64) float64 { return min(max(float64(float32(v)*scale), 0), float64(size)) }
+	scaled := func(v float64) float64 {
+		if wide {
+			return v * float64(scale)
+		}
+		return float64(float32(v) * scale)
+	}
+	clamp := func(v float64) float64 { return min(max(scaled(v), 0), float64(size)) }
 	return [2]int{int(math.Floor(clamp(min(low, high)))), int(math.Ceil(clamp(max(low, high))))}
 }
 

@@ -137,7 +137,7 @@ func summedUp(outputs []TensorReport, b *Budgets) *BudgetSummary {
 	}
 	s := &BudgetSummary{Factor: Number(b.Factor)}
 	for i := range outputs {
-		if o := &outputs[i]; o.Budget != nil && essential(o.Name) && (s.Output == "" || o.Budget.Ratio > s.Ratio) {
+		if o := &outputs[i]; o.Budget != nil && o.Budget.Elements > 0 && essential(o.Name) && (s.Output == "" || o.Budget.Ratio > s.Ratio) {
 			s.Output, s.Ratio, s.Lambda = o.Name, o.Budget.Ratio, o.Budget.Lambda
 		}
 	}
@@ -152,7 +152,7 @@ func (s *BudgetSummary) String() string {
 	case s.Missing != "":
 		return "without a budget: " + s.Missing
 	case s.Output == "":
-		return "no output has a budget"
+		return "nothing is known of how far rounding carries its outputs"
 	case math.IsInf(float64(s.Ratio), 1):
 		return fmt.Sprintf("beyond any budget (%s)", s.Output)
 	}

@@ -247,3 +247,31 @@ func TestUnknownSuppressionExplainsNothing(t *testing.T) {
 		t.Errorf("%s: %s", r.State, r.Summary())
 	}
 }
+
+// An execution in float64 projects a corner in float64: just above a border of a grid it covers a cell more than float32 does, where that
+// rounds to the border.
+func TestCellsOfWideBoxes(t *testing.T) {
+	const border = 160.0 // of a mask of 40 columns in 640 pixels: 10 columns
+	above := border + 1e-9
+	if narrow, wide := cells(64, above, 40, 640, false), cells(64, above, 40, 640, true); narrow != [2]int{4, 10} || wide != [2]int{4, 11} {
+		t.Errorf("in float32 %v, in float64 %v", narrow, wide)
+	}
+	ref, cand := &fix{fixture(11)}, (*fix)(nil)
+	d := detection{box: box{64, 32, border, 96}, class: 3, score: 0.0551}
+	ref.setDetection(0, 11, d, rand.New(rand.NewPCG(8, 8)))
+	cand = &fix{ref.list.Clone()}
+	for i, o := range ref.list { // the reference in float64, with the column that it covers
+		if o.DType().IsFloat() {
+			ref.list[i].Tensor = tensor.Must(tensor.Of(o.Float64s(), o.Shape()...))
+		}
+	}
+	tensor.Data[float64](ref.list.Get("boxes"))[4*11+2] = above
+	masks := tensor.Data[float64](ref.list.Get("mask_logits"))[11*fixMaskH*fixMaskW:]
+	for y := 2; y < 6; y++ {
+		masks[y*fixMaskW+10] = 3
+	}
+	r := CompareOutputs(ref.list, cand.list, Options{Setting: fixSetting})
+	if r.State != evidence.Explained || len(r.Decisions) != 1 || r.Decisions[0].Kind != EdgeRounding {
+		t.Errorf("%s: %s, %v", r.State, r.Summary(), r.Decisions)
+	}
+}

@@ -28,6 +28,7 @@ type execution struct {
 	name    string // "reference" or "candidate"
 	list    []detection
 	rows    int          // of the outputs, padding included
+	wide    bool         // its boxes are float64, and so is what follows from them
 	dense   *predictions // what it chose from, nil where not recorded
 	partner []int        // place in the other's list, -1 for none
 	settled []bool       // of those without a partner: a cause was found, or may be there
@@ -136,6 +137,7 @@ func (s *settled) readRows(x *execution, outputs tensor.List, image int) bool {
 	boxes, scores := outputs.Get("boxes"), outputs.Get("scores")
 	classes := integersOf(outputs.Get("class_ids"))
 	valid := integersOf(outputs.Get("valid_counts"))[image]
+	x.wide = boxes.DType() == tensor.Float64
 	if valid < 0 || valid > int64(x.rows) {
 		s.inconsistent("valid_counts", image, "the %s counts %d detections in %d rows", x.name, valid, x.rows)
 		return false
@@ -317,8 +319,8 @@ func (s *settled) edge(d *detections, i, j int, grid string, height, width int, 
 		name         string
 		size, extent int
 	}{{"columns", width, set.ImageWidth}, {"rows", height, set.ImageHeight}} {
-		was := cells(r[axis], r[axis+2], side.size, side.extent)
-		is := cells(c[axis], c[axis+2], side.size, side.extent)
+		was := cells(r[axis], r[axis+2], side.size, side.extent, d.ref.wide)
+		is := cells(c[axis], c[axis+2], side.size, side.extent, d.cand.wide)
 		covered[0][axis], covered[1][axis] = was, is
 		if was == is {
 			continue

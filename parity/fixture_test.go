@@ -157,7 +157,7 @@ func (f *fix) setDetection(b, row int, d detection, rng *rand.Rand) {
 	}
 	f.floats("scores")[at], f.ints("class_ids")[at] = float32(d.score), d.class
 	phase, sum, n := rng.Float64(), 0.0, 0
-	cols, rows := cells(d.box[0], d.box[2], fixMaskW, fixW), cells(d.box[1], d.box[3], fixMaskH, fixH)
+	cols, rows := cells(d.box[0], d.box[2], fixMaskW, fixW, false), cells(d.box[1], d.box[3], fixMaskH, fixH, false)
 	for y := range fixMaskH {
 		for x := range fixMaskW {
 			v := -20.0

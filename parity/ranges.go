@@ -84,7 +84,7 @@ func outsideBoxes(x *execution, t *tensor.Tensor, image int, set Setting) string
 		var columns, rows [2]int
 		if row < len(x.list) {
 			b := x.list[row].box
-			columns, rows = cells(b[0], b[2], width, set.ImageWidth), cells(b[1], b[3], height, set.ImageHeight)
+			columns, rows = cells(b[0], b[2], width, set.ImageWidth, x.wide), cells(b[1], b[3], height, set.ImageHeight, x.wide)
 		}
 		for at := range height * width {
 			px, py := at%width, at/width

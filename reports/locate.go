@@ -15,7 +15,7 @@ import (
 )
 
 // LocateSchemaID names the version of the JSON form of a Locate.
-const LocateSchemaID = "apexx.locate/1"
+const LocateSchemaID = "apexx.locate/2"
 
 // LocateSchema is the JSON Schema (draft 2020-12) of a Locate, as apexx locate --json writes it.
 //
@@ -55,6 +55,7 @@ func LocateTable(w io.Writer, l *Locate) error {
 	fmt.Fprintf(&b, "\n%d of %d steps are beyond their budget. \"of budget\": largest error of an element, fed the reference's values, over what rounding may\n"+
 		"leave there; noise: √(Σ error²/Σ value²), of the step and of the whole run up to it; amplified: one over the other.\n", l.beyond(), len(l.Steps))
 	l.writeFinding(&b)
+	l.writeMinimal(&b)
 	for _, c := range l.Changed {
 		fmt.Fprintf(&b, "note: %s\n", c)
 	}
@@ -156,4 +157,50 @@ func (l *Locate) writeFinding(b *strings.Builder) {
 	} else {
 		b.WriteString("next: apexx locate with --out DIR writes this step as an ONNX file with its inputs and both results\n")
 	}
+}
+
+// listed is how many trials a table shows, from the last one back.
+const listed = 12
+
+// writeMinimal says which switches remove the difference, and what was tried.
+func (l *Locate) writeMinimal(b *strings.Builder) {
+	m := l.Minimal
+	switch {
+	case m == nil:
+		return
+	case m.Subject == "":
+		b.WriteString("\nswitches: the difference shows neither in the step by itself nor in the whole run, so that no switch can remove it\n")
+		return
+	case len(m.Smallest) == 0:
+		fmt.Fprintf(b, "\nswitches: the difference stays with all of them, %d of %s\n", len(m.Switches), m.Side)
+	default:
+		fmt.Fprintf(b, "\nswitches: of %d of %s, the smallest set that removes the difference: %s\n", len(m.Switches), m.Side, strings.Join(m.Smallest, " + "))
+	}
+	fmt.Fprintf(b, "tried on %s:\n", m.Subject)
+	if n := len(m.Trials) - listed; n > 0 {
+		fmt.Fprintf(b, "      %d more, in the JSON\n", n)
+	}
+	for _, trial := range m.Trials[max(0, len(m.Trials)-listed):] {
+		verdict := "there"
+		if trial.Gone {
+			verdict = "gone"
+		}
+		fmt.Fprintf(b, "      %-5s  %8s of budget  %s\n", verdict, ratioText(&locate.Error{Ratio: trial.Ratio}), trialText(&trial))
+	}
+}
+
+// trialText names the switches of a trial, as far as a line has room.
+func trialText(t *locate.Trial) string {
+	const most = 3
+	text := "none"
+	if n := len(t.Switches); n > 0 {
+		text = strings.Join(t.Switches[:min(n, most)], " + ")
+		if n > most {
+			text += fmt.Sprintf(" + %d more", n-most)
+		}
+	}
+	if t.Problem != "" {
+		text += ": " + t.Problem
+	}
+	return text
 }

@@ -3,6 +3,7 @@ package reports
 import (
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,6 +49,12 @@ func TestLocateTable(t *testing.T) {
 	strays := someLocate()
 	strays.State, strays.Steps, strays.Finding, strays.Reproduce = evidence.Unverified, strays.Steps[:2], nil, ""
 	strays.Strays = "from step flat on the whole run is off by 12 times what the errors of its steps explain"
+	fused.Minimal = &locate.Minimal{Side: fused.Candidate, Subject: "step p3 by itself", Switches: []string{"one thread", "no tuned configurations", "p3.norm stored", "p3.conv stored", "provider cpu"},
+		Smallest: []string{"no tuned configurations", "p3.norm stored"}, Trials: []locate.Trial{
+			{Switches: []string{}, Ratio: 512}, {Switches: []string{"one thread", "no tuned configurations", "p3.norm stored", "p3.conv stored", "provider cpu"}, Gone: true, Ratio: 0.2},
+			{Switches: []string{"one thread", "provider cpu"}, Ratio: parity.Number(math.Inf(1)), Problem: "the worker ended"}, {Switches: []string{"no tuned configurations", "p3.norm stored"}, Gone: true, Ratio: 0.21}}}
+	strays.Minimal = &locate.Minimal{Side: strays.Candidate, Subject: "the whole run", Switches: []string{"one thread"}, Trials: slices.Repeat([]locate.Trial{{Ratio: 12}}, listed+2)}
+	reference.Minimal = &locate.Minimal{Side: reference.Reference}
 	passing.State, passing.Steps, passing.Finding, passing.Changed, passing.Reproduce = evidence.Pass, passing.Steps[:2], nil, []string{}, ""
 	for name, l := range map[string]*Locate{"locate.txt": failing, "locate-fused.txt": fused, "locate-reference.txt": reference, "locate-pass.txt": passing, "locate-strays.txt": strays} {
 		goldenfile.Check(t, name, written(t, LocateTable, l))
@@ -60,7 +67,8 @@ func TestLocateSchema(t *testing.T) {
 	if err := validate(t, LocateSchema, value()); err != nil {
 		t.Error(err)
 	}
-	refuses(t, LocateSchema, value(), map[string]any{"schema": "apexx.locate/2", "state": "explained", "steps/local/beyond": -1, "finding/by": "oracle", "first_answer/time_ns": -5})
+	l.Minimal = &locate.Minimal{Side: l.Candidate, Switches: []string{"one thread"}, Smallest: []string{}, Trials: []locate.Trial{{Switches: []string{}, Ratio: 3}}}
+	refuses(t, LocateSchema, value(), map[string]any{"schema": "apexx.locate/1", "state": "explained", "steps/local/beyond": -1, "finding/by": "oracle", "first_answer/time_ns": -5})
 	l.Finding, l.Reproduce, l.Library, l.State = nil, "", "ONNX Runtime", evidence.Pass
 	if err := validate(t, LocateSchema, value()); err != nil {
 		t.Errorf("a pass: %v", err)

@@ -35,6 +35,7 @@ func locateCommand() *cli.Command {
 		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
 		&cli.StringFlag{Name: "tensors", Usage: "inputs of --model, a safetensors `FILE` or a picture (default: drawn from seed 1)"},
 		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge allow 4, 6 or 8 times the error that rounding leaves"},
+		&cli.BoolFlag{Name: "minimize", Usage: "look for the smallest set of switches that removes what was found: options of the backend, fusions, roundings"},
 		&cli.StringFlag{Name: "out", Usage: "write locate.json, plots of the error along the graph, and the first step beyond its budget by itself to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
 		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running once, a `DURATION`"},
@@ -47,7 +48,10 @@ func locateCommand() *cli.Command {
 		ArgsUsage: "CASE",
 		Description: "CASE is the name of a case, as apexx matrix prints it. A runs once. Every step of B's plan is then fed what A computed, and B's result is held to\n" +
 			"what float64 computes of the same values and what rounding may leave there, element by element (parity/budget/TOLERANCES.md): the\n" +
-			"local error. B also runs as a whole, under A's decisions: the accumulated error. The first step beyond its budget is taken apart.\n\n" +
+			"local error. B also runs as a whole, under A's decisions: the accumulated error. The first step beyond its budget is taken apart.\n" +
+			"With --minimize that step, or where it is right by itself the whole run, is executed again under sets of switches, by delta debugging\n" +
+			"(ddmin), until none can be left out: threads, Winograd's algorithm, provider and optimisation level, tuned configurations, single\n" +
+			"fusions of reference and ort, and of a low precision the roundings.\n\n" +
 			"Exit codes: 0 every step is within its budget, 1 one is not, 3 a step could not be judged, A is beyond the budget itself, or the\n" +
 			"whole run is off by more than its steps explain.",
 		Flags:  append(flags, decodeFlags()...),
@@ -113,7 +117,7 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 		}
 	}
 	oracle, err := locateBackend(c, "reference", nil)
-	return &locate.Spec{Reference: sides[0], Candidate: sides[1], Oracle: oracle, Profile: profile.Name()}, err
+	return &locate.Spec{Reference: sides[0], Candidate: sides[1], Oracle: oracle, Profile: profile.Name(), Minimize: c.Bool("minimize")}, err
 }
 
 // stepped are the precisions in which a step can be fed by itself: int8 and fp8 round by ranges that belong to the whole graph.

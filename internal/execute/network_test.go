@@ -17,6 +17,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -147,8 +148,8 @@ func networkFile(t *testing.T, name string, build func(*network)) *source.Networ
 // matrixOf compares ONNX Runtime and the reference on drawn inputs of a network.
 func matrixOf(t *testing.T, m *source.Network, open func(string) (backends.Backend, error)) *parity.Matrix {
 	t.Helper()
-	r := &MatrixRunner{Cases: map[string]Subject{}, Threads: 1, Open: open}
-	spec := parity.MatrixSpec{Runner: r, Replayer: r, Policy: parity.Balanced.AnyModel(),
+	r := &MatrixRunner{Cases: map[string]Subject{}, Threads: 1, Open: open, Factor: budget.Factors["balanced"]}
+	spec := parity.MatrixSpec{Runner: r, Replayer: r, Budgets: r, Factor: r.Factor, Policy: parity.Balanced.AnyModel(),
 		Columns: []parity.Column{{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}
 	cases := m.Seeded(2)
 	for i := range cases {
@@ -244,6 +245,47 @@ func TestNetworkFaultsFail(t *testing.T) {
 		for _, cell := range m.Cells {
 			if cell.Pair.Candidate.Backend == "ort" && cell.State != evidence.Fail {
 				t.Errorf("%s: %s is %s", c.name, cell.Pair, cell.State)
+			}
+		}
+	}
+}
+
+// amplifier loses ten bits: what is left of small numbers when a large one is added and taken away again.
+func amplifier(n *network) {
+	x := n.conv("conv", n.Input("image", float(1, 3, 16, 16)), 8, 3, 1)
+	y := n.Add1("raised", graph.Binary{Fn: graph.Add}, x, n.Scalar(1024))
+	n.Output("y", n.conv("out", n.Add1("lowered", graph.Binary{Fn: graph.Sub}, y, n.Scalar(1024)), 4, 3, 1))
+}
+
+// TestAmplifyingNetwork lets a network pass whose noise is beyond any fixed limit, because its own arithmetic leaves as much; a backend that is
+// wrong by more than that fails.
+func TestAmplifyingNetwork(t *testing.T) {
+	network := networkFile(t, "amplifier", amplifier)
+	for _, c := range []struct {
+		name  string
+		spoil func(tensor.List)
+		want  evidence.State
+	}{
+		{"honest", func(tensor.List) {}, evidence.Pass},
+		{"off by a hundredth", func(o tensor.List) {
+			for i, d := 0, tensor.Data[float32](o[0].Tensor); i < len(d); i++ {
+				d[i] *= 1.01
+			}
+		}, evidence.Fail},
+	} {
+		m := matrixOf(t, network, func(name string) (backends.Backend, error) {
+			if name == "ort" {
+				return spoiler{reference.New(), c.spoil}, nil
+			}
+			return inProcess(name)
+		})
+		for _, cell := range m.Cells {
+			o := cell.Report.Outputs[0]
+			switch {
+			case cell.Pair.Candidate.Backend == "ort" && cell.State != c.want:
+				t.Errorf("%s: %s is %s: %s", c.name, cell.Pair, cell.State, cell.Detail)
+			case cell.Pair.String() == "reference/fp32 vs reference/fp64" && (cell.State != evidence.Pass || o.Judgement != parity.ByBudget):
+				t.Errorf("%s: %s is %s, judged by %s: %+v", c.name, cell.Pair, cell.State, o.Judgement, o.Budget)
 			}
 		}
 	}

@@ -37,6 +37,9 @@ type Spec struct {
 	Oracle    backends.Backend // that has fp64 and fp32, without options: the reference backend
 	Profile   string           // key of budget.Factors
 
+	// Minimize looks for the smallest set of switches that removes what was found: options of the backend, fusions, roundings.
+	Minimize bool
+
 	// OnPass, where it is set, is told of every pass as it ends.
 	OnPass func(Pass)
 	// OnFirst, where it is set, is told of the first step beyond its budget as soon as it is known.
@@ -49,7 +52,7 @@ func Run(ctx context.Context, spec Spec) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, stage := range []func() error{t.plan, t.constants, t.teach, t.feed, t.screen, t.force, t.answer, t.free, t.refine} {
+	for _, stage := range []func() error{t.plan, t.constants, t.teach, t.feed, t.screen, t.force, t.answer, t.free, t.refine, t.minimize} {
 		if err := stage(); err != nil {
 			return nil, err
 		}

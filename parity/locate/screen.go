@@ -10,8 +10,12 @@ import (
 	"github.com/apex-x/apexx/parity/budget"
 )
 
-// screened is how many steps are judged before all others.
-const screened = 4
+// At most screened steps are judged before all others: those that are farther apart than a share of the farthest. Honest steps are within that of
+// each other, and far from a fault.
+const (
+	screened = 4
+	outlying = 1.0 / 32
+)
 
 // screen judges the steps that stand out, and answers with the first of them that is beyond its budget: long before exact results and
 // budgets of all steps are there. It needs two forward passes, one of each side, and some per cent of a third.
@@ -67,7 +71,7 @@ func (t *trace) suspects() []*unitTrace {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b suspect) int { return cmp.Compare(b.apart, a.apart) })
-	list = list[:min(screened, len(list))]
+	list = slices.DeleteFunc(list[:min(screened, len(list))], func(s suspect) bool { return s.apart < outlying*list[0].apart })
 	slices.SortFunc(list, func(a, b suspect) int { return cmp.Compare(a.at, b.at) })
 	units := make([]*unitTrace, len(list))
 	for i, s := range list {

@@ -20,8 +20,9 @@ type Trace struct {
 	State     evidence.State `json:"state"` // pass, fail or unverified
 	Steps     []Step         `json:"steps"` // in an order of execution
 	Changed   []string       `json:"changed"`
-	Finding   *Finding       `json:"finding"`          // of the first step beyond its budget; null where there is none
-	Strays    string         `json:"strays,omitempty"` // where the whole run is off by more than its steps explain, and each of them is within its budget
+	Finding   *Finding       `json:"finding"`           // of the first step beyond its budget; null where there is none
+	Strays    string         `json:"strays,omitempty"`  // where the whole run is off by more than its steps explain, and each of them is within its budget
+	Minimal   *Minimal       `json:"minimal,omitempty"` // null where nobody asked, or nothing was found
 	Passes    []Pass         `json:"passes"`
 	First     Answer         `json:"first_answer"`
 
