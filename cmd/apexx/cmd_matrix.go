@@ -121,7 +121,7 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	digests := &reports.ModelDigests{Config: m.ConfigDigest, Weights: m.WeightsDigest}
-	err = matrixReport(c, &reports.Document{Model: digests}, gallery(cases, c.String("report") != ""), spec)
+	err = matrixReport(c, &reports.Document{Model: digests}, gallery(cases, c.String("report") != ""), runner, spec)
 	if path := c.String("certify"); path != "" && exit.Code(err) != exit.Interrupted {
 		if certified := certifyMatrix(c, path, m, columns, cases); err == nil {
 			err = certified // of both verdicts, that of the matrix has the last word
@@ -192,7 +192,7 @@ func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.Mat
 		return err
 	}
 	title := fmt.Sprintf("Parity of %s (SHA-256 %.12s)", printable.Line(filepath.Base(c.String("model"))), network.Digest)
-	return matrixReport(c, &reports.Document{Title: title}, nil, spec)
+	return matrixReport(c, &reports.Document{Title: title}, nil, runner, spec)
 }
 
 // dimsOf reads --dim.

@@ -32,6 +32,11 @@ func (c *Case) BuildGraph(p backends.Precision) (*graph.Graph, error) {
 	return c.Model.GraphIn(c.Options(c.Decode), p)
 }
 
+// Identity names the configuration and the weights by their digests, and how detections are chosen.
+func (c *Case) Identity() string {
+	return fmt.Sprintf("%s %s %+v", c.Model.ConfigDigest, c.Model.WeightsDigest, c.Decode)
+}
+
 // Folder is what a folder of cases holds.
 type Folder struct {
 	Cases   []Case   // in order of name

@@ -71,6 +71,9 @@ func (c *NetworkCase) BuildGraph(p backends.Precision) (*graph.Graph, error) {
 	return c.Network.Graph, nil
 }
 
+// Identity is the digest of the network. The sizes that symbolic dimensions were given show in the inputs.
+func (c *NetworkCase) Identity() string { return c.Network.Digest }
+
 // Tensors returns the inputs.
 func (c *NetworkCase) Tensors() tensor.List { return c.Inputs }
 
