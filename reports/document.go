@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -23,6 +24,10 @@ type Document struct {
 	Where   []backends.Fact // host, processor, libraries
 	Matrix  *parity.Matrix
 	Images  []CaseGallery
+
+	AnyModel bool             // it is of a model that is not Apex-X
+	Subject  string           // flags that say what was compared, such as "--cases pictures", for commands that are proposed
+	LeftOut  []source.LeftOut // files of the folder of cases that are none
 }
 
 // Build tells which source a program was made of.

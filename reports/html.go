@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -39,7 +40,7 @@ func HTML(w io.Writer, d *Document) error {
 	p := pageOf(d)
 	p.Glance = true
 	whole := wholeCases(d.Matrix)
-	p.LeftOut = leftOut(len(d.Matrix.Cases), len(whole))
+	p.LeftOut, p.Next, p.NoCases, p.Numbers = leftOut(len(d.Matrix.Cases), len(whole)), next(d), d.LeftOut, numbersAre(d.Matrix)
 	for i, name := range d.Matrix.Cases {
 		c := pageCase{Name: name}
 		for j := range d.Matrix.Pairs {
@@ -113,6 +114,9 @@ type pageData struct {
 	Glance                       bool // the page shows the matrix, and not one of its cells
 	Cases                        []pageCase
 	LeftOut                      string // what is said of the cases without pages
+	Next                         string
+	NoCases                      []source.LeftOut
+	Numbers                      string // what the numbers of the cells are
 }
 
 type pageCase struct {

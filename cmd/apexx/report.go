@@ -33,11 +33,11 @@ func tableOptions(w io.Writer) reports.TableOptions {
 	if !isTerminal(w) {
 		return reports.TableOptions{}
 	}
-	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
+	width, height, err := term.GetSize(int(w.(*os.File).Fd()))
 	if err != nil {
-		width = 0
+		width, height = 0, 0
 	}
-	return reports.TableOptions{Width: width, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return reports.TableOptions{Width: width, Height: height, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 // matrixReport runs the matrix, completes the document that says of what it is, prints its table and writes its reports. The exit code is
