@@ -61,7 +61,10 @@ func CellHTML(w io.Writer, d *Document, caseAt, pairAt int) error {
 	m := d.Matrix
 	p := pageOf(d)
 	one := cell(m, caseAt, pairAt)
-	p.Title, p.Verdict, p.Tally, p.Class = one.Case+", "+one.Pair.String(), string(one.State), why(one), "fail"
+	p.Title, p.Verdict, p.Tally, p.Class = one.Case+", "+one.Pair.String(), string(one.State), "", "fail"
+	if one.Report == nil { // otherwise the reasons are listed with the numbers
+		p.Tally = why(one)
+	}
 	if one.State.Holds() {
 		p.Class = "pass"
 	}
