@@ -100,6 +100,18 @@ type MatrixSpec struct {
 	// OnExecution, when set, is told of every execution as it ends: for progress, and for pictures of the outputs, which are
 	// released once the case is compared. Calls do not overlap; their order depends on the runner.
 	OnExecution func(c *Case, col Column, e *evidence.Run)
+
+	// Finished are cases that an earlier run of the same matrix has compared, by name: they are not executed again.
+	Finished map[string]FinishedCase
+	// OnCase, when set, is told of every case that was executed and compared, for Finished of a later run. Calls do not overlap.
+	OnCase func(FinishedCase)
+}
+
+// FinishedCase is what a matrix keeps of a case, in the order of its pairs and columns.
+type FinishedCase struct {
+	Case       string            `json:"case"`
+	Cells      []Cell            `json:"cells"`
+	Executions []ExecutionRecord `json:"executions"`
 }
 
 // Cell is the comparison of one pair for one case. It always has a state.
@@ -198,8 +210,24 @@ func (s *MatrixSpec) check() error {
 			return fmt.Errorf("the pair %q needs two different columns, golden only as the reference", p)
 		}
 	}
+	for _, f := range s.Finished {
+		if err := s.checkFinished(f); err != nil {
+			return fmt.Errorf("the finished case %q: %w", f.Case, err)
+		}
+	}
 	if s.Jobs < 0 {
 		return fmt.Errorf("%d jobs; want at least 1, or 0 for 1", s.Jobs)
+	}
+	return nil
+}
+
+// checkFinished finds a cell for every pair, and an execution for every column.
+func (s *MatrixSpec) checkFinished(f FinishedCase) error {
+	if s.Pairs != nil && !slices.EqualFunc(f.Cells, s.Pairs, func(c Cell, p Pair) bool { return c.Case == f.Case && c.Pair == p }) {
+		return fmt.Errorf("it has %d cells, which are not those of the pairs of the matrix", len(f.Cells))
+	}
+	if !slices.EqualFunc(f.Executions, s.Columns, func(e ExecutionRecord, c Column) bool { return e.Case == f.Case && e.Column == c }) {
+		return fmt.Errorf("it has %d executions, which are not those of the columns of the matrix", len(f.Executions))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -205,4 +206,58 @@ func TestGoldenCoversAPartOfTheOutputs(t *testing.T) {
 	if err != nil || len(m.Cells) != 1 || m.Cells[0].State != evidence.Pass || m.Cells[0].Report.Policy != "golden" {
 		t.Errorf("%v %+v", err, m)
 	}
+}
+
+// TestFinishedCases goes on with a matrix of which a part was compared: what is executed again is the rest, and the result is the same.
+func TestFinishedCases(t *testing.T) {
+	spec := func() MatrixSpec {
+		_, s := smallMatrix(1)
+		return s
+	}
+	whole := spec()
+	var all []FinishedCase
+	whole.OnCase = func(f FinishedCase) { all = append(all, f) }
+	want, err := Run(context.Background(), whole)
+	if err != nil || len(all) != len(whole.Cases) {
+		t.Fatalf("%d of %d cases were told, %v", len(all), len(whole.Cases), err)
+	}
+	rest := spec()
+	rest.Finished = map[string]FinishedCase{all[0].Case: all[0]}
+	executed := map[string]int{}
+	rest.OnExecution = func(c *Case, _ Column, _ *evidence.Run) { executed[c.Name]++ }
+	got, err := Run(context.Background(), rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if executed[all[0].Case] > 0 || len(executed) != len(whole.Cases)-1 {
+		t.Errorf("executed %v", executed)
+	}
+	for _, m := range []*Matrix{got, want} {
+		for i := range m.Executions {
+			m.Executions[i].Wall = 0
+		}
+	}
+	if a, b := fmt.Sprintf("%+v", jsonOf(t, got)), fmt.Sprintf("%+v", jsonOf(t, want)); a != b {
+		t.Errorf("%s\nwant %s", a, b)
+	}
+	rest.Finished[all[0].Case] = FinishedCase{Case: all[0].Case, Cells: all[0].Cells[:1]}
+	if _, err := Run(context.Background(), rest); err == nil {
+		t.Error("a case without all of its cells is taken for finished")
+	}
+	interrupted := spec()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	interrupted.OnCase = func(f FinishedCase) { t.Errorf("case %s was interrupted, and is told as compared", f.Case) }
+	if _, err := Run(ctx, interrupted); err != nil {
+		t.Error(err)
+	}
+}
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

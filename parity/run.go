@@ -13,12 +13,12 @@ import (
 // Run executes every case once in every column and compares the pairs. It fails only on a specification that makes no sense;
 // whatever goes wrong in an execution is the state of its cells. When ctx ends, what did not run is NotRun.
 func Run(ctx context.Context, spec MatrixSpec) (*Matrix, error) {
-	if err := spec.check(); err != nil {
-		return nil, err
-	}
 	spec.Policy = spec.Policy.orDefault()
 	if spec.Pairs == nil {
 		spec.Pairs = DefaultPairs(spec.Columns, slices.ContainsFunc(spec.Cases, func(c Case) bool { return c.Golden != nil }))
+	}
+	if err := spec.check(); err != nil {
+		return nil, err
 	}
 	r := newRun(spec)
 	var workers sync.WaitGroup
@@ -31,6 +31,11 @@ func Run(ctx context.Context, spec MatrixSpec) (*Matrix, error) {
 		})
 	}
 	for i := range spec.Cases { // case by case, so that few cases hold their outputs at a time
+		if f, done := spec.Finished[spec.Cases[i].Name]; done {
+			copy(r.cells[i*len(spec.Pairs):], f.Cells)
+			copy(r.records[i*len(spec.Columns):], f.Executions)
+			continue
+		}
 		for j := range spec.Columns {
 			tasks <- task{i, j}
 		}
@@ -91,7 +96,19 @@ func (r *run) execute(ctx context.Context, t task) {
 	if last {
 		r.compareCase(ctx, t.caseAt)
 		r.executions[t.caseAt] = nil // releases the outputs
+		r.tell(ctx, t.caseAt)
 	}
+}
+
+// tell hands a case on that was compared. Of one that was interrupted there is nothing to keep.
+func (r *run) tell(ctx context.Context, at int) {
+	if r.spec.OnCase == nil || ctx.Err() != nil {
+		return
+	}
+	pairs, columns := len(r.spec.Pairs), len(r.spec.Columns)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spec.OnCase(FinishedCase{r.spec.Cases[at].Name, slices.Clone(r.cells[at*pairs : (at+1)*pairs]), slices.Clone(r.records[at*columns : (at+1)*columns])})
 }
 
 // safely turns a panic of the runner, an ended context and an answer outside the contract into states.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -23,7 +24,11 @@ type Document struct {
 	Where   []backends.Fact // host, processor, libraries
 	Matrix  *parity.Matrix
 	Quality *MatrixQuality // what low precisions cost on a data set; nil where nobody asked
-	Images  []CaseImages
+	Images  []CaseGallery
+
+	AnyModel bool             // it is of a model that is not Apex-X
+	Subject  string           // flags that say what was compared, such as "--cases pictures", for commands that are proposed
+	LeftOut  []source.LeftOut // files of the folder of cases that are none
 }
 
 // Build tells which source a program was made of.
@@ -44,11 +49,24 @@ type CaseImages struct {
 	Images []LabelledImage
 }
 
-// LabelledImage is an encoded picture with its caption, such as the name of a column or "difference ×16".
+// CaseGallery are the pictures of one case of a matrix: what each execution found, by its column, and what differs in each pair.
+type CaseGallery struct {
+	Case    string          `json:"case"`
+	Columns []LabelledImage `json:"columns"`
+	Pairs   []PairImages    `json:"pairs"`
+}
+
+// PairImages are the pictures of what differs in a pair.
+type PairImages struct {
+	Pair   parity.Pair     `json:"pair"`
+	Images []LabelledImage `json:"images"`
+}
+
+// LabelledImage is an encoded picture with its caption, such as the name of a column.
 type LabelledImage struct {
-	Label string
-	Type  string // "png" or "jpeg"
-	Data  []byte
+	Label string `json:"label"`
+	Type  string `json:"type"` // "png" or "jpeg"
+	Data  []byte `json:"data"`
 }
 
 func (d *Document) title() string {
@@ -68,14 +86,26 @@ func (d *Document) when() string {
 
 const timeFormat = "2006-01-02 15:04:05 UTC"
 
-// imagesOf returns the pictures of a case.
-func (d *Document) imagesOf(name string) []LabelledImage {
+// imagesOf returns the pictures of a case in a pair: of the reference, of the candidate, and of what differs.
+func (d *Document) imagesOf(name string, p parity.Pair) (list []LabelledImage) {
 	for _, c := range d.Images {
-		if c.Case == name {
-			return c.Images
+		if c.Case != name {
+			continue
+		}
+		for _, column := range []parity.Column{p.Reference, p.Candidate} {
+			for _, im := range c.Columns {
+				if im.Label == column.String() {
+					list = append(list, im)
+				}
+			}
+		}
+		for _, of := range c.Pairs {
+			if of.Pair == p {
+				list = append(list, of.Images...)
+			}
 		}
 	}
-	return nil
+	return list
 }
 
 // tally counts the cells by state: "24 cells: 22 pass, 2 explained".
@@ -200,7 +230,8 @@ func why(c *parity.Cell) string {
 }
 
 // WriteDir writes every form of the matrix into an existing folder and returns the paths: matrix.json and, with a cell a line, matrix.jsonl;
-// matrix.csv and matrix.sqlite with every number; junit.xml, matrix.md and index.html. Each file is complete or absent.
+// matrix.csv and matrix.sqlite with every number; junit.xml, matrix.md, and index.html with everything at a glance and a page for each of the
+// cells that matter in the folder cells. Each file is complete or absent; pages of an earlier matrix are taken away.
 func WriteDir(dir string, d *Document) ([]string, error) {
 	var files []outputFile
 	for _, f := range []struct {
@@ -210,7 +241,11 @@ func WriteDir(dir string, d *Document) ([]string, error) {
 		{"matrix.md", Markdown}, {"index.html", HTML}} {
 		files = append(files, outputFile{f.name, func(w io.Writer) error { return f.write(w, d) }})
 	}
-	return writeFiles(dir, files)
+	pages, err := cellFiles(dir, d)
+	if err != nil {
+		return nil, err
+	}
+	return writeFiles(dir, append(files, pages...))
 }
 
 // circumstances lists when, how and where the matrix was made.

@@ -2,46 +2,46 @@ package reports
 
 import (
 	"bytes"
-	"fmt"
 	"image"
 	"image/jpeg"
 	"image/png"
 
 	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // diffGain amplifies the difference of two overlays, so that one step of 255 is seen.
 const diffGain = 16
 
-// Gallery collects the overlays of every execution while a matrix runs. A nil Gallery collects nothing.
+// Gallery collects what every execution of a case found while a matrix runs, until the case is compared. A nil Gallery collects nothing.
 type Gallery struct {
-	order []string
 	cases map[string]*galleryCase
 }
 
 type galleryCase struct {
 	subject Subject
 	input   source.Input
-	drawn   []labelled
+	drawn   []drawn
 }
 
-type labelled struct {
-	label string
-	img   image.Image
+// drawn is the first sample of one execution.
+type drawn struct {
+	column string
+	scene  Scene
+	img    *image.NRGBA
 }
 
 // NewGallery returns an empty gallery.
 func NewGallery() *Gallery { return &Gallery{cases: map[string]*galleryCase{}} }
 
-// Expect announces a case; Images lists cases in the order of their announcement.
+// Expect announces a case.
 func (g *Gallery) Expect(name string, m *source.Model, in source.Input) {
-	g.order = append(g.order, name)
 	g.cases[name] = &galleryCase{subject: SubjectOf(m, in), input: in}
 }
 
-// Add draws the first sample of a run that finished, under a label. Calls must not overlap.
-func (g *Gallery) Add(name, label string, r *evidence.Run) {
+// Add draws the first sample of a run that finished, in a column. Calls must not overlap.
+func (g *Gallery) Add(name, column string, r *evidence.Run) {
 	if g == nil || r.State != evidence.Measured {
 		return
 	}
@@ -50,40 +50,55 @@ func (g *Gallery) Add(name, label string, r *evidence.Run) {
 	if err != nil || len(described) == 0 {
 		return // the comparison reports outputs that are missing
 	}
-	c.drawn = append(c.drawn, labelled{label, Overlay(c.subject.SceneOf(described[0], c.input.Image, 0))})
+	scene := c.subject.SceneOf(described[0], c.input.Image, 0)
+	c.drawn = append(c.drawn, drawn{column, scene, Overlay(scene)})
 }
 
-// Images encodes the overlays of each case, and then the difference of each but the first from the first. Overlays are
-// for people and so JPEG; a difference has few colours, and PNG keeps every one.
-func (g *Gallery) Images() ([]CaseImages, error) {
-	if g == nil {
+// Take encodes the pictures of a case that was compared and forgets what they were made of: the overlay of each execution, and for each pair what
+// differs. Overlays are for people and so JPEG; a difference has few colours, and PNG keeps every one.
+func (g *Gallery) Take(name string, cells []parity.Cell) (*CaseGallery, error) {
+	if g == nil || len(g.cases[name].drawn) == 0 {
 		return nil, nil
 	}
-	var all []CaseImages
-	for _, name := range g.order {
-		list := g.cases[name].drawn
-		if len(list) == 0 {
+	list := g.cases[name].drawn
+	g.cases[name].drawn = nil
+	images := &CaseGallery{Case: name}
+	for _, d := range list {
+		encoded, err := JPEG(d.column, d.img)
+		if err != nil {
+			return nil, err
+		}
+		images.Columns = append(images.Columns, encoded)
+	}
+	find := func(c parity.Column) *drawn {
+		for i := range list {
+			if list[i].column == c.String() {
+				return &list[i]
+			}
+		}
+		return nil
+	}
+	for _, c := range cells {
+		ref, cand := find(c.Pair.Reference), find(c.Pair.Candidate)
+		if ref == nil || cand == nil {
 			continue
 		}
-		entry := CaseImages{Case: name}
-		for _, l := range list {
-			encoded, err := JPEG(l.label, l.img)
+		pair := PairImages{Pair: c.Pair}
+		var buf bytes.Buffer
+		if err := png.Encode(&buf, DiffImage(ref.img, cand.img, diffGain)); err != nil {
+			return nil, err
+		}
+		pair.Images = append(pair.Images, LabelledImage{Label: "difference of both, ×16", Type: "png", Data: buf.Bytes()})
+		if img := FlipImage(ref.scene, cand.scene); img != nil {
+			encoded, err := JPEG("what one of them has: blue the reference, orange the candidate; tiles are dashed", img)
 			if err != nil {
 				return nil, err
 			}
-			entry.Images = append(entry.Images, encoded)
+			pair.Images = append(pair.Images, encoded)
 		}
-		for _, l := range list[1:] {
-			var buf bytes.Buffer
-			if err := png.Encode(&buf, DiffImage(list[0].img, l.img, diffGain)); err != nil {
-				return nil, err
-			}
-			label := fmt.Sprintf("%s − %s, ×%d", l.label, list[0].label, diffGain)
-			entry.Images = append(entry.Images, LabelledImage{Label: label, Type: "png", Data: buf.Bytes()})
-		}
-		all = append(all, entry)
+		images.Pairs = append(images.Pairs, pair)
 	}
-	return all, nil
+	return images, nil
 }
 
 // JPEG encodes a picture for people.

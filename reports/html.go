@@ -3,14 +3,21 @@ package reports
 import (
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
+	"maps"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -26,9 +33,77 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
-// HTML writes one self-contained page: styles, drawings and pictures are in it, and it runs no script.
+// HTML writes a self-contained page with every cell at a glance: styles are in it, and it runs no script. Cells that matter are links to pages
+// beside it (CellHTML).
 func HTML(w io.Writer, d *Document) error {
-	return page.Execute(w, pageOf(clean(d)))
+	d = clean(d)
+	p := pageOf(d)
+	p.Glance = true
+	whole := wholeCases(d.Matrix)
+	p.LeftOut, p.Next, p.NoCases, p.Numbers = leftOut(len(d.Matrix.Cases), len(whole)), next(d), d.LeftOut, numbersAre(d.Matrix)
+	for i, name := range d.Matrix.Cases {
+		c := pageCase{Name: name}
+		for j := range d.Matrix.Pairs {
+			one := pageCell{Cell: cell(d.Matrix, i, j)}
+			if whole[i] {
+				one.Page = "cells/" + cellPage(i, j)
+			}
+			c.Cells = append(c.Cells, one)
+		}
+		p.Cases = append(p.Cases, c)
+	}
+	return page.Execute(w, p)
+}
+
+// CellHTML writes the self-contained page of one cell, by the places of its case and pair: numbers, decisions, both executions and pictures.
+func CellHTML(w io.Writer, d *Document, caseAt, pairAt int) error {
+	d = clean(d)
+	m := d.Matrix
+	p := pageOf(d)
+	one := cell(m, caseAt, pairAt)
+	p.Title, p.Verdict, p.Tally, p.Class = one.Case+", "+one.Pair.String(), string(one.State), "", "fail"
+	if one.Report == nil { // otherwise the reasons are listed with the numbers
+		p.Tally = why(one)
+	}
+	if one.State.Holds() {
+		p.Class = "pass"
+	}
+	c := pageCase{Anchor: "case", Name: one.Case, Whole: true, Cells: []pageCell{pageCellOf(one, "cell")}, Images: d.imagesOf(one.Case, one.Pair)}
+	for i := range m.Executions {
+		e := &m.Executions[i]
+		if e.Case == one.Case && (e.Column == one.Pair.Reference || e.Column == one.Pair.Candidate) {
+			c.Executions = append(c.Executions, *e)
+		}
+	}
+	p.Cases = []pageCase{c}
+	return page.Execute(w, p)
+}
+
+// cellPage names the page of a cell.
+func cellPage(caseAt, pairAt int) string { return fmt.Sprintf("%04d-%02d.html", caseAt+1, pairAt+1) }
+
+// cellFiles are the pages of the cells that matter. It makes their folder and takes away those of an earlier matrix.
+func cellFiles(dir string, d *Document) ([]outputFile, error) {
+	folder := filepath.Join(dir, "cells")
+	if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	old, err := filepath.Glob(filepath.Join(folder, "[0-9][0-9][0-9][0-9]*-[0-9][0-9]*.html"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range old {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	var files []outputFile
+	for _, i := range slices.Sorted(maps.Keys(wholeCases(d.Matrix))) {
+		for j := range d.Matrix.Pairs {
+			files = append(files, outputFile{filepath.Join("cells", cellPage(i, j)), func(w io.Writer) error { return CellHTML(w, d, i, j) }})
+		}
+	}
+	return files, nil
 }
 
 // pageData is what the template shows.
@@ -39,8 +114,12 @@ type pageData struct {
 	Facts                        []backends.Fact
 	Matrix                       *parity.Matrix
 	Legend                       []evidence.State
+	Glance                       bool // the page shows the matrix, and not one of its cells
 	Cases                        []pageCase
-	LeftOut                      string // what is said of the cases that are not whole
+	LeftOut                      string // what is said of the cases without pages
+	Next                         string
+	NoCases                      []source.LeftOut
+	Numbers                      string // what the numbers of the cells are
 	Quality                      string // heading of QualityLines, or how to get some
 	QualityLines                 []string
 }
@@ -48,7 +127,6 @@ type pageData struct {
 type pageCase struct {
 	Anchor, Name string
 	Whole        bool // shown with what follows
-	NoRoom       int  // pictures that were left out
 	Cells        []pageCell
 	Executions   []parity.ExecutionRecord
 	Images       []LabelledImage
@@ -56,6 +134,7 @@ type pageCase struct {
 
 type pageCell struct {
 	*parity.Cell
+	Page   string // of the cell; "" where it has none
 	Anchor string
 	Open   bool
 	More   int // decisions that are left out
@@ -74,43 +153,12 @@ func pageOf(d *Document) pageData {
 			p.Legend = append(p.Legend, s)
 		}
 	}
-	whole, room := wholeCases(m), mostImageBytes
-	p.LeftOut = leftOut(len(m.Cases), len(whole))
-	for i, name := range m.Cases {
-		c := pageCase{Anchor: fmt.Sprintf("case-%d", i), Name: name, Whole: whole[i]}
-		for j := range m.Pairs {
-			c.Cells = append(c.Cells, pageCellOf(cell(m, i, j), fmt.Sprintf("cell-%d-%d", i, j)))
-		}
-		if !c.Whole {
-			p.Cases = append(p.Cases, c)
-			continue
-		}
-		c.takeImages(d.imagesOf(name), &room)
-		if n := len(m.Columns); len(m.Executions) == n*len(m.Cases) {
-			c.Executions = m.Executions[i*n : (i+1)*n]
-		}
-		p.Cases = append(p.Cases, c)
-	}
 	return p
-}
-
-// takeImages shows the pictures of a case together, or none where they do not fit what is left of mostImageBytes.
-func (c *pageCase) takeImages(images []LabelledImage, room *int) {
-	size := 0
-	for _, im := range images {
-		size += len(im.Data)
-	}
-	if size > *room {
-		c.NoRoom = len(images)
-		return
-	}
-	*room -= size
-	c.Images = images
 }
 
 // pageCellOf cuts the list of a cell's decisions to mostDecisions.
 func pageCellOf(c *parity.Cell, anchor string) pageCell {
-	p := pageCell{Cell: c, Anchor: anchor, Open: c.State == evidence.Fail || c.State == evidence.Unverified}
+	p := pageCell{Cell: c, Anchor: anchor, Open: true}
 	if c.Report != nil && len(c.Report.Decisions) > mostDecisions {
 		p.More = len(c.Report.Decisions) - mostDecisions
 		report, shown := *c.Report, *c

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -41,6 +42,7 @@ type jsonMatrix struct {
 	Model      *ModelDigests            `json:"model,omitempty"`
 	Command    string                   `json:"command,omitempty"`
 	Where      []jsonFact               `json:"where"`
+	LeftOut    []source.LeftOut         `json:"left_out,omitempty"` // files of the folder of cases that are none
 	Cases      []string                 `json:"cases"`
 	Columns    []parity.Column          `json:"columns"`
 	Pairs      []parity.Pair            `json:"pairs"`
@@ -92,7 +94,7 @@ func JSON(w io.Writer, d *Document) error {
 	out := jsonMatrix{
 		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
 		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
-		Where: []jsonFact{}, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
+		Where: []jsonFact{}, LeftOut: d.LeftOut, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
 		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality,
 	}
 	for _, f := range d.Where {

@@ -114,6 +114,10 @@ var outputColumns = append([]column[outputRow]{
 	ofOutput("nmse", "REAL", func(t *parity.TensorReport) any { return float64(t.NMSE) }),
 	ofOutput("bias", "REAL", func(t *parity.TensorReport) any { return float64(t.Bias) }),
 	ofOutput("cosine", "REAL", func(t *parity.TensorReport) any { return float64(t.Cosine) }),
+	ofBudgetOf("budget_ratio", "REAL", func(b *parity.BudgetReport) any { return float64(b.Ratio) }),
+	ofBudgetOf("budget_beyond", "INTEGER", func(b *parity.BudgetReport) any { return int64(b.Beyond) }),
+	ofBudgetOf("budget_unknown", "INTEGER", func(b *parity.BudgetReport) any { return int64(b.Unknown) }),
+	ofBudgetOf("budget_lambda", "REAL", func(b *parity.BudgetReport) any { return float64(b.Lambda) }),
 	ofSmallest("smallest_abs", func(s *parity.SmallestRule) any { return float64(s.Abs) }),
 	ofSmallest("smallest_rel", func(s *parity.SmallestRule) any { return float64(s.Rel) }),
 	ofSmallest("smallest_angle", func(s *parity.SmallestRule) any {
@@ -142,6 +146,15 @@ func ofSmallest(name string, of func(*parity.SmallestRule) any) column[outputRow
 			return nil
 		}
 		return of(t.Smallest)
+	})
+}
+
+func ofBudgetOf(name, kind string, of func(*parity.BudgetReport) any) column[outputRow] {
+	return ofOutput(name, kind, func(t *parity.TensorReport) any {
+		if t.Budget == nil {
+			return nil
+		}
+		return of(t.Budget)
 	})
 }
 

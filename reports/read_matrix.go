@@ -27,7 +27,7 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if in.Schema != SchemaID {
 		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
 	}
-	d := &Document{Version: in.Version, Quality: in.Quality, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
+	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
 		Name: in.SweepName, Policy: in.ProfileName, Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {
 		d.Where = append(d.Where, backends.Fact(f))

@@ -130,8 +130,8 @@ func sample(t testing.TB) *Document {
 		Title: "Reference and ONNX Runtime", When: time.Date(2026, 2, 11, 9, 30, 0, 0, time.UTC), Version: "v0.1.0", Matrix: m,
 		Command: "apexx matrix --backends reference,ort --precisions fp32,fp64 --report out",
 		Where:   []backends.Fact{{Key: "host", Value: "linux/amd64, 2 cores"}, {Key: "onnxruntime", Value: "1.30.0"}},
-		Images: []CaseImages{{"photo/astronaut", []LabelledImage{
-			{"reference/fp64", "png", encode(t, a)}, {"ort/fp32", "png", encode(t, b)}, {"difference ×32", "png", encode(t, DiffImage(a, b, 32))}}}},
+		Images: []CaseGallery{{"photo/astronaut", []LabelledImage{{"reference/fp64", "png", encode(t, a)}, {"ort/fp32", "png", encode(t, b)}},
+			[]PairImages{{m.Pairs[1], []LabelledImage{{"difference ×32", "png", encode(t, DiffImage(a, b, 32))}}}}}},
 	}
 }
 
@@ -221,28 +221,42 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// The page refers to nothing outside itself, runs nothing, and shows every cell.
+// The pages refer to nothing but each other, run nothing, and show every cell: all at a glance, and each on a page of its own.
 func TestHTMLIsSelfContained(t *testing.T) {
-	var out bytes.Buffer
-	if err := HTML(&out, sample(t)); err != nil {
-		t.Fatal(err)
+	d := sample(t)
+	links, details, pictures := 0, 0, 0
+	check := func(name string, write func(w io.Writer) error) {
+		var out bytes.Buffer
+		if err := write(&out); err != nil {
+			t.Fatal(err)
+		}
+		text := out.String()
+		for _, m := range regexp.MustCompile(`(?i)(?:src|href|action|data)\s*=\s*"([^"]*)"`).FindAllStringSubmatch(text, -1) {
+			if regexp.MustCompile(`^cells/[0-9]{4}-[0-9]{2}\.html$`).MatchString(m[1]) && name == "index" {
+				links++
+			} else if m[1] != "../index.html" && !strings.HasPrefix(m[1], "data:") {
+				t.Errorf("%s refers to %q", name, m[1])
+			}
+		}
+		for _, bad := range []string{"<script", "@import", "url(", "http://", "https://", "ZgotmplZ", "<no value>", "<b>*case*"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s contains %q", name, bad)
+			}
+		}
+		details += strings.Count(text, "<details")
+		pictures += strings.Count(text, "data:image/png;base64,")
 	}
-	text := out.String()
-	for _, m := range regexp.MustCompile(`(?i)(?:src|href|action|data)\s*=\s*"([^"]*)"`).FindAllStringSubmatch(text, -1) {
-		if !strings.HasPrefix(m[1], "#") && !strings.HasPrefix(m[1], "data:") {
-			t.Errorf("refers to %q", m[1])
+	check("index", func(w io.Writer) error { return HTML(w, d) })
+	for i := range d.Matrix.Cases {
+		for j := range d.Matrix.Pairs {
+			check(cellPage(i, j), func(w io.Writer) error { return CellHTML(w, d, i, j) })
 		}
 	}
-	for _, bad := range []string{"<script", "@import", "url(", "http://", "https://", "ZgotmplZ", "<no value>", "<b>*case*"} {
-		if strings.Contains(text, bad) {
-			t.Errorf("contains %q", bad)
-		}
+	if links != 21 || details != 21 {
+		t.Errorf("%d links and %d details, want one for each of 21 cells", links, details)
 	}
-	if n := strings.Count(text, "<details"); n != 21 {
-		t.Errorf("%d details, want one for each of 21 cells", n)
-	}
-	if n := strings.Count(text, "data:image/png;base64,"); n != 3 {
-		t.Errorf("%d pictures, want 3", n)
+	if pictures != 2+3 { // of the pair of which both drew, and of the other pairs of these columns
+		t.Errorf("%d pictures, want 5", pictures)
 	}
 }
 
@@ -261,6 +275,8 @@ func TestHostileNamesAreShownAsTheyAre(t *testing.T) {
 		}
 		for name, write := range map[string]func(io.Writer) error{
 			"HTML":     func(w io.Writer) error { return HTML(w, d) },
+			"page":     func(w io.Writer) error { return CellHTML(w, d, 1, 0) },
+			"JUnit":    func(w io.Writer) error { return MatrixJUnit(w, d) },
 			"Markdown": func(w io.Writer) error { return Markdown(w, d) },
 			"table":    func(w io.Writer) error { return Table(w, d, TableOptions{}) },
 		} {
@@ -312,8 +328,23 @@ func TestDiffImage(t *testing.T) {
 func TestWriteDir(t *testing.T) {
 	dir := t.TempDir()
 	paths, err := WriteDir(dir, sample(t))
-	if err != nil || len(paths) != 7 {
-		t.Fatalf("%v, %v", paths, err)
+	if err != nil || len(paths) != 7+21 {
+		t.Fatalf("%d files, %v", len(paths), err)
+	}
+	stale, kept := filepath.Join(dir, "cells", "9999-01.html"), filepath.Join(dir, "cells", "notes.txt")
+	for _, path := range []string{stale, kept} {
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := WriteDir(dir, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a page of an earlier matrix stays: %v", err)
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
 	}
 	for _, p := range paths {
 		if info, err := os.Stat(p); err != nil || info.Size() == 0 {

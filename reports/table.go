@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -12,41 +13,73 @@ import (
 
 // TableOptions of Table. The zero value is 100 columns without colour.
 type TableOptions struct {
-	Width int  // of the terminal in columns; 0 means 100
-	Color bool // ANSI colours; callers honour NO_COLOR and whether the output is a terminal
+	Width  int  // of the terminal in columns; 0 means 100
+	Height int  // of the terminal in lines, into which the table is fitted by leaving out what passed; 0 for everything
+	Color  bool // ANSI colours; callers honour NO_COLOR and whether the output is a terminal
 }
 
 // Table writes the matrix for a terminal: a row per case and a column per pair where that fits the width, and otherwise a
-// line per cell. Below it, a line for each cell that did not simply pass, the meaning of the symbols, and the verdict. Cells
-// show the largest absolute error over all outputs.
+// line per cell. Below it, a line for each cell that did not simply pass, the meaning of the symbols, what to do next, and the verdict.
+// Cells show the largest absolute error over all outputs.
 func Table(w io.Writer, d *Document, opt TableOptions) error {
 	if opt.Width == 0 {
 		opt.Width = 100
 	}
 	d = clean(d)
 	t := &table{opt: opt, m: d.Matrix}
-	if t.wide() <= opt.Width {
-		t.grid()
-	} else {
-		t.lines()
-	}
 	t.reasons()
 	t.sets()
 	t.quality(d)
 	t.legend()
+	if text := next(d); text != "" {
+		for i, l := range wrap(text, opt.Width-6) {
+			t.line([]string{"next: ", "      "}[min(i, 1)] + l)
+		}
+	}
 	color := 31
 	if d.Matrix.Passed() {
 		color = 32
 	}
-	fmt.Fprintf(&t.out, "%s  %s (%s)\n", t.paint(color, evidence.Verdict(d.Matrix.ExitCode())), tally(d.Matrix), d.Matrix.Policy)
-	_, err := io.WriteString(w, t.out.String())
+	t.verdict(color)
+	below := t.out.String()
+	t.out.Reset()
+	t.room = len(d.Matrix.Cases)
+	if opt.Height > 0 {
+		t.room = min(t.room, max(opt.Height-linesAround-strings.Count(below, "\n"), leastRows))
+	}
+	if t.wide() <= opt.Width {
+		t.grid()
+	} else {
+		if opt.Height > 0 {
+			t.room = max(1, t.room/max(1, len(d.Matrix.Pairs)))
+		}
+		t.lines()
+	}
+	_, err := io.WriteString(w, t.out.String()+below)
 	return err
 }
 
+// verdict is the last line, broken where it is for a terminal that is narrower.
+func (t *table) verdict(color int) {
+	word, text := evidence.Verdict(t.m.ExitCode()), fmt.Sprintf("%s (%s)", tally(t.m), t.m.Policy)
+	lines := []string{text}
+	if t.opt.Height > 0 {
+		lines = wrap(text, t.opt.Width-len(word)-2)
+	}
+	for i, l := range lines {
+		if i == 0 {
+			t.line(t.paint(color, word) + "  " + l)
+		} else {
+			t.line(pad("", len(word)+2) + l)
+		}
+	}
+}
+
 type table struct {
-	opt TableOptions
-	m   *parity.Matrix
-	out strings.Builder
+	opt  TableOptions
+	m    *parity.Matrix
+	room int // cases that have rows
+	out  strings.Builder
 }
 
 func (t *table) paint(color int, s string) string {
@@ -111,7 +144,9 @@ func (t *table) grid() {
 	}
 	t.line(pad("", first) + top.String())
 	t.line(pad("case", first) + below.String())
-	for i, name := range t.m.Cases {
+	shown, hidden := t.shown()
+	for _, i := range shown {
+		name := t.m.Cases[i]
 		var row strings.Builder
 		for j := range t.m.Pairs {
 			c := cell(t.m, i, j)
@@ -120,11 +155,62 @@ func (t *table) grid() {
 		}
 		t.line(pad(name, first) + row.String())
 	}
+	t.note(hidden)
+}
+
+// What a terminal has room for: lines around the rows (a heading of two, what is hidden, and the prompt), rows at least, and how much of
+// reasons is told.
+const (
+	linesAround  = 4
+	leastRows    = 3
+	mostReasons  = 2
+	mostOfReason = 2 // lines
+)
+
+// shown chooses the cases that have rows, all of them where there is room, and says what the others are. Those that did not simply pass come first.
+func (t *table) shown() (list []int, hidden string) {
+	room := t.room
+	var plain []int
+	for i := range t.m.Cases {
+		if t.passed(i) {
+			plain = append(plain, i)
+		} else {
+			list = append(list, i)
+		}
+	}
+	open := len(list)
+	list = append(list, plain...)[:room]
+	slices.Sort(list)
+	if room < len(t.m.Cases) {
+		hidden = fmt.Sprintf("… and %d more cases, in which everything passed", len(t.m.Cases)-room)
+		if open > room {
+			hidden = fmt.Sprintf("… and %d more cases, of which %d did not simply pass", len(t.m.Cases)-room, open-room)
+		}
+	}
+	return list, hidden
+}
+
+// passed tells whether every cell of a case passed.
+func (t *table) passed(caseAt int) bool {
+	for j := range t.m.Pairs {
+		if cell(t.m, caseAt, j).State != evidence.Pass {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *table) lines() {
-	for i := range t.m.Cells {
-		c := &t.m.Cells[i]
+	shown, hidden := t.shown()
+	for _, i := range shown {
+		t.linesOf(i)
+	}
+	t.note(hidden)
+}
+
+func (t *table) linesOf(caseAt int) {
+	for j := range t.m.Pairs {
+		c := cell(t.m, caseAt, j)
 		t.line(fmt.Sprintf("%s  %s, %s", t.paint(stateColor(c.State), pad(cellText(c), 13)), c.Case, c.Pair))
 	}
 }
@@ -147,16 +233,36 @@ func (t *table) reasons() {
 		}
 		groups[key] = append(groups[key], c)
 	}
-	for _, key := range order {
+	for at, key := range order {
+		if t.opt.Height > 0 && at == mostReasons {
+			t.line("")
+			t.line(fmt.Sprintf("and %d more reasons, which --json and --report have", len(order)-at))
+			break
+		}
 		c, more := groups[key][0], ""
 		if n := len(groups[key]) - 1; n > 0 {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
 		t.line("")
 		t.line(fmt.Sprintf("%s %s, %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), c.Case, c.Pair, more, c.State))
-		for _, l := range wrap(why(c), t.opt.Width-2) {
+		width := t.opt.Width - 2
+		if t.opt.Height > 0 {
+			width -= 2 // for what says that there is more
+		}
+		told := wrap(why(c), width)
+		if t.opt.Height > 0 && len(told) > mostOfReason {
+			told = append(told[:mostOfReason-1:mostOfReason-1], told[mostOfReason-1]+" …")
+		}
+		for _, l := range told {
 			t.line("  " + l)
 		}
+	}
+}
+
+// note writes a line that need not be.
+func (t *table) note(text string) {
+	if text != "" {
+		t.line(text)
 	}
 }
 

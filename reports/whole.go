@@ -8,15 +8,14 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// Limits of what a page shows whole, so that it opens in a moment however many cases there are. matrix.json has all numbers.
+// Limits of what there are pages of, so that a report is written and opened in a moment however many cases there are. matrix.json has all numbers.
 const (
-	mostWhole      = 100      // cases
-	mostPassing    = 24       // of them, cases in which everything passed
-	mostImageBytes = 12 << 20 // of all pictures, as encoded; a third more in the page
-	mostDecisions  = 50       // of a cell
+	mostWhole     = 100 // cases
+	mostPassing   = 24  // of them, cases in which everything passed
+	mostDecisions = 50  // of a cell
 )
 
-// wholeCases chooses the cases that a page shows with numbers and pictures, by their places: those with the worst cells first, and
+// wholeCases chooses the cases whose cells have pages with numbers and pictures, by their places: those with the worst cells first, and
 // the first of those in which nothing went wrong. What was not run or not there has no numbers to show.
 func wholeCases(m *parity.Matrix) map[int]bool {
 	worst := make([]evidence.State, len(m.Cases))
@@ -49,11 +48,11 @@ func wholeCases(m *parity.Matrix) map[int]bool {
 	return whole
 }
 
-// leftOut says which cases a page does not show whole, "" where there are none.
+// leftOut says which cases have no pages, "" where there are none.
 func leftOut(total, whole int) string {
 	if whole == total {
 		return ""
 	}
-	return fmt.Sprintf("Below are %d of the %d cases with their numbers and pictures: the worst of those that did not simply pass, %d at most, and the first %d others. matrix.json has the numbers of all.",
+	return fmt.Sprintf("There are pages of %d of the %d cases, with their numbers and pictures: the worst of those that did not simply pass, %d at most, and the first %d others. matrix.json has the numbers of all.",
 		whole, total, mostWhole, mostPassing)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,6 +28,8 @@ import (
 func matrixCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "backends", Value: "available", Usage: "comma-separated `LIST` of backends, or available"},
+		&cli.StringFlag{Name: "require", Usage: "comma-separated `LIST` of backends that have to be compared, beside those of --backends: 5 where one cannot be"},
+		&cli.IntFlag{Name: "min-cases", Usage: "refuse to run with fewer than `N` cases, such as of a folder that was emptied"},
 		&cli.StringFlag{Name: "model", Usage: "compare an ONNX model of your own, `FILE` with static shapes, instead of Apex-X"},
 		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes, of --model three drawn inputs"},
@@ -57,7 +60,9 @@ func matrixCommand() *cli.Command {
 			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
-			"printed and stored with 0 alone. Only --backends available leaves out what is not here.",
+			"printed and stored with 0 alone. Only --backends available leaves out what is not here.\n\n" +
+			"An interrupted matrix is INCOMPLETE. With --report its finished cases are kept in DIR, and the same command goes on with it, under the\n" +
+			"same cases, settings, libraries and program.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: runMatrix,
 	}
@@ -114,10 +119,11 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cases, err := openCases(c, m, decode)
+	folder, err := openFolder(c, m, decode)
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	cases := folder.Cases
 	for _, col := range columns {
 		if err := namedCalibration(c, cases[0].Model, col.Precision); err != nil {
 			return err
@@ -127,11 +133,11 @@ func runMatrix(c *cli.Context) error {
 		runner.Cases[cases[i].Name] = &cases[i]
 		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))
 	}
-	if err := prepareReport(c); err != nil {
+	if err := errors.Join(enoughCases(c, len(cases)), prepareReport(c)); err != nil {
 		return err
 	}
 	digests := &reports.ModelDigests{Config: m.ConfigDigest, Weights: m.WeightsDigest}
-	doc := &reports.Document{Model: digests}
+	doc := &reports.Document{Model: digests, Subject: subjectFlags(c), LeftOut: folder.Reasons()}
 	if set != nil {
 		q := &matrixQuality{c: c, set: set, model: m, decode: decode, open: runner.Open, options: func(backend string, p backends.Precision) backends.Options {
 			return backends.Options{Precision: p, Threads: threads, Extra: extras[backend]}
@@ -140,7 +146,7 @@ func runMatrix(c *cli.Context) error {
 			return err
 		}
 	}
-	err = matrixReport(c, doc, gallery(cases, c.String("report") != ""), spec)
+	err = matrixReport(c, doc, gallery(cases, c.String("report") != ""), runner, spec)
 	if code := brokenColumns(doc.Quality); err == nil && code != exit.OK {
 		err = exit.Silent(code)
 	}
@@ -159,6 +165,14 @@ func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parit
 		return err
 	}
 	return writeCertificate(c, path, cert)
+}
+
+// enoughCases holds the number of cases to --min-cases.
+func enoughCases(c *cli.Context, n int) error {
+	if least := c.Int("min-cases"); n < least {
+		return usagef("%s has %d cases, and --min-cases asks for %d", printable.Line(c.String("cases")), n, least)
+	}
+	return nil
 }
 
 // prepareReport makes the folder of --report: an unwritable place costs nothing but this line.
@@ -198,23 +212,52 @@ func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.Mat
 		return exit.With(exit.Usage, err)
 	}
 	cases := network.Seeded(drawnCases)
+	var left []source.LeftOut
 	if dir := c.String("cases"); dir != "builtin" {
 		folder, err := network.LoadCases(dir)
 		tellLeftOut(c, dir, folder.Remark())
 		if err != nil {
 			return exit.With(exit.Usage, err)
 		}
-		cases = folder.Cases
+		cases, left = folder.Cases, folder.Reasons()
 	}
 	for i := range cases {
 		runner.Cases[cases[i].Name] = &cases[i]
 		spec.Cases = append(spec.Cases, execute.NetworkParityCase(&cases[i]))
 	}
-	if err := prepareReport(c); err != nil {
+	if err := errors.Join(enoughCases(c, len(cases)), prepareReport(c)); err != nil {
 		return err
 	}
 	title := fmt.Sprintf("Parity of %s (SHA-256 %.12s)", printable.Line(filepath.Base(c.String("model"))), network.Digest)
-	return matrixReport(c, &reports.Document{Title: title}, nil, spec)
+	return matrixReport(c, &reports.Document{Title: title, Subject: subjectFlags(c), AnyModel: true, LeftOut: left}, nil, runner, spec)
+}
+
+// subjectFlags are the flags that say what was compared, for a command that looks into one of its cases.
+func subjectFlags(c *cli.Context) string {
+	var flags []string
+	for _, name := range []string{"model", "dim", "cases", "weights", "config", "set"} {
+		if !c.IsSet(name) || name == "cases" && c.IsSet("model") {
+			continue
+		}
+		values := []string{c.String(name)}
+		if name == "dim" || name == "set" {
+			values = c.StringSlice(name)
+		}
+		for _, v := range values {
+			flags = append(flags, "--"+name+" "+shellWord(v))
+		}
+	}
+	return strings.Join(flags, " ")
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,+@", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // dimsOf reads --dim.
@@ -244,6 +287,17 @@ func chosenColumns(c *cli.Context) ([]parity.Column, error) {
 	names, err := chosenBackends(c, c.String("backends"))
 	if err != nil {
 		return nil, err
+	}
+	if c.IsSet("require") {
+		required, err := chosenBackends(c, c.String("require"))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range required {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
 	}
 	var precisions []backends.Precision
 	if c.IsSet("precisions") {
@@ -287,11 +341,23 @@ func chosenBackends(c *cli.Context, list string) ([]string, error) {
 
 // openCases reads the cases of --cases.
 func openCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
+	folder, err := openFolder(c, m, d)
+	return folder.Cases, err
+}
+
+// openFolder reads the cases of --cases, and tells what is none.
+func openFolder(c *cli.Context, m *source.Model, d model.Decode) (source.Folder, error) {
 	if dir := c.String("cases"); dir != "builtin" {
 		folder, err := source.LoadCases(dir, m, d)
 		tellLeftOut(c, dir, folder.Remark())
-		return folder.Cases, err
+		return folder, err
 	}
+	cases, err := builtinCases(c, m, d)
+	return source.Folder{Cases: cases}, err
+}
+
+// builtinCases are the pictures that the program carries.
+func builtinCases(c *cli.Context, m *source.Model, d model.Decode) ([]source.Case, error) {
 	m, err := withBuiltinBudgets(c, m)
 	if err != nil {
 		return nil, err

@@ -33,35 +33,36 @@ func tableOptions(w io.Writer) reports.TableOptions {
 	if !isTerminal(w) {
 		return reports.TableOptions{}
 	}
-	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
+	width, height, err := term.GetSize(int(w.(*os.File).Fd()))
 	if err != nil {
-		width = 0
+		width, height = 0, 0
 	}
-	return reports.TableOptions{Width: width, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return reports.TableOptions{Width: width, Height: height, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 // matrixReport runs the matrix, completes the document that says of what it is, prints its table and writes its reports. The exit code is
 // the matrix's own.
-func matrixReport(c *cli.Context, doc *reports.Document, pictures *reports.Gallery, spec parity.MatrixSpec) error {
-	show := progress(c, len(spec.Cases)*len(spec.Columns))
+func matrixReport(c *cli.Context, doc *reports.Document, pictures *reports.Gallery, runner *execute.MatrixRunner, spec parity.MatrixSpec) error {
+	k, err := newKeeper(c, &spec, runner, pictures)
+	if err != nil {
+		return err
+	}
+	show := progress(c, (len(spec.Cases)-len(spec.Finished))*len(spec.Columns))
 	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *evidence.Run) {
 		pictures.Add(pc.Name, col.String(), e)
 		show(pc, col, e)
 	}
-	m, err := parity.Run(c.Context, spec)
+	m, err := k.run(c.Context, spec)
 	if err != nil {
-		return err
-	}
-	images, err := pictures.Images()
-	if err != nil {
-		return err
+		return errors.Join(err, k.end(c, true))
 	}
 	doc.When, doc.Version, doc.Build = time.Now(), readVersion().Version, ownBuild()
-	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, images
-	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc)); err != nil { // what an interruption left is reported, too
+	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, k.images(m)
+	code := m.ExitCode()
+	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc), k.end(c, code == exit.Interrupted)); err != nil { // what an interruption left is reported, too
 		return err
 	}
-	if code := m.ExitCode(); code != exit.OK {
+	if code != exit.OK {
 		return exit.Silent(code)
 	}
 	return nil
@@ -86,7 +87,7 @@ func writeMatrix(c *cli.Context, doc *reports.Document) error {
 	}
 	err := reports.Table(c.App.Writer, doc, tableOptions(c.App.Writer))
 	for _, f := range files {
-		if err == nil && filepath.Ext(f) == ".html" {
+		if err == nil && filepath.Base(f) == "index.html" {
 			err = announce(c.App.Writer, f)
 		}
 	}
@@ -99,7 +100,7 @@ func announce(w io.Writer, page string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "report: %s (%.1f MB)\n", page, float64(info.Size())/1e6)
+	_, err = fmt.Fprintf(w, "report: %s (%.2f MB)\n", page, float64(info.Size())/1e6)
 	return err
 }
 

@@ -42,6 +42,8 @@ type Subject interface {
 	BuildGraph(p backends.Precision) (*graph.Graph, error)
 	// Tensors returns the inputs by the graph's names.
 	Tensors() tensor.List
+	// Identity names the content of what is executed, such as the digests of a model.
+	Identity() string
 }
 
 // MatrixRunner executes the cells of a matrix, each in a fresh worker process, so that a crash, a hang or an out-of-memory

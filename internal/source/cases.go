@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,6 +33,11 @@ func (c *Case) BuildGraph(p backends.Precision) (*graph.Graph, error) {
 	return c.Model.GraphIn(c.Options(c.Decode), p)
 }
 
+// Identity names the configuration and the weights by their digests, and how detections are chosen.
+func (c *Case) Identity() string {
+	return fmt.Sprintf("%s %s %+v", c.Model.ConfigDigest, c.Model.WeightsDigest, c.Decode)
+}
+
 // Folder is what a folder of cases holds.
 type Folder struct {
 	Cases   []Case   // in order of name
@@ -49,6 +55,31 @@ func (f Folder) Remark() string {
 	}
 	return fmt.Sprintf("%d %s left out, as cases are PNG, JPEG and safetensors files with an image, and not hidden: %s",
 		len(f.LeftOut), noun, abbreviate(f.LeftOut))
+}
+
+// LeftOut is a file that is no case, and why.
+type LeftOut struct {
+	File string `json:"file"`
+	Why  string `json:"why"`
+}
+
+// Reasons says of every file that was left out why.
+func (f Folder) Reasons() []LeftOut {
+	var list []LeftOut
+	for _, file := range f.LeftOut {
+		base := path.Base(file)
+		why := "neither PNG, JPEG nor safetensors"
+		switch {
+		case strings.HasPrefix(base, "."):
+			why = "hidden"
+		case strings.HasSuffix(base, "case.yaml"):
+			why = "settings of no case"
+		case strings.HasSuffix(base, ".safetensors"):
+			why = "no tensor of the name image in it"
+		}
+		list = append(list, LeftOut{file, why})
+	}
+	return list
 }
 
 // LoadCases reads every picture and safetensors file below a folder. A file NAME.ext takes its settings from NAME.case.yaml beside

@@ -71,6 +71,9 @@ func (c *NetworkCase) BuildGraph(p backends.Precision) (*graph.Graph, error) {
 	return c.Network.Graph, nil
 }
 
+// Identity is the digest of the network. The sizes that symbolic dimensions were given show in the inputs.
+func (c *NetworkCase) Identity() string { return c.Network.Digest }
+
 // Tensors returns the inputs.
 func (c *NetworkCase) Tensors() tensor.List { return c.Inputs }
 
@@ -127,6 +130,9 @@ type NetworkFolder struct {
 
 // Remark says in one line what was left out, "" where nothing was.
 func (f NetworkFolder) Remark() string { return Folder{LeftOut: f.LeftOut}.Remark() }
+
+// Reasons says of every file that was left out why.
+func (f NetworkFolder) Reasons() []LeftOut { return Folder{LeftOut: f.LeftOut}.Reasons() }
 
 // LoadCases reads the cases of a folder: safetensors files with every input by its name, and, as out.NAME, expected outputs; and pictures,
 // if the network has one input, of the shape [1,3,H,W], into which they are letterboxed with values in [0,1].

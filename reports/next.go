@@ -1,0 +1,67 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/evidence"
+)
+
+// next says what to do about a matrix that did not pass, in a sentence or a command; "" where it did.
+func next(d *Document) string {
+	m := d.Matrix
+	switch m.ExitCode() {
+	case exit.OK:
+		return ""
+	case exit.Failed:
+		if c := worstCell(m, func(s evidence.State) bool { return s == evidence.Fail }); c != nil && c.Pair.Reference.Backend != parity.GoldenBackend {
+			return "find the step: " + locateCommand(d, c)
+		}
+		return "what was expected is not what any backend gives, or the detections as sets are too far apart: see the reasons above"
+	case exit.Inconclusive:
+		return "nothing wrong was found, and not everything was compared: name fp64 in --precisions, whose decisions the others can be held to, or other inputs"
+	case exit.Unavailable:
+		return "apexx caps tells what is missing here; --backends available leaves out what is not here"
+	case exit.Interrupted:
+		return "the same command, with the same --report, goes on"
+	}
+	if c := worstCell(m, evidence.State.Broken); c != nil && c.State == evidence.Hung {
+		return "give it more time with --deadline, or see what it waits for: " + planCommand(c)
+	}
+	return "a worker broke: the reason above is its own; its environment, with apexx caps"
+}
+
+// worstCell is the first cell in a state.
+func worstCell(m *parity.Matrix, is func(evidence.State) bool) *parity.Cell {
+	for i := range m.Cells {
+		if is(m.Cells[i].State) {
+			return &m.Cells[i]
+		}
+	}
+	return nil
+}
+
+// locateCommand finds the step at which the candidate of a cell parts from another backend.
+func locateCommand(d *Document, c *parity.Cell) string {
+	name := c.Case
+	if d.AnyModel {
+		name = ""
+	}
+	precision := ""
+	if p := c.Pair.Candidate.Precision; p != "fp32" {
+		precision = "--precision " + string(p)
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'\"\\$&|;<>()*?`", r) }) {
+		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	words := []string{"apexx locate", d.Subject, fmt.Sprintf("--backends %s,%s", c.Pair.Reference.Backend, c.Pair.Candidate.Backend), precision, name}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
+func planCommand(c *parity.Cell) string {
+	return "apexx plan --backend " + c.Pair.Candidate.Backend + " --precision " + string(c.Pair.Candidate.Precision)
+}
