@@ -165,6 +165,7 @@ gpu-tests: build cuda
 	cp -r fixtures $(BIN)/gpu/
 	$(WITH_CUDA) test -c -tags cuda -trimpath -ldflags '-s -w' -o $(BIN)/gpu/device.test ./backends/cuda/driver
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/execute.test ./internal/execute
+	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/ort.test ./backends/ort
 	tar -czf $(BIN)/gpu.tgz -C $(BIN)/gpu .
 
 kernels-test:

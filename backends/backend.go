@@ -36,7 +36,7 @@ type Options struct {
 	Threads   int               // 0 means GOMAXPROCS
 	Taps      []string          // taps to return as "tap.NAME" after the outputs; "all" stands for every declared tap
 	Replay    []string          // decisions that Run takes as inputs "replay.NAME" after the graph's; "all" stands for every decision
-	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
+	Extra     map[string]string // options of one backend, such as "opt-level" of ort
 	Weights   *Weights          // the file in which constants of the graph lie; nil where they are in memory alone
 	StepTimes bool              // let Timing.Steps tell the time of every step; the session may be slower for it
 	Progress  func(Stage)       // nil, or told during Compile how far it is, where that takes minutes; one call at a time

@@ -20,19 +20,19 @@ enum {
   SLOT_EpAssignedNode_GetName = 410,
 };
 
-typedef const void *const *ort_table;
+typedef const void* const* ort_table;
 
 // apexx_ort_table returns the table of the library at a path, which the process has opened already; NULL if it has not, or lacks the version.
-ort_table apexx_ort_table(const char *path, uint32_t version);
+ort_table apexx_ort_table(const char* path, uint32_t version);
 
 // These return NULL, or why they failed, to be freed by the caller.
 
 // apexx_ort_value makes a tensor over memory at an address, which the kind of memory ("Cpu", "Cuda") gives its meaning.
-char *apexx_ort_value(ort_table table, const char *memory, uint64_t at, size_t bytes, const int64_t *shape, size_t rank, int type, void **value);
+char* apexx_ort_value(ort_table table, const char* memory, uint64_t at, size_t bytes, const int64_t* shape, size_t rank, int type, void** value);
 
 // apexx_ort_placement lists the nodes of a session that recorded it, a line "PROVIDER\tNODE" each; to be freed by the caller.
-char *apexx_ort_placement(ort_table table, const void *session, char **lines);
+char* apexx_ort_placement(ort_table table, const void* session, char** lines);
 
-void apexx_ort_release_value(ort_table table, void *value);
+void apexx_ort_release_value(ort_table table, void* value);
 
 #endif

@@ -5,6 +5,7 @@ package ort
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -241,5 +242,39 @@ func TestProvidersHere(t *testing.T) {
 		if _, err := b.Compile(t.Context(), nil, backends.Options{}); !errors.As(err, &missing) || missing.Backend != "ort-"+string(p) {
 			t.Errorf("%s: %v", p, err)
 		}
+	}
+}
+
+// TestFallback: an operator that the CUDA provider does not have runs on the processor, and the plan says so of it alone. TensorRT has it, and on the
+// processor nothing is elsewhere.
+func TestFallback(t *testing.T) {
+	b := graph.NewBuilder("g")
+	v := b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(3)))
+	b.Output("y", b.Add1("atan", graph.Opaque{Type: "Atan", Version: 21, Outputs: []graph.Type{f32(3)}, Places: []int{0}}, v))
+	g := build(t, b)
+	for _, p := range Providers {
+		t.Run(string(p), func(t *testing.T) {
+			backend := On(p)
+			if err := backend.Probe(t.Context()).Err(backend.Name()); err != nil {
+				t.Skip(err)
+			}
+			s, err := backend.Compile(t.Context(), g, backends.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if got := run(t, s, tensor.Named{Name: "x", Tensor: vector(-1, 0, 1)})[0].Float64s(); got[0] != 0 || got[1] != 0 || !(math.Abs(got[2]-math.Pi/4) < 1e-6) {
+				t.Errorf("%v", got)
+			}
+			for _, step := range s.Plan().Steps {
+				want := backends.Native
+				if p == CUDA && step.Name == "atan" {
+					want = backends.Fallback
+				}
+				if step.Level != want || (step.Reason == backends.OnHost) != (want == backends.Fallback) {
+					t.Errorf("%s: %v %s, want %v", step.Name, step.Level, step.Reason, want)
+				}
+			}
+		})
 	}
 }

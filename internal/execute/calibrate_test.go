@@ -3,11 +3,13 @@ package execute
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/calibrate"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/fixtures"
@@ -90,5 +92,54 @@ func TestNotCalibrated(t *testing.T) {
 	_, err = GraphIn(m, "ort", model.Options{Batch: 1, Height: 128, Width: 128, Decode: model.DefaultDecode()}, backends.FP8)
 	if missing := (*backends.Unavailable)(nil); !errors.As(err, &missing) || missing.Reason != backends.NotCalibrated || missing.Backend != "ort" {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRangesOfAnotherBuild: a model that another build exports gets the ranges of this one's, where they are all of its own; else its sessions in
+// int8 name the value, and those in fp32 run.
+func TestRangesOfAnotherBuild(t *testing.T) {
+	models := nanoModels()
+	models.Request.Calibrations = fixtures.Calibrations()
+	models.Precisions = []backends.Precision{backends.FP32, backends.INT8}
+	m, err := models.Open("nano")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported := func() *graph.Graph {
+		g, err := m.Graph(model.Options{Batch: 1, Height: 128, Width: 128, Decode: model.DefaultDecode()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := onnx.Marshal(g, onnx.WriteOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err = onnx.Read(file); err != nil || g.Calibration != nil {
+			t.Fatalf("%v, calibrated %v", err, g.Calibration != nil)
+		}
+		return g
+	}
+	same, changed := exported(), exported()
+	f, err := m.Calibration()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed.Calibration = &graph.Calibration{Wide: f.Key.Wide}
+	value := changed.Ranged()[3]
+	value.Name, changed.Calibration = value.Name+".renamed", nil
+	for g, rounds := range map[*graph.Graph]bool{same: true, changed: false} {
+		if err := models.giveRanges(m, g); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := graph.Lower(g, graph.INT8); (err == nil) != rounds || !rounds && !strings.Contains(err.Error(), value.Name) {
+			t.Errorf("int8 (want %v): %v", rounds, err)
+		}
+		if _, err := graph.Lower(g, ""); err != nil {
+			t.Errorf("fp32: %v", err)
+		}
+	}
+	models.Precisions = models.Precisions[:1]
+	if g := exported(); models.giveRanges(m, g) != nil || g.Calibration != nil {
+		t.Error("nothing needs ranges, and the model has some")
 	}
 }

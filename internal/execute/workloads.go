@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/config"
@@ -160,11 +161,29 @@ func (e *Exported) Complete(ctx context.Context, shape measure.Shape) (*measure.
 	if err != nil {
 		return nil, fmt.Errorf("the model that %s exports cannot be read by this build: %w", e.Binary, err)
 	}
+	if err := e.Own.giveRanges(m, g); err != nil {
+		return nil, err
+	}
 	digests, err := exportedDigests(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s export: %w", e.Binary, err)
 	}
 	return e.Own.describe(m, shape, &measure.Complete{Graph: g, Digests: digests})
+}
+
+// giveRanges gives a graph that another build exported the ranges of this build's model, if a cell needs ranges: a model that is exported in fp32
+// has none, and both builds round alike with the same. Where the graph has a value of which there is no range, sessions that need it name the value,
+// and all others run.
+func (s *OwnModels) giveRanges(m *source.Model, g *graph.Graph) error {
+	if !slices.ContainsFunc(s.Precisions, backends.Precision.Scaled) {
+		return nil
+	}
+	f, err := m.Calibration()
+	if err != nil {
+		return err
+	}
+	g.Calibration = f.Calibration()
+	return nil
 }
 
 // exportedDigests reads which model a build exported.

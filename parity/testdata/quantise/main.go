@@ -5,8 +5,8 @@
 //
 // The ranges are those of the eight built-in scenes; the costs are of the first of the 64, against the same backend in fp32: F1 of the
 // detections as sets at an IoU of 0.5 and of 0.95, and the root mean square by which the logit of a score moves, over the pairs of anchor and
-// class of the three finest levels that have a score of at least 0.03. With -layers, for each layer of the profile edge: what is lost with this
-// layer in float32 and all others rounded, and with this layer rounded and all others in float32.
+// class of the three finest levels that have a score of at least 0.03. With -layers, a table of each layer of the profile edge: what is lost with this
+// layer rounded and all others in float32, and with this layer in float32 and all others rounded. A row is printed as soon as it is known.
 package main
 
 import (
@@ -79,14 +79,8 @@ func (b *bench) run(ctx context.Context, precisions []string) error {
 		if !b.layers {
 			continue
 		}
-		all := b.graph.Products()
-		for _, layer := range layersOf(all) {
-			if err := b.print(ctx, layer+" in float32", p, named(all, func(n *graph.Node) bool { return calibrate.Layer(n) == layer })); err != nil {
-				return err
-			}
-			if err := b.print(ctx, layer+" alone", p, named(all, func(n *graph.Node) bool { return calibrate.Layer(n) != layer })); err != nil {
-				return err
-			}
+		if err := b.printLayers(ctx, p); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -167,21 +161,55 @@ func (b *bench) outputs(ctx context.Context, p backends.Precision, wide []string
 	return all, nil
 }
 
-func (b *bench) print(ctx context.Context, name string, p backends.Precision, wide []string) error {
+// cost is what rounding costs.
+type cost struct {
+	half, most parity.SetCount // at an IoU of 0.5 and of 0.95
+	logit      float64         // root mean square
+}
+
+// cost compares sessions with some nodes in float32 with those in fp32.
+func (b *bench) cost(ctx context.Context, p backends.Precision, wide []string) (c cost, err error) {
 	low, err := b.outputs(ctx, p, wide)
 	if err != nil {
-		return err
+		return c, err
 	}
-	var half, most parity.SetCount
 	sum, pairs := 0.0, 0
 	for i := range low {
-		half.Add(parity.CountSetsAt(b.full[i], low[i], 0.5))
-		most.Add(parity.CountSets(b.full[i], low[i]))
+		c.half.Add(parity.CountSetsAt(b.full[i], low[i], 0.5))
+		c.most.Add(parity.CountSets(b.full[i], low[i]))
 		s, n := moved(b.full[i], low[i])
 		sum, pairs = sum+s, pairs+n
 	}
-	fmt.Printf("%s %-46s F1 %.4f at IoU 0.5, %.4f at 0.95, logit of a score %.4f; %d products in float32, %.1f %% of the operations\n",
-		p, name, half.F1(), most.F1(), math.Sqrt(sum/float64(pairs)), len(wide), 100*b.share(wide))
+	c.logit = math.Sqrt(sum / float64(pairs))
+	return c, nil
+}
+
+func (b *bench) print(ctx context.Context, name string, p backends.Precision, wide []string) error {
+	c, err := b.cost(ctx, p, wide)
+	if err == nil {
+		fmt.Printf("%s %-8s F1 %.4f at IoU 0.5, %.4f at 0.95, logit of a score %.4f; %d products in float32, %.1f %% of the operations\n",
+			p, name, c.half.F1(), c.most.F1(), c.logit, len(wide), 100*b.share(wide))
+	}
+	return err
+}
+
+// printLayers writes a table of all layers.
+func (b *bench) printLayers(ctx context.Context, p backends.Precision) error {
+	fmt.Printf("\n%s, %d scenes\n\n| layer | share of operations | F1 at IoU 0.5, alone | at 0.95, alone | logit of a score, alone | kept in float32, F1 of the rest | logit of the rest |\n"+
+		"|---|---|---|---|---|---|---|\n", p, len(b.cases))
+	all := b.graph.Products()
+	for _, layer := range layersOf(all) {
+		own := named(all, func(n *graph.Node) bool { return calibrate.Layer(n) == layer })
+		alone, err := b.cost(ctx, p, named(all, func(n *graph.Node) bool { return calibrate.Layer(n) != layer }))
+		if err != nil {
+			return err
+		}
+		rest, err := b.cost(ctx, p, own)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("| `%s` | %.1f %% | %.3f | %.3f | %.3f | %.3f | %.3f |\n", layer, 100*b.share(own), alone.half.F1(), alone.most.F1(), alone.logit, rest.half.F1(), rest.logit)
+	}
 	return nil
 }
 
