@@ -18,6 +18,7 @@ type nodeWriter struct {
 	inputs     []string // names, the operands first
 	attributes []message
 	names      []string // of the attributes
+	values     []any    // of the attributes
 	signature  []string // NAME=VALUE of the attributes
 	exact      message  // metadata entries for parameters that a float32 only approximates
 }
@@ -44,6 +45,7 @@ func (n *nodeWriter) in(i int) graph.Type {
 func (n *nodeWriter) attribute(name string, value any) {
 	n.attributes = append(n.attributes, attribute(name, value))
 	n.names = append(n.names, name)
+	n.values = append(n.values, value)
 	text := fmt.Sprint(value)
 	if list, ok := value.([]int64); ok {
 		text = commas(list)
