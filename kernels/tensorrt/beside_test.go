@@ -3,8 +3,10 @@
 package tensorrt
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -62,7 +64,44 @@ func norms() []subject {
 			}
 		}
 	}
-	return list
+	return append(list, together(list[:12], true), together(list[12:24], false))
+}
+
+// together is the norms with one group of a list that have the first one's activation and batch, with or without residuals, in one node.
+func together(list []subject, residual bool) subject {
+	s := subject{name: "norms of several maps", plugin: "GroupNormFusion", scale: 32}
+	var parts []subject
+	for _, p := range list {
+		if p.values[0].Value == int32(1) && (len(p.inputs) == 4) == residual && p.values[2] == list[8].values[2] {
+			parts = append(parts, p, p)
+		}
+	}
+	n, kinds := len(parts), len(parts[0].inputs)
+	s.values = append(slices.Clone(parts[0].values), Value{"maps", int32(n)})
+	for kind := range kinds {
+		for _, p := range parts {
+			if kind == 0 || kind == 3 {
+				s.maps = append(s.maps, len(s.inputs))
+			}
+			s.inputs = append(s.inputs, p.inputs[kind])
+		}
+	}
+	s.expected = func(in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+		var all []*tensor.Tensor
+		for m, p := range parts {
+			var own []*tensor.Tensor
+			for kind := range kinds {
+				own = append(own, in[kind*n+m])
+			}
+			y, err := p.expected(own)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, y...)
+		}
+		return all, nil
+	}
+	return s
 }
 
 // activated applies an activation to a normalised map, and adds a residual.
@@ -211,4 +250,51 @@ func levels() []subject {
 		{"unpack without levels", "TileUnpackFusion", nil, []*tensor.Tensor{base, packed, where, alpha}, []int{0, 1, 3}, 8, stacked([]int{1, 4}, 1)},
 		{"pack a tile that stands for none", "TilePack", []Value{{"tile_size", int32(2)}}, []*tensor.Tensor{base, ids([]int{1, 1}, -1)}, []int{0}, 1, zero},
 	}
+}
+
+// large are plugins at the sizes of the nano model at 1×512², for their times: nothing is expected of them but equal bits.
+func large() []subject {
+	var list []subject
+	add := func(plugin string, values []Value, maps []int, inputs ...*tensor.Tensor) {
+		list = append(list, subject{fmt.Sprint(inputs[0].Shape()), plugin, values, inputs, maps, 0, func([]*tensor.Tensor) ([]*tensor.Tensor, error) { return nil, nil }})
+	}
+	for _, s := range [][3]int{{64, 256, 256}, {64, 128, 128}, {96, 64, 64}, {96, 32, 32}, {96, 16, 16}, {96, 8, 8}, {96, 4, 4}} {
+		channels, h, w := s[0], s[1], s[2]
+		add("GroupNormFusion", []Value{{"num_groups", int32(1)}, {"activation", "silu"}}, []int{0}, normal(1, 1, channels, h, w), normal(2, channels), normal(3, channels))
+	}
+	add("GroupNormFusion", []Value{{"num_groups", int32(1)}, {"activation", "reglu"}}, []int{0, 3}, normal(1, 1, 128, 64, 64), normal(2, 128), normal(3, 128), normal(4, 1, 64, 64, 64))
+	var towers []*tensor.Tensor
+	var places []int
+	for tower := range uint64(3) {
+		for _, side := range []int{64, 32, 16, 8, 4} {
+			places = append(places, len(towers))
+			towers = append(towers, normal(tower, 1, 96, side, side))
+		}
+	}
+	for range 2 * len(places) {
+		towers = append(towers, normal(9, 96))
+	}
+	add("GroupNormFusion", []Value{{"num_groups", int32(1)}, {"activation", "silu"}, {"maps", int32(15)}}, places, towers...)
+	at := ids([]int{1, 8}, 0, 3, 5, 6, 9, 10, 12, 15)
+	add("TilePack", []Value{{"tile_size", int32(16)}}, []int{0}, normal(1, 1, 64, 64, 64), at)
+	add("TileUnpackFusion", nil, []int{0, 1, 3}, normal(1, 1, 64, 64, 64), normal(2, 1, 8, 64, 16, 16), at, normal(3, 1, 1, 64, 64))
+	add("TileAggregate", []Value{{"feature_height", int32(64)}, {"feature_width", int32(64)}, {"tile_size", int32(16)}}, []int{0}, normal(1, 1, 4, 32, 32))
+	boxes := normal(1, 1, 100, 4)
+	for i := range tensor.Data[float32](boxes) {
+		tensor.Data[float32](boxes)[i] = 256 + 100*tensor.Data[float32](boxes)[i]
+	}
+	image := []Value{{"image_height", int32(512)}, {"image_width", int32(512)}}
+	add("RoiMeanPool", image, []int{0}, normal(2, 1, 96, 64, 64), boxes)
+	add("BoxMask", append([]Value{{"fill", float32(-20)}}, image...), []int{0}, normal(2, 1, 100, 128, 128), boxes)
+	var predictions []*tensor.Tensor
+	for _, channels := range []int{80, 4, 1} {
+		for _, side := range []int{64, 32, 16, 8, 4} {
+			predictions = append(predictions, normal(uint64(channels+side), 1, channels, side, side))
+		}
+	}
+	detect := append([]Value{{"strides", []int32{8, 16, 32, 64, 128}}}, image...)
+	all := mapsOf(graph.SelectDetections{}, len(predictions))
+	add("SelectDetections", detect, all, predictions...)
+	add("DecodeBoxes", detect, all, append(predictions, tensor.New(tensor.Int64, 1, 100), ids([]int{1}, 100))...)
+	return list
 }

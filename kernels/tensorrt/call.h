@@ -84,8 +84,8 @@ class Call {
   Fault fault() const { return {walk_ == Walk::kRun ? fault_word() : nullptr, number, 1}; }
 
   template <class Kernel, class Args>
-  void launch(const char* name, Kernel kernel, Grid g, int threads, const Args& args) const {
-    if (walk_ == Walk::kRun && g.x * g.y * g.z > 0) plugin::launch(name, kernel, g, threads, args, stream);
+  void launch(const char* name, Kernel kernel, Grid g, int threads, const Args& args, bool waits = false) const {
+    if (walk_ == Walk::kRun && g.x * g.y * g.z > 0) plugin::launch(name, kernel, g, threads, args, stream, waits);
   }
 
  private:
@@ -98,7 +98,7 @@ class Call {
   size_t taken_ = 0, kept_ = 0;
 };
 
-// APEXX_LAUNCH(call, kernel, grid, threads, args)
+// APEXX_LAUNCH(call, kernel, grid, threads, args) or, of a kernel that waits itself for the one before it, APEXX_LAUNCH(…, true)
 #ifdef __CUDACC__
 #define APEXX_LAUNCH(call, kernel, ...) (call).launch(#kernel, kernel, __VA_ARGS__)
 #else

@@ -56,12 +56,26 @@ inline int* fault_word() {
   return word;
 }
 
+// starts_early tells whether the current device can start a kernel before the one before it in the stream has ended.
+inline bool starts_early() {
+  int device = 0, major = 0;
+  must(cudaGetDevice(&device), "the device");
+  must(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "the device");
+  return major >= 9;
+}
+
+// launch may start the kernel early if it waits itself for the one before it.
 template <class Args>
-void launch(const char* name, void (*kernel)(Args), Grid g, int threads, const Args& args, Stream s) {
+void launch(const char* name, void (*kernel)(Args), Grid g, int threads, const Args& args, Stream s, bool waits) {
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(static_cast<unsigned>(g.x), static_cast<unsigned>(g.y), static_cast<unsigned>(g.z));
   config.blockDim = dim3(threads);
   config.stream = s;
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &early;
+  config.numAttrs = waits && starts_early() ? 1 : 0;
   must(cudaLaunchKernelEx(&config, kernel, args), name);
 }
 
@@ -82,7 +96,7 @@ inline int* fault_word() {
 
 // There is no function of a kernel, only its name.
 template <class Args>
-void launch(const char* name, const void*, Grid g, int threads, const Args& args, Stream) {
+void launch(const char* name, const void*, Grid g, int threads, const Args& args, Stream, bool) {
   apexx_launch(name, static_cast<unsigned>(g.x), static_cast<unsigned>(g.y), static_cast<unsigned>(g.z), threads, &args);
 }
 

@@ -194,7 +194,7 @@ class Subject {
 
 class Execution {
  public:
-  explicit Execution(bool captured) : captured_(captured) {
+  explicit Execution(int captured) : captured_(captured) {
     must(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
     must(cudaEventCreate(&start_), "an event");
     must(cudaEventCreate(&end_), "an event");
@@ -207,13 +207,13 @@ class Execution {
   }
   Execution(const Execution&) = delete;
 
-  // run enqueues once and returns the microseconds.
+  // run enqueues once, or launches the graph, and returns the microseconds of one.
   template <class Enqueue>
   double run(Enqueue enqueue) {
-    if (captured_ && !graph_) {
+    if (captured_ > 0 && !graph_) {
       cudaGraph_t graph;
       must(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "capturing");
-      enqueue(stream);
+      for (int i = 0; i < captured_; i++) enqueue(stream);
       must(cudaStreamEndCapture(stream, &graph), "capturing");
       must(cudaGraphInstantiate(&graph_, graph, 0), "a graph");
       cudaGraphDestroy(graph);
@@ -228,13 +228,13 @@ class Execution {
     wait_for(stream);
     float milliseconds = 0;
     must(cudaEventElapsedTime(&milliseconds, start_, end_), "an event");
-    return 1000 * static_cast<double>(milliseconds);
+    return 1000 * static_cast<double>(milliseconds) / std::max(captured_, 1);
   }
 
   Stream stream = nullptr;
 
  private:
-  bool captured_;
+  int captured_;
   cudaGraphExec_t graph_ = nullptr;
   cudaEvent_t start_ = nullptr, end_ = nullptr;
 };
@@ -243,7 +243,7 @@ class Execution {
 
 class Execution {
  public:
-  explicit Execution(bool captured) { require(!captured, "there are no CUDA graphs without a device"); }
+  explicit Execution(int captured) { require(captured == 0, "there are no CUDA graphs without a device"); }
   template <class Enqueue>
   double run(Enqueue enqueue) {
     enqueue(stream);
@@ -259,7 +259,7 @@ inline void run_plugin(Subject& subject, const apexx_plugin_tensor* inputs, int 
   require(run.repeats >= 1, "%d repeats, want at least 1", run.repeats);
   const std::vector<Tensor> in = tensors_of(inputs, input_count), out = tensors_of(outputs, output_count);
   const size_t workspace_bytes = subject.prepare(in, out);
-  Execution execution(run.captured != 0);
+  Execution execution(run.captured);
   const Stream s = execution.stream;
   Memory workspace(workspace_bytes);
   std::vector<Memory> memory;

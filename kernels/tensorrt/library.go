@@ -212,8 +212,8 @@ func (l *Library) Infer(plugin string, values []Value, inputs []Tensor) ([]Tenso
 
 // Options of Run.
 type Options struct {
-	Repeats  int  // how often the plugin is enqueued; 0 means once
-	Captured bool // by a CUDA graph
+	Repeats  int // how often the plugin is enqueued; 0 means once
+	Captured int // 0, or how often a CUDA graph does it that is launched each time
 }
 
 // Result of Run.
@@ -240,10 +240,7 @@ func (l *Library) Run(plugin string, values []Value, inputs []Tensor, o Options)
 	}
 	to := c.tensors(outputs)
 	run := (*C.apexx_plugin_run)(c.allocate(C.sizeof_apexx_plugin_run))
-	run.repeats = C.int32_t(max(o.Repeats, 1))
-	if o.Captured {
-		run.captured = 1
-	}
+	run.repeats, run.captured = C.int32_t(max(o.Repeats, 1)), C.int32_t(o.Captured)
 	err = l.told(func() C.int32_t {
 		return C.call_run(l.functions, c.plugin, c.values, c.valueCount, c.inputs, c.inputCount, to, C.int32_t(len(outputs)), run)
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ import (
 // On a device, APEXX_TENSORRT_PLUGINS names the library and these flags say how hard it is tried.
 var (
 	many     = flag.Int("many", 3, "how often TestManyRuns runs each plugin")
-	captured = flag.Bool("captured", false, "run plugins by CUDA graphs")
+	captured = flag.Int("captured", 0, "how often a CUDA graph has each plugin; 0: none")
 )
 
 // libraries calls f with each library that can be had: the one that APEXX_TENSORRT_PLUGINS names, or those with emulated kernels.
@@ -87,8 +88,8 @@ type layout struct {
 
 var layouts = []layout{{"fp32", Float, Linear}, {"fp16", Half, Linear}, {"fp16 nhwc", Half, HWC8}}
 
-// maps are the operands of an operator that come in the layout: all others are float32 or int64.
-func maps(op graph.Op, operands int) []int {
+// mapsOf are the operands of an operator that come in the layout: all others are float32 or int64.
+func mapsOf(op graph.Op, operands int) []int {
 	switch op.(type) {
 	case graph.TileAggregate, graph.TilePack, graph.TileSSMScan, graph.RoiMeanPool, graph.BoxMask:
 		return []int{0}
@@ -243,7 +244,7 @@ func (s subject) check(t *testing.T, l *Library, at layout) {
 
 // ofCase makes a subject of a case of the compliance suite, and tells whether there is a plugin for it.
 func ofCase(t *testing.T, c backendtest.Case) (subject, bool) {
-	s := subject{name: c.Name, plugin: c.Op.OpType(), scale: c.Scale, maps: maps(c.Op, len(c.In))}
+	s := subject{name: c.Name, plugin: c.Op.OpType(), scale: c.Scale, maps: mapsOf(c.Op, len(c.In))}
 	for _, o := range c.In {
 		s.inputs = append(s.inputs, o.Tensor)
 	}
@@ -339,14 +340,18 @@ func TestOperators(t *testing.T) {
 	})
 }
 
-// TestManyRuns: the last case of each plugin leaves the same bits every time.
+// TestManyRuns: the last case of each plugin, and each of the model's sizes, leaves the same bits every time.
 func TestManyRuns(t *testing.T) {
 	last := map[string]subject{}
 	for _, s := range subjects(t) {
 		last[s.plugin] = s
 	}
+	list := slices.SortedFunc(maps.Values(last), func(a, b subject) int { return strings.Compare(a.plugin, b.plugin) })
+	if *captured > 0 { // on a device
+		list = append(list, large()...)
+	}
 	libraries(t, func(t *testing.T, l *Library) {
-		for _, s := range last {
+		for _, s := range list {
 			for _, at := range layouts {
 				if at.element == Half && len(s.maps) == 0 || at.format == HWC8 && s.inputs[0].Rank() != 4 {
 					continue

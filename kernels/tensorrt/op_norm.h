@@ -1,8 +1,9 @@
-// GroupNormFusion: GroupNormalization of ONNX and what follows it in the model, in one node.
+// GroupNormFusion: GroupNormalization of ONNX and what follows it in the model, in one node, of one map or of several that are independent.
 //
 //   x [B,C,H,W], scale [C], shift [C], residual as y or none → y = f(norm(x)) + residual
 //
-// activation none: f(v) = v; silu: v·σ(v); reglu: a·max(b, 0) of the halves a and b of the channels, of which y has C/2.
+// activation none: f(v) = v; silu: v·σ(v); reglu: a·max(b, 0) of the halves a and b of the channels, of which y has C/2. With n maps the inputs are
+// n times x, n times scale, n times shift and, with residuals, n of those; C, H and W are each map's own. Small maps cost launches, not arithmetic.
 #pragma once
 
 #include "../ops_norm.cuh"
@@ -19,49 +20,62 @@ class GroupNormFusion : public Named<GroupNormFusion> {
     f.integer("num_groups", &groups_);
     f.real("epsilon", &epsilon_, false);
     f.text("activation", &activation_, false);
+    f.integer("maps", &maps_, false);
   }
   void check() const override {
     require(groups_ >= 1, "num_groups is %d, want at least 1", groups_);
     require(epsilon_ > 0, "epsilon is %g, want more than 0", epsilon_);
     require(activation_ == "none" || activation_ == "silu" || activation_ == "reglu", "activation is %s, want none, silu or reglu", activation_.c_str());
+    require(maps_ >= 1 && maps_ <= kMostNormMaps, "maps is %d, want 1 to %d", maps_, kMostNormMaps);
   }
   std::vector<Input> inputs(int count) const override {
-    require(count == 3 || count == 4, "%d inputs, want 3 or, with a residual, 4: x, scale, shift", count);
-    std::vector<Input> list = {{Role::kMap, 4}, {Role::kNumber, 1}, {Role::kNumber, 1}};
-    if (count == 4) list.push_back({Role::kMap, 4});
+    require(count == 3 * maps_ || count == 4 * maps_, "%d inputs, want %d or, with residuals, %d: x, scale, shift", count, 3 * maps_, 4 * maps_);
+    std::vector<Input> list(count, {Role::kMap, 4});
+    std::fill(list.begin() + maps_, list.begin() + 3 * maps_, Input{Role::kNumber, 1});
     return list;
   }
   std::vector<Output> outputs() const override {
-    std::vector<Size> sizes = like(0, 4);
-    if (gated()) sizes[1] = scaled(0, 1, 1, 2);
-    return {{Role::kMap, sizes}};
+    std::vector<Output> list;
+    for (int m = 0; m < maps_; m++) {
+      list.push_back({Role::kMap, like(m, 4)});
+      if (gated()) list.back().sizes[1] = scaled(m, 1, 1, 2);
+    }
+    return list;
   }
   void accept(const std::vector<Tensor>& in) const override {
-    const Tensor& x = in[0];
-    const int64_t channels = x.dims[1];
-    require(channels % groups_ == 0 && !(gated() && channels % 2), "%d channels do not fit %d groups or two halves", integer_of(channels), groups_);
-    expect("scale", in[1], {channels});
-    expect("shift", in[2], {channels});
-    if (in.size() == 4) expect("residual", in[3], {x.dims[0], gated() ? channels / 2 : channels, x.dims[2], x.dims[3]});
+    for (int m = 0; m < maps_; m++) {
+      const Tensor& x = in[m];
+      const int64_t channels = x.dims[1];
+      expect("x", x, {in[0].dims[0], -1, -1, -1});
+      require(channels % groups_ == 0 && !(gated() && channels % 2), "%d channels do not fit %d groups or two halves", integer_of(channels), groups_);
+      expect("scale", in[maps_ + m], {channels});
+      expect("shift", in[2 * maps_ + m], {channels});
+      if (static_cast<int>(in.size()) > 3 * maps_) expect("residual", in[3 * maps_ + m], {x.dims[0], gated() ? channels / 2 : channels, x.dims[2], x.dims[3]});
+    }
   }
   bool native(const std::vector<Tensor>& in) const override {
-    return in[0].element == Element::kHalf && in[0].format == Format::kHWC8 && groups_ == 1 && in[0].dims[1] % (gated() ? 2 * kCell : kCell) == 0;
+    return groups_ == 1 && std::all_of(in.begin(), in.begin() + maps_, [&](const Tensor& x) {
+             return x.element == Element::kHalf && x.format == Format::kHWC8 && x.dims[1] % (gated() ? 2 * kCell : kCell) == 0;
+           });
   }
   void compute(Call& c) const override {
-    if (c.out(0).size() == 0) return;
-    native({c.in(0)}) ? compute_nhwc(c) : compute_planes(c);
+    std::vector<Tensor> in;
+    for (int m = 0; m < maps_; m++) in.push_back(c.in(m));
+    if (native(in)) return compute_nhwc(c);
+    for (int m = 0; m < maps_; m++) compute_planes(c, m);
   }
 
  private:
   bool gated() const { return activation_ == "reglu"; }
   int activation() const { return gated() ? kNormGate : activation_ == "silu" ? kNormSilu : kNoActivation; }
 
-  void compute_planes(Call& c) const {
+  void compute_planes(Call& c, int m) const {
+    if (c.out(m).size() == 0) return;
     constexpr int64_t kPiece = 4096, kSmall = 8192, kStretch = 2048;  // elements; as in backends/cuda
-    const Tensor& x = c.in(0);
+    const Tensor& x = c.in(m);
     const int64_t batch = x.dims[0], channels = x.dims[1], spatial = x.dims[2] * x.dims[3], size = channels / groups_ * spatial;
     const int64_t step = std::max(kPiece, blocks_of(size, kNormThreads));
-    NormArgs args = {c.input<float>(0), c.input<float>(1), c.input<float>(2), c.input<float>(3), c.output<float>(0), nullptr, epsilon_,
+    NormArgs args = {c.input<float>(m), c.input<float>(maps_ + m), c.input<float>(2 * maps_ + m), c.input<float>(3 * maps_ + m), c.output<float>(m), nullptr, epsilon_,
                      spatial,           kStretch,          integer_of(channels), groups_,        integer_of(blocks_of(size, integer_of(step))), activation()};
     if (size <= kSmall && (!gated() || groups_ == 1)) {
       APEXX_LAUNCH(c, norm_group, Grid{batch * groups_}, kNormThreads, args);
@@ -70,22 +84,31 @@ class GroupNormFusion : public Named<GroupNormFusion> {
     Piece* pieces = c.scratch<Piece>(batch * groups_ * args.count);
     args.pieces = pieces;
     APEXX_LAUNCH(c, moments, Grid{batch * groups_ * args.count}, kNormThreads, (MomentsArgs{args.x, pieces, size, step, args.count, 0}));
-    APEXX_LAUNCH(c, norm_apply, Grid{batch * c.out(0).dims[1] * blocks_of(spatial, integer_of(kStretch))}, kNormThreads, args);
+    APEXX_LAUNCH(c, norm_apply, Grid{batch * c.out(m).dims[1] * blocks_of(spatial, integer_of(kStretch))}, kNormThreads, args);
   }
 
   void compute_nhwc(Call& c) const {
-    const Tensor& x = c.in(0);
-    const int64_t batch = x.dims[0], cells = x.dims[1] / kCell * x.dims[2] * x.dims[3];
     constexpr int64_t kBlocks = 132;  // about the multiprocessors of a large GPU; any number gives the same moments to rounding
-    const int piece = integer_of(std::clamp<int64_t>(blocks_of(cells, kBlocks), kNhwcThreads, kPieceCells));
-    NhwcNormArgs args = {c.input<HalfCell>(0), c.input<HalfCell>(3), c.input<float>(1), c.input<float>(2), c.output<HalfCell>(0), nullptr, epsilon_,
-                         integer_of(cells), piece, integer_of(blocks_of(cells, piece)), integer_of(x.dims[1] / kCell), activation()};
-    args.pieces = c.scratch<Moments>(batch * args.count);
-    APEXX_LAUNCH(c, norm_nhwc_moments, (Grid{args.count, batch}), kNhwcThreads, args);
-    APEXX_LAUNCH(c, norm_nhwc_apply, (Grid{blocks_of(gated() ? cells / 2 : cells, kApplyCells * kNhwcThreads), batch}), kNhwcThreads, args);
+    NhwcNormArgs args = {};
+    args.epsilon = epsilon_, args.activation = activation();
+    const int64_t batch = c.in(0).dims[0];
+    Grid pieces = {0, batch}, stretches = {0, batch};
+    for (int m = 0; m < maps_; m++) {
+      const Tensor& x = c.in(m);
+      const int64_t cells = x.dims[1] / kCell * x.dims[2] * x.dims[3];
+      const int piece = integer_of(std::clamp<int64_t>(blocks_of(cells, kBlocks), kNhwcThreads, kPieceCells)), count = integer_of(blocks_of(cells, piece));
+      Moments* moments = c.scratch<Moments>(batch * count);
+      if (cells == 0) continue;
+      args.maps[args.count++] = {c.input<HalfCell>(m), c.input<HalfCell>(3 * maps_ + m), c.input<float>(maps_ + m), c.input<float>(2 * maps_ + m), c.output<HalfCell>(m),
+                                 moments, integer_of(cells), piece, count, integer_of(x.dims[1] / kCell), integer_of(pieces.x), integer_of(stretches.x)};
+      pieces.x += count;
+      stretches.x += blocks_of(gated() ? cells / 2 : cells, kApplyCells * kNhwcThreads);
+    }
+    APEXX_LAUNCH(c, norm_nhwc_moments, pieces, kNhwcThreads, args);
+    APEXX_LAUNCH(c, norm_nhwc_apply, stretches, kNhwcThreads, args, true);
   }
 
-  int groups_ = 0;
+  int groups_ = 0, maps_ = 1;
   float epsilon_ = 1e-5f;
   std::string activation_ = "none";
 };

@@ -71,10 +71,10 @@ typedef struct apexx_plugin_tensor {
 } apexx_plugin_tensor;
 
 typedef struct apexx_plugin_run {
-  int32_t repeats;       // how often the plugin is enqueued, at least once; outputs and workspace are filled with NaN before each
-  int32_t captured;      // 1: by a CUDA graph
-  double microseconds;   // out: the median time of one by the device's clock; 0 without a device
-  int32_t different;     // out: how many of them left other bits than the first
+  int32_t repeats;       // how often the plugin is enqueued, at least once; outputs and workspace are filled with NaN before each time
+  int32_t captured;      // 0, or how often a CUDA graph does it that is launched each time
+  double microseconds;   // out: the median time by the device's clock, of a graph that of its part; 0 without a device
+  int32_t different;     // out: how many left other bits than the first
 } apexx_plugin_run;
 
 // apexx_plugins_infer fills rank, dims, element and format of the outputs; formats are those of the first input. It returns their number, or -1 and an error.
