@@ -35,7 +35,7 @@ func ids(shape []int, list ...int64) *tensor.Tensor { return tensor.Must(tensor.
 // norms are GroupNorms with what follows them.
 func norms() []subject {
 	var list []subject
-	for i, shape := range [][]int{{2, 16, 5, 7}, {1, 32, 24, 40}, {2, 16, 48, 48}, {1, 20, 9, 9}} {
+	for i, shape := range [][]int{{2, 16, 5, 7}, {1, 32, 24, 40}, {2, 16, 48, 48}, {1, 20, 9, 9}, {1, 6, 8, 3}} {
 		for _, activation := range []string{"none", "silu", "reglu"} {
 			for _, groups := range []int{1, 2} {
 				for _, residual := range []bool{false, true} {

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "../ops_norm.cuh"
-#include "norm_nhwc.cuh"
+#include "norm_cells.cuh"
 #include "op_tiles.h"
 
 namespace apexx::plugin {
@@ -53,15 +53,17 @@ class GroupNormFusion : public Named<GroupNormFusion> {
       if (static_cast<int>(in.size()) > 3 * maps_) expect("residual", in[3 * maps_ + m], {x.dims[0], gated() ? channels / 2 : channels, x.dims[2], x.dims[3]});
     }
   }
+  // native: every map is a row of whole cells (norm_cells.cuh), all in one format.
   bool native(const std::vector<Tensor>& in) const override {
     return groups_ == 1 && std::all_of(in.begin(), in.begin() + maps_, [&](const Tensor& x) {
-             return x.element == Element::kHalf && x.format == Format::kHWC8 && x.dims[1] % (gated() ? 2 * kCell : kCell) == 0;
+             const int64_t row = x.format == Format::kHWC8 ? x.dims[1] / (gated() ? 2 : 1) : x.dims[2] * x.dims[3];
+             return x.format == in[0].format && row % kCell == 0;
            });
   }
   void compute(Call& c) const override {
     std::vector<Tensor> in;
     for (int m = 0; m < maps_; m++) in.push_back(c.in(m));
-    if (native(in)) return compute_nhwc(c);
+    if (native(in)) return compute_cells(c);
     for (int m = 0; m < maps_; m++) compute_planes(c, m);
   }
 
@@ -87,25 +89,31 @@ class GroupNormFusion : public Named<GroupNormFusion> {
     APEXX_LAUNCH(c, norm_apply, Grid{batch * c.out(m).dims[1] * blocks_of(spatial, integer_of(kStretch))}, kNormThreads, args);
   }
 
-  void compute_nhwc(Call& c) const {
+  void compute_cells(Call& c) const {
     constexpr int64_t kBlocks = 132;  // about the multiprocessors of a large GPU; any number gives the same moments to rounding
-    NhwcNormArgs args = {};
-    args.epsilon = epsilon_, args.activation = activation();
-    const int64_t batch = c.in(0).dims[0];
+    const bool half = c.in(0).element == Element::kHalf;
+    const int64_t batch = c.in(0).dims[0], most = kCellThreads * (half ? kHeldCells<Half> : kHeldCells<float>);
+    CellNormArgs args = {};
+    args.epsilon = epsilon_, args.activation = activation(), args.planes = c.in(0).format == Format::kLinear;
     Grid pieces = {0, batch}, stretches = {0, batch};
     for (int m = 0; m < maps_; m++) {
-      const Tensor& x = c.in(m);
-      const int64_t cells = x.dims[1] / kCell * x.dims[2] * x.dims[3];
-      const int piece = integer_of(std::clamp<int64_t>(blocks_of(cells, kBlocks), kNhwcThreads, kPieceCells)), count = integer_of(blocks_of(cells, piece));
+      const int64_t cells = c.in(m).dims[1] * c.in(m).dims[2] * c.in(m).dims[3] / kCell, channels = c.out(m).dims[1], spatial = c.out(m).dims[2] * c.out(m).dims[3];
+      const int piece = integer_of(std::clamp<int64_t>(blocks_of(cells, kBlocks), kCellThreads, most)), count = integer_of(blocks_of(cells, piece));
       Moments* moments = c.scratch<Moments>(batch * count);
       if (cells == 0) continue;
-      args.maps[args.count++] = {c.input<HalfCell>(m), c.input<HalfCell>(3 * maps_ + m), c.input<float>(maps_ + m), c.input<float>(2 * maps_ + m), c.output<HalfCell>(m),
-                                 moments, integer_of(cells), piece, count, integer_of(x.dims[1] / kCell), integer_of(pieces.x), integer_of(stretches.x)};
+      args.maps[args.count++] = {c.input<void>(m), c.input<void>(3 * maps_ + m), c.input<float>(maps_ + m), c.input<float>(2 * maps_ + m), c.output<void>(m),
+                                 moments,          integer_of(cells),            piece,                     count,                         integer_of(channels),
+                                 integer_of((args.planes ? spatial : channels) / kCell), integer_of(pieces.x), integer_of(stretches.x)};
       pieces.x += count;
-      stretches.x += blocks_of(gated() ? cells / 2 : cells, kApplyCells * kNhwcThreads);
+      stretches.x += blocks_of(gated() ? cells / 2 : cells, kApplyCells * kCellThreads);
     }
-    APEXX_LAUNCH(c, norm_nhwc_moments, pieces, kNhwcThreads, args);
-    APEXX_LAUNCH(c, norm_nhwc_apply, stretches, kNhwcThreads, args, true);
+    if (half) {
+      APEXX_LAUNCH(c, norm_moments_f16, pieces, kCellThreads, args);
+      APEXX_LAUNCH(c, norm_cells_f16, stretches, kCellThreads, args, true);
+    } else {
+      APEXX_LAUNCH(c, norm_moments_f32, pieces, kCellThreads, args);
+      APEXX_LAUNCH(c, norm_cells_f32, stretches, kCellThreads, args, true);
+    }
   }
 
   int groups_ = 0, maps_ = 1;
