@@ -11,6 +11,8 @@
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
 # make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
 # make tensorrt-plugins  .bin/libapexx-tensorrt.so: needs NVCC and, in TENSORRT_ROOT, the headers of TensorRT 10; no GPU, no library of TensorRT
+# make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
+# make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz
 
 GO       ?= go
@@ -37,11 +39,13 @@ NVCCARCHS  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code
 CUDA_VENV  ?= .cuda
 CUDA_WHEELS := nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-cuda-runtime-cu12==12.9.*
 CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nvidia/cuda_runtime/include) /usr/local/cuda/include)
-# Where TensorRT is: include/NvInfer.h. PLUGIN_FLAGS are further ones of the compiler, -L of its libraries where it was installed as wheels.
-TENSORRT_ROOT ?= /usr
+# Further flags of the compiler for the plugins: where its libraries are if it was installed as wheels.
 PLUGIN_FLAGS  ?= $(addprefix -L,$(wildcard $(dir $(NVCC))../lib))
 # What the measured column of the budget is taken from.
 BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv-512.json
+# TensorRT, whose include/ has NvInfer.h; and the headers of CUDA that go with it: those of make setup-cuda, or of an installed CUDA.
+TENSORRT_ROOT ?= /usr
+TENSORRT_CUDA_HEADERS ?= $(firstword $(wildcard $(abspath $(CUDA_VENV))/lib/python*/site-packages/nvidia/cu13/include) /usr/local/cuda/include)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
@@ -57,6 +61,7 @@ export CGO_CFLAGS  ?= -O2 -g -Wno-deprecated-declarations
 CUDA_CFLAGS  = $(CGO_CFLAGS) -I$(abspath $(CUDA_HEADERS))
 CUDA_LDFLAGS = $(CGO_LDFLAGS) -Wl,--export-dynamic -Wl,--unresolved-symbols=ignore-in-object-files -L$(CURDIR)/backends/cuda/driver/stub
 WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
+WITH_TENSORRT = CPATH='$(TENSORRT_ROOT)/include:$(TENSORRT_CUDA_HEADERS)' $(GO)
 KERNEL_IMAGES := backends/cuda/driver/images
 
 .PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-cuda cuda tensorrt-plugins gpu-tests clean
@@ -152,6 +157,16 @@ $(BIN)/libapexx-tensorrt.so: $(PLUGIN_SOURCES)
 	@mkdir -p $(BIN)
 	$(NVCC) -std=c++20 -O3 -fmad=false --threads 0 $(NVCCARCHS) -DAPEXX_TENSORRT -DAPEXX_PLUGINS_DIGEST='"'$$(cat $(PLUGIN_SOURCES) | sha256sum | cut -d' ' -f1)'"' \
 	-isystem $(TENSORRT_ROOT)/include $(PLUGIN_FLAGS) -cudart static -shared -Xcompiler -fPIC,-fvisibility=hidden,-static-libstdc++,-static-libgcc -o $@ kernels/tensorrt/plugins.cu
+
+setup-tensorrt:
+	sh backends/tensorrt/fetch.sh $(DEPS)/tensorrt
+
+.PHONY: setup-tensorrt tensorrt tensorrt-worker
+tensorrt: tensorrt-worker tensorrt-plugins
+
+tensorrt-worker:
+	@test -f '$(TENSORRT_ROOT)/include/NvInfer.h' || { echo "tensorrt: no $(TENSORRT_ROOT)/include/NvInfer.h: name the folder of TensorRT 10 in TENSORRT_ROOT (its headers come with NVIDIA's archive or package libnvinfer-headers-dev)"; exit 5; }
+	$(WITH_TENSORRT) build -tags tensorrt -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-tensorrt ./cmd/apexx-tensorrt
 
 gpu-tests: build cuda
 	@mkdir -p $(BIN)/gpu

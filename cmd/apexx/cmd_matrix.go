@@ -160,15 +160,12 @@ const drawnCases = 3
 
 // networkMatrix is the matrix of --model.
 func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.MatrixSpec) error {
-	for _, f := range slices.Concat(modelFlags(), decodeFlags()) {
-		if name := f.Names()[0]; c.IsSet(name) {
-			return usagef("--%s is of Apex-X and does not go with --model", name)
-		}
-	}
+	var precisions []backends.Precision
 	for _, col := range spec.Columns {
-		if col.Precision != backends.FP32 && col.Precision != backends.FP64 {
-			return usagef("--precisions %s: a model of your own is compared in fp32 and fp64", col.Precision)
-		}
+		precisions = append(precisions, col.Precision)
+	}
+	if err := forNetworks(c, precisions); err != nil {
+		return err
 	}
 	dims, err := dimsOf(c)
 	if err != nil {

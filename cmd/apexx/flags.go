@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/source"
@@ -83,13 +85,21 @@ func decodeText(d model.Decode) map[string]string {
 
 // backendFlags are the options of a session.
 func backendFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
 		&cli.StringFlag{Name: "provider", Value: "cpu", Usage: "execution provider of ort, `NAME`: cpu, cuda or tensorrt"},
 		&cli.StringFlag{Name: "opt-level", Value: "all", Usage: "graph optimisation of ort, `LEVEL`: none, basic, extended or all"},
 		&cli.StringFlag{Name: "winograd", Value: "on", Usage: "Winograd's algorithm for 3×3 convolutions of reference in fp32, `SWITCH`: on or off"},
 		&cli.StringFlag{Name: "autotune", Usage: "let cuda measure its launch configurations, and keep them in `FILE`; the outputs stay the same, bit for bit"},
 		&cli.BoolFlag{Name: "autotune-rounding", Usage: "with --autotune: also try configurations that round otherwise"},
+	}, engineFlags()...)
+}
+
+// engineFlags are the options of the backend tensorrt.
+func engineFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "engine-level", Value: tensorrt.DefaultLevel, Usage: "how long tensorrt searches for kernels when it builds an engine, `N` from 0 to 5"},
+		&cli.StringFlag{Name: "engine-cache", Usage: "where tensorrt keeps engines, `DIR`, or none (default: apexx/tensorrt in the user's caches)"},
 	}
 }
 
@@ -107,7 +117,13 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 	if c.Bool("autotune-rounding") && c.String("autotune") == "" {
 		return nil, usagef("--autotune-rounding needs --autotune FILE")
 	}
+	engine, err := engineOptions(c)
+	if err != nil {
+		return nil, err
+	}
 	switch {
+	case backend == tensorrt.Name:
+		return engine, nil
 	case backend == "cuda" && c.String("autotune") != "":
 		path, err := filepath.Abs(c.String("autotune")) // a worker may run elsewhere
 		if err != nil {
@@ -126,10 +142,30 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 	return nil, nil
 }
 
+// engineOptions is what engineFlags say. Only what differs from the backend's own defaults is told, so that other workers of it understand.
+func engineOptions(c *cli.Context) (map[string]string, error) {
+	extra := map[string]string{}
+	if n := c.Int("engine-level"); n < 0 || n > tensorrt.MaxLevel {
+		return nil, usagef("--engine-level %d is outside [0, %d]", n, tensorrt.MaxLevel)
+	} else if n != tensorrt.DefaultLevel {
+		extra[tensorrt.LevelOption] = strconv.Itoa(n)
+	}
+	if dir := c.String("engine-cache"); dir != "" {
+		if dir != tensorrt.NoCache {
+			var err error
+			if dir, err = filepath.Abs(dir); err != nil { // a worker may run elsewhere
+				return nil, err
+			}
+		}
+		extra[tensorrt.CacheOption] = dir
+	}
+	return extra, nil
+}
+
 // extraOfAll returns the options of every backend that has some.
 func extraOfAll(c *cli.Context) (map[string]map[string]string, error) {
 	all := map[string]map[string]string{}
-	for _, backend := range []string{"ort", "reference", "cuda"} {
+	for _, backend := range []string{"ort", "reference", "cuda", tensorrt.Name} {
 		extra, err := extraOptions(c, backend)
 		if err != nil {
 			return nil, err

@@ -20,11 +20,15 @@ import (
 // others are the backends that are held against the reference: those that are here.
 func others(t *testing.T) []backends.Backend {
 	t.Helper()
-	cuda, err := Open("cuda", Options{})
-	if err != nil {
-		t.Fatal(err)
+	list := []backends.Backend{ort.New()}
+	for _, name := range []string{"cuda", "tensorrt"} {
+		b, err := Open(name, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, b)
 	}
-	return []backends.Backend{ort.New(), cuda}
+	return list
 }
 
 func skipMissing(t *testing.T, b backends.Backend) {
@@ -129,9 +133,11 @@ func TestScenesAsSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	scenes, precisions := map[string][]fixtures.Image{"ort": fixtures.BuiltinScenes()[:1]}, map[string][]backends.Precision{"ort": {backends.FP16}}
-	precisions["cuda"] = []backends.Precision{backends.TF32, backends.FP16, backends.BF16}
-	if scenes["cuda"], err = fixtures.Scenes(); err != nil {
-		t.Fatal(err)
+	for _, device := range []string{"cuda", "tensorrt"} {
+		precisions[device] = []backends.Precision{backends.TF32, backends.FP16, backends.BF16}
+		if scenes[device], err = fixtures.Scenes(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, b := range others(t) {
 		t.Run(b.Name(), func(t *testing.T) {

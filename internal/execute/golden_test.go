@@ -21,8 +21,9 @@ import (
 // integers equal, floats within 1e-4 absolute or 1e-3 relative.
 func TestGoldenCases(t *testing.T) {
 	ctx := context.Background()
-	cuda, err := Open("cuda", Options{})
-	if err != nil {
+	cuda, err1 := Open("cuda", Options{})
+	tensorrt, err2 := Open("tensorrt", Options{})
+	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range fixtures.GoldenCases() {
@@ -30,7 +31,7 @@ func TestGoldenCases(t *testing.T) {
 		for _, b := range []struct {
 			backend   backends.Backend
 			precision backends.Precision
-		}{{reference.New(), backends.FP32}, {reference.New(), backends.FP64}, {ort.New(), backends.FP32}, {cuda, backends.FP32}} {
+		}{{reference.New(), backends.FP32}, {reference.New(), backends.FP64}, {ort.New(), backends.FP32}, {cuda, backends.FP32}, {tensorrt, backends.FP32}} {
 			t.Run(name+"/"+b.backend.Name()+"/"+string(b.precision), func(t *testing.T) {
 				if a := b.backend.Probe(ctx); !a.Available {
 					t.Skipf("%s is unavailable: %s: %s", b.backend.Name(), a.Reason, a.Detail)

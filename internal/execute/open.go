@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
+	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 )
 
@@ -60,6 +61,9 @@ func OwnArguments() map[string][]string {
 // WorkerSpec tells how to start a worker of any known backend. It has no limit of memory: MemoryLimit gives that.
 func WorkerSpec(name string, deadline time.Duration) worker.Spec {
 	spec := worker.Spec{Name: name, Deadline: deadline}
+	if name == tensorrt.Name {
+		spec.CompileDeadline = tensorrt.CompileDeadline(deadline)
+	}
 	if _, err := InProcess().Get(name); err != nil {
 		return spec // an executable of its own
 	}

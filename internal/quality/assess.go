@@ -202,9 +202,10 @@ func Pictures(s *Set, doc *reports.Evaluation, base, candidate *Found, most int)
 	if doc.Comparison == nil {
 		return nil
 	}
+	objects := s.ByImage()
 	for _, change := range doc.Comparison.Changes[:min(len(doc.Comparison.Changes), most)] {
-		i := slices.IndexFunc(s.Data.Images, func(im coco.Image) bool { return im.ID == change.Image })
-		p, err := s.Picture(s.Data.Images[i])
+		im := s.Data.Images[slices.IndexFunc(s.Data.Images, func(im coco.Image) bool { return im.ID == change.Image })]
+		p, err := s.Picture(im)
 		if err != nil {
 			return err
 		}
@@ -212,7 +213,7 @@ func Pictures(s *Set, doc *reports.Evaluation, base, candidate *Found, most int)
 		for _, side := range []struct {
 			label string
 			list  []reports.Detection
-		}{{"annotations", s.truthOf(change.Image)}, {base.Name, s.detectionsOf(base, change.Image)}, {candidate.Name, s.detectionsOf(candidate, change.Image)}} {
+		}{{"annotations", s.Truth(im, objects[im.ID])}, {base.Name, s.detectionsOf(base, im)}, {candidate.Name, s.detectionsOf(candidate, im)}} {
 			image, err := reports.JPEG(side.label, reports.Overlay(reports.Scene{Picture: p, Detections: side.list}))
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
 )
@@ -47,6 +48,9 @@ func OpenProgram(path string) (Program, error) {
 // would share.
 func (p Program) Worker(backend string) worker.Spec {
 	s := worker.Spec{Name: backend, Deadline: p.Deadline, Env: p.Env, MemoryLimit: p.Limits[backend]}
+	if backend == tensorrt.Name {
+		s.CompileDeadline = tensorrt.CompileDeadline(p.Deadline)
+	}
 	if args, own := p.Own[backend]; own {
 		s.Command = append([]string{p.Binary}, args...)
 	} else {

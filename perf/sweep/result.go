@@ -44,7 +44,8 @@ type Plan struct {
 	BoundNS      int64                        `json:"bound_ns"`          // most time of a cell's samples in a replicate
 	Seed         uint64                       `json:"seed"`              // of the order of cells
 	Threads      int                          `json:"threads"`           // 0: the worker's GOMAXPROCS
-	Weights      map[string]string            `json:"weights"`           // by profile: SHA-256 of the weights
+	Weights      map[string]string            `json:"weights"`           // by profile: SHA-256 of the weights, of a model that is not Apex-X that of its file
+	Inputs       string                       `json:"inputs,omitempty"`  // of a model that is not Apex-X: SHA-256 of what it is fed
 	ConfigSHA256 map[string]string            `json:"config_sha256"`     // by profile
 	Options      map[string]map[string]string `json:"options,omitempty"` // of a backend, such as ort's provider
 	Decode       map[string]string            `json:"decode,omitempty"`  // how detections are chosen, by flag, such as score-threshold

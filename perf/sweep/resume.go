@@ -86,6 +86,9 @@ func (h *Header) settings() []setting {
 		list = append(list, fromMap("--", p.Options[backend])...)
 	}
 	list = append(list, fromMap("weights of ", p.Weights)...)
+	if p.Inputs != "" {
+		list = append(list, setting{"inputs", p.Inputs})
+	}
 	list = append(list, fromMap("configuration of ", p.ConfigSHA256)...)
 	if procs := h.Environment.CPU.Procs; procs > 0 {
 		list = append(list, setting{"GOMAXPROCS", strconv.Itoa(procs)})

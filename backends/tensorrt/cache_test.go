@@ -1,0 +1,131 @@
+package tensorrt
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+// TestCache: an engine is built once for one key, whatever it is looked up from; what is damaged in the cache is built anew; and what was measured is handed from
+// build to build.
+func TestCache(t *testing.T) {
+	dir := t.TempDir()
+	lib := newEmulated()
+	count := func(what string, want int) {
+		t.Helper()
+		if len(lib.builds) != want {
+			t.Fatalf("%s: %d builds, want %d", what, len(lib.builds), want)
+		}
+	}
+	must := func(o backends.Options) {
+		t.Helper()
+		if err := compile(t, lib, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(options(CacheOption, dir))
+	must(options(CacheOption, dir))
+	count("the second session", 1)
+	level := options(CacheOption, dir)
+	level.Extra[LevelOption] = "1"
+	must(level)
+	count("another level", 2)
+	other := options(CacheOption, dir)
+	other.Precision = backends.TF32
+	must(other)
+	count("another precision", 3)
+	lib.facts.PluginDigest = "d2"
+	must(options(CacheOption, dir))
+	count("other plugins", 4)
+	if got := lib.builds[3].Timings; !bytes.Equal(got, []byte("ttt")) {
+		t.Errorf("the fourth build was given the timings %q, want those of three", got)
+	}
+	engines, err := filepath.Glob(filepath.Join(dir, "*"+EngineSuffix))
+	if err != nil || len(engines) != 4 {
+		t.Fatalf("engines %v, %v", engines, err)
+	}
+	for _, path := range engines {
+		if err := os.WriteFile(path, []byte("damaged"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(options(CacheOption, dir))
+	count("a damaged engine", 5)
+	must(options(CacheOption, dir))
+	count("after a damaged engine", 5)
+}
+
+// TestPrebuilt: an engine that was built elsewhere is taken by the sessions that it fits, and by no others.
+func TestPrebuilt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "prebuilt.engine")
+	if err := compile(t, newEmulated(), options(EngineOption, path)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(prebuiltVariable, path)
+	lib := newEmulated()
+	for i, precision := range []backends.Precision{backends.FP32, backends.TF32} {
+		o := options(CacheOption, NoCache)
+		o.Precision = precision
+		if err := compile(t, lib, o); err != nil {
+			t.Fatal(err)
+		}
+		if len(lib.builds) != i {
+			t.Errorf("%s: %d builds, want %d", precision, len(lib.builds), i)
+		}
+	}
+}
+
+// TestEqualBuildsAreEqualFiles: neither time nor place is in an engine file.
+func TestEqualBuildsAreEqualFiles(t *testing.T) {
+	var files [][]byte
+	for range 2 {
+		path := filepath.Join(t.TempDir(), "x.engine")
+		if err := compile(t, newEmulated(), options(EngineOption, path)); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, data)
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("two builds of one graph have different files")
+	}
+}
+
+func TestRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.engine")
+	if err := compile(t, newEmulated(), options(EngineOption, path)); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := ReadRecord(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []string
+	for _, l := range rec.Layers {
+		nodes = append(nodes, l.Nodes...)
+	}
+	if !slices.Equal(nodes, []string{"relu", "pack", "neg"}) || rec.Key.Precision != backends.FP32 || rec.Key.Level != DefaultLevel || len(rec.Held) != 0 {
+		t.Errorf("%+v", rec)
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(engineMagic + `{"key":{}}` + "\n"))
+	f.Add([]byte("x"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if rec, engine, err := readEngine(path); err == nil && len(engine) != rec.Bytes {
+			t.Errorf("an engine of %d bytes, its record says %d", len(engine), rec.Bytes)
+		}
+	})
+}

@@ -1,0 +1,57 @@
+package tensorrt
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// export is what the parser is given of a graph.
+type export struct {
+	model   []byte
+	digest  string           // SHA-256 of the model, in hexadecimal
+	holds   []string         // nodes whose results are float32 though the precision is a lower one
+	fusions []fusion         // plugins in the place of several nodes
+	split   []backends.Split // what would be such a plugin, but for an output
+}
+
+// exportOf writes a graph that is lowered to a format, "" for none.
+func exportOf(g *graph.Graph, f graph.Format, facts Facts) (*export, error) {
+	e := &export{}
+	var fused *graph.Graph
+	fused, e.fusions, e.split = fuse(fold(bare(g)), facts)
+	e.holds = holdsOf(fused, f)
+	types, err := typed(fused, f)
+	if err != nil {
+		return nil, err
+	}
+	if e.model, err = onnx.Marshal(types, onnx.WriteOptions{Form: onnx.Plugins}); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(e.model)
+	e.digest = hex.EncodeToString(sum[:])
+	return e, nil
+}
+
+// holdsOf lists the nodes with results in float32 in a graph that is lowered to fp16 or bf16.
+func holdsOf(g *graph.Graph, f graph.Format) []string {
+	if f != graph.FP16 && f != graph.BF16 {
+		return nil
+	}
+	maps := narrow(g, f)
+	var names []string
+	for _, n := range g.Nodes {
+		if _, round := n.Op.(graph.Round); round || narrowable(n, f) && !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return !maps[v] }) {
+			continue
+		}
+		if slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return v.DType == tensor.Float32 }) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,55 @@
+package tensorrt
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+)
+
+func TestOptions(t *testing.T) {
+	extra := func(key, value string) backends.Options {
+		return backends.Options{Extra: map[string]string{key: value}}
+	}
+	t.Setenv("XDG_CACHE_HOME", "/caches")
+	for _, c := range []struct {
+		opts backends.Options
+		want settings
+		err  string
+	}{
+		{backends.Options{}, settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt"}, ""},
+		{extra(CacheOption, NoCache), settings{precision: backends.FP32, level: 3}, ""},
+		{extra(CacheOption, "/x"), settings{precision: backends.FP32, level: 3, cache: "/x"}, ""},
+		{extra(EngineOption, "/e"), settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt", engine: "/e"}, ""},
+		{extra(LevelOption, "0"), settings{precision: backends.FP32, cache: "/caches/apexx/tensorrt"}, ""},
+		{extra(LevelOption, "6"), settings{}, `unknown level "6" (want 0 to 5)`},
+		{extra(LevelOption, "high"), settings{}, `unknown level "high"`},
+		{extra(CacheOption, ""), settings{}, "cache names no folder"},
+		{extra("workspace", "1"), settings{}, `unknown option "workspace" of the backend tensorrt (known: cache, engine, level)`},
+		{backends.Options{Threads: -1}, settings{}, "-1 threads"},
+		{backends.Options{Precision: "fp12"}, settings{}, "unknown precision"},
+	} {
+		got, err := parse(c.opts)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%+v: %v, want %s", c.opts, err, c.err)
+			}
+		} else if err != nil || got != c.want {
+			t.Errorf("%+v: %+v, %v, want %+v", c.opts, got, err, c.want)
+		}
+	}
+	var missing *backends.Unavailable
+	if _, err := parse(backends.Options{Precision: backends.FP64}); !errors.As(err, &missing) || missing.Reason != backends.PrecisionUnsupported {
+		t.Errorf("fp64: %v", err)
+	}
+}
+
+func TestCompileDeadline(t *testing.T) {
+	for request, want := range map[time.Duration]time.Duration{0: 0, time.Second: 15 * time.Minute, time.Hour: time.Hour} {
+		if got := CompileDeadline(request); got != want {
+			t.Errorf("%v: %v, want %v", request, got, want)
+		}
+	}
+}

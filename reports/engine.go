@@ -1,0 +1,123 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apex-x/apexx/backends/tensorrt"
+)
+
+// EngineText writes what a file says of an engine of TensorRT: what it was built from, by and for, its layers with the formats of their results and the
+// nodes that they compute, and what became of the nodes that are held to float32.
+func EngineText(w io.Writer, r tensorrt.Record) error {
+	var b strings.Builder
+	k := r.Key
+	fmt.Fprintf(&b, "%s engine, %s, sha256 %s\n", k.Precision, sizeText(int64(r.Bytes)), r.SHA256)
+	fmt.Fprintf(&b, "model     onnx sha256 %s\n", k.Model)
+	fmt.Fprintf(&b, "built by  TensorRT %s, optimisation level %d\n", k.TensorRT, k.Level)
+	if k.Plugins != "" {
+		fmt.Fprintf(&b, "plugins   sha256 %s\n", k.Plugins)
+	}
+	fmt.Fprintf(&b, "for       %s, compute capability %s, CUDA %s\n", k.Device, k.Capability, k.CUDA)
+	fmt.Fprintf(&b, "held      %s\n", heldText(r.Held))
+	for _, h := range r.Held {
+		if h.Failed {
+			fmt.Fprintf(&b, "          %s is %s, in %s\n", h.Node, h.Result, h.Layer)
+		}
+	}
+	fmt.Fprintf(&b, "%d layers\n", len(r.Layers))
+	width := 0
+	for _, l := range r.Layers {
+		width = max(width, len(l.Type))
+	}
+	for i, l := range r.Layers {
+		fmt.Fprintf(&b, "%4d  %-*s  %s%s\n", i+1, width, l.Type, layerText(l), formatsText(l))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// heldText counts what became of the nodes.
+func heldText(list []tensorrt.Held) string {
+	if len(list) == 0 {
+		return "nothing: no result is narrower than the precision is"
+	}
+	float32s, inside, failed := 0, 0, 0
+	for _, h := range list {
+		switch {
+		case h.Failed:
+			failed++
+		case h.Result == "":
+			inside++
+		default:
+			float32s++
+		}
+	}
+	return fmt.Sprintf("%d nodes to float32: of %d the results lie in memory so, of %d they stay in a layer, of %d they are narrower", len(list), float32s, inside, failed)
+}
+
+// layerText names the nodes of a layer, or itself where it has none.
+func layerText(l tensorrt.Layer) string {
+	switch n := len(l.Nodes); {
+	case n == 0:
+		return "(" + l.Name + ")"
+	case n > 2:
+		return fmt.Sprintf("%s … %s (%d nodes)", l.Nodes[0], l.Nodes[n-1], n)
+	}
+	return strings.Join(l.Nodes, ", ")
+}
+
+func formatsText(l tensorrt.Layer) string {
+	var list []string
+	for _, t := range l.Outputs {
+		if len(list) == 0 || list[len(list)-1] != t.Format {
+			list = append(list, t.Format)
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " → " + strings.Join(list, ", ")
+}
+
+// EngineDifferences writes in which layers two engines differ. It tells whether they do.
+func EngineDifferences(w io.Writer, a, b tensorrt.Record) (differ bool, err error) {
+	var text strings.Builder
+	switch {
+	case a.SHA256 == b.SHA256:
+		text.WriteString("the engines are the same, byte for byte\n")
+	case a.Key != b.Key:
+		differ = true
+		fmt.Fprintf(&text, "the engines were built from, by or for something else: keys %.12s and %.12s\n", a.Key.Digest(), b.Key.Digest())
+	default:
+		differ = true
+		text.WriteString("the engines have one key and differ\n")
+	}
+	if differ {
+		layerDifferences(&text, a.Layers, b.Layers)
+	}
+	_, err = io.WriteString(w, text.String())
+	return differ, err
+}
+
+// layerDifferences tells layers of one name that another kernel computes, and how many layers are in one engine alone.
+func layerDifferences(w io.Writer, a, b []tensorrt.Layer) {
+	other := map[string]tensorrt.Layer{}
+	for _, l := range b {
+		other[l.Name] = l
+	}
+	kernels, alone := 0, 0
+	for _, l := range a {
+		twin, there := other[l.Name]
+		delete(other, l.Name)
+		switch {
+		case !there:
+			alone++
+		case twin.Tactic != l.Tactic:
+			kernels++
+			fmt.Fprintf(w, "%s: %s, %s\n", l.Name, l.Tactic, twin.Tactic)
+		}
+	}
+	fmt.Fprintf(w, "%d layers with another kernel, %d in the first alone, %d in the second alone\n", kernels, alone, len(other))
+}
