@@ -25,6 +25,7 @@ func exportOf(g *graph.Graph, f graph.Format, facts Facts) (*export, error) {
 	e := &export{}
 	var fused *graph.Graph
 	fused, e.fusions, e.split = fuse(fold(bare(g)), facts)
+	fused, e.fusions = join(fused, e.fusions, facts, narrow(fused, f))
 	e.holds = holdsOf(fused, f)
 	types, err := typed(fused, f)
 	if err != nil {

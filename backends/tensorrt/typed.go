@@ -163,7 +163,7 @@ func (t *typer) add(n *graph.Node) error {
 // parameter tells the operands of plugins that are float32 whatever the map is: scale and shift.
 func (t *typer) parameter(n *graph.Node, i int) bool {
 	op, plugin := n.Op.(graph.Opaque)
-	return plugin && op.Type == normFusion && (i == 1 || i == 2)
+	return plugin && op.Type == normFusion && len(n.Inputs[i].Shape) == 1
 }
 
 // round lets the rounded value be the one in the format.

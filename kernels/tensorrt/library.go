@@ -189,7 +189,7 @@ func (l *Library) Infer(plugin string, values []Value, inputs []Tensor) ([]Tenso
 		return nil, err
 	}
 	defer c.free()
-	const most = 8
+	const most = 64
 	out := (*C.apexx_plugin_tensor)(c.allocate(most * C.sizeof_apexx_plugin_tensor))
 	count := C.int32_t(0)
 	err = l.told(func() C.int32_t {
