@@ -11,6 +11,7 @@
 # make setup-ort-gpu  ONNX Runtime with its CUDA and TensorRT providers, into DEPS/ort-gpu, 247 MB; CUDA 13, cuDNN 9 and TensorRT 10 are the user's
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
 # make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
+# make tensorrt-plugins  .bin/libapexx-tensorrt.so: needs NVCC and, in TENSORRT_ROOT, the headers of TensorRT 10; no GPU, no library of TensorRT
 # make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
 # make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz
@@ -39,6 +40,8 @@ NVCCARCHS  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code
 CUDA_VENV  ?= .cuda
 CUDA_WHEELS := nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-cuda-runtime-cu12==12.9.*
 CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nvidia/cuda_runtime/include) /usr/local/cuda/include)
+# Further flags of the compiler for the plugins: where its libraries are if it was installed as wheels.
+PLUGIN_FLAGS  ?= $(addprefix -L,$(wildcard $(dir $(NVCC))../lib))
 # What the measured column of the budget is taken from.
 BUDGET_EVIDENCE ?= baselines/evidence/gpu-h100/conv-512.json
 # TensorRT, whose include/ has NvInfer.h; and the headers of CUDA that go with it: those of make setup-cuda, or of an installed CUDA.
@@ -62,7 +65,7 @@ WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
 WITH_TENSORRT = CPATH='$(TENSORRT_ROOT)/include:$(TENSORRT_CUDA_HEADERS)' $(GO)
 KERNEL_IMAGES := backends/cuda/driver/images
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-ort-gpu setup-cuda cuda gpu-tests clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-ort-gpu setup-cuda cuda setup-tensorrt tensorrt tensorrt-plugins gpu-tests clean
 all: build
 
 build:
@@ -148,6 +151,16 @@ setup-cuda:
 
 cuda: images
 	$(WITH_CUDA) build -tags cuda -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-cuda ./cmd/apexx-cuda
+
+# Kernels as in ops.fatbin. Nothing of TensorRT is linked; the CUDA runtime and the C++ library are inside.
+PLUGIN_SOURCES = $(wildcard kernels/*.cuh kernels/*.h kernels/tensorrt/*.h kernels/tensorrt/*.cuh kernels/tensorrt/*.cu)
+tensorrt-plugins: $(BIN)/libapexx-tensorrt.so
+$(BIN)/libapexx-tensorrt.so: $(PLUGIN_SOURCES)
+	$(HAVE_NVCC)
+	@test -f "$(TENSORRT_ROOT)/include/NvInfer.h" || { echo 'tensorrt-plugins: no include/NvInfer.h in TENSORRT_ROOT: the headers of TensorRT 10 are yours to bring (github.com/NVIDIA/TensorRT, include/ of tag v10.6.0)'; exit 5; }
+	@mkdir -p $(BIN)
+	$(NVCC) -std=c++20 -O3 -fmad=false --threads 0 $(NVCCARCHS) -DAPEXX_TENSORRT -DAPEXX_PLUGINS_DIGEST='"'$$(cat $(PLUGIN_SOURCES) | sha256sum | cut -d' ' -f1)'"' \
+	-isystem $(TENSORRT_ROOT)/include $(PLUGIN_FLAGS) -cudart static -shared -Xcompiler -fPIC,-fvisibility=hidden,-static-libstdc++,-static-libgcc -o $@ kernels/tensorrt/plugins.cu
 
 setup-tensorrt:
 	sh backends/tensorrt/fetch.sh $(DEPS)/tensorrt

@@ -170,9 +170,9 @@ func TestCutCoversEveryCellOnce(t *testing.T) {
 // Halves against their definition: the nearest of all finite values, halves to even, for numbers of every kind.
 func TestHalfIsTheNearestNumber(t *testing.T) {
 	for h := range 0x7C00 {
-		low, high := float64(fromHalf(uint16(h))), 65536.0 // what infinity stands for in rounding
+		low, high := float64(FromHalf(uint16(h))), 65536.0 // what infinity stands for in rounding
 		if h+1 < 0x7C00 {
-			high = float64(fromHalf(uint16(h + 1)))
+			high = float64(FromHalf(uint16(h + 1)))
 		}
 		middle := float32((low + high) / 2)
 		even := uint16(h + h&1)
@@ -183,16 +183,16 @@ func TestHalfIsTheNearestNumber(t *testing.T) {
 			{float32(low), uint16(h)}, {middle, even},
 			{math.Nextafter32(middle, 0), uint16(h)}, {math.Nextafter32(middle, 1e6), uint16(h + 1)},
 		} {
-			if got := half(c.x); got != c.want {
-				t.Fatalf("half(%g) = %#x, want %#x", c.x, got, c.want)
+			if got := Half(c.x); got != c.want {
+				t.Fatalf("Half(%g) = %#x, want %#x", c.x, got, c.want)
 			}
-			if got := half(-c.x); got != c.want|0x8000 {
-				t.Fatalf("half(%g) = %#x, want %#x", -c.x, got, c.want|0x8000)
+			if got := Half(-c.x); got != c.want|0x8000 {
+				t.Fatalf("Half(%g) = %#x, want %#x", -c.x, got, c.want|0x8000)
 			}
 		}
 	}
-	if h := half(float32(math.NaN())); h&0x7FFF <= 0x7C00 {
-		t.Errorf("half(NaN) = %#x", h)
+	if h := Half(float32(math.NaN())); h&0x7FFF <= 0x7C00 {
+		t.Errorf("Half(NaN) = %#x", h)
 	}
 }
 
@@ -278,7 +278,7 @@ func value(f Format, b []byte) float32 {
 	case TF32:
 		return math.Float32frombits(bits | uint32(b[2])<<16 | uint32(b[3])<<24)
 	}
-	return fromHalf(uint16(bits))
+	return FromHalf(uint16(bits))
 }
 
 // Single precision keeps 22 bits in two halves.

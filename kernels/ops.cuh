@@ -41,7 +41,7 @@ namespace apexx {
 struct Fault {
   int* word;  // 0, or the number of a step
   int step;
-  int unused;
+  int padding;  // 1: the tile -1 is no error but stands for none, 0 for its values
 };
 
 APEXX_DEVICE void report(const Fault& f) { *f.word = f.step; }

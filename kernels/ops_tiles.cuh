@@ -71,6 +71,9 @@ APEXX_DEVICE int64_t origin(const Tiling& t, int64_t tile) {
   return static_cast<int64_t>(id / t.grid_width * t.tile) * t.width + id % t.grid_width * t.tile;
 }
 
+// padded tells whether a tile stands for none.
+APEXX_DEVICE bool padded(const Fault& f, int64_t id) { return f.padding && id == -1; }
+
 // tile_pack: x [B,C,H,W], ids [B,k] → y [B,k,C,tile,tile], one thread for an element.
 struct TilePackArgs {
   const float* x;
@@ -89,7 +92,11 @@ APEXX_KERNEL(tile_pack, TilePackArgs, 256) {
   const int64_t map = i / area, at = map / a.channels, id = a.ids[at];
   const int cell = static_cast<int>(i - map * area);
   if (id < 0 || id >= a.tiling.tiles) {
-    report(a.fault);
+    if (padded(a.fault, id)) {
+      a.y[i] = 0;
+    } else {
+      report(a.fault);
+    }
     return;
   }
   const int64_t from = (at / a.k * a.channels + map % a.channels) * a.plane + origin(a.tiling, id);
@@ -106,23 +113,27 @@ struct TileScanArgs {
   int unused;
 };
 
-APEXX_KERNEL(tile_scan, TileScanArgs, 32) {
-  const int64_t i = thread_of();
-  if (i >= static_cast<int64_t>(a.batch) * a.channels) return;
-  const int64_t b = i / a.channels, c = i % a.channels;
+// scan runs the recurrence of a channel of a sample from the state s on, calls emit(index, y) for each token, and returns the last state.
+template <class Emit>
+APEXX_DEVICE float scan(const TileScanArgs& a, int64_t b, int64_t c, bool backward, float s, Emit emit) {
   const float d = smaller(larger(a.decay[c], 1e-6f), static_cast<float>(1 - 1e-6));
   const float rest = 1 - d, gain = a.input_gain[c], bias = a.bias[c], out = a.output_gain[c];
-  const int64_t step = a.backward ? -static_cast<int64_t>(a.channels) : a.channels;
-  int64_t at = (b * a.tokens + (a.backward ? a.tokens - 1 : 0)) * a.channels + c;
-  float s = 0;
+  const int64_t step = backward ? -static_cast<int64_t>(a.channels) : a.channels;
+  int64_t at = (b * a.tokens + (backward ? a.tokens - 1 : 0)) * a.channels + c;
 #pragma unroll 8
   for (int k = 0; k < a.tokens; k++, at += step) {
     float x = a.x[at];
     x = x == x ? fminf(fmaxf(x, -a.limit), a.limit) : 0.0f;
     s = d * s + rest * (gain * x + bias);
-    a.y[at] = out * s;
+    emit(at, out * s);
   }
-  a.state[i] = s;
+  return s;
+}
+
+APEXX_KERNEL(tile_scan, TileScanArgs, 32) {
+  const int64_t i = thread_of();
+  if (i >= static_cast<int64_t>(a.batch) * a.channels) return;
+  a.state[i] = scan(a, i / a.channels, i % a.channels, a.backward, 0, [&](int64_t at, float v) { a.y[at] = v; });
 }
 
 // tile_unpack: base [B,C,H,W], tiles [B,k,C,tile,tile], ids [B,k], alpha [B,1,H,W] or none → y as base. A cell takes the last tile
@@ -145,10 +156,27 @@ APEXX_DEVICE float unpacked(const TileUnpackArgs& a, float v, const float* tile)
   return a.blend ? (1 - a.weight) * v + a.weight * *tile : *tile;
 }
 
-APEXX_BLOCK_KERNEL(tile_unpack, TileUnpackArgs, kUnpackThreads) {
+// later tells whether tile j counts after tile i where both cover a cell: by its level if there are levels [k], else by its place.
+APEXX_DEVICE bool later(const int64_t* levels, int j, int i) {
+  return levels && levels[j] != levels[i] ? levels[j] > levels[i] : j > i;
+}
+
+// next_over returns the tile over a cell that counts next after tile `before`, -1: the first one; k: there is none.
+APEXX_DEVICE int next_over(const int64_t* ids, const int64_t* levels, int k, int64_t cell, int before) {
+  int next = k;
+  for (int j = 0; j < k; j++) {
+    if (ids[j] == cell && (before < 0 || later(levels, j, before)) && (next == k || later(levels, next, j))) next = j;
+  }
+  return next;
+}
+
+// unpack_cell does the work of one block. levels [B,k] is null or says which of several tiles over a cell count after the others.
+template <bool kLevels>
+APEXX_DEVICE void unpack_cell(const TileUnpackArgs& a, const int64_t* levels) {
   __shared__ int count, last;
   const int64_t b = blockIdx.x / a.tiling.tiles, cell = blockIdx.x % a.tiling.tiles;
   const int64_t* ids = a.ids + b * a.k;
+  if (kLevels) levels += b * a.k;
   const int t = threadIdx.x, side = a.tiling.tile, area = side * side;
   if (t == 0) {
     count = 0;
@@ -156,13 +184,21 @@ APEXX_BLOCK_KERNEL(tile_unpack, TileUnpackArgs, kUnpackThreads) {
   }
   __syncthreads();
   for (int j = t; j < a.k; j += kUnpackThreads) {
-    if (ids[j] < 0 || ids[j] >= a.tiling.tiles) report(a.fault);
+    if ((ids[j] < 0 || ids[j] >= a.tiling.tiles) && !padded(a.fault, ids[j])) report(a.fault);
     if (ids[j] == cell) {
       atomicAdd(&count, 1);
       atomicMax(&last, j);
     }
   }
   __syncthreads();
+  if (kLevels && count > 1) {
+    if (t == 0) {
+      for (int j = 0; j < a.k; j++) {
+        if (ids[j] == cell && later(levels, j, last)) last = j;
+      }
+    }
+    __syncthreads();
+  }
   const int first = blockIdx.y * kUnpackChannels;
   const int channels = a.channels - first < kUnpackChannels ? a.channels - first : kUnpackChannels;
   for (int i = t; i < channels * area; i += kUnpackThreads) {
@@ -175,6 +211,8 @@ APEXX_BLOCK_KERNEL(tile_unpack, TileUnpackArgs, kUnpackThreads) {
     float v = base;
     if (count == 1 || (count > 1 && !a.blend)) {
       v = unpacked(a, v, tile + last * step);
+    } else if (count > 1 && kLevels) {
+      for (int j = next_over(ids, levels, a.k, cell, -1); j < a.k; j = next_over(ids, levels, a.k, cell, j)) v = unpacked(a, v, tile + j * step);
     } else if (count > 1) {
       for (int j = 0; j <= last; j++) {
         if (ids[j] == cell) v = unpacked(a, v, tile + j * step);
@@ -183,5 +221,7 @@ APEXX_BLOCK_KERNEL(tile_unpack, TileUnpackArgs, kUnpackThreads) {
     a.y[at] = a.alpha ? base + a.alpha[b * a.plane + in_plane] * (v - base) : v;
   }
 }
+
+APEXX_BLOCK_KERNEL(tile_unpack, TileUnpackArgs, kUnpackThreads) { unpack_cell<false>(a, nullptr); }
 
 }  // namespace apexx

@@ -26,15 +26,15 @@ func Pack(k Kernel, weights []float32, out, in int) ([]byte, error) {
 				at := o/k.N*task + packedAt(k, o%k.N, c, tap)*size
 				switch k.Format {
 				case F16:
-					binary.LittleEndian.PutUint16(packed[at:], half(w))
+					binary.LittleEndian.PutUint16(packed[at:], Half(w))
 				case BF16:
 					binary.LittleEndian.PutUint16(packed[at:], bfloat(w))
 				case TF32:
 					binary.LittleEndian.PutUint32(packed[at:], tensorFloat(w))
 				case F32:
-					high := half(w)
+					high := Half(w)
 					binary.LittleEndian.PutUint16(packed[at:], high)
-					binary.LittleEndian.PutUint16(packed[at+part:], half((w-fromHalf(high))*2048))
+					binary.LittleEndian.PutUint16(packed[at+part:], Half((w-FromHalf(high))*2048))
 				}
 			}
 		}
@@ -79,8 +79,8 @@ func bfloat(x float32) uint16 {
 	return uint16(roundBits(math.Float32bits(x), 16))
 }
 
-// half returns the bits of a float32 rounded to fp16, subnormal numbers and infinities included.
-func half(x float32) uint16 {
+// Half returns the bits of a float32 rounded to fp16, subnormal numbers and infinities included.
+func Half(x float32) uint16 {
 	bits := math.Float32bits(x)
 	sign, magnitude := uint16(bits>>16&0x8000), bits&0x7FFFFFFF
 	switch {
@@ -95,8 +95,8 @@ func half(x float32) uint16 {
 	return sign | uint16(roundBits(magnitude-112<<23, 13))
 }
 
-// fromHalf returns what fp16 bits stand for.
-func fromHalf(h uint16) float32 {
+// FromHalf returns what fp16 bits stand for.
+func FromHalf(h uint16) float32 {
 	sign, exponent, mantissa := uint32(h&0x8000)<<16, uint32(h>>10&0x1F), uint32(h&0x3FF)
 	switch exponent {
 	case 0:
@@ -111,7 +111,7 @@ func fromHalf(h uint16) float32 {
 func Rounded(f Format, x float32) float32 {
 	switch f {
 	case F16:
-		return fromHalf(half(x))
+		return FromHalf(Half(x))
 	case BF16:
 		return math.Float32frombits(uint32(bfloat(x)) << 16)
 	case TF32:

@@ -15,7 +15,7 @@ func EngineText(w io.Writer, r tensorrt.Record) error {
 	k := r.Key
 	fmt.Fprintf(&b, "%s engine, %s, sha256 %s\n", k.Precision, sizeText(int64(r.Bytes)), r.SHA256)
 	fmt.Fprintf(&b, "model     onnx sha256 %s\n", k.Model)
-	fmt.Fprintf(&b, "built by  TensorRT %s, optimisation level %d%s\n", k.TensorRT, k.Level, strictText(k.Strict))
+	fmt.Fprintf(&b, "built by  TensorRT %s, optimisation level %d\n", k.TensorRT, k.Level)
 	if k.Plugins != "" {
 		fmt.Fprintf(&b, "plugins   sha256 %s\n", k.Plugins)
 	}
@@ -38,17 +38,10 @@ func EngineText(w io.Writer, r tensorrt.Record) error {
 	return err
 }
 
-func strictText(strict bool) string {
-	if strict {
-		return ", strict"
-	}
-	return ""
-}
-
 // heldText counts what became of the nodes.
 func heldText(list []tensorrt.Held) string {
 	if len(list) == 0 {
-		return "nothing: all of it is float32 or may be what the builder takes"
+		return "nothing: no result is narrower than the precision is"
 	}
 	float32s, inside, failed := 0, 0, 0
 	for _, h := range list {
@@ -61,7 +54,7 @@ func heldText(list []tensorrt.Held) string {
 			float32s++
 		}
 	}
-	return fmt.Sprintf("%d nodes to float32: %d whose results lie in memory so, %d whose results stay in a layer, %d narrower", len(list), float32s, inside, failed)
+	return fmt.Sprintf("%d nodes to float32: of %d the results lie in memory so, of %d they stay in a layer, of %d they are narrower", len(list), float32s, inside, failed)
 }
 
 // layerText names the nodes of a layer, or itself where it has none.

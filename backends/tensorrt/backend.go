@@ -72,7 +72,7 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if err := checkPlugins(applied, lib.Facts()); err != nil {
 		return nil, err
 	}
-	e, err := exportOf(applied, set.precision.Format())
+	e, err := exportOf(applied, set.precision.Format(), lib.Facts())
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +107,7 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 		return nil, errors.Join(err, run.Close())
 	}
 	s.plan, s.stepOf = planOf(c.graph, rec.Layers, c.settings.precision)
+	s.plan.Split = c.export.split
 	s.plan.Library = "TensorRT " + c.library.Facts().Version
 	if why := run.Captured(); why != "" {
 		s.plan.Library += ", not as one CUDA graph (" + why + ")"
@@ -124,7 +125,7 @@ func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built,
 	if why := c.library.Facts().NoBuilder; why != "" {
 		return rec, Built{}, unavailable(backends.BuilderUnavailable, "%s", why)
 	}
-	built, err := c.library.Build(ctx, Build{Model: c.export.model, Flags: c.settings.flags(), Level: c.settings.level, Timings: timings, Holds: c.export.holds, Progress: c.options.Progress})
+	built, err := c.library.Build(ctx, Build{Model: c.export.model, TF32: c.settings.precision == backends.TF32, Level: c.settings.level, Timings: timings, Progress: c.options.Progress})
 	if err != nil {
 		return rec, built, err
 	}
@@ -136,15 +137,13 @@ func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built,
 	if err = errors.Join(err, run.Close()); err != nil {
 		return rec, built, err
 	}
+	unfuse(rec.Layers, c.export.fusions)
 	rec.Held = evidence(c.graph, c.export.holds, rec.Layers)
-	return rec, built, c.checkHeld(rec.Held)
+	return rec, built, checkHeld(rec.Held)
 }
 
-// checkHeld refuses, if it is asked to be strict, an engine in which a result that was to be float32 is not.
-func (c *compilation) checkHeld(list []Held) error {
-	if !c.settings.strict {
-		return nil
-	}
+// checkHeld refuses an engine in which a result that was to be float32 is not.
+func checkHeld(list []Held) error {
 	var failed []string
 	for _, h := range list {
 		if h.Failed {

@@ -87,10 +87,6 @@ func TestBrokenBuilds(t *testing.T) {
 	if err := os.WriteFile(readOnly, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	narrow := newEmulated()
-	narrow.format = "Channel major FP16 format where channel % 8 == 0"
-	half := options(CacheOption, NoCache)
-	half.Precision = backends.FP16
 	for _, c := range []struct {
 		name   string
 		lib    *emulated
@@ -99,7 +95,9 @@ func TestBrokenBuilds(t *testing.T) {
 		want   string
 	}{
 		{"plugin missing", plugin(func(p *Plugin) { p.Name = "Other" }), none, backends.PluginMissing, "/trt/libapexx-tensorrt.so has no plugin TilePack"},
-		{"no plugins", with(func(f *Facts) { f.Plugins, f.PluginLibrary, f.WithoutPlugin = nil, "", "there is no library of plugins" }), none, backends.PluginMissing,
+		{"no plugins", with(func(f *Facts) {
+			f.Plugins, f.PluginLibrary, f.WithoutPlugin = nil, "", "there is no library of plugins"
+		}), none, backends.PluginMissing,
 			"TilePack: there is no library of plugins"},
 		{"wrong version", plugin(func(p *Plugin) { p.Version = "2" }), none, backends.PluginMismatch, `TilePack: version "2", want "1"; build worker and plugins from one source`},
 		{"wrong namespace", plugin(func(p *Plugin) { p.Namespace = "" }), none, backends.PluginMismatch, `TilePack: namespace "", want "apexx"`},
@@ -119,7 +117,6 @@ func TestBrokenBuilds(t *testing.T) {
 		{"no builder resource", with(func(f *Facts) { f.NoBuilder = "there is no libnvinfer_builder_resource.so.10.6.0 in /trt" }), none, backends.BuilderUnavailable,
 			"there is no libnvinfer_builder_resource.so.10.6.0 in /trt"},
 		{"read-only cache", newEmulated(), options(CacheOption, filepath.Join(readOnly, "cache")), backends.EngineCacheUnwritable, "not a directory; name another folder (--engine-cache), or none"},
-		{"precision not held", narrow, half, backends.PrecisionNotHeld, "pack is Channel major FP16"},
 		{"no library", &emulated{opened: unavailable(backends.LibraryNotFound, "no libnvinfer.so.10")}, none, backends.LibraryNotFound, "no libnvinfer.so.10"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

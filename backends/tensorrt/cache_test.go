@@ -34,9 +34,9 @@ func TestCache(t *testing.T) {
 	level.Extra[LevelOption] = "1"
 	must(level)
 	count("another level", 2)
-	half := options(CacheOption, dir)
-	half.Precision = backends.FP16
-	must(half)
+	other := options(CacheOption, dir)
+	other.Precision = backends.TF32
+	must(other)
 	count("another precision", 3)
 	lib.facts.PluginDigest = "d2"
 	must(options(CacheOption, dir))
@@ -67,7 +67,7 @@ func TestPrebuilt(t *testing.T) {
 	}
 	t.Setenv(prebuiltVariable, path)
 	lib := newEmulated()
-	for i, precision := range []backends.Precision{backends.FP32, backends.FP16} {
+	for i, precision := range []backends.Precision{backends.FP32, backends.TF32} {
 		o := options(CacheOption, NoCache)
 		o.Precision = precision
 		if err := compile(t, lib, o); err != nil {

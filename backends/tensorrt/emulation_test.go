@@ -19,9 +19,8 @@ import (
 // layer.
 type emulated struct {
 	facts  Facts
-	opened error  // of Open
-	failed error  // of every Run from now on
-	format string // in which layers say that their results lie; "" for "Row major linear FP32"
+	opened error // of Open
+	failed error // of every Run from now on
 	builds []Build
 }
 
@@ -158,17 +157,13 @@ func (r *emulation) LayerTimes() []LayerTime {
 
 // Layers puts a layer without a node before the others, as conversions are.
 func (r *emulation) Layers() string {
-	format := r.library.format
-	if format == "" {
-		format = "Row major linear FP32"
-	}
 	type layer = map[string]any
 	list := []layer{{"Name": "reformat", "LayerType": "Reformat"}}
 	for _, n := range r.graph.Nodes {
 		l := layer{"Name": n.Name, "LayerType": "kgen", "TacticName": "emulated", "Metadata": fmt.Sprintf("[ONNX Layer: %s]", n.Name)}
 		var out []layer
 		for _, v := range n.Outputs {
-			out = append(out, layer{"Name": v.Name, "Format/Datatype": format})
+			out = append(out, layer{"Name": v.Name, "Format/Datatype": "Row major linear FP32"})
 		}
 		l["Outputs"] = out
 		list = append(list, l)

@@ -22,9 +22,7 @@ import (
 type Key struct {
 	Model      string             `json:"onnx_sha256"`
 	Precision  backends.Precision `json:"precision"`
-	Level      int                `json:"level"`  // of the builder's optimisation
-	Strict     bool               `json:"strict"` // layers that cannot be held to their precision are an error
-	Holds      string             `json:"holds_sha256"`
+	Level      int                `json:"level"`          // of the builder's optimisation
 	Plugins    string             `json:"plugins_sha256"` // of the plugins' sources; "" without plugins
 	TensorRT   string             `json:"tensorrt"`
 	CUDA       string             `json:"cuda"` // of the driver
@@ -34,7 +32,7 @@ type Key struct {
 
 // keyOf is the key of an export's engine.
 func keyOf(e *export, s settings, f Facts) Key {
-	return Key{Model: e.digest, Precision: s.precision, Level: s.level, Strict: s.strict, Holds: digestOf(e.holds), Plugins: f.PluginDigest, TensorRT: f.Version, CUDA: f.CUDA,
+	return Key{Model: e.digest, Precision: s.precision, Level: s.level, Plugins: f.PluginDigest, TensorRT: f.Version, CUDA: f.CUDA,
 		Device: f.Device, Capability: f.Capability}
 }
 
@@ -64,10 +62,8 @@ func (k Key) check(have Key) error {
 	note(&outdated, "cuda", have.CUDA, k.CUDA)
 	note(&outdated, "plugins_sha256", short(have.Plugins), short(k.Plugins))
 	note(&outdated, "onnx_sha256", short(have.Model), short(k.Model))
-	note(&outdated, "holds_sha256", short(have.Holds), short(k.Holds))
 	note(&outdated, "precision", have.Precision, k.Precision)
 	note(&outdated, "level", have.Level, k.Level)
-	note(&outdated, "strict", have.Strict, k.Strict)
 	switch {
 	case len(foreign) > 0:
 		return unavailable(backends.EngineForeign, "%s", strings.Join(foreign, ", "))
@@ -85,7 +81,7 @@ type Record struct {
 	SHA256 string  `json:"engine_sha256"`
 	Bytes  int     `json:"engine_bytes"`
 	Layers []Layer `json:"layers"`
-	Held   []Held  `json:"held"` // what became of the nodes that are held to float32
+	Held   []Held  `json:"held"` // what became of the nodes whose results are float32 in a lower precision
 }
 
 // engineMagic begins an engine file. A line of JSON follows, the Record, and then the engine.

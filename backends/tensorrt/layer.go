@@ -98,7 +98,7 @@ type Held struct {
 }
 
 // evidence looks every node that is held up in the layers of the engine.
-func evidence(g *graph.Graph, holds []Hold, layers []Layer) []Held {
+func evidence(g *graph.Graph, holds []string, layers []Layer) []Held {
 	formats, last := map[string]string{}, map[string]string{}
 	for _, l := range layers {
 		for _, t := range l.Outputs {
@@ -114,8 +114,8 @@ func evidence(g *graph.Graph, holds []Hold, layers []Layer) []Held {
 	}
 	list := []Held{}
 	for _, hold := range holds {
-		h := Held{Node: hold.Node, Layer: last[hold.Node]}
-		for _, v := range nodes[hold.Node].Outputs {
+		h := Held{Node: hold, Layer: last[hold]}
+		for _, v := range nodes[hold].Outputs {
 			if v.DType != tensor.Float32 || formats[v.Name] == "" || h.Failed {
 				continue
 			}

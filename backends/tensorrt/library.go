@@ -48,21 +48,11 @@ type Plugin struct {
 // Build is what an engine is made of.
 type Build struct {
 	Model   []byte // ONNX
-	Flags   Flags
+	TF32    bool   // products of float32 may be TF32; every other type stands in the model
 	Level   int    // of the builder's optimisation, 0 to 5
 	Timings []byte // timing cache of earlier builds; nil for none
-	Holds   []Hold
 	// Progress is told of the phases of the builder; nil for nobody.
 	Progress func(backends.Stage)
-}
-
-// Flags are what the builder may use beside float32.
-type Flags struct{ TF32, FP16, BF16, INT8, FP8, Strict bool }
-
-// Hold says what the layers of a node are held to, whatever the flags allow.
-type Hold struct {
-	Node    string
-	Compute bool // in float32; else its results alone are float32
 }
 
 // Built is a serialised engine, and the timing cache with what building it measured.

@@ -20,7 +20,6 @@ var Precisions = []backends.Precision{backends.FP32, backends.TF32, backends.FP1
 const (
 	LevelOption  = "level"  // of the builder's optimisation, 0 to 5: each level tries more kernels
 	CacheOption  = "cache"  // folder of engines and of the timing cache; NoCache for none
-	StrictOption = "strict" // on or off: fail where a layer cannot be held to its precision, else prefer it
 	EngineOption = "engine" // file of the engine, in the place of one in the cache: it is loaded, or built and written
 )
 
@@ -51,7 +50,6 @@ const prebuiltVariable = "APEXX_TRT_ENGINE"
 type settings struct {
 	precision backends.Precision
 	level     int
-	strict    bool
 	cache     string // folder; "" for none
 	engine    string // file; "" for one of the cache
 	prebuilt  string // file that is looked into first; "" for none
@@ -68,7 +66,7 @@ func DefaultCache() (string, error) {
 
 // parse checks options. An unknown key or value is an error, a precision that is not offered *backends.Unavailable.
 func parse(o backends.Options) (settings, error) {
-	s := settings{level: DefaultLevel, strict: true, prebuilt: os.Getenv(prebuiltVariable)}
+	s := settings{level: DefaultLevel, prebuilt: os.Getenv(prebuiltVariable)}
 	precision, err := backends.ParsePrecision(string(o.Precision))
 	if err != nil {
 		return s, err
@@ -98,11 +96,6 @@ func (s *settings) set(key, value string) (err error) {
 		if s.level, err = strconv.Atoi(value); err != nil || s.level < 0 || s.level > MaxLevel {
 			return fmt.Errorf("unknown %s %q (want 0 to %d)", key, value, MaxLevel)
 		}
-	case StrictOption:
-		if value != "on" && value != "off" {
-			return fmt.Errorf("unknown %s %q (want on or off)", key, value)
-		}
-		s.strict = value == "on"
 	case CacheOption:
 		if value == "" {
 			return fmt.Errorf("%s names no folder (%s: no cache)", key, NoCache)
@@ -113,27 +106,9 @@ func (s *settings) set(key, value string) (err error) {
 	case EngineOption:
 		s.engine = value
 	default:
-		return fmt.Errorf("unknown option %q of the backend %s (known: %s)", key, Name, strings.Join([]string{CacheOption, EngineOption, LevelOption, StrictOption}, ", "))
+		return fmt.Errorf("unknown option %q of the backend %s (known: %s)", key, Name, strings.Join([]string{CacheOption, EngineOption, LevelOption}, ", "))
 	}
 	return nil
-}
-
-// flags are what the builder may use in the precision.
-func (s settings) flags() Flags {
-	f := Flags{Strict: s.strict}
-	switch s.precision {
-	case backends.TF32:
-		f.TF32 = true
-	case backends.FP16:
-		f.FP16 = true
-	case backends.BF16:
-		f.BF16 = true
-	case backends.INT8:
-		f.INT8, f.FP16 = true, true
-	case backends.FP8:
-		f.FP8, f.FP16 = true, true
-	}
-	return f
 }
 
 func unavailable(reason backends.Reason, format string, args ...any) error {

@@ -19,17 +19,15 @@ func TestOptions(t *testing.T) {
 		want settings
 		err  string
 	}{
-		{backends.Options{}, settings{precision: backends.FP32, level: 3, strict: true, cache: "/caches/apexx/tensorrt"}, ""},
-		{extra(CacheOption, NoCache), settings{precision: backends.FP32, level: 3, strict: true}, ""},
-		{extra(CacheOption, "/x"), settings{precision: backends.FP32, level: 3, strict: true, cache: "/x"}, ""},
-		{extra(EngineOption, "/e"), settings{precision: backends.FP32, level: 3, strict: true, cache: "/caches/apexx/tensorrt", engine: "/e"}, ""},
-		{extra(LevelOption, "0"), settings{precision: backends.FP32, strict: true, cache: "/caches/apexx/tensorrt"}, ""},
-		{extra(StrictOption, "off"), settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt"}, ""},
+		{backends.Options{}, settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt"}, ""},
+		{extra(CacheOption, NoCache), settings{precision: backends.FP32, level: 3}, ""},
+		{extra(CacheOption, "/x"), settings{precision: backends.FP32, level: 3, cache: "/x"}, ""},
+		{extra(EngineOption, "/e"), settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt", engine: "/e"}, ""},
+		{extra(LevelOption, "0"), settings{precision: backends.FP32, cache: "/caches/apexx/tensorrt"}, ""},
 		{extra(LevelOption, "6"), settings{}, `unknown level "6" (want 0 to 5)`},
 		{extra(LevelOption, "high"), settings{}, `unknown level "high"`},
-		{extra(StrictOption, "yes"), settings{}, `unknown strict "yes" (want on or off)`},
 		{extra(CacheOption, ""), settings{}, "cache names no folder"},
-		{extra("workspace", "1"), settings{}, `unknown option "workspace" of the backend tensorrt (known: cache, engine, level, strict)`},
+		{extra("workspace", "1"), settings{}, `unknown option "workspace" of the backend tensorrt (known: cache, engine, level)`},
 		{backends.Options{Threads: -1}, settings{}, "-1 threads"},
 		{backends.Options{Precision: "fp12"}, settings{}, "unknown precision"},
 	} {
@@ -52,16 +50,6 @@ func TestCompileDeadline(t *testing.T) {
 	for request, want := range map[time.Duration]time.Duration{0: 0, time.Second: 15 * time.Minute, time.Hour: time.Hour} {
 		if got := CompileDeadline(request); got != want {
 			t.Errorf("%v: %v, want %v", request, got, want)
-		}
-	}
-}
-
-func TestFlags(t *testing.T) {
-	for precision, want := range map[backends.Precision]Flags{
-		backends.FP32: {}, backends.TF32: {TF32: true}, backends.FP16: {FP16: true}, backends.BF16: {BF16: true}, backends.INT8: {INT8: true, FP16: true}, backends.FP8: {FP8: true, FP16: true},
-	} {
-		if got := (settings{precision: precision}).flags(); got != want {
-			t.Errorf("%s: %+v, want %+v", precision, got, want)
 		}
 	}
 }

@@ -26,6 +26,15 @@ const information = `{"Layers": [
 // layered is the graph of that engine, in fp16.
 func layered(t *testing.T) *graph.Graph {
 	t.Helper()
+	g, err := graph.Lower(unlowered(t), graph.FP16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func unlowered(t *testing.T) *graph.Graph {
+	t.Helper()
 	b := graph.NewBuilder("layered")
 	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 2, 4, 4}})
 	weight := b.Const("weight", tensor.New(tensor.Float32, 2, 2, 1, 1))
@@ -37,9 +46,6 @@ func layered(t *testing.T) *graph.Graph {
 	b.Output("y", mean)
 	g, err := b.Build()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if g, err = graph.Lower(g, graph.FP16); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -91,52 +97,5 @@ func TestPlanWithoutLayers(t *testing.T) {
 	}
 	if _, err := parseLayers("no JSON"); err == nil {
 		t.Error("no error for what is no JSON")
-	}
-}
-
-// TestHolds: what is a map on its way to a rounding may be narrow; the last convolution computes in the format and gives float32; what comes after it is
-// float32.
-func TestHolds(t *testing.T) {
-	g := layered(t)
-	if got, want := holdsOf(g, graph.FP16), []Hold{{"conv2", false}, {"view", true}, {"mean", true}}; !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
-	for _, f := range []graph.Format{"", graph.TF32} {
-		if got := holdsOf(g, f); got != nil {
-			t.Errorf("%q: %v", f, got)
-		}
-	}
-}
-
-// TestWithoutRounds: nodes read what was not rounded, and an output stays rounded.
-func TestWithoutRounds(t *testing.T) {
-	g, err := layered(t).WithTaps([]string{"relu"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bare, stripped := withoutRounds(g, graph.FP16)
-	if !slices.Contains(stripped, "weight.fp16") || slices.Contains(stripped, "relu") {
-		t.Errorf("stripped %v", stripped)
-	}
-	rounds := 0
-	for _, n := range bare.Nodes {
-		if _, ok := n.Op.(graph.Round); ok {
-			rounds++
-			continue
-		}
-		for _, v := range n.Inputs {
-			if v.Producer == nil {
-				continue
-			}
-			if _, ok := v.Producer.Op.(graph.Round); ok {
-				t.Errorf("%s reads the rounded %s", n.Name, v.Name)
-			}
-		}
-	}
-	if rounds != 1 {
-		t.Errorf("%d roundings are left, want that of the tap alone", rounds)
-	}
-	if same, none := withoutRounds(g, ""); len(none) != 0 || len(same.Nodes) != len(g.Nodes) {
-		t.Errorf("without a format %v were stripped", none)
 	}
 }

@@ -66,16 +66,16 @@ func newSession(g *graph.Graph, run Execution) (*session, error) {
 func tensorOn(memory []byte, t graph.Type) *tensor.Tensor {
 	switch t.DType {
 	case tensor.Float32:
-		return typed[float32](memory, t)
+		return viewOn[float32](memory, t)
 	case tensor.Int32:
-		return typed[int32](memory, t)
+		return viewOn[int32](memory, t)
 	case tensor.Int64:
-		return typed[int64](memory, t)
+		return viewOn[int64](memory, t)
 	}
-	return typed[bool](memory, t)
+	return viewOn[bool](memory, t)
 }
 
-func typed[E tensor.Element](memory []byte, t graph.Type) *tensor.Tensor {
+func viewOn[E tensor.Element](memory []byte, t graph.Type) *tensor.Tensor {
 	return tensor.Must(tensor.Of(unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(memory))), t.Len()), t.Shape...))
 }
 

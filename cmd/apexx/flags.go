@@ -101,7 +101,6 @@ func engineFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Name: "engine-level", Value: tensorrt.DefaultLevel, Usage: "how long tensorrt searches for kernels when it builds an engine, `N` from 0 to 5"},
 		&cli.StringFlag{Name: "engine-cache", Usage: "where tensorrt keeps engines, `DIR`, or none (default: apexx/tensorrt in the user's caches)"},
-		&cli.StringFlag{Name: "engine-strict", Value: "on", Usage: "fail where tensorrt cannot hold a layer to float32, `SWITCH`: on or off"},
 	}
 }
 
@@ -153,13 +152,6 @@ func engineOptions(c *cli.Context) (map[string]string, error) {
 		return nil, usagef("--engine-level %d is outside [0, %d]", n, tensorrt.MaxLevel)
 	} else if n != tensorrt.DefaultLevel {
 		extra[tensorrt.LevelOption] = strconv.Itoa(n)
-	}
-	switch v := c.String("engine-strict"); v {
-	case "on":
-	case "off":
-		extra[tensorrt.StrictOption] = v
-	default:
-		return nil, usagef("unknown --engine-strict %q (known: on, off)", v)
 	}
 	if dir := c.String("engine-cache"); dir != "" {
 		if dir != tensorrt.NoCache {

@@ -18,19 +18,19 @@ int32_t apexx_plugins_abi(void);
 // apexx_plugins_digest names the sources that the library was built of: a SHA-256 in hexadecimal, or "unknown".
 const char* apexx_plugins_digest(void);
 
-// apexx_plugins_tensorrt returns the version of the headers that the library was built with, 10600 for 10.6.0; 0: without, it runs plugins by itself alone.
+// apexx_plugins_tensorrt returns the version of the headers that the library was built with, 100600 for 10.6.0; 0: without, it runs plugins by itself alone.
 int32_t apexx_plugins_tensorrt(void);
 
 // Kinds of fields. An integer and integers have PluginFieldType kINT32 (kINT64 is taken, too), a real kFLOAT32, a text kCHAR.
 enum { APEXX_INTEGER, APEXX_INTEGERS, APEXX_REAL, APEXX_TEXT };
 
-typedef struct {
+typedef struct apexx_plugin_field {
   const char* name;
   int32_t kind;
   int32_t required;  // 0: it has a default
 } apexx_plugin_field;
 
-typedef struct {
+typedef struct apexx_plugin {
   const char *name, *version, *name_space;
   int32_t field_count;
   const apexx_plugin_field* fields;
@@ -57,24 +57,24 @@ const char* apexx_plugins_take_fault(void);
 enum { APEXX_FLOAT, APEXX_HALF, APEXX_INT64 };
 enum { APEXX_LINEAR, APEXX_HWC8 };  // HWC8: [N][H][W][C rounded up to 8]
 
-typedef struct {
+typedef struct apexx_plugin_attribute {
   const char* name;
   int32_t kind;
   int32_t length;
   const void* data;  // int32_t, int32_t, float, char
 } apexx_plugin_attribute;
 
-typedef struct {
+typedef struct apexx_plugin_tensor {
   int32_t element, format, rank;
   int64_t dims[8];
   void* data;  // of the host, in the format
 } apexx_plugin_tensor;
 
-typedef struct {
-  int32_t repeats;       // how often the plugin is enqueued, at least once; outputs and workspace are filled with NaN before each
-  int32_t captured;      // 1: by a CUDA graph
-  double microseconds;   // out: the median time of one by the device's clock; 0 without a device
-  int32_t different;     // out: how many of them left other bits than the first
+typedef struct apexx_plugin_run {
+  int32_t repeats;       // how often the plugin is enqueued, at least once; outputs and workspace are filled with NaN before each time
+  int32_t captured;      // 0, or how often a CUDA graph does it that is launched each time
+  double microseconds;   // out: the median time by the device's clock, of a graph that of its part; 0 without a device
+  int32_t different;     // out: how many left other bits than the first
 } apexx_plugin_run;
 
 // apexx_plugins_infer fills rank, dims, element and format of the outputs; formats are those of the first input. It returns their number, or -1 and an error.

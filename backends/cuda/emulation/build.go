@@ -24,9 +24,9 @@ import (
 // ErrNoCompiler says that there is nothing to compile the kernels with.
 var ErrNoCompiler = errors.New("no C++ compiler (c++ or the one that CXX names)")
 
-// build compiles the kernels of a folder into a shared library, unless the library of these very sources is there already, and returns
-// its path.
-func build(kernels string) (string, error) {
+// Build compiles a source of a folder of kernels, a path in it, into a shared library, unless the library of these very sources and flags is there
+// already, and returns its path. Its error is ErrNoCompiler where there is no compiler.
+func Build(kernels, source string, flags ...string) (string, error) {
 	compiler := os.Getenv("CXX")
 	if compiler == "" {
 		compiler = "c++"
@@ -36,8 +36,8 @@ func build(kernels string) (string, error) {
 		return "", ErrNoCompiler
 	}
 	// A product and a sum stay apart, as in nvcc -fmad=false.
-	args := []string{"-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-shared"}
-	digest, err := digestOf(kernels, append(args, path))
+	args := append([]string{"-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-shared"}, flags...)
+	digest, err := digestOf(kernels, append(args, path, source))
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +58,7 @@ func build(kernels string) (string, error) {
 	}
 	defer os.Remove(scratch.Name())
 	scratch.Close()
-	command := exec.Command(path, append(args, "-o", scratch.Name(), filepath.Join(kernels, "emulator", "emulator.cpp"))...)
+	command := exec.Command(path, append(args, "-o", scratch.Name(), filepath.Join(kernels, source))...)
 	if out, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", compiler, err, bytes.TrimSpace(out))
 	}
@@ -69,7 +69,7 @@ func build(kernels string) (string, error) {
 func digestOf(kernels string, with []string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, with)
-	for _, pattern := range []string{"*.h", "*.cuh", "ops.cu", "emulator/*"} {
+	for _, pattern := range []string{"*.h", "*.cuh", "ops.cu", "emulator/*", "tensorrt/*.*"} {
 		files, err := filepath.Glob(filepath.Join(kernels, pattern))
 		if err != nil || len(files) == 0 {
 			return "", fmt.Errorf("no kernels in %s (%s)", kernels, pattern)

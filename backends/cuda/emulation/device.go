@@ -62,7 +62,7 @@ func (d Driver) As(properties kernels.Device) Driver {
 // Open compiles the kernels of a folder, where they have not been compiled before, and loads them. Its error is ErrNoCompiler where
 // there is none.
 func Open(folder string) (Driver, error) {
-	file, err := build(folder)
+	file, err := Build(folder, "emulator/emulator.cpp")
 	if err != nil {
 		return Driver{}, err
 	}

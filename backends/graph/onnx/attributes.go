@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 )
@@ -27,3 +28,19 @@ func Attributes(op graph.Op) ([]Attribute, error) {
 	}
 	return list, n.model.err
 }
+
+// Plugin returns an operator of the domain "apexx" that package graph does not have, for a node of a model in the form Plugins: a plugin of several nodes of
+// the graph.
+func Plugin(opType string, attributes []Attribute, outputs ...graph.Type) graph.Opaque {
+	op := graph.Opaque{Type: opType, Domain: graph.Domain, Version: graph.DomainVersion, Outputs: outputs}
+	for i := range outputs {
+		op.Places = append(op.Places, i)
+	}
+	for _, a := range append(slices.Clone(attributes), pluginAttributes...) {
+		op.Attributes = append(op.Attributes, attribute(a.Name, a.Value))
+	}
+	return op
+}
+
+// pluginAttributes are those by which TensorRT's parser finds the plugin of a node.
+var pluginAttributes = []Attribute{{"plugin_namespace", graph.Domain}, {"plugin_version", PluginVersion}}

@@ -53,7 +53,8 @@ const (
 	// GroupNormalization is the standard operator.
 	Plain
 	// Plugins is Plain for TensorRT's parser, which finds the plugin of an operator by attributes of the node: plugin_namespace, which is Domain, and
-	// plugin_version, PluginVersion. Round has no plugin: its body stands in its place, as in Inlined.
+	// plugin_version, PluginVersion. Round has no plugin, and GroupNormalization is wrong in TensorRT 10.6, which takes scale and bias for
+	// those of groups, as opset 18 had them: their bodies stand in their places, as in Inlined. Types of intermediates are not declared.
 	Plugins
 )
 
@@ -120,7 +121,7 @@ func (w *writer) write(out io.Writer, g *graph.Graph) error {
 
 	head := w.nodes
 	head.str(graphName, g.Name)
-	tail := declarations(g)
+	tail := declarations(g, w.opts.Form != Plugins)
 	size := len(head) + len(tail)
 	for _, i := range w.initializers {
 		size += protowire.SizeTag(graphInitializer) + protowire.SizeBytes(i.size())
@@ -251,10 +252,9 @@ func (w *writer) node(n *graph.Node) {
 	_, round := n.Op.(graph.Round)
 	switch {
 	case !hasBody(n.Op) || w.opts.Form == Plain:
-	case w.opts.Form == Plugins && !round:
-		if domain == graph.Domain {
-			nw.attribute("plugin_namespace", graph.Domain)
-			nw.attribute("plugin_version", PluginVersion)
+	case w.opts.Form == Plugins && !round && domain == graph.Domain:
+		for _, a := range pluginAttributes {
+			nw.attribute(a.Name, a.Value)
 		}
 	case w.opts.Form == Inlined || w.opts.Form == Plugins:
 		w.inline(nw)
@@ -282,8 +282,8 @@ func (w *writer) node(n *graph.Node) {
 	w.nodes.bytes(graphNode, m)
 }
 
-// declarations encodes the typed inputs, outputs and intermediates of a graph.
-func declarations(g *graph.Graph) message {
+// declarations encodes the typed inputs and outputs of a graph, and its intermediates, unless they may be narrower than they are called (NarrowCast).
+func declarations(g *graph.Graph, intermediates bool) message {
 	var m message
 	for _, v := range g.Inputs {
 		m.bytes(graphInput, valueInfo(v.Name, v.Type))
@@ -292,6 +292,9 @@ func declarations(g *graph.Graph) message {
 	for _, p := range g.Outputs {
 		m.bytes(graphOutput, valueInfo(p.Name, p.Value.Type))
 		isOutput[p.Name] = true
+	}
+	if !intermediates {
+		return m
 	}
 	for _, n := range g.Nodes {
 		for _, v := range n.Outputs {

@@ -178,12 +178,10 @@ func (l *library) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Built, 
 	defer watch.Delete()
 	request := C.apexx_trt_build{
 		model: C.CBytes(b.Model), model_size: C.size_t(len(b.Model)), timings: C.CBytes(b.Timings), timings_size: C.size_t(len(b.Timings)),
-		tf32: flag(b.Flags.TF32), fp16: flag(b.Flags.FP16), bf16: flag(b.Flags.BF16), int8: flag(b.Flags.INT8), fp8: flag(b.Flags.FP8), strict: flag(b.Flags.Strict), level: C.int(b.Level),
-		progress: C.uintptr_t(watch),
+		tf32: flag(b.TF32), level: C.int(b.Level), progress: C.uintptr_t(watch),
 	}
 	defer C.free(unsafe.Pointer(request.model))
 	defer C.free(unsafe.Pointer(request.timings))
-	defer hold(&request, b.Holds)()
 	var engine, timings C.apexx_trt_blob
 	var text *C.char
 	switch code := C.apexx_trt_build_engine(&request, &engine, &timings, &text); code {
@@ -194,28 +192,6 @@ func (l *library) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Built, 
 		return tensorrt.Built{}, ctx.Err()
 	default:
 		return tensorrt.Built{}, failure(buildReasons, code, text, "building the engine")
-	}
-}
-
-// hold hands the nodes that are held over; the function that it returns frees what that takes.
-func hold(request *C.apexx_trt_build, holds []tensorrt.Hold) (free func()) {
-	n := len(holds)
-	names := (**C.char)(C.calloc(C.size_t(n+1), C.size_t(unsafe.Sizeof((*C.char)(nil)))))
-	computing := (*C.uint8_t)(C.calloc(C.size_t(n+1), 1))
-	list := unsafe.Slice(names, n)
-	for i, h := range holds {
-		list[i] = C.CString(h.Node)
-		if h.Compute {
-			unsafe.Slice(computing, n)[i] = 1
-		}
-	}
-	request.held, request.computing, request.held_count = names, computing, C.int(n)
-	return func() {
-		for _, name := range list {
-			C.free(unsafe.Pointer(name))
-		}
-		C.free(unsafe.Pointer(names))
-		C.free(unsafe.Pointer(computing))
 	}
 }
 

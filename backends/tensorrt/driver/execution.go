@@ -88,7 +88,9 @@ func (e *execution) Run() (time.Duration, error) {
 	return duration(ms), nil
 }
 
-func duration(ms C.float) time.Duration { return time.Duration(float64(ms) * float64(time.Millisecond)) }
+func duration(ms C.float) time.Duration {
+	return time.Duration(float64(ms) * float64(time.Millisecond))
+}
 
 // LayerTimes implements tensorrt.Execution.
 func (e *execution) LayerTimes() []tensorrt.LayerTime {

@@ -174,55 +174,12 @@ class Profiler : public nvinfer1::IProfiler {
   std::vector<Time> times;
 };
 
-// kept tells layers that have no precision of their own, or one that must not change.
-bool kept(nvinfer1::LayerType type) {
-  using nvinfer1::LayerType;
-  switch (type) {
-    case LayerType::kCONSTANT:
-    case LayerType::kSHAPE:
-    case LayerType::kCAST:
-    case LayerType::kQUANTIZE:
-    case LayerType::kDEQUANTIZE:
-    case LayerType::kPLUGIN:
-    case LayerType::kPLUGIN_V2:
-    case LayerType::kPLUGIN_V3:
-    case LayerType::kASSERTION: return true;
-    default: return false;
-  }
-}
-
-// hold keeps the layers of the named nodes in float32. The parser names nodes in the metadata of their layers.
-void hold(nvinfer1::INetworkDefinition& network, const apexx_trt_build& b) {
-  std::map<std::string, bool> computing;
-  for (int i = 0; i < b.held_count; i++) computing[b.held[i]] = b.computing[i] != 0;
-  for (int32_t i = 0; i < network.getNbLayers(); i++) {
-    nvinfer1::ILayer* layer = network.getLayer(i);
-    static constexpr char mark[] = "[ONNX Layer: ";
-    const std::string metadata = layer->getMetadata() ? layer->getMetadata() : "";
-    const size_t at = metadata.find(mark), end = metadata.find(']', at);
-    if (at == std::string::npos || end == std::string::npos) continue;
-    const size_t begin = at + sizeof mark - 1;
-    const auto held = computing.find(metadata.substr(begin, end - begin));
-    if (held == computing.end() || kept(layer->getType())) continue;
-    bool floats = false;
-    for (int32_t o = 0; o < layer->getNbOutputs(); o++) {
-      if (layer->getOutput(o)->getType() != nvinfer1::DataType::kFLOAT) continue;
-      layer->setOutputType(o, nvinfer1::DataType::kFLOAT);
-      floats = true;
-    }
-    if (floats && held->second) layer->setPrecision(nvinfer1::DataType::kFLOAT);
-  }
-}
-
 void configure(nvinfer1::IBuilderConfig& config, const apexx_trt_build& b) {
-  using nvinfer1::BuilderFlag;
-  const auto set = [&](BuilderFlag flag, int on) { on ? config.setFlag(flag) : config.clearFlag(flag); };
-  set(BuilderFlag::kTF32, b.tf32);
-  set(BuilderFlag::kFP16, b.fp16);
-  set(BuilderFlag::kBF16, b.bf16);
-  set(BuilderFlag::kINT8, b.int8);
-  set(BuilderFlag::kFP8, b.fp8);
-  if (b.held_count > 0) set(b.strict ? BuilderFlag::kOBEY_PRECISION_CONSTRAINTS : BuilderFlag::kPREFER_PRECISION_CONSTRAINTS, 1);
+  if (b.tf32) {
+    config.setFlag(nvinfer1::BuilderFlag::kTF32);
+  } else {
+    config.clearFlag(nvinfer1::BuilderFlag::kTF32);  // it is set before
+  }
   config.setBuilderOptimizationLevel(b.level);
   config.setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
 }
@@ -492,13 +449,13 @@ int apexx_trt_build_engine(const apexx_trt_build* b, apexx_trt_blob* engine, ape
   logger.take("");
   std::unique_ptr<nvinfer1::IBuilder> builder(static_cast<nvinfer1::IBuilder*>(library.create_builder(&logger, NV_TENSORRT_VERSION)));
   if (!builder) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no builder");
-  std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(0));
+  std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(
+      1U << static_cast<uint32_t>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED)));
   std::unique_ptr<nvinfer1::IBuilderConfig> config(builder->createBuilderConfig());
   if (!network || !config) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no network");
   std::unique_ptr<nvonnxparser::IParser> parser;  // weights of the network lie in it
   if (const int code = parse(*network, *b, error, parser)) return code;
   configure(*config, *b);
-  hold(*network, *b);
   Monitor monitor(b->progress);
   if (b->progress) config->setProgressMonitor(&monitor);
   std::unique_ptr<nvinfer1::ITimingCache> cache(config->createTimingCache(b->timings, b->timings_size));

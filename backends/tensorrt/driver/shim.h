@@ -58,10 +58,8 @@ typedef struct {
   size_t model_size;
   const void* timings;
   size_t timings_size;
-  int tf32, fp16, bf16, int8, fp8, strict, level;
-  const char** held;         // names of nodes
-  const uint8_t* computing;  // 1: they compute in float32; 0: their results alone are float32
-  int held_count;
+  int tf32;   // 1: products of float32 may be TF32
+  int level;  // of optimisation
   uintptr_t progress;  // handed to apexxProgress; 0: to nobody
 } apexx_trt_build;
 

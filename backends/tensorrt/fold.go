@@ -1,0 +1,86 @@
+package tensorrt
+
+import (
+	"math"
+	"slices"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// fold computes what a graph makes of constants alone by element-wise operators, such as the decay of a recurrence of its parameter. TensorRT computes those in
+// front of a plugin in every run.
+func fold(g *graph.Graph) *graph.Graph {
+	out, folded := *g, map[*graph.Value]*graph.Value{}
+	returned := map[*graph.Value]bool{}
+	for _, p := range g.Outputs {
+		returned[p.Value] = true
+	}
+	of := func(v *graph.Value) *graph.Value {
+		if c := folded[v]; c != nil {
+			return c
+		}
+		return v
+	}
+	out.Nodes = nil
+	for _, n := range g.Nodes {
+		moved := *n
+		moved.Inputs = slices.Clone(n.Inputs)
+		for i, v := range moved.Inputs {
+			moved.Inputs[i] = of(v)
+		}
+		if t := evaluate(&moved); t != nil && !returned[n.Outputs[0]] {
+			folded[n.Outputs[0]] = &graph.Value{Name: n.Outputs[0].Name, Type: n.Outputs[0].Type, Const: t}
+			continue
+		}
+		out.Nodes = append(out.Nodes, &moved)
+	}
+	return &out
+}
+
+// unary are the functions that fold computes.
+var unary = map[graph.UnaryFn]func(float64) float64{
+	graph.Sigmoid:  func(x float64) float64 { return 1 / (1 + math.Exp(-x)) },
+	graph.Softplus: func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
+	graph.Tanh:     math.Tanh,
+}
+
+var binary = map[graph.BinaryFn]func(x, y float64) float64{
+	graph.Add: func(x, y float64) float64 { return x + y },
+	graph.Sub: func(x, y float64) float64 { return x - y },
+	graph.Mul: func(x, y float64) float64 { return x * y },
+}
+
+// evaluate returns what a node makes of float32 constants, each element rounded once; nil for another node.
+func evaluate(n *graph.Node) *tensor.Tensor {
+	var in [][]float32
+	for _, v := range n.Inputs {
+		if v == nil || v.Const == nil || v.Const.DType() != tensor.Float32 {
+			return nil
+		}
+		in = append(in, tensor.Data[float32](v.Const))
+	}
+	out := tensor.New(tensor.Float32, n.Outputs[0].Shape...)
+	to := tensor.Data[float32](out)
+	switch op := n.Op.(type) {
+	case graph.Unary:
+		f := unary[op.Fn]
+		if f == nil {
+			return nil
+		}
+		for i := range to {
+			to[i] = float32(f(float64(in[0][i])))
+		}
+	case graph.Binary:
+		f := binary[op.Fn]
+		if f == nil || slices.ContainsFunc(in, func(x []float32) bool { return len(x) != 1 && len(x) != len(to) }) {
+			return nil // other ways to broadcast do not come up
+		}
+		for i := range to {
+			to[i] = float32(f(float64(in[0][i%len(in[0])]), float64(in[1][i%len(in[1])])))
+		}
+	default:
+		return nil
+	}
+	return out
+}

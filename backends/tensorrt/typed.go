@@ -1,0 +1,239 @@
+package tensorrt
+
+import (
+	"slices"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// typed gives every value of a graph that is lowered to fp16 or bf16 its type: the network is strongly typed, so that TensorRT computes every layer in the types that
+// stand there, and nothing has to be hoped for.
+//
+// A Round becomes the Cast to the format. A map of features that goes into one is in the format where a node of narrowable computes it: convolution, normalisation
+// and what lies between them. All else is float32, as in the graph: the router and its gates, selection, decoding, recurrences, normalised rows, masks, and the
+// logits of the last convolutions. A value that both kinds of node read is there in both types. Outputs are float32, an output that is rounded in the graph
+// to the format.
+// A Round of what is in the format already stands for nothing any more, and one of a constant is stored.
+func typed(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
+	switch f {
+	case graph.FP16, graph.BF16:
+	case graph.TF32:
+		return withoutRounds(g), nil
+	default:
+		return bare(g), nil
+	}
+	t := &typer{format: f, maps: narrow(g, f), wide: map[*graph.Value]*graph.Value{}, low: map[*graph.Value]*graph.Value{}, out: bare(g)}
+	t.out.Nodes = nil
+	for _, n := range g.Nodes {
+		if err := t.add(n); err != nil {
+			return nil, err
+		}
+	}
+	t.out.Outputs = nil
+	for _, p := range g.Outputs {
+		v, err := t.as(p.Value, false)
+		if err != nil {
+			return nil, err
+		}
+		t.out.Outputs = append(t.out.Outputs, graph.Port{Name: p.Name, Value: v})
+	}
+	return t.out, nil
+}
+
+// bare is a graph without what does not change what it computes, such as metadata, so that equal computations have equal engines.
+func bare(g *graph.Graph) *graph.Graph {
+	return &graph.Graph{Name: g.Name, Inputs: g.Inputs, Nodes: g.Nodes, Outputs: g.Outputs}
+}
+
+// withoutRounds is a graph without its roundings to TF32, which the library's products do themselves.
+func withoutRounds(g *graph.Graph) *graph.Graph {
+	out, copies := bare(g), map[*graph.Value]*graph.Value{}
+	of := func(v *graph.Value) *graph.Value {
+		if c := copies[v]; c != nil {
+			return c
+		}
+		return v
+	}
+	out.Nodes, out.Outputs = nil, nil
+	for _, n := range g.Nodes {
+		if op, ok := n.Op.(graph.Round); ok && op.To == graph.TF32 {
+			copies[n.Outputs[0]] = of(n.Inputs[0])
+			continue
+		}
+		moved := &graph.Node{Name: n.Name, Op: n.Op}
+		for _, v := range n.Inputs {
+			moved.Inputs = append(moved.Inputs, of(v))
+		}
+		for _, v := range n.Outputs {
+			copies[v] = &graph.Value{Name: v.Name, Type: v.Type, Producer: moved}
+			moved.Outputs = append(moved.Outputs, copies[v])
+		}
+		out.Nodes = append(out.Nodes, moved)
+	}
+	for _, p := range g.Outputs {
+		out.Outputs = append(out.Outputs, graph.Port{Name: p.Name, Value: of(p.Value)})
+	}
+	return out
+}
+
+// narrow returns the maps of features that go into a Round to the format, by nodes that hand maps on.
+func narrow(g *graph.Graph, f graph.Format) map[*graph.Value]bool {
+	routed := g.Routed()
+	in := map[*graph.Value]bool{}
+	for _, n := range slices.Backward(g.Nodes) {
+		if op, round := n.Op.(graph.Round); round {
+			if op.To == f && features(n.Inputs[0]) && !routed[n.Inputs[0]] {
+				in[n.Inputs[0]] = true
+			}
+			continue
+		}
+		if !narrowable(n, f) || !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return in[v] }) {
+			continue
+		}
+		if _, conv := n.Op.(graph.Conv); conv {
+			continue // its operands are rounded where it reads them
+		}
+		for _, v := range n.Inputs {
+			if v != nil && v.Const == nil && features(v) && !routed[v] {
+				in[v] = true
+			}
+		}
+	}
+	return in
+}
+
+// features tells maps [B,C,H,W] and packed tiles [B,K,C,t,t] of several channels.
+func features(v *graph.Value) bool {
+	rank := len(v.Shape)
+	return v.DType == tensor.Float32 && rank >= 4 && v.Shape[rank-3] > 1
+}
+
+// narrowable tells operators that compute and pass maps on in the format; our plugins know fp16 alone.
+func narrowable(n *graph.Node, f graph.Format) bool {
+	switch op := n.Op.(type) {
+	case graph.Conv, graph.Unary, graph.Binary, graph.Concat, graph.Split, graph.Resize, graph.Reshape, graph.Gather, graph.Pool:
+		return true
+	case graph.TilePack:
+		return f == graph.FP16
+	case graph.TileUnpackFusion:
+		return f == graph.FP16 && len(n.Inputs) == 3 // alpha is a gate
+	case graph.Opaque:
+		return f == graph.FP16 && op.Type == normFusion
+	}
+	return false
+}
+
+// A typer copies nodes, and casts between them.
+type typer struct {
+	format graph.Format
+	maps   map[*graph.Value]bool
+	wide   map[*graph.Value]*graph.Value // by value of the graph: it in float32, or whatever its type is
+	low    map[*graph.Value]*graph.Value // and in the format
+	out    *graph.Graph
+}
+
+func (t *typer) add(n *graph.Node) error {
+	if op, ok := n.Op.(graph.Round); ok && op.To == t.format {
+		return t.round(n)
+	}
+	low := narrowable(n, t.format) && !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return !t.maps[v] })
+	moved := &graph.Node{Name: n.Name, Op: n.Op}
+	for i, v := range n.Inputs {
+		in, err := t.as(v, low && !t.parameter(n, i))
+		if err != nil {
+			return err
+		}
+		moved.Inputs = append(moved.Inputs, in)
+	}
+	for _, v := range n.Outputs {
+		same := &graph.Value{Name: v.Name, Type: v.Type, Producer: moved}
+		moved.Outputs = append(moved.Outputs, same)
+		if low {
+			t.low[v] = same
+		} else {
+			t.wide[v] = same
+		}
+	}
+	t.out.Nodes = append(t.out.Nodes, moved)
+	return nil
+}
+
+// parameter tells the operands of plugins that are float32 whatever the map is: scale and shift.
+func (t *typer) parameter(n *graph.Node, i int) bool {
+	op, plugin := n.Op.(graph.Opaque)
+	return plugin && op.Type == normFusion && len(n.Inputs[i].Shape) == 1
+}
+
+// round lets the rounded value be the one in the format.
+func (t *typer) round(n *graph.Node) error {
+	from, to := n.Inputs[0], n.Outputs[0]
+	switch {
+	case t.low[from] != nil: // in the format already, such as a Round of a Round
+		t.low[to] = t.low[from]
+		return nil
+	case from.Const != nil:
+		rounded := onnx.RoundConstant(t.format, from.Const)
+		v, err := t.as(from, true)
+		t.low[to], t.wide[to] = v, &graph.Value{Name: to.Name, Type: to.Type, Const: rounded}
+		return err
+	}
+	in, err := t.as(from, false)
+	t.low[to] = t.cast(in, n.Name, to.Name, onnx.NarrowCast(t.format, to.Type))
+	return err
+}
+
+// as returns a value in the format, or in float32. What is no float32 has one type.
+func (t *typer) as(v *graph.Value, low bool) (*graph.Value, error) {
+	if v == nil || v.DType != tensor.Float32 {
+		return t.same(v), nil
+	}
+	of, other := t.wide, t.low
+	if low {
+		of, other = t.low, t.wide
+	}
+	if of[v] != nil {
+		return of[v], nil
+	}
+	from := other[v]
+	switch {
+	case v.Const != nil && low:
+		op, err := onnx.NarrowConstant(t.format, v.Const)
+		of[v] = t.cast(nil, v.Name+".narrow", v.Name+".narrow", op)
+		return of[v], err
+	case v.Producer == nil && !low:
+		return v, nil
+	case v.Producer == nil:
+		from = v
+	}
+	name := v.Name + ".wide"
+	var op graph.Op = graph.Cast{To: tensor.Float32}
+	if low {
+		name, op = v.Name+".narrow", onnx.NarrowCast(t.format, v.Type)
+	}
+	of[v] = t.cast(from, name, name, op)
+	return of[v], nil
+}
+
+func (t *typer) same(v *graph.Value) *graph.Value {
+	if v != nil && t.wide[v] != nil {
+		return t.wide[v]
+	}
+	return v
+}
+
+// cast adds a node of one result.
+func (t *typer) cast(from *graph.Value, node, name string, op graph.Op) *graph.Value {
+	n := &graph.Node{Name: node, Op: op}
+	types := graph.Type{DType: tensor.Float32}
+	if from != nil {
+		n.Inputs, types.Shape = []*graph.Value{from}, from.Shape
+	} else if o, ok := op.(graph.Opaque); ok {
+		types = o.Outputs[0]
+	}
+	v := &graph.Value{Name: name, Type: types, Producer: n}
+	n.Outputs = []*graph.Value{v}
+	t.out.Nodes = append(t.out.Nodes, n)
+	return v
+}
