@@ -43,6 +43,9 @@ type Options struct {
 	Deviations []Deviation
 	Complete   bool // the backend has every operator of Apex-X in each of the precisions: a case of one that it refuses is a failure, not a skip
 
+	// Measures says that every session chooses its kernels by measurement: two sessions of one computation round differently.
+	Measures bool
+
 	// Process says that a session lies in a process of its own, which a call that is cancelled while it computes ends.
 	Process bool
 }

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var suite = backendtest.Options{Precisions: []backends.Precision{backends.FP32}}
+var suite = backendtest.Options{Precisions: []backends.Precision{backends.FP32}, Measures: true}
 
 func TestOperators(t *testing.T) { backendtest.Run(t, device, suite) }
 

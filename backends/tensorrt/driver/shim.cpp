@@ -109,6 +109,8 @@ struct Library {
   void* (*registry)() = nullptr;
   decltype(&apexx_plugins_get) plugin = nullptr;
   decltype(&apexx_plugins_take_fault) take_fault = nullptr;
+  // Made for the first build and kept, as that takes 5 to 8 seconds: it reads the builder resource.
+  nvinfer1::IBuilder* builder = nullptr;
 } library;
 
 template <class F>
@@ -447,7 +449,8 @@ int apexx_trt_build_engine(const apexx_trt_build* b, apexx_trt_blob* engine, ape
   *engine = *timings = {};
   CUDA(cuCtxSetCurrent(cuda.context));
   logger.take("");
-  std::unique_ptr<nvinfer1::IBuilder> builder(static_cast<nvinfer1::IBuilder*>(library.create_builder(&logger, NV_TENSORRT_VERSION)));
+  if (!library.builder) library.builder = static_cast<nvinfer1::IBuilder*>(library.create_builder(&logger, NV_TENSORRT_VERSION));
+  nvinfer1::IBuilder* const builder = library.builder;
   if (!builder) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no builder");
   std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(
       1U << static_cast<uint32_t>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED)));

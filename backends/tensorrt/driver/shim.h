@@ -63,6 +63,7 @@ typedef struct {
   uintptr_t progress;  // handed to apexxProgress; 0: to nobody
 } apexx_trt_build;
 
+// apexx_trt_build_engine builds an engine. One call at a time.
 int apexx_trt_build_engine(const apexx_trt_build* build, apexx_trt_blob* engine, apexx_trt_blob* timings, char** error);
 
 // apexx_trt_run is an engine with memory of its own.

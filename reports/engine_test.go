@@ -1,0 +1,58 @@
+package reports
+
+import (
+	"io"
+	"testing"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensorrt"
+	"github.com/apex-x/apexx/internal/goldenfile"
+)
+
+// engine is the record of one with every kind of layer and every fate of a node that is held.
+func engine() tensorrt.Record {
+	half := []tensorrt.LayerTensor{{Name: "y", Format: "Half"}}
+	return tensorrt.Record{
+		Key: tensorrt.Key{Model: "25b32695c81beaf1", Precision: backends.FP16, Level: 3, Plugins: "8afdcf2508eb1ce0", TensorRT: "10.6.0", CUDA: "13.0", Device: "NVIDIA H200", Capability: "9.0"},
+		SHA256: "10700f0b00c93bae", Bytes: 13 << 20,
+		Layers: []tensorrt.Layer{
+			{Name: "Reformat", Type: "Reformat", Outputs: half},
+			{Name: "conv", Type: "CaskConvolution", Tactic: "sm90_a", Nodes: []string{"stem.0"}, Outputs: half},
+			{Name: "norm", Type: "PluginV3", Nodes: []string{"stem.1", "stem.1.sigmoid", "stem.1.silu"}, Outputs: half},
+			{Name: "select", Type: "PluginV3", Nodes: []string{"select", "order"}, Outputs: []tensorrt.LayerTensor{{Name: "ids", Format: "Int64"}, {Name: "more", Format: "Int64"}, {Name: "f", Format: "Float"}}},
+		},
+		Held: []tensorrt.Held{{Node: "a", Layer: "conv", Result: "Float"}, {Node: "b"}, {Node: "c", Layer: "norm", Result: "Half", Failed: true}},
+	}
+}
+
+func TestEngineText(t *testing.T) {
+	wide := engine()
+	wide.Key.Precision, wide.Key.Plugins, wide.Held, wide.Layers = backends.FP32, "", nil, wide.Layers[1:2]
+	for name, r := range map[string]tensorrt.Record{"engine.txt": engine(), "engine-fp32.txt": wide} {
+		goldenfile.Check(t, name, written(t, EngineText, r))
+	}
+}
+
+func TestEngineDifferences(t *testing.T) {
+	tuned := engine()
+	tuned.SHA256 = "20700f0b00c93bae"
+	tuned.Layers[1].Tactic = "sm90_b"
+	tuned.Layers = append(tuned.Layers[:3], tensorrt.Layer{Name: "new"})
+	other := tuned
+	other.Key.Precision = backends.BF16
+	for _, c := range []struct {
+		golden string
+		record tensorrt.Record
+		differ bool
+	}{{"engine-same.txt", engine(), false}, {"engine-tuned.txt", tuned, true}, {"engine-other.txt", other, true}} {
+		var differ bool
+		text := written(t, func(w io.Writer, r tensorrt.Record) (err error) {
+			differ, err = EngineDifferences(w, engine(), r)
+			return err
+		}, c.record)
+		goldenfile.Check(t, c.golden, text)
+		if differ != c.differ {
+			t.Errorf("%s: differ is %v", c.golden, differ)
+		}
+	}
+}
