@@ -31,7 +31,7 @@ const (
 	LibraryVersionUnsupported Reason = "library_version_unsupported"
 	LibraryWrongArchitecture  Reason = "library_wrong_architecture"
 	LibrarySymbolMissing      Reason = "library_symbol_missing"
-	HeadersNotFound           Reason = "headers_not_found" // of TensorRT, to build plugins with
+	HeadersNotFound           Reason = "headers_not_found" // of TensorRT or CUDA, to compile with
 	ProviderUnavailable       Reason = "provider_unavailable"
 	PrecisionUnsupported      Reason = "precision_unsupported"
 	NotCalibrated             Reason = "not_calibrated" // no ranges of this model, which the precision needs

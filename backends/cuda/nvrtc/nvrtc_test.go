@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -32,7 +33,7 @@ func library(t *testing.T) (*Library, string) {
 func TestCompile(t *testing.T) {
 	l, headers := library(t)
 	for _, tt := range []struct{ file, architecture, kernel string }{
-		{"norm.cu", "80", "norm_apply_f16"}, {"norm.cu", "90a", "norm_apply_bf16"}, {"ops.cu", "75", "heavy_refine"}, {"ops.cu", "90", "detect_select"},
+		{"norm.cu", "80", "norm_apply_f16"}, {"norm.cu", "90a", "norm_apply_bf16"}, {"ops.cu", "75", "heavy_refine"}, {"ops.cu", "90", "detect_select"}, {"conv.cu", "90a", "conv_f16_sm90_3x3_96_96"},
 	} {
 		code, err := l.Compile(kernels.Sources, tt.file, tt.architecture, headers)
 		if err != nil {
@@ -40,6 +41,44 @@ func TestCompile(t *testing.T) {
 		} else if !bytes.HasPrefix(code, []byte("\x7fELF")) || !bytes.Contains(code, []byte(tt.kernel)) {
 			t.Errorf("%s for %s: %d bytes, no machine code of %s", tt.file, tt.architecture, len(code), tt.kernel)
 		}
+	}
+}
+
+// TestKernels: what has been compiled is kept, and taken from there the next time.
+func TestKernels(t *testing.T) {
+	l, headers := library(t)
+	cache := t.TempDir()
+	first, err := l.Kernels(75, headers, cache) // whose network kernels there are none of
+	if err != nil || len(first) != 1 {
+		t.Fatalf("%d images, %v", len(first), err)
+	}
+	second, err := l.Kernels(75, "no such folder", cache)
+	if err != nil || !bytes.Equal(first[0], second[0]) {
+		t.Errorf("from the cache: %v", err)
+	}
+}
+
+// TestFromEnvironment: what is asked for and not there has a reason.
+func TestFromEnvironment(t *testing.T) {
+	if l, _, err := FromEnvironment(func(string) string { return "" }); l != nil || err != nil {
+		t.Errorf("without the variable: %v, %v", l, err)
+	}
+	empty := t.TempDir()
+	_, err := findHeaders("", empty)
+	var missing *backends.Unavailable
+	if !errors.As(err, &missing) || missing.Reason != backends.HeadersNotFound || !strings.Contains(missing.Detail, empty) {
+		t.Errorf("a folder without headers: %v", err)
+	}
+	wheel := t.TempDir()
+	want := filepath.Join(wheel, "cuda_runtime", "include")
+	if err := os.MkdirAll(want, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(want, neededHeader), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := findHeaders(filepath.Join(wheel, "cuda_nvrtc", "lib", "libnvrtc.so.12"), ""); got != want {
+		t.Errorf("beside the library of a wheel: %q, %v; want %q", got, err, want)
 	}
 }
 
