@@ -1,6 +1,5 @@
 //go:build cgo && linux
 
-// Package nvrtc compiles CUDA sources for one device at run time, with NVIDIA's library libnvrtc, which is opened then: nothing of it is linked.
 package nvrtc
 
 /*
