@@ -22,7 +22,7 @@ namespace apexx::norm {
 
 constexpr int kThreads = 256;
 constexpr int kCell = 8;                   // channels that a thread makes at once
-constexpr int kBlockCells = kThreads;      // of a block
+constexpr int kBlockCells = kThreads;      // of a block, at a time
 constexpr int kMostChannels = 512;         // C
 
 // Apply is what one block does. The list lies in device memory, made once. Pointers are device memory, of one image.
