@@ -39,6 +39,13 @@ type Options struct {
 	Extra     map[string]string // options of one backend, such as "provider" and "opt-level" of ort
 	Weights   *Weights          // the file in which constants of the graph lie; nil where they are in memory alone
 	StepTimes bool              // let Timing.Steps tell the time of every step; the session may be slower for it
+	Progress  func(Stage)       // nil, or told during Compile how far it is, where that takes minutes; one call at a time
+}
+
+// Stage is a part of what Compile does, and how far it is: Done of Total steps.
+type Stage struct {
+	Name        string
+	Done, Total int
 }
 
 // Weights tells of constants of a graph that they are the content of a file, mapped, so that a library can be told of the file instead of being

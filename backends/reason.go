@@ -32,6 +32,16 @@ const (
 	LibraryWrongArchitecture  Reason = "library_wrong_architecture"
 	LibrarySymbolMissing      Reason = "library_symbol_missing"
 	HeadersNotFound           Reason = "headers_not_found" // of TensorRT or CUDA, to compile with
+	PluginMissing             Reason = "plugin_missing"    // of TensorRT, for an operator of the graph
+	PluginMismatch            Reason = "plugin_mismatch"   // there is one, with another version or other fields
+	BuilderUnavailable        Reason = "builder_unavailable"
+	EngineBuildFailed         Reason = "engine_build_failed"
+	EngineCorrupt             Reason = "engine_corrupt"  // no engine, or one that was cut or changed
+	EngineForeign             Reason = "engine_foreign"  // of another kind of device
+	EngineOutdated            Reason = "engine_outdated" // of another model, library, driver or build of the plugins
+	EngineCacheUnwritable     Reason = "engine_cache_unwritable"
+	PrecisionNotHeld          Reason = "precision_not_held" // where a layer has to compute in a wider one
+	DeviceMemoryExhausted     Reason = "device_memory_exhausted"
 	ProviderUnavailable       Reason = "provider_unavailable"
 	PrecisionUnsupported      Reason = "precision_unsupported"
 	NotCalibrated             Reason = "not_calibrated" // no ranges of this model, which the precision needs
@@ -49,7 +59,8 @@ const (
 var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
 	CapabilityBelowSM90, Int8RequiresCuda, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
-	LibrarySymbolMissing, HeadersNotFound, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
+	LibrarySymbolMissing, HeadersNotFound, PluginMissing, PluginMismatch, BuilderUnavailable, EngineBuildFailed, EngineCorrupt, EngineForeign, EngineOutdated,
+	EngineCacheUnwritable, PrecisionNotHeld, DeviceMemoryExhausted, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
 	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated,
 }
 

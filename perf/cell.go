@@ -11,7 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
-// Scope is the part of the model that a cell times.
+// Scope is the part of a model that a cell times.
 type Scope string
 
 // The scopes. Network ends at the head outputs; Complete adds suppression, masks and embeddings; every other scope is one
@@ -30,11 +30,14 @@ const (
 	GreedySelect Scope = "greedy-select" // GreedySelect of the L0 tiles
 )
 
-// Scopes lists every scope: the two of the whole model, then the operators in the order of the data.
+// AnyModel is the whole of a model that is not Apex-X, in the one shape that it has.
+const AnyModel Scope = "model"
+
+// Scopes lists every scope of Apex-X: the two of the whole model, then the operators in the order of the data.
 var Scopes = []Scope{Network, Complete, Aggregate, GreedySelect, TilePack, SSMScan, FusionGate, TileUnpack, DecodeNMS, RoiMeanPool, BoxMask}
 
 // Operator tells whether the scope is a single operator.
-func (s Scope) Operator() bool { return s != Network && s != Complete }
+func (s Scope) Operator() bool { return s != Network && s != Complete && s != AnyModel }
 
 // ParseScope returns the scope of that name.
 func ParseScope(s string) (Scope, error) {
@@ -51,16 +54,24 @@ func ParseScope(s string) (Scope, error) {
 // Cell is what is timed: one backend on one workload.
 type Cell struct {
 	Backend   string             `json:"backend"`
-	Profile   string             `json:"profile"` // of the model: nano, small, base or large
+	Profile   string             `json:"profile"` // of the model: nano, small, base or large; of AnyModel its name
 	Precision backends.Precision `json:"precision"`
-	Height    int                `json:"height"` // of the image, in pixels
+	Height    int                `json:"height"` // of the image, in pixels; 0 of AnyModel, whose inputs need not be images
 	Width     int                `json:"width"`
-	Batch     int                `json:"batch"`
+	Batch     int                `json:"batch"` // 1 of AnyModel, of which a run counts as one
 	Scope     Scope              `json:"scope"`
 }
 
-// String returns the cell's name, such as reference/nano/fp32/512x512/b1/complete. ParseCell reads it back.
+// ModelCell is the cell of a model that is not Apex-X.
+func ModelCell(backend, name string, p backends.Precision) Cell {
+	return Cell{Backend: backend, Profile: name, Precision: p, Batch: 1, Scope: AnyModel}
+}
+
+// String returns the cell's name, such as reference/nano/fp32/512x512/b1/complete, or ort/resnet50/fp32/model. ParseCell reads it back.
 func (c Cell) String() string {
+	if c.Scope == AnyModel {
+		return fmt.Sprintf("%s/%s/%s/%s", c.Backend, c.Profile, c.Precision, c.Scope)
+	}
 	return fmt.Sprintf("%s/%s/%s/%dx%d/b%d/%s", c.Backend, c.Profile, c.Precision, c.Height, c.Width, c.Batch, c.Scope)
 }
 
@@ -70,13 +81,32 @@ func (c Cell) Workload() string {
 	return rest
 }
 
-// Shape returns the size of the image as HEIGHTxWIDTH.
-func (c Cell) Shape() string { return fmt.Sprintf("%dx%d", c.Height, c.Width) }
+// Shape returns the size of the image as HEIGHTxWIDTH, "own" of AnyModel.
+func (c Cell) Shape() string {
+	if c.Scope == AnyModel {
+		return "own"
+	}
+	return fmt.Sprintf("%dx%d", c.Height, c.Width)
+}
+
+// Unit is what a throughput counts: images, or runs of AnyModel.
+func (c Cell) Unit() string {
+	if c.Scope == AnyModel {
+		return "runs"
+	}
+	return "images"
+}
+
+var modelCellName = regexp.MustCompile(`^([a-z0-9][a-z0-9_-]*)/([a-z0-9_-]{1,60})/([a-z0-9]+)/model$`)
 
 var cellName = regexp.MustCompile(`^([a-z0-9][a-z0-9_-]*)/([a-z0-9_-]+)/([a-z0-9]+)/([1-9][0-9]{0,5})x([1-9][0-9]{0,5})/b([1-9][0-9]{0,5})/([a-z0-9-]+)$`)
 
 // ParseCell reads a cell's name.
 func ParseCell(name string) (Cell, error) {
+	if m := modelCellName.FindStringSubmatch(name); m != nil {
+		precision, err := backends.ParsePrecision(m[3])
+		return ModelCell(m[1], m[2], precision), err
+	}
 	m := cellName.FindStringSubmatch(name)
 	if m == nil {
 		return Cell{}, fmt.Errorf("%q is not the name of a cell (want BACKEND/PROFILE/PRECISION/HxW/bN/SCOPE)", name)

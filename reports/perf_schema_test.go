@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -45,6 +46,43 @@ var sweeps = map[string]sweeptest.Spec{
 	"cpu":     {Backends: []string{"reference", "ort", "cuda"}, Samples: 5},
 	"gpu":     {GPU: true, Backends: []string{"reference", "cuda", "tensorrt"}, Sides: []int{512}, Samples: 170, Replicates: 4, Scopes: perf.Scopes},
 	"skipped": {Backends: []string{"cuda"}},
+}
+
+// modelSweep is the sweep of a model that is not Apex-X.
+func modelSweep() *sweep.Result {
+	r := sweeptest.New(1, sweeptest.Spec{Backends: []string{"reference", "ort"}, Sides: []int{512}, Scopes: []perf.Scope{perf.Network}, Samples: 5})
+	of := func(c *perf.Cell) { *c = perf.ModelCell(c.Backend, "resnet50", c.Precision) }
+	for i := range r.Cells {
+		of(&r.Plan.Cells[i])
+		of(&r.Cells[i].Cell)
+		r.Cells[i].Name = r.Cells[i].Cell.String()
+	}
+	for i := range r.Measurements {
+		of(&r.Measurements[i].Cell)
+	}
+	r.Plan.Weights, r.Plan.Inputs = map[string]string{"resnet50": strings.Repeat("a", 64)}, strings.Repeat("b", 64)
+	return r
+}
+
+// TestModelSweep reads and shows the sweep of a model that is not Apex-X: it has no images, and what runs it takes per second are counted.
+func TestModelSweep(t *testing.T) {
+	r := modelSweep()
+	if err := r.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(t, SweepSchema, r); err != nil {
+		t.Error(err)
+	}
+	refuses(t, SweepSchema, r, map[string]any{"cells/cell/height": 512, "cells/cell/batch": 2, "plan/inputs": "x"})
+	var table, page strings.Builder
+	if err := errors.Join(SweepTable(&table, r), SweepHTML(&page, r)); err != nil {
+		t.Fatal(err)
+	}
+	for text, where := range map[string]string{"runs/s": table.String(), "ort/resnet50/fp32/model": table.String(), ">ort fp32<": page.String(), ">runs/s<": page.String(), "resnet50, model": page.String()} {
+		if !strings.Contains(where, text) {
+			t.Errorf("%q is not in %s", text, where)
+		}
+	}
 }
 
 func TestSweepSchema(t *testing.T) {

@@ -24,6 +24,7 @@ var sweepPage = template.Must(template.Must(perfPage.Clone()).Parse(sweepHTML))
 
 type sweepPageData struct {
 	perfHead
+	Unit              string // of the throughput
 	Problems          []string
 	Groups            []sweepGroup
 	Plots             []template.HTML
@@ -55,7 +56,7 @@ func SweepHTML(w io.Writer, r *sweep.Result) error {
 	word, class, tally := sweepOutcome(r)
 	p := sweepPageData{
 		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "sweep", "Sweep of " + sweepSubject(r), word, class, tally},
-		Problems: sweepProblems(r), Groups: sweepGroups(r), Plots: pictures, Plan: planFacts(r), Environment: environmentFacts(r.Environment, r.Class),
+		Unit:     throughputUnit(r), Problems: sweepProblems(r), Groups: sweepGroups(r), Plots: pictures, Plan: planFacts(r), Environment: environmentFacts(r.Environment, r.Class),
 	}
 	return sweepPage.Execute(w, p)
 }
@@ -138,7 +139,7 @@ var sweepSymbols = map[string]string{"pass": "✓", "fail": "✗", "error": "!",
 
 func sweepRowOf(c sweep.CellResult) sweepRow {
 	v := judgeSweepCell(c)
-	row := sweepRow{Name: fmt.Sprintf("%s %s %s b%d", c.Cell.Backend, c.Cell.Precision, c.Cell.Shape(), c.Cell.Batch), Full: c.Name, Verdict: v, Symbol: sweepSymbols[v.Class],
+	row := sweepRow{Name: rowName(c.Cell), Full: c.Name, Verdict: v, Symbol: sweepSymbols[v.Class],
 		P50: none, P90: none, P95: none, P99: none, Throughput: none, Spread: none,
 		FirstRun: milliseconds(c.FirstRunMS), Compile: milliseconds(c.CompileMS), HostPeak: cmp.Or(sizeText(c.HostPeakBytes), none), DevicePeak: sizeText(c.DevicePeakBytes),
 		Allocs: none, Tiles: none, Parity: parityText(c.Parity)}
@@ -158,6 +159,14 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 		row.Tiles, row.Candidates, row.Budgets = tilesText(c.Work), countsText(c.Work.Candidates), budgetsText(c.Work)
 	}
 	return row
+}
+
+// rowName names a cell within its group.
+func rowName(c perf.Cell) string {
+	if c.Scope == perf.AnyModel {
+		return fmt.Sprintf("%s %s", c.Backend, c.Precision)
+	}
+	return fmt.Sprintf("%s %s %s b%d", c.Backend, c.Precision, c.Shape(), c.Batch)
 }
 
 // p99Text returns the percentile, or why there is none.

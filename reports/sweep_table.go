@@ -5,6 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
@@ -13,7 +14,7 @@ import (
 func SweepTable(w io.Writer, r *sweep.Result) error {
 	r = sweepResult(r)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "cell\tp50 ms\tp95 ms\t±spread\timages/s\twhole ms\tfirst ms\tcompile ms\tpeak MiB\tparity")
+	fmt.Fprintf(t, "cell\tp50 ms\tp95 ms\t±spread\t%s/s\twhole ms\tfirst ms\tcompile ms\tpeak MiB\tparity\n", throughputUnit(r))
 	for _, c := range r.Cells {
 		if c.Summary == nil {
 			fmt.Fprintf(t, "%s\t–\t–\t–\t–\t–\t–\t–\t–\t%s\n", c.Name, judgeSweepCell(c).Why)
@@ -32,6 +33,15 @@ func SweepTable(w io.Writer, r *sweep.Result) error {
 	word, _, tally := sweepOutcome(r)
 	_, err := fmt.Fprintf(w, "%s  %s\n", word, tally)
 	return err
+}
+
+// throughputUnit is the unit of the cells, which are all of one kind of model.
+func throughputUnit(r *sweep.Result) string {
+	var first perf.Cell
+	if len(r.Cells) > 0 {
+		first = r.Cells[0].Cell
+	}
+	return first.Unit()
 }
 
 // parityWord is a cell's parity, with the error where it holds and the reason where it does not.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,7 +108,8 @@ func serveNextMinor() error {
 
 // fake is a backend that knows Identity of everything and Add of float32. Options.Extra names what goes wrong and when:
 // "compile", "upload", "execute", "download" or "close" to one of the faults; with "execute-first", the first execution is spared. "busy" is
-// how long an execution computes, "drift" adds the number of executions to outputs, and "device" gives the session a clock of the device.
+// how long an execution computes, "drift" adds the number of executions to outputs, and "device" gives the session a clock of the device. "stages" is how
+// many stages a compilation tells, of 100 ms each.
 type fake struct{}
 
 func (fake) Name() string { return "fake" }
@@ -128,6 +130,13 @@ func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (back
 		return nil, err
 	}
 	s := newFakeSession(g, o)
+	stages, _ := strconv.Atoi(o.Extra["stages"])
+	for i := range stages {
+		if o.Progress != nil {
+			o.Progress(backends.Stage{Name: "stage\nof the fake", Done: i + 1, Total: stages})
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	if o.Extra["busy"] != "" {
 		if s.busy, err = time.ParseDuration(o.Extra["busy"]); err != nil {
 			return nil, err

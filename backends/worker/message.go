@@ -20,7 +20,7 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 2, Minor: 0}
+var Protocol = Version{Major: 2, Minor: 1}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
@@ -34,6 +34,9 @@ const (
 	kindClose    = "close"    // of a session
 	kindShutdown = "shutdown" // of the worker
 	kindError    = "error"
+
+	// kindProgress is no reply: a compile request that asks for it may have any number of these before its reply, with its id.
+	kindProgress = "progress"
 )
 
 // message is the payload of a frame. Requests carry ids that rise from 1; a reply repeats the id of its request.
@@ -155,6 +158,14 @@ type compileRequest struct {
 	Replay      []string          `json:"replay,omitempty"`
 	Extra       map[string]string `json:"extra,omitempty"`
 	StepTimes   bool              `json:"step_times,omitempty"`
+	Progress    bool              `json:"progress,omitempty"` // the client takes progress messages
+}
+
+// progressMessage is a backends.Stage.
+type progressMessage struct {
+	Stage string `json:"stage"`
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
 }
 
 type compileReply struct {

@@ -24,9 +24,9 @@ func TestConversation(t *testing.T) {
 		requests []string
 		replies  []string // parts of them
 	}{
-		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":0},"backend":"fake","pid":`}},
+		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":1},"backend":"fake","pid":`}},
 		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":2}}}`, `{"id":2,"kind":"probe"}`},
-			[]string{`"protocol":{"major":2,"minor":0}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
+			[]string{`"protocol":{"major":2,"minor":1}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
 		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","precisions":["fp64","fp32"],"facts":[{"key":"pid",`}},
 		{"unknown kind", []string{greeting, `{"id":2,"kind":"profile"}`}, []string{"hello", `"code":"unknown_kind"`}},
 		{"kind of protocol 1", []string{greeting, `{"id":2,"kind":"run","body":{"session":1}}`}, []string{"hello", `"code":"unknown_kind"`}},
@@ -216,8 +216,8 @@ func TestJSONNames(t *testing.T) {
 			`"outputs":["y","z"],"aside":["z"],"level":"emulated","reason":"function_body","precision":"fp32","workspace":4}],"folded":["c"],"views":["d"],` +
 			`"split":[{"node":"e","step":"Conv+Relu","value":"v"}],"arena_bytes":5,"library":"ONNX Runtime"}}`: compileReply{1, wireMemory{2, 3}, plan},
 		`{"folder":"f","graph":"g","graph_format":"onnx","weights":"w","inputs":"i","outputs":"o","layout":null,"precision":"fp64","threads":2,` +
-			`"taps":["all"],"replay":["d"],"extra":{"provider":"cpu"},"step_times":true}`: compileRequest{"f", "g", "onnx", "w", "i", "o", nil, "fp64", 2, []string{"all"},
-			[]string{"d"}, map[string]string{"provider": "cpu"}, true},
+			`"taps":["all"],"replay":["d"],"extra":{"provider":"cpu"},"step_times":true,"progress":true}`: compileRequest{"f", "g", "onnx", "w", "i", "o", nil, "fp64", 2, []string{"all"},
+			[]string{"d"}, map[string]string{"provider": "cpu"}, true, true},
 		`{"session":1}`:   sessionRequest{1},
 		`{"upload_ns":1}`: uploadReply{1},
 		`{"execute_ns":1,"device_ns":2,"steps_ns":[3],"memory":{"host_bytes":4,"device_bytes":5}}`: executeReply{1, 2, []int64{3}, wireMemory{4, 5}},

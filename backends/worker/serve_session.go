@@ -27,7 +27,7 @@ type hosted struct {
 	pid       int  // of this process
 }
 
-func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err error) {
+func (s *server) compile(ctx context.Context, r compileRequest, progress func(backends.Stage)) (_ any, err error) {
 	s.mu.Lock()
 	s.folders[r.Folder] = true
 	s.mu.Unlock()
@@ -56,7 +56,7 @@ func (s *server) compile(ctx context.Context, r compileRequest) (_ any, err erro
 	}
 	opts := backends.Options{
 		Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes,
-		Weights: &backends.Weights{Folder: r.Folder, Places: places},
+		Weights: &backends.Weights{Folder: r.Folder, Places: places}, Progress: progress,
 	}
 	if h.session, err = s.backend.Compile(ctx, g, opts); err != nil {
 		return nil, err

@@ -71,10 +71,10 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	req := compileRequest{
 		Folder: s.folder.path, Graph: s.folder.file("graph"), GraphFormat: formatONNX, Weights: s.folder.file(onnx.WeightsFile), Inputs: s.inputs.Name(),
 		Outputs: s.outputs.file.Name(), Layout: s.layout.places, Precision: string(opts.Precision), Threads: opts.Threads,
-		Taps: opts.Taps, Replay: opts.Replay, Extra: opts.Extra, StepTimes: opts.StepTimes,
+		Taps: opts.Taps, Replay: opts.Replay, Extra: opts.Extra, StepTimes: opts.StepTimes, Progress: opts.Progress != nil,
 	}
 	var r compileReply
-	if err := w.call(ctx, w.spec.Deadline, kindCompile, req, &r); err != nil {
+	if err := w.call(withProgress(ctx, opts.Progress), w.spec.compileTimeout(), kindCompile, req, &r); err != nil {
 		return nil, err
 	}
 	if err := first(r.Memory.check(), r.Plan.Check(s.graph), checkSizes(r.Plan)); err != nil {

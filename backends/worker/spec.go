@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,8 @@ type Spec struct {
 	// Deadline bounds every single request, such as one Execute; a context may bound it further. 0 means no bound for Compile and
 	// Execute, which may rightly take long, and StartTimeout for Probe.
 	Deadline time.Duration
+	// CompileDeadline bounds Compile where it may take longer than the other requests: some libraries measure for minutes. 0 means Deadline.
+	CompileDeadline time.Duration
 	// StartTimeout bounds the time from starting the process to its hello. 0 means 10 s.
 	StartTimeout time.Duration
 	// MemoryLimit bounds the bytes of address space that the worker may map beyond what it has mapped when it says hello (a Go
@@ -56,6 +59,8 @@ func (s Spec) questionTimeout() time.Duration {
 	}
 	return s.startTimeout()
 }
+
+func (s Spec) compileTimeout() time.Duration { return cmp.Or(s.CompileDeadline, s.Deadline) }
 
 func (s Spec) memoryLimit() int64 {
 	if s.MemoryLimit <= 0 {

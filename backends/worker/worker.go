@@ -167,14 +167,19 @@ func (w *Worker) exchange(ctx context.Context, payload []byte) (message, error) 
 	if err := writeFrame(w.proc.stdin, payload); err != nil {
 		return message{}, err
 	}
-	select {
-	case m, ok := <-w.replies:
-		if !ok {
-			return message{}, w.readErr
+	for {
+		select {
+		case m, ok := <-w.replies:
+			if !ok {
+				return message{}, w.readErr
+			}
+			if m.Kind == kindProgress && report(ctx, m) {
+				continue
+			}
+			return m, nil
+		case <-ctx.Done():
+			return message{}, context.Cause(ctx)
 		}
-		return m, nil
-	case <-ctx.Done():
-		return message{}, context.Cause(ctx)
 	}
 }
 

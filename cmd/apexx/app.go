@@ -101,7 +101,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run maps errors to exit codes
 		Commands: []*cli.Command{
-			runCommand(), matrixCommand(), evalCommand(), locateCommand(), certifyCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
+			runCommand(), matrixCommand(), evalCommand(), datasetCommand(), locateCommand(), certifyCommand(), sweepCommand(), gateCommand(), baselineCommand(), trendCommand(), exportCommand(), planCommand(),
 			replayCommand(), attestCommand(), selfcheckCommand(), calibrateCommand(),
 			capsCommand(), envCommand(), configCommand(), versionCommand(),
 			completionCommand(), manCommand(), workerCommand(),

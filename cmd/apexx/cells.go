@@ -36,9 +36,12 @@ func cellFlags(shapes, scopes string) []cli.Flag {
 		&cli.StringFlag{Name: "precisions", Value: "fp32", Usage: "`LIST` of precisions: fp64, fp32, tf32, fp16, bf16, int8, fp8"},
 		&cli.StringFlag{Name: "scopes", Value: scopes, Usage: "`LIST` of " + strings.Join(names, ", ") + ", or all"},
 		&cli.StringFlag{Name: "cells", Usage: "`LIST` of cells by name, BACKEND/PROFILE/PRECISION/HxW/bN/SCOPE, instead of the lists above"},
+		&cli.StringFlag{Name: "model", Usage: "measure an ONNX model of your own, `FILE` with static shapes, instead of Apex-X: a cell of each backend, BACKEND/NAME/PRECISION/model"},
+		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
+		&cli.StringFlag{Name: "tensors", Usage: "inputs of --model, a safetensors `FILE` or a picture (default: drawn from --seed)"},
 		&cli.IntFlag{Name: "iterations", Value: measure.DefaultIterations, Usage: "samples of a cell in a replicate, `N` at most"},
 		&cli.DurationFlag{Name: "time", Value: measure.DefaultBound, Usage: "bound on the samples of a cell in a replicate, a `DURATION`"},
-		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed `N` of the order of cells"},
+		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed `N` of the order of cells, and of drawn inputs"},
 		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on measuring one cell, a `DURATION`"},
 	}
 }
@@ -46,7 +49,8 @@ func cellFlags(shapes, scopes string) []cli.Flag {
 // workloadsOf is what cellFlags, modelFlags, decodeFlags and backendFlags say.
 type workloadsOf struct {
 	cells   []perf.Cell
-	models  *execute.OwnModels
+	models  *execute.OwnModels    // nil with --model
+	network *execute.NetworkModel // of --model, else nil
 	options measure.Options
 	seed    uint64
 	where   *env.Environment // nil until it was asked for
@@ -64,33 +68,24 @@ func ownWorker(c *cli.Context) specOf {
 // the builds that are going to be measured, and "available" are the backends that any of them has: what the others lost is measured
 // all the same, so that the loss is seen.
 func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
+	if c.IsSet("model") {
+		return networkWorkloads(c, builds)
+	}
+	if c.IsSet("dim") || c.IsSet("tensors") {
+		return nil, usagef("--dim and --tensors are of a model of your own: name it with --model")
+	}
 	cells, err := chosenCells(c, builds)
 	if err != nil {
 		return nil, err
 	}
-	threads, err := threadsOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if procs := runtime.GOMAXPROCS(0); threads > procs {
-		return nil, usagef("--threads %d is more than GOMAXPROCS, which is %d: the class of machines would tell fewer processors than are at work", threads, procs)
-	}
-	extras, err := extraOfAll(c)
-	if err != nil {
+	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
+	if w.options, err = measureOptions(c); err != nil {
 		return nil, err
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
 		return nil, err
 	}
-	if n := c.Int("iterations"); n > worker.MaxSamples {
-		return nil, usagef("--iterations: %d samples are too many (at most %d)", n, worker.MaxSamples)
-	}
-	if c.Int("iterations") < 1 || c.Duration("time") <= 0 || c.Duration("deadline") <= 0 {
-		return nil, usagef("--iterations, --time and --deadline must be positive")
-	}
-	w := &workloadsOf{cells: cells, seed: c.Uint64("seed")}
-	w.options = measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras, Devices: devices()}
 	w.models = &execute.OwnModels{Decode: decode, Request: modelRequest(c)}
 	for _, cell := range cells {
 		w.models.Precisions = append(w.models.Precisions, cell.Precision)
@@ -106,6 +101,36 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 	return w, nil
 }
 
+// measureOptions checks how long, and with what, each cell is measured.
+func measureOptions(c *cli.Context) (o measure.Options, err error) {
+	threads, err := threadsOf(c)
+	if err != nil {
+		return o, err
+	}
+	if procs := runtime.GOMAXPROCS(0); threads > procs {
+		return o, usagef("--threads %d is more than GOMAXPROCS, which is %d: the class of machines would tell fewer processors than are at work", threads, procs)
+	}
+	extras, err := extraOfAll(c)
+	if err != nil {
+		return o, err
+	}
+	if n := c.Int("iterations"); n > worker.MaxSamples {
+		return o, usagef("--iterations: %d samples are too many (at most %d)", n, worker.MaxSamples)
+	}
+	if c.Int("iterations") < 1 || c.Duration("time") <= 0 || c.Duration("deadline") <= 0 {
+		return o, usagef("--iterations, --time and --deadline must be positive")
+	}
+	return measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras, Devices: devices()}, nil
+}
+
+// source makes what the cells execute.
+func (w *workloadsOf) source() measure.ModelSource {
+	if w.network != nil {
+		return w.network
+	}
+	return w.models
+}
+
 // checkInjections refuses faults for workers that no cell would have: a gate that is tried with them would seem blind.
 func (w *workloadsOf) checkInjections() error {
 	var names []string
@@ -118,6 +143,14 @@ func (w *workloadsOf) checkInjections() error {
 // check finds what keeps a cell from being measured or recorded, before anything is measured: its model, its shape, and numbers that
 // no name of a cell holds.
 func (w *workloadsOf) check(cell perf.Cell) error {
+	switch of := cell.Scope == perf.AnyModel; {
+	case of && w.network == nil:
+		return fmt.Errorf("cell %s is of a model of your own: name it with --model", cell)
+	case w.network != nil && (!of || cell.Profile != w.network.Network.Name):
+		return fmt.Errorf("cell %s is not of the model %s that --model names", cell, w.network.Network.Name)
+	case of:
+		return nil
+	}
 	m, err := w.models.Open(cell.Profile)
 	if err != nil {
 		return err
@@ -228,9 +261,13 @@ func chosenCells(c *cli.Context, builds []specOf) ([]perf.Cell, error) {
 	}
 	cells := perf.Grid{Backends: names, Profiles: profiles, Precisions: precisions, Sizes: sizes, Batches: batches, Scopes: scopes}.Cells()
 	if len(cells) == 0 {
-		return nil, &backends.Unavailable{Backend: c.String("backends"), Reason: backends.WorkerNotFound, Detail: "no backend is available here; see apexx caps"}
+		return nil, noBackend(c)
 	}
 	return cells, nil
+}
+
+func noBackend(c *cli.Context) error {
+	return &backends.Unavailable{Backend: c.String("backends"), Reason: backends.WorkerNotFound, Detail: "no backend is available here; see apexx caps"}
 }
 
 // namedCells reads --cells. What the names say of a backend is said explicitly: it must be there.

@@ -24,11 +24,8 @@ import (
 )
 
 func evalCommand() *cli.Command {
-	flags := append(choiceFlags(),
-		&cli.StringFlag{Name: "results", Usage: "evaluate the COCO results in `FILE` instead of running a backend"},
-		&cli.StringFlag{Name: "dataset", Value: quality.Scenes, Usage: "COCO instances `FILE`, or scenes, those of the fixtures folder"},
-		&cli.StringFlag{Name: "images", Usage: "`FOLDER` of the pictures (default: images beside the data set, or its own folder)"},
-		&cli.BoolFlag{Name: "strict", Usage: "refuse a file with any problem, instead of leaving out what cannot be used"},
+	flags := append(choiceFlags(), &cli.StringFlag{Name: "results", Usage: "evaluate the COCO results in `FILE` instead of running a backend"})
+	flags = append(append(flags, datasetFlags()...),
 		&cli.StringFlag{Name: "against", Usage: "compare with another execution, `BACKEND:PRECISION` such as reference:fp32"},
 		&cli.StringFlag{Name: "against-results", Usage: "compare with the COCO results in `FILE`"},
 		&cli.StringFlag{Name: "panoptic", Usage: "panoptic truth in `FILE`, with its pictures in the folder of the same name without .json"},
@@ -88,10 +85,9 @@ func evaluateModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.set, err = quality.Open(c.String("dataset"), c.String("images"), e.options); err != nil {
-		return exit.With(exit.Usage, err)
+	if e.set, err = openDataset(c); err != nil {
+		return err
 	}
-	e.tell(e.set.Name, e.set.Problems)
 	found, err := e.find(candidate)
 	if err != nil {
 		return err
@@ -116,7 +112,7 @@ func evaluateModel(c *cli.Context) error {
 		if doc.Summary.Panoptic, problems, err = quality.Panoptic(truth, c.String("panoptic-results"), e.options); err != nil {
 			return exit.With(exit.Usage, err)
 		}
-		e.tell("panoptic", problems)
+		tellProblems(c, "panoptic", problems)
 	}
 	return e.report(doc, found, against)
 }
@@ -205,13 +201,6 @@ func (e *evaluation) execution(name string, precision backends.Precision) (*eval
 	return &evaluationSide{backend: b, precision: precision, extra: extra}, b.Probe(e.c.Context).Err(name)
 }
 
-// tell writes the problems of a file to standard error.
-func (e *evaluation) tell(name string, p coco.Problems) {
-	if p.Count > 0 {
-		fmt.Fprintf(e.c.App.ErrWriter, "%s: %v\n%s", name, p, p.Lines(10))
-	}
-}
-
 // find runs or reads a side.
 func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 	if s.file != "" {
@@ -219,7 +208,7 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 		if err != nil {
 			return nil, exit.With(exit.Usage, err)
 		}
-		e.tell(found.Name, problems)
+		tellProblems(e.c, found.Name, problems)
 		return found, nil
 	}
 	threads, err := threadsOf(e.c)
@@ -266,7 +255,7 @@ const mostPictures = 6
 // report completes the document and writes it.
 func (e *evaluation) report(doc *reports.Evaluation, found, against *quality.Found) error {
 	c := e.c
-	doc.GeneratedAt, doc.Version, doc.Command = time.Now().UTC().Format(time.RFC3339), readVersion().Version, "apexx "+strings.Join(os.Args[1:], " ")
+	doc.GeneratedAt, doc.Version, doc.Build, doc.Command = time.Now().UTC().Format(time.RFC3339), readVersion().Version, ownBuild(), "apexx "+strings.Join(os.Args[1:], " ")
 	if m := e.model; m != nil && found.Execution != nil {
 		doc.Model = &reports.Model{Profile: m.Config.Model.Profile, Classes: m.Classes, ConfigSHA256: m.ConfigDigest, WeightsSHA256: m.WeightsDigest}
 		doc.Runtime.PrecisionProfile, doc.ModelEval.PrecisionProfile = m.Config.Runtime.PrecisionProfile, m.Config.Runtime.PrecisionProfile

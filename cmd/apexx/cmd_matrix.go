@@ -20,6 +20,7 @@ import (
 	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
@@ -85,11 +86,11 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: extras,
+		Extra: extras, Factor: budget.Factors[profile.Name()],
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
 		}}
-	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Factor: runner.Factor, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	if c.IsSet("dim") && !c.IsSet("model") {
 		return usagef("--dim is of a model of your own: name it with --model")
 	}
@@ -160,15 +161,12 @@ const drawnCases = 3
 
 // networkMatrix is the matrix of --model.
 func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.MatrixSpec) error {
-	for _, f := range slices.Concat(modelFlags(), decodeFlags()) {
-		if name := f.Names()[0]; c.IsSet(name) {
-			return usagef("--%s is of Apex-X and does not go with --model", name)
-		}
-	}
+	var precisions []backends.Precision
 	for _, col := range spec.Columns {
-		if col.Precision != backends.FP32 && col.Precision != backends.FP64 {
-			return usagef("--precisions %s: a model of your own is compared in fp32 and fp64", col.Precision)
-		}
+		precisions = append(precisions, col.Precision)
+	}
+	if err := forNetworks(c, precisions); err != nil {
+		return err
 	}
 	dims, err := dimsOf(c)
 	if err != nil {

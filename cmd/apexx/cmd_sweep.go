@@ -43,6 +43,10 @@ cpu_report.json, index.html and plots when all is measured: an interrupted sweep
 them, is INCOMPLETE, and the same command goes on with it, under the same libraries,
 instruction set, GOMAXPROCS, build and options.
 
+With --model an ONNX model of your own is measured, whole and in the one shape that it has, on every
+backend that has its operators; what it should give is what the reference computes in float64, so that
+a model with operators that the reference lacks is unverified. It has no gpu_report.json.
+
 Exit codes: 0 everything was measured and computes what it should · 1 a cell computes something
 wrong or overspends a budget · 2 wrong usage, bad input, or a folder of another sweep · 3 the
 outputs of a cell were not compared whole · 5 a backend has no cell that counts, or the disk is
@@ -156,8 +160,11 @@ func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err e
 }
 
 // writeViews writes the reports of the original's suites for the first workload of the sweep: cpu_report.json where the
-// reference was measured, gpu_report.json always.
+// reference was measured, gpu_report.json always. Of a model of --model there are none: they tell of Apex-X's parts.
 func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
+	if w.network != nil {
+		return nil
+	}
 	first := r.Plan.Cells[0]
 	m, err := w.models.Open(first.Profile)
 	if err != nil {
@@ -180,7 +187,7 @@ func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
 	return measure.Side{
 		Arm:       perf.Head,
-		Workloads: measure.NewWorkloads(w.models, reference.New()),
+		Workloads: measure.NewWorkloads(w.source(), reference.New()),
 		Spec: func(backend string) worker.Spec {
 			s := execute.WorkerSpec(backend, c.Duration("deadline"))
 			s.MemoryLimit = execute.MemoryLimit(backend, w.options.Extra[backend])
@@ -211,7 +218,12 @@ func sweepHeader(c *cli.Context, w *workloadsOf, replicates int) (h sweep.Header
 // planOf describes what is measured, down to the weights.
 func planOf(w *workloadsOf) (sweep.Plan, error) {
 	p := sweep.Plan{Cells: w.cells, Iterations: w.options.Iterations, BoundNS: w.options.Bound.Nanoseconds(), Seed: w.seed,
-		Threads: w.options.Threads, Weights: map[string]string{}, ConfigSHA256: map[string]string{}, Options: w.options.Extra, Decode: decodeText(w.models.Decode)}
+		Threads: w.options.Threads, Weights: map[string]string{}, ConfigSHA256: map[string]string{}, Options: w.options.Extra}
+	if w.network != nil {
+		p.Weights[w.network.Network.Name], p.Inputs = w.network.Network.Digest, digestOfFeeds(w.network.Feeds)
+		return p, nil
+	}
+	p.Decode = decodeText(w.models.Decode)
 	for _, cell := range w.cells {
 		m, err := w.models.Open(cell.Profile)
 		if err != nil {

@@ -88,7 +88,7 @@ func openBaseline(path, class string) (*baseline.Baseline, error) {
 
 // choosesCells tells whether the command line says what to measure.
 func choosesCells(c *cli.Context) bool {
-	for _, flag := range append([]string{"cells"}, cellLists...) {
+	for _, flag := range append([]string{"cells", "model"}, cellLists...) {
 		if c.IsSet(flag) {
 			return true
 		}

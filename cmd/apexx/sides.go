@@ -26,8 +26,12 @@ func ownProgram(c *cli.Context) (gate.Program, error) {
 	return openProgram(c, own)
 }
 
-// modelsOf returns what makes the complete models of a build: this program its own, another by its export command.
+// modelsOf returns what makes the complete models of a build: this program its own, another by its export command. A model of --model is the
+// same in every build.
 func (w *workloadsOf) modelsOf(p gate.Program) measure.ModelSource {
+	if w.network != nil {
+		return w.network
+	}
 	if self, err := os.Executable(); err == nil && sameFile(self, p.Binary) {
 		return w.models
 	}

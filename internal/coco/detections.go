@@ -1,13 +1,11 @@
 package coco
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 
 	"github.com/apex-x/apexx/internal/input"
-	"github.com/apex-x/apexx/internal/mask"
 	"github.com/apex-x/apexx/internal/printable"
 )
 
@@ -37,7 +35,7 @@ func ReadDetections(path string, d *Dataset, o Options) ([]Detection, Problems, 
 
 // DecodeDetections is ReadDetections for a stream.
 func DecodeDetections(in io.Reader, d *Dataset, o Options) ([]Detection, Problems, error) {
-	r := &detectionReader{reader: reader{scanner: newScanner(in), strict: o.Strict}, images: map[int64]*Image{}, categories: map[int64]bool{}}
+	r := &detectionReader{reader: *newReader(in, o), images: map[int64]*Image{}, categories: map[int64]bool{}}
 	for i := range d.Images {
 		r.images[d.Images[i].ID] = &d.Images[i]
 	}
@@ -57,47 +55,6 @@ func DecodeDetections(in io.Reader, d *Dataset, o Options) ([]Detection, Problem
 		err = &StrictError{r.problems}
 	}
 	return r.all, r.problems, err
-}
-
-// WriteDetections writes results in the form that ReadDetections and other tools read, a detection a line.
-func WriteDetections(w io.Writer, list []Detection) error {
-	type record struct {
-		Image        int64         `json:"image_id"`
-		Category     int64         `json:"category_id"`
-		Box          [4]float64    `json:"bbox"`
-		Score        float64       `json:"score"`
-		Segmentation *segmentation `json:"segmentation,omitempty"`
-	}
-	if _, err := io.WriteString(w, "["); err != nil {
-		return err
-	}
-	for i, d := range list {
-		r := record{d.Image, d.Category, d.Box, d.Score, nil}
-		if s := d.Segmentation; s.Size != [2]int{} {
-			r.Segmentation = &segmentation{s.Size, s.Compressed}
-			if s.Compressed == "" {
-				r.Segmentation.Counts = mask.RLE{Size: s.Size, Counts: s.Counts}.Compressed()
-			}
-		}
-		line, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		separator := ",\n"
-		if i == 0 {
-			separator = "\n"
-		}
-		if _, err := io.WriteString(w, separator+string(line)); err != nil {
-			return err
-		}
-	}
-	_, err := io.WriteString(w, "\n]\n")
-	return err
-}
-
-type segmentation struct {
-	Size   [2]int `json:"size"`
-	Counts string `json:"counts"`
 }
 
 type detectionReader struct {

@@ -50,7 +50,7 @@ func ReadPanoptic(path string, truth bool, o Options) (*Panoptic, Problems, erro
 
 // DecodePanoptic is ReadPanoptic for a stream.
 func DecodePanoptic(in io.Reader, truth bool, o Options) (*Panoptic, Problems, error) {
-	r := &panopticReader{reader: reader{scanner: newScanner(in), strict: o.Strict}}
+	r := &panopticReader{reader: *newReader(in, o)}
 	lists := map[string]func() error{"annotations": r.annotations}
 	if truth {
 		lists["categories"] = r.categories

@@ -12,7 +12,8 @@ import (
 
 // Options of reading.
 type Options struct {
-	Strict bool // refuse a file with any problem
+	Strict bool          // refuse a file with any problem
+	Each   func(Problem) // called with every problem, in the order in which they are found; nil for nothing
 }
 
 // Read reads an instances file: an object with images, annotations and categories, in any order. The problems are those of records
@@ -33,7 +34,7 @@ func Read(path string, o Options) (*Dataset, Problems, error) {
 
 // Decode is Read for a stream.
 func Decode(in io.Reader, o Options) (*Dataset, Problems, error) {
-	r := &reader{scanner: newScanner(in), strict: o.Strict}
+	r := newReader(in, o)
 	err := r.file(map[string]func() error{"images": r.images, "annotations": r.annotations, "categories": r.categories})
 	if err == nil {
 		err = r.finish()
@@ -55,11 +56,24 @@ type reader struct {
 	data     Dataset
 	places   [3][]int32 // of the kept images, categories and annotations in their lists
 	problems Problems
+	each     func(Problem)
 	others   []string // lists of the file that are read over
 
 	record  record
 	numbers arena[float64]
 	counts  arena[uint32]
+}
+
+func newReader(in io.Reader, o Options) *reader {
+	return &reader{scanner: newScanner(in), strict: o.Strict, each: o.Each}
+}
+
+// tell files a problem.
+func (r *reader) tell(p Problem) {
+	r.problems.add(p)
+	if r.each != nil {
+		r.each(p)
+	}
 }
 
 // file reads an object with some lists, all of which it must have.
@@ -85,7 +99,7 @@ func (r *reader) file(lists map[string]func() error) error {
 			}
 			return read()
 		case r.strict && name != "info" && name != "licenses" && !slices.Contains(r.others, name):
-			r.problems.add(Problem{Record: "the file", Field: name, Text: "is no key of this kind of file"})
+			r.tell(Problem{Record: "the file", Field: name, Text: "is no key of this kind of file"})
 		}
 		return r.skip()
 	})

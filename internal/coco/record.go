@@ -61,7 +61,7 @@ func (r *reader) strictly(field, format string, args ...any) {
 func (r *reader) done() bool {
 	for _, p := range r.record.problems {
 		p.Record = recordName(r.record.list, r.record.index, r.record.id, r.record.hasID)
-		r.problems.add(p)
+		r.tell(p)
 	}
 	if r.record.useless {
 		r.problems.LeftOut++

@@ -10,7 +10,7 @@ func (r *reader) relate() {
 	names := map[string]int64{}
 	for i, c := range d.Categories {
 		if other, dup := names[c.Name]; dup {
-			r.problems.add(Problem{Record: recordName("categories", int(r.places[1][i]), c.ID, true), Field: "name", Text: fmt.Sprintf("%q is that of category %d too", c.Name, other)})
+			r.tell(Problem{Record: recordName("categories", int(r.places[1][i]), c.ID, true), Field: "name", Text: fmt.Sprintf("%q is that of category %d too", c.Name, other)})
 		}
 		names[c.Name] = c.ID
 	}
@@ -32,7 +32,7 @@ func distinct[T any](r *reader, list string, places []int32, records *[]T, id fu
 	for i := range *records {
 		key := id(&(*records)[i])
 		if first, dup := at[key]; dup {
-			r.problems.add(Problem{recordName(list, int(places[i]), key, true), "id", fmt.Sprintf("is that of %s[%d] too", list, places[first]), true})
+			r.tell(Problem{recordName(list, int(places[i]), key, true), "id", fmt.Sprintf("is that of %s[%d] too", list, places[first]), true})
 			r.problems.LeftOut++
 			continue
 		}

@@ -2,7 +2,7 @@ package evaluate
 
 import (
 	"math"
-	"sort"
+	"math/bits"
 )
 
 // Curve is the precision of one class at the recalls 0, 0.01, … 1, and the recall reached, for each of Thresholds.
@@ -38,18 +38,16 @@ func (a *accumulator) curve(s *series, most int, weights []float64, c *Curve) bo
 	a.walk(s, most, weights, all)
 	for t := range Thresholds {
 		recall, precision := a.recall[t], a.precision[t]
-		for i := len(precision) - 1; i > 0; i-- {
-			precision[i-1] = max(precision[i-1], precision[i])
-		}
 		c.Recall[t] = 0
 		if n := len(recall); n > 0 {
 			c.Recall[t] = recall[n-1]
 		}
-		for i, r := range recalls {
-			c.Precision[t][i] = 0
-			if at := sort.SearchFloat64s(recall, r); at < len(recall) {
-				c.Precision[t][i] = precision[at]
+		at, best := len(recall), 0.0 // the greatest precision from there on
+		for i := recallCount - 1; i >= 0; i-- {
+			for ; at > 0 && recall[at-1] >= recalls[i]; at-- {
+				best = max(best, precision[at-1])
 			}
+			c.Precision[t][i] = best
 		}
 	}
 	return true
@@ -58,7 +56,8 @@ func (a *accumulator) curve(s *series, most int, weights []float64, c *Curve) bo
 // walk goes down the scores and notes recall and precision at each right detection. Wrong ones move no recall and lower the precision, so
 // that they are seen at the next right one. A detection of an image that is there several times stands for as many in a row.
 func (a *accumulator) walk(s *series, most int, weights []float64, all float64) {
-	var right, wrong [thresholdCount]float64
+	var seen float64
+	var right, ignored [thresholdCount]float64
 	for t := range Thresholds {
 		a.recall[t], a.precision[t] = a.recall[t][:0], a.precision[t][:0]
 	}
@@ -69,16 +68,15 @@ func (a *accumulator) walk(s *series, most int, weights []float64, all float64) 
 		if w == 0 || int(f.rank) >= most {
 			continue
 		}
-		for t := range Thresholds {
-			switch bit := uint16(1) << t; {
-			case f.ignored&bit != 0:
-			case f.right&bit == 0:
-				wrong[t] += w
-			default:
-				right[t] += w
-				a.recall[t] = append(a.recall[t], right[t]/all)
-				a.precision[t] = append(a.precision[t], right[t]/(wrong[t]+right[t]+epsilon))
-			}
+		seen += w
+		for left := f.ignored; left != 0; left &= left - 1 {
+			ignored[bits.TrailingZeros16(left)] += w
+		}
+		for left := f.right &^ f.ignored; left != 0; left &= left - 1 {
+			t := bits.TrailingZeros16(left)
+			right[t] += w
+			a.recall[t] = append(a.recall[t], right[t]/all)
+			a.precision[t] = append(a.precision[t], right[t]/(seen-ignored[t]+epsilon))
 		}
 	}
 }

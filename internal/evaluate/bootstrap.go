@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // BootstrapOptions of Compare. The zero value is 2,000 replicates, a confidence of 0.99 and the seed 0.
@@ -47,34 +49,53 @@ type Differences struct {
 // ErrDifferentSets says that two results are not of the same images and classes.
 var ErrDifferentSets = errors.New("the results are not of the same images and classes")
 
-// Compare returns the differences of two results of one data set with percentile intervals of the paired bootstrap over images (Efron and
-// Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 16): each replicate draws as many images as there are, with
-// replacement, and computes both numbers on them. Where no object counts,
-// a number is -1 on both sides.
+// Compare returns the differences of two results of one data set, with intervals of the paired bootstrap over its images. Where no object
+// counts, a number is -1 on both sides.
 func Compare(base, candidate *Matches, o BootstrapOptions) (Differences, error) {
 	if !slices.Equal(base.Images, candidate.Images) || !slices.Equal(base.Classes.IDs, candidate.Classes.IDs) {
 		return Differences{}, ErrDifferentSets
 	}
+	d := differences(len(base.Images), o, base.numbers, candidate.numbers)
+	return Differences{d[0], d[1], d[2]}, nil
+}
+
+// numbers computes what is compared of images with weights, nil for each once.
+type numbers func(weights []float64) []float64
+
+// differences compares two sides of n images by the paired bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
+// chapters 13 and 16): each replicate draws as many images as there are, with replacement, the same for both sides, and computes their
+// numbers anew. base and candidate make numbers with room of their own, since replicates are computed at the same time.
+func differences(n int, o BootstrapOptions, base, candidate func() numbers) []Difference {
 	o = o.Complete()
-	deltas := make([][3]float64, o.Replicates)
-	each(o.Replicates, func(i int) {
-		weights := resample(len(base.Images), o.Seed, uint64(i))
-		b, c := base.precisions(weights), candidate.precisions(weights)
-		for k := range deltas[i] {
-			deltas[i][k] = c[k] - b[k]
+	b, c := base()(nil), candidate()(nil)
+	drawn := deltasOf(o.Replicates, base, candidate, func(i int) []float64 { return resample(n, o.Seed, uint64(i)) })
+	out := make([]Difference, len(b))
+	for k := range out {
+		d := Difference{Base: b[k], Candidate: c[k], Delta: c[k] - b[k]}
+		d.Low, d.High = interval(drawn[k], d.Delta, n, o.Confidence)
+		out[k] = d
+	}
+	return out
+}
+
+// deltasOf computes the differences of count weightings, by number and weighting.
+func deltasOf(count int, base, candidate func() numbers, weights func(i int) []float64) [][]float64 {
+	var deltas [][]float64
+	for range len(base()(nil)) {
+		deltas = append(deltas, make([]float64, count))
+	}
+	const atOnce = 32 // which share the room of one numbers
+	each((count+atOnce-1)/atOnce, func(part int) {
+		base, candidate := base(), candidate()
+		for i := part * atOnce; i < min((part+1)*atOnce, count); i++ {
+			w := weights(i)
+			b, c := base(w), candidate(w)
+			for k := range deltas {
+				deltas[k][i] = c[k] - b[k]
+			}
 		}
 	})
-	b, c := base.precisions(nil), candidate.precisions(nil)
-	difference := func(k int) Difference {
-		d := Difference{Base: b[k], Candidate: c[k], Delta: c[k] - b[k]}
-		column := make([]float64, o.Replicates)
-		for i := range deltas {
-			column[i] = deltas[i][k]
-		}
-		d.Low, d.High = interval(column, o.Confidence)
-		return d
-	}
-	return Differences{difference(0), difference(1), difference(2)}, nil
+	return deltas
 }
 
 // resample draws n of n images and returns how often each came.
@@ -87,39 +108,78 @@ func resample(n int, seed, replicate uint64) []float64 {
 	return weights
 }
 
-// interval returns the quantiles that leave out half of 1-confidence on each side, interpolated linearly.
-func interval(values []float64, confidence float64) (low, high float64) {
+// interval holds both intervals that replicates of n images give: their quantiles, and Student's around delta with their standard deviation. The
+// quantiles alone are too close together where few images carry a difference: of sets of 64 images without one, they called it a loss in 1.2 %
+// and a gain in 1.4 %, at a confidence of 0.99. Replicates scatter by √((n-1)/n) of what sets of n images do, which both make up for. A single
+// image has an interval without width.
+func interval(values []float64, delta float64, n int, confidence float64) (low, high float64) {
 	slices.Sort(values)
-	at := func(p float64) float64 {
-		x := p * float64(len(values)-1)
-		i := int(math.Floor(x))
-		j := min(i+1, len(values)-1)
-		return values[i] + (x-float64(i))*(values[j]-values[i])
+	tail, half := tailOf(confidence, n), 0.0
+	if n > 1 {
+		half = studentOf(confidence, n) * deviation(values)
 	}
-	return at((1 - confidence) / 2), at((1 + confidence) / 2)
+	return min(quantile(values, tail), delta-half), max(quantile(values, 1-tail), delta+half)
+}
+
+// studentOf is Student's quantile for n images, for a standard deviation of replicates.
+func studentOf(confidence float64, n int) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1+confidence)/2) * math.Sqrt(float64(n)/float64(n-1))
+}
+
+// tailOf is the share of replicates that the quantiles leave out on each side: that of the expanded percentile interval, which is as much wider
+// as Student's is (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015, section 4.3).
+func tailOf(confidence float64, n int) float64 {
+	if n < 2 {
+		return 0
+	}
+	return distuv.UnitNormal.CDF(-studentOf(confidence, n))
+}
+
+func deviation(values []float64) float64 {
+	n, mean, squares := float64(len(values)), 0.0, 0.0
+	for _, v := range values {
+		mean += v / n
+	}
+	for _, v := range values {
+		squares += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(squares / (n - 1))
+}
+
+// quantile interpolates sorted values linearly.
+func quantile(sorted []float64, p float64) float64 {
+	x := p * float64(len(sorted)-1)
+	i := int(math.Floor(x))
+	j := min(i+1, len(sorted)-1)
+	return sorted[i] + (x-float64(i))*(sorted[j]-sorted[i])
 }
 
 // precisions computes AP, AP50 and AP75 of images with weights, nil for each once.
-func (m *Matches) precisions(weights []float64) [3]float64 {
-	var all, at50, at75 mean
+func (m *Matches) precisions(weights []float64) []float64 { return m.numbers()(weights) }
+
+// numbers computes precisions again and again.
+func (m *Matches) numbers() numbers {
 	var a accumulator
 	var c Curve
-	for class := range m.series {
-		if !a.curve(&m.series[class][0], mostFound, weights, &c) {
-			continue
-		}
-		for t := range Thresholds {
-			p := sum(c.Precision[t][:])
-			all.add(p, recallCount)
-			switch t {
-			case 0:
-				at50.add(p, recallCount)
-			case 5:
-				at75.add(p, recallCount)
+	return func(weights []float64) []float64 {
+		var all, at50, at75 mean
+		for class := range m.series {
+			if !a.curve(&m.series[class][0], mostFound, weights, &c) {
+				continue
+			}
+			for t := range Thresholds {
+				p := sum(c.Precision[t][:])
+				all.add(p, recallCount)
+				switch t {
+				case 0:
+					at50.add(p, recallCount)
+				case 5:
+					at75.add(p, recallCount)
+				}
 			}
 		}
+		return []float64{all.value(), at50.value(), at75.value()}
 	}
-	return [3]float64{all.value(), at50.value(), at75.value()}
 }
 
 // Change is what one image does to a difference.

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -12,7 +13,10 @@ import (
 	"github.com/apex-x/apexx/internal/coco/synthetic"
 )
 
-var trials = flag.Int("trials", 4, "of TestPower; README.md has more")
+var (
+	trials     = flag.Int("trials", 4, "sets of TestPower; README.md has more")
+	replicates = flag.Int("replicates", 200, "of each")
+)
 
 // synthesized is a synthetic set and what a detector finds in it.
 func synthesized(t testing.TB, spec synthetic.Spec) (*coco.Dataset, []coco.Detection) {
@@ -31,11 +35,6 @@ func synthesized(t testing.TB, spec synthetic.Spec) (*coco.Dataset, []coco.Detec
 		t.Fatal(err)
 	}
 	return d, list
-}
-
-// without drops a share of the detections.
-func without(list []coco.Detection, share float64, rnd *rand.Rand) []coco.Detection {
-	return slices.DeleteFunc(slices.Clone(list), func(coco.Detection) bool { return rnd.Float64() < share })
 }
 
 // redraw is a bootstrap replicate as a set of its own.
@@ -67,46 +66,139 @@ func redraw(m *Matches, weights []float64) *Matches {
 	return out
 }
 
-// TestPower plants a loss of a point of AP in a set of 512 images and looks at bootstrap replicates of it: in at least 95 % of them the
-// interval has to call the loss, and where both sides are equally good in at most 1 % any difference. Both sides lose 0.3 % of their
-// detections at random, as two backends of equal precision do.
-func TestPower(t *testing.T) {
-	d, list := synthesized(t, synthetic.Spec{Images: 512, Classes: 8, Objects: 7, Detections: 8, Noise: 0.05, Miss: 0.1, Seed: 6})
-	rnd := rand.New(rand.NewPCG(3, 4))
-	const noise = 0.003
-	base := MatchBoxes(d, without(list, noise, rnd))
-	equalOne := MatchBoxes(d, without(list, noise, rnd))
-	whole := base.precisions(nil)[0]
-	var worse *Matches
-	for share := 0.0; worse == nil; share += 0.0005 {
-		m := MatchBoxes(d, without(list, noise+share, rnd))
-		if loss := whole - m.precisions(nil)[0]; loss > 0.0099 && loss < 0.0105 {
-			worse = m
+// detector draws the results of two executions directly, image by image, so that thousands of sets can be tried: what they have in common, and
+// in what share of its images, and there of its detections, either side loses one for itself.
+type detector struct {
+	images         int
+	share, noise   float64
+	loss           float64 // share of its detections that the candidate loses beyond
+	rnd            *rand.Rand
+	base, worse    [8]series
+	objectsOfImage [8]int32
+}
+
+// sides draws a set and what both find in it.
+func (d *detector) sides() (base, candidate *Matches) {
+	for class := range d.base {
+		d.base[class], d.worse[class] = series{}, series{}
+	}
+	for image := range int32(d.images) {
+		d.image(image)
+	}
+	side := func(list *[8]series) *Matches {
+		m := &Matches{Images: make([]int64, d.images), series: make([][len(Ranges)]series, len(list))}
+		for class := range list {
+			slices.SortStableFunc(list[class].found, func(a, b found) int { return cmp.Compare(b.score, a.score) })
+			m.series[class][0] = list[class]
+		}
+		return m
+	}
+	return side(&d.base), side(&d.worse)
+}
+
+// image draws an image of up to 14 objects, some of them harder to find than others, and what else is found there.
+func (d *detector) image(at int32) {
+	clear(d.objectsOfImage[:])
+	hard := d.rnd.Float64()
+	differs := d.rnd.Float64() < d.share
+	for range d.rnd.IntN(15) {
+		class := d.rnd.IntN(len(d.base))
+		d.objectsOfImage[class]++
+		quality := 1 - 0.5*hard*d.rnd.Float64() // overlap with the object
+		f := found{image: at, score: 0.3 + 0.7*d.rnd.Float64()*quality}
+		for t, least := range Thresholds {
+			if quality >= least {
+				f.right |= 1 << t
+			}
+		}
+		if d.rnd.Float64() < 0.1 {
+			continue // neither finds it
+		}
+		d.give(class, f, differs)
+	}
+	for range d.rnd.IntN(4) {
+		d.give(d.rnd.IntN(len(d.base)), found{image: at, score: 0.8 * d.rnd.Float64()}, differs)
+	}
+	for class, n := range d.objectsOfImage {
+		if n > 0 {
+			d.base[class].objects = append(d.base[class].objects, objects{at, n})
+			d.worse[class].objects = append(d.worse[class].objects, objects{at, n})
 		}
 	}
-	called, alarms := 0, 0
-	for i := range *trials {
-		weights := resample(len(base.Images), 77, uint64(i))
-		b := redraw(base, weights)
-		o := BootstrapOptions{Replicates: 300, Seed: uint64(i)}
-		loss, err := Compare(b, redraw(worse, weights), o)
+}
+
+func (d *detector) give(class int, f found, differs bool) {
+	lost := func() bool { return differs && d.rnd.Float64() < d.noise }
+	if !lost() {
+		d.base[class].found = append(d.base[class].found, f)
+	}
+	if !lost() && d.rnd.Float64() >= d.loss {
+		d.worse[class].found = append(d.worse[class].found, f)
+	}
+}
+
+// plant finds the share of detections that costs a point of AP, on a set of 50,000 images.
+func (d *detector) plant() {
+	n := d.images
+	d.images, d.loss = 50000, 0.01
+	base, candidate := d.sides()
+	d.loss *= 0.01 / (base.precisions(nil)[0] - candidate.precisions(nil)[0])
+	d.images = n
+}
+
+// TestPower counts in how many sets a loss of one point of AP is called one, at least 95 % of those of 512 images, and in how many no loss at all is:
+// at most 1 %. Every set is a new one. README.md has the counts of thousands.
+func TestPower(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		images       int
+		share, noise float64
+		power        bool
+	}{
+		{"512 images, all differ", 512, 1, 0.003, true},
+		{"512 images, a tenth differs", 512, 0.1, 0.05, true},
+		{"512 images, 1 in 100 differs", 512, 0.01, 0.2, true},
+		{"64 images, all differ", 64, 1, 0.01, false},
+		{"64 images, a tenth differs", 64, 0.1, 0.1, false},
+		{"20 images, all differ", 20, 1, 0.05, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := detector{images: tt.images, share: tt.share, noise: tt.noise, rnd: rand.New(rand.NewPCG(3, 4))}
+			lower, higher := d.calls(t, *trials)
+			t.Logf("no loss was called lower in %d and higher in %d of %d sets", lower, higher, *trials)
+			if most := max(1, float64(*trials)/100); float64(lower) > most || float64(higher) > most {
+				t.Errorf("called in more than 1 %% of the sets")
+			}
+			if !tt.power {
+				return
+			}
+			d.plant()
+			lower, _ = d.calls(t, *trials)
+			t.Logf("a loss of a point (%.2f %% of the detections) was called in %d", 100*d.loss, lower)
+			if float64(lower) < 0.95*float64(*trials) {
+				t.Errorf("called in less than 95 %% of the sets")
+			}
+		})
+	}
+}
+
+// calls counts in how many sets the candidate is called worse than the base, and better.
+func (d *detector) calls(t *testing.T, sets int) (lower, higher int) {
+	t.Helper()
+	for i := range sets {
+		base, candidate := d.sides()
+		got, err := Compare(base, candidate, BootstrapOptions{Replicates: *replicates, Seed: uint64(i)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if loss.AP.High < 0 {
-			called++
+		if got.AP.High < 0 {
+			lower++
 		}
-		// Around the difference of the whole sets, which is no loss but noise, replicates are centred.
-		none, _ := Compare(b, redraw(equalOne, weights), o)
-		centre := equalOne.precisions(nil)[0] - whole
-		if none.AP.Low > centre || none.AP.High < centre {
-			alarms++
+		if got.AP.Low > 0 {
+			higher++
 		}
 	}
-	t.Logf("a loss of %.2f points was called in %d of %d replicates, no loss in %d", 100*(whole-worse.precisions(nil)[0]), called, *trials, alarms)
-	if float64(called) < 0.95*float64(*trials) || float64(alarms) > max(1, 0.01*float64(*trials)) {
-		t.Errorf("a loss was called in %d of %d replicates, no loss in %d", called, *trials, alarms)
-	}
+	return lower, higher
 }
 
 // TestReplicateIsItsWeights holds the sums with weights to those of a set in which images are there several times.

@@ -24,18 +24,20 @@ type PanopticImage struct {
 // out of the union. A crowd is never found and never missed; a wrong segment that lies by more than a half in void or in crowds of its class
 // does not count.
 type Panoptic struct {
-	stuff []bool
-	class []panopticClass
+	stuff  []bool
+	images [][]segmentCount
 }
 
-type panopticClass struct {
+// segmentCount is a class in an image: its segments and the sum of the overlaps of the right ones.
+type segmentCount struct {
+	class                int
 	right, wrong, missed int
 	overlap              float64
 }
 
 // NewPanoptic counts for as many classes as stuff has; it says which have no instances.
 func NewPanoptic(stuff []bool) *Panoptic {
-	return &Panoptic{slices.Clone(stuff), make([]panopticClass, len(stuff))}
+	return &Panoptic{stuff: slices.Clone(stuff)}
 }
 
 // side is one side of an image: segments by number, and their pixels.
@@ -81,11 +83,11 @@ func (p *Panoptic) Add(predicted, truth PanopticImage) error {
 	if len(predicted.Map) != len(truth.Map) {
 		return fmt.Errorf("a map of %d pixels for one of %d", len(predicted.Map), len(truth.Map))
 	}
-	found, err := newSide("predicted", predicted, len(p.class))
+	found, err := newSide("predicted", predicted, len(p.stuff))
 	if err != nil {
 		return err
 	}
-	objects, err := newSide("true", truth, len(p.class))
+	objects, err := newSide("true", truth, len(p.stuff))
 	if err != nil {
 		return err
 	}
@@ -93,14 +95,31 @@ func (p *Panoptic) Add(predicted, truth PanopticImage) error {
 	for i, t := range truth.Map {
 		shared[pair{t, predicted.Map[i]}]++
 	}
-	matched := p.match(found, objects, shared)
-	p.countMissed(objects, matched)
-	p.countWrong(found, objects, shared, matched)
+	c := make(segmentCounts, len(p.stuff))
+	matched := c.match(found, objects, shared)
+	c.countMissed(objects, matched)
+	c.countWrong(found, objects, shared, matched)
+	p.images = append(p.images, c.there())
 	return nil
 }
 
+// segmentCounts has every class of an image.
+type segmentCounts []segmentCount
+
+// there returns the classes that either side has.
+func (c segmentCounts) there() []segmentCount {
+	list := []segmentCount{}
+	for class, n := range c {
+		if n.right+n.wrong+n.missed > 0 {
+			n.class = class
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
 // match counts the right segments and returns them. No segment overlaps two by more than a half.
-func (p *Panoptic) match(found, objects side, shared map[pair]int) map[pair]bool {
+func (c segmentCounts) match(found, objects side, shared map[pair]int) map[pair]bool {
 	matched := map[pair]bool{}
 	pairs := make([]pair, 0, len(shared))
 	for at := range shared {
@@ -118,24 +137,23 @@ func (p *Panoptic) match(found, objects side, shared map[pair]int) map[pair]bool
 		both := shared[at]
 		either := found.pixels[at.predicted] + objects.pixels[at.truth] - both - shared[pair{0, at.predicted}]
 		if 2*both > either {
-			c := &p.class[t.Class]
-			c.right++
-			c.overlap += float64(both) / float64(either)
+			c[t.Class].right++
+			c[t.Class].overlap += float64(both) / float64(either)
 			matched[pair{at.truth, 0}], matched[pair{0, at.predicted}] = true, true
 		}
 	}
 	return matched
 }
 
-func (p *Panoptic) countMissed(objects side, matched map[pair]bool) {
+func (c segmentCounts) countMissed(objects side, matched map[pair]bool) {
 	for id, g := range objects.segments {
 		if !g.Crowd && !matched[pair{id, 0}] {
-			p.class[g.Class].missed++
+			c[g.Class].missed++
 		}
 	}
 }
 
-func (p *Panoptic) countWrong(found, objects side, shared map[pair]int, matched map[pair]bool) {
+func (c segmentCounts) countWrong(found, objects side, shared map[pair]int, matched map[pair]bool) {
 	for id, g := range found.segments {
 		if matched[pair{0, id}] {
 			continue
@@ -147,7 +165,7 @@ func (p *Panoptic) countWrong(found, objects side, shared map[pair]int, matched 
 			}
 		}
 		if 2*excused <= found.pixels[id] {
-			p.class[g.Class].wrong++
+			c[g.Class].wrong++
 		}
 	}
 }
@@ -177,28 +195,80 @@ type PanopticResult struct {
 // Result computes the qualities.
 func (p *Panoptic) Result() PanopticResult {
 	var r PanopticResult
-	var all, things, stuff [3]mean
-	for i, c := range p.class {
-		k := PanopticClass{Right: c.right, Wrong: c.wrong, Missed: c.missed, Stuff: p.stuff[i]}
-		if weight := float64(c.right) + float64(c.wrong)/2 + float64(c.missed)/2; weight > 0 {
-			k.PQ, k.RQ = c.overlap/weight, float64(c.right)/weight
-			if c.right > 0 {
-				k.SQ = c.overlap / float64(c.right)
-			}
-			group := &things
-			if k.Stuff {
-				group = &stuff
-			}
-			for j, v := range []float64{k.PQ, k.SQ, k.RQ} {
-				all[j].add(v, 1)
-				group[j].add(v, 1)
-			}
-		}
+	sums := p.sums(nil)
+	for i, s := range sums {
+		k := PanopticClass{PanopticQuality: s.quality(), Stuff: p.stuff[i]}
+		k.Right, k.Wrong, k.Missed = int(s.right), int(s.wrong), int(s.missed)
 		r.PerClass = append(r.PerClass, k)
+	}
+	r.All, r.Things, r.Stuff = p.means(sums)
+	return r
+}
+
+// segmentSum is a segmentCount over images with weights.
+type segmentSum struct{ right, wrong, missed, overlap float64 }
+
+// weight is the denominator of PQ; 0 for a class that neither side has.
+func (s segmentSum) weight() float64 { return s.right + s.wrong/2 + s.missed/2 }
+
+func (s segmentSum) quality() (q PanopticQuality) {
+	if w := s.weight(); w > 0 {
+		q.PQ, q.RQ = s.overlap/w, s.right/w
+	}
+	if s.right > 0 {
+		q.SQ = s.overlap / s.right
+	}
+	return q
+}
+
+func (p *Panoptic) sums(weights []float64) []segmentSum {
+	sums := make([]segmentSum, len(p.stuff))
+	for i, image := range p.images {
+		w := weightOf(weights, int32(i))
+		for _, c := range image {
+			s := &sums[c.class]
+			s.right, s.wrong, s.missed = s.right+w*float64(c.right), s.wrong+w*float64(c.wrong), s.missed+w*float64(c.missed)
+			s.overlap += w * c.overlap
+		}
+	}
+	return sums
+}
+
+// means are those over the classes that either side has: all of them, things and stuff.
+func (p *Panoptic) means(sums []segmentSum) (all, things, stuff PanopticQuality) {
+	var m [3][3]mean
+	for i, s := range sums {
+		if s.weight() == 0 {
+			continue
+		}
+		group := 1
+		if p.stuff[i] {
+			group = 2
+		}
+		q := s.quality()
+		for j, v := range []float64{q.PQ, q.SQ, q.RQ} {
+			m[0][j].add(v, 1)
+			m[group][j].add(v, 1)
+		}
 	}
 	quality := func(m [3]mean) PanopticQuality {
 		return PanopticQuality{max(m[0].value(), 0), max(m[1].value(), 0), max(m[2].value(), 0)}
 	}
-	r.All, r.Things, r.Stuff = quality(all), quality(things), quality(stuff)
-	return r
+	return quality(m[0]), quality(m[1]), quality(m[2])
+}
+
+// CompareSegments returns the difference of PQ over all classes, with an interval of the paired bootstrap over the images, which are those of
+// both sides in one order.
+func CompareSegments(base, candidate *Panoptic, o BootstrapOptions) (Difference, error) {
+	if len(base.images) != len(candidate.images) || !slices.Equal(base.stuff, candidate.stuff) {
+		return Difference{}, ErrDifferentSets
+	}
+	return differences(len(base.images), o, base.numbers, candidate.numbers)[0], nil
+}
+
+func (p *Panoptic) numbers() numbers {
+	return func(weights []float64) []float64 {
+		all, _, _ := p.means(p.sums(weights))
+		return []float64{all.PQ}
+	}
 }

@@ -99,8 +99,8 @@ func (s *Set) HasMasks() bool {
 	return len(s.Data.Annotations) > 0
 }
 
-// byImage returns the objects of each image, in the order of the file.
-func (s *Set) byImage() map[int64][]*coco.Annotation {
+// ByImage returns the objects of each image, in the order of the file.
+func (s *Set) ByImage() map[int64][]*coco.Annotation {
 	all := make(map[int64][]*coco.Annotation, len(s.Data.Images))
 	for i := range s.Data.Annotations {
 		a := &s.Data.Annotations[i]
@@ -167,3 +167,21 @@ func segments(owner []int32, objects []*coco.Annotation, classes coco.Mapping) e
 
 // mostLabels is how many classes fit labels of a byte beside background and Ignored.
 const mostLabels = 254
+
+// PicturesDigest is the SHA-256 of the pictures' files, each behind its length, in the order of the data set. A picture that cannot be opened is
+// told before anything is measured.
+func (s *Set) PicturesDigest() (string, error) {
+	h := sha256.New()
+	for _, im := range s.Data.Images {
+		if !filepath.IsLocal(im.FileName) {
+			return "", fmt.Errorf("image %d: the file name %s leads out of the folder of the pictures", im.ID, printable.Line(im.FileName))
+		}
+		data, err := input.Read(filepath.Join(s.Folder, im.FileName), input.Picture)
+		if err != nil {
+			return "", fmt.Errorf("image %d: %w", im.ID, err)
+		}
+		fmt.Fprintf(h, "%d\n", len(data))
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -23,6 +23,7 @@ import (
 
 // Network is an ONNX model of anybody's, with static shapes.
 type Network struct {
+	Name   string // of the file, in small letters, digits, - and _: at most 60, at least one
 	Graph  *graph.Graph
 	Digest string // SHA-256 of the file, in hexadecimal
 }
@@ -38,7 +39,19 @@ func OpenNetwork(path string, dims map[string]int) (*Network, error) {
 		return nil, fmt.Errorf("%s: %w", printable.Line(path), err)
 	}
 	digest := sha256.Sum256(data)
-	return &Network{Graph: g, Digest: hex.EncodeToString(digest[:])}, nil
+	return &Network{Name: networkName(path), Graph: g, Digest: hex.EncodeToString(digest[:])}, nil
+}
+
+// networkName makes a name of the file's, which names of cells can hold.
+func networkName(path string) string {
+	const most = 60
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(stem(path)))
+	return cmp.Or(name[:min(len(name), most)], "model")
 }
 
 // NetworkCase is one set of inputs of a network.
@@ -61,19 +74,24 @@ func (c *NetworkCase) BuildGraph(p backends.Precision) (*graph.Graph, error) {
 // Tensors returns the inputs.
 func (c *NetworkCase) Tensors() tensor.List { return c.Inputs }
 
-// Seeded returns n cases of drawn inputs, of the seeds 1 to n: floats from a standard normal distribution, integers 0 or 1, which most
-// tables and axes have, booleans by halves.
+// Seeded returns n cases of drawn inputs, of the seeds 1 to n.
 func (n *Network) Seeded(count int) []NetworkCase {
 	cases := make([]NetworkCase, count)
 	for i := range cases {
-		seed := int64(i + 1)
-		cases[i] = NetworkCase{Name: fmt.Sprintf("seed-%d", seed), Network: n, Seed: seed}
-		r := rand.New(rand.NewPCG(uint64(seed), 0))
-		for _, v := range n.Graph.Inputs {
-			cases[i].Inputs = append(cases[i].Inputs, tensor.Named{Name: v.Name, Tensor: draw(r, v.Type)})
-		}
+		cases[i] = n.Drawn(int64(i + 1))
 	}
 	return cases
+}
+
+// Drawn returns a case of inputs drawn from a seed: floats from a standard normal distribution, integers 0 or 1, which most tables and axes
+// have, booleans by halves.
+func (n *Network) Drawn(seed int64) NetworkCase {
+	c := NetworkCase{Name: fmt.Sprintf("seed-%d", seed), Network: n, Seed: seed}
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
+	for _, v := range n.Graph.Inputs {
+		c.Inputs = append(c.Inputs, tensor.Named{Name: v.Name, Tensor: draw(r, v.Type)})
+	}
+	return c
 }
 
 // draw fills a tensor.

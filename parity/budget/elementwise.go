@@ -16,6 +16,12 @@ func sum(c *call) ([][]float64, error) {
 	if c.out[0].DType() == tensor.Int64 {
 		return nil, nil
 	}
+	if a, b := c.in[0], c.in[1]; a.Len() == c.out[0].Len() && b.Len() == c.out[0].Len() {
+		return c.each(func(i int, y float64) float64 {
+			s, t, own := a.spread(i), b.spread(i), Unit*y
+			return math.Sqrt(s*s + t*t + own*own)
+		})
+	}
 	a, b := c.operands()
 	return c.each(func(i int, y float64) float64 {
 		_, s := a(i)
@@ -28,6 +34,13 @@ func sum(c *call) ([][]float64, error) {
 func multiplied(c *call) ([][]float64, error) {
 	if c.out[0].DType() == tensor.Int64 {
 		return nil, nil
+	}
+	if a, b := c.in[0], c.in[1]; a.Len() == c.out[0].Len() && b.Len() == c.out[0].Len() {
+		vs, ws := a.floats(), b.floats()
+		return c.each(func(i int, y float64) float64 {
+			s, t, own := a.spread(i), b.spread(i), Unit*y
+			return math.Sqrt(ws[i]*ws[i]*s*s + (vs[i]*vs[i]+s*s)*t*t + own*own)
+		})
 	}
 	a, b := c.operands()
 	return c.each(func(i int, y float64) float64 {
@@ -114,10 +127,11 @@ func size(shape []int) int {
 // function is the rule of y = f(x): σy² = (f'(x)·σx)² + own², with the derivative at x as a function of x and y.
 func function(derivative func(x, y float64) float64, own func(y float64) float64) rule {
 	return func(c *call) ([][]float64, error) {
-		x := c.in[0]
+		x, xs := c.in[0], c.in[0].floats()
 		return c.each(func(i int, y float64) float64 {
 			if s := x.spread(i); s > 0 {
-				return root(derivative(x.floats()[i], y)*s, own(y))
+				moved, rounded := derivative(xs[i], y)*s, own(y)
+				return math.Sqrt(moved*moved + rounded*rounded)
 			}
 			return own(y)
 		})

@@ -44,22 +44,25 @@ func (b *Budget) Judge(got *tensor.Tensor, want Value, m Margin) Judgement {
 		return judgeEqual(got.Float64s(), want.Float64s())
 	}
 	j := Judgement{Worst: -1}
+	times, of := b.Factor*max(m.Times, 1), want.floats()
 	var reference float64
-	times := b.Factor * max(m.Times, 1)
-	for i, g := range got.Float64s() {
-		w := want.floats()[i]
-		allowed := times*want.spread(i) + m.Store*math.Abs(w)
-		if math.IsInf(want.spread(i), 1) {
+	each(got, func(i int, g float64) {
+		w, spread := of[i], want.spread(i)
+		if math.IsInf(spread, 1) {
 			j.Unknown++
-			continue
+			return
 		}
+		j.Elements++
+		reference += w * w
+		if g == w {
+			return
+		}
+		allowed := times*spread + m.Store*math.Abs(w)
 		if allowed > 0 {
 			allowed += smallest
 		}
-		j.Elements++
 		j.add(i, g, asStored(w, got.DType()), allowed)
-		reference += w * w
-	}
+	})
 	switch {
 	case j.Square == 0:
 	case reference == 0:
@@ -68,6 +71,19 @@ func (b *Budget) Judge(got *tensor.Tensor, want Value, m Margin) Judgement {
 		j.Noise = math.Sqrt(j.Square / reference)
 	}
 	return j
+}
+
+// each visits the elements of a floating-point tensor, widened.
+func each(t *tensor.Tensor, visit func(i int, v float64)) {
+	if t.DType() == tensor.Float64 {
+		for i, v := range tensor.Data[float64](t) {
+			visit(i, v)
+		}
+		return
+	}
+	for i, v := range tensor.Data[float32](t) {
+		visit(i, float64(v))
+	}
 }
 
 // asStored rounds what is beyond the range of float32 to an infinity.
@@ -87,6 +103,9 @@ func (j *Judgement) add(i int, got, want, allowed float64) {
 	ratio := math.Inf(1)
 	if off <= math.MaxFloat64 { // no NaN, no infinity
 		j.MaxAbs, j.Square = max(j.MaxAbs, off), j.Square+off*off
+		if off <= j.Ratio*allowed && off <= allowed {
+			return // the most of them
+		}
 		if allowed > 0 {
 			ratio = off / allowed
 		}

@@ -22,7 +22,7 @@ func product(c *call) ([][]float64, error) {
 	left := squares(a, func(v, s float64) float64 { return terms*v*v + (s/Unit)*(s/Unit) })
 	variance, err := c.evaluate(left, squares(b, func(v, _ float64) float64 { return v * v }))
 	if err == nil && !b.exact() {
-		var more []float64
+		var more []float32
 		more, err = c.evaluate(squares(a, func(v, s float64) float64 { return v*v + s*s }), squares(b, func(_, s float64) float64 { return (s / Unit) * (s / Unit) }))
 		for i, m := range more {
 			variance[i] += m
@@ -31,20 +31,27 @@ func product(c *call) ([][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	bias := func(int) (rounded, spread float64) { return 0, 0 }
-	if len(c.in) > 2 && c.in[2].Tensor != nil {
-		at, values := biasIndex(c.node, c.out[0].Shape(), c.in[2].Shape()), c.in[2].floats()
-		bias = func(i int) (rounded, spread float64) {
-			return Unit * math.Sqrt(terms) * values[at(i)], c.in[2].spread(at(i))
-		}
-	}
+	bias := c.biasVariance(terms)
 	return c.each(func(i int, y float64) float64 {
 		if variance[i] >= known {
 			return math.Inf(1)
 		}
-		rounded, spread := bias(i)
-		return root(Unit*math.Sqrt(max(variance[i], 0)), Unit*y, rounded, spread)
+		return Unit * math.Sqrt(max(float64(variance[i]), 0)+y*y+bias(i))
 	})
+}
+
+// biasVariance returns what the bias of a product of K terms adds to the variance of an element, in units of u².
+func (c *call) biasVariance(terms float64) func(i int) float64 {
+	if len(c.in) < 3 || c.in[2].Tensor == nil {
+		return func(int) float64 { return 0 }
+	}
+	each := make([]float64, c.in[2].Len())
+	for j, v := range c.in[2].floats() {
+		s := c.in[2].spread(j) / Unit
+		each[j] = terms*v*v + s*s
+	}
+	at := biasIndex(c.node, c.out[0].Shape(), c.in[2].Shape())
+	return func(i int) float64 { return each[at(i)] }
 }
 
 // An unlimited square goes into a product as unlimited, which is in the range of float32, and what comes out from known on has had one.
@@ -83,15 +90,17 @@ func biasIndex(n *graph.Node, out, bias []int) func(int) int {
 // squares returns a tensor of what of gives for the elements of v and their spreads.
 func squares(v Value, of func(v, spread float64) float64) *tensor.Tensor {
 	out := tensor.New(tensor.Float32, v.Shape()...)
-	data := tensor.Data[float32](out)
-	for i, x := range v.floats() {
-		data[i] = float32(min(of(x, v.spread(i)), unlimited))
-	}
+	data, xs := tensor.Data[float32](out), v.floats()
+	pieces(len(xs), func(low, high int) {
+		for i := low; i < high; i++ {
+			data[i] = float32(min(of(xs[i], v.spread(i)), unlimited))
+		}
+	})
 	return out
 }
 
 // evaluate applies the node's operator, without its bias, to two tensors.
-func (c *call) evaluate(a, b *tensor.Tensor) ([]float64, error) {
+func (c *call) evaluate(a, b *tensor.Tensor) ([]float32, error) {
 	build := graph.NewBuilder("squares")
 	x := build.Input("a", graph.Type{DType: a.DType(), Shape: a.Shape()})
 	y := build.Add1("y", c.node.Op, x, build.Const("b", b))
@@ -111,5 +120,5 @@ func (c *call) evaluate(a, b *tensor.Tensor) ([]float64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("products of squares: %w", err)
 	}
-	return out[0].Float64s(), nil
+	return tensor.Data[float32](out.Clone()[0].Tensor), nil // the session closes
 }

@@ -52,11 +52,15 @@ func normalised(c *call, channels, group, rest int, epsilon float64) ([][]float6
 		m := momentsOf(group*rest, func(i int) (float64, float64) { return data[start+i], x.spread(start + i) })
 		r := 1 / math.Sqrt(m.variance+epsilon)
 		relative := m.varianceSpread / (2 * (m.variance + epsilon))
-		for i := start; i < start+group*rest; i++ {
-			g := gamma[i/rest%channels] * r
-			d := g * (data[i] - m.mean)
-			out[i] = root(g*x.spread(i), g*m.meanSpread, d*relative, Unit*g*data[i], Unit*g*m.mean, 2*Unit*d, Unit*y[i])
-		}
+		slope := relative*relative + 4*Unit*Unit // of (γ·r·(x-μ))²
+		fixed := m.meanSpread*m.meanSpread + Unit*Unit*m.mean*m.mean
+		pieces(group*rest, func(low, high int) {
+			for i := start + low; i < start+high; i++ {
+				g, v, s := gamma[i/rest%channels]*r, data[i], x.spread(i)
+				d := g * (v - m.mean)
+				out[i] = math.Sqrt(g*g*(s*s+fixed+Unit*Unit*v*v) + d*d*slope + Unit*Unit*y[i]*y[i])
+			}
+		})
 	}
 	return [][]float64{out}, nil
 }

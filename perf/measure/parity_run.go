@@ -89,6 +89,10 @@ func (p *process) parityRun(ctx context.Context, c perf.Cell) (r ParityRun, got 
 		return r, nil, err
 	}
 	want, err := workloads.expected(ctx, c, work)
+	if why := notToBeHad(c, err); why != nil {
+		r.Parity = *why
+		return r, got, nil
+	}
 	if err != nil {
 		return r, nil, err
 	}

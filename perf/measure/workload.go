@@ -35,7 +35,8 @@ const (
 // the other. Samples are taken with the first.
 type Feeds [feeds]tensor.List
 
-// Complete is the complete model for a shape, with the images [B,3,H,W] that it is fed.
+// Complete is the complete model for a shape, with the images [B,3,H,W] that it is fed; or a model that is not Apex-X, whose setting says so
+// and which has inputs of its own.
 type Complete struct {
 	Graph   *graph.Graph
 	Feeds   Feeds
@@ -108,7 +109,7 @@ func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
 	if err != nil {
 		return Workload{}, err
 	}
-	if c.Scope == perf.Complete {
+	if c.Scope == perf.Complete || c.Scope == perf.AnyModel {
 		g := *m.Graph
 		return Workload{named(&g, c), m.Feeds}, nil
 	}

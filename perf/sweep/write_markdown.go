@@ -92,8 +92,8 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 			continue
 		}
 		if rows == 0 {
-			s.WriteString("| workload | p50 ms | p90 ms | p95 ms | p99 ms | images/s | spread | end to end ms | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n" +
-				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
+			fmt.Fprintf(s, "| workload | p50 ms | p90 ms | p95 ms | p99 ms | %s/s | spread | end to end ms | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n"+
+				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n", c.Cell.Unit())
 		}
 		rows++
 		markdownRow(s, c)

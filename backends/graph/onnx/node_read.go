@@ -29,6 +29,9 @@ func newNodeReader(n *rawNode, inputs []*graph.Value) *nodeReader {
 // read returns the operator and its operands.
 func (n *nodeReader) read(e entry) (graph.Op, []*graph.Value, error) {
 	op := e.read(n, n.node.opType)
+	if op.OpDomain() == graph.Domain {
+		n.ignored("plugin_namespace", "plugin_version") // of the form Plugins
+	}
 	for _, a := range n.node.attributes {
 		if !n.used[a.name] {
 			n.fail(fmt.Errorf("attribute %q is not supported or given twice", a.name))

@@ -52,7 +52,13 @@ const (
 	// Plain leaves the bodies out, for runtimes that have the operators as plugins: those of the domain "apexx" stand alone, and
 	// GroupNormalization is the standard operator.
 	Plain
+	// Plugins is Plain for TensorRT's parser, which finds the plugin of an operator by attributes of the node: plugin_namespace, which is Domain, and
+	// plugin_version, PluginVersion. Round has no plugin: its body stands in its place, as in Inlined.
+	Plugins
 )
+
+// PluginVersion is the version of the plugins that stand for the operators of the domain "apexx", each under the operator's name.
+const PluginVersion = "1"
 
 // Marshal returns the ONNX model of a graph.
 func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
@@ -242,9 +248,15 @@ func (w *writer) node(n *graph.Node) {
 	nw := newNodeWriter(w, n)
 	e.write(nw, n.Op)
 	domain, opType := n.Op.OpDomain(), n.Op.OpType()
+	_, round := n.Op.(graph.Round)
 	switch {
 	case !hasBody(n.Op) || w.opts.Form == Plain:
-	case w.opts.Form == Inlined:
+	case w.opts.Form == Plugins && !round:
+		if domain == graph.Domain {
+			nw.attribute("plugin_namespace", graph.Domain)
+			nw.attribute("plugin_version", PluginVersion)
+		}
+	case w.opts.Form == Inlined || w.opts.Form == Plugins:
 		w.inline(nw)
 		return
 	default:

@@ -1,0 +1,158 @@
+package tensorrt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+)
+
+// Name is the backend's name.
+const Name = "tensorrt"
+
+type backend struct{ driver Driver }
+
+// New returns the backend on the library and device of a driver.
+func New(driver Driver) backends.Backend { return backend{driver} }
+
+// Name implements backends.Backend.
+func (backend) Name() string { return Name }
+
+// Probe implements backends.Backend. Facts: version and path of the library, the device, the plugins, and what is missing to build engines.
+func (b backend) Probe(context.Context) backends.Availability {
+	lib, err := b.driver.Open()
+	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
+		return backends.Availability{Reason: missing.Reason, Detail: missing.Detail}
+	} else if err != nil {
+		return backends.Availability{Reason: backends.LibraryLoadFailed, Detail: err.Error()}
+	}
+	f := lib.Facts()
+	a := backends.Availability{Available: true, Precisions: Precisions}
+	for _, fact := range []backends.Fact{
+		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
+		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
+		{Key: "no_builder", Value: f.NoBuilder},
+	} {
+		if fact.Value != "" {
+			a.Facts = append(a.Facts, fact)
+		}
+	}
+	return a
+}
+
+func (f Facts) pluginsText() string {
+	if f.PluginLibrary == "" {
+		return "none: " + f.WithoutPlugin
+	}
+	names := make([]string, len(f.Plugins))
+	for i, p := range f.Plugins {
+		names[i] = p.Name
+	}
+	return f.PluginLibrary + " with " + strings.Join(names, ", ")
+}
+
+// Compile implements backends.Backend.
+func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
+	set, err := parse(opts)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := opts.Apply(g)
+	if err != nil {
+		return nil, err
+	}
+	lib, err := b.driver.Open()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPlugins(applied, lib.Facts()); err != nil {
+		return nil, err
+	}
+	e, err := exportOf(applied, set.precision.Format())
+	if err != nil {
+		return nil, err
+	}
+	c := compilation{library: lib, settings: set, graph: applied, export: e, options: opts}
+	s, err := c.session(ctx)
+	if err != nil { // not a nil *session in a backends.Session
+		return nil, err
+	}
+	return s, nil
+}
+
+// compilation is one Compile.
+type compilation struct {
+	library  Library
+	settings settings
+	graph    *graph.Graph // with taps and under replay, lowered
+	export   *export
+	options  backends.Options
+}
+
+func (c *compilation) session(ctx context.Context) (*session, error) {
+	rec, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
+	if err != nil {
+		return nil, err
+	}
+	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes})
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSession(c.graph, run)
+	if err != nil {
+		return nil, errors.Join(err, run.Close())
+	}
+	s.plan, s.stepOf = planOf(c.graph, rec.Layers, c.settings.precision)
+	s.plan.Library = "TensorRT " + c.library.Facts().Version
+	if why := run.Captured(); why != "" {
+		s.plan.Library += ", not as one CUDA graph (" + why + ")"
+	}
+	s.plan.Arena = s.memory.Device
+	if c.options.StepTimes && len(s.stepOf) > 0 {
+		s.timing.Steps = make([]time.Duration, len(s.plan.Steps))
+	}
+	return s, nil
+}
+
+// build makes the engine, and loads it once to see what became of it.
+func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built, error) {
+	rec := Record{Key: keyOf(c.export, c.settings, c.library.Facts())}
+	if why := c.library.Facts().NoBuilder; why != "" {
+		return rec, Built{}, unavailable(backends.BuilderUnavailable, "%s", why)
+	}
+	built, err := c.library.Build(ctx, Build{Model: c.export.model, Flags: c.settings.flags(), Level: c.settings.level, Timings: timings, Holds: c.export.holds, Progress: c.options.Progress})
+	if err != nil {
+		return rec, built, err
+	}
+	run, err := c.library.Load(built.Engine, LoadOptions{})
+	if err != nil {
+		return rec, built, err
+	}
+	rec.Layers, err = parseLayers(run.Layers())
+	if err = errors.Join(err, run.Close()); err != nil {
+		return rec, built, err
+	}
+	rec.Held = evidence(c.graph, c.export.holds, rec.Layers)
+	return rec, built, c.checkHeld(rec.Held)
+}
+
+// checkHeld refuses, if it is asked to be strict, an engine in which a result that was to be float32 is not.
+func (c *compilation) checkHeld(list []Held) error {
+	if !c.settings.strict {
+		return nil
+	}
+	var failed []string
+	for _, h := range list {
+		if h.Failed {
+			failed = append(failed, fmt.Sprintf("%s is %s", h.Node, h.Result))
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return unavailable(backends.PrecisionNotHeld, "%d of %d nodes that compute in float32 do not: %s", len(failed), len(list), strings.Join(failed[:min(len(failed), 3)], ", "))
+}

@@ -1,0 +1,127 @@
+package tensorrt
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Layer is what an engine executes as a whole, as the library tells.
+type Layer struct {
+	Name    string        `json:"name"`
+	Type    string        `json:"type"`
+	Tactic  string        `json:"tactic,omitempty"` // name of the kernel
+	Nodes   []string      `json:"nodes,omitempty"`  // of the ONNX file, that it was made of
+	Inputs  []LayerTensor `json:"inputs,omitempty"`
+	Outputs []LayerTensor `json:"outputs,omitempty"`
+}
+
+// LayerTensor is a value between layers, with the format in which it lies in memory.
+type LayerTensor struct {
+	Name   string `json:"name"`
+	Format string `json:"format"` // such as "Row major linear FP32"
+}
+
+// rawLayer is a layer in the JSON of the library.
+type rawLayer struct {
+	Name, LayerType, TacticName, Metadata string
+	Inputs, Outputs                       []rawTensor
+}
+
+type rawTensor struct {
+	Name   string
+	Format string `json:"Format/Datatype"`
+}
+
+// nodeOfLayer finds the nodes in the metadata of a layer, to which the parser adds one entry for each.
+var nodeOfLayer = regexp.MustCompile(`\[ONNX Layer: ([^\]]*)\]`)
+
+// parseLayers reads what the library says of an engine. An engine whose layers have no more than a name, which the builder was not asked to describe, has none
+// with nodes.
+func parseLayers(information string) ([]Layer, error) {
+	var raw struct{ Layers []json.RawMessage }
+	if err := json.Unmarshal([]byte(information), &raw); err != nil {
+		return nil, fmt.Errorf("what TensorRT says of the engine: %w", err)
+	}
+	layers := make([]Layer, 0, len(raw.Layers))
+	for _, text := range raw.Layers {
+		var r rawLayer
+		if err := json.Unmarshal(text, &r); err != nil {
+			if err := json.Unmarshal(text, &r.Name); err != nil {
+				return nil, fmt.Errorf("what TensorRT says of a layer: %w", err)
+			}
+		}
+		l := Layer{Name: r.Name, Type: r.LayerType, Tactic: r.TacticName, Inputs: tensors(r.Inputs), Outputs: tensors(r.Outputs)}
+		for _, m := range nodeOfLayer.FindAllStringSubmatch(r.Metadata, -1) {
+			if !slices.Contains(l.Nodes, m[1]) {
+				l.Nodes = append(l.Nodes, m[1])
+			}
+		}
+		layers = append(layers, l)
+	}
+	return layers, nil
+}
+
+func tensors(raw []rawTensor) []LayerTensor {
+	var list []LayerTensor
+	for _, t := range raw {
+		list = append(list, LayerTensor(t))
+	}
+	return list
+}
+
+// narrowFormats are words for element types that are narrower than float32, in lower case.
+var narrowFormats = []string{"bf16", "bfloat16", "fp16", "half", "fp8", "int8"}
+
+// narrowFormat returns the word in a format for a type narrower than float32; "" if there is none.
+func narrowFormat(format string) string {
+	format = strings.ToLower(format)
+	for _, word := range narrowFormats {
+		if strings.Contains(format, word) {
+			return word
+		}
+	}
+	return ""
+}
+
+// Held is what became of a node that is held to float32.
+type Held struct {
+	Node   string `json:"node"`
+	Layer  string `json:"layer,omitempty"`  // the last one that it is part of; "" if none is
+	Result string `json:"result,omitempty"` // format of its results in memory; "" where they do not leave a layer
+	Failed bool   `json:"failed,omitempty"` // they are narrower
+}
+
+// evidence looks every node that is held up in the layers of the engine.
+func evidence(g *graph.Graph, holds []Hold, layers []Layer) []Held {
+	formats, last := map[string]string{}, map[string]string{}
+	for _, l := range layers {
+		for _, t := range l.Outputs {
+			formats[t.Name] = t.Format
+		}
+		for _, n := range l.Nodes {
+			last[n] = l.Name
+		}
+	}
+	nodes := map[string]*graph.Node{}
+	for _, n := range g.Nodes {
+		nodes[n.Name] = n
+	}
+	list := []Held{}
+	for _, hold := range holds {
+		h := Held{Node: hold.Node, Layer: last[hold.Node]}
+		for _, v := range nodes[hold.Node].Outputs {
+			if v.DType != tensor.Float32 || formats[v.Name] == "" || h.Failed {
+				continue
+			}
+			h.Result, h.Failed = formats[v.Name], narrowFormat(formats[v.Name]) != ""
+		}
+		list = append(list, h)
+	}
+	return list
+}

@@ -1,0 +1,110 @@
+package tensorrt
+
+import (
+	"context"
+	"time"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// Driver finds TensorRT, the plugins and a device.
+type Driver interface {
+	// Open returns the library, opened once per process. Its error is an *backends.Unavailable that says what is missing.
+	Open() (Library, error)
+}
+
+// Library is TensorRT on one device. Its methods may be called from several goroutines.
+type Library interface {
+	Facts() Facts
+	// Build makes an engine. It takes minutes, and ends with ctx. Its error is an *backends.Unavailable where the builder refuses.
+	Build(ctx context.Context, b Build) (Built, error)
+	// Load makes an engine executable. Its error is an *backends.Unavailable for one that is none, or not for this library and device.
+	Load(engine []byte, o LoadOptions) (Execution, error)
+}
+
+// Facts are what a library is and where it runs.
+type Facts struct {
+	Version    string // of TensorRT, such as 10.6.0
+	Library    string // path of libnvinfer
+	Device     string // name of the device
+	Capability string // its compute capability, such as 9.0
+	CUDA       string // newest version that the driver supports
+	Memory     int64  // bytes of the device
+
+	Plugins       []Plugin // that are registered
+	PluginLibrary string   // path; "" where there is none
+	PluginDigest  string   // of the plugins' sources
+	WithoutPlugin string   // why there is no library of plugins; "" if there is one
+	NoBuilder     string   // why engines can be loaded and not built; "" if they can be built
+}
+
+// Plugin is an operator that the library of plugins offers.
+type Plugin struct {
+	Name, Version, Namespace string
+	Fields, Required         []string // attributes that it takes, and those without a default
+}
+
+// Build is what an engine is made of.
+type Build struct {
+	Model   []byte // ONNX
+	Flags   Flags
+	Level   int    // of the builder's optimisation, 0 to 5
+	Timings []byte // timing cache of earlier builds; nil for none
+	Holds   []Hold
+	// Progress is told of the phases of the builder; nil for nobody.
+	Progress func(backends.Stage)
+}
+
+// Flags are what the builder may use beside float32.
+type Flags struct{ TF32, FP16, BF16, INT8, FP8, Strict bool }
+
+// Hold says what the layers of a node are held to, whatever the flags allow.
+type Hold struct {
+	Node    string
+	Compute bool // in float32; else its results alone are float32
+}
+
+// Built is a serialised engine, and the timing cache with what building it measured.
+type Built struct{ Engine, Timings []byte }
+
+// LoadOptions change how an engine is executed.
+type LoadOptions struct {
+	// LayerTimes makes Run tell the time of every layer. The engine is then not one CUDA graph.
+	LayerTimes bool
+}
+
+// Execution is an engine with memory of its own. One call at a time; different Executions may be used at once.
+type Execution interface {
+	// Bindings lists inputs and outputs.
+	Bindings() []Binding
+	// Host returns the page-locked memory of a binding, Write copies it to the device, Read from there. Both return when the copy is done.
+	Host(binding int) []byte
+	Write(binding int) error
+	Read(binding int) error
+	// Run executes the engine once and returns the time by the device's clock.
+	Run() (time.Duration, error)
+	// LayerTimes returns those of the last Run, if LoadOptions asked for them. A layer may be there several times. It is the execution's own.
+	LayerTimes() []LayerTime
+	// Layers is what the library says of the engine, in JSON (IEngineInspector::getEngineInformation).
+	Layers() string
+	// Captured is "" for an engine that runs as one CUDA graph, else why it is not.
+	Captured() string
+	// Memory is what the execution holds.
+	Memory() backends.MemoryUse
+	Close() error
+}
+
+// LayerTime is how long a layer took by the device's clock.
+type LayerTime struct {
+	Layer string // its name
+	Time  time.Duration
+}
+
+// Binding is an input or output of an engine.
+type Binding struct {
+	Name  string
+	Input bool
+	DType tensor.DType
+	Shape []int
+}

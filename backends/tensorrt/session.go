@@ -1,0 +1,178 @@
+package tensorrt
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
+)
+
+// session implements backends.Session.
+type session struct {
+	progress backends.Progress
+	graph    *graph.Graph // what its inputs are checked against
+	run      Execution
+	inputs   []int // binding of each input of the graph; -1 for one that the engine does not read
+	outputs  []int // binding of each output
+	results  tensor.List
+	plan     backends.Plan
+	stepOf   map[string]int // step of each layer
+	timing   backends.Timing
+	memory   backends.MemoryUse
+	failed   error // of the device, after which nothing on it can be trusted
+}
+
+// newSession ties the bindings of an engine to inputs and outputs of its graph.
+func newSession(g *graph.Graph, run Execution) (*session, error) {
+	s := &session{graph: backends.InputsOf(g), run: run, memory: run.Memory()}
+	find := func(name string, input bool, want graph.Type) (int, error) {
+		bindings := run.Bindings()
+		i := slices.IndexFunc(bindings, func(b Binding) bool { return b.Name == name && b.Input == input })
+		if i < 0 {
+			return -1, nil
+		}
+		if have := (graph.Type{DType: bindings[i].DType, Shape: bindings[i].Shape}); have.String() != want.String() {
+			return -1, unavailable(backends.EngineOutdated, "%s of the engine is %v, the graph has %v", name, have, want)
+		}
+		return i, nil
+	}
+	for _, v := range g.Inputs {
+		i, err := find(v.Name, true, v.Type)
+		if err != nil {
+			return nil, err
+		}
+		s.inputs = append(s.inputs, i)
+	}
+	for _, o := range g.Outputs {
+		i, err := find(o.Name, false, o.Value.Type)
+		if err == nil && i < 0 {
+			err = unavailable(backends.EngineOutdated, "the engine has no output %s", o.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.outputs = append(s.outputs, i)
+		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: tensorOn(run.Host(i), o.Value.Type)})
+	}
+	return s, nil
+}
+
+// tensorOn returns a tensor in memory that is there already.
+func tensorOn(memory []byte, t graph.Type) *tensor.Tensor {
+	switch t.DType {
+	case tensor.Float32:
+		return typed[float32](memory, t)
+	case tensor.Int32:
+		return typed[int32](memory, t)
+	case tensor.Int64:
+		return typed[int64](memory, t)
+	}
+	return typed[bool](memory, t)
+}
+
+func typed[E tensor.Element](memory []byte, t graph.Type) *tensor.Tensor {
+	return tensor.Must(tensor.Of(unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(memory))), t.Len()), t.Shape...))
+}
+
+// Upload implements backends.Session.
+func (s *session) Upload(_ context.Context, inputs tensor.List) error {
+	start := time.Now()
+	if err := s.progress.Uploading(); err != nil {
+		return err
+	}
+	if s.failed != nil {
+		return s.failed
+	}
+	if err := backends.CheckInputs(s.graph, inputs); err != nil {
+		return err
+	}
+	for i, at := range s.inputs {
+		if at < 0 {
+			continue
+		}
+		copy(s.run.Host(at), tensor.Bytes(inputs.Get(s.graph.Inputs[i].Name)))
+		if err := s.run.Write(at); err != nil {
+			return s.fail(err)
+		}
+	}
+	s.progress.Uploaded()
+	s.timing.Upload = time.Since(start)
+	return nil
+}
+
+// fail ends the use of the device: after most of its errors every further call returns the same, or wrong results.
+func (s *session) fail(err error) error {
+	s.failed = fmt.Errorf("the device failed: %w", err)
+	return s.failed
+}
+
+// Execute implements backends.Session: one launch of the whole engine, which is not interrupted.
+func (s *session) Execute(ctx context.Context) error {
+	start := time.Now()
+	if err := s.progress.Executing(); err != nil {
+		return err
+	}
+	if s.failed != nil {
+		return s.failed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d, err := s.run.Run()
+	if err != nil {
+		return s.fail(err)
+	}
+	if s.timing.Device = d; s.timing.Steps != nil {
+		addTimes(s.timing.Steps, s.run.LayerTimes(), s.stepOf)
+	}
+	s.progress.Executed()
+	s.timing.Execute = time.Since(start)
+	return nil
+}
+
+// Download implements backends.Session.
+func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
+	start := time.Now()
+	if err := s.progress.Downloading(); err != nil {
+		return nil, err
+	}
+	list, err := backends.SelectOutputs(s.results, names)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range s.results {
+		if list.Get(o.Name) == nil {
+			continue
+		}
+		if err := s.run.Read(s.outputs[i]); err != nil {
+			return nil, s.fail(err)
+		}
+	}
+	s.timing.Download = time.Since(start)
+	return list, nil
+}
+
+// LastTiming implements backends.Session.
+func (s *session) LastTiming() backends.Timing { return s.timing }
+
+// Plan implements backends.Session.
+func (s *session) Plan() backends.Plan { return s.plan }
+
+// Memory implements backends.Session: on the device the engine with its weights, what its layers pass on, and inputs and outputs; on the host the page-locked memory of
+// those.
+func (s *session) Memory() backends.MemoryUse { return s.memory }
+
+// Close implements backends.Session.
+func (s *session) Close() error {
+	if !s.progress.Close() {
+		return nil
+	}
+	run := s.run
+	s.run, s.results = nil, nil
+	return run.Close()
+}
