@@ -31,7 +31,7 @@ const (
 	LibraryVersionUnsupported Reason = "library_version_unsupported"
 	LibraryWrongArchitecture  Reason = "library_wrong_architecture"
 	LibrarySymbolMissing      Reason = "library_symbol_missing"
-	HeadersNotFound           Reason = "headers_not_found" // of TensorRT, to build plugins with
+	HeadersNotFound           Reason = "headers_not_found" // of TensorRT or CUDA, to compile with
 	PluginMissing             Reason = "plugin_missing"    // of TensorRT, for an operator of the graph
 	PluginMismatch            Reason = "plugin_mismatch"   // there is one, with another version or other fields
 	BuilderUnavailable        Reason = "builder_unavailable"

@@ -22,8 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef __CUDACC_RTC__  // which compiles for the device alone
 #include <algorithm>
 #include <vector>
+#endif
 
 #include "both.h"
 #include "moments.h"
@@ -90,12 +92,14 @@ struct Job {
   int map;  // jobs with the same number write channels of the same output map, whose pieces they share
 };
 
+#ifndef __CUDACC_RTC__
 // Schedule is a launch: block i has the tasks [i·most_tasks, (i+1)·most_tasks), the last of which may be empty.
 struct Schedule {
   int blocks = 0, most_tasks = 0;
   std::vector<Task> tasks;
   std::vector<int> pieces;  // of moments, of each map
 };
+#endif
 
 // Arguments is what every kernel receives. In single precision a kernel that meets an operand which fp16 halves cannot
 // hold, 65520 or more in magnitude, writes `step` to *fault: what it stores is wrong then. A NaN is no fault: it stays.
@@ -106,6 +110,7 @@ struct Arguments {
 };
 static_assert(sizeof(Arguments) == 24, "launch.go has this layout");
 
+#ifndef __CUDACC_RTC__
 inline int tiles_along(int pixels) { return (pixels + kTile - 1) / kTile; }
 inline int tiles_of(const Task& t) { return tiles_along(t.height) * tiles_along(t.width); }
 
@@ -157,6 +162,7 @@ inline Schedule schedule(const std::vector<Job>& jobs, int most, int teams, bool
   }
   return s;
 }
+#endif
 
 // Format is how maps lie in memory and what the matrix unit multiplies.
 enum class Format { f16, bf16, tf32, f32 };
@@ -222,7 +228,8 @@ constexpr size_t shared_bytes(const Kernel& k) {
   const size_t patch = 2 * parts(k.format) * kPhaseChunks * plane;
   const size_t stage = size_t(kTilePixels) * (k.n + 16 / map) * map, planar = size_t(k.n) * (kTilePixels + 4) * 4;
   const size_t weights = size_t(ring_taps(k.format, k.taps, k.n)) * parts(k.format) * kPhaseChunks * k.n * 16;
-  return std::max({patch, stage, planar}) + weights + kListed * sizeof(Task) + 2 * 8 * 16 + kMaxChannels * 8 +
+  const size_t work = patch > stage ? patch : stage;
+  return (work > planar ? work : planar) + weights + kListed * sizeof(Task) + 2 * 8 * 16 + kMaxChannels * 8 +
          size_t(k.n) * 4 + align(k.image ? 2 * kImageSquare * 4 : 16, 16);
 }
 

@@ -98,89 +98,134 @@ __device__ __forceinline__ void multiply_slab(float (&sum)[Shape::kWarpN / 8][4]
   }
 }
 
+// Place is what of a task its end depends on, in registers: from shared memory, which is written meanwhile, the compiler
+// would load it again for every value.
+template <class Map>
+struct Place {
+  int columns, rows;  // of the task that are in the map
+  int first, valid, out_channels, pixels, width;
+  int planar;
+  bool measured;
+  void* out;
+  const Map* add;  // under the task's first pixel and channel; null: none
+  int add_width, add_shift;
+
+  __device__ __forceinline__ explicit Place(const Task& t)
+      : columns(min(kTile, t.width - t.x)),
+        rows(min(kTile, t.height - t.y)),
+        first(t.first),
+        valid(t.valid),
+        out_channels(t.out_channels),
+        pixels(t.height * t.width),
+        width(t.width),
+        planar(t.planar),
+        measured(t.moments != nullptr),
+        add(static_cast<const Map*>(t.add)),
+        add_width(t.width >> t.add_shift),
+        add_shift(t.add_shift) {
+    const int corner = t.y * width + t.x;
+    if (planar == kMap)
+      out = static_cast<Map*>(t.out) + (size_t(corner) * out_channels + first);
+    else
+      out = static_cast<float*>(t.out) + (size_t(first) * pixels + corner);
+    // Tasks begin at even pixels, so that the shift of a sum is the sum of the shifts.
+    if (add != nullptr) add += size_t((t.y >> add_shift) * add_width + (t.x >> add_shift)) * out_channels + first;
+  }
+};
+
 // finish adds bias and map to the sums, rounds them, gathers them in shared memory so that whole cells are written, and
 // returns the moments of what the thread's warp makes. A thread holds two pixels of kWarpN/4 channels.
 template <class Shape>
 __device__ __forceinline__ Moments finish(float (&sum)[Shape::kWarpN / 8][4],
                                           const float (&small)[Shape::kWarpN / 8][4], typename Shape::Shared& s,
-                                          const Task& task) {
+                                          const Place<typename Shape::Map>& at) {
   using Map = typename Shape::Map;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = warp % 2 * Shape::kWarpN;
-  const int x = task.x + lane / 4, first = column + lane % 4 * 2;
+  const int x = lane / 4, y = warp / 2 * 2, first = column + lane % 4 * 2;
+  constexpr int kPairs = Shape::kWarpN / 8;
+#pragma unroll
+  for (int j = 0; j < kPairs; j++)
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      if constexpr (Shape::kParts == 2) sum[j][e] += small[j][e] / kSplitScale;
+      sum[j][e] += s.bias[first + 8 * j + e % 2];
+    }
+  if (at.add != nullptr && x < at.columns)
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      if (y + r >= at.rows) continue;
+      const Map* add = at.add + size_t((y + r >> at.add_shift) * at.add_width + (x >> at.add_shift)) * at.out_channels;
+#pragma unroll
+      for (int j = 0; j < kPairs; j++)
+        if (const int n = first + 8 * j; n < at.valid)  // maps have even numbers of channels
+          sum[j][2 * r] += float(add[n]), sum[j][2 * r + 1] += float(add[n + 1]);
+    }
+  if (at.planar != kMap) {
+#pragma unroll
+    for (int j = 0; j < kPairs; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        const float v = at.planar == kRoundedPlanes ? norm::rounded<Map>(sum[j][e]) : sum[j][e];
+        s.planar[(first + 8 * j + e % 2) * Shape::kPlanarPitch + (y + e / 2) * kTile + x] = v;
+      }
+    return {0, 0, 0};
+  }
+  const int rows = max(0, min(2, at.rows - y));
   float total = 0;
-  int rows = 0;
 #pragma unroll
   for (int r = 0; r < 2; r++) {
-    const int y = task.y + warp / 2 * 2 + r, p = (warp / 2 * 2 + r) * kTile + lane / 4;
-    const bool inside = y < task.height && x < task.width;
-    rows += y < task.height;
-    const Map* add = nullptr;
-    if (task.add != nullptr && inside)
-      add = static_cast<const Map*>(task.add) + task.first +
-            size_t((y >> task.add_shift) * (task.width >> task.add_shift) + (x >> task.add_shift)) * task.out_channels;
+    Map* stage = s.stage + ((y + r) * kTile + x) * Shape::kPitch + first;
+    const bool inside = r < rows && x < at.columns;
 #pragma unroll
-    for (int j = 0; j < Shape::kWarpN / 8; j++) {
-      const int n = first + 8 * j;
-      float(&v)[4] = sum[j];
-      float& low = v[2 * r];
-      float& high = v[2 * r + 1];
-      if constexpr (Shape::kParts == 2) low += small[j][2 * r] / kSplitScale, high += small[j][2 * r + 1] / kSplitScale;
-      low += s.bias[n], high += s.bias[n + 1];
-      const bool valid = n < task.valid;  // maps have even numbers of channels
-      if (add != nullptr && valid) low += float(add[n]), high += float(add[n + 1]);
-      if (task.planar != kMap) {
-        if (task.planar == kRoundedPlanes) low = norm::rounded<Map>(low), high = norm::rounded<Map>(high);
-        s.planar[n * Shape::kPlanarPitch + p] = low, s.planar[(n + 1) * Shape::kPlanarPitch + p] = high;
-        continue;
-      }
-      Map* stage = s.stage + p * Shape::kPitch + n;
+    for (int j = 0; j < kPairs; j++) {
+      float &low = sum[j][2 * r], &high = sum[j][2 * r + 1];
       if constexpr (sizeof(Map) == 2) {
         const uint32_t pair = norm::pack<Map>(low, high);
         const float2 stored = norm::unpack<Map>(pair);
-        *reinterpret_cast<uint32_t*>(stage) = pair, low = stored.x, high = stored.y;
+        *reinterpret_cast<uint32_t*>(stage + 8 * j) = pair, low = stored.x, high = stored.y;
       } else {
-        *reinterpret_cast<float2*>(stage) = make_float2(low, high);
+        *reinterpret_cast<float2*>(stage + 8 * j) = make_float2(low, high);
       }
-      if (inside && valid) total += low + high;
+      if (inside && first + 8 * j < at.valid) total += low + high;
     }
   }
-  if (task.moments == nullptr) return {0, 0, 0};
-  const int columns = min(kTile, task.width - task.x), channels = min(Shape::kWarpN, max(0, task.valid - column));
-  const int count = rows * columns * channels;
+  if (!at.measured) return {0, 0, 0};
+  const int count = rows * at.columns * min(Shape::kWarpN, max(0, at.valid - column));
   const float mean = norm::warp_sum(total) / float(max(count, 1));
   float m2 = 0;
 #pragma unroll
-  for (int r = 0; r < 2; r++)
-    if (task.y + warp / 2 * 2 + r < task.height && x < task.width)
+  for (int r = 0; r < 2; r++) {
+    const bool inside = r < rows && x < at.columns;
 #pragma unroll
-      for (int j = 0; j < Shape::kWarpN / 8; j++)
-#pragma unroll
-        for (int e = 0; e < 2; e++)
-          if (first + 8 * j + e < task.valid) m2 += (sum[j][2 * r + e] - mean) * (sum[j][2 * r + e] - mean);
+    for (int j = 0; j < kPairs; j++) {
+      const float low = sum[j][2 * r] - mean, high = sum[j][2 * r + 1] - mean;
+      if (inside && first + 8 * j < at.valid) m2 += low * low, m2 += high * high;
+    }
+  }
   return {float(count), mean, norm::warp_sum(m2)};
 }
 
 // write copies the gathered tile to memory.
 template <class Shape>
-__device__ __forceinline__ void write(const typename Shape::Shared& s, const Task& task) {
+__device__ __forceinline__ void write(const typename Shape::Shared& s, const Place<typename Shape::Map>& at) {
   using Map = typename Shape::Map;
-  if (task.planar != kMap) {
+  if (at.planar != kMap) {
 #pragma unroll 1
-    for (int i = threadIdx.x; i < task.valid * kTilePixels; i += Shape::kThreads) {
-      const int n = i / kTilePixels, p = i % kTilePixels, y = task.y + p / kTile, x = task.x + p % kTile;
-      if (y < task.height && x < task.width)
-        static_cast<float*>(task.out)[(size_t(task.first + n) * task.height + y) * task.width + x] =
-            s.planar[n * Shape::kPlanarPitch + p];
+    for (int i = threadIdx.x; i < at.valid * kTilePixels; i += Shape::kThreads) {
+      const int n = i / kTilePixels, y = i % kTilePixels / kTile, x = i % kTile;
+      if (y < at.rows && x < at.columns)
+        static_cast<float*>(at.out)[size_t(n) * at.pixels + y * at.width + x] =
+            s.planar[n * Shape::kPlanarPitch + i % kTilePixels];
     }
     return;
   }
   constexpr int kPerCell = 16 / int(sizeof(Map)), kCells = Shape::kN / kPerCell;
 #pragma unroll
   for (int i = threadIdx.x; i < kTilePixels * kCells; i += Shape::kThreads) {
-    const int p = i / kCells, c = i % kCells * kPerCell, y = task.y + p / kTile, x = task.x + p % kTile;
-    if (y < task.height && x < task.width && c < task.valid)
-      *reinterpret_cast<uint4*>(static_cast<Map*>(task.out) + size_t(y * task.width + x) * task.out_channels +
-                                task.first + c) = *reinterpret_cast<const uint4*>(s.stage + p * Shape::kPitch + c);
+    const int p = i / kCells, c = i % kCells * kPerCell, y = p / kTile, x = p % kTile;
+    if (y < at.rows && x < at.columns && c < at.valid)
+      *reinterpret_cast<uint4*>(static_cast<Map*>(at.out) + (y * at.width + x) * at.out_channels + c) =
+          *reinterpret_cast<const uint4*>(s.stage + p * Shape::kPitch + c);
   }
 }
 
@@ -305,14 +350,15 @@ __device__ __forceinline__ void conv_sm80(const Arguments& a) {
     const Task& next = s.tasks[(i + 1) % kTasks];
     const bool more = i + 1 < most_tasks && next.in != nullptr;
     if (more) start(i + 1);
-    piece = combine<2>({piece, finish<Shape>(sum, small, s, task)});
+    const Place<typename Shape::Map> place(task);
+    piece = combine<2>({piece, finish<Shape>(sum, small, s, place)});
     const bool leaves = task.moments != nullptr && !(more && next.moments == task.moments);
     if (leaves) {
       if (t % 32 == 0) s.warp[t / 32] = piece;
       piece = {0, 0, 0};
     }
     __syncthreads();
-    write<Shape>(s, task);
+    write<Shape>(s, place);
     if (leaves && t == 0) *task.moments = norm::joined<Shape::kWarps>(s.warp);
     if (!more) break;
   }

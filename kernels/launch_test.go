@@ -154,15 +154,17 @@ func TestNewScheduleRefusesWhatNoKernelComputes(t *testing.T) {
 
 func TestCutCoversEveryCellOnce(t *testing.T) {
 	for _, cells := range []int32{1, 512, 513, 5000} {
-		next := int32(0)
-		for _, b := range Cut(Apply{Cells: cells}) {
-			if b.First != next || b.Cells <= 0 || b.Cells > ApplyCells {
-				t.Fatalf("block of %d cells at %d", b.Cells, b.First)
+		for _, times := range []int{1, 3} {
+			next := int32(0)
+			for _, b := range Cut(Apply{Cells: cells}, times) {
+				if b.First != next || b.Cells <= 0 || b.Cells > int32(times*ApplyCells) {
+					t.Fatalf("block of %d cells at %d, %d times", b.Cells, b.First, times)
+				}
+				next += b.Cells
 			}
-			next += b.Cells
-		}
-		if next != cells {
-			t.Errorf("%d cells, want %d", next, cells)
+			if next != cells {
+				t.Errorf("%d cells, %d times: %d", cells, times, next)
+			}
 		}
 	}
 }

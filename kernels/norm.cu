@@ -19,7 +19,7 @@ template <class T>
 __device__ __forceinline__ void apply(const Apply* list) {
   __shared__ Affine own[2 * kMostChannels], other[kMostChannels];
   __shared__ Moments scratch[2][kThreads / 32];
-  const Apply& a = list[blockIdx.x];
+  const Apply a = list[blockIdx.x];
   const int t = threadIdx.x, C = a.channels, per_pixel = C / kCell, width = a.gated ? 2 * C : C;
   // Half of the threads prepare the map's channels, half the residual's.
   const bool normalises_residual = a.residual_scale != nullptr;
@@ -35,17 +35,17 @@ __device__ __forceinline__ void apply(const Apply* list) {
   MapMoments<kThreads / 32> moments, residual_moments;
   moments.load(a.in_moments, a.in_pieces, t);
   if (normalises_residual) residual_moments.load(a.residual_moments, a.residual_pieces, t);
-  constexpr int kOwn = kBlockCells / kThreads, kWords = sizeof(T) / 2;
-  uint4 value[kOwn][kWords], gate[kOwn][kWords], residual[kOwn][kWords];
-#pragma unroll
-  for (int i = 0; i < kOwn; i++) {
-    if (t + i * kThreads >= a.cells) break;
-    const int cell = a.first + t + i * kThreads, p = cell / per_pixel, c = cell % per_pixel * kCell;
+  constexpr int kWords = sizeof(T) / 2;
+  uint4 value[kWords], gate[kWords], residual[kWords];
+  auto load = [&](int i) {
+    if (i >= a.cells) return;
+    const int cell = a.first + i, p = cell / per_pixel, c = cell % per_pixel * kCell;
     const T* in = static_cast<const T*>(a.in) + size_t(p) * width + c;
-    load_cell<T>(value[i], in);
-    if (a.gated) load_cell<T>(gate[i], in + C);
-    if (a.residual != nullptr) load_cell<T>(residual[i], static_cast<const T*>(a.residual) + size_t(p) * C + c);
-  }
+    load_cell<T>(value, in);
+    if (a.gated) load_cell<T>(gate, in + C);
+    if (a.residual != nullptr) load_cell<T>(residual, static_cast<const T*>(a.residual) + size_t(p) * C + c);
+  };
+  load(t);
   moments.leave(scratch[0], t);
   if (normalises_residual) residual_moments.leave(scratch[1], t);
   __syncthreads();
@@ -56,17 +56,17 @@ __device__ __forceinline__ void apply(const Apply* list) {
   for (int c = first + lanes; c < channels; c += lanes) to[c] = affine(m, scale[c], shift[c]);
   __syncthreads();
 
-#pragma unroll
-  for (int i = 0; i < kOwn; i++) {
-    if (t + i * kThreads >= a.cells) break;
-    const int cell = a.first + t + i * kThreads, c = cell % per_pixel * kCell;
-    float v[kCell];
-    widen<T>(value[i], v);
+#pragma unroll 1
+  for (int i = t; i < a.cells; i += kThreads) {
+    const int cell = a.first + i, c = cell % per_pixel * kCell;
+    float v[kCell], g[kCell], r[kCell];
+    widen<T>(value, v);
+    if (a.gated) widen<T>(gate, g);
+    if (a.residual != nullptr) widen<T>(residual, r);
+    load(i + kThreads);
 #pragma unroll
     for (int k = 0; k < kCell; k++) v[k] = v[k] * own[c + k].scale + own[c + k].shift;
     if (a.gated) {
-      float g[kCell];
-      widen<T>(gate[i], g);
 #pragma unroll
       for (int k = 0; k < kCell; k++) {
         const float gated = g[k] * own[C + c + k].scale + own[C + c + k].shift;
@@ -76,8 +76,6 @@ __device__ __forceinline__ void apply(const Apply* list) {
       silu<sizeof(T) == 2>(v);
     }
     if (a.residual != nullptr) {
-      float r[kCell];
-      widen<T>(residual[i], r);
       if (normalises_residual) {
 #pragma unroll
         for (int k = 0; k < kCell; k++) r[k] = r[k] * other[c + k].scale + other[c + k].shift;
@@ -135,13 +133,16 @@ __device__ __forceinline__ void maps(const Layout& l) {
       static_cast<T*>(l.out)[image + size_t(p0 + i) * l.channels + c0 + x] = T(square[x][i]);
 }
 
-#define APEXX_ENTRIES(type, T)                                                                                      \
-  extern "C" __global__ void __launch_bounds__(kThreads) norm_apply_##type(const Arguments a) { apply<T>(a.list); } \
-  extern "C" __global__ void __launch_bounds__(kThreads) norm_planes_##type(Layout l) { planes<T>(l); }             \
+// `blocks` fit a multiprocessor at once.
+#define APEXX_ENTRIES(type, T, blocks)                                                                             \
+  extern "C" __global__ void __launch_bounds__(kThreads, blocks) norm_apply_##type(const Arguments args) {         \
+    apply<T>(args.list);                                                                                           \
+  }                                                                                                                \
+  extern "C" __global__ void __launch_bounds__(kThreads) norm_planes_##type(Layout l) { planes<T>(l); }            \
   extern "C" __global__ void __launch_bounds__(kThreads) norm_maps_##type(Layout l) { maps<T>(l); }
-APEXX_ENTRIES(f16, __half)
-APEXX_ENTRIES(bf16, __nv_bfloat16)
-APEXX_ENTRIES(f32, float)
+APEXX_ENTRIES(f16, __half, 4)
+APEXX_ENTRIES(bf16, __nv_bfloat16, 4)
+APEXX_ENTRIES(f32, float, 3)
 #undef APEXX_ENTRIES
 
 }  // namespace apexx::norm

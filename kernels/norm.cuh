@@ -107,9 +107,15 @@ __device__ __forceinline__ void silu(float (&x)[N]) {
   }
 }
 
+// kIsHalf tells the two 16-bit types apart.
+template <class T>
+constexpr bool kIsHalf = false;
+template <>
+constexpr bool kIsHalf<__half> = true;
+
 template <class T>
 __device__ __forceinline__ float2 unpack(uint32_t pair) {
-  if constexpr (sizeof(T) == 2 && __is_same(T, __half)) {
+  if constexpr (kIsHalf<T>) {
     return __half22float2(*reinterpret_cast<const __half2*>(&pair));
   } else {
     return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xFFFF0000));
@@ -118,7 +124,7 @@ __device__ __forceinline__ float2 unpack(uint32_t pair) {
 
 template <class T>
 __device__ __forceinline__ uint32_t pack(float low, float high) {
-  if constexpr (__is_same(T, __half)) {
+  if constexpr (kIsHalf<T>) {
     const __half2 pair = __floats2half2_rn(low, high);
     return *reinterpret_cast<const uint32_t*>(&pair);
   } else {

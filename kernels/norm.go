@@ -27,16 +27,17 @@ type ApplyArguments struct{ List Address }
 const (
 	// ApplyThreads is the number of threads of a block of norm_apply, norm_planes and norm_maps.
 	ApplyThreads = 256
-	// ApplyCells is how many cells of a map a block of norm_apply makes, at most.
+	// ApplyCells is how many cells of a map a block of norm_apply makes at a time.
 	ApplyCells = ApplyThreads
 )
 
-// Cut makes the blocks of a map: Apply with First 0 and with all of its Cells.
-func Cut(m Apply) []Apply {
+// Cut makes the blocks of a map: Apply with First 0 and with all of its Cells. A block makes `times` times ApplyCells of them, the last one the rest.
+func Cut(m Apply, times int) []Apply {
 	var blocks []Apply
-	for first := int32(0); first < m.Cells; first += ApplyCells {
+	most := int32(ApplyCells * times)
+	for first := int32(0); first < m.Cells; first += most {
 		b := m
-		b.First, b.Cells = first, min(ApplyCells, m.Cells-first)
+		b.First, b.Cells = first, min(most, m.Cells-first)
 		blocks = append(blocks, b)
 	}
 	return blocks

@@ -10,8 +10,10 @@
 
 #include <stdint.h>
 
+#ifndef __CUDACC_RTC__  // which compiles for the device alone
 #include <algorithm>
 #include <vector>
+#endif
 
 #include "both.h"
 #include "moments.h"
@@ -20,7 +22,7 @@ namespace apexx::norm {
 
 constexpr int kThreads = 256;
 constexpr int kCell = 8;                   // channels that a thread makes at once
-constexpr int kBlockCells = kThreads;      // of a block
+constexpr int kBlockCells = kThreads;      // of a block, at a time
 constexpr int kMostChannels = 512;         // C
 
 // Apply is what one block does. The list lies in device memory, made once. Pointers are device memory, of one image.
@@ -56,6 +58,7 @@ struct Layout {
 
 constexpr int kSquare = 32;  // pixels and channels that a block turns
 
+#ifndef __CUDACC_RTC__
 // cut makes the blocks of a map that is described with cells = all of its cells.
 inline void cut(const Apply& map, std::vector<Apply>& blocks) {
   for (int first = 0; first < map.cells; first += kBlockCells) {
@@ -63,5 +66,6 @@ inline void cut(const Apply& map, std::vector<Apply>& blocks) {
     blocks.back().first = first, blocks.back().cells = std::min(kBlockCells, map.cells - first);
   }
 }
+#endif
 
 }  // namespace apexx::norm

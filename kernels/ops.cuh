@@ -31,6 +31,22 @@ APEXX_DEVICE int next_ticket(int* counter) {
   asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], 1;" : "=r"(ticket) : "l"(__cvta_generic_to_global(counter)) : "memory");
   return ticket;
 }
+
+// copy_ahead copies a number to shared memory while the thread goes on; it is there, for all threads, behind wait_for_copies and a barrier.
+APEXX_DEVICE void copy_ahead(float* shared, const float* from) {
+#if __CUDA_ARCH__ >= 800
+  const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(__cvta_generic_to_global(from)) : "memory");
+#else
+  *shared = *from;
+#endif
+}
+
+APEXX_DEVICE void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
 #else
 #include "emulator/emulator.h"
 #endif
@@ -145,9 +161,13 @@ APEXX_DEVICE void round_all(const Rounding& to, float (&v)[kN]) {
   for (int i = 0; i < kN; i++) v[i] = rounded_to(to, v[i]);
 }
 
-// Four floats that are loaded together.
+// Four and Two floats that are moved together.
 struct alignas(16) Four {
   float v[4];
+};
+
+struct alignas(8) Two {
+  float v[2];
 };
 
 // larger and smaller return a NaN if either operand is one, unlike fmaxf and fminf.

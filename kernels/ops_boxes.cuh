@@ -124,23 +124,33 @@ APEXX_BLOCK_KERNEL(box_vector, BoxVectorArgs, kVectorThreads) {
   __shared__ VectorRoom s;
   constexpr int kWarps = kVectorThreads / 32;
   const int t = threadIdx.x, lane = t % 32;
-  const int64_t box = blockIdx.x, plane = static_cast<int64_t>(a.projection.height) * a.projection.width;
+  const int64_t box = blockIdx.x;
+  const int plane = a.projection.height * a.projection.width;
   const Cells c = cells_of(a.projection, a.boxes + box * 4);
   const int columns = c.x1 - c.x0, n = (c.y1 - c.y0) * columns, width = a.projection.width;
   const float per_column = 1.0f / columns;
-  const float* maps = a.x + static_cast<int>(box) / a.boxes_per_image * a.channels * plane + static_cast<int64_t>(c.y0) * width + c.x0;
+  const double share = 1.0 / n;
+  const float* maps = a.x + static_cast<int64_t>(static_cast<int>(box) / a.boxes_per_image * a.channels) * plane + c.y0 * width + c.x0;
+#pragma unroll 1
   for (int first = t / 32; first < a.channels; first += kTogether * kWarps) {
+    const float* x[kTogether];  // of channels; where there is none, another one stands
+#pragma unroll
+    for (int k = 0; k < kTogether; k++) x[k] = maps + static_cast<int64_t>(first + k * kWarps < a.channels ? first + k * kWarps : first) * plane;
     double sum[kTogether] = {};
+#pragma unroll 1
     for (int i0 = lane; i0 < n; i0 += 32 * kTogether) {
-      float v[kTogether][kTogether] = {};
+      float v[kTogether][kTogether];
 #pragma unroll
       for (int e = 0; e < kTogether; e++) {
-        const int i = i0 + 32 * e, row = quotient_of(i, per_column);
-        const float* x = maps + first * plane + row * width + i - row * columns;
+        const int i = i0 + 32 * e < n ? i0 + 32 * e : i0, row = quotient_of(i, per_column), cell = row * (width - columns) + i;
 #pragma unroll
-        for (int k = 0; k < kTogether; k++) {
-          if (i < n && first + k * kWarps < a.channels) v[k][e] = x[k * kWarps * plane];
-        }
+        for (int k = 0; k < kTogether; k++) v[k][e] = x[k][cell];
+      }
+#pragma unroll
+      for (int e = 1; e < kTogether; e++) {
+        if (i0 + 32 * e < n) continue;
+#pragma unroll
+        for (int k = 0; k < kTogether; k++) v[k][e] = 0;
       }
 #pragma unroll
       for (int k = 0; k < kTogether; k++) sum[k] += (v[k][0] + v[k][1]) + (v[k][2] + v[k][3]);
@@ -149,7 +159,7 @@ APEXX_BLOCK_KERNEL(box_vector, BoxVectorArgs, kVectorThreads) {
     for (int k = 0; k < kTogether; k++) {
       const double total = warp_sum(sum[k]);
       const int channel = first + k * kWarps;
-      if (lane == 0 && channel < a.channels) s.mean[channel] = rounded(a.product, n > 0 ? static_cast<float>(total / n) : 0.0f);
+      if (lane == 0 && channel < a.channels) s.mean[channel] = rounded(a.product, n > 0 ? static_cast<float>(total * share) : 0.0f);
     }
   }
   __syncthreads();
@@ -177,7 +187,7 @@ struct PrototypeMaskArgs {
   int unused;
 };
 
-constexpr int kPrototypeThreads = 1024;
+constexpr int kPrototypeThreads = 512;
 constexpr int kPrototypes = 256;    // the most
 constexpr int kLowCells = 4096;     // of products in shared memory
 constexpr int kLowColumns = kLowCells / 2;  // the most of a map: an output needs two rows
@@ -229,7 +239,7 @@ APEXX_BLOCK_KERNEL(prototype_masks, PrototypeMaskArgs, kPrototypeThreads) {
       const int row = quotient_of(i, per_low);
       const float* x = a.prototypes + image * a.count * plane + (top + row) * a.in_width + first + i - row * low_columns;
       float v = 0;
-#pragma unroll 8
+#pragma unroll 16
       for (int k = 0; k < a.count; k++) v = fmaf(coefficients[k], x[k * plane], v);
       low[i] = v;
     }

@@ -9,8 +9,8 @@
 // Three launches, since a mean has to be complete before it is used:
 //
 // 1. heavy_tokens: the means of the tiles. A warp for a channel.
-// 2. heavy_refine: a block for kHeavyPixels pixels of a tile, its strip, computes what is normalised and leaves the moments of its part. Recurrence
-//    and modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
+// 2. heavy_refine: a block takes some strips of a tile, kHeavyPixels pixels each, computes what is normalised and leaves the moments of its parts.
+//    Recurrence and modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
 // 3. heavy_write: a block for a cell of the grid and some channels. A cell without a tile stays as it is; of several tiles the last one counts.
 //
 // A block of these runs through its code once, from an instruction cache that other kernels have filled: what is written once instead of unrolled
@@ -50,6 +50,8 @@ struct HeavyArgs {
   float row_epsilon, group_epsilon;
   float limit, low, high;  // of the recurrence's input; of its result
   int written;             // channels of a block of heavy_write
+  int strips, together;    // of a tile; of a block of heavy_refine
+  int halves, unused;      // 1: the operands of the pointwise product are fp16 numbers, for the matrix unit
   Rounding product, stored;
   Fault fault;
 };
@@ -147,8 +149,8 @@ struct RefineRoom {
   FilmRoom room;
   float film[2 * kHeavyChannels];
   int at[kHeavyWindow];  // where in the map the pixels of a window are, from the first of the tile; -1: in the border
-  float taps[9 * kHeavyChannels];
-  Four pixels[kHeavyChannels][kHeavyPixels / 4];
+  float taps[9 * kHeavyChannels], bias[kHeavyChannels];  // of the depthwise convolution
+  Four pixels[kHeavyChannels][kHeavyPixels / 4 + 1];
   union {
     Window window;
     Four weights[kHeavyDepth][kHeavyOutputs / 4 + 1];
@@ -209,11 +211,11 @@ APEXX_DEVICE void store_window(const HeavyArgs& a, int c0, const int* at, int wi
 }
 
 // depthwise is the 3×3 convolution of a channel at one pixel: `under` is the upper left one of the nine.
-APEXX_DEVICE float depthwise(const float* under, int pitch, const float* taps) {
+APEXX_DEVICE float depthwise(const float* under, int pitch, const float* taps, float bias) {
   float sum = 0;
 #pragma unroll
   for (int i = 0; i < 9; i++) sum = fmaf(taps[i], under[i / 3 * pitch + i % 3], sum);
-  return sum;
+  return sum + bias;
 }
 
 // weight_output and weight_term say which weights a thread loads: neighbours take neighbouring outputs, for the sake of the banks.
@@ -230,53 +232,82 @@ APEXX_DEVICE void load_weights(const HeavyArgs& a, int out, int k0, Four (&w)[kH
   }
 }
 
-// store_outputs stores 4 pixels of 4 outputs of a thread, rounded, and adds what its warp stores to the moments of the warp.
-APEXX_DEVICE void store_outputs(const HeavyArgs& a, float (&sum)[16], int output, int pixel, bool exists, float* refined, Moments& piece) {
+// Of the product a warp computes 16 outputs of all pixels, a thread the outputs own_output and 8 more, and of every eight pixels own_pixel and the
+// next one: the layout of the matrix unit's sums. Sum 4·n + 2·r + e is that of output own_output + 8·r and pixel 8·n + own_pixel + e.
+constexpr int kHeavySums = 16;
+
+APEXX_DEVICE int own_output() { return threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4; }
+APEXX_DEVICE int own_pixel() { return threadIdx.x % 4 * 2; }
+
+// multiply adds the products of kHeavyDepth channels, c0 and on.
+APEXX_DEVICE void multiply(const RefineRoom& s, int c0, float (&sum)[kHeavySums]) {
+#pragma unroll 4
+  for (int k = 0; k < kHeavyDepth; k++) {
+    const float* w = &s.weights[k][0].v[own_output()];
+    const float* v = &s.pixels[c0 + k][0].v[own_pixel()];
 #pragma unroll
-  for (int i = 0; i < 4; i++) {
-    const float bias = a.pointwise_bias && exists ? a.pointwise_bias[output + i] : 0;
-#pragma unroll
-    for (int j = 0; j < 4; j++) sum[4 * i + j] += bias;
+    for (int i = 0; i < kHeavySums; i++) sum[i] = fmaf(w[i / 2 % 2 * 8], v[i / 4 * 8 + i % 2], sum[i]);
   }
-  round_all(a.stored, sum);
-  const int area = a.tiling.tile * a.tiling.tile;
-  float total = 0;
-#pragma unroll
-  for (int i = 0; i < 4; i++) {
-    float* v = &sum[4 * i];
-    if (exists) *reinterpret_cast<Four*>(refined + (output + i) * area + pixel) = {{v[0], v[1], v[2], v[3]}};
-    total += (v[0] + v[1]) + (v[2] + v[3]);
-  }
-  const auto add = [](float p, float q) { return p + q; };
-  const float count = warp_all(exists ? 16.0f : 0.0f, add), mean = warp_all(exists ? total : 0.0f, add) / fmaxf(count, 1.0f);
-  float squares = 0;
-#pragma unroll
-  for (int i = 0; i < 16; i++) squares = fmaf(sum[i] - mean, sum[i] - mean, squares);
-  piece = combine<2>({piece, {count, mean, warp_all(exists ? squares : 0.0f, add)}});
 }
 
-APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
-  __shared__ RefineRoom s;
-  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile;
-  const float per_row = 1.0f / side;
-  const Strip strip = strip_of(blockIdx.x, side, per_row);
-  const int64_t sample = blockIdx.z, at = sample * a.k + blockIdx.y, id = a.ids[at];
-  if (id < 0 || id >= a.tiling.tiles) return;
-  const float* tile = a.base + sample * C * a.plane + origin(a.tiling, id);
-  if (t < strip.window) {
-    const int above = quotient_of(t, 1.0f / strip.pitch), y = strip.row + above - 1, x = t - above * strip.pitch - 1;
-    s.at[t] = y >= 0 && y < side && x >= 0 && x < side ? y * a.tiling.width + x : -1;
+#ifdef __CUDACC__
+// multiply_halves does the same with the matrix unit, whose instructions for 16 terms are there from compute capability 8.0 on.
+APEXX_DEVICE void multiply_halves(const RefineRoom& s, int c0, float (&sum)[kHeavySums]) {
+  const int k = threadIdx.x % 4 * 2, o = own_output(), p = threadIdx.x % 32 / 4;
+  const auto pair = [](float low, float high) {
+    const __half2 both = __floats2half2_rn(low, high);
+    return *reinterpret_cast<const unsigned*>(&both);
+  };
+  const auto weights = [&](int output, int term) {
+    return pair((&s.weights[term][0].v[0])[output], (&s.weights[term + 1][0].v[0])[output]);
+  };
+  const auto pixels = [&](int pixel, int term) {
+    return pair((&s.pixels[c0 + term][0].v[0])[pixel], (&s.pixels[c0 + term + 1][0].v[0])[pixel]);
+  };
+  const unsigned w[4] = {weights(o, k), weights(o + 8, k), weights(o, k + 8), weights(o + 8, k + 8)};
+#pragma unroll
+  for (int n = 0; n < kHeavyPixels / 8; n++) {
+    const unsigned v[2] = {pixels(8 * n + p, k), pixels(8 * n + p, k + 8)};
+    float* d = &sum[4 * n];
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(v[0]), "r"(v[1]));
   }
-#pragma unroll 2
-  for (int i = t; i < 9 * C; i += kHeavyThreads) s.taps[i] = a.depthwise[i];
-  __syncthreads();
-  float raw[kWindowChannels * kWindowPixels];
-  load_window(a, tile, 0, s.at, strip.window, raw);
-  film_of(a, sample, blockIdx.y, s.room, s.film);
-  if (strip.first == 0 && t < 2 * C) a.film[at * 2 * C + t] = s.film[t];
+}
+#endif
 
-  const int pixel = t % kHeavyPixels, in_tile = strip.first + (pixel < strip.count ? pixel : 0);  // what is beyond the tile is not stored
-  const int in_row = quotient_of(in_tile, per_row), under = (in_row - strip.row) * strip.pitch + in_tile - in_row * side;
+// store_outputs stores the sums of a thread, rounded, and returns the moments of what its warp stores. A pair of sums exists or does not.
+APEXX_DEVICE Moments store_outputs(const HeavyArgs& a, float (&sum)[kHeavySums], int out, int count, float* refined) {
+  const int o = out + own_output(), area = a.tiling.tile * a.tiling.tile;
+  const auto exists = [&](int i) { return o + i / 2 % 2 * 8 < 2 * a.channels && i / 4 * 8 + own_pixel() < count; };
+#pragma unroll
+  for (int i = 0; i < kHeavySums; i++) {
+    if (a.pointwise_bias && exists(i)) sum[i] += a.pointwise_bias[o + i / 2 % 2 * 8];
+  }
+  round_all(a.stored, sum);
+  float total = 0, squares = 0;
+  int stored = 0;
+#pragma unroll
+  for (int i = 0; i < kHeavySums; i += 2) {
+    if (!exists(i)) continue;
+    *reinterpret_cast<Two*>(refined + (o + i / 2 % 2 * 8) * area + i / 4 * 8 + own_pixel()) = {{sum[i], sum[i + 1]}};
+    total += sum[i] + sum[i + 1];
+    stored += 2;
+  }
+  const auto add = [](float p, float q) { return p + q; };
+  const float n = warp_all(static_cast<float>(stored), add), mean = warp_all(total, add) / fmaxf(n, 1.0f);
+#pragma unroll
+  for (int i = 0; i < kHeavySums; i++) {
+    if (exists(i)) squares = fmaf(sum[i] - mean, sum[i] - mean, squares);
+  }
+  return {n, mean, warp_all(squares, add)};
+}
+
+// depthwise_strip brings the convolved pixels of a strip to shared memory, as operands.
+APEXX_DEVICE void depthwise_strip(const HeavyArgs& a, const float* tile, const Strip& strip, float (&raw)[kWindowChannels * kWindowPixels], RefineRoom& s) {
+  const int t = threadIdx.x, pixel = t % kHeavyPixels, C = a.channels, side = a.tiling.tile;
+  const int in_tile = strip.first + (pixel < strip.count ? pixel : 0);  // what is beyond the tile is not stored
+  const int in_row = quotient_of(in_tile, 1.0f / side), under = (in_row - strip.row) * strip.pitch + in_tile - in_row * side;
 #pragma unroll 1
   for (int c0 = 0; c0 < C; c0 += kHeavyDepth) {
     store_window(a, c0, s.at, strip.window, s.film, raw, s.window);
@@ -286,21 +317,22 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
     for (int e = 0; e < kWindowChannels; e++) {
       const int in = t / 32 + e * kHeavyWarps, c = c0 + in;
       float v = 0;  // terms are taken kHeavyDepth at a time
-      if (c < C) v = depthwise(&s.window.v[in][under], strip.pitch, s.taps + 9 * c);
-      if (c < C && a.depthwise_bias) v += a.depthwise_bias[c];
+      if (c < C) v = depthwise(&s.window.v[in][under], strip.pitch, s.taps + 9 * c, s.bias[c]);
       s.pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
     }
     __syncthreads();
   }
+}
 
-  const int column = t % (kHeavyPixels / 4), row = t / (kHeavyPixels / 4);  // this thread computes 4 pixels of 4 outputs
-  const bool stores = 4 * column < strip.count;
+// pointwise_strip multiplies them, and returns the moments of what the warp stores.
+APEXX_DEVICE Moments pointwise_strip(const HeavyArgs& a, const Strip& strip, float* refined, RefineRoom& s) {
+  const int C = a.channels;
   Moments piece = {0, 0, 0};
   Four next[kHeavyLoads];
   load_weights(a, 0, 0, next);
 #pragma unroll 1
   for (int out = 0; out < 2 * C; out += kHeavyOutputs) {
-    float sum[16] = {};
+    float sum[kHeavySums] = {};
 #pragma unroll 1
     for (int k0 = 0; k0 < C; k0 += kHeavyDepth) {
 #pragma unroll
@@ -311,18 +343,53 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
       __syncthreads();
       const bool more = k0 + kHeavyDepth < C;
       load_weights(a, more ? out : out + kHeavyOutputs, more ? k0 + kHeavyDepth : 0, next);
-#pragma unroll 4
-      for (int k = 0; k < kHeavyDepth; k++) {
-        const Four w = s.weights[k][row], v = s.pixels[k0 + k][column];
-#pragma unroll
-        for (int i = 0; i < 16; i++) sum[i] = fmaf(w.v[i / 4], v.v[i % 4], sum[i]);
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+      if (a.halves) {
+        multiply_halves(s, k0, sum);
+      } else {
+        multiply(s, k0, sum);
       }
+#else
+      multiply(s, k0, sum);
+#endif
       __syncthreads();
     }
-    store_outputs(a, sum, out + 4 * row, strip.first + 4 * column, stores && out + 4 * row < 2 * C,
-                  a.refined + at * 2 * C * side * side, piece);
+    piece = combine<2>({piece, store_outputs(a, sum, out, strip.count, refined + strip.first)});
   }
-  if (t % 32 == 0) a.pieces[at * a.pieces_of_tile + blockIdx.x * kHeavyWarps + t / 32] = piece;
+  return piece;
+}
+
+// blockIdx.x: strips; blockIdx.y: tile; blockIdx.z: sample.
+APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
+  __shared__ RefineRoom s;
+  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile;
+  const int64_t sample = blockIdx.z, at = sample * a.k + blockIdx.y, id = a.ids[at];
+  if (id < 0 || id >= a.tiling.tiles) return;
+  const float* tile = a.base + sample * C * a.plane + origin(a.tiling, id);
+#pragma unroll 1
+  for (int i = t; i < 9 * C; i += kHeavyThreads) copy_ahead(&s.taps[i], a.depthwise + i);
+  if (t < C) s.bias[t] = a.depthwise_bias ? a.depthwise_bias[t] : 0;
+  float raw[kWindowChannels * kWindowPixels];
+#pragma unroll 1
+  for (int i = 0; i < a.together; i++) {
+    const int number = blockIdx.x * a.together + i;
+    if (number >= a.strips) break;
+    const Strip strip = strip_of(number, side, 1.0f / side);
+    if (t < strip.window) {
+      const int above = quotient_of(t, 1.0f / strip.pitch), y = strip.row + above - 1, x = t - above * strip.pitch - 1;
+      s.at[t] = y >= 0 && y < side && x >= 0 && x < side ? y * a.tiling.width + x : -1;
+    }
+    __syncthreads();
+    load_window(a, tile, 0, s.at, strip.window, raw);
+    if (i == 0) {
+      wait_for_copies();
+      film_of(a, sample, blockIdx.y, s.room, s.film);
+      if (number == 0 && t < 2 * C) a.film[at * 2 * C + t] = s.film[t];
+    }
+    depthwise_strip(a, tile, strip, raw, s);
+    const Moments piece = pointwise_strip(a, strip, a.refined + at * 2 * C * side * side, s);
+    if (t % 32 == 0) a.pieces[at * a.pieces_of_tile + number * kHeavyWarps + t / 32] = piece;
+  }
 }
 
 constexpr int kWriteThreads = 256, kWritePixels = 4 * kWriteThreads;  // of a block, in all of its channels

@@ -101,8 +101,17 @@ struct RouteArgs {
   int first_outputs, second_outputs, count, splits, grid_width;
 };
 
+// Weights are those of a layer in shared memory, all of its weights and then its biases.
+template <int kInputs, int kOutputs>
+struct Weights {
+  float v[kInputs * kOutputs + kOutputs];
+};
+
 // RouteRoom is the shared memory of route.
 struct RouteRoom {
+  Weights<kRouteInputs, kRouteHidden> first_layer;
+  Weights<kRouteHidden, kRouteHidden> second_layer;
+  Weights<kRouteHidden, 1> heads[2];
   float x[kRouteInputs], first[kRouteHidden], second[kRouteHidden];
   float utility[kRouteTiles];
   int chosen[kRouteTiles], children[kRouteChildren], ranks[kRouteChildren];
@@ -156,16 +165,30 @@ APEXX_DEVICE void statistics(const RouteArgs& a, int64_t sample, int tile, Route
       r.x[3 * m + 2] = static_cast<float>(squares * share);
     }
   }
+  wait_for_copies();
   __syncthreads();
 }
 
-// dot is one output of a layer.
-APEXX_CALLED float dot(const Layer& l, int output, const float* x, int n) {
-  const float* w = l.weight + output * n;
+// fetch starts copies of a layer's weights and biases, 0 where it has none.
+APEXX_CALLED void fetch(const Layer& l, int inputs, int outputs, float* to) {
+  const int n = inputs * outputs;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < n; i += kRouteThreads) copy_ahead(to + i, l.weight + i);
+  if (static_cast<int>(threadIdx.x) >= outputs) return;
+  if (l.bias) {
+    copy_ahead(to + n + threadIdx.x, l.bias + threadIdx.x);
+  } else {
+    to[n + threadIdx.x] = 0;
+  }
+}
+
+// dot is one output of a layer that has been fetched.
+APEXX_CALLED float dot(const float* layer, int inputs, int outputs, int output, const float* x) {
+  const float* w = layer + output * inputs;
   float sum = 0;
-#pragma unroll 8
-  for (int k = 0; k < n; k++) sum = fmaf(x[k], w[k], sum);
-  return l.bias ? sum + l.bias[output] : sum;
+#pragma unroll 4
+  for (int k = 0; k < inputs; k++) sum = fmaf(x[k], w[k], sum);
+  return sum + layer[inputs * outputs + output];
 }
 
 // put_in_order writes n ids in the order of their ranks; equal ranks keep their order.
@@ -232,12 +255,18 @@ APEXX_BLOCK_KERNEL(route, RouteArgs, kRouteThreads) {
   __shared__ RouteRoom r;
   const int t = threadIdx.x, tile = blockIdx.x;
   const int64_t b = blockIdx.y;
+  const int inputs = 3 * a.map_count;
+  fetch(a.first, inputs, a.first_outputs, r.first_layer.v);
+  fetch(a.second, a.first_outputs, a.second_outputs, r.second_layer.v);
+  for (int h = 0; h < 2; h++) {
+    if (a.utilities[h]) fetch(a.heads[h], a.second_outputs, 1, r.heads[h].v);
+  }
   statistics(a, b, tile, r);
-  if (t < a.first_outputs) r.first[t] = larger(dot(a.first, t, r.x, 3 * a.map_count), 0.0f);
+  if (t < a.first_outputs) r.first[t] = larger(dot(r.first_layer.v, inputs, a.first_outputs, t, r.x), 0.0f);
   __syncthreads();
-  if (t < a.second_outputs) r.second[t] = larger(dot(a.second, t, r.first, a.first_outputs), 0.0f);
+  if (t < a.second_outputs) r.second[t] = larger(dot(r.second_layer.v, a.first_outputs, a.second_outputs, t, r.first), 0.0f);
   __syncthreads();
-  if (t < 2 && a.utilities[t]) a.utilities[t][b * a.tiles + tile] = dot(a.heads[t], 0, r.second, a.second_outputs);
+  if (t < 2 && a.utilities[t]) a.utilities[t][b * a.tiles + tile] = dot(r.heads[t].v, a.second_outputs, 1, 0, r.second);
   if (!a.done || !ends_last(&a.done[b], gridDim.x, &r.last)) return;
   if (t == 0) a.done[b] = 0;
   select(a, b, r);

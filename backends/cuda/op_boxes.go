@@ -189,7 +189,7 @@ func lowerMaskDetail(c *compiler, s *step) error {
 }
 
 const (
-	prototypeThreads = 1024
+	prototypeThreads = 512
 	mostPrototypes   = 256
 	lowColumns       = 2048 // the most of a map of products
 )

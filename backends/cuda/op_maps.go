@@ -61,14 +61,16 @@ func lowerNormMap(c *compiler, s *step) error {
 		s.Include(&part.Step)
 		s.aside = append(s.aside, part.aside...)
 		if y := c.norms[n].y; c.norms[n].store.wanted() {
-			blocks += y.Shape[0] * len(kernels.Cut(kernels.Apply{Cells: cells(y)}))
+			blocks += y.Shape[0] * len(kernels.Cut(kernels.Apply{Cells: cells(y)}, 1))
 		}
 	}
+	// A block that begins when others have ended waits for list and moments once more, so those that fit at once do more each.
+	times := min(max(blocks/(applyBlocks*c.properties.Multiprocessors), 1), mostApplied)
 	list := s.table(bytesTensor(kernels.Bytes(make([]kernels.Apply, blocks))))
 	s.launches = func(m *memory) []Launch {
 		var all []kernels.Apply
 		for _, n := range members {
-			all = append(all, c.applies(m, c.norms[n])...)
+			all = append(all, c.applies(m, c.norms[n], times)...)
 		}
 		m.fill(list, kernels.Bytes(all))
 		args := kernels.ApplyArguments{List: kernels.Address(m.at(list))}
@@ -80,8 +82,11 @@ func lowerNormMap(c *compiler, s *step) error {
 // cells counts the cells of eight channels that an image of a map has.
 func cells(y *lower.Value) int32 { return int32(y.Len() / y.Shape[0] / 8) }
 
+// mostApplied is how many times ApplyCells a block of norm_apply makes, at most.
+const mostApplied = 4
+
 // applies lists the blocks of a normalisation.
-func (c *compiler) applies(m *memory, n *normalisation) []kernels.Apply {
+func (c *compiler) applies(m *memory, n *normalisation, times int) []kernels.Apply {
 	var list []kernels.Apply
 	if !n.store.wanted() {
 		return nil
@@ -97,7 +102,7 @@ func (c *compiler) applies(m *memory, n *normalisation) []kernels.Apply {
 			a.ResidualMoments, a.ResidualPieces = c.momentsOf(m, n.residual.at, b), int32(c.pieces[n.residual.at][b])
 			a.ResidualScale, a.ResidualShift = kernels.Address(m.at(r.In[1])), kernels.Address(m.at(r.In[2]))
 		}
-		list = append(list, kernels.Cut(a)...)
+		list = append(list, kernels.Cut(a, times)...)
 	}
 	return list
 }

@@ -138,7 +138,7 @@ type heavyArgs struct {
 	tiling                                                                tiling
 	rowEpsilon, groupEpsilon                                              float32
 	limit, low, high                                                      float32
-	written                                                               int32
+	written, strips, together, halves, _                                  int32
 	product, stored                                                       rounding
 	fault                                                                 fault
 }
@@ -147,8 +147,14 @@ const (
 	heavyThreads = 256
 	heavyWarps   = heavyThreads / 32 // also the channels of a block of heavy_tokens
 	heavyPixels  = 32                // of a strip
+	heavyWaves   = 3                 // blocks of heavy_refine for each multiprocessor, from where on they take several strips
 	writeThreads = 256               // of four pixels each
 )
+
+// multipliesHalves tells whether the matrix unit has the weights and the operands of a convolution as fp16 numbers.
+func (c *compiler) multipliesHalves(conv *lower.Node) bool {
+	return c.rounded == graph.FP16 && c.multiplies(conv.In[1])
+}
 
 func lowerHeavyPath(c *compiler, s *step) error {
 	part := s.Node.Part
@@ -161,6 +167,7 @@ func lowerHeavyPath(c *compiler, s *step) error {
 	channels, tiles, batch := dense.Shape[1], ids.Len(), dense.Shape[0]
 	area := pack.Out[0].Shape[3] * pack.Out[0].Shape[4]
 	strips, written := ceilDiv(area, heavyPixels), max(4*writeThreads/area, 1)
+	together := min(max(strips*tiles/(heavyWaves*c.properties.Multiprocessors), 1), strips)
 	tokens, film := s.AddScratch(tensor.Float32, tiles*channels), s.AddScratch(tensor.Float32, tiles*2*channels)
 	refined, moments := s.AddScratch(tensor.Float32, tiles*2*channels*area), s.AddScratch(tensor.Float32, tiles*strips*heavyWarps*kernels.PieceBytes/4)
 	clip := part("clip").Op.(graph.Clip)
@@ -168,8 +175,9 @@ func lowerHeavyPath(c *compiler, s *step) error {
 		pixelShare: 1 / float64(area), channelShare: 1 / float64(channels),
 		rowEpsilon: float32(part("row").Op.(graph.LayerNormalization).Epsilon), groupEpsilon: float32(part("norm").Op.(graph.GroupNormalization).Epsilon),
 		plane: int64(dense.Shape[2] * dense.Shape[3]), channels: int32(channels), k: int32(ids.Shape[1]), hidden: int32(part("first").Out[0].Shape[1]),
-		pieces: int32(strips * heavyWarps), written: int32(written), tiling: newTiling(dense.Shape, pack.Op.(graph.TilePack).Tile),
-		limit: float32(part("forward").Op.(graph.TileSSMScan).Clamp), low: float32(clip.Low), high: float32(clip.High),
+		pieces: int32(strips * heavyWarps), written: int32(written), strips: int32(strips), together: int32(together), halves: flag(c.multipliesHalves(part("pointwise"))),
+		tiling: newTiling(dense.Shape, pack.Op.(graph.TilePack).Tile),
+		limit:  float32(part("forward").Op.(graph.TileSSMScan).Clamp), low: float32(clip.Low), high: float32(clip.High),
 		product: roundingOf(part("depthwise round")), stored: roundingOf(part("result")),
 	}
 	s.launches = func(m *memory) []Launch {
@@ -180,7 +188,7 @@ func lowerHeavyPath(c *compiler, s *step) error {
 		args.fault = m.faultOf(s.number)
 		return []Launch{
 			launch("heavy_tokens", [3]int{ids.Shape[1], ceilDiv(channels, heavyWarps), batch}, heavyThreads, args),
-			launch("heavy_refine", [3]int{strips, ids.Shape[1], batch}, heavyThreads, args),
+			launch("heavy_refine", [3]int{ceilDiv(strips, together), ids.Shape[1], batch}, heavyThreads, args),
 			launch("heavy_write", [3]int{int(args.tiling.tiles), ceilDiv(channels, written), batch}, writeThreads, args),
 		}
 	}

@@ -11,8 +11,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -21,13 +24,14 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/backends/cuda/nvrtc"
 	"github.com/apex-x/apexx/kernels"
 )
 
 //go:embed images/*
 var images embed.FS
 
-// operatorImage holds the kernels that run on every device. Others are for some generations alone: where they are not, they are not chosen.
+// operatorImage holds the kernels that run on every device.
 const operatorImage = "images/ops.fatbin"
 
 const (
@@ -90,6 +94,14 @@ func unavailable(reason backends.Reason, format string, args ...any) *backends.U
 	return &backends.Unavailable{Backend: cuda.Name, Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
+// asUnavailable returns the reason that an error tells, or that the kernels cannot be loaded.
+func asUnavailable(err error) *backends.Unavailable {
+	if u := (*backends.Unavailable)(nil); errors.As(err, &u) {
+		return u
+	}
+	return unavailable(backends.KernelLoadFailed, "%v", err)
+}
+
 func start() (*gpu, *backends.Unavailable) {
 	var message *C.char
 	switch state := C.apexx_driver_init(&message); state {
@@ -99,20 +111,27 @@ func start() (*gpu, *backends.Unavailable) {
 	default:
 		return nil, unavailable(backends.CudaUnavailable, "%s", C.GoString(message))
 	}
-	if v := cu.Version(); v < leastDriver {
-		return nil, unavailable(backends.LibraryVersionUnsupported, "the driver supports CUDA %d.%d, the kernels need %d.%d: install driver 580 or newer",
-			v/1000, v%1000/10, leastDriver/1000, leastDriver%1000/10)
+	compiler, headers, err := nvrtc.FromEnvironment(os.Getenv)
+	if err != nil {
+		return nil, asUnavailable(err)
+	}
+	if v := cu.Version(); v < leastDriver && compiler == nil {
+		return nil, unavailable(backends.LibraryVersionUnsupported, "the driver supports CUDA %d.%d, the kernels need %d.%d: install driver 580 or newer, or "+
+			"let NVRTC compile them here, %s=on", v/1000, v%1000/10, leastDriver/1000, leastDriver%1000/10, nvrtc.LibraryVariable)
 	}
 	g := &gpu{functions: map[string]function{}}
 	device, missing := g.describe()
 	if missing != nil {
 		return nil, missing
 	}
-	var err error
+	code, err := g.images(compiler, headers)
+	if err != nil {
+		return nil, unavailable(backends.KernelLoadFailed, "%v", err)
+	}
 	if g.context, err = device.RetainPrimaryCtx(); err != nil {
 		return nil, unavailable(backends.CudaQueryFailed, "the device gives no context: %v", err)
 	}
-	if err := g.do(g.load); err != nil {
+	if err := g.do(func() error { return g.load(code) }); err != nil {
 		return nil, unavailable(backends.KernelLoadFailed, "%v", err)
 	}
 	return g, nil
@@ -163,25 +182,53 @@ func (g *gpu) describe() (cu.Device, *backends.Unavailable) {
 	return device, nil
 }
 
-// load loads the kernels into the context.
-func (g *gpu) load() error {
+// image is a file of kernels that the driver can load.
+type image struct {
+	name, code string
+	load       func(code string) (cu.Module, error)
+	needed     bool // holds kernels that run on every device; others are for some generations alone: where they are not, they are not chosen
+}
+
+// images returns the kernels: those of this program, or what NVRTC makes of their sources.
+func (g *gpu) images(compiler *nvrtc.Library, headers string) ([]image, error) {
+	var list []image
+	if compiler != nil {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no folder for what NVRTC compiles: %w", err)
+		}
+		compiled, err := compiler.Kernels(g.properties.Capability, headers, filepath.Join(cache, "apexx"))
+		for _, code := range compiled {
+			list = append(list, image{"NVRTC", string(code), cu.LoadData, true})
+		}
+		g.facts = append(g.facts, backends.Fact{Key: "nvrtc", Value: compiler.Version()})
+		return list, err
+	}
 	files, err := fs.Glob(images, "images/*.fatbin")
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("this program was built without kernels: run make kernels before make cuda")
+		return nil, fmt.Errorf("this program was built without kernels: run make kernels before make cuda")
 	}
-	digest := sha256.New()
 	for _, name := range files {
-		image, err := images.ReadFile(name)
+		code, err := images.ReadFile(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		digest.Write(image)
-		m, err := cu.LoadFatBinary(string(image))
+		list = append(list, image{name, string(code), cu.LoadFatBinary, name == operatorImage})
+	}
+	return list, nil
+}
+
+// load loads the kernels into the context.
+func (g *gpu) load(list []image) error {
+	digest := sha256.New()
+	for _, i := range list {
+		digest.Write([]byte(i.code))
+		m, err := i.load(i.code)
 		switch {
 		case err == nil:
 			g.modules = append(g.modules, m)
-		case err != cu.NoBinaryForGpu || name == operatorImage:
-			return fmt.Errorf("%s: %w", name, err)
+		case err != cu.NoBinaryForGpu || i.needed:
+			return fmt.Errorf("%s: %w", i.name, err)
 		}
 	}
 	g.facts = append(g.facts, backends.Fact{Key: "kernels", Value: "sha256:" + hex.EncodeToString(digest.Sum(nil))})

@@ -50,6 +50,10 @@ CUresult apexx_host_alloc(size_t bytes, void** host, CUdeviceptr* device) {
   return result == CUDA_SUCCESS ? cuMemHostGetDevicePointer(device, *host, 0) : result;
 }
 
+#if CUDA_VERSION < 12040 // every driver that loads the kernels has it, older headers do not
+CUresult CUDAAPI cuFuncGetParamInfo(CUfunction function, size_t number, size_t* offset, size_t* bytes);
+#endif
+
 CUresult apexx_argument_size(CUfunction function, size_t* bytes) {
   size_t offset;
   return cuFuncGetParamInfo(function, 0, &offset, bytes);
@@ -83,7 +87,7 @@ CUresult apexx_graph_add(CUgraph graph, CUgraphNode* node, const CUgraphNode* af
 }
 
 CUresult apexx_graph_finish(CUgraph graph, CUstream stream, CUgraphExec* executable) {
-  CUresult result = cuGraphInstantiate(executable, graph, 0);
+  CUresult result = cuGraphInstantiateWithFlags(executable, graph, 0);
   if (result == CUDA_SUCCESS) result = cuGraphUpload(*executable, stream);
   const CUresult destroyed = cuGraphDestroy(graph);
   return result == CUDA_SUCCESS ? destroyed : result;
