@@ -52,11 +52,13 @@ func matrixCommand() *cli.Command {
 			"explained (decisions differ, and the scores of the items concerned account for it), unverified (nothing wrong was found,\n" +
 			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled. A backend\n" +
 			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In low\n" +
-			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n\n" +
+			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n" +
+			"In fp32 the percentage of a cell is its largest error over what rounding may leave of that element, derived from the arithmetic\n" +
+			"of the run: decisions are held to it, and other errors to --profile alone.\n\n" +
 			"With --quality columns of low precision are also evaluated on a data set, against fp32 of the same backend, since tolerances\n" +
 			"say little of what a format costs.\n\n" +
 			"With --model nothing is known of the outputs: floats may be off by 1e-4 of the largest element, all together by a noise of\n" +
-			"1e-5 (balanced), integers by nothing. ONNX Runtime executes any operator; a backend that lacks one has cells that name it. A\n" +
+			"1e-5 (balanced), or by what the model's own arithmetic leaves where it amplifies rounding, integers by nothing. ONNX Runtime executes any operator; a backend that lacks one has cells that name it. A\n" +
 			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +

@@ -9,8 +9,9 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// maxValues bounds the elements of all values of a graph of which a whole run is derived: in float32 they take 2 GiB.
-const maxValues = 1 << 29
+// maxValues bounds the elements of all values of a graph of which a whole run is derived: in float32 they take 512 MiB, and with what is
+// at work at a time some three times that.
+const maxValues = 1 << 27
 
 // Whole derives how far the values of a whole run may be from exact arithmetic: the spreads of the graph's outputs, and of the taps that
 // are named, as "tap.NAME". replay names the decisions that are given and not taken: ReplayInputs has put them among the inputs, and

@@ -95,26 +95,33 @@ func roundings(u *unitTrace) float64 {
 // apart is the largest difference of two values over u·√n of the element and of the root mean square of all; infinite for integers,
 // booleans and numbers that are not finite, where they differ.
 func apart(a, b *tensor.Tensor, n float64) float64 {
-	if !a.DType().IsFloat() {
-		if tensor.Identical(a, b) {
-			return 0
-		}
+	switch {
+	case tensor.Identical(a, b):
+		return 0
+	case !a.DType().IsFloat():
 		return math.Inf(1)
+	case a.DType() == tensor.Float32 && b.DType() == tensor.Float32:
+		return farthest(tensor.Data[float32](a), tensor.Data[float32](b)) / (budget.Unit * math.Sqrt(n))
 	}
-	x, y := a.Float64s(), b.Float64s()
+	return farthest(a.Float64s(), b.Float64s()) / (budget.Unit * math.Sqrt(n))
+}
+
+// farthest is the largest |x-y|/(|y| + rms y), infinite where only one of both is finite, or they are not and differ.
+func farthest[T tensor.Float](x, y []T) (most float64) {
 	var squares float64
 	for _, v := range y {
-		squares += v * v
+		squares += float64(v) * float64(v)
 	}
-	size, most := math.Sqrt(squares/float64(max(len(y), 1))), 0.0
+	size := math.Sqrt(squares / float64(max(len(y), 1)))
 	for i, v := range x {
-		switch d := math.Abs(v - y[i]); {
-		case d == 0 || v == y[i]:
-		case !(d <= math.MaxFloat64):
-			return math.Inf(1)
-		default:
-			most = max(most, d/(math.Abs(y[i])+size))
+		if v == y[i] {
+			continue
 		}
+		d := math.Abs(float64(v) - float64(y[i]))
+		if !(d <= math.MaxFloat64) {
+			return math.Inf(1)
+		}
+		most = max(most, d/(math.Abs(float64(y[i]))+size))
 	}
-	return most / (budget.Unit * math.Sqrt(n))
+	return most
 }
