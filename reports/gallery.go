@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"slices"
 
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
@@ -16,7 +17,8 @@ const diffGain = 16
 
 // Gallery collects what every execution of a case found while a matrix runs, until the case is compared. A nil Gallery collects nothing.
 type Gallery struct {
-	cases map[string]*galleryCase
+	cases         map[string]*galleryCase
+	open, passing int // cases of which pictures were taken: in which something did not simply pass, and others
 }
 
 type galleryCase struct {
@@ -55,13 +57,17 @@ func (g *Gallery) Add(name, column string, r *evidence.Run) {
 }
 
 // Take encodes the pictures of a case that was compared and forgets what they were made of: the overlay of each execution, and for each pair what
-// differs. Overlays are for people and so JPEG; a difference has few colours, and PNG keeps every one.
+// differs. Overlays are for people and so JPEG; a difference has few colours, and PNG keeps every one. It is nil without pictures, and of more
+// cases than have pages.
 func (g *Gallery) Take(name string, cells []parity.Cell) (*CaseGallery, error) {
 	if g == nil || len(g.cases[name].drawn) == 0 {
 		return nil, nil
 	}
 	list := g.cases[name].drawn
 	g.cases[name].drawn = nil
+	if !g.hasRoom(cells) {
+		return nil, nil
+	}
 	images := &CaseGallery{Case: name}
 	for _, d := range list {
 		encoded, err := JPEG(d.column, d.img)
@@ -99,6 +105,16 @@ func (g *Gallery) Take(name string, cells []parity.Cell) (*CaseGallery, error) {
 		images.Pairs = append(images.Pairs, pair)
 	}
 	return images, nil
+}
+
+// hasRoom counts a case, and tells whether there are pages for it.
+func (g *Gallery) hasRoom(cells []parity.Cell) bool {
+	if slices.ContainsFunc(cells, func(c parity.Cell) bool { return c.State != evidence.Pass }) {
+		g.open++
+		return g.open <= mostWhole
+	}
+	g.passing++
+	return g.passing <= mostPassing
 }
 
 // JPEG encodes a picture for people.

@@ -346,3 +346,16 @@ func FuzzParseCase(f *testing.F) {
 		}
 	})
 }
+
+// TestReasons tells of every file that is no case why.
+func TestReasons(t *testing.T) {
+	f := Folder{LeftOut: []string{".git/", "._a.png", "sub/case.yaml", "a.case.yaml", "weights.safetensors", "notes.txt"}}
+	want := []LeftOut{{".git/", "hidden"}, {"._a.png", "hidden"}, {"sub/case.yaml", "settings of no case"}, {"a.case.yaml", "settings of no case"},
+		{"weights.safetensors", "no tensor of the name image in it"}, {"notes.txt", "neither PNG, JPEG nor safetensors"}}
+	if got := f.Reasons(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := (Folder{}).Reasons(); len(got) != 0 {
+		t.Errorf("of no files %v", got)
+	}
+}
