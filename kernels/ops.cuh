@@ -73,6 +73,12 @@ APEXX_DEVICE double block_sum(double v, double* scratch) {
   return v;
 }
 
+// sum_of_block is block_sum as a function that is called.
+APEXX_CALLED double sum_of_block(double v, double* scratch) { return block_sum(v, scratch); }
+
+// quotient_of is i/n for i < 2^21 by the reciprocal of n: (i + 0.5)/n is farther from the next integer than the roundings move it.
+APEXX_DEVICE int quotient_of(int i, float reciprocal) { return static_cast<int>((i + 0.5f) * reciprocal); }
+
 // ends_last tells all threads of a block whether it is the last of n blocks that come here with a counter. What the others have written before
 // can be read then.
 APEXX_DEVICE bool ends_last(int* counter, int n, int* scratch) {
@@ -122,6 +128,21 @@ APEXX_DEVICE float rounded(const Rounding& to, float x) {
   if (to.limit == 65536.0f) return __half2float(__float2half_rn(x));
 #endif
   return rounded_to(to, x);
+}
+
+// round_all rounds values that are at hand together: what is asked of the format is asked once.
+template <int kN>
+APEXX_DEVICE void round_all(const Rounding& to, float (&v)[kN]) {
+  if (to.drop == 0) return;
+#ifdef __CUDACC__
+  if (to.limit == 65536.0f) {
+#pragma unroll
+    for (int i = 0; i < kN; i++) v[i] = __half2float(__float2half_rn(v[i]));
+    return;
+  }
+#endif
+#pragma unroll
+  for (int i = 0; i < kN; i++) v[i] = rounded_to(to, v[i]);
 }
 
 // Four floats that are loaded together.

@@ -96,9 +96,6 @@ APEXX_BLOCK_KERNEL(box_mask, BoxMaskArgs, kMaskThreads) {
   if (threadIdx.x == 0) a.scores[mask] = static_cast<float>(sum / (area > 1 ? area : 1));
 }
 
-// quotient_of is i/n for i < 2^21 by the reciprocal of n: (i + 0.5)/n is farther from the next integer than the roundings move it.
-APEXX_DEVICE int quotient_of(int i, float reciprocal) { return static_cast<int>((i + 0.5f) * reciprocal); }
-
 // box_vector: the mean of x [B,C,h,w] under a box, W2·silu(W0·mean + b0) + b2 of it, and where floor > 0 that divided by its length, or by floor
 // if that is more. One block for a box. The mean and the hidden layer are rounded as operands of products, the result to `result`.
 struct BoxVectorArgs {
@@ -116,9 +113,15 @@ constexpr int kVectorThreads = 512, kVectorLanes = 4;
 constexpr int kVectorChannels = 512;  // the most of each layer
 constexpr int kTogether = 4;          // channels that a warp takes at a time, and cells that a lane adds before they become a double
 
+// VectorRoom is the shared memory of box_vector.
+struct VectorRoom {
+  double scratch[32];
+  alignas(16) float mean[kVectorChannels], hidden[kVectorChannels];
+  float partial[kVectorThreads], result[kVectorChannels];
+};
+
 APEXX_BLOCK_KERNEL(box_vector, BoxVectorArgs, kVectorThreads) {
-  __shared__ double scratch[32];
-  __shared__ float partial[kVectorThreads], mean[kVectorChannels], hidden[kVectorChannels], result[kVectorChannels];
+  __shared__ VectorRoom s;
   constexpr int kWarps = kVectorThreads / 32;
   const int t = threadIdx.x, lane = t % 32;
   const int64_t box = blockIdx.x, plane = static_cast<int64_t>(a.projection.height) * a.projection.width;
@@ -146,19 +149,19 @@ APEXX_BLOCK_KERNEL(box_vector, BoxVectorArgs, kVectorThreads) {
     for (int k = 0; k < kTogether; k++) {
       const double total = warp_sum(sum[k]);
       const int channel = first + k * kWarps;
-      if (lane == 0 && channel < a.channels) mean[channel] = rounded(a.product, n > 0 ? static_cast<float>(total / n) : 0.0f);
+      if (lane == 0 && channel < a.channels) s.mean[channel] = rounded(a.product, n > 0 ? static_cast<float>(total / n) : 0.0f);
     }
   }
   __syncthreads();
-  matvec<kVectorThreads, kVectorLanes>(a.weight0, a.bias0, mean, a.hidden, a.channels, partial,
-                                       [&](int i, float v) { hidden[i] = rounded(a.product, v * logistic(v)); });
-  matvec<kVectorThreads, kVectorLanes>(a.weight2, a.bias2, hidden, a.outputs, a.hidden, partial, [&](int i, float v) { result[i] = v; });
+  matvec<kVectorThreads, kVectorLanes>(a.weight0, a.bias0, s.mean, a.hidden, a.channels, s.partial,
+                                       [&](int i, float v) { s.hidden[i] = rounded(a.product, v * logistic(v)); });
+  matvec<kVectorThreads, kVectorLanes>(a.weight2, a.bias2, s.hidden, a.outputs, a.hidden, s.partial, [&](int i, float v) { s.result[i] = v; });
   float length = 1;
   if (a.floor > 0) {
-    const double v = t < a.outputs ? result[t] : 0;
-    length = larger(static_cast<float>(sqrt(block_sum(v * v, scratch))), a.floor);
+    const double v = t < a.outputs ? s.result[t] : 0;
+    length = larger(static_cast<float>(sqrt(block_sum(v * v, s.scratch))), a.floor);
   }
-  if (t < a.outputs) a.y[box * a.outputs + t] = rounded(a.result, a.floor > 0 ? result[t] / length : result[t]);
+  if (t < a.outputs) a.y[box * a.outputs + t] = rounded(a.result, a.floor > 0 ? s.result[t] / length : s.result[t]);
 }
 
 // prototype_masks: coefficients [B,N,P], prototypes [B,P,h,w] → their products, resized to [H,W], plus detail [B,1,H,W], inside the box, and `fill`

@@ -120,8 +120,10 @@ static_assert(kDigits == kSelectThreads, "a thread has a digit");
 struct Shared {
   uint64_t keys[kSorted];
   int histogram[kDigits];
+  int totals[kSelectThreads / 32];  // of the digits of a warp
   int words[4];
 };
+
 // collect appends the keys of kSelectThreads cells and kCollectClasses classes to the list of a level. Its block takes room for all of them at once.
 APEXX_DEVICE void collect(const DetectArgs& a, int64_t sample, int number, int first, int* found) {
   const Pyramid& p = a.pyramid;
@@ -155,15 +157,21 @@ APEXX_DEVICE void collect(const DetectArgs& a, int64_t sample, int number, int f
   }
 }
 
-// count_from_top replaces the count of each digit by how many keys have this digit or a larger one.
-APEXX_DEVICE void count_from_top(int* histogram) {
-  const int t = threadIdx.x;
-  for (int w = 1; w < kDigits; w *= 2) {
-    const int more = t + w < kDigits ? histogram[t + w] : 0;
-    __syncthreads();
-    histogram[t] += more;
-    __syncthreads();
+// count_from_top replaces the count of each digit by how many keys have this digit or a larger one. A thread for a digit.
+APEXX_CALLED void count_from_top(Shared* s) {
+  const int t = threadIdx.x, lane = t % 32, warp = t / 32;
+  int count = s->histogram[t], total = count;
+#pragma unroll
+  for (int w = 1; w < 32; w *= 2) {  // count: from this lane on within 2w lanes, total: of all of these
+    const int other = __shfl_xor_sync(~0u, total, w);
+    if ((lane & w) == 0) count += other;
+    total += other;
   }
+  if (lane == 0) s->totals[warp] = total;
+  __syncthreads();
+  const auto add = [](int p, int q) { return p + q; };
+  s->histogram[t] = count + warp_all(lane > warp ? s->totals[lane] : 0, add);
+  __syncthreads();
 }
 
 // least_key returns a number that at least the `top` largest of n keys reach, and no more than `room` ≥ top of them: digit by digit, from the
@@ -183,7 +191,7 @@ APEXX_CALLED uint64_t least_key(const uint64_t* keys, int n, int top, int room, 
       if (from == 64 || key >> from == prefix >> from) atomicAdd(&s->histogram[key >> shift & mask], 1);
     }
     __syncthreads();
-    count_from_top(s->histogram);
+    count_from_top(s);
     const int beyond = t + 1 < kDigits ? s->histogram[t + 1] : 0;
     if (above + s->histogram[t] >= top && above + beyond < top) {
       s->words[0] = t;
@@ -279,7 +287,7 @@ APEXX_DEVICE void sort_buckets(Shared* s, int n) {
     sort(s->keys, n);
     return;
   }
-  count_from_top(s->histogram);
+  count_from_top(s);
   const int begin = t + 1 < kDigits ? s->histogram[t + 1] : 0;
   __syncthreads();
   s->histogram[t] = begin;

@@ -9,13 +9,17 @@
 // Three launches, since a mean has to be complete before it is used:
 //
 // 1. heavy_tokens: the means of the tiles. A warp for a channel.
-// 2. heavy_refine: a block for kHeavyPixels pixels of a tile computes what is normalised and leaves the moments of its part. Recurrence and
-//    modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
+// 2. heavy_refine: a block for kHeavyPixels pixels of a tile, its strip, computes what is normalised and leaves the moments of its part. Recurrence
+//    and modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
 // 3. heavy_write: a block for a cell of the grid and some channels. A cell without a tile stays as it is; of several tiles the last one counts.
+//
+// A block of these runs through its code once, from an instruction cache that other kernels have filled: what is written once instead of unrolled
+// costs less than it looks, and so does a quotient by reciprocal.
 //
 // What the graph rounds on the way is rounded: `product` are operands of products, `stored` what else lies in memory.
 #pragma once
 
+#include "moments.h"
 #include "ops_mlp.cuh"
 #include "ops_norm.cuh"
 #include "ops_tiles.cuh"
@@ -32,53 +36,71 @@ struct HeavyArgs {
   const int64_t* ids;         // [B,k]
   float* y;                   // may be base
   float *tokens, *film, *refined;  // [B,k,C], [B,k,2C]: 1 + γ, β; [B,k,2C,t,t]
-  Piece* pieces;                   // [B,k,strips]
+  Moments* pieces;                 // [B,k,pieces_of_tile]
   Scan forward, backward;
   const float *gate, *rest;  // [C]; null: forwards alone
   const float *row_scale, *row_shift, *weight0, *bias0, *weight2, *bias2;  // [C], [C], [hidden,C], [hidden], [2C,hidden], [2C]
   const float *depthwise, *depthwise_bias, *pointwise, *pointwise_bias;    // [C,3,3], [C] or null, [2C,C], [2C] or null
   const float *group_scale, *group_shift;                                  // [2C]
-  double row_epsilon, group_epsilon;
+  double pixel_share, channel_share;  // of a tile's mean and of a token's: 1/t², 1/C
   int64_t plane;
-  int channels, k, hidden, strips;
+  int channels, k, hidden;
+  int pieces_of_tile;  // kHeavyWarps for each strip
   Tiling tiling;
+  float row_epsilon, group_epsilon;
   float limit, low, high;  // of the recurrence's input; of its result
-  int unused;
+  int written;             // channels of a block of heavy_write
   Rounding product, stored;
   Fault fault;
 };
 
-constexpr int kHeavyThreads = 256;
+constexpr int kHeavyThreads = 256, kHeavyWarps = kHeavyThreads / 32;
 constexpr int kHeavyPixels = 32;     // of a strip
 constexpr int kHeavyChannels = 128;  // the most, C
 constexpr int kHeavyHidden = 256;    // the most
+constexpr int kHeavyTile = 32;       // the most, t; a multiple of 4, so that four pixels of a row begin at a multiple of 16 bytes everywhere
+constexpr int kHeavyWindow = 128;    // the most pixels that a strip reads, with a border of one around whole rows: 120 at t = 28
 
 APEXX_BLOCK_KERNEL(heavy_tokens, HeavyArgs, kHeavyThreads) {
-  const int t = threadIdx.x, lane = t % 32, side = a.tiling.tile, area = side * side;
-  const int channel = blockIdx.y * (kHeavyThreads / 32) + t / 32;
-  const int64_t tile = blockIdx.x, id = a.ids[tile];
+  const int lane = threadIdx.x % 32, channel = blockIdx.y * kHeavyWarps + threadIdx.x / 32;
+  const int in_row = a.tiling.tile / 4, fours = a.tiling.tile * in_row;
+  const int64_t b = blockIdx.z, tile = b * a.k + blockIdx.x, id = a.ids[tile];
   const bool exists = id >= 0 && id < a.tiling.tiles;
-  if (!exists && t == 0) report(a.fault);
+  if (!exists && threadIdx.x == 0) report(a.fault);
   double sum = 0;
   if (exists && channel < a.channels) {
-    const float* x = a.base + (tile / a.k * a.channels + channel) * a.plane + origin(a.tiling, id);
-#pragma unroll 8
-    for (int i = lane; i < area; i += 32) sum += x[i / side * a.tiling.width + i % side];
+    const float* x = a.base + (b * a.channels + channel) * a.plane + origin(a.tiling, id);
+    const float per_row = 1.0f / in_row;
+#pragma unroll 2
+    for (int i = lane; i < fours; i += 32) {
+      const int row = quotient_of(i, per_row);
+      const Four f = *reinterpret_cast<const Four*>(x + row * a.tiling.width + 4 * (i - row * in_row));
+      sum += (f.v[0] + f.v[1]) + (f.v[2] + f.v[3]);
+    }
   }
   sum = warp_sum(sum);
-  if (lane == 0 && channel < a.channels) a.tokens[tile * a.channels + channel] = static_cast<float>(sum / area);
+  if (lane == 0 && channel < a.channels) a.tokens[tile * a.channels + channel] = static_cast<float>(sum * a.pixel_share);
 }
 
-// scanned returns the recurrence's output at token `at` of a channel, after `steps` steps.
-APEXX_DEVICE float scanned(const Scan& p, const float* x, int64_t stride, int steps, int channel, float limit) {
+constexpr int kScanTokens = 8;  // that are loaded together
+
+// scanned returns the recurrence's output of a channel behind `steps` tokens, which lie `stride` apart.
+APEXX_DEVICE float scanned(const Scan& p, const float* x, int stride, int steps, int channel, float limit) {
   const float d = smaller(larger(p.decay[channel], 1e-6f), static_cast<float>(1 - 1e-6));
   const float rest = 1 - d, gain = p.input_gain[channel], bias = p.bias[channel], out = p.output_gain[channel];
   float s = 0;
-#pragma unroll 4
-  for (int i = 0; i < steps; i++) {
-    float v = x[i * stride];
-    v = v == v ? fminf(fmaxf(v, -limit), limit) : 0.0f;
-    s = d * s + rest * (gain * v + bias);
+#pragma unroll 1
+  for (int first = 0; first < steps; first += kScanTokens) {
+    const int left = steps - first;
+    float v[kScanTokens];
+#pragma unroll
+    for (int i = 0; i < kScanTokens; i++) v[i] = x[(i < left ? i : 0) * stride];
+    x += kScanTokens * stride;
+#pragma unroll
+    for (int i = 0; i < kScanTokens; i++) {
+      const float u = v[i] == v[i] ? fminf(fmaxf(v[i], -limit), limit) : 0.0f, next = d * s + rest * (gain * u + bias);
+      s = i < left ? next : s;
+    }
   }
   return out * s;
 }
@@ -86,17 +108,17 @@ APEXX_DEVICE float scanned(const Scan& p, const float* x, int64_t stride, int st
 // FilmRoom is the shared memory of film_of.
 struct FilmRoom {
   double scratch[32];
-  float mixed[kHeavyThreads], row[kHeavyChannels], hidden[kHeavyHidden];
+  float mixed[kHeavyThreads];
+  alignas(16) float row[kHeavyChannels], hidden[kHeavyHidden];
 };
 
 // film_of computes 1 + γ and β of tile j of a sample.
 APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r, float* film) {
-  const int t = threadIdx.x, C = a.channels;
-  const float* tokens = a.tokens + sample * a.k * C;
-  if (t < C) {
-    r.mixed[t] = scanned(a.forward, tokens + t, C, j + 1, t, a.limit);
-  } else if (t < 2 * C && a.rest) {
-    r.mixed[t] = scanned(a.backward, tokens + static_cast<int64_t>(a.k - 1) * C + t - C, -C, a.k - j, t - C, a.limit);
+  const int t = threadIdx.x, C = a.channels, channel = t < C ? t : t - C;
+  const bool forward = t < C;
+  if (forward || (t < 2 * C && a.rest)) {
+    const float* tokens = a.tokens + (sample * a.k + (forward ? 0 : a.k - 1)) * C + channel;
+    r.mixed[t] = scanned(forward ? a.forward : a.backward, tokens, forward ? C : -C, forward ? j + 1 : a.k - j, channel, a.limit);
   }
   __syncthreads();
   float v = 0;
@@ -104,234 +126,270 @@ APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r
     v = a.rest ? a.gate[t] * r.mixed[t] + a.rest[t] * r.mixed[C + t] : r.mixed[t];
     v = v < a.low ? a.low : (v > a.high ? a.high : v);
   }
-  const double mean = block_sum(v, r.scratch) / C, d = t < C ? v - mean : 0;
-  const double inverse = 1 / sqrt(block_sum(d * d, r.scratch) / C + a.row_epsilon);
-  if (t < C) r.row[t] = rounded(a.product, static_cast<float>(d * inverse * a.row_scale[t]) + a.row_shift[t]);
+  const double mean = sum_of_block(v, r.scratch) * a.channel_share, d = t < C ? v - mean : 0;
+  const float inverse = 1 / sqrtf(static_cast<float>(sum_of_block(d * d, r.scratch) * a.channel_share) + a.row_epsilon);
+  if (t < C) r.row[t] = rounded(a.product, static_cast<float>(d) * inverse * a.row_scale[t] + a.row_shift[t]);
   __syncthreads();
   matvec<kHeavyThreads, 4>(a.weight0, a.bias0, r.row, a.hidden, C, r.mixed, [&](int i, float y) { r.hidden[i] = rounded(a.product, y * logistic(y)); });
   matvec<kHeavyThreads, 4>(a.weight2, a.bias2, r.hidden, 2 * C, a.hidden, r.mixed, [&](int i, float y) { film[i] = i < C ? tanhf(y) + 1 : y; });
 }
 
-APEXX_DEVICE float modulated(const HeavyArgs& a, float scale, float shift, float v) { return rounded(a.stored, scale * v + shift); }
+constexpr int kHeavyDepth = 16, kHeavyOutputs = 128;  // channels and outputs that are in shared memory at a time
+constexpr int kHeavyLoads = kHeavyOutputs * kHeavyDepth / 4 / kHeavyThreads;  // of a thread, four weights each
 
-// Taps are the nine pixels of a tile around one of them, as distances from its first pixel, and which of them the tile has. For the others stands the
-// pixel itself.
-struct Taps {
-  int at[9];
-  unsigned inside;
+// Window is the pixels that a strip reads of kHeavyDepth channels: whole rows of the tile, once modulated, with a border of zeros.
+struct Window {
+  float v[kHeavyDepth][kHeavyWindow];
 };
 
-APEXX_DEVICE Taps taps_of(const Tiling& t, int row, int column) {
-  Taps taps;
-  taps.inside = 0;
-#pragma unroll
-  for (int i = 0; i < 9; i++) {
-    const int y = row + i / 3 - 1, x = column + i % 3 - 1;
-    const bool inside = y >= 0 && y < t.tile && x >= 0 && x < t.tile;
-    taps.at[i] = inside ? y * t.width + x : row * t.width + column;
-    taps.inside |= static_cast<unsigned>(inside) << i;
-  }
-  return taps;
+// RefineRoom is the shared memory of heavy_refine.
+struct RefineRoom {
+  FilmRoom room;
+  float film[2 * kHeavyChannels];
+  int at[kHeavyWindow];  // where in the map the pixels of a window are, from the first of the tile; -1: in the border
+  float taps[9 * kHeavyChannels];
+  Four pixels[kHeavyChannels][kHeavyPixels / 4];
+  union {
+    Window window;
+    Four weights[kHeavyDepth][kHeavyOutputs / 4 + 1];
+  };
+};
+
+// Strip says where the pixels of a block lie.
+struct Strip {
+  int first, count;  // of the tile's pixels
+  int row, pitch;    // the tile's row of the first one; columns of the window
+  int window;        // pixels of the window
+};
+
+APEXX_DEVICE Strip strip_of(int number, int side, float per_row) {
+  Strip s;
+  s.first = number * kHeavyPixels;
+  s.count = side * side - s.first < kHeavyPixels ? side * side - s.first : kHeavyPixels;
+  s.row = quotient_of(s.first, per_row);
+  s.pitch = side + 2;
+  s.window = (quotient_of(s.first + s.count - 1, per_row) - s.row + 3) * s.pitch;
+  return s;
 }
 
-// depthwise is the 3×3 convolution of a channel of a tile, once modulated, with zeros beyond its border. x is the tile's first pixel.
-APEXX_DEVICE float depthwise(const HeavyArgs& a, const float* x, const Taps& taps, float scale, float shift, int channel) {
-  const float bias = a.depthwise_bias ? a.depthwise_bias[channel] : 0;
-  const float* w = a.depthwise + channel * 9;
-  float v[9], sum = 0;
+constexpr int kWindowChannels = kHeavyDepth / kHeavyWarps, kWindowPixels = kHeavyWindow / 32;  // of a warp, of a lane
+
+// load_window starts the loads of the channels from c0 on: a warp for some channels. Where there is nothing to load, any pixel is.
+APEXX_DEVICE void load_window(const HeavyArgs& a, const float* tile, int c0, const int* at, int window, float (&raw)[kWindowChannels * kWindowPixels]) {
+  const int lane = threadIdx.x % 32, last = a.channels - kWindowChannels, channel = c0 + threadIdx.x / 32 * kWindowChannels;
+  const float* x = tile + (channel < last ? channel : last) * a.plane;
 #pragma unroll
-  for (int i = 0; i < 9; i++) v[i] = x[taps.at[i]];
+  for (int m = 0; m < kWindowPixels; m++) {
+    const int p = lane + 32 * m, from = p < window ? at[p] : 0;
 #pragma unroll
-  for (int i = 0; i < 9; i++) {
-    const float m = modulated(a, scale, shift, v[i]);
-    sum = fmaf(w[i], taps.inside >> i & 1 ? m : 0.0f, sum);
+    for (int e = 0; e < kWindowChannels; e++) raw[e * kWindowPixels + m] = x[e * a.plane + (from > 0 ? from : 0)];
   }
-  return sum + bias;
 }
 
-constexpr int kHeavyDepth = 16, kHeavyOutputs = 128;  // terms and outputs of a product that are in shared memory at a time
-constexpr int kHeavyLoads = kHeavyOutputs * kHeavyDepth / 4 / kHeavyThreads;  // of a thread, four weights each
+// store_window modulates what load_window has loaded.
+APEXX_DEVICE void store_window(const HeavyArgs& a, int c0, const int* at, int window, const float* film, float (&v)[kWindowChannels * kWindowPixels],
+                               Window& to) {
+  const int lane = threadIdx.x % 32, first = threadIdx.x / 32 * kWindowChannels;
+#pragma unroll
+  for (int e = 0; e < kWindowChannels; e++) {
+    const int c = c0 + first + e < a.channels ? c0 + first + e : 0;
+    const float scale = film[c], shift = film[a.channels + c];
+#pragma unroll
+    for (int m = 0; m < kWindowPixels; m++) v[e * kWindowPixels + m] = scale * v[e * kWindowPixels + m] + shift;
+  }
+  round_all(a.stored, v);
+#pragma unroll
+  for (int m = 0; m < kWindowPixels; m++) {
+    const int p = lane + 32 * m;
+    if (p >= window) continue;
+    const bool inside = at[p] >= 0;
+#pragma unroll
+    for (int e = 0; e < kWindowChannels; e++) to.v[first + e][p] = inside ? v[e * kWindowPixels + m] : 0.0f;
+  }
+}
+
+// depthwise is the 3×3 convolution of a channel at one pixel: `under` is the upper left one of the nine.
+APEXX_DEVICE float depthwise(const float* under, int pitch, const float* taps) {
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < 9; i++) sum = fmaf(taps[i], under[i / 3 * pitch + i % 3], sum);
+  return sum;
+}
 
 // weight_output and weight_term say which weights a thread loads: neighbours take neighbouring outputs, for the sake of the banks.
 APEXX_DEVICE int weight_output(int i) { return (threadIdx.x + i * kHeavyThreads) % kHeavyOutputs; }
 APEXX_DEVICE int weight_term(int i) { return (threadIdx.x + i * kHeavyThreads) / kHeavyOutputs * 4; }
 
-// load_weights loads the weights of kHeavyOutputs outputs and kHeavyDepth terms, 0 where there are none.
+// load_weights loads the weights of kHeavyOutputs outputs and kHeavyDepth terms. Where there are none, others stand: their products are 0 or not stored.
 APEXX_DEVICE void load_weights(const HeavyArgs& a, int out, int k0, Four (&w)[kHeavyLoads]) {
-  const int C = a.channels;
+  const int last_output = 2 * a.channels - 1, last_term = a.channels - 4;
 #pragma unroll
   for (int i = 0; i < kHeavyLoads; i++) {
     const int o = out + weight_output(i), k = k0 + weight_term(i);
-    w[i] = {};
-    if (o < 2 * C && k < C) w[i] = *reinterpret_cast<const Four*>(a.pointwise + static_cast<int64_t>(o) * C + k);
+    w[i] = *reinterpret_cast<const Four*>(a.pointwise + (o < last_output ? o : last_output) * a.channels + (k < last_term ? k : last_term));
   }
+}
+
+// store_outputs stores 4 pixels of 4 outputs of a thread, rounded, and adds what its warp stores to the moments of the warp.
+APEXX_DEVICE void store_outputs(const HeavyArgs& a, float (&sum)[16], int output, int pixel, bool exists, float* refined, Moments& piece) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    const float bias = a.pointwise_bias && exists ? a.pointwise_bias[output + i] : 0;
+#pragma unroll
+    for (int j = 0; j < 4; j++) sum[4 * i + j] += bias;
+  }
+  round_all(a.stored, sum);
+  const int area = a.tiling.tile * a.tiling.tile;
+  float total = 0;
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    float* v = &sum[4 * i];
+    if (exists) *reinterpret_cast<Four*>(refined + (output + i) * area + pixel) = {{v[0], v[1], v[2], v[3]}};
+    total += (v[0] + v[1]) + (v[2] + v[3]);
+  }
+  const auto add = [](float p, float q) { return p + q; };
+  const float count = warp_all(exists ? 16.0f : 0.0f, add), mean = warp_all(exists ? total : 0.0f, add) / fmaxf(count, 1.0f);
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < 16; i++) squares = fmaf(sum[i] - mean, sum[i] - mean, squares);
+  piece = combine<2>({piece, {count, mean, warp_all(exists ? squares : 0.0f, add)}});
 }
 
 APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
-  __shared__ FilmRoom room;
-  __shared__ float film[2 * kHeavyChannels];
-  __shared__ Four pixels[kHeavyChannels][kHeavyPixels / 4];
-  __shared__ Four weights[kHeavyDepth][kHeavyOutputs / 4 + 1];
-  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile, area = side * side, first = blockIdx.x * kHeavyPixels;
+  __shared__ RefineRoom s;
+  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile;
+  const float per_row = 1.0f / side;
+  const Strip strip = strip_of(blockIdx.x, side, per_row);
   const int64_t sample = blockIdx.z, at = sample * a.k + blockIdx.y, id = a.ids[at];
   if (id < 0 || id >= a.tiling.tiles) return;
-  film_of(a, sample, blockIdx.y, room, film);
-  if (first == 0) {
-    for (int i = t; i < 2 * C; i += kHeavyThreads) a.film[at * 2 * C + i] = film[i];
-  }
-
-  const int pixel = t % kHeavyPixels, cell = first + pixel < area ? first + pixel : 0;  // what is beyond the tile is not stored
-  const Taps taps = taps_of(a.tiling, cell / side, cell % side);
   const float* tile = a.base + sample * C * a.plane + origin(a.tiling, id);
-#pragma unroll 1
-  for (int c = t / kHeavyPixels; c < C; c += kHeavyThreads / kHeavyPixels) {
-    pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, depthwise(a, tile + c * a.plane, taps, film[c], film[C + c], c));
+  if (t < strip.window) {
+    const int above = quotient_of(t, 1.0f / strip.pitch), y = strip.row + above - 1, x = t - above * strip.pitch - 1;
+    s.at[t] = y >= 0 && y < side && x >= 0 && x < side ? y * a.tiling.width + x : -1;
   }
-  for (int c = C + t / kHeavyPixels; c < kHeavyChannels && c % kHeavyDepth != 0; c += kHeavyThreads / kHeavyPixels) {
-    pixels[c][pixel / 4].v[pixel % 4] = 0;  // terms are taken kHeavyDepth at a time
+#pragma unroll 2
+  for (int i = t; i < 9 * C; i += kHeavyThreads) s.taps[i] = a.depthwise[i];
+  __syncthreads();
+  float raw[kWindowChannels * kWindowPixels];
+  load_window(a, tile, 0, s.at, strip.window, raw);
+  film_of(a, sample, blockIdx.y, s.room, s.film);
+  if (strip.first == 0 && t < 2 * C) a.film[at * 2 * C + t] = s.film[t];
+
+  const int pixel = t % kHeavyPixels, in_tile = strip.first + (pixel < strip.count ? pixel : 0);  // what is beyond the tile is not stored
+  const int in_row = quotient_of(in_tile, per_row), under = (in_row - strip.row) * strip.pitch + in_tile - in_row * side;
+#pragma unroll 1
+  for (int c0 = 0; c0 < C; c0 += kHeavyDepth) {
+    store_window(a, c0, s.at, strip.window, s.film, raw, s.window);
+    load_window(a, tile, c0 + kHeavyDepth, s.at, strip.window, raw);
+    __syncthreads();
+#pragma unroll
+    for (int e = 0; e < kWindowChannels; e++) {
+      const int in = t / 32 + e * kHeavyWarps, c = c0 + in;
+      float v = 0;  // terms are taken kHeavyDepth at a time
+      if (c < C) v = depthwise(&s.window.v[in][under], strip.pitch, s.taps + 9 * c);
+      if (c < C && a.depthwise_bias) v += a.depthwise_bias[c];
+      s.pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
+    }
+    __syncthreads();
   }
 
   const int column = t % (kHeavyPixels / 4), row = t / (kHeavyPixels / 4);  // this thread computes 4 pixels of 4 outputs
-  Piece piece = {0, 0, 0};
+  const bool stores = 4 * column < strip.count;
+  Moments piece = {0, 0, 0};
   Four next[kHeavyLoads];
   load_weights(a, 0, 0, next);
+#pragma unroll 1
   for (int out = 0; out < 2 * C; out += kHeavyOutputs) {
-    float sum[4][4] = {};
+    float sum[16] = {};
+#pragma unroll 1
     for (int k0 = 0; k0 < C; k0 += kHeavyDepth) {
-      __syncthreads();
 #pragma unroll
       for (int i = 0; i < kHeavyLoads; i++) {
         const int o = weight_output(i), k = weight_term(i);
-        for (int e = 0; e < 4; e++) weights[k + e][o / 4].v[o % 4] = next[i].v[e];
+        for (int e = 0; e < 4; e++) s.weights[k + e][o / 4].v[o % 4] = next[i].v[e];
       }
       __syncthreads();
-      if (k0 + kHeavyDepth < C) {
-        load_weights(a, out, k0 + kHeavyDepth, next);
-      } else {
-        load_weights(a, out + kHeavyOutputs, 0, next);
-      }
+      const bool more = k0 + kHeavyDepth < C;
+      load_weights(a, more ? out : out + kHeavyOutputs, more ? k0 + kHeavyDepth : 0, next);
 #pragma unroll 4
       for (int k = 0; k < kHeavyDepth; k++) {
-        const Four w = weights[k][row], v = pixels[k0 + k][column];
+        const Four w = s.weights[k][row], v = s.pixels[k0 + k][column];
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-#pragma unroll
-          for (int j = 0; j < 4; j++) sum[i][j] = fmaf(w.v[i], v.v[j], sum[i][j]);
-        }
+        for (int i = 0; i < 16; i++) sum[i] = fmaf(w.v[i / 4], v.v[i % 4], sum[i]);
       }
+      __syncthreads();
     }
-    double total = 0;
-    int n = 0;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int o = out + 4 * row + i;
-#pragma unroll
-      for (int j = 0; j < 4; j++) {
-        const int p = first + 4 * column + j;
-        if (o >= 2 * C || p >= area) continue;
-        sum[i][j] = rounded(a.stored, a.pointwise_bias ? sum[i][j] + a.pointwise_bias[o] : sum[i][j]);
-        a.refined[(at * 2 * C + o) * area + p] = sum[i][j];
-        total += sum[i][j];
-        n++;
-      }
-    }
-    const int outputs = 2 * C - out < kHeavyOutputs ? 2 * C - out : kHeavyOutputs;
-    const int count = (area - first < kHeavyPixels ? area - first : kHeavyPixels) * outputs;
-    const double mean = block_sum(total, room.scratch) / count;
-    double squares = 0;
-#pragma unroll
-    for (int i = 0; i < 16; i++) {
-      const double d = sum[i / 4][i % 4] - mean;
-      if (out + 4 * row + i / 4 < 2 * C && first + 4 * column + i % 4 < area) squares += d * d;
-    }
-    piece = combined(piece, {static_cast<double>(count), mean, block_sum(squares, room.scratch)});
+    store_outputs(a, sum, out + 4 * row, strip.first + 4 * column, stores && out + 4 * row < 2 * C,
+                  a.refined + at * 2 * C * side * side, piece);
   }
-  if (t == 0) a.pieces[at * a.strips + blockIdx.x] = piece;
+  if (t % 32 == 0) a.pieces[at * a.pieces_of_tile + blockIdx.x * kHeavyWarps + t / 32] = piece;
 }
 
-constexpr int kWriteThreads = 256, kWriteChannels = 4;
+constexpr int kWriteThreads = 256, kWritePixels = 4 * kWriteThreads;  // of a block, in all of its channels
 
 // joined returns the moments of all of n pieces, to all lanes of a warp.
-APEXX_DEVICE Piece joined(const Piece* pieces, int n) {
+APEXX_DEVICE Moments joined(const Moments* pieces, int n) {
+  const auto add = [](float p, float q) { return p + q; };
   const int lane = threadIdx.x % 32;
-  double count = 0, sum = 0, m2 = 0;
+  float count = 0, sum = 0, m2 = 0;
+#pragma unroll 2
   for (int i = lane; i < n; i += 32) {
     count += pieces[i].n;
     sum += pieces[i].n * pieces[i].mean;
   }
-  count = warp_sum(count);
-  const double mean = warp_sum(sum) / count;
+  count = warp_all(count, add);
+  const float mean = warp_all(sum, add) / count;
+#pragma unroll 2
   for (int i = lane; i < n; i += 32) {
-    const double d = pieces[i].mean - mean;
+    const float d = pieces[i].mean - mean;
     m2 += pieces[i].m2 + pieces[i].n * (d * d);
   }
-  return {count, mean, warp_sum(m2)};
+  return {count, mean, warp_all(m2, add)};
 }
 
-// Written is what a thread of heavy_write computes: kN pixels that lie beside each other.
-template <int kN>
-struct alignas(4 * kN) Written {
-  float v[kN];
-};
-
-// write computes pixels of a channel; tile is the place of the tile in the lists, -1 for none.
-template <int kN>
-APEXX_DEVICE void write(const HeavyArgs& a, int64_t place, int64_t in_gate, int64_t tile, int channel, int pixel, float mean, double inverse) {
-  using Pixels = Written<kN>;
-  const int C = a.channels, area = a.tiling.tile * a.tiling.tile;
-  const Pixels base = *reinterpret_cast<const Pixels*>(a.base + place);
-  Pixels y = base, alpha = {};
-  if (a.alpha) alpha = *reinterpret_cast<const Pixels*>(a.alpha + in_gate);
-  if (tile >= 0) {
-    const float* refined = a.refined + (tile * 2 * C + channel) * area + pixel;
-    const Pixels value = *reinterpret_cast<const Pixels*>(refined), gate = *reinterpret_cast<const Pixels*>(refined + static_cast<int64_t>(C) * area);
-    const float scale = a.film[tile * 2 * C + channel], shift = a.film[tile * 2 * C + C + channel];
-    const Affine f = {mean, static_cast<float>(inverse * a.group_scale[channel]), a.group_shift[channel]};
-    const Affine g = {mean, static_cast<float>(inverse * a.group_scale[C + channel]), a.group_shift[C + channel]};
-#pragma unroll
-    for (int i = 0; i < kN; i++) {
-      y.v[i] = applied(f, value.v[i]) * larger(applied(g, gate.v[i]), 0.0f);
-      y.v[i] = rounded(a.stored, y.v[i] + modulated(a, scale, shift, base.v[i]));
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < kN; i++) {
-    if (a.alpha) y.v[i] = base.v[i] + alpha.v[i] * (y.v[i] - base.v[i]);
-    y.v[i] = rounded(a.stored, y.v[i]);
-  }
-  *reinterpret_cast<Pixels*>(a.y + place) = y;
-}
-
+// A thread for four pixels of a channel. blockIdx.x: cell; blockIdx.y: stretch of channels; blockIdx.z: sample.
 APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
-  __shared__ int last;
-  const int t = threadIdx.x, C = a.channels, side = a.tiling.tile, area = side * side;
-  const int64_t b = blockIdx.x / a.tiling.tiles, cell = blockIdx.x % a.tiling.tiles;
+  const int lane = threadIdx.x % 32, C = a.channels, side = a.tiling.tile, area = side * side, cell = blockIdx.x;
+  const int64_t b = blockIdx.z;
   const int64_t* ids = a.ids + b * a.k;
-  if (t == 0) last = -1;
-  __syncthreads();
-  for (int j = t; j < a.k; j += kWriteThreads) {
-    if (ids[j] == cell) atomicMax(&last, j);
+  int last = -1;
+#pragma unroll 1
+  for (int j = lane; j < a.k; j += 32) {
+    if (ids[j] == cell) last = j;
   }
-  __syncthreads();
-  const int64_t tile = last >= 0 ? b * a.k + last : -1;
-  double mean = 0, inverse = 0;
-  if (tile >= 0) {
-    const Piece p = joined(a.pieces + tile * a.strips, a.strips);
-    mean = p.mean;
-    inverse = 1 / sqrt(p.m2 / p.n + a.group_epsilon);
+  last = warp_all(last, [](int p, int q) { return p > q ? p : q; });
+  const int64_t tile = b * a.k + last;
+  Moments moments = {1, 0, 0};
+  if (last >= 0) moments = joined(a.pieces + tile * a.pieces_of_tile, a.pieces_of_tile);
+  const float inverse = 1 / sqrtf(moments.m2 / moments.n + a.group_epsilon);
+
+  const int i = 4 * threadIdx.x, in = quotient_of(i, static_cast<float>(a.pixel_share)), c = blockIdx.y * a.written + in;
+  if (in >= a.written || c >= C) return;
+  const int p = i - in * area, row = quotient_of(p, 1.0f / side);
+  const int64_t in_plane = origin(a.tiling, cell) + row * a.tiling.width + p - row * side, place = (b * C + c) * a.plane + in_plane;
+  const Four base = *reinterpret_cast<const Four*>(a.base + place);
+  Four y = base;
+  if (last >= 0) {
+    const float* refined = a.refined + (tile * 2 * C + c) * area + p;
+    const Four value = *reinterpret_cast<const Four*>(refined), gate = *reinterpret_cast<const Four*>(refined + C * area);
+    const float scale = a.film[tile * 2 * C + c], shift = a.film[tile * 2 * C + C + c];
+    const Affine f = {moments.mean, inverse * a.group_scale[c], a.group_shift[c]};
+    const Affine g = {moments.mean, inverse * a.group_scale[C + c], a.group_shift[C + c]};
+    float modulated[4];
+#pragma unroll
+    for (int e = 0; e < 4; e++) modulated[e] = scale * base.v[e] + shift;
+    round_all(a.stored, modulated);
+#pragma unroll
+    for (int e = 0; e < 4; e++) y.v[e] = applied(f, value.v[e]) * larger(applied(g, gate.v[e]), 0.0f) + modulated[e];
+    round_all(a.stored, y.v);
   }
-  const int first = blockIdx.y * kWriteChannels, channels = C - first < kWriteChannels ? C - first : kWriteChannels;
-  const int step = side % 4 == 0 ? 4 : 1;  // then four pixels of a row begin at a multiple of 16 bytes everywhere
-  for (int i = t * step; i < channels * area; i += kWriteThreads * step) {
-    const int c = first + i / area, p = i % area;
-    const int64_t in_plane = origin(a.tiling, cell) + p / side * a.tiling.width + p % side;
-    const int64_t place = (b * C + c) * a.plane + in_plane, in_gate = b * a.plane + in_plane;
-    if (step == 4) {
-      write<4>(a, place, in_gate, tile, c, p, static_cast<float>(mean), inverse);
-    } else {
-      write<1>(a, place, in_gate, tile, c, p, static_cast<float>(mean), inverse);
-    }
+  if (a.alpha) {
+    const Four alpha = *reinterpret_cast<const Four*>(a.alpha + b * a.plane + in_plane);
+#pragma unroll
+    for (int e = 0; e < 4; e++) y.v[e] = base.v[e] + alpha.v[e] * (y.v[e] - base.v[e]);
   }
+  round_all(a.stored, y.v);
+  *reinterpret_cast<Four*>(a.y + place) = y;
 }
 
 }  // namespace apexx

@@ -105,32 +105,47 @@ struct RouteArgs {
 struct RouteRoom {
   float x[kRouteInputs], first[kRouteHidden], second[kRouteHidden];
   float utility[kRouteTiles];
-  int chosen[kRouteTiles], children[kRouteChildren];
+  int chosen[kRouteTiles], children[kRouteChildren], ranks[kRouteChildren];
   int last;
 };
 
+// window_along is window_of (ops_tiles.cuh) by a reciprocal, along one side: (feature + 1)·cells < 2^21.
+APEXX_DEVICE void window_along(int t, int tile, int feature, int cells, int* lo, int* hi) {
+  const float per_feature = 1.0f / feature;
+  const int first = quotient_of(t * tile * cells, per_feature), last = quotient_of((t + 1) * tile * cells + feature - 1, per_feature);
+  *lo = first < cells - 1 ? first : cells - 1;
+  *hi = last > *lo + 1 ? last : *lo + 1;
+  if (*hi > cells) *hi = cells;
+}
+
 // statistics fills x with mean, maximum and variance of each map over the window of a tile. A warp for a map.
 APEXX_DEVICE void statistics(const RouteArgs& a, int64_t sample, int tile, RouteRoom& r) {
-  const int t = threadIdx.x, lane = t % 32, grid_width = a.feature_width / a.tile;
+  const int t = threadIdx.x, lane = t % 32, grid_width = a.feature_width / a.tile, tile_row = tile / grid_width;
   int y0, y1, x0, x1;
-  window_of<int>(tile / grid_width, a.tile, a.feature_height, a.height, &y0, &y1);
-  window_of<int>(tile % grid_width, a.tile, a.feature_width, a.width, &x0, &x1);
+  window_along(tile_row, a.tile, a.feature_height, a.height, &y0, &y1);
+  window_along(tile - tile_row * grid_width, a.tile, a.feature_width, a.width, &x0, &x1);
   const int columns = x1 - x0, n = (y1 - y0) * columns;
+  const float per_column = 1.0f / columns;
+  const double share = 1.0 / n;
 #pragma unroll 1
   for (int m = t / 32; m < a.map_count; m += kRouteThreads / 32) {
     const float* x = a.maps + ((sample * a.map_count + m) * a.height + y0) * a.width + x0;
+    const auto at = [&](int i) {
+      const int row = quotient_of(i, per_column);
+      return x[row * a.width + i - row * columns];
+    };
     double sum = 0, squares = 0;
     float top = -INFINITY;
 #pragma unroll 2
     for (int i = lane; i < n; i += 32) {
-      const float v = x[i / columns * a.width + i % columns];
+      const float v = at(i);
       sum += v;
       top = larger(top, v);
     }
-    const double mean = warp_sum(sum) / n;
+    const double mean = warp_sum(sum) * share;
 #pragma unroll 2
     for (int i = lane; i < n; i += 32) {
-      const double d = x[i / columns * a.width + i % columns] - mean;
+      const double d = at(i) - mean;
       squares += d * d;
     }
     squares = warp_sum(squares);
@@ -138,7 +153,7 @@ APEXX_DEVICE void statistics(const RouteArgs& a, int64_t sample, int tile, Route
     if (lane == 0) {
       r.x[3 * m] = static_cast<float>(mean);
       r.x[3 * m + 1] = top;
-      r.x[3 * m + 2] = static_cast<float>(squares / n);
+      r.x[3 * m + 2] = static_cast<float>(squares * share);
     }
   }
   __syncthreads();
@@ -154,41 +169,55 @@ APEXX_CALLED float dot(const Layer& l, int output, const float* x, int n) {
 }
 
 // put_in_order writes n ids in the order of their ranks; equal ranks keep their order.
-APEXX_DEVICE void put_in_order(const int* ids, int n, const int64_t* ranks, int64_t* ordered) {
-  for (int i = threadIdx.x; i < n; i += kRouteThreads) {
-    const int64_t own = ranks[ids[i]];
-    int place = 0;
+APEXX_CALLED void put_in_order(const int* ids, int n, const int64_t* ranks, int* own, int64_t* ordered) {
+  for (int i = threadIdx.x; i < n; i += kRouteThreads) own[i] = static_cast<int>(ranks[ids[i]]);
+  __syncthreads();
 #pragma unroll 1
-    for (int j = 0; j < n; j++) {
-      const int64_t other = ranks[ids[j]];
-      place += other < own || (other == own && j < i);
-    }
+  for (int i = threadIdx.x; i < n; i += kRouteThreads) {
+    const int rank = own[i];
+    int place = 0;
+#pragma unroll 4
+    for (int j = 0; j < n; j++) place += own[j] < rank || (own[j] == rank && j < i);
     ordered[place] = ids[i];
   }
+  __syncthreads();
+}
+
+// place_of returns how many of n tiles come before one: of ids, or of all.
+APEXX_CALLED int place_of(const float* utility, const int* ids, int n, int own) {
+  int place = 0;
+#pragma unroll 4
+  for (int j = 0; j < n; j++) place += before(utility, ids ? ids[j] : j, own);
+  return place;
+}
+
+// take_utilities brings the utilities of the tiles of a sample to shared memory.
+APEXX_DEVICE void take_utilities(const RouteArgs& a, int64_t sample, int head, RouteRoom& r) {
+#pragma unroll 1
+  for (int i = threadIdx.x; i < a.tiles; i += kRouteThreads) r.utility[i] = a.utilities[head][sample * a.tiles + i];
+  __syncthreads();
 }
 
 APEXX_DEVICE void select(const RouteArgs& a, int64_t sample, RouteRoom& r) {
   const int t = threadIdx.x;
-  for (int i = t; i < a.tiles; i += kRouteThreads) r.utility[i] = a.utilities[0][sample * a.tiles + i];
-  __syncthreads();
+  take_utilities(a, sample, 0, r);
+#pragma unroll 1
   for (int i = t; i < a.tiles; i += kRouteThreads) {
-    int place = 0;
-    for (int j = 0; j < a.tiles; j++) place += before(r.utility, j, i);
+    const int place = place_of(r.utility, nullptr, a.tiles, i);
     if (place >= a.count) continue;
     r.chosen[place] = i;
     a.chosen[sample * a.count + place] = i;
   }
   __syncthreads();
-  if (a.order) put_in_order(r.chosen, a.count, a.order, a.ordered + sample * a.count);
+  if (a.order) put_in_order(r.chosen, a.count, a.order, r.ranks, a.ordered + sample * a.count);
   if (a.splits == 0) return;
-  for (int i = t; i < a.tiles; i += kRouteThreads) r.utility[i] = a.utilities[1][sample * a.tiles + i];
-  __syncthreads();
+  take_utilities(a, sample, 1, r);
+#pragma unroll 1
   for (int i = t; i < a.count; i += kRouteThreads) {
-    const int id = r.chosen[i];
-    int place = 0;
-    for (int j = 0; j < a.count; j++) place += before(r.utility, r.chosen[j], id);
+    const int id = r.chosen[i], place = place_of(r.utility, r.chosen, a.count, id);
     if (place >= a.splits) continue;
-    const int first = id / a.grid_width * 4 * a.grid_width + id % a.grid_width * 2;
+    const int row = id / a.grid_width, first = row * 4 * a.grid_width + (id - row * a.grid_width) * 2;
+#pragma unroll 1
     for (int e = 0; e < 4; e++) {
       const int child = first + e % 2 + e / 2 * 2 * a.grid_width;
       r.children[4 * place + e] = child;
@@ -196,7 +225,7 @@ APEXX_DEVICE void select(const RouteArgs& a, int64_t sample, RouteRoom& r) {
     }
   }
   __syncthreads();
-  if (a.child_order) put_in_order(r.children, 4 * a.splits, a.child_order, a.ordered_children + sample * 4 * a.splits);
+  if (a.child_order) put_in_order(r.children, 4 * a.splits, a.child_order, r.ranks, a.ordered_children + sample * 4 * a.splits);
 }
 
 APEXX_BLOCK_KERNEL(route, RouteArgs, kRouteThreads) {

@@ -191,6 +191,9 @@ func (r *Report) checkFor(c *Cell, policy Policy) error {
 		if !slices.Contains([]Verdict{Tied, Explained, Unproven, Bug}, d.Verdict) {
 			return fmt.Errorf("a decision has the verdict %q", d.Verdict)
 		}
+		if d.Verdict == Explained && d.beyondBudget() {
+			return fmt.Errorf("a decision is explained, and its gap of %g is more than rounding leaves, %g", d.Gap, *d.Allowed)
+		}
 		if d.Verdict == Unproven && r.Unverified == "" {
 			return errors.New("a decision is unproven, and the report does not say so")
 		}
@@ -212,6 +215,9 @@ func (t *TensorReport) check(tol Tolerance) error {
 	if err := t.checkCounts(); err != nil {
 		return err
 	}
+	if err := t.Budget.check(t.TotalCount); err != nil {
+		return err
+	}
 	isFloat := strings.HasPrefix(t.ReferenceDType, "float")
 	switch t.Judgement {
 	case ByTolerance:
@@ -226,6 +232,10 @@ func (t *TensorReport) check(tol Tolerance) error {
 	case ByEquality:
 		if isFloat || t.MismatchCount > 0 {
 			return fmt.Errorf("it passed as equal, and %d elements of type %s differ", t.MismatchCount, t.ReferenceDType)
+		}
+	case ByBudget:
+		if !isFloat || tol.OfLargest == 0 || !t.Budget.within() || t.Budget.Unknown > 0 || t.Budget.Noise > amplified || t.NonFiniteMismatches > 0 {
+			return fmt.Errorf("it passed within its budget, and has %+v", t.Budget)
 		}
 	case ByDecisions:
 		if isFloat {

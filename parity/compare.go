@@ -43,11 +43,12 @@ type TensorReport struct {
 	Problem             string         `json:"problem,omitempty"` // why the tensors could not be compared element by element
 	Note                string         `json:"note,omitempty"`    // what was compared in another order
 	Coverage            Coverage       `json:"coverage"`
+	Budget              *BudgetReport  `json:"budget,omitempty"` // beside what rounding may leave; null where nobody derived that
 
+	anyScale     bool  // judged by the largest element, as nothing is known of the output
 	noisy        bool  // the noise is beyond its bound
 	beyond       int   // elements off by more than any mismatch ratio forgives
 	lost         []int // images of which too little was compared
-	maxMagnitude Number
 }
 
 // JudgementBasis says what decides whether an output passed.
@@ -59,6 +60,7 @@ const (
 	ByEquality  JudgementBasis = "equality"
 	ByDecisions JudgementBasis = "decisions"
 	ByNothing   JudgementBasis = "nothing" // no tolerance is defined
+	ByBudget    JudgementBasis = "budget"  // of a model that amplifies rounding: beyond the tolerance, and within what its arithmetic leaves
 )
 
 // Worst is one element. Index counts along each axis of the reference, Flat in row-major order.
@@ -132,6 +134,7 @@ func compareParts(ref, cand *tensor.Tensor, tol Tolerance, parts []stretch, of o
 		r.Problem = fmt.Sprintf("the reference holds %v, the candidate %v", ref.DType(), cand.DType())
 	case ref.DType().IsFloat():
 		r.Judgement, r.Tolerance = ByTolerance, tol.String()
+		r.anyScale = tol.OfLargest > 0
 		tol = tol.resolve(ref)
 		if tol.Undefined {
 			r.Judgement = ByNothing
@@ -257,7 +260,6 @@ func (r *TensorReport) conclude(m *measure, ref, cand *tensor.Tensor) {
 	r.Histogram = m.hist
 	r.noisy = m.tol.Noise > 0 && !(math.Sqrt(float64(r.NMSE)) <= m.tol.Noise)
 	r.Passed = m.passes() && !r.noisy
-	r.maxMagnitude = Number(m.maxMagnitude)
 	r.Smallest = m.smallest()
 	if m.worst >= 0 {
 		r.Worst = &Worst{Flat: m.worst, Index: unravel(m.worst, ref.Shape()),

@@ -3,6 +3,7 @@ package parity
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 )
 
 // Verdict judges one discrete difference between two executions.
@@ -13,7 +14,7 @@ type Verdict string
 const (
 	Tied      Verdict = "tied"      // the scores are equal within rounding
 	Explained Verdict = "explained" // the gap is at most what the items concerned moved
-	Unproven  Verdict = "unproven"  // nothing contradicts it, and what would prove it was not recorded
+	Unproven  Verdict = "unproven"  // nothing contradicts it, and what would prove it was not recorded, or the items moved farther than rounding moves them
 	Bug       Verdict = "bug"       // nothing that was recorded explains it
 )
 
@@ -41,8 +42,9 @@ type Decision struct {
 	Items   string       `json:"items"`           // the tiles or detections, for people
 	Where   string       `json:"where,omitempty"` // the places or the circumstance
 	Measure string       `json:"measure,omitempty"`
-	Gap     Number       `json:"gap"`   // between the scores, overlaps or coordinates concerned
-	Moved   Number       `json:"moved"` // what the items concerned moved together between both executions, in what Measure names
+	Gap     Number       `json:"gap"`               // between the scores, overlaps or coordinates concerned
+	Moved   Number       `json:"moved"`             // what the items concerned moved together between both executions, in what Measure names
+	Allowed *Number      `json:"allowed,omitempty"` // what rounding may leave of the gap (package budget); null where nobody derived it
 }
 
 // String renders the decision as one sentence, such as
@@ -55,12 +57,18 @@ func (d Decision) String() string {
 	if d.Measure != "" {
 		s += fmt.Sprintf(": %s differ by %.2g, moved together by %.2g", d.Measure, float64(d.Gap), float64(d.Moved))
 	}
+	if d.Allowed != nil {
+		s += fmt.Sprintf(", by rounding at most %.2g", float64(*d.Allowed))
+	}
 	switch d.Verdict {
 	case Tied:
 		return s + " → tied within rounding"
 	case Explained:
 		return s + " → explained"
 	case Unproven:
+		if d.beyondBudget() {
+			return s + " → unproven: they moved, but rounding does not move them so far"
+		}
 		return s + " → unproven: the predictions behind it were not recorded"
 	default:
 		if d.Measure != "" {
@@ -69,6 +77,22 @@ func (d Decision) String() string {
 		return s + " → bug"
 	}
 }
+
+// hold adds what rounding may leave of the gap. A flip that the moves of its items explain, and their arithmetic does not, is unproven: what
+// moved them was no rounding.
+func (d *Decision) hold(allowed float64, known bool) {
+	if !known || math.IsInf(allowed, 1) {
+		return
+	}
+	n := Number(allowed)
+	d.Allowed = &n
+	if d.Verdict == Explained && d.beyondBudget() {
+		d.Verdict = Unproven
+	}
+}
+
+// beyondBudget tells whether the gap is known to be more than rounding leaves.
+func (d *Decision) beyondBudget() bool { return d.Allowed != nil && !(d.Gap <= *d.Allowed) }
 
 // MarshalJSON adds the sentence as "text".
 func (d Decision) MarshalJSON() ([]byte, error) {

@@ -38,6 +38,7 @@ type detections struct {
 	image, rows int
 	ref, cand   *execution
 	limits      limits
+	budgets     *Budgets // of the reference, nil where nobody derived them
 }
 
 // limits are the tolerances by which detections correspond.
@@ -56,7 +57,7 @@ func (s *settled) compareDetections(ref, cand tensor.List, lim limits, set Setti
 	s.decided["class_ids"], s.decided["valid_counts"] = true, true
 	for image, rerouted := range s.rerouted {
 		rows := ref.Get("scores").Shape()[1]
-		d := &detections{image: image, rows: rows, limits: lim,
+		d := &detections{image: image, rows: rows, limits: lim, budgets: s.budgets,
 			ref: &execution{name: "reference", rows: rows}, cand: &execution{name: "candidate", rows: rows}}
 		okRef := s.read(d.ref, ref, image, set)
 		okCand := s.read(d.cand, cand, image, set)
@@ -89,7 +90,7 @@ func (s *settled) pairReplayed(ref, cand tensor.List, lim limits, set Setting) {
 	}
 	for image := range s.rerouted {
 		rows := ref.Get("scores").Shape()[1]
-		d := &detections{image: image, rows: rows, limits: lim,
+		d := &detections{image: image, rows: rows, limits: lim, budgets: s.budgets,
 			ref: &execution{name: "reference", rows: rows}, cand: &execution{name: "candidate", rows: rows}}
 		okRef, okCand := s.readRows(d.ref, ref, image), s.readRows(d.cand, cand, image)
 		s.checkRanges(d.ref, ref, image, set)
@@ -267,6 +268,7 @@ func finiteOr0(v float64) float64 {
 // settleOrder compares the order of the matched rows.
 func (s *settled) settleOrder(d *detections) {
 	rank := ranking{output: "scores", noun: "detection", measure: "scores", image: d.image}
+	rank.allowed = d.allowedScores()
 	var refOrder, candOrder []int
 	for i, j := range d.ref.partner {
 		rank.ref = append(rank.ref, d.ref.list[i].score)
@@ -323,10 +325,12 @@ func (s *settled) edge(d *detections, i, j int, grid string, height, width int, 
 		}
 		found = true
 		gap := max(math.Abs(r[axis]-c[axis]), math.Abs(r[axis+2]-c[axis+2]))
-		s.add(Decision{Kind: EdgeRounding, Output: "boxes", Image: d.image, Verdict: judge(gap, gap, roundingFloor*float64(side.extent)),
+		flip := Decision{Kind: EdgeRounding, Output: "boxes", Image: d.image, Verdict: judge(gap, gap, roundingFloor*float64(side.extent)),
 			Items:   fmt.Sprintf("detection %d", d.ref.list[i].row),
 			Where:   fmt.Sprintf("covers %s %d to %d of the %s grid in the reference, %d to %d in the candidate", side.name, was[0], was[1], grid, is[0], is[1]),
-			Measure: "coordinates", Gap: Number(gap), Moved: Number(gap)})
+			Measure: "coordinates", Gap: Number(gap), Moved: Number(gap)}
+		flip.hold(d.allowedCorner(d.ref.list[i].row, axis, axis+2))
+		s.add(flip)
 	}
 	return covered, found
 }

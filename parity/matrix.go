@@ -90,9 +90,12 @@ type MatrixSpec struct {
 	// Replayer runs a candidate again under the reference's decisions where some of its own are others; nil leaves it at what the
 	// free runs tell.
 	Replayer Replayer
-	Pairs    []Pair // nil means DefaultPairs
-	Policy   Policy // zero means balanced, end to end; pairs with golden expectations use GoldenPolicy
-	Jobs     int    // executions at a time; 0 means 1
+	// Budgets derives what rounding may leave of every case: a second measure beside the policy. nil leaves it out.
+	Budgets Budgeter
+	Factor  float64 // λ > 0 of the budgets
+	Pairs   []Pair  // nil means DefaultPairs
+	Policy  Policy  // zero means balanced, end to end; pairs with golden expectations use GoldenPolicy
+	Jobs    int     // executions at a time; 0 means 1
 
 	// OnExecution, when set, is told of every execution as it ends: for progress, and for pictures of the outputs, which are
 	// released once the case is compared. Calls do not overlap; their order depends on the runner.

@@ -114,6 +114,7 @@ func (d *detections) predicted(v, w *execution, i int, set Setting) (finding, bo
 		gap := math.Abs(x.score - float64(float32(set.ScoreThreshold)))
 		f.Kind, f.Measure, f.Gap, f.Moved = BelowScore, "score and threshold", Number(gap), Number(moved)
 		f.Verdict = proven(gap)
+		f.hold(d.allowedScore(w.dense, p))
 	case bySuppression:
 		f.Kind = Suppression
 		if k := w.partner[r.row]; k >= 0 {
@@ -121,11 +122,15 @@ func (d *detections) predicted(v, w *execution, i int, set Setting) (finding, bo
 			gap := math.Abs(was - float64(float32(set.IoUThreshold)))
 			f.Measure, f.Gap, f.Moved = "overlap and threshold", Number(gap), Number(math.Abs(is-was))
 			f.Verdict = proven(gap)
+			f.hold(d.allowedOverlap(v, w, p, x.box, k, r.row))
 		}
 	case byRank:
 		f.Kind, f.Measure = CutOff, "scores"
 		f.Gap, f.Moved = Number(max(x.score-r.score, 0)), Number(moved)
 		f.Verdict = proven(float64(f.Gap))
+		if n := len(w.list); n == w.rows && n > 0 && r.score == w.list[n-1].score {
+			f.hold(d.allowedCut(w, p))
+		}
 	}
 	return f, true
 }

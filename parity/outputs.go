@@ -32,6 +32,7 @@ type Report struct {
 	Problems          []string       `json:"problems,omitempty"`   // differences in structure
 	Coverage          Coverage       `json:"coverage"`             // of all outputs but taps
 	Unverified        string         `json:"unverified,omitempty"` // what of these outputs nobody has verified, and why
+	Budget            *BudgetSummary `json:"budget,omitempty"`     // of the essential outputs; null where nobody asked for budgets
 	DecisionsCompared int            `json:"decisions_compared"`
 	Decisions         []Decision     `json:"decisions"` // what was decided differently
 }
@@ -45,6 +46,8 @@ type Options struct {
 	// Replayed says that the candidate ran under the reference's decisions. Nothing is left to settle but edges of boxes: tiles, classes
 	// and counts must be equal, row corresponds to row, and no image is left out.
 	Replayed bool
+	// Budgets, where they are there, are what rounding may leave of the reference: a second measure of every output and of every flip.
+	Budgets *Budgets
 }
 
 // CompareOutputs compares two sets of outputs, which should have the same names in the same order. Decisions are settled
@@ -64,12 +67,13 @@ func CompareOutputs(ref, cand tensor.List, opt Options) *Report {
 		}
 		tol := policy.For(o.Name, opt.Class)
 		r.MismatchRatioLimit = max(r.MismatchRatioLimit, Number(tol.MismatchRatio))
-		t := s.compare(o.Name, o.Tensor, other, tol, opt.Setting)
+		t := s.compare(o.Name, o.Tensor, other, tol, opt)
 		t.Name, t.Class = o.Name, opt.Class.String()
 		r.Outputs = append(r.Outputs, t)
 	}
 	r.Decisions = append(r.Decisions, s.decisions...)
 	r.DecisionsCompared = s.compared
+	r.Budget = summedUp(r.Outputs, opt.Budgets)
 	r.conclude()
 	return r
 }
@@ -102,7 +106,7 @@ func (r *Report) checkStructure(ref, cand tensor.List) {
 
 // settle compares the decisions of both executions as far as their outputs record them.
 func settle(ref, cand tensor.List, lim limits, opt Options) *settled {
-	s := &settled{decided: map[string]bool{}}
+	s := &settled{decided: map[string]bool{}, budgets: opt.Budgets}
 	if opt.Setting.AnyModel {
 		return s
 	}
@@ -124,14 +128,14 @@ func settle(ref, cand tensor.List, lim limits, opt Options) *settled {
 }
 
 // compare measures one output on what both sides decided alike.
-func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, set Setting) TensorReport {
+func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, opt Options) TensorReport {
 	if !slices.Equal(ref.Shape(), cand.Shape()) {
 		return Compare(ref, cand, tol) // whose report says so
 	}
 	chosen := s.choose(name, ref)
 	of := objects{}
 	if tol.MismatchRatio > 0 {
-		of = objectsOf(name, ref, set)
+		of = objectsOf(name, ref, opt.Setting)
 	}
 	t := compareParts(ref, cand, tol, chosen.parts, of)
 	t.Note, t.lost = chosen.note, chosen.lost
@@ -143,6 +147,7 @@ func (s *settled) compare(name string, ref, cand *tensor.Tensor, tol Tolerance, 
 	if t.Judgement == ByNothing {
 		t.judgedByNothing(s.rerouted)
 	}
+	opt.Budgets.derived(&t, name, ref, cand, chosen.parts)
 	s.passDecided(name, &t)
 	return t
 }

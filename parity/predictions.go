@@ -100,7 +100,8 @@ func (l *pyramidLevel) leastKept(set Setting) float64 {
 // prediction is a detection that the decoder could choose, and whether it may have been cut within its level.
 type prediction struct {
 	detection
-	enough float64 // see pyramidLevel
+	enough        float64 // see pyramidLevel
+	level, anchor int     // where it is predicted
 }
 
 // find returns what was predicted of x's class within the limits of x: the least different in score.
@@ -117,7 +118,7 @@ func (p *predictions) find(x detection, lim limits) (best prediction, ok bool) {
 				continue
 			}
 			if b := p.decode(l, at); b.near(x.box, lim.pixels+p.boxRounding()) {
-				best, ok = prediction{detection{box: b, score: score, class: x.class}, l.enough}, true
+				best, ok = prediction{detection{box: b, score: score, class: x.class}, l.enough, i, at}, true
 			}
 		}
 	}
@@ -200,7 +201,7 @@ func (s *settled) obeysPredictions(x *execution, image int, set Setting) bool {
 	for i := range x.dense.levels {
 		l := &x.dense.levels[i]
 		l.above(float64(float32(set.ScoreThreshold))+scoreRounding, func(anchor, class int, score float64) {
-			p := prediction{detection{box: x.dense.decode(l, anchor), score: score, class: int64(class)}, l.enough}
+			p := prediction{detection{box: x.dense.decode(l, anchor), score: score, class: int64(class)}, l.enough, i, anchor}
 			if ok && p.finite() && !x.lists(p) && x.dropped(p, set).by == notDropped {
 				s.inconsistent("scores", image, "the %s predicts a detection (class %d, score %.9g, box %.6v) above the threshold that it does not list, suppress or cut",
 					x.name, class, score, p.box)

@@ -13,6 +13,7 @@ type ranking struct {
 	output, noun, measure string
 	image                 int
 	ref, cand             []float64 // score of every item, by id, in each execution
+	allowed               []float64 // how far rounding may move a score, by id; nil where nobody derived it
 }
 
 // gap returns how far item a leads item b in the reference; NaN ranks as -Inf, equal scores have no gap.
@@ -32,23 +33,33 @@ func rankable(v float64) float64 {
 }
 
 // flip is the exchange of two items: the first leads in the reference by gap, and the second in the candidate.
-type flip struct{ gap, moved, rounding float64 }
+type flip struct {
+	gap, moved, rounding float64
+	allowed              float64 // what rounding may leave of the gap; infinite where that is not known
+}
 
 // flip measures an exchange. A score that is finite on one side alone is judged by the arithmetic, and moves nothing here.
 func (r ranking) flip(a, b int) flip {
 	moved := finiteOr0(r.cand[a]-r.ref[a]) + finiteOr0(r.cand[b]-r.ref[b])
-	return flip{max(r.gap(a, b), 0), moved, roundingFloor * max(finiteOr0(r.ref[a]), finiteOr0(r.ref[b]))}
+	allowed := math.Inf(1)
+	if r.allowed != nil {
+		allowed = math.Hypot(r.allowed[a], r.allowed[b])
+	}
+	return flip{max(r.gap(a, b), 0), moved, roundingFloor * max(finiteOr0(r.ref[a]), finiteOr0(r.ref[b])), allowed}
 }
 
-// less orders flips by how much of the gap the moves leave unexplained, then by the gap.
+// less orders flips by how much of the gap the moves, or the budget, leave unexplained, then by the gap.
 func (f flip) less(g flip) bool {
-	return cmp.Or(cmp.Compare(f.gap-f.moved, g.gap-g.moved), cmp.Compare(f.gap, g.gap)) < 0
+	open := func(f flip) float64 { return f.gap - min(f.moved, f.allowed) }
+	return cmp.Or(cmp.Compare(open(f), open(g)), cmp.Compare(f.gap, g.gap)) < 0
 }
 
 // judged returns the decision that a flip is.
 func (r ranking) judged(kind DecisionKind, f flip) Decision {
-	return Decision{Kind: kind, Output: r.output, Image: r.image, Measure: r.measure,
+	d := Decision{Kind: kind, Output: r.output, Image: r.image, Measure: r.measure,
 		Gap: Number(f.gap), Moved: Number(f.moved), Verdict: judge(f.gap, f.moved, f.rounding)}
+	d.hold(f.allowed, true)
+	return d
 }
 
 // order explains how the candidate's order of the same items differs from the reference's. Both lists hold the same ids once.

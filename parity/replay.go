@@ -11,7 +11,7 @@ import (
 // replay runs the candidate of a cell again under the reference's decisions, where it decided otherwise and nothing is wrong with
 // that, and lets the comparison of everything that follows settle the cell: it fails, is explained, or stays unverified. What the
 // candidate decided for itself has been judged before, by the free runs.
-func (r *run) replay(ctx context.Context, at int, cell *Cell) {
+func (r *run) replay(ctx context.Context, at int, cell *Cell, budgets *Budgets) {
 	if r.spec.Replayer == nil || cell.Report == nil || cell.State == evidence.Fail || !cell.Report.Diverged() {
 		return
 	}
@@ -23,7 +23,7 @@ func (r *run) replay(ctx context.Context, at int, cell *Cell) {
 	e := safely(ctx, func() evidence.Run { return r.spec.Replayer.Replay(ctx, c, col.Backend, col.Precision, ref.Decisions) })
 	switch {
 	case e.State == evidence.Measured:
-		cell.Replay = r.compare(c, cell.Pair, ref.Outputs, e.Outputs, true)
+		cell.Replay = r.compare(c, cell.Pair, ref.Outputs, e.Outputs, true, budgets)
 		cell.State, cell.Detail = cell.Report.Settle(cell.Replay)
 	case e.State == evidence.Unsupported:
 		cell.Detail += fmt.Sprintf("; not replayed: %s: %s", e.Reason, e.Detail)

@@ -119,9 +119,13 @@ func answer(e evidence.Run) evidence.Run {
 }
 
 func (r *run) compareCase(ctx context.Context, at int) {
+	var derived []derivation
 	for i, p := range r.spec.Pairs {
-		cell := r.cell(at, p)
-		r.replay(ctx, at, &cell)
+		ref := r.side(at, p.Reference)
+		budgets, missing := r.budgetsFor(ctx, at, p, &ref, &derived)
+		cell := r.cell(at, p, budgets)
+		r.replay(ctx, at, &cell, budgets)
+		cell.withoutBudget(missing, r.spec.Factor)
 		r.cells[at*len(r.spec.Pairs)+i] = cell
 	}
 }
@@ -137,20 +141,20 @@ func (r *run) side(at int, col Column) evidence.Run {
 	return evidence.Run{Outcome: evidence.Outcome{State: evidence.NotRun, Reason: evidence.ReasonNoExpected, Detail: "the case has no expected outputs"}}
 }
 
-func (r *run) cell(at int, p Pair) Cell {
+func (r *run) cell(at int, p Pair, budgets *Budgets) Cell {
 	c := &r.spec.Cases[at]
 	cell := Cell{Case: c.Name, Pair: p}
 	ref, cand := r.side(at, p.Reference), r.side(at, p.Candidate)
 	if ref.State != evidence.Measured || cand.State != evidence.Measured {
 		return cell // matrix says why, once it is known how the other cases ended
 	}
-	report := r.compare(c, p, ref.Outputs, cand.Outputs, false)
+	report := r.compare(c, p, ref.Outputs, cand.Outputs, false, budgets)
 	report.Deterministic = bothDeterministic(&ref, &cand)
 	for _, again := range [][2]tensor.List{{ref.Outputs, cand.Again}, {ref.Again, cand.Outputs}} { // what differs from run to run has to hold in each
 		if report.Deterministic == nil || *report.Deterministic || again[0] == nil || again[1] == nil {
 			continue
 		}
-		if second := r.compare(c, p, again[0], again[1], false); second.State.Worse(report.State) {
+		if second := r.compare(c, p, again[0], again[1], false, budgets); second.State.Worse(report.State) {
 			second.Deterministic = report.Deterministic
 			report = second
 		}
@@ -161,8 +165,8 @@ func (r *run) cell(at int, p Pair) Cell {
 	return cell
 }
 
-func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool) *Report {
-	opt := Options{Policy: r.spec.Policy, Class: p.class(), Setting: c.Setting, Replayed: replayed}
+func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool, budgets *Budgets) *Report {
+	opt := Options{Policy: r.spec.Policy, Class: p.class(), Setting: c.Setting, Replayed: replayed, Budgets: budgets}
 	if p.Reference == golden {
 		cand = expectedOnly(ref, cand)
 		if opt.Class == ClassDefault && !c.Setting.AnyModel { // expectations are in float32, and say nothing of what a lower precision costs

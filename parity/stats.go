@@ -109,7 +109,6 @@ type measure struct {
 	sumSq, sumRef, sumCand      float64 // of squares
 	dot                         float64
 	maxAbs, maxRel, maxSmallest float64 // maxSmallest is the largest relative error without a bound of its denominator
-	maxMagnitude                float64 // of the reference
 	maxAngle                    float64 // of vectors
 	maxULP                      uint64
 	objectOf                    func(flat int) int // nil with one object of all
@@ -152,7 +151,6 @@ func (m *measure) add(at, other int, ref, cand float64, ulp uint64) {
 	m.sumRef += ref * ref
 	m.sumCand += cand * cand
 	m.dot += ref * cand
-	m.maxMagnitude = max(m.maxMagnitude, mag)
 	if abs == 0 {
 		if ref == 0 && math.Signbit(ref) != math.Signbit(cand) {
 			m.signedZeros++

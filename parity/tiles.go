@@ -16,6 +16,7 @@ type settled struct {
 	rerouted  []bool          // per image: the executions computed different tiles, so what follows differs honestly
 	decided   map[string]bool // outputs that the decisions judge instead of an element-wise comparison
 	rows      []imageRows     // per image, how detections correspond; nil without detections
+	budgets   *Budgets        // of the reference, nil where nobody derived them
 }
 
 func (s *settled) add(d ...Decision) { s.decisions = append(s.decisions, d...) }
@@ -242,7 +243,8 @@ func (s *settled) rankingOf(l level, ref, cand tensor.List, image int, ids []int
 		s.inconsistent(output, image, "tile %d is outside the grid of %d tiles", top, min(len(refScores), len(candScores)))
 		return ranking{}, false
 	}
-	return ranking{output: output, noun: l.noun, measure: l.measure(), image: image, ref: refScores, cand: candScores}, true
+	return ranking{output: output, noun: l.noun, measure: l.measure(), image: image, ref: refScores, cand: candScores,
+		allowed: s.budgets.row(l.scores, ref.Get(l.scores), image)}, true
 }
 
 // settleSplit compares a level of children. Their order is a scan of the grid, so only the set of parents was decided by

@@ -387,25 +387,5 @@ func GoldenPolicy() Policy {
 	}}
 }
 
-// Derived returns a policy from what a float32 run was observed to lose against a float64 run of the same graph: for each
-// output, factor times the report's largest absolute error, and at least 4 float32 ULP of the output's largest magnitude.
-// A report whose numbers are not finite, or that failed to compare an output, has nothing to derive from and is an error;
-// an output that the report does not name must be equal.
-func Derived(oracle *Report, factor float64) (Policy, error) {
-	if !(factor >= 1) || math.IsInf(factor, 0) {
-		return Policy{}, fmt.Errorf("a factor of %g for derived tolerances is not a finite number ≥ 1", factor)
-	}
-	bounds := map[string]float64{}
-	for _, o := range oracle.Outputs {
-		if o.Problem != "" || o.NonFiniteMismatches > 0 {
-			return Policy{}, fmt.Errorf("output %s of %s against %s cannot give a tolerance: %s",
-				o.Name, oracle.CandidateBackend, oracle.ReferenceBackend, o.failure())
-		}
-		bounds[o.Name] = max(factor*float64(o.MaxAbsErr), float64(o.maxMagnitude)*roundingFloor)
-	}
-	name := fmt.Sprintf("derived %g×", factor)
-	return Policy{name, func(output string, _ Class) Tolerance { return Tolerance{Abs: bounds[output]} }}, nil
-}
-
 // roundingFloor is 4 float32 ULP of 1: differences below it, relative to the magnitude, are rounding whatever was observed.
 const roundingFloor = 4 * 0x1p-23

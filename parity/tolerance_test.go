@@ -159,27 +159,3 @@ func TestGoldenTakesTheLargerBound(t *testing.T) {
 		}
 	}
 }
-
-func TestDerivedToleranceScalesTheObservedError(t *testing.T) {
-	ref := list("x", f64(1, 2), "n", f64(nan))
-	oracle := CompareOutputs(list("x", f64(1, 2)), list("x", f64(1+1e-4, 2)), Options{Policy: Edge.Policy(EndToEnd)})
-	p, err := Derived(oracle, 8)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		error float64
-		pass  bool
-	}{{7e-4, true}, {9e-4, false}} {
-		r := CompareOutputs(list("x", f64(1, 2)), list("x", f64(1+c.error, 2)), Options{Policy: p})
-		if r.Passed != c.pass {
-			t.Errorf("an error of %g passes: %v", c.error, r.Passed)
-		}
-	}
-	if _, err := Derived(CompareOutputs(ref, list("x", f64(1, 2), "n", f64(1)), Options{}), 8); err == nil {
-		t.Error("a report with a NaN gave tolerances")
-	}
-	if _, err := Derived(oracle, nan); err == nil {
-		t.Error("a factor of NaN was accepted")
-	}
-}

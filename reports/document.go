@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,11 +131,45 @@ func symbol(s evidence.State) string {
 	}
 }
 
-// brief is what a cell shows at a glance: its largest absolute error, or its state.
+// brief is what a cell shows at a glance: its largest absolute error and what share of a budget it takes, or its state.
 func brief(c *parity.Cell) string {
 	if c.Report == nil {
 		return string(c.State)
 	}
+	return largestError(c) + ofBudget(c)
+}
+
+// ofBudget is the largest error of an output over what rounding may leave, " 26%"; "" where nobody derived that.
+func ofBudget(c *parity.Cell) string {
+	most, known := 0.0, false
+	for _, r := range []*parity.Report{c.Report, c.Replay} {
+		if r != nil && r.Budget != nil && r.Budget.Output != "" {
+			most, known = max(most, float64(r.Budget.Ratio)), true
+		}
+	}
+	switch {
+	case !known:
+		return ""
+	case most > 99:
+		return " ≫"
+	}
+	return fmt.Sprintf(" %.0f%%", 100*most)
+}
+
+// budgeted tells whether any cell has budgets.
+func budgeted(m *parity.Matrix) bool {
+	return slices.ContainsFunc(m.Cells, func(c parity.Cell) bool { return c.Report != nil && ofBudget(&c) != "" })
+}
+
+// numbersAre says what the numbers of the cells are.
+func numbersAre(m *parity.Matrix) string {
+	if budgeted(m) {
+		return "largest absolute error of any output, and the largest share of what rounding may leave"
+	}
+	return "largest absolute error of any output"
+}
+
+func largestError(c *parity.Cell) string {
 	most := c.Report.MaxAbsErr
 	if c.Replay != nil {
 		most = max(most, c.Replay.MaxAbsErr)

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	_ "embed" // for the schema
 	"io"
 
 	"github.com/apex-x/apexx/internal/evaluate"
@@ -13,6 +14,7 @@ type Evaluation struct {
 	SchemaVersion int                    `json:"schema_version"`
 	GeneratedAt   string                 `json:"generated_at_utc"`
 	Version       string                 `json:"version"`
+	Build         Build                  `json:"build"`
 	Command       string                 `json:"command"`
 	Dataset       EvaluationDataset      `json:"dataset"`
 	Name          string                 `json:"name"` // of what was evaluated
@@ -28,7 +30,12 @@ type Evaluation struct {
 }
 
 // EvaluationSchemaVersion is the version of Evaluation's JSON form.
-const EvaluationSchemaVersion = 1
+const EvaluationSchemaVersion = 2
+
+// EvaluationSchema is the JSON Schema (draft 2020-12) of an Evaluation.
+//
+//go:embed schema/evaluation.schema.json
+var EvaluationSchema []byte
 
 // EvaluationDataset says what was evaluated on.
 type EvaluationDataset struct {
@@ -59,6 +66,7 @@ type DetectionEvaluation struct {
 	NumPred  int                     `json:"num_pred"`
 	COCO     evaluate.Summary        `json:"coco"`
 	PerClass []evaluate.ClassSummary `json:"per_class"`
+	Scores   []evaluate.ScoreStratum `json:"score_strata"`
 }
 
 // SemanticEvaluation is the overlap of the labels of pixels.

@@ -25,15 +25,10 @@ type evaluationPageData struct {
 	Base, Interval string
 	Differences    []evaluationDifference
 	Plots          []template.HTML
+	Sides          []string // the names of candidate and base
+	Scores         []scoreRow
 	Classes        []evaluationClass
 	Images         []CaseImages
-}
-
-// evaluationClass is one class in words.
-type evaluationClass struct {
-	Name                          string
-	Objects, Found                int
-	AP, AP50, AP75, Masks, Labels string
 }
 
 // EvaluationHTML writes the document as one self-contained page: the numbers, the differences with their intervals, precision and recall,
@@ -47,13 +42,13 @@ func EvaluationHTML(w io.Writer, e *Evaluation) error {
 	p := evaluationPageData{
 		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "eval", e.Name, word, class, evaluationSubject(e)},
 		Reasons:  otherQuality(e), Facts: evaluationFacts(e), Columns: evaluationColumns, Rows: evaluationRows(e), Differences: evaluationDifferences(e),
-		Plots: inline(evaluationFigures(e)), Classes: evaluationClasses(e), Images: e.Images,
+		Plots: inline(evaluationFigures(e)), Sides: []string{e.Name}, Scores: scoreRows(e), Classes: evaluationClasses(e), Images: e.Images,
 	}
 	if text := budgetText(e); text != "" {
 		p.Reasons = append([]string{text}, p.Reasons...)
 	}
 	if c := e.Comparison; c != nil {
-		p.Base, p.Interval = c.Base, intervalText(c)
+		p.Base, p.Interval, p.Sides = c.Base, intervalText(c), append(p.Sides, c.Base)
 	}
 	return evaluationPage.Execute(w, p)
 }
@@ -78,24 +73,6 @@ func evaluationFigures(e *Evaluation) []namedFigure {
 		return []namedFigure{{"precision-recall", f}}
 	}
 	return nil
-}
-
-func evaluationClasses(e *Evaluation) []evaluationClass {
-	if e.Summary.Det == nil {
-		return nil
-	}
-	var list []evaluationClass
-	for i, c := range e.Summary.Det.PerClass {
-		row := evaluationClass{Name: c.Name, Objects: c.Objects, Found: c.Found, AP: hundredths(c.AP), AP50: hundredths(c.AP50), AP75: hundredths(c.AP75), Masks: none, Labels: none}
-		if m := e.Summary.InstSeg; m != nil {
-			row.Masks = hundredths(m.PerClass[i].AP)
-		}
-		if s := e.Summary.Semantic; s != nil {
-			row.Labels = hundredths(s.PerClass[c.Name])
-		}
-		list = append(list, row)
-	}
-	return list
 }
 
 // WriteEvaluationDir writes what people read of an evaluation into an existing folder: index.html, eval.md, and the pictures as PNG and SVG.

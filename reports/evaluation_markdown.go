@@ -31,9 +31,36 @@ func EvaluationMarkdown(w io.Writer, e *Evaluation) error {
 			fmt.Fprintf(&s, "\n**%s**: %s.\n", e.Verdict, escapeMarkdown(budgetText(e)))
 		}
 	}
+	markdownStrata(&s, e)
 	markdownModelEval(&s, e.ModelEval)
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+// markdownStrata writes the boxes by class and by score, in hundredths.
+func markdownStrata(s *strings.Builder, e *Evaluation) {
+	s.WriteString("\n## Classes\n\nBeside the AP of small, medium and large objects is the number of these.\n\n" +
+		"| | objects | detections | AP | AP50 | AP75 | small | medium | large | masks | labels |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, c := range evaluationClasses(e) {
+		fmt.Fprintf(s, "| %s | %d | %d | %s | %s | %s | %s | %s | %s |\n", escapeMarkdown(c.Name), c.Objects, c.Found, c.AP, c.AP50, c.AP75, strings.Join(c.Sizes[:], " | "), c.Masks, c.Labels)
+	}
+	rows := scoreRows(e)
+	if len(rows) == 0 {
+		return
+	}
+	s.WriteString("\n## Scores\n\nBoxes by their scores, and how many of them are right at an overlap of 0.50 and of 0.75")
+	if e.Comparison != nil {
+		fmt.Fprintf(s, "; first %s, then %s", escapeMarkdown(e.Name), escapeMarkdown(e.Comparison.Base))
+	}
+	sides := len(rows[0].Sides)
+	fmt.Fprintf(s, ".\n\n| scores |%s\n|---|%s\n", strings.Repeat(" detections | right at 0.50 | at 0.75 | mean score |", sides), strings.Repeat("--:|--:|--:|--:|", sides))
+	for _, row := range rows {
+		fmt.Fprintf(s, "| %s |", row.Scores)
+		for _, c := range row.Sides {
+			fmt.Fprintf(s, " %s | %s | %s | %s |", c.Found, c.Right50, c.Right75, c.Mean)
+		}
+		s.WriteString("\n")
+	}
 }
 
 // originalRows are the rows of the original's table, in its order; n/a where nothing was evaluated.

@@ -50,6 +50,67 @@ func hundredths(v float64) string {
 	return fmt.Sprintf("%.2f", 100*v)
 }
 
+// scoreRow is how many of the detections of a stratum of scores are right, on both sides.
+type scoreRow struct {
+	Scores string
+	Sides  []scoreCells // of the candidate and, where there is one, of the base
+}
+
+// scoreCells are one side of a scoreRow: detections, the shares that are right at an overlap of 0.5 and of 0.75, and the mean score.
+type scoreCells struct{ Found, Right50, Right75, Mean string }
+
+// scoreRows lists the strata of the boxes' scores, the highest first, but for those that no side has a detection in.
+func scoreRows(e *Evaluation) []scoreRow {
+	sides := []*DetectionEvaluation{e.Summary.Det}
+	if e.Comparison != nil {
+		sides = append(sides, e.Comparison.Summary.Det)
+	}
+	var rows []scoreRow
+	for i := len(e.Summary.Det.Scores) - 1; i >= 0; i-- {
+		s := e.Summary.Det.Scores[i]
+		row := scoreRow{Scores: fmt.Sprintf("%.1f to %.1f", s.Low, s.High)}
+		found := 0
+		for _, side := range sides {
+			s := side.Scores[i]
+			found += s.Found
+			cells := scoreCells{fmt.Sprint(s.Found), hundredths(s.Precision50), hundredths(s.Precision75), none}
+			if s.Found > 0 {
+				cells.Mean = fmt.Sprintf("%.3f", s.MeanScore)
+			}
+			row.Sides = append(row.Sides, cells)
+		}
+		if found > 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// evaluationClass is one class in words. Sizes are the AP of small, medium and large objects, each with the number of these.
+type evaluationClass struct {
+	Name                          string
+	Objects, Found                int
+	AP, AP50, AP75, Masks, Labels string
+	Sizes                         [3]string
+}
+
+func evaluationClasses(e *Evaluation) []evaluationClass {
+	var list []evaluationClass
+	sized := func(ap float64, n int) string { return fmt.Sprintf("%s (%d)", hundredths(ap), n) }
+	for i, c := range e.Summary.Det.PerClass {
+		row := evaluationClass{Name: c.Name, Objects: c.Objects, Found: c.Found, AP: hundredths(c.AP), AP50: hundredths(c.AP50), AP75: hundredths(c.AP75), Masks: none, Labels: none,
+			Sizes: [3]string{sized(c.APSmall, c.Sizes.Small), sized(c.APMedium, c.Sizes.Medium), sized(c.APLarge, c.Sizes.Large)}}
+		if m := e.Summary.InstSeg; m != nil {
+			row.Masks = hundredths(m.PerClass[i].AP)
+		}
+		if s := e.Summary.Semantic; s != nil {
+			row.Labels = hundredths(s.PerClass[c.Name])
+		}
+		list = append(list, row)
+	}
+	return list
+}
+
 // evaluationDifference is one difference in points, which are hundredths of AP.
 type evaluationDifference struct{ Kind, Metric, Delta, Interval, Word string }
 

@@ -54,7 +54,7 @@ func junitVerdict(v *gate.Verdict) junitCase {
 	}
 	switch v.Outcome {
 	case gate.Pass:
-	case gate.Regression, gate.ParityFailed:
+	case gate.Regression, gate.ParityFailed, gate.QualityLost:
 		c.Failure = result
 	default:
 		c.Error = result
@@ -80,7 +80,7 @@ func junitCell(cell gate.Cell) junitCase {
 	result := &junitResult{Type: string(cell.State), Message: cmp.Or(message, string(cell.State))}
 	switch cell.State {
 	case gate.CellClear, gate.CellCleared, gate.CellFaster:
-	case gate.CellRegressed, gate.CellParityFailed:
+	case gate.CellRegressed, gate.CellParityFailed, gate.CellQualityLost:
 		c.Failure = result
 	case gate.CellUnsupported, gate.CellUnconfirmed:
 		c.Skipped = result

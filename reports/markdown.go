@@ -31,7 +31,7 @@ func Markdown(w io.Writer, d *Document) error {
 		}
 		s.WriteByte('\n')
 	}
-	s.WriteString("\nNumbers are the largest absolute error of any output.\n")
+	fmt.Fprintf(&s, "\nNumbers are the %s.\n", numbersAre(m))
 	for i, v := range m.Sets {
 		if i == 0 {
 			s.WriteString("\nDetections as sets:\n\n")
@@ -56,6 +56,9 @@ func markdownCell(s *strings.Builder, c *parity.Cell) {
 	if text := c.ReplayText(); text != "" {
 		fmt.Fprintf(s, "- %s\n", escapeMarkdown(text))
 	}
+	if b := c.Report.Budget.String(); b != "" {
+		fmt.Fprintf(s, "- %s\n", escapeMarkdown(b))
+	}
 	if u := c.Report.Unverified; u != "" {
 		fmt.Fprintf(s, "- %s: %s\n", leftOpen(c), escapeMarkdown(u))
 	}
@@ -73,15 +76,23 @@ func markdownCell(s *strings.Builder, c *parity.Cell) {
 		}
 		fmt.Fprintf(s, "- %s\n", escapeMarkdown(d.String()))
 	}
-	s.WriteString("\n| output | passed | max abs | max rel | max ULP | RMS | compared | mismatches | would pass with | rule |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	s.WriteString("\n| output | passed | max abs | max rel | max ULP | RMS | of budget | compared | mismatches | would pass with | rule |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, o := range c.Report.Outputs {
 		smallest := "equality"
 		if o.Smallest != nil {
 			smallest = o.Smallest.String()
 		}
-		fmt.Fprintf(s, "| %s | %t | %.3g | %.3g | %d | %.3g | %d of %d | %d | %s | %s |\n", escapeMarkdown(o.Name), o.Passed, float64(o.MaxAbsErr),
-			float64(o.MaxRelErr), o.MaxULPErr, float64(o.RMSErr), o.Coverage.Compared, o.Coverage.Expected, o.MismatchCount, smallest, escapeMarkdown(o.Tolerance))
+		fmt.Fprintf(s, "| %s | %t | %.3g | %.3g | %d | %.3g | %s | %d of %d | %d | %s | %s |\n", escapeMarkdown(o.Name), o.Passed, float64(o.MaxAbsErr),
+			float64(o.MaxRelErr), o.MaxULPErr, float64(o.RMSErr), derivedText(o.Budget), o.Coverage.Compared, o.Coverage.Expected, o.MismatchCount, smallest, escapeMarkdown(o.Tolerance))
 	}
+}
+
+// derivedText is the worst error of an output over its budget, "–" where it has none.
+func derivedText(b *parity.BudgetReport) string {
+	if b == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.2g", float64(b.Ratio))
 }
 
 // leftOpen names what the free runs did not verify.

@@ -103,6 +103,8 @@ func outcomeWord(o gate.Outcome) string {
 	switch o {
 	case gate.ParityFailed:
 		return "PARITY FAILED"
+	case gate.QualityLost:
+		return "QUALITY LOST"
 	case gate.NoBaseline:
 		return "NO BASELINE"
 	case gate.Unavailable:

@@ -21,7 +21,7 @@ func validate(t *testing.T, schema []byte, value any) error {
 	compiler := jsonschema.NewCompiler()
 	ids := map[string]string{}
 	for _, source := range [][]byte{RunSchema, ManifestSchema, CapsSchema, EnvironmentSchema, PerfSchema, SweepSchema, GateSchema, BaselineSchema,
-		SelfcheckSchema, SuitesSchema, CompareSchema, TrendArtifactSchema, PlanSchema, FrameSchema, SequenceSchema, LocateSchema, CertificateSchema} {
+		SelfcheckSchema, SuitesSchema, CompareSchema, TrendArtifactSchema, PlanSchema, FrameSchema, SequenceSchema, LocateSchema, CertificateSchema, EvaluationSchema} {
 		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(source))
 		if err != nil {
 			t.Fatal(err)

@@ -186,7 +186,7 @@ func (t *table) legend() {
 		}
 	}
 	t.line("")
-	t.line(strings.Join(parts, "   ") + "   (numbers: largest absolute error of any output)")
+	t.line(strings.Join(parts, "   ") + "   (numbers: " + numbersAre(t.m) + ")")
 }
 
 func (t *table) line(s string) {

@@ -154,10 +154,10 @@ func routeOf(statistics *lower.Node, r readers) members {
 	return m
 }
 
-// windowsFit tells whether 32 bits hold how the windows of tiles are computed.
+// windowsFit tells whether the windows of tiles can be computed by reciprocals.
 func windowsFit(statistics *lower.Node) bool {
 	op, x := statistics.Op.(graph.TileAggregate), statistics.In[0].Shape
-	return max(op.FeatureHeight*x[2], op.FeatureWidth*x[3]) < 1<<30
+	return max((op.FeatureHeight+1)*x[2], (op.FeatureWidth+1)*x[3]) < mostCells
 }
 
 func always(*lower.Node) bool { return true }

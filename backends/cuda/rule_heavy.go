@@ -6,6 +6,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/kernels"
 )
 
 // opHeavyPath is one level of the heavy path (backends/model, heavyPath): from the packing of the tiles to the map in which they are replaced.
@@ -79,13 +80,14 @@ func heavyRules(r rounds) []lower.Rule {
 const (
 	heavyChannels = 128
 	heavyHidden   = 256
+	heavyTile     = 32 // pixels along a side, a multiple of 4
 )
 
 // isHeavyPath tells whether the kernels compute what the nodes say.
 func isHeavyPath(m lower.Match) bool {
 	c := m.Value("dense").Shape[1]
-	hidden := m.Node("first").Out[0].Shape[1]
-	return c <= heavyChannels && c%4 == 0 && hidden <= heavyHidden && hidden%4 == 0 && m.Value("dense").Len() > 0 &&
+	hidden, side := m.Node("first").Out[0].Shape[1], m.Node("pack").Op.(graph.TilePack).Tile
+	return side <= heavyTile && side%4 == 0 && c <= heavyChannels && c%4 == 0 && hidden <= heavyHidden && hidden%4 == 0 && m.Value("dense").Len() > 0 &&
 		slices.Equal(m.Node("tokens").Op.(graph.Reduce).Axes, []int{3, 4}) && scansForHeavyPath(m) &&
 		isLinear(m.Node("first"), hidden) && isLinear(m.Node("last"), 2*c) && isNumber(m.Value("one"), 1) &&
 		splitsInHalves(m.Node("parts")) && splitsInHalves(m.Node("halves")) && m.Node("norm").Op.(graph.GroupNormalization).Groups == 1 &&
@@ -125,27 +127,27 @@ type scanOf struct{ decay, inputGain, outputGain, bias Address }
 
 type heavyArgs struct {
 	base, alpha, ids, y                                                   Address
-	tokens, film, refined, pieces                                         Address
+	tokens, film, refined, moments                                        Address
 	forward, backward                                                     scanOf
 	gate, rest                                                            Address
 	rowScale, rowShift, weight0, bias0, weight2, bias2                    Address
 	depthwise, depthwiseBias, pointwise, pointwiseBias, groupScale, shift Address
-	rowEpsilon, groupEpsilon                                              float64
+	pixelShare, channelShare                                              float64
 	plane                                                                 int64
-	channels, k, hidden, strips                                           int32
+	channels, k, hidden, pieces                                           int32
 	tiling                                                                tiling
+	rowEpsilon, groupEpsilon                                              float32
 	limit, low, high                                                      float32
-	_                                                                     int32
+	written                                                               int32
 	product, stored                                                       rounding
 	fault                                                                 fault
 }
 
 const (
-	heavyThreads  = 256
-	heavyPixels   = 32 // of a strip
-	tokenChannels = 8  // of a block of heavy_tokens
-	writeThreads  = 256
-	writeChannels = 4 // of a block of heavy_write
+	heavyThreads = 256
+	heavyWarps   = heavyThreads / 32 // also the channels of a block of heavy_tokens
+	heavyPixels  = 32                // of a strip
+	writeThreads = 256               // of four pixels each
 )
 
 func lowerHeavyPath(c *compiler, s *step) error {
@@ -158,27 +160,28 @@ func lowerHeavyPath(c *compiler, s *step) error {
 	}
 	channels, tiles, batch := dense.Shape[1], ids.Len(), dense.Shape[0]
 	area := pack.Out[0].Shape[3] * pack.Out[0].Shape[4]
-	strips := ceilDiv(area, heavyPixels)
+	strips, written := ceilDiv(area, heavyPixels), max(4*writeThreads/area, 1)
 	tokens, film := s.AddScratch(tensor.Float32, tiles*channels), s.AddScratch(tensor.Float32, tiles*2*channels)
-	refined, pieces := s.AddScratch(tensor.Float32, tiles*2*channels*area), s.AddScratch(tensor.Float64, 3*tiles*strips)
+	refined, moments := s.AddScratch(tensor.Float32, tiles*2*channels*area), s.AddScratch(tensor.Float32, tiles*strips*heavyWarps*kernels.PieceBytes/4)
 	clip := part("clip").Op.(graph.Clip)
 	args := heavyArgs{
-		rowEpsilon: part("row").Op.(graph.LayerNormalization).Epsilon, groupEpsilon: part("norm").Op.(graph.GroupNormalization).Epsilon,
+		pixelShare: 1 / float64(area), channelShare: 1 / float64(channels),
+		rowEpsilon: float32(part("row").Op.(graph.LayerNormalization).Epsilon), groupEpsilon: float32(part("norm").Op.(graph.GroupNormalization).Epsilon),
 		plane: int64(dense.Shape[2] * dense.Shape[3]), channels: int32(channels), k: int32(ids.Shape[1]), hidden: int32(part("first").Out[0].Shape[1]),
-		strips: int32(strips), tiling: newTiling(dense.Shape, pack.Op.(graph.TilePack).Tile),
+		pieces: int32(strips * heavyWarps), written: int32(written), tiling: newTiling(dense.Shape, pack.Op.(graph.TilePack).Tile),
 		limit: float32(part("forward").Op.(graph.TileSSMScan).Clamp), low: float32(clip.Low), high: float32(clip.High),
 		product: roundingOf(part("depthwise round")), stored: roundingOf(part("result")),
 	}
 	s.launches = func(m *memory) []Launch {
 		args.base, args.alpha, args.ids, args.y = m.at(dense), m.at(unpack.Input(3)), m.at(ids), m.at(s.Node.Out[0])
-		args.tokens, args.film, args.refined, args.pieces = m.at(tokens), m.at(film), m.at(refined), m.at(pieces)
+		args.tokens, args.film, args.refined, args.moments = m.at(tokens), m.at(film), m.at(refined), m.at(moments)
 		args.mixing(m, part)
 		args.weights(m, part)
 		args.fault = m.faultOf(s.number)
 		return []Launch{
-			launch("heavy_tokens", [3]int{tiles, ceilDiv(channels, tokenChannels), 1}, heavyThreads, args),
+			launch("heavy_tokens", [3]int{ids.Shape[1], ceilDiv(channels, heavyWarps), batch}, heavyThreads, args),
 			launch("heavy_refine", [3]int{strips, ids.Shape[1], batch}, heavyThreads, args),
-			launch("heavy_write", [3]int{batch * int(args.tiling.tiles), ceilDiv(channels, writeChannels), 1}, writeThreads, args),
+			launch("heavy_write", [3]int{int(args.tiling.tiles), ceilDiv(channels, written), batch}, writeThreads, args),
 		}
 	}
 	return nil

@@ -255,7 +255,7 @@ const mostPictures = 6
 // report completes the document and writes it.
 func (e *evaluation) report(doc *reports.Evaluation, found, against *quality.Found) error {
 	c := e.c
-	doc.GeneratedAt, doc.Version, doc.Command = time.Now().UTC().Format(time.RFC3339), readVersion().Version, "apexx "+strings.Join(os.Args[1:], " ")
+	doc.GeneratedAt, doc.Version, doc.Build, doc.Command = time.Now().UTC().Format(time.RFC3339), readVersion().Version, ownBuild(), "apexx "+strings.Join(os.Args[1:], " ")
 	if m := e.model; m != nil && found.Execution != nil {
 		doc.Model = &reports.Model{Profile: m.Config.Model.Profile, Classes: m.Classes, ConfigSHA256: m.ConfigDigest, WeightsSHA256: m.WeightsDigest}
 		doc.Runtime.PrecisionProfile, doc.ModelEval.PrecisionProfile = m.Config.Runtime.PrecisionProfile, m.Config.Runtime.PrecisionProfile

@@ -20,6 +20,7 @@ import (
 	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
@@ -85,11 +86,11 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: extras,
+		Extra: extras, Factor: budget.Factors[profile.Name()],
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline"), Extra: extras[name]})
 		}}
-	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Factor: runner.Factor, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
 	if c.IsSet("dim") && !c.IsSet("model") {
 		return usagef("--dim is of a model of your own: name it with --model")
 	}

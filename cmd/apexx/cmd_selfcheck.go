@@ -20,7 +20,7 @@ func selfcheckCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "selfcheck",
 		Usage:       "find out what the verdicts of apexx miss",
-		Subcommands: []*cli.Command{selfcheckParityCommand()},
+		Subcommands: []*cli.Command{selfcheckParityCommand(), selfcheckDecisionsCommand()},
 	}
 }
 

@@ -62,35 +62,40 @@ func Compare(base, candidate *Matches, o BootstrapOptions) (Differences, error) 
 // numbers computes what is compared of images with weights, nil for each once.
 type numbers func(weights []float64) []float64
 
-// replicatesAtOnce is how many replicates share the room of one numbers.
-const replicatesAtOnce = 32
-
 // differences compares two sides of n images by the paired bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
 // chapters 13 and 16): each replicate draws as many images as there are, with replacement, the same for both sides, and computes their
 // numbers anew. base and candidate make numbers with room of their own, since replicates are computed at the same time.
 func differences(n int, o BootstrapOptions, base, candidate func() numbers) []Difference {
 	o = o.Complete()
 	b, c := base()(nil), candidate()(nil)
-	deltas := make([][]float64, len(b)) // by number, then replicate
-	for k := range deltas {
-		deltas[k] = make([]float64, o.Replicates)
+	drawn := deltasOf(o.Replicates, base, candidate, func(i int) []float64 { return resample(n, o.Seed, uint64(i)) })
+	out := make([]Difference, len(b))
+	for k := range out {
+		d := Difference{Base: b[k], Candidate: c[k], Delta: c[k] - b[k]}
+		d.Low, d.High = interval(drawn[k], d.Delta, n, o.Confidence)
+		out[k] = d
 	}
-	each((o.Replicates+replicatesAtOnce-1)/replicatesAtOnce, func(part int) {
+	return out
+}
+
+// deltasOf computes the differences of count weightings, by number and weighting.
+func deltasOf(count int, base, candidate func() numbers, weights func(i int) []float64) [][]float64 {
+	var deltas [][]float64
+	for range len(base()(nil)) {
+		deltas = append(deltas, make([]float64, count))
+	}
+	const atOnce = 32 // which share the room of one numbers
+	each((count+atOnce-1)/atOnce, func(part int) {
 		base, candidate := base(), candidate()
-		for i := part * replicatesAtOnce; i < min((part+1)*replicatesAtOnce, o.Replicates); i++ {
-			weights := resample(n, o.Seed, uint64(i))
-			b, c := base(weights), candidate(weights)
+		for i := part * atOnce; i < min((part+1)*atOnce, count); i++ {
+			w := weights(i)
+			b, c := base(w), candidate(w)
 			for k := range deltas {
 				deltas[k][i] = c[k] - b[k]
 			}
 		}
 	})
-	out := make([]Difference, len(b))
-	for k := range out {
-		out[k] = Difference{Base: b[k], Candidate: c[k], Delta: c[k] - b[k]}
-		out[k].Low, out[k].High = interval(deltas[k], tailOf(o.Confidence, n))
-	}
-	return out
+	return deltas
 }
 
 // resample draws n of n images and returns how often each came.
@@ -103,28 +108,50 @@ func resample(n int, seed, replicate uint64) []float64 {
 	return weights
 }
 
-// tailOf is the share of replicates that an interval leaves out on each side. Replicates of n images scatter by √((n-1)/n) of what sets of n
-// images do, and nobody knows by how much these do: the share is that of the expanded percentile interval, which is as much wider as Student's
-// for a mean is (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015, section 4.3). It is 0 for a
-// single image.
+// interval holds both intervals that replicates of n images give: their quantiles, and Student's around delta with their standard deviation. The
+// quantiles alone are too close together where few images carry a difference: of sets of 64 images without one, they called it a loss in 1.2 %
+// and a gain in 1.4 %, at a confidence of 0.99. Replicates scatter by √((n-1)/n) of what sets of n images do, which both make up for. A single
+// image has an interval without width.
+func interval(values []float64, delta float64, n int, confidence float64) (low, high float64) {
+	slices.Sort(values)
+	tail, half := tailOf(confidence, n), 0.0
+	if n > 1 {
+		half = studentOf(confidence, n) * deviation(values)
+	}
+	return min(quantile(values, tail), delta-half), max(quantile(values, 1-tail), delta+half)
+}
+
+// studentOf is Student's quantile for n images, for a standard deviation of replicates.
+func studentOf(confidence float64, n int) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1+confidence)/2) * math.Sqrt(float64(n)/float64(n-1))
+}
+
+// tailOf is the share of replicates that the quantiles leave out on each side: that of the expanded percentile interval, which is as much wider
+// as Student's is (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015, section 4.3).
 func tailOf(confidence float64, n int) float64 {
 	if n < 2 {
 		return 0
 	}
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 - confidence) / 2)
-	return distuv.UnitNormal.CDF(t * math.Sqrt(float64(n)/float64(n-1)))
+	return distuv.UnitNormal.CDF(-studentOf(confidence, n))
 }
 
-// interval returns the quantiles that leave out a share on each side, interpolated linearly.
-func interval(values []float64, tail float64) (low, high float64) {
-	slices.Sort(values)
-	at := func(p float64) float64 {
-		x := p * float64(len(values)-1)
-		i := int(math.Floor(x))
-		j := min(i+1, len(values)-1)
-		return values[i] + (x-float64(i))*(values[j]-values[i])
+func deviation(values []float64) float64 {
+	n, mean, squares := float64(len(values)), 0.0, 0.0
+	for _, v := range values {
+		mean += v / n
 	}
-	return at(tail), at(1 - tail)
+	for _, v := range values {
+		squares += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(squares / (n - 1))
+}
+
+// quantile interpolates sorted values linearly.
+func quantile(sorted []float64, p float64) float64 {
+	x := p * float64(len(sorted)-1)
+	i := int(math.Floor(x))
+	j := min(i+1, len(sorted)-1)
+	return sorted[i] + (x-float64(i))*(sorted[j]-sorted[i])
 }
 
 // precisions computes AP, AP50 and AP75 of images with weights, nil for each once.

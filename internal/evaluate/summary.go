@@ -27,6 +27,8 @@ type ClassSummary struct {
 	Objects int    `json:"objects"` // that count, crowds left out
 	Found   int    `json:"detections"`
 	Summary
+	Sizes  SizeCounts     `json:"objects_by_size"`
+	Scores []ScoreStratum `json:"score_strata"`
 }
 
 // mean collects what is not -1.
@@ -114,6 +116,7 @@ func (m *Matches) PerClass() []ClassSummary {
 		for _, o := range s.objects {
 			list[class].Objects += int(o.count)
 		}
+		list[class].Scores, list[class].Sizes = m.classStrata(class)
 	}
 	return list
 }

@@ -7,9 +7,11 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -50,6 +52,7 @@ type MatrixRunner struct {
 	Threads int
 	Taps    bool
 	Extra   map[string]map[string]string // options by backend
+	Factor  float64                      // λ of the budgets
 }
 
 // runs is how often a session runs: a result that differs from run to run is no result. The float64 oracle, by far the slowest, runs
@@ -110,4 +113,26 @@ func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string,
 	e = evidence.Collect(ctx, b, g, of.Tensors(), opts, runs(precision))
 	e.SetApart(record)
 	return e
+}
+
+// Budget implements parity.Budgeter. It runs the reference in this process: pure Go, and the values of a whole run are too many to send.
+func (r *MatrixRunner) Budget(ctx context.Context, c *parity.Case, decisions tensor.List, taps []string) (spreads tensor.List, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &evidence.Panic{Value: p}
+		}
+	}()
+	of := r.Cases[c.Name]
+	g, err := of.BuildGraph(backends.FP32)
+	if err != nil {
+		return nil, err
+	}
+	inputs, replay := of.Tensors(), []string(nil)
+	if decisions != nil {
+		replay = parity.RankedDecisions(g)
+		if inputs, err = backends.ReplayInputs(g, replay, inputs, decisions); err != nil {
+			return nil, err
+		}
+	}
+	return budget.New(reference.New(), r.Factor, r.Threads).Whole(ctx, g, inputs, replay, taps)
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
-	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -56,37 +55,9 @@ func Assess(s *Set, candidate, base *Found, o Options) (*reports.Evaluation, err
 	}
 	doc.Curves = append(doc.Curves, b.curves()...)
 	if o.MaxMapDrop != nil {
-		doc.Comparison.Undecided = undecided(doc)
-		doc.Verdict, doc.ExitCode = verdict(doc.Comparison, *o.MaxMapDrop)
+		doc.Judge(*o.MaxMapDrop)
 	}
 	return doc, nil
-}
-
-// leastImages is how many images a verdict needs: over fewer the bootstrap's intervals are too narrow, and over one they have no width.
-const leastImages = 20
-
-// undecided says why nothing can be judged, whatever the numbers are; "" where something can.
-func undecided(doc *reports.Evaluation) string {
-	switch {
-	case doc.Dataset.Images < leastImages:
-		return fmt.Sprintf("a verdict needs at least %d images, and the data set has %d", leastImages, doc.Dataset.Images)
-	case doc.Comparison.Det.AP.Base <= 0:
-		return fmt.Sprintf("%s finds nothing that could be lost", doc.Comparison.Base)
-	}
-	return ""
-}
-
-// verdict weighs the interval of the AP of boxes against the greatest loss allowed: its upper end decides that more was lost, its lower end
-// that no more was lost; between them nothing is decided.
-func verdict(c *reports.EvaluationComparison, most float64) (word string, code int) {
-	switch d := c.Det.AP; {
-	case c.Undecided != "":
-	case d.High < -most:
-		return "FAIL", exit.Failed
-	case d.Low >= -most:
-		return "PASS", exit.OK
-	}
-	return "INCONCLUSIVE", exit.Inconclusive
 }
 
 func (s *Set) describe() reports.EvaluationDataset {
@@ -118,7 +89,7 @@ func detection(m *evaluate.Matches) *reports.DetectionEvaluation {
 		return nil
 	}
 	all := m.Summary()
-	d := &reports.DetectionEvaluation{MAP: all.AP, AP50: all.AP50, AP75: all.AP75, COCO: all, PerClass: m.PerClass()}
+	d := &reports.DetectionEvaluation{MAP: all.AP, AP50: all.AP50, AP75: all.AP75, COCO: all, PerClass: m.PerClass(), Scores: m.ScoreStrata()}
 	for _, c := range d.PerClass {
 		d.NumGT += c.Objects
 		d.NumPred += c.Found
@@ -148,7 +119,7 @@ func (a assessed) curves() []reports.PrecisionRecallCurve {
 func compare(s *Set, base, candidate assessed, o Options) (*reports.EvaluationComparison, error) {
 	o.Bootstrap = o.Bootstrap.Complete()
 	c := &reports.EvaluationComparison{Base: base.Name, Summary: base.summary(), Replicates: o.Bootstrap.Replicates, Confidence: o.Bootstrap.Confidence,
-		Seed: o.Bootstrap.Seed, MaxMapDrop: o.MaxMapDrop, Changes: []reports.EvaluationChange{}}
+		Seed: o.Bootstrap.Seed, Changes: []reports.EvaluationChange{}}
 	boxes, err := evaluate.Compare(base.boxes, candidate.boxes, o.Bootstrap)
 	if err != nil {
 		return nil, err

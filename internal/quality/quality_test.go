@@ -14,8 +14,6 @@ import (
 
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
-	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/reports"
 )
 
 // panopticFiles writes a panoptic file and the picture of its one image, 4 pixels wide: the segment of each pixel.
@@ -114,26 +112,6 @@ func TestLabels(t *testing.T) {
 		Segments: []evaluate.Segment{{ID: 1, Class: 2}, {ID: 2, Class: 1}, {ID: 3, Class: 1, Crowd: true}, {ID: 5}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("segments %v, want %v", got, want)
-	}
-}
-
-func TestVerdict(t *testing.T) {
-	for _, tt := range []struct {
-		images          int
-		base, low, high float64
-		word            string
-		code            int
-	}{
-		{64, 0.8, -0.03, -0.011, "FAIL", exit.Failed}, {64, 0.8, -0.03, -0.01, "INCONCLUSIVE", exit.Inconclusive}, {64, 0.8, -0.03, 0.02, "INCONCLUSIVE", exit.Inconclusive},
-		{64, 0.8, -0.01, 0.02, "PASS", exit.OK}, {64, 0.8, 0.01, 0.02, "PASS", exit.OK},
-		{19, 0.8, 0, 0, "INCONCLUSIVE", exit.Inconclusive}, {1, 0.8, -0.8, -0.8, "INCONCLUSIVE", exit.Inconclusive},
-		{64, 0, 0, 0, "INCONCLUSIVE", exit.Inconclusive}, {64, -1, 0, 0, "INCONCLUSIVE", exit.Inconclusive},
-	} {
-		c := &reports.EvaluationComparison{Det: &evaluate.Differences{AP: evaluate.Difference{Base: tt.base, Low: tt.low, High: tt.high}}}
-		c.Undecided = undecided(&reports.Evaluation{Dataset: reports.EvaluationDataset{Images: tt.images}, Comparison: c})
-		if word, code := verdict(c, 0.01); word != tt.word || code != tt.code {
-			t.Errorf("%+v: %s, exit code %d", tt, word, code)
-		}
 	}
 }
 

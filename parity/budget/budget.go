@@ -29,6 +29,10 @@ const Unit = 0x1p-24
 // Factors are λ by the name of a tolerance profile: how many spreads pass.
 var Factors = map[string]float64{"quality": 4, "balanced": 6, "edge": 8}
 
+// Dependent is how many budgets of a whole run an honest one may be off. Spreads take the errors of different elements for independent, and
+// normalisations make them depend on each other: 1.8 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
+const Dependent = 4
+
 // Value is a tensor in exact arithmetic. Of floats the elements are float64 and the shape of a spread that is not nil is the tensor's;
 // an infinite spread says that nothing is known of an element, such as one of a cell at the edge of a box.
 type Value struct {
@@ -65,6 +69,20 @@ type Budget struct {
 	// Products evaluates convolutions and matrix products of squares: a backend that has fp32.
 	Products backends.Backend
 	Options  backends.Options // of its sessions
+}
+
+// New returns the budget of a factor λ, for which products evaluates with that many threads (0: as many as it likes).
+func New(products backends.Backend, factor float64, threads int) *Budget {
+	return &Budget{Factor: factor, Products: products, Options: backends.Options{Threads: threads, Extra: directProducts(products)}}
+}
+
+// directProducts are the options under which the reference backend adds products one by one, as squares ask for: Winograd's sums of
+// both signs would leave a noise where a variance is 0.
+func directProducts(b backends.Backend) map[string]string {
+	if b.Name() == "reference" {
+		return map[string]string{"winograd": "off"}
+	}
+	return nil
 }
 
 // rule derives the spreads of a node's outputs, nil for an exact one, from its operands (an absent one has no tensor) and exact outputs.

@@ -73,17 +73,8 @@ func newTrace(ctx context.Context, spec Spec) (*trace, error) {
 		return nil, fmt.Errorf("unknown profile %q of tolerances", spec.Profile)
 	}
 	t.Trace = &Trace{Reference: spec.Reference.column(), Candidate: spec.Candidate.column(), Profile: spec.Profile, Factor: factor, Changed: []string{}}
-	t.budget = &budget.Budget{Factor: factor, Products: spec.Oracle, Options: backends.Options{Threads: spec.Candidate.Options.Threads, Extra: directProducts(spec.Oracle)}}
+	t.budget = budget.New(spec.Oracle, factor, spec.Candidate.Options.Threads)
 	return t, nil
-}
-
-// directProducts are the options under which the reference backend adds products one by one, as squares ask for: Winograd's sums of
-// both signs would leave a noise where a variance is 0.
-func directProducts(b backends.Backend) map[string]string {
-	if b.Name() == "reference" {
-		return map[string]string{"winograd": "off"}
-	}
-	return nil
 }
 
 // trace is a Trace in progress.

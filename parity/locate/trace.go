@@ -99,15 +99,11 @@ type NodeTest struct {
 	Alone  parity.Number `json:"alone"`  // ratio of its value when the node is executed by itself, on exact inputs
 }
 
-// strays is how many budgets of a whole run an honest one may be off. That budget takes the errors of different elements for independent,
-// and normalisations make them depend: 1.5 was seen.
-const strays = 4
-
 // stray says where the whole run is off by more than its steps explain: a backend that computes every step rightly when it is fed by
 // itself, and something else in the whole.
 func (t *Trace) stray() string {
 	for i := range t.Steps {
-		if s := &t.Steps[i]; s.Accumulated.Ratio > strays {
+		if s := &t.Steps[i]; s.Accumulated.Ratio > budget.Dependent {
 			return fmt.Sprintf("from step %s on the whole run is off by %.3g times what the errors of its steps explain", s.Name, float64(s.Accumulated.Ratio))
 		}
 	}

@@ -3,6 +3,7 @@ package accuracy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/apex-x/apexx/internal/evaluate"
@@ -57,9 +58,11 @@ func (r *Result) Of(m Metric) *Difference {
 // ErrOtherObjects says that two runs did not look for the same.
 var ErrOtherObjects = errors.New("the runs are not of the same images, classes and objects")
 
+func sameObjects(a, b *Found) bool { return evaluate.SameObjects(a.Boxes, b.Boxes) }
+
 // Compare compares two runs of one data set that both ended as Measured.
 func Compare(against string, base, candidate *Found, o evaluate.BootstrapOptions) (*Result, error) {
-	if !evaluate.SameObjects(base.Boxes, candidate.Boxes) {
+	if !sameObjects(base, candidate) {
 		return nil, ErrOtherObjects
 	}
 	r := &Result{Against: against, Numbers: candidate.Numbers, Base: base.Numbers}
@@ -96,4 +99,26 @@ func Compare(against string, base, candidate *Found, o evaluate.BootstrapOptions
 // Points writes a difference in points with its interval: "-0.14 (-0.50 to +0.24)".
 func (d Difference) Points() string {
 	return fmt.Sprintf("%+.2f (%+.2f to %+.2f)", 100*d.Delta, 100*d.Low, 100*d.High)
+}
+
+// Equal says in what a result differs from another one of the same runs, which may have been computed by another build; nil where in nothing.
+func (r *Result) Equal(want *Result) error {
+	if r.Against != want.Against || len(r.Differences) != len(want.Differences) {
+		return fmt.Errorf("it is against %q in %d numbers, and what was found gives %q and %d", r.Against, len(r.Differences), want.Against, len(want.Differences))
+	}
+	if err := errors.Join(r.Numbers.equal(want.Numbers), r.Base.equal(want.Base)); err != nil {
+		return err
+	}
+	for i, d := range r.Differences {
+		w := want.Differences[i]
+		if d.Metric != w.Metric {
+			return fmt.Errorf("differences[%d] is of %q, want %q", i, d.Metric, w.Metric)
+		}
+		for name, pair := range map[string][2]float64{"base": {d.Base, w.Base}, "candidate": {d.Candidate, w.Candidate}, "delta": {d.Delta, w.Delta}, "low": {d.Low, w.Low}, "high": {d.High, w.High}} {
+			if !(math.Abs(pair[0]-pair[1]) <= rounding) {
+				return differ(fmt.Sprintf("%s of %s", name, d.Metric), pair[0], pair[1])
+			}
+		}
+	}
+	return nil
 }

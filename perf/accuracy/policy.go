@@ -44,6 +44,17 @@ func ParseBudgets(text string) (Budgets, error) {
 	return b, b.Check()
 }
 
+// String lists the budgets from the finest precision to the coarsest: "fp32=0.1,fp16=0.5".
+func (b Budgets) String() string {
+	var list []string
+	for _, p := range []backends.Precision{backends.FP64, backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8} {
+		if v, ok := b[p]; ok {
+			list = append(list, fmt.Sprintf("%s=%g", p, v))
+		}
+	}
+	return strings.Join(list, ",")
+}
+
 // Check refuses points that are none.
 func (b Budgets) Check() error {
 	for _, p := range slices.Sorted(maps.Keys(b)) {

@@ -11,7 +11,7 @@ import (
 )
 
 // WriteCompareSummary writes a comparison as the original's compare summary (spec/perf.md 7), keys and nesting exact. A value
-// that is no number is null, since JSON has none.
+// that is no number is null, since JSON has none. The key quality is ours, and there where cells were evaluated.
 func WriteCompareSummary(w io.Writer, c *Comparison) error {
 	checks := make([]map[string]any, 0, len(c.Checks))
 	for _, k := range c.Checks {
@@ -26,8 +26,11 @@ func WriteCompareSummary(w io.Writer, c *Comparison) error {
 		}
 		checks = append(checks, entry)
 	}
-	return sortedjson.Write(w, map[string]any{"suite": c.Suite, "status": c.Status, "required_status": c.RequiredStatus,
-		"current_status": c.CurrentStatus, "checks": checks})
+	summary := map[string]any{"suite": c.Suite, "status": c.Status, "required_status": c.RequiredStatus, "current_status": c.CurrentStatus, "checks": checks}
+	if len(c.Quality) > 0 {
+		summary["quality"] = c.Quality
+	}
+	return sortedjson.Write(w, summary)
 }
 
 // WriteTrendArtifact writes a comparison as the original's normalised trend artifact (spec/perf.md 8), keys and nesting exact;

@@ -41,7 +41,8 @@ type Baseline struct {
 	Delta          float64           `json:"delta"` // least relative slowdown that is a regression where builds are compared interleaved
 	Noise          *Noise            `json:"noise"` // null until it was measured on the class
 	Provenance     Provenance        `json:"provenance"`
-	Metrics        map[string]Metric `json:"metrics"` // by name: CELL.p50_ms or CELL.p95_ms
+	Quality        *Quality          `json:"quality,omitempty"` // null where sweeps are not evaluated
+	Metrics        map[string]Metric `json:"metrics"`           // by name: CELL.p50_ms or CELL.p95_ms
 }
 
 // Settings is what a sweep must have in common with the one that a baseline was made of. Other weights of the same profile

@@ -21,6 +21,8 @@ const (
 	CheckFail    = "fail"
 	CheckMissing = "missing" // counts as failed
 
+	CheckUndecided = "inconclusive" // of quality: the interval holds the budget
+
 	statusMetric = "__status__"
 )
 
@@ -30,11 +32,12 @@ const StaleAfter = 180 * 24 * time.Hour
 // Comparison is a sweep against a baseline.
 type Comparison struct {
 	Suite          string
-	Status         string // CheckPass or CheckFail
+	Status         string // CheckPass, CheckFail or CheckUndecided
 	RequiredStatus string
 	CurrentStatus  string
-	Checks         []Check  // __status__ first where it fails, then the metrics in sorted order
-	Warnings       []string // what does not change the verdict: age, software, weights, cells without a metric
+	Checks         []Check        // __status__ first where it fails, then the metrics in sorted order
+	Quality        []QualityCheck // of each complete cell, where the sweep has a data set
+	Warnings       []string       // what does not change the verdict: age, software, weights, cells without a metric
 }
 
 // Check is one metric against its expectation.
@@ -82,7 +85,7 @@ func StatusOf(r *sweep.Result) string {
 // does not hold or a budget was overspent; and the sweep's status must be the required one.
 //
 // The error wraps ErrNoBaseline where the numbers cannot be compared at all: another class, other threads, another
-// configuration, other options of a backend. A sweep or baseline that is not sound is another error.
+// configuration, other options of a backend, evaluations on another data set or without budgets. A sweep or baseline that is not sound is another error.
 func Compare(b *Baseline, r *sweep.Result) (*Comparison, error) {
 	if err := b.Validate(); err != nil {
 		return nil, fmt.Errorf("baseline: %w", err)
@@ -92,6 +95,9 @@ func Compare(b *Baseline, r *sweep.Result) (*Comparison, error) {
 	}
 	if other := otherSettings(b.Settings, settings(r)); other != "" {
 		return nil, fmt.Errorf("%w: it was measured with other settings: %s", ErrNoBaseline, other)
+	}
+	if err := b.Quality.unfit(r.Plan.Quality); err != nil {
+		return nil, err
 	}
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("sweep: %w", err)
@@ -113,6 +119,8 @@ func judge(b *Baseline, r *sweep.Result) *Comparison {
 	if len(c.Failed()) > 0 {
 		c.Status = CheckFail
 	}
+	c.Quality = judgeQuality(b.Quality, r)
+	c.Status = qualityStatus(c.Status, c.Quality)
 	return c
 }
 
@@ -189,6 +197,9 @@ func warnings(b *Baseline, r *sweep.Result) []string {
 		if now, ok := r.Plan.Weights[profile]; ok && now != b.Settings.Weights[profile] {
 			out = append(out, fmt.Sprintf("the weights of %s are others (%.12s, now %.12s): what is selected may differ", profile, b.Settings.Weights[profile], now))
 		}
+	}
+	if b.Quality != nil && r.Plan.Quality == nil {
+		out = append(out, fmt.Sprintf("the baseline has budgets of quality, and nothing was evaluated: --quality %s would", b.Quality.DataSet))
 	}
 	for _, c := range r.Cells {
 		if _, ok := b.Metrics[c.Name+".p50_ms"]; !ok {

@@ -10,15 +10,17 @@ import (
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
 // Options says how New makes a baseline. The zero value takes the original's tolerances and no build with changes.
 type Options struct {
-	Ratio      *float64 // max_regression_ratio of every metric; nil: Tolerance
-	AbsMS      *float64 // max_regression_abs_ms of every metric; nil: Tolerance
-	AllowDirty bool     // accept a build whose changes no commit holds
+	Ratio      *float64         // max_regression_ratio of every metric; nil: Tolerance
+	AbsMS      *float64         // max_regression_abs_ms of every metric; nil: Tolerance
+	AllowDirty bool             // accept a build whose changes no commit holds
+	MaxMapDrop accuracy.Budgets // of cells that were evaluated; nil: the default budgets
 }
 
 // p95Samples is how many samples a cell needs for a p95: the fewest n of which with 99 % confidence, by the bound of MLPerf
@@ -50,7 +52,7 @@ func New(r *sweep.Result, resultSHA256 string, o Options) (*Baseline, error) {
 		Class: r.Class, Software: Software(r.Environment), Settings: settings(r), Delta: r.Class.Kind.Delta(),
 		Provenance: Provenance{Commit: r.Environment.Commit, Dirty: r.Environment.Dirty, Version: r.Version, When: r.When, Command: r.Command,
 			Replicates: r.Plan.Replicates, ResultSHA256: resultSHA256, PlanSHA256: hex.EncodeToString(sum[:])},
-		Metrics: map[string]Metric{}}
+		Quality: qualityOf(r, o.MaxMapDrop), Metrics: map[string]Metric{}}
 	for _, c := range r.Cells {
 		b.Metrics[c.Name+".p50_ms"] = metric(r.Class.Kind, c.Cell.Scope, false, c.Summary.P50, o)
 		if c.Summary.Samples >= p95Samples {

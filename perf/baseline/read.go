@@ -126,7 +126,7 @@ func (b *Baseline) Validate() error {
 	if err := b.Noise.validate(); err != nil {
 		return err
 	}
-	if err := b.Provenance.validate(); err != nil {
+	if err := errors.Join(b.Provenance.validate(), b.Quality.validate()); err != nil {
 		return err
 	}
 	for _, name := range b.Names() {

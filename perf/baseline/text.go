@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/apex-x/apexx/internal/printable"
+	"github.com/apex-x/apexx/perf/accuracy"
 )
 
 // WriteText writes a baseline for people: where it came from, then a line per metric.
@@ -30,7 +31,11 @@ func (b *Baseline) WriteText(w io.Writer) error {
 	fmt.Fprintf(&s, "class     %s\n", b.Class.ID)
 	fmt.Fprintf(&s, "recorded  %s, commit %s, %d replicates\n", p.When.UTC().Format("2006-01-02"), commit, p.Replicates)
 	fmt.Fprintf(&s, "software  %s\n", strings.Join(software, ", "))
-	fmt.Fprintf(&s, "delta     %g %%\nnoise     %s\n\n", 100*b.Delta, noise)
+	fmt.Fprintf(&s, "delta     %g %%\nnoise     %s\n", 100*b.Delta, noise)
+	if q := b.Quality; q != nil {
+		fmt.Fprintf(&s, "quality   on %s may be lost, in points of AP: %s\n", printable.Line(q.DataSet), q.MaxMapDrop)
+	}
+	s.WriteByte('\n')
 	rows := [][]string{{"metric", "value ms", "max ratio", "max abs ms", "allowed ms"}}
 	for _, name := range b.Names() {
 		m := b.Metrics[name]
@@ -64,6 +69,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	}
 	s.WriteByte('\n')
 	table(&s, rows)
+	qualityTable(&s, c.Quality)
 	if len(c.Failed()) > 0 {
 		s.WriteByte('\n')
 	}
@@ -74,6 +80,28 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+// qualityTable lists what every cell lost, and below why some did not pass.
+func qualityTable(s *strings.Builder, checks []QualityCheck) {
+	if len(checks) == 0 {
+		return
+	}
+	rows := [][]string{{"quality", "status", "AP", "points", "may lose"}}
+	for _, k := range checks {
+		row := []string{k.Cell, k.Status, "–", "–", fmt.Sprintf("%g", k.MaxPoints)}
+		if d := k.Result.Of(accuracy.BoxAP); d != nil {
+			row[2], row[3] = fmt.Sprintf("%.2f", 100*d.Candidate), d.Points()
+		}
+		rows = append(rows, row)
+	}
+	s.WriteByte('\n')
+	table(s, rows)
+	for _, k := range checks {
+		if k.Note != "" {
+			fmt.Fprintf(s, "%s: %s\n", k.Cell, printable.Line(k.Note))
+		}
+	}
 }
 
 // WriteDiff writes what changed from one baseline to another, metric by metric.

@@ -34,6 +34,9 @@ func (rec *Record) Check() error {
 			return fmt.Errorf("a measurement of %s: %w", m.Cell, err)
 		}
 	}
+	if err := rec.checkQuality(); err != nil {
+		return err
+	}
 	held := holding(rec)
 	screen := plan{stage: Screen, cells: held, control: rec.Policy.controlled(held), blocks: rec.Policy.ScreenBlocks}
 	if err := screen.complete(rec.Screen, rec.Workload); err != nil {

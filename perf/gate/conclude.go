@@ -19,11 +19,11 @@ func (j *judge) in(state CellState) (names []string) {
 }
 
 var exitCodes = map[Outcome]int{
-	Pass: exit.OK, Regression: exit.Failed, ParityFailed: exit.Failed, Inconclusive: exit.Inconclusive, NoBaseline: exit.NoBaseline,
+	Pass: exit.OK, Regression: exit.Failed, ParityFailed: exit.Failed, QualityLost: exit.Failed, Inconclusive: exit.Inconclusive, NoBaseline: exit.NoBaseline,
 	Unavailable: exit.Unavailable, Broken: exit.Internal,
 }
 
-// conclude takes the first of the outcomes that applies. Parity comes first: it does not depend on noise. A control that fired, or
+// conclude takes the first of the outcomes that applies. Parity and quality come first: they do not depend on the machine's noise. A control that fired, or
 // that is missing, voids every statement about speed, and none about what the head lost or what died.
 func (j *judge) conclude() {
 	fired := slices.DeleteFunc(slices.Clone(j.v.Controls), func(c Control) bool { return !c.Fired })
@@ -36,6 +36,8 @@ func (j *judge) conclude() {
 	switch {
 	case len(wrong) > 0:
 		j.end(ParityFailed, "%s", j.why(CellParityFailed))
+	case len(j.in(CellQualityLost)) > 0:
+		j.end(QualityLost, "%s", j.lost())
 	case len(fired) > 0 && len(broken) == 0:
 		j.end(Inconclusive, "%s", moved(fired[0]))
 	case len(slow) > 0 && len(absent) == 0 && len(fired) == 0:
@@ -55,7 +57,7 @@ func (j *judge) conclude() {
 	case len(without) > 0:
 		j.end(Unavailable, "no cell of %s could be compared", some(without))
 	default:
-		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed%s", j.deltas(), percent(1+j.v.Resolution), j.stepsMissed())
+		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed%s%s", j.deltas(), percent(1+j.v.Resolution), j.stepsMissed(), j.qualityKept())
 	}
 	j.more(fired)
 	j.accepted()

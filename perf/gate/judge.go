@@ -112,6 +112,7 @@ func (j *judge) cells() {
 			j.series(&cell, s, slices.Contains(confirm, at), slices.Contains(rest, at))
 			j.resolve(&cell, s)
 			j.settle(&cell)
+			j.quality(&cell)
 		}
 		j.v.Cells = append(j.v.Cells, cell)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
@@ -37,7 +38,9 @@ type Record struct {
 	Parity      []CellParity               `json:"parity"`
 	Screen      []perf.Measurement         `json:"screen"`
 	Confirm     []perf.Measurement         `json:"confirm"`
-	Workload    []WorkloadSample           `json:"workload"` // of the fixed reference workload
+	Workload    []WorkloadSample           `json:"workload"`              // of the fixed reference workload
+	Quality     *accuracy.Plan             `json:"quality,omitempty"`     // on what complete cells are evaluated, and what they may lose; nil where nobody asked
+	Evaluations []accuracy.Run             `json:"evaluations,omitempty"` // of these cells on either side
 	Verdict     *Verdict                   `json:"verdict"`
 }
 
@@ -87,6 +90,7 @@ const (
 	Pass         Outcome = "pass"         // 0
 	Regression   Outcome = "regression"   // 1
 	ParityFailed Outcome = "parity"       // 1
+	QualityLost  Outcome = "quality"      // 1
 	Inconclusive Outcome = "inconclusive" // 3
 	NoBaseline   Outcome = "no-baseline"  // 4
 	Unavailable  Outcome = "unavailable"  // 5: nothing could be measured
@@ -112,6 +116,7 @@ type CellState string
 // alone) and clear; the cell's is the worst.
 const (
 	CellParityFailed CellState = "parity"       // computes something else: its speed does not count
+	CellQualityLost  CellState = "quality"      // finds less in the data set than it may
 	CellRegressed    CellState = "regression"   // confirmed
 	CellBroken       CellState = "broken"       // crashed, hung or failed on the head
 	CellUnverified   CellState = "unverified"   // nothing wrong was found, and not everything was compared: its speed does not count
@@ -134,6 +139,8 @@ type Cell struct {
 	Resolution float64      `json:"resolution,omitempty"` // a slowdown of the time up to this could have been missed: less is found with a power below 95 %
 	Parity     perf.Parity  `json:"parity"`               // the worst of the head's sessions, the timed ones included
 	Change     *perf.Parity `json:"change,omitempty"`     // the head against the base; nil where one of them gave nothing
+
+	Quality *accuracy.Result `json:"quality,omitempty"` // the head's findings in the data set against the base's; nil where they were not compared
 }
 
 // Of returns the verdict on a metric, nil where there is none.

@@ -17,15 +17,18 @@ import (
 // Runner measures two builds.
 type Runner struct {
 	Base, Head measure.Side
-	Options    measure.Options // of which Extra, Samplers and Devices count; the rest is the policy's
+	Options    measure.Options // of which Extra, Samplers, Devices and DataSet count; the rest is the policy's
 	Progress   func(stage string, done, total int)
 }
 
-// Run fills a record, of which the policy and the cells are set: parity of the head, then the screen, then the confirmation of
+// Run fills a record, of which the policy and the cells are set: parity of the head, then what it finds in the data set of Record.Quality, then the screen, then the confirmation of
 // its candidates, then the verdict. It stops at the first error of the environment; what goes wrong with a cell is in its
 // measurements. The caller has validated the policy.
 func (r *Runner) Run(ctx context.Context, rec *Record) error {
 	if err := r.parity(ctx, rec); err != nil {
+		return err
+	}
+	if err := r.evaluate(ctx, rec); err != nil {
 		return err
 	}
 	cells := holding(rec)
@@ -74,7 +77,7 @@ func (r *Runner) parity(ctx context.Context, rec *Record) error {
 
 func (r *Runner) options(p Policy) measure.Options {
 	o := p.options()
-	o.Extra, o.Samplers, o.Devices = r.Options.Extra, r.Options.Samplers, r.Options.Devices
+	o.Extra, o.Samplers, o.Devices, o.DataSet = r.Options.Extra, r.Options.Samplers, r.Options.Devices, r.Options.DataSet
 	o.StepBound = p.bound() / 2 // also where a confirmation has less time: the steps of a device are short, and few samples tell little of them
 	o.Steps = func(i int, c perf.Cell) bool { return !slots[i].control && p.Steps.Of(c) }
 	return o

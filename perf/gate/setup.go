@@ -16,7 +16,7 @@ type Setup struct {
 	Base, Head Program
 	Models     func(Program) measure.ModelSource // the complete models that a build defines
 	Oracle     backends.Backend                  // computes with float64
-	Options    measure.Options                   // of which Extra, Samplers and Devices count; the rest is the policy's
+	Options    measure.Options                   // of which Extra, Samplers, Devices and DataSet count; the rest is the policy's
 	Progress   func(stage string, done, total int)
 	Record     Record // what is known before: who, when and where, the policy, the cells, and what was asked for
 }

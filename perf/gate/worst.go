@@ -6,7 +6,7 @@ import (
 )
 
 // CellStates lists the states of cells, worst first.
-var CellStates = []CellState{CellParityFailed, CellRegressed, CellBroken, CellUnverified, CellNoisy, CellUnconfirmed, CellUnsupported, CellCleared, CellFaster, CellClear}
+var CellStates = []CellState{CellParityFailed, CellQualityLost, CellRegressed, CellBroken, CellUnverified, CellNoisy, CellUnconfirmed, CellUnsupported, CellCleared, CellFaster, CellClear}
 
 // Worst returns the cells with the worst first: by state, and within a state by the ratio, the slowest first and those without
 // an estimate last. A nil verdict has none.

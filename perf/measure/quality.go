@@ -30,15 +30,15 @@ type Evaluation interface {
 	Found() (*accuracy.Found, error)
 }
 
-// RunQuality runs every cell of one backend on all pictures of a data set, in a session compiled as the timed one is, and hands to emit what it
+// RunQuality runs every cell of one backend on all pictures of the options' data set, in a session compiled as the timed one is, and hands to emit what it
 // found. The session first gets the inputs that the cell is timed with, and what it gives of them is compared with the oracle's. What goes
 // wrong with a cell is the state of its run. RunQuality fails when ctx ends, with a data set that cannot be used, and when a workload cannot be
 // made.
-func RunQuality(ctx context.Context, side Side, backend string, cells []perf.Cell, set DataSet, o Options, emit func(accuracy.Run) error) error {
+func RunQuality(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(accuracy.Run) error) error {
 	p := process{side: side, backend: backend, options: o}
 	defer p.end()
 	for _, c := range cells {
-		r, err := p.quality(ctx, c, set)
+		r, err := p.quality(ctx, c, o.DataSet)
 		if err == nil {
 			err = emit(r)
 		}

@@ -29,6 +29,7 @@ type Options struct {
 	Devices     map[string]int                   // by backend: the GPU that it computes on, by NVML's index; none for the host's processors
 	Steps       func(slot int, c perf.Cell) bool // whether a slot of a Block times the steps of a cell too; nil for never
 	StepBound   time.Duration                    // of the samples of steps; 0 means half of Bound
+	DataSet     DataSet                          // what complete cells are evaluated on; nil for nothing
 }
 
 // The defaults of Options.

@@ -29,6 +29,10 @@ func (s *Store) Result() *Result {
 		}
 		r.Cells = append(r.Cells, cell)
 	}
+	r.Quality = slices.Clone(s.Quality)
+	for i := range r.Cells {
+		r.Cells[i].Quality = r.qualityOf(r.Cells[i].Cell)
+	}
 	return r
 }
 

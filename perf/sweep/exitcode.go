@@ -23,9 +23,17 @@ func (r *Result) ExitCode() int {
 	return evidence.ExitCode(states, missing)
 }
 
-// Ended is the worse of how the cell was measured and how it was compared. What was timed and never compared is unverified, and an
-// overspent budget is a failure.
+// Ended is the worst of how the cell was measured, how it was compared and how it was evaluated. What was timed and never compared is
+// unverified, and an overspent budget is a failure.
 func (c *CellResult) Ended() evidence.State {
+	ended := c.timed()
+	if c.Quality != nil && c.Quality.State.Worse(ended) {
+		return c.Quality.State
+	}
+	return ended
+}
+
+func (c *CellResult) timed() evidence.State {
 	if c.Overspent() != "" {
 		return evidence.Fail
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 	"github.com/apex-x/apexx/perf/env"
 )
 
@@ -34,6 +35,7 @@ type Result struct {
 	Plan         Plan               `json:"plan"`
 	Cells        []CellResult       `json:"cells"` // in the order of the plan
 	Measurements []perf.Measurement `json:"measurements"`
+	Quality      []accuracy.Run     `json:"quality,omitempty"` // of the complete cells and of what they are compared with, where the plan asks for it
 }
 
 // Plan is what a sweep set out to measure. A sweep resumes only under an equal plan.
@@ -49,6 +51,7 @@ type Plan struct {
 	ConfigSHA256 map[string]string            `json:"config_sha256"`     // by profile
 	Options      map[string]map[string]string `json:"options,omitempty"` // of a backend, such as ort's provider
 	Decode       map[string]string            `json:"decode,omitempty"`  // how detections are chosen, by flag, such as score-threshold
+	Quality      *accuracy.Plan               `json:"quality,omitempty"` // what complete cells are evaluated on; nil for nothing
 }
 
 // CellResult is one cell over all replicates.
@@ -69,4 +72,5 @@ type CellResult struct {
 	BytesPerRun     float64        `json:"alloc_bytes_per_run"`
 	Work            *perf.Work     `json:"work,omitempty"` // of the whole-model scopes
 	Parity          perf.Parity    `json:"parity"`
+	Quality         *CellQuality   `json:"quality,omitempty"` // of a complete cell, where the plan asks for it
 }

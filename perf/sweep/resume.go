@@ -82,6 +82,10 @@ func (h *Header) settings() []setting {
 		{"--seed", strconv.FormatUint(p.Seed, 10)}, {"--threads", threads},
 	}
 	list = append(list, fromMap("--", p.Decode)...)
+	if q := p.Quality; q != nil {
+		list = append(list, setting{"--quality", q.DataSet.Name}, setting{"annotations of " + q.DataSet.Name, q.DataSet.Annotations},
+			setting{"pictures of " + q.DataSet.Name, q.DataSet.Pictures})
+	}
 	for _, backend := range slices.Sorted(maps.Keys(p.Options)) {
 		list = append(list, fromMap("--", p.Options[backend])...)
 	}

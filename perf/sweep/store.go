@@ -10,6 +10,7 @@ import (
 	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/accuracy"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
@@ -40,6 +41,7 @@ type Store struct {
 	Header       Header // of the first invocation
 	Measurements []perf.Measurement
 	ParityRuns   []measure.ParityRun
+	Quality      []accuracy.Run
 	Resumed      bool
 
 	journal *journal.Journal
@@ -49,6 +51,7 @@ type Store struct {
 type entry struct {
 	Measurement *perf.Measurement  `json:"measurement,omitempty"`
 	ParityRun   *measure.ParityRun `json:"parity_run,omitempty"`
+	Quality     *accuracy.Run      `json:"quality,omitempty"`
 }
 
 // Open makes a folder the store of a sweep, or goes on with the sweep in it. The store belongs to this process until Close. Its
@@ -95,26 +98,40 @@ func (s *Store) read(lines [][]byte, want Header) error {
 			return fmt.Errorf("%s:%d: %w; remove the folder and measure again", logFile, i+2, err)
 		}
 		taken[e.step()] = true
-		if e.Measurement != nil {
+		switch {
+		case e.Measurement != nil:
 			s.Measurements = append(s.Measurements, *e.Measurement)
-		} else {
+		case e.ParityRun != nil:
 			s.ParityRuns = append(s.ParityRuns, *e.ParityRun)
+		default:
+			s.Quality = append(s.Quality, *e.Quality)
 		}
 	}
 	return nil
 }
 
-// step is what a line of the log is about: a replicate of a cell, or its parity run.
+// step is what a line of the log is about: a replicate of a cell, its parity run, or its evaluation.
 type step struct {
 	cell      perf.Cell
-	replicate int // -1: the parity run
+	replicate int // parityStep, qualityStep or baseStep for what is none
 }
 
+const (
+	parityStep  = -1
+	qualityStep = -2
+	baseStep    = -3 // the evaluation of what cells are compared with
+)
+
 func (e entry) step() step {
-	if e.Measurement != nil {
+	switch {
+	case e.Measurement != nil:
 		return step{e.Measurement.Cell, e.Measurement.Replicate}
+	case e.ParityRun != nil:
+		return step{e.ParityRun.Cell, parityStep}
+	case e.Quality.Arm == perf.Base:
+		return step{e.Quality.Cell, baseStep}
 	}
-	return step{e.ParityRun.Cell, -1}
+	return step{e.Quality.Cell, qualityStep}
 }
 
 // readEntry reads a line of the log of a plan.
@@ -122,8 +139,11 @@ func readEntry(line []byte, p *Plan) (e entry, err error) {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return e, err
 	}
-	if (e.Measurement == nil) == (e.ParityRun == nil) {
-		return e, errors.New("it holds neither a measurement nor a parity run, or both")
+	if e.kinds() != 1 {
+		return e, errors.New("it holds none of a measurement, a parity run and an evaluation, or several")
+	}
+	if e.Quality != nil {
+		return e, p.checkRun(e.Quality)
 	}
 	if at := e.step(); !slices.Contains(p.Cells, at.cell) || e.Measurement != nil && !(0 <= at.replicate && at.replicate < p.Replicates) {
 		return e, fmt.Errorf("the plan has no replicate %d of cell %s", at.replicate, at.cell)
@@ -132,6 +152,16 @@ func readEntry(line []byte, p *Plan) (e entry, err error) {
 		return e, p.check(e.Measurement)
 	}
 	return e, checkParityRun(e.ParityRun)
+}
+
+// kinds counts what a line holds.
+func (e entry) kinds() (n int) {
+	for _, there := range []bool{e.Measurement != nil, e.ParityRun != nil, e.Quality != nil} {
+		if there {
+			n++
+		}
+	}
+	return n
 }
 
 func checkParityRun(t *measure.ParityRun) error {
@@ -166,9 +196,22 @@ func (s *Store) AddParityRun(t measure.ParityRun) error {
 	return nil
 }
 
-// Steps counts what the sweep consists of, a parity run and the replicates of every cell, and what the store holds of it.
+// AddQuality appends what a cell found in the data set. What no evaluation can give is an error of its cell.
+func (s *Store) AddQuality(r accuracy.Run) error {
+	if err := s.Header.Plan.checkRun(&r); err != nil {
+		r = accuracy.Run{Cell: r.Cell, Arm: r.Arm, State: evidence.Errored, Reason: "implausible", Detail: err.Error()}
+	}
+	if err := s.journal.Append(entry{Quality: &r}); err != nil {
+		return err
+	}
+	s.Quality = append(s.Quality, r)
+	return nil
+}
+
+// Steps counts what the sweep consists of, a parity run, the replicates and the evaluation of every cell, and what the store holds of it.
 func (s *Store) Steps() (done, total int) {
-	return len(s.Measurements) + len(s.ParityRuns), len(s.Header.Plan.Cells) * (s.Header.Plan.Replicates + 1)
+	p := &s.Header.Plan
+	return len(s.Measurements) + len(s.ParityRuns) + len(s.Quality), len(p.Cells)*(p.Replicates+1) + len(p.evaluations())
 }
 
 // Close releases the store.

@@ -36,7 +36,7 @@ func TestAssess(t *testing.T) {
 		result Result
 	}{
 		"nothing wrong":       {func(*testing.T, *candidate) {}, CPUGate, Pass, "pass: no cell is slower by 8 % or more", Passed},
-		"not required":        {func(*testing.T, *candidate) {}, "eval_report", NA, "", Passed},
+		"not required":        {func(*testing.T, *candidate) {}, "trt_engine", NA, "", Passed},
 		"no artifact":         {drop("sweep/sweep.json"), PerformanceReport, Fail, "no evidence was given", Failed},
 		"no gate":             {drop("gate/gate.json"), CPUGate, Pending, "no evidence was given", Warned},
 		"no sign-off":         {func(_ *testing.T, c *candidate) { c.signOffs = nil }, "security_review", Pending, "no evidence was given", Warned},
@@ -68,7 +68,29 @@ func TestAssess(t *testing.T) {
 		"a backend unmentioned":   {func(_ *testing.T, c *candidate) { c.caps["backends"] = c.caps["backends"].([]map[string]any)[1:] }, CapsTransparency, Fail, "it lists the backends", Failed},
 		"a reason of one's own":   {func(_ *testing.T, c *candidate) { c.caps["backends"].([]map[string]any)[1]["reason"] = "tired" }, CapsSnapshot, Fail, `"tired" is no reason`, Failed},
 		"another export":          {func(_ *testing.T, c *candidate) { c.export.Outputs[0].Shape = []int{1, 3} }, ONNXGraph, Fail, "the manifest describes", Failed},
-		"another replay":          {func(_ *testing.T, c *candidate) { c.edit["replay/replay.json"] = replaced(`"seed": 0`, `"seed": 1`) }, ReplayManifest, Fail, "cannot be believed: the digest of the manifest is", Failed},
+		"an evaluation":           {func(*testing.T, *candidate) {}, EvalReport, Pass, "PASS: AP of boxes 0.8160, -0.0040 against reference fp32 (-0.0080 to +0.0000)", Passed},
+		"no evaluation":           {drop("eval/eval.json"), EvalReport, Fail, "no evidence was given", Failed},
+		"a loss for certain": {func(_ *testing.T, c *candidate) {
+			c.eval.Comparison.Det.AP.Low, c.eval.Comparison.Det.AP.High = -0.03, -0.011
+			c.eval.Judge(0.01)
+		}, EvalReport, Fail, "FAIL: AP of boxes", Failed},
+		"a loss perhaps": {func(_ *testing.T, c *candidate) {
+			c.eval.Comparison.Det.AP.Low = -0.03
+			c.eval.Judge(0.01)
+		}, EvalReport, Pending, "INCONCLUSIVE: AP of boxes", Warned},
+		"a verdict of one's own": {func(_ *testing.T, c *candidate) { c.eval.Comparison.Det.AP.Low = -0.03 }, EvalReport, Fail, "cannot be believed: the verdict is PASS", Failed},
+		"a budget of one's own":  {func(_ *testing.T, c *candidate) { c.eval.Judge(0.1) }, EvalReport, Fail, "its budget is no loss of at most 0.01", Failed},
+		"no budget":              {func(_ *testing.T, c *candidate) { c.eval.Comparison.MaxMapDrop, c.eval.Verdict = nil, "" }, EvalReport, Fail, "its budget is no loss of at most 0.01", Failed},
+		"narrow intervals":       {func(_ *testing.T, c *candidate) { c.eval.Comparison.Confidence = 0.6 }, EvalReport, Fail, "its intervals are of 60 %, the policy requires 99 %", Failed},
+		"results of a file":      {func(_ *testing.T, c *candidate) { c.eval.Runtime = nil }, EvalReport, Fail, "ort fp16 was read from a file, not executed", Failed},
+		"an easier data set":     {func(_ *testing.T, c *candidate) { c.eval.Dataset.AnnotationsSHA256 = "11" }, EvalReport, Fail, "its data set is 11, the policy requires 7d28", Failed},
+		"another execution":      {func(_ *testing.T, c *candidate) { c.eval.Name = "reference fp64" }, EvalReport, Fail, "it is of reference fp64, the policy accepts", Failed},
+		"another base":           {func(_ *testing.T, c *candidate) { c.eval.Comparison.Base = "ort int8" }, EvalReport, Fail, "it is not compared with reference fp32", Failed},
+		"both sides lost": {func(_ *testing.T, c *candidate) {
+			c.policy = strings.Replace(testPolicy, `"min_map": 0.8`, `"min_map": 0.9`, 1)
+		}, EvalReport, Fail, "the AP of boxes is 0.8160, the policy requires 0.9", Failed},
+		"an evaluated stranger": {func(_ *testing.T, c *candidate) { c.eval.Model = nil }, EvalReport, Fail, "it is of one that it does not name", Failed},
+		"another replay":        {func(_ *testing.T, c *candidate) { c.edit["replay/replay.json"] = replaced(`"seed": 0`, `"seed": 1`) }, ReplayManifest, Fail, "cannot be believed: the digest of the manifest is", Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCandidate(t)

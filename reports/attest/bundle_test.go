@@ -113,7 +113,10 @@ func TestPolicy(t *testing.T) {
 	for _, tt := range []struct{ old, new, want string }{
 		{`"schema": "apexx.release-policy/1"`, `"schema": "apexx.release-policy/9"`, "the schema is"},
 		{`"required"`, `"Required!"`, "unknown field"},
-		{`"eval_report"`, `"x"`, ""},
+		{`"eval_report"`, `"x"`, `the required item "x" is unknown`},
+		{`"executions": ["ort fp16", "ort fp32"]`, `"executions": []`, "evaluation has to name"},
+		{`"min_map": 0.8`, `"min_map": 0`, "evaluation has to name"},
+		{`"max_map_drop": 0.01, `, "", "evaluation has to name"},
 		{`"security_review"]`, `"security"]`, `the required item "security" is unknown`},
 		{`"security_review"]`, `"onnx_graph"]`, "required twice"},
 		{`"expires": "2027-01-01T00:00:00Z", `, "", "a time at which it expires"},

@@ -62,6 +62,8 @@ type head struct {
 	Backends       json.RawMessage `json:"backends"`
 	Cuda           json.RawMessage `json:"cuda"`
 	ManifestSHA256 string          `json:"manifest_sha256"`
+	Dataset        json.RawMessage `json:"dataset"`
+	Curves         json.RawMessage `json:"curves"`
 }
 
 var kinds = []kind{
@@ -73,6 +75,7 @@ var kinds = []kind{
 	{"an export manifest", func(h head) bool { return h.Format == "onnx" && h.Artifacts != nil }, readExport, []string{ExportManifest, ONNXGraph}},
 	{"a snapshot of capabilities", func(h head) bool { return h.Backends != nil && h.Cuda != nil }, readCaps, []string{CapsSnapshot, CapsTransparency}},
 	{"a replay manifest", func(h head) bool { return h.ManifestSHA256 != "" }, readReplay, []string{ReplayManifest}},
+	{"an evaluation", func(h head) bool { return h.Dataset != nil && h.Curves != nil }, readEval, []string{EvalReport}},
 }
 
 // parseEvidence reads a file that is evidence of a known kind; nil for any other file. What cannot be believed is evidence, too: it

@@ -18,6 +18,7 @@ import (
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -52,6 +53,7 @@ type candidate struct {
 	checks   checksRecord
 	signOffs []signOffRecord
 	replay   routing.ReplayManifest
+	eval     *reports.Evaluation
 
 	edit map[string]func([]byte) []byte // of files of evidence, by name, after they were made
 }
@@ -69,6 +71,7 @@ func newCandidate(t *testing.T) *candidate {
 	c.sweep.Environment.Commit = commit
 	c.sweep.Plan.Weights, c.sweep.Plan.ConfigSHA256 = map[string]string{"nano": digests.Weights}, map[string]string{"nano": digests.Config}
 	c.describeCaps()
+	c.evaluate(digests)
 	c.checks = checksRecord{Schema: ChecksSchema, Revision: commit, When: now, Checks: []check{{"lint", "make lint", 0}, {"test", "make test", 0}}}
 	c.signOffs = []signOffRecord{{SignOffSchema, "security_review", "v1.0.0", commit, "A. Reviewer", now, true, "read every dependency that is new"}}
 	var values map[string]any
@@ -108,12 +111,13 @@ func write(t *testing.T, path string, data []byte) {
 
 const testPolicy = `{
  "schema": "apexx.release-policy/1", "name": "of the tests", "expires": "2027-01-01T00:00:00Z", "runtime_target": "cpu",
- "required": ["export_manifest", "onnx_graph", "parity_report", "performance_report", "runtime_capability_snapshot", "replay_manifest", "lint_type_tests",
+ "required": ["export_manifest", "onnx_graph", "parity_report", "performance_report", "runtime_capability_snapshot", "eval_report", "replay_manifest", "lint_type_tests",
   "cpu_perf_regression", "runtime_backend_parity", "runtime_capability_transparency", "security_review"],
  "checks": ["lint", "test"],
  "matrix": {"policies": ["balanced e2e"], "cases": ["coffee", "rocket"], "columns": ["reference/fp64", "reference/fp32", "ort/fp32"]},
  "gates": {"cpu_perf_regression": {"cells": ["reference/nano/fp32/128x128/b1/complete"], "max_delta": 0.08, "max_resolution": 0.2, "min_alpha": 0.0005, "max_alpha": 0.05}},
- "sweep": {"cells": ["reference/nano/fp32/256x256/b1/complete"]}
+ "sweep": {"cells": ["reference/nano/fp32/256x256/b1/complete"]},
+ "evaluation": {"annotations_sha256": "7d28", "executions": ["ort fp16", "ort fp32"], "base": "reference fp32", "min_map": 0.8, "max_map_drop": 0.01, "min_confidence": 0.99}
 }`
 
 // exportModel makes a small model of one output.
@@ -214,6 +218,21 @@ func (c *candidate) describeCaps() {
 	c.caps = map[string]any{"build": reports.Build{Revision: commit}, "backends": list, "cuda": map[string]any{"available": false}}
 }
 
+// evaluate compares two executions on a data set. The upper end of the interval is at no loss, the lower one at 0.8 points.
+func (c *candidate) evaluate(digests reports.ModelDigests) {
+	side := func(ap float64) reports.EvaluationSummary {
+		return reports.EvaluationSummary{Det: &reports.DetectionEvaluation{MAP: ap, AP50: ap, AP75: ap, COCO: evaluate.Summary{AP: ap, AP50: ap, AP75: ap}}}
+	}
+	base, found := 0.82, 0.816
+	difference := evaluate.Difference{Base: base, Candidate: found, Delta: found - base, Low: -0.008, High: 0}
+	c.eval = &reports.Evaluation{SchemaVersion: reports.EvaluationSchemaVersion, GeneratedAt: now.Format(time.RFC3339), Build: reports.Build{Revision: commit},
+		Dataset: reports.EvaluationDataset{Name: "scenes", Images: 64, AnnotationsSHA256: "7d28"}, Name: "ort fp16", Summary: side(found), Runtime: &reports.EvaluationRuntime{},
+		Model: &reports.Model{ConfigSHA256: digests.Config, WeightsSHA256: digests.Weights}, Curves: []reports.PrecisionRecallCurve{},
+		Comparison: &reports.EvaluationComparison{Base: "reference fp32", Summary: side(base), Replicates: 2000, Confidence: 0.99,
+			Det: &evaluate.Differences{AP: difference, AP50: difference, AP75: difference}}}
+	c.eval.Judge(0.01)
+}
+
 // evidenceFiles are the files of evidence, by name.
 func (c *candidate) evidenceFiles(t *testing.T) map[string][]byte {
 	t.Helper()
@@ -232,6 +251,7 @@ func (c *candidate) evidenceFiles(t *testing.T) map[string][]byte {
 		"caps/caps.json":              must(json.Marshal(c.caps))(t),
 		"checks/checks.json":          must(json.Marshal(c.checks))(t),
 		"replay/replay.json":          must(c.replay.JSON())(t),
+		"eval/eval.json":              text(func(w io.Writer) error { return reports.EvaluationJSON(w, c.eval) }),
 	}
 	for _, s := range c.signOffs {
 		files["signoffs/"+s.Item+".json"] = must(json.Marshal(s))(t)

@@ -35,6 +35,7 @@ const (
 	ParityReport      = "parity_report"
 	PerformanceReport = "performance_report"
 	CapsSnapshot      = "runtime_capability_snapshot"
+	EvalReport        = "eval_report"
 	ReplayManifest    = "replay_manifest"
 
 	LintTests        = "lint_type_tests"
@@ -55,7 +56,7 @@ var (
 		{ParityReport, "Parity report", "apexx matrix"},
 		{PerformanceReport, "Performance report", "apexx sweep"},
 		{CapsSnapshot, "Runtime capability snapshot", "apexx caps --json"},
-		{"eval_report", "Evaluation report", "apexx eval"},
+		{EvalReport, "Evaluation report", "apexx eval"},
 		{ReplayManifest, "Replay manifest", "apexx replay create"},
 	}
 	Gates = []Item{

@@ -29,6 +29,7 @@ type Policy struct {
 	Matrix        MatrixRule          `json:"matrix"`
 	Gates         map[string]GateRule `json:"gates"` // by key of the item: cpu_perf_regression, gpu_perf_regression
 	Sweep         SweepRule           `json:"sweep"`
+	Evaluation    EvaluationRule      `json:"evaluation"`
 	Notes         []string            `json:"notes,omitempty"` // for people
 
 	digest string
@@ -54,6 +55,16 @@ type GateRule struct {
 // SweepRule names the cells that the performance report has to have measured.
 type SweepRule struct {
 	Cells []string `json:"cells"`
+}
+
+// EvaluationRule says what an evaluation has to be of, and what it has to show.
+type EvaluationRule struct {
+	Dataset       string   `json:"annotations_sha256"` // of the annotation file
+	Executions    []string `json:"executions"`         // that may be evaluated, such as "ort fp32"
+	Base          string   `json:"base"`               // the execution that it is compared with
+	MinMap        float64  `json:"min_map"`            // AP of boxes, in [0,1]
+	MaxMapDrop    float64  `json:"max_map_drop"`       // greatest loss of AP of boxes against the base, in (0,1]
+	MinConfidence float64  `json:"min_confidence"`     // of the intervals
 }
 
 // ParsePolicy reads a policy strictly: an unknown key, an unknown item, a missing bound or an empty list where one is needed is an error.
@@ -107,6 +118,9 @@ func (p *Policy) checkRules() error {
 	}
 	if p.requires(PerformanceReport) && len(p.Sweep.Cells) == 0 {
 		return fmt.Errorf("%s is required, and sweep names no cells", PerformanceReport)
+	}
+	if e := p.Evaluation; p.requires(EvalReport) && (e.Dataset == "" || len(e.Executions) == 0 || e.Base == "" || !(e.MinMap > 0 && e.MaxMapDrop > 0 && e.MinConfidence > 0.5)) {
+		return fmt.Errorf("%s is required: evaluation has to name annotations_sha256, executions, base, min_map, max_map_drop, and a min_confidence above 0.5", EvalReport)
 	}
 	for _, key := range []string{CPUGate, GPUGate} {
 		if _, ok := p.Gates[key]; p.requires(key) && !ok {

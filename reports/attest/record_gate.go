@@ -101,7 +101,7 @@ func first(reasons []string) string {
 
 // gateStates says what each state of a cell is to a release; what cannot be measured here is none of its tests.
 var gateStates = map[gate.CellState]Status{
-	gate.CellParityFailed: Fail, gate.CellRegressed: Fail, gate.CellBroken: Fail,
+	gate.CellParityFailed: Fail, gate.CellQualityLost: Fail, gate.CellRegressed: Fail, gate.CellBroken: Fail,
 	gate.CellUnverified: Pending, gate.CellNoisy: Pending, gate.CellUnconfirmed: Pending,
 	gate.CellCleared: Pass, gate.CellFaster: Pass, gate.CellClear: Pass,
 }

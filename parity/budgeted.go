@@ -1,0 +1,215 @@
+package parity
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/budget"
+	"github.com/apex-x/apexx/parity/evidence"
+)
+
+// Budgeter derives how far rounding may carry the outputs of a case in float32 from exact arithmetic (budget.Whole), under the decisions
+// that an execution recorded: a spread for every element of the graph's outputs and of the taps that are named, as "tap.NAME".
+type Budgeter interface {
+	Budget(ctx context.Context, c *Case, decisions tensor.List, taps []string) (tensor.List, error)
+}
+
+// Budgets are the spreads of a reference's outputs, the second measure of a comparison beside the tolerances of a profile.
+type Budgets struct {
+	Factor  float64     // λ > 0: how many spreads rounding may leave
+	Spreads tensor.List // float64, by the names of outputs and taps, in their shapes; infinite where nothing is known
+	Rounded bool        // the reference is no exact result: it strays as the candidate does, and their difference has √2 of a spread
+}
+
+// scaled is how many spreads two executions may be apart. No Budgets allow nothing, and say so by nil.
+func (b *Budgets) scaled() float64 {
+	if b.Rounded {
+		return b.Factor * math.Sqrt2
+	}
+	return b.Factor
+}
+
+// spreads returns those of an output of that shape, nil where there are none.
+func (b *Budgets) spreads(output string, shape []int) []float64 {
+	if b == nil {
+		return nil
+	}
+	if t := b.Spreads.Get(output); t != nil && slices.Equal(t.Shape(), shape) {
+		return tensor.Data[float64](t)
+	}
+	return nil
+}
+
+// BudgetReport is an output beside what rounding may leave of it.
+type BudgetReport struct {
+	Elements int    `json:"elements"` // that were compared
+	Unknown  int    `json:"unknown"`  // of which nothing is known, such as cells at an edge that rounds
+	Beyond   int    `json:"beyond"`   // off by more than their budget
+	Ratio    Number `json:"ratio"`    // the largest error over its budget; infinite where equality is asked for, or a value is not finite
+	Lambda   Number `json:"lambda"`   // the least λ under which every element is within its budget
+	Flat     int    `json:"flat_index"`
+	Allowed  Number `json:"allowed"` // error at that element
+	Noise    Number `json:"noise"`   // √(Σ budget²/Σ reference²): what share of the output rounding may make of it
+}
+
+// within tells whether all that was compared is within its budget.
+func (b *BudgetReport) within() bool { return b != nil && b.Beyond == 0 }
+
+// check holds the numbers of a budget, of that many compared elements, to each other.
+func (b *BudgetReport) check(elements int) error {
+	switch {
+	case b == nil:
+	case b.Elements < 0 || b.Unknown < 0 || b.Beyond < 0 || b.Elements+b.Unknown != elements || b.Beyond > b.Elements:
+		return fmt.Errorf("of %d elements %d are held to a budget, %d have none and %d are beyond it", elements, b.Elements, b.Unknown, b.Beyond)
+	case (b.Beyond > 0) != (b.Ratio > 1):
+		return fmt.Errorf("%d elements are beyond the budget, and the worst is at %g of it", b.Beyond, b.Ratio)
+	}
+	return nil
+}
+
+// judge holds the stretches of a floating-point output to their budgets.
+func (b *Budgets) judge(ref, cand *tensor.Tensor, parts []stretch, spreads []float64) *BudgetReport {
+	n := lengthOf(parts)
+	want, spread, at := make([]float64, 0, n), make([]float64, 0, n), make([]int, 0, n)
+	got := tensor.New(cand.DType(), n)
+	refs := ref.Float64s()
+	var allowed, magnitude float64
+	for _, p := range parts {
+		for i := p.ref; i < p.ref+p.n; i++ {
+			setElement(got, len(want), cand, p.cand+i-p.ref)
+			want, spread, at = append(want, refs[i]), append(spread, spreads[i]), append(at, i)
+			if s := b.scaled() * spreads[i]; !math.IsInf(s, 1) {
+				allowed, magnitude = allowed+s*s, magnitude+refs[i]*refs[i]
+			}
+		}
+	}
+	j := (&budget.Budget{Factor: b.scaled()}).Judge(got, budget.Value{Tensor: tensor.Must(tensor.Of(want, n)), Spread: spread}, budget.Margin{})
+	r := &BudgetReport{Elements: j.Elements, Unknown: j.Unknown, Beyond: j.Beyond, Ratio: Number(j.Ratio), Lambda: Number(j.Ratio * b.Factor), Flat: -1,
+		Allowed: Number(j.Allowed), Noise: Number(math.Sqrt(ratio(allowed, magnitude)))}
+	if j.Worst >= 0 {
+		r.Flat = at[j.Worst]
+	}
+	return r
+}
+
+// setElement copies one float.
+func setElement(to *tensor.Tensor, i int, from *tensor.Tensor, j int) {
+	if from.DType() == tensor.Float64 {
+		tensor.Data[float64](to)[i] = tensor.Data[float64](from)[j]
+		return
+	}
+	tensor.Data[float32](to)[i] = tensor.Data[float32](from)[j]
+}
+
+// derived holds what was compared of an output to the budgets, where there are some.
+func (b *Budgets) derived(t *TensorReport, name string, ref, cand *tensor.Tensor, parts []stretch) {
+	spreads := b.spreads(name, ref.Shape())
+	if spreads == nil || t.Problem != "" || !ref.DType().IsFloat() {
+		return
+	}
+	t.Budget = b.judge(ref, cand, parts, spreads)
+	if !t.Passed && t.anyScale && t.Budget.within() && t.Budget.Unknown == 0 && t.NonFiniteMismatches == 0 && t.Budget.Noise <= amplified {
+		t.Passed, t.Judgement = true, ByBudget
+	}
+}
+
+// amplified is the largest noise that an output of any model may have because its operators amplify rounding: beyond it, the budget says
+// that the output has hardly two right digits, and proves nothing.
+const amplified = 1e-2
+
+// BudgetSummary is what a report says of its budgets.
+type BudgetSummary struct {
+	Factor  Number `json:"factor"`            // λ
+	Output  string `json:"output,omitempty"`  // that comes nearest to its budget, or is farthest beyond it; of the essential ones
+	Ratio   Number `json:"ratio"`             // of that output
+	Lambda  Number `json:"lambda"`            // the least λ under which all essential outputs are within their budgets
+	Missing string `json:"missing,omitempty"` // why there is none
+}
+
+// summedUp sums the budgets of the essential outputs up; nil without any.
+func summedUp(outputs []TensorReport, b *Budgets) *BudgetSummary {
+	if b == nil {
+		return nil
+	}
+	s := &BudgetSummary{Factor: Number(b.Factor)}
+	for i := range outputs {
+		if o := &outputs[i]; o.Budget != nil && essential(o.Name) && (s.Output == "" || o.Budget.Ratio > s.Ratio) {
+			s.Output, s.Ratio, s.Lambda = o.Name, o.Budget.Ratio, o.Budget.Lambda
+		}
+	}
+	return s
+}
+
+// String renders a summary for people: "0.31 of the budget at λ = 6 (boxes)", "without a budget: …".
+func (s *BudgetSummary) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Missing != "":
+		return "without a budget: " + s.Missing
+	case s.Output == "":
+		return "no output has a budget"
+	case math.IsInf(float64(s.Ratio), 1):
+		return fmt.Sprintf("beyond any budget (%s)", s.Output)
+	}
+	return fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
+}
+
+// budgetsFor derives the budgets of a pair of a case under the reference's decisions, once for all pairs whose references decided alike.
+// Budgets are of float32: in a lower precision a declared rounding that falls the other way moves everything behind it.
+func (r *run) budgetsFor(ctx context.Context, at int, p Pair, ref *evidence.Run, derived *[]derivation) (*Budgets, string) {
+	switch {
+	case r.spec.Budgets == nil || p.Reference == golden || ref.State != evidence.Measured:
+		return nil, ""
+	case !wide(p.Reference.Precision) || !wide(p.Candidate.Precision):
+		return nil, "budgets are of float32 beside float32 or float64"
+	}
+	known := slices.IndexFunc(*derived, func(d derivation) bool { return evidence.Identical(d.decisions, ref.Decisions) })
+	if known < 0 {
+		d := derivation{decisions: ref.Decisions}
+		d.spreads, d.err = r.spec.Budgets.Budget(ctx, &r.spec.Cases[at], ref.Decisions, tapsOf(ref.Outputs))
+		*derived = append(*derived, d)
+		known = len(*derived) - 1
+	}
+	if d := (*derived)[known]; d.err != nil {
+		return nil, d.err.Error()
+	} else {
+		return &Budgets{Factor: r.spec.Factor, Spreads: d.spreads, Rounded: p.Reference.Precision != backends.FP64}, ""
+	}
+}
+
+// derivation is a whole run under some decisions.
+type derivation struct {
+	decisions tensor.List
+	spreads   tensor.List
+	err       error
+}
+
+func wide(p backends.Precision) bool { return p == backends.FP32 || p == backends.FP64 }
+
+// tapsOf names the taps among outputs.
+func tapsOf(outputs tensor.List) []string {
+	var names []string
+	for _, o := range outputs {
+		if !essential(o.Name) {
+			names = append(names, o.Name[len("tap."):])
+		}
+	}
+	return names
+}
+
+// withoutBudget notes why a cell that was compared has no budgets.
+func (c *Cell) withoutBudget(why string, factor float64) {
+	if why == "" {
+		return
+	}
+	for _, r := range []*Report{c.Report, c.Replay} {
+		if r != nil {
+			r.Budget = &BudgetSummary{Factor: Number(factor), Missing: why}
+		}
+	}
+}
