@@ -62,7 +62,10 @@ class FieldReader final : public Fields {
     value->assign(data, std::find(data, data + a->length, '\0'));  // some writers count the end
   }
   void finish() const {
-    for (size_t i = 0; i < read_.size(); i++) require(read_[i], "there is no field %.*s, or it is given twice", static_cast<int>(attributes_[i].name.size()), attributes_[i].name.data());
+    for (size_t i = 0; i < read_.size(); i++) {
+      const std::string name(attributes_[i].name);
+      require(read_[i], "there is no field %s, or it is given twice", name.c_str());
+    }
   }
 
  private:

@@ -113,7 +113,9 @@ class Subject {
     }
     inputs_ = static_cast<int>(in.size());
     const int outputs = static_cast<int>(out.size());
-    for (int i = 0; i < inputs_ + outputs; i++) require(build->supportsFormatCombination(i, all.data(), inputs_, outputs), "operand %d: type or format is not supported", i);
+    for (int i = 0; i < inputs_ + outputs; i++) {
+      require(build->supportsFormatCombination(i, all.data(), inputs_, outputs), "operand %d: type or format is not supported", i);
+    }
     succeeded(build->configurePlugin(all.data(), inputs_, all.data() + inputs_, outputs));
     std::unique_ptr<nvinfer1::IPluginV3> copy(built_->clone());
     require(copy != nullptr, "%s", last_error().c_str());
@@ -122,7 +124,8 @@ class Subject {
     attached_.reset(runtime_of(*loaded_)->attachToContext(nullptr));
     require(attached_ != nullptr, "%s", last_error().c_str());
     auto* again = capability<nvinfer1::IPluginV3OneBuild>(*attached_, nvinfer1::PluginCapabilityType::kBUILD);
-    require(std::string_view(again->getMetadataString()) == build->getMetadataString(), "read back as %s instead of %s", again->getMetadataString(), build->getMetadataString());
+    const char *read = again->getMetadataString(), *written = build->getMetadataString();
+    require(std::string_view(read) == written, "read back as %s instead of %s", read, written);
     succeeded(runtime_of(*attached_)->onShapeChange(descs_.data(), inputs_, descs_.data() + inputs_, outputs));
     return build->getWorkspaceSize(all.data(), inputs_, all.data() + inputs_, outputs);
   }
@@ -255,7 +258,8 @@ class Execution {
 #endif
 
 // run_plugin runs a subject as often as wanted; before each time outputs and workspace are filled with NaN.
-inline void run_plugin(Subject& subject, const apexx_plugin_tensor* inputs, int input_count, const apexx_plugin_tensor* outputs, int output_count, apexx_plugin_run& run) {
+inline void run_plugin(Subject& subject, const apexx_plugin_tensor* inputs, int input_count, const apexx_plugin_tensor* outputs, int output_count,
+                       apexx_plugin_run& run) {
   require(run.repeats >= 1, "%d repeats, want at least 1", run.repeats);
   const std::vector<Tensor> in = tensors_of(inputs, input_count), out = tensors_of(outputs, output_count);
   const size_t workspace_bytes = subject.prepare(in, out);

@@ -37,8 +37,8 @@ std::vector<Entry> entries_of() {
 
 // entries lists the plugins, by name.
 inline const std::vector<Entry>& entries() {
-  static const std::vector<Entry> list = entries_of<BoxMask, DecodeBoxes, GreedySelect, GroupNormFusion, RoiMeanPool, SelectDetections, SplitSelect, TileAggregate, TileOrder,
-                                                    TilePack, TileSSMScan, TileUnpackFusion>();
+  static const std::vector<Entry> list = entries_of<BoxMask, DecodeBoxes, GreedySelect, GroupNormFusion, RoiMeanPool, SelectDetections, SplitSelect,
+                                                    TileAggregate, TileOrder, TilePack, TileSSMScan, TileUnpackFusion>();
   return list;
 }
 
