@@ -13,7 +13,7 @@ import (
 func engine() tensorrt.Record {
 	half := []tensorrt.LayerTensor{{Name: "y", Format: "Half"}}
 	return tensorrt.Record{
-		Key: tensorrt.Key{Model: "25b32695c81beaf1", Precision: backends.FP16, Level: 3, Plugins: "8afdcf2508eb1ce0", TensorRT: "10.6.0", CUDA: "13.0", Device: "NVIDIA H200", Capability: "9.0"},
+		Key:    tensorrt.Key{Model: "25b32695c81beaf1", Precision: backends.FP16, Level: 3, Plugins: "8afdcf2508eb1ce0", TensorRT: "10.6.0", CUDA: "13.0", Device: "NVIDIA H200", Capability: "9.0"},
 		SHA256: "10700f0b00c93bae", Bytes: 13 << 20,
 		Layers: []tensorrt.Layer{
 			{Name: "Reformat", Type: "Reformat", Outputs: half},
