@@ -72,8 +72,9 @@ var (
 		C.APEXX_TRT_NO_DEVICE: backends.CudaDeviceNotFound, C.APEXX_TRT_FAILED: backends.CudaQueryFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted}
 	libraryReasons = map[C.int]backends.Reason{C.APEXX_TRT_NO_LIBRARY: backends.LibraryLoadFailed, C.APEXX_TRT_NO_SYMBOL: backends.LibrarySymbolMissing,
 		C.APEXX_TRT_FAILED: backends.LibraryLoadFailed}
-	buildReasons = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted}
-	loadReasons  = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted, C.APEXX_TRT_CORRUPT: backends.EngineCorrupt}
+	pluginReasons = map[C.int]backends.Reason{C.APEXX_TRT_NO_LIBRARY: backends.LibraryLoadFailed, C.APEXX_TRT_NO_SYMBOL: backends.PluginMismatch, C.APEXX_TRT_FAILED: backends.PluginMismatch}
+	buildReasons  = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted}
+	loadReasons   = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted, C.APEXX_TRT_CORRUPT: backends.EngineCorrupt}
 )
 
 // failure is the error of a code of the shim, whose text it frees.
@@ -121,7 +122,7 @@ func (l *library) openPlugins(path string) error {
 	var count C.int
 	var digest, text *C.char
 	if code := C.apexx_trt_open_plugins(at, &count, &digest, &text); code != 0 {
-		return failure(libraryReasons, code, text, "the plugins")
+		return failure(pluginReasons, code, text, "the plugins")
 	}
 	l.facts.PluginLibrary, l.facts.PluginDigest = path, C.GoString(digest)
 	for i := range count {
