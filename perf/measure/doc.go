@@ -10,4 +10,5 @@
 //     does not pass for speed (fresh.go).
 //  5. RunParity (parity_run.go) runs each cell once with each of its inputs, untimed and with taps, and compares its outputs with the float64
 //     oracle's, also under the oracle's decisions: speed counts only where parity holds. What the timed sessions gave is compared too (verify.go).
+//  6. RunQuality (quality.go) runs cells on every picture of a data set, in sessions compiled as the timed ones are.
 package measure
