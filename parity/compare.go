@@ -45,10 +45,10 @@ type TensorReport struct {
 	Coverage            Coverage       `json:"coverage"`
 	Budget              *BudgetReport  `json:"budget,omitempty"` // beside what rounding may leave; null where nobody derived that
 
-	anyScale     bool  // judged by the largest element, as nothing is known of the output
-	noisy        bool  // the noise is beyond its bound
-	beyond       int   // elements off by more than any mismatch ratio forgives
-	lost         []int // images of which too little was compared
+	anyScale bool  // judged by the largest element, as nothing is known of the output
+	noisy    bool  // the noise is beyond its bound
+	beyond   int   // elements off by more than any mismatch ratio forgives
+	lost     []int // images of which too little was compared
 }
 
 // JudgementBasis says what decides whether an output passed.
