@@ -29,7 +29,7 @@ func newNodeReader(n *rawNode, inputs []*graph.Value) *nodeReader {
 // read returns the operator and its operands.
 func (n *nodeReader) read(e entry) (graph.Op, []*graph.Value, error) {
 	op := e.read(n, n.node.opType)
-	if op.OpDomain() == graph.Domain {
+	if op != nil && op.OpDomain() == graph.Domain { // a constant has no operator
 		n.ignored("plugin_namespace", "plugin_version") // of the form Plugins
 	}
 	for _, a := range n.node.attributes {
