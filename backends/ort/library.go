@@ -3,7 +3,6 @@
 package ort
 
 import (
-	"bufio"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/libpath"
 )
 
 // libraryVariable names the library file; when it is set, nothing else is tried.
@@ -49,19 +49,16 @@ func standardPlaces() places {
 	p := places{variable: libraryVariable, file: os.Getenv(libraryVariable),
 		missing: "no libonnxruntime.so.1 in .deps beside the program or its folder .bin, in .deps of the working directory " +
 			"or above it, in the user's cache or in the system's folders; run 'make deps', or set " + libraryVariable + " to the file"}
-	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
-		}
-		p.folders = append(p.folders, besides(exe)...)
+	if exe := libpath.Executable(); exe != "" {
+		p.folders = append(p.folders, libpath.Beside(exe)...)
 	}
 	if dir, err := os.Getwd(); err == nil {
-		p.folders = append(p.folders, upwards(dir)...)
+		p.folders = append(p.folders, libpath.Upwards(dir)...)
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		p.folders = append(p.folders, filepath.Join(cache, "apexx"))
 	}
-	p.folders = append(p.folders, loaderFolders(os.Getenv("LD_LIBRARY_PATH"), loaderConfigurations)...)
+	p.folders = append(p.folders, libpath.Loader(os.Getenv("LD_LIBRARY_PATH"), libpath.Configurations)...)
 	return p
 }
 
@@ -84,58 +81,6 @@ func placesOf(p Provider) places {
 	return device
 }
 
-// besides returns the .deps folders of an executable: beside it and, where it was built into a folder .bin as the Makefile does, beside that.
-// No other folder above it counts: a program in /tmp/x takes no library from /tmp/.deps.
-func besides(exe string) []string {
-	dir := filepath.Dir(exe)
-	out := []string{filepath.Join(dir, ".deps")}
-	if filepath.Base(dir) == ".bin" {
-		out = append(out, filepath.Join(filepath.Dir(dir), ".deps"))
-	}
-	return out
-}
-
-// upwards returns the .deps folders of dir and of all folders above it.
-func upwards(dir string) []string {
-	var out []string
-	for {
-		out = append(out, filepath.Join(dir, ".deps"))
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return out
-		}
-		dir = parent
-	}
-}
-
-// loaderConfigurations are the files that tell the system's loader of folders.
-const loaderConfigurations = "/etc/ld.so.conf.d/*.conf"
-
-// loaderFolders returns the folders that the dynamic loader searches: those of LD_LIBRARY_PATH, those of its configuration
-// files, and the built-in ones.
-func loaderFolders(path, configurations string) []string {
-	var out []string
-	for _, dir := range filepath.SplitList(path) {
-		if dir != "" {
-			out = append(out, dir)
-		}
-	}
-	files, _ := filepath.Glob(configurations) // fails on a bad pattern alone
-	for _, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			continue
-		}
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if line := strings.TrimSpace(lines.Text()); filepath.IsAbs(line) {
-				out = append(out, line)
-			}
-		}
-		f.Close()
-	}
-	return append(out, "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
-}
-
 // find returns the path of the first library that check accepts. When there are only rejected ones, the error is about the
 // first of them.
 func (p places) find(check func(path string) error) (string, error) {
@@ -152,8 +97,7 @@ func (p places) find(check func(path string) error) (string, error) {
 	var rejected error
 	for _, dir := range p.folders {
 		for _, soname := range sonames {
-			matches, _ := filepath.Glob(filepath.Join(escapeGlob(dir), soname))
-			for _, path := range slices.Backward(matches) { // the highest version first
+			for _, path := range slices.Backward(libpath.Glob(dir, soname)) { // the highest version first
 				err := check(path)
 				if err == nil {
 					return path, nil
@@ -168,11 +112,6 @@ func (p places) find(check func(path string) error) (string, error) {
 		return "", rejected
 	}
 	return "", unavailable(backends.LibraryNotFound, "%s", p.missing)
-}
-
-// escapeGlob makes a folder's name stand for itself in a pattern.
-func escapeGlob(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 // machines are the ELF machines of the processors that Go calls by these names.

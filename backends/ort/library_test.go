@@ -27,18 +27,6 @@ func touch(t *testing.T, paths ...string) {
 	}
 }
 
-func TestBesides(t *testing.T) {
-	for exe, want := range map[string][]string{
-		"/src/apexx/.bin/apexx": {"/src/apexx/.bin/.deps", "/src/apexx/.deps"},
-		"/opt/apexx/apexx":      {"/opt/apexx/.deps"},
-		"/.bin/apexx":           {"/.bin/.deps", "/.deps"},
-	} {
-		if got := besides(exe); !slices.Equal(got, want) {
-			t.Errorf("besides(%s) = %q, want %q", exe, got, want)
-		}
-	}
-}
-
 func reasonOf(err error) backends.Reason {
 	var missing *backends.Unavailable
 	if errors.As(err, &missing) {
@@ -81,20 +69,6 @@ func TestFind(t *testing.T) {
 		if got != c.want || reasonOf(err) != c.reason {
 			t.Errorf("%s: %q, %v; want %q %s", c.name, got, err, c.want, c.reason)
 		}
-	}
-}
-
-func TestFolders(t *testing.T) {
-	if got, want := upwards("/a/b"), []string{"/a/b/.deps", "/a/.deps", "/.deps"}; !slices.Equal(got, want) {
-		t.Errorf("upwards %v, want %v", got, want)
-	}
-	conf := filepath.Join(t.TempDir(), "x.conf")
-	if err := os.WriteFile(conf, []byte("# comment\n/opt/x\n  /opt/y\ninclude z\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	got := loaderFolders("/first::/second", conf)
-	if want := []string{"/first", "/second", "/opt/x", "/opt/y"}; !slices.Equal(got[:4], want) {
-		t.Errorf("loader folders %v, want %v first", got, want)
 	}
 }
 

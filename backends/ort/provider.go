@@ -30,6 +30,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/internal/libpath"
 )
 
 // files are those of a provider on a device, which the library opens from its own folder. Engines of TensorRT leave to CUDA what they refuse.
@@ -96,7 +97,7 @@ func loadNeeds(p Provider, file string) error {
 	}
 	for _, name := range append(needs, convolutions) {
 		if why := load(name); why != "" {
-			return missingNeed(p, name, why, tensorRTs(loaderFolders(os.Getenv("LD_LIBRARY_PATH"), loaderConfigurations)))
+			return missingNeed(p, name, why, tensorRTs(libpath.Loader(os.Getenv("LD_LIBRARY_PATH"), libpath.Configurations)))
 		}
 	}
 	return nil
@@ -117,7 +118,7 @@ func missingNeed(p Provider, name, why string, found []string) error {
 func tensorRTs(folders []string) []string {
 	var out []string
 	for _, dir := range folders {
-		files, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "libnvinfer.so.*")) // the pattern is well-formed
+		files := libpath.Glob(dir, "libnvinfer.so.*")
 		out = append(out, files...)
 	}
 	return out

@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bufio"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -9,10 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensorrt"
+	"github.com/apex-x/apexx/internal/libpath"
 )
 
 // Variables that name a library; where one is set, nothing else is tried for it.
@@ -50,8 +49,7 @@ func packages(getenv func(string) string) []string {
 		}
 	}
 	if env := getenv("VIRTUAL_ENV"); env != "" {
-		wheels, _ := filepath.Glob(filepath.Join(escapeGlob(env), "lib/python*/site-packages/tensorrt_libs")) // fails on a bad pattern alone
-		list = append(list, wheels...)
+		list = append(list, libpath.Glob(env, "lib/python*/site-packages/tensorrt_libs")...)
 	}
 	return append(list, "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/local/tensorrt/lib", "/usr/local/TensorRT/lib", "/opt/tensorrt/lib")
 }
@@ -59,50 +57,14 @@ func packages(getenv func(string) string) []string {
 // standardPlaces returns the places of this process.
 func standardPlaces() places {
 	p := places{library: os.Getenv(libraryVariable), plugins: os.Getenv(pluginVariable)}
-	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
-		}
-		dir := filepath.Dir(exe)
-		p.beside = append(p.beside, dir, filepath.Join(dir, ".deps"))
-		if filepath.Base(dir) == ".bin" { // as the Makefile builds
-			p.beside = append(p.beside, filepath.Join(filepath.Dir(dir), ".deps"))
-		}
+	if exe := libpath.Executable(); exe != "" {
+		p.beside = append(append(p.beside, filepath.Dir(exe)), libpath.Beside(exe)...)
 	}
 	if dir, err := os.Getwd(); err == nil {
-		for ; ; dir = filepath.Dir(dir) {
-			p.beside = append(p.beside, filepath.Join(dir, ".deps"))
-			if dir == filepath.Dir(dir) {
-				break
-			}
-		}
+		p.beside = append(p.beside, libpath.Upwards(dir)...)
 	}
-	p.system = append(loaderFolders(os.Getenv("LD_LIBRARY_PATH"), "/etc/ld.so.conf.d/*.conf"), packages(os.Getenv)...)
+	p.system = append(libpath.Loader(os.Getenv("LD_LIBRARY_PATH"), libpath.Configurations), packages(os.Getenv)...)
 	return p
-}
-
-// loaderFolders returns the folders that the dynamic loader searches: those of LD_LIBRARY_PATH, those of its configuration files, and the built-in ones.
-func loaderFolders(path, configurations string) []string {
-	var out []string
-	for _, dir := range filepath.SplitList(path) {
-		if dir != "" {
-			out = append(out, dir)
-		}
-	}
-	files, _ := filepath.Glob(configurations)
-	for _, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			continue
-		}
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if line := strings.TrimSpace(lines.Text()); filepath.IsAbs(line) {
-				out = append(out, line)
-			}
-		}
-		f.Close()
-	}
-	return append(out, "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 }
 
 // folders lists all places in their order.
@@ -197,16 +159,11 @@ func (p places) findPlugins() (path, without string) {
 
 // newest returns the file of a folder that matches, the last in the order of names; "" if there is none.
 func newest(dir, pattern string) string {
-	matches, _ := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))
+	matches := libpath.Glob(dir, pattern)
 	if len(matches) == 0 {
 		return ""
 	}
 	return slices.Max(matches)
-}
-
-// escapeGlob makes a folder's name stand for itself in a pattern.
-func escapeGlob(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 // machines are the ELF machines of the processors that Go calls by these names.
