@@ -51,7 +51,7 @@ const convolutions = "libcudnn.so.9"
 func builtFor(p Provider, path string) error {
 	for _, name := range p.files() {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err != nil {
-			return unavailable(backends.ProviderUnavailable, "provider %s: %s has no %s beside it; run 'make setup-ort-gpu', or set %s to a library that has",
+			return unavailable(backends.ProviderUnavailable, "provider %s: %s has no %s beside it; run 'make setup-ort-gpu', or set %s to a library with its providers beside it",
 				p, path, name, deviceLibraryVariable)
 		}
 	}
