@@ -109,15 +109,27 @@ func (p *Progress) Downloading() error {
 	return nil
 }
 
-// Download is that of a session whose outputs lie in the host's memory: they are the views themselves. The time that it took becomes t.Download.
-func (p *Progress) Download(outputs tensor.List, names []string, t *Timing) (tensor.List, error) {
+// Download is that of a session with views into the host's memory. read brings an output there, by its place among the outputs, where the
+// session computes elsewhere; nil where they lie there already. The time that it took becomes t.Download.
+func (p *Progress) Download(outputs tensor.List, names []string, t *Timing, read func(output int) error) (tensor.List, error) {
 	start := time.Now()
 	if err := p.Downloading(); err != nil {
 		return nil, err
 	}
 	out, err := SelectOutputs(outputs, names)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range outputs {
+		if read == nil || out.Get(o.Name) == nil {
+			continue
+		}
+		if err := read(i); err != nil {
+			return nil, err
+		}
+	}
 	t.Download = time.Since(start)
-	return out, err
+	return out, nil
 }
 
 // Close ends the session. It tells whether this is the first call.

@@ -50,7 +50,7 @@ func (f *Fake) Execute(ctx context.Context) (err error) {
 
 // Download returns what the function returned last.
 func (f *Fake) Download(_ context.Context, names ...string) (tensor.List, error) {
-	return f.progress.Download(f.out, names, &f.timing)
+	return f.progress.Download(f.out, names, &f.timing, nil)
 }
 
 // Close ends the session inside.

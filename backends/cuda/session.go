@@ -188,24 +188,9 @@ func (s *session) execute() (err error) {
 
 // Download implements backends.Session.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	start := time.Now()
-	if err := s.progress.Downloading(); err != nil {
-		return nil, err
-	}
-	list, err := backends.SelectOutputs(s.results, names)
-	if err != nil {
-		return nil, err
-	}
-	for i, o := range s.results {
-		if list.Get(o.Name) == nil {
-			continue
-		}
-		if err := s.run.device.Read(s.outputs[i].host, s.outputs[i].device); err != nil {
-			return nil, err
-		}
-	}
-	s.timing.Download = time.Since(start)
-	return list, nil
+	return s.progress.Download(s.results, names, &s.timing, func(i int) error {
+		return s.run.device.Read(s.outputs[i].host, s.outputs[i].device)
+	})
 }
 
 // LastTiming implements backends.Session.

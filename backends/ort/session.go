@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -193,24 +192,12 @@ func (s *session) Execute(ctx context.Context) error {
 // Download implements backends.Session. Outputs that are bound to memory of the host are not copied.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
 	if s.device == nil {
-		return s.progress.Download(s.outputs, names, &s.timing)
-	}
-	start := time.Now()
-	if err := s.progress.Downloading(); err != nil {
-		return nil, err
+		return s.progress.Download(s.outputs, names, &s.timing, nil)
 	}
 	first := len(s.values) - len(s.outputs) // of the values that are outputs
-	for i, to := range s.outputs {
-		if len(names) > 0 && !slices.Contains(names, to.Name) {
-			continue
-		}
-		if err := s.values[first+i].(*onDevice).download(to.Tensor); err != nil {
-			return nil, err
-		}
-	}
-	out, err := backends.SelectOutputs(s.outputs, names)
-	s.timing.Download = time.Since(start)
-	return out, err
+	return s.progress.Download(s.outputs, names, &s.timing, func(i int) error {
+		return s.values[first+i].(*onDevice).download(s.outputs[i].Tensor)
+	})
 }
 
 // terminateWith stops the run that follows when ctx ends. The function that it returns makes the session usable again.

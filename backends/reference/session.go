@@ -90,7 +90,7 @@ func (s *session) step(i int) error {
 
 // Download implements backends.Session. The outputs lie in the arena: nothing is copied.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	return s.progress.Download(s.outputs, names, &s.timing)
+	return s.progress.Download(s.outputs, names, &s.timing, nil)
 }
 
 // accepts tells what backends.CheckInputs tells, without allocating unless decisions are replayed.

@@ -137,24 +137,15 @@ func (s *session) Execute(ctx context.Context) error {
 
 // Download implements backends.Session.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	start := time.Now()
-	if err := s.progress.Downloading(); err != nil {
-		return nil, err
-	}
-	list, err := backends.SelectOutputs(s.results, names)
-	if err != nil {
-		return nil, err
-	}
-	for i, o := range s.results {
-		if list.Get(o.Name) == nil {
-			continue
+	return s.progress.Download(s.results, names, &s.timing, func(i int) error {
+		if s.failed != nil {
+			return s.failed
 		}
 		if err := s.run.Read(s.outputs[i]); err != nil {
-			return nil, s.fail(err)
+			return s.fail(err)
 		}
-	}
-	s.timing.Download = time.Since(start)
-	return list, nil
+		return nil
+	})
 }
 
 // LastTiming implements backends.Session.

@@ -75,23 +75,10 @@ func (s *session) Execute(ctx context.Context) error {
 
 // Download implements backends.Session.
 func (s *session) Download(_ context.Context, names ...string) (tensor.List, error) {
-	start := time.Now()
-	if err := s.progress.Downloading(); err != nil {
-		return nil, err
-	}
-	out, err := backends.SelectOutputs(s.outputs, names)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range out {
-		for i := range s.outputs {
-			if s.outputs[i].Name == o.Name {
-				s.memory.read(s.results[i], o.Tensor)
-			}
-		}
-	}
-	s.timing.Download = time.Since(start)
-	return out, nil
+	return s.progress.Download(s.outputs, names, &s.timing, func(i int) error {
+		s.memory.read(s.results[i], s.outputs[i].Tensor)
+		return nil
+	})
 }
 
 // LastTiming implements backends.Session.

@@ -84,46 +84,12 @@ func TestBitsOfManyRuns(t *testing.T) {
 	for _, p := range []backends.Precision{backends.FP32, backends.FP16, backends.FP32} {
 		s := open(t, g, backends.Options{Precision: p, Taps: []string{"all"}})
 		all.Go(func() {
-			if err := sameBits(context.Background(), s, inputs, 1000); err != nil {
+			if err := backendtest.SameBits(context.Background(), s, inputs, 1000, 10); err != nil {
 				t.Errorf("%s: %v", p, err)
 			}
 		})
 	}
 	all.Wait()
-}
-
-func sameBits(ctx context.Context, s backends.Session, inputs tensor.List, runs int) error {
-	first, err := backends.Run(ctx, s, inputs)
-	if err != nil {
-		return err
-	}
-	want := first.Clone()
-	for i := range runs {
-		if err := s.Execute(ctx); err != nil {
-			return err
-		}
-		if i%10 != 0 {
-			continue
-		}
-		got, err := s.Download(ctx)
-		if err != nil {
-			return err
-		}
-		if name := differing(got, want); name != "" {
-			return fmt.Errorf("run %d: %s has other bits than in the first run", i, name)
-		}
-	}
-	return nil
-}
-
-// differing returns the name of a tensor whose bits differ, or "".
-func differing(got, want tensor.List) string {
-	for i := range want {
-		if !tensor.Identical(got[i].Tensor, want[i].Tensor) {
-			return want[i].Name
-		}
-	}
-	return ""
 }
 
 // TestPositionInBatch: an image gives the same bits at any place of a batch of any size.

@@ -5,7 +5,6 @@ package driver_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -96,7 +95,7 @@ func TestOneGraph(t *testing.T) {
 			t.Errorf("the plan says %q, want %q", s.Plan().Library, want)
 		}
 		all.Go(func() {
-			if err := sameBits(t.Context(), s, inputs, 1000); err != nil {
+			if err := backendtest.SameBits(t.Context(), s, inputs, 1000, 50); err != nil {
 				t.Errorf("session %d: %v", i, err)
 			}
 			t.Logf("session %d: %v by the device's clock, %+v", i, s.LastTiming().Device, s.Memory())
@@ -114,32 +113,6 @@ func version(t *testing.T) string {
 	}
 	t.Fatal("the probe tells no version")
 	return ""
-}
-
-func sameBits(ctx context.Context, s backends.Session, inputs tensor.List, runs int) error {
-	first, err := backends.Run(ctx, s, inputs)
-	if err != nil {
-		return err
-	}
-	want := first.Clone()
-	for i := range runs {
-		if err := s.Execute(ctx); err != nil {
-			return err
-		}
-		if i%50 != 0 {
-			continue
-		}
-		got, err := s.Download(ctx)
-		if err != nil {
-			return err
-		}
-		for j := range want {
-			if !tensor.Identical(got[j].Tensor, want[j].Tensor) {
-				return fmt.Errorf("run %d: %s has other bits than in the first run", i, want[j].Name)
-			}
-		}
-	}
-	return nil
 }
 
 // TestInterrupted: a build ends soon after its context, and leaves no engine.
