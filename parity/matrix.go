@@ -247,11 +247,11 @@ func (m *Matrix) Count(state evidence.State) int {
 func (m *Matrix) Passed() bool { return m.ExitCode() == 0 }
 
 // ExitCode applies evidence.ExitCode: every backend, every precision and every case of the matrix was named, and has to be in a cell
-// that could be compared. The sets of detections of a pair count as a cell of their own.
-func (m *Matrix) ExitCode() int {
-	states := make([]evidence.State, len(m.Cells))
+// that could be compared. The sets of detections of a pair count as a cell of their own, and so does what was done beside the matrix.
+func (m *Matrix) ExitCode(beside ...evidence.State) int {
+	states := slices.Clone(beside)
 	for i := range m.Cells {
-		states[i] = m.Cells[i].State
+		states = append(states, m.Cells[i].State)
 	}
 	for i := range m.Sets {
 		states = append(states, m.Sets[i].State)

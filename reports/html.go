@@ -142,9 +142,9 @@ type pageCell struct {
 
 func pageOf(d *Document) pageData {
 	m := d.Matrix
-	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(m.ExitCode()), Tally: tally(m), Policy: m.Policy,
+	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(d.ExitCode()), Tally: tally(m), Policy: m.Policy,
 		Facts: circumstances(d), Matrix: m, Class: "fail"}
-	if m.Passed() {
+	if d.Passed() {
 		p.Class = "pass"
 	}
 	p.Quality, p.QualityLines = d.qualityLines()

@@ -92,8 +92,8 @@ func (m *jsonMatrix) refer(r *parity.Report) *int {
 func JSON(w io.Writer, d *Document) error {
 	m := d.Matrix
 	out := jsonMatrix{
-		SweepName: m.Name, ProfileName: m.Policy, Passed: m.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
-		Schema: SchemaID, Verdict: evidence.Verdict(m.ExitCode()), ExitCode: m.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
+		SweepName: m.Name, ProfileName: m.Policy, Passed: d.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
+		Schema: SchemaID, Verdict: evidence.Verdict(d.ExitCode()), ExitCode: d.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, LeftOut: d.LeftOut, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
 		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality,
 	}

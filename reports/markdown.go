@@ -15,7 +15,7 @@ func Markdown(w io.Writer, d *Document) error {
 	var s strings.Builder
 	d = clean(d)
 	m := d.Matrix
-	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(m.ExitCode()), tally(m), m.Policy)
+	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(d.ExitCode()), tally(m), m.Policy)
 	for _, f := range circumstances(d) {
 		fmt.Fprintf(&s, "- %s: %s\n", f.Key, escapeMarkdown(f.Value))
 	}

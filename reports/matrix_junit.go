@@ -16,7 +16,7 @@ import (
 func MatrixJUnit(w io.Writer, d *Document) error {
 	d = clean(d)
 	m := d.Matrix
-	code := m.ExitCode()
+	code := d.ExitCode()
 	whole := junitCase{Name: "verdict", Class: "apexx.matrix", SystemOut: tally(m)}
 	if code != exit.OK && code != exit.Failed {
 		word := evidence.Verdict(code)

@@ -72,8 +72,8 @@ func fillSQLite(path string, d *Document) (err error) {
 
 // matrixColumns are what is said of the whole.
 var matrixColumns = []column[*Document]{
-	{"verdict", "TEXT", func(d *Document) any { return evidence.Verdict(d.Matrix.ExitCode()) }},
-	{"exit_code", "INTEGER", func(d *Document) any { return int64(d.Matrix.ExitCode()) }},
+	{"verdict", "TEXT", func(d *Document) any { return evidence.Verdict(d.ExitCode()) }},
+	{"exit_code", "INTEGER", func(d *Document) any { return int64(d.ExitCode()) }},
 	{"policy", "TEXT", func(d *Document) any { return d.Matrix.Policy }},
 	{"missing", "TEXT", func(d *Document) any { return strings.Join(d.Matrix.Missing(), ", ") }},
 	{"made", "TEXT", func(d *Document) any { return d.when() }},

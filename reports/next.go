@@ -14,7 +14,7 @@ import (
 // next says what to do about a matrix that did not pass, in a sentence or a command; "" where it did.
 func next(d *Document) string {
 	m := d.Matrix
-	switch m.ExitCode() {
+	switch d.ExitCode() {
 	case exit.OK:
 		return ""
 	case exit.Failed:

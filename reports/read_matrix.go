@@ -44,7 +44,10 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if err := d.Matrix.Check(); err != nil {
 		return nil, err
 	}
-	return d, in.sumsUp(d.Matrix)
+	if err := d.Quality.check(d.Matrix.Columns); err != nil {
+		return nil, err
+	}
+	return d, in.sumsUp(d)
 }
 
 // cells puts the reports back into their cells, each into one.
@@ -82,14 +85,14 @@ func (in *jsonMatrix) cells() ([]parity.Cell, error) {
 }
 
 // sumsUp compares what the file says of the whole with what its cells give.
-func (in *jsonMatrix) sumsUp(m *parity.Matrix) error {
-	code := m.ExitCode()
+func (in *jsonMatrix) sumsUp(d *Document) error {
+	m, code := d.Matrix, d.ExitCode()
 	states := map[evidence.State]int{}
 	for _, s := range evidence.States {
 		states[s] = m.Count(s)
 	}
 	switch {
-	case in.ExitCode != code || in.Verdict != evidence.Verdict(code) || in.Passed != m.Passed():
+	case in.ExitCode != code || in.Verdict != evidence.Verdict(code) || in.Passed != d.Passed():
 		return fmt.Errorf("the stored verdict %s (exit code %d) is not that of its cells, %s (%d): the file was edited, or judged by other rules",
 			in.Verdict, in.ExitCode, evidence.Verdict(code), code)
 	case in.CaseCount != len(m.Cases) || in.ReportCount != len(in.Reports) || !maps.Equal(in.States, states):

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 )
@@ -36,11 +37,7 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 			t.line([]string{"next: ", "      "}[min(i, 1)] + l)
 		}
 	}
-	color := 31
-	if d.Matrix.Passed() {
-		color = 32
-	}
-	t.verdict(color)
+	t.verdict(d.ExitCode())
 	below := t.out.String()
 	t.out.Reset()
 	t.room = len(d.Matrix.Cases)
@@ -60,8 +57,12 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 }
 
 // verdict is the last line, broken where it is for a terminal that is narrower.
-func (t *table) verdict(color int) {
-	word, text := evidence.Verdict(t.m.ExitCode()), fmt.Sprintf("%s (%s)", tally(t.m), t.m.Policy)
+func (t *table) verdict(code int) {
+	color := 31
+	if code == exit.OK {
+		color = 32
+	}
+	word, text := evidence.Verdict(code), fmt.Sprintf("%s (%s)", tally(t.m), t.m.Policy)
 	lines := []string{text}
 	if t.opt.Height > 0 {
 		lines = wrap(text, t.opt.Width-len(word)-2)

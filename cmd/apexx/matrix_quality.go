@@ -101,16 +101,3 @@ func (q *matrixQuality) execute(col parity.Column) (ended, error) {
 	of, err := q.set.Evidence(found)
 	return ended{of, evidence.Outcome{State: evidence.Measured}}, err
 }
-
-// brokenColumns is the exit code of evaluations that ended by a fault; 0 where none did.
-func brokenColumns(q *reports.MatrixQuality) int {
-	if q == nil {
-		return exit.OK
-	}
-	for _, row := range q.Rows {
-		if row.State.Broken() {
-			return exit.Internal
-		}
-	}
-	return exit.OK
-}

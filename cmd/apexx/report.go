@@ -58,7 +58,7 @@ func matrixReport(c *cli.Context, doc *reports.Document, pictures *reports.Galle
 	}
 	doc.When, doc.Version, doc.Build = time.Now(), readVersion().Version, ownBuild()
 	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, k.images(m)
-	code := m.ExitCode()
+	code := doc.ExitCode()
 	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc), k.end(c, code == exit.Interrupted)); err != nil { // what an interruption left is reported, too
 		return err
 	}

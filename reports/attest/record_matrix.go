@@ -31,7 +31,7 @@ func (m matrixRecord) origin() origin {
 }
 
 func (m matrixRecord) judge(r *rules) (Status, string) {
-	rule, code := r.policy.Matrix, m.Matrix.ExitCode()
+	rule, code := r.policy.Matrix, m.ExitCode()
 	if !slices.Contains(rule.Policies, m.Matrix.Policy) {
 		return Fail, fmt.Sprintf("it was judged by %q, the policy accepts %q", m.Matrix.Policy, rule.Policies)
 	}
