@@ -22,7 +22,8 @@ func New(driver Driver) backends.Backend { return backend{driver} }
 // Name implements backends.Backend.
 func (backend) Name() string { return Name }
 
-// Probe implements backends.Backend. Facts: version and path of the library, the device, the plugins, and what is missing to build engines.
+// Probe implements backends.Backend. Facts: version and path of the library, the device, the other libraries that are opened, the plugins, and what is missing to
+// build engines.
 func (b backend) Probe(context.Context) backends.Availability {
 	lib, err := b.driver.Open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
@@ -34,7 +35,8 @@ func (b backend) Probe(context.Context) backends.Availability {
 	a := backends.Availability{Available: true, Precisions: Precisions}
 	for _, fact := range []backends.Fact{
 		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
-		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
+		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "parser_library", Value: f.Parser}, {Key: "builder_library", Value: f.Builder},
+		{Key: "plugin_library", Value: f.PluginLibrary}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
 		{Key: "no_builder", Value: f.NoBuilder},
 	} {
 		if fact.Value != "" {
@@ -52,7 +54,7 @@ func (f Facts) pluginsText() string {
 	for i, p := range f.Plugins {
 		names[i] = p.Name
 	}
-	return f.PluginLibrary + " with " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // Compile implements backends.Backend.

@@ -27,6 +27,8 @@ type Library interface {
 type Facts struct {
 	Version    string // of TensorRT, such as 10.6.0
 	Library    string // path of libnvinfer
+	Parser     string // path of libnvonnxparser; "" where there is none
+	Builder    string // path of what libnvinfer builds with; "" where there is none
 	Device     string // name of the device
 	Capability string // its compute capability, such as 9.0
 	CUDA       string // newest version that the driver supports

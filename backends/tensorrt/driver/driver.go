@@ -112,6 +112,7 @@ func (l *library) openLibraries(files libraries) error {
 		return err
 	}
 	l.facts.Library, l.facts.Version = files.infer, versionText(int(version))
+	l.facts.Parser, l.facts.Builder = files.parser, files.builder(l.facts.Version)
 	l.facts.NoBuilder = files.withoutBuilder(l.facts.Version)
 	return nil
 }
