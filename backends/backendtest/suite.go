@@ -95,7 +95,7 @@ func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c
 			t.Skipf("%s deviates: %s", b.Name(), d.Reason)
 		}
 	}
-	g, inputs, err := c.graph()
+	g, inputs, err := c.Graph()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +179,8 @@ func sameBits(a, b *tensor.Tensor) bool {
 	return len(x) == len(y)
 }
 
-// graph builds the case: inputs, the operator as node "op", outputs y0, y1 and so on.
-func (c Case) graph() (*graph.Graph, tensor.List, error) {
+// Graph builds the case and its inputs: the operator as node "op", outputs y0, y1 and so on.
+func (c Case) Graph() (*graph.Graph, tensor.List, error) {
 	b := graph.NewBuilder("case")
 	var inputs tensor.List
 	var operands []*graph.Value

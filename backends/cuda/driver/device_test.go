@@ -4,6 +4,7 @@ package driver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
+	"github.com/apex-x/apexx/backends/cuda/cover"
 	"github.com/apex-x/apexx/backends/cuda/driver"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
@@ -122,6 +124,28 @@ func TestPositionInBatch(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEveryKernel runs every kernel that this device can have at least once, and again for equal bits: few graphs, so that a tool that looks at every access
+// to memory ends in time. Whether results are right, the suite says.
+func TestEveryKernel(t *testing.T) {
+	skipWithout(t)
+	d, err := driver.New().Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	subjects, err := cover.Choose(t.Context(), d.Properties())
+	if err = errors.Join(err, d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range subjects {
+		t.Run(s.Name, func(t *testing.T) {
+			if err := backendtest.SameBits(t.Context(), open(t, s.Graph, s.Options), s.Inputs, 1, 1); err != nil {
+				t.Error(err)
+			}
+			t.Logf("first to launch %s", strings.Join(s.Kernels, ", "))
+		})
 	}
 }
 
