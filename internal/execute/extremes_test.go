@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
@@ -24,7 +26,8 @@ func others(t *testing.T) []backends.Backend {
 	return append(onDevices(t), ort.New())
 }
 
-// onDevices are the backends that compute on a device, whether they are here or not.
+// onDevices are the backends that compute on a device, whether they are here or not. tensorrt builds its many engines at the lowest level of
+// optimisation.
 func onDevices(t *testing.T) []backends.Backend {
 	t.Helper()
 	var list []backends.Backend
@@ -32,6 +35,9 @@ func onDevices(t *testing.T) []backends.Backend {
 		b, err := Open(name, Options{})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if name == tensorrt.Name {
+			b = backendtest.WithExtra(b, map[string]string{tensorrt.LevelOption: "0"})
 		}
 		list = append(list, b)
 	}

@@ -24,19 +24,7 @@ import (
 
 // device is the backend on the GPU of this machine, at the lowest level of optimisation: the suite has hundreds of engines. Where there is no device, every test
 // skips with the reason.
-var device = quick{tensorrt.New(driver.New())}
-
-// quick compiles at level 0.
-type quick struct{ backends.Backend }
-
-func (q quick) Compile(ctx context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
-	extra := map[string]string{tensorrt.LevelOption: "0"}
-	for key, value := range o.Extra {
-		extra[key] = value
-	}
-	o.Extra = extra
-	return q.Backend.Compile(ctx, g, o)
-}
+var device = backendtest.WithExtra(tensorrt.New(driver.New()), map[string]string{tensorrt.LevelOption: "0"})
 
 func TestMain(m *testing.M) {
 	driver.Relaunch()
