@@ -29,6 +29,7 @@ type compiler struct {
 	steps      []*step
 	network
 	hosted map[*lower.Node]bool // nodes without a step of their own that are part of one
+	partOf map[string]int       // the part of a node of a graph that was taken apart, from 1 on
 }
 
 func newCompiler(set settings, d Device) *compiler {
@@ -103,6 +104,12 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	c := newCompiler(set, d)
+	c.partOf = map[string]int{}
+	for i, nodes := range g.Parts {
+		for _, name := range nodes {
+			c.partOf[name] = i + 1
+		}
+	}
 	if err := p.Fold(c.evaluate); err != nil {
 		return nil, err
 	}

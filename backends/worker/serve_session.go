@@ -58,6 +58,9 @@ func (s *server) compile(ctx context.Context, r compileRequest, progress func(ba
 		Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes,
 		Weights: &backends.Weights{Folder: r.Folder, Places: places}, Progress: progress,
 	}
+	if err := misread(g, opts); err != nil {
+		return nil, err
+	}
 	if h.session, err = s.backend.Compile(ctx, g, opts); err != nil {
 		return nil, err
 	}

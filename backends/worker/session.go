@@ -49,7 +49,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	if err != nil {
 		return nil, badInput(err)
 	}
-	if s.graph, err = replayed.WithTaps(opts.Taps); err != nil {
+	if s.graph, err = opts.Apply(g); err != nil { // values of a low precision can be tapped too
 		return nil, badInput(err)
 	}
 	for _, v := range replayed.Inputs {

@@ -19,12 +19,13 @@ import (
 // irVersion is the version of the file format: the first with metadata of nodes.
 const irVersion = 10
 
-// The metadata entries that list the declared taps, the decisions and the calibration, as JSON, and that names a domain whose operators
-// are inlined.
+// The metadata entries that list the declared taps, the decisions, the calibration and the parts, as JSON, and that names a domain whose
+// operators are inlined.
 const (
 	tapsKey        = "apexx.taps"
 	decisionsKey   = "apexx.decisions"
 	calibrationKey = "apexx.calibration"
+	partsKey       = "apexx.parts"
 	inlinedKey     = "apexx.inlined"
 )
 
