@@ -8,6 +8,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/kernels"
 )
@@ -117,7 +118,7 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	if !set.unfused {
-		joinRegions(p)
+		regions.Join(p)
 		p.Fuse(rulesOf(set.rounded))
 		c.useTensorCores(p)
 		c.useMaps(p)

@@ -31,7 +31,7 @@ func towers(t *testing.T) *graph.Graph {
 	b1 := norm("b1", pooled("half", a1))
 	a2, b2 := norm("a2", a1), norm("b2", b1)
 	other := norm("other", input("z", 3, 4, 2, 2))
-	both := norm("both", b.Add1("sum", graph.Binary{Fn: graph.Add}, pooled("a2.half", a2), b2))
+	both := norm("both", b.Add1("product", graph.Binary{Fn: graph.Mul}, pooled("a2.half", a2), b2))
 	free := norm("free", input("y", 1, 2, 2, 2))
 	for i, v := range []*graph.Value{both, free, other} {
 		b.Output(fmt.Sprintf("y%d", i), v)
@@ -53,8 +53,8 @@ b1 GroupNormFusion(half a1 b1.scale a2.scale b1.scale a2.scale)
 b2 GroupNormFusion(b1 b2.scale b2.scale)
 other GroupNormFusion(z other.scale other.scale)
 a2.half Resize(a2)
-sum Add(a2.half b2)
-both GroupNormFusion(sum both.scale both.scale)
+product Mul(a2.half b2)
+both GroupNormFusion(product both.scale both.scale)
 `
 	if got := text(g); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

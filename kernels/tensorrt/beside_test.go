@@ -17,7 +17,8 @@ func beside() []subject {
 	var list []subject
 	list = append(list, norms()...)
 	list = append(list, scans()...)
-	return append(list, levels()...)
+	list = append(list, levels()...)
+	return append(list, regions()...)
 }
 
 func normal(seed uint64, shape ...int) *tensor.Tensor {

@@ -372,7 +372,7 @@ func TestPluginsAreTheOperators(t *testing.T) {
 		graph.TileAggregate{}, graph.GreedySelect{}, graph.SplitSelect{}, graph.TileOrder{}, graph.TilePack{}, graph.TileSSMScan{}, graph.TileUnpackFusion{},
 		graph.SelectDetections{}, graph.DecodeBoxes{}, graph.RoiMeanPool{}, graph.BoxMask{},
 	}
-	ours := []string{"GroupNormFusion"}
+	ours := []string{"BoxVector", "Gates", "GroupNormFusion", "HeavyPath", "Logits", "MaskDetail", "PrototypeMasks", "Proxies", "Route"}
 	libraries(t, func(t *testing.T, l *Library) {
 		left := map[string]Plugin{}
 		for _, p := range l.Plugins() {

@@ -60,6 +60,7 @@ class GroupNormFusion : public Named<GroupNormFusion> {
              return x.format == in[0].format && row % kCell == 0;
            });
   }
+  bool cells() const override { return true; }
   void compute(Call& c) const override {
     std::vector<Tensor> in;
     for (int m = 0; m < maps_; m++) in.push_back(c.in(m));

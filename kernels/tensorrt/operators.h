@@ -3,7 +3,10 @@
 
 #include "op_boxes.h"
 #include "op_detect.h"
+#include "op_heavy.h"
+#include "op_logits.h"
 #include "op_norm.h"
+#include "op_route.h"
 #include "op_select.h"
 #include "op_tiles.h"
 
@@ -37,8 +40,9 @@ std::vector<Entry> entries_of() {
 
 // entries lists the plugins, by name.
 inline const std::vector<Entry>& entries() {
-  static const std::vector<Entry> list = entries_of<BoxMask, DecodeBoxes, GreedySelect, GroupNormFusion, RoiMeanPool, SelectDetections, SplitSelect,
-                                                    TileAggregate, TileOrder, TilePack, TileSSMScan, TileUnpackFusion>();
+  static const std::vector<Entry> list = entries_of<BoxMask, BoxVector, DecodeBoxes, Gates, GreedySelect, GroupNormFusion, HeavyPath, Logits, MaskDetail,
+                                                    PrototypeMasks, Proxies, RoiMeanPool, Route, SelectDetections, SplitSelect, TileAggregate, TileOrder, TilePack,
+                                                    TileSSMScan, TileUnpackFusion>();
   return list;
 }
 
