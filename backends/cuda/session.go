@@ -116,7 +116,7 @@ func newSession(g *graph.Graph, p *lower.Program, c *compiler) (*session, error)
 		if err := s.stage(&s.outputs, o.Value); err != nil {
 			return nil, err
 		}
-		on := tensorOn(s.outputs[len(s.outputs)-1].host, o.Value.DType, o.Value.Shape)
+		on := tensor.On(s.outputs[len(s.outputs)-1].host, o.Value.DType, o.Value.Shape...)
 		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: on})
 	}
 	s.plan = newPlan(p, c, run.memory.sizes.arena)

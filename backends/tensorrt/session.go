@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"unsafe"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -56,26 +55,9 @@ func newSession(g *graph.Graph, run Execution) (*session, error) {
 			return nil, err
 		}
 		s.outputs = append(s.outputs, i)
-		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: tensorOn(run.Host(i), o.Value.Type)})
+		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: tensor.On(run.Host(i), o.Value.DType, o.Value.Shape...)})
 	}
 	return s, nil
-}
-
-// tensorOn returns a tensor in memory that is there already.
-func tensorOn(memory []byte, t graph.Type) *tensor.Tensor {
-	switch t.DType {
-	case tensor.Float32:
-		return viewOn[float32](memory, t)
-	case tensor.Int32:
-		return viewOn[int32](memory, t)
-	case tensor.Int64:
-		return viewOn[int64](memory, t)
-	}
-	return viewOn[bool](memory, t)
-}
-
-func viewOn[E tensor.Element](memory []byte, t graph.Type) *tensor.Tensor {
-	return tensor.Must(tensor.Of(unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(memory))), t.Len()), t.Shape...))
 }
 
 // Upload implements backends.Session.
