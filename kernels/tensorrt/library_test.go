@@ -46,15 +46,15 @@ func libraries(t *testing.T, f func(*testing.T, *Library)) {
 	})
 }
 
-// cudaHeaders finds cuda_runtime_api.h, which TensorRT's headers include.
+// cudaHeaders finds cuda_runtime_api.h, which TensorRT's headers include, with what it includes itself, which not every wheel has.
 func cudaHeaders(t *testing.T) string {
 	t.Helper()
-	for _, dir := range []string{os.Getenv("CUDA_INCLUDE"), "/usr/local/cuda/include"} {
-		if _, err := os.Stat(filepath.Join(dir, "cuda_runtime_api.h")); dir != "" && err == nil {
+	for _, dir := range []string{os.Getenv("TENSORRT_CUDA_HEADERS"), os.Getenv("CUDA_INCLUDE"), "/usr/local/cuda/include"} {
+		if _, err := os.Stat(filepath.Join(dir, "crt", "host_defines.h")); dir != "" && err == nil {
 			return dir
 		}
 	}
-	t.Skip("there is no cuda_runtime_api.h: name its folder in CUDA_INCLUDE")
+	t.Skip("there is no cuda_runtime_api.h with crt/ beside it: name its folder in TENSORRT_CUDA_HEADERS")
 	return ""
 }
 
