@@ -144,8 +144,8 @@ func (s *session) Upload(_ context.Context, inputs tensor.List) error {
 	})
 }
 
-// Execute implements backends.Session: one launch of the whole graph, which is not interrupted. A session with StepTimes launches the steps
-// one by one.
+// Execute implements backends.Session: one launch of the whole graph, which is not interrupted. A session with StepTimes executes the steps
+// one after the other.
 func (s *session) Execute(ctx context.Context) error {
 	return s.progress.Execute(ctx, &s.timing, s.execute)
 }
