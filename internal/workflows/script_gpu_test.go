@@ -69,7 +69,7 @@ func TestGPUEverything(t *testing.T) {
 	if want := "fail peer.float32: exit 2, want 0"; code != 1 || !strings.Contains(summary, want) { // there is no such script
 		t.Errorf("exit code %d, want 1 for %q in\n%s", code, want, summary)
 	}
-	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "engine sweep", "--head . --cells cuda", "slowed", "--selfcheck")
+	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "--engine-batches 1:4:8", "--head . --cells cuda", "slowed", "--selfcheck")
 	if i, j := strings.LastIndex(calls, "gpu any: compute-sanitizer"), strings.Index(calls, "TestStepTimes"); i > j {
 		t.Error("something is timed beside compute-sanitizer")
 	}
