@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,10 @@ import (
 	"github.com/apex-x/apexx/kernels"
 )
 
-// On a device, APEXX_TENSORRT_PLUGINS names the library and these flags say how hard it is tried.
+// pluginsVariable names a library, such as on a device.
+const pluginsVariable = "APEXX_TENSORRT_PLUGINS"
+
+// On a device these flags say how hard it is tried.
 var (
 	many     = flag.Int("many", 3, "how often TestManyRuns runs each plugin")
 	captured = flag.Int("captured", 0, "how often a CUDA graph has each plugin; 0: none")
@@ -32,7 +36,7 @@ var (
 // libraries calls f with each library that can be had: the one that APEXX_TENSORRT_PLUGINS names, or those with emulated kernels.
 func libraries(t *testing.T, f func(*testing.T, *Library)) {
 	t.Helper()
-	if path := os.Getenv("APEXX_TENSORRT_PLUGINS"); path != "" {
+	if path := os.Getenv(pluginsVariable); path != "" {
 		f(t, opened(t, path))
 		return
 	}
@@ -60,6 +64,11 @@ func cudaHeaders(t *testing.T) string {
 
 func emulated(t *testing.T, flags ...string) *Library {
 	t.Helper()
+	return opened(t, built(t, flags...))
+}
+
+func built(t *testing.T, flags ...string) string {
+	t.Helper()
 	// Hidden, or the second library that a test opens would share inline variables with the first.
 	path, err := emulation.Build("..", "emulator/plugins.cpp", append(flags, "-fvisibility=hidden")...)
 	if errors.Is(err, emulation.ErrNoCompiler) {
@@ -67,7 +76,7 @@ func emulated(t *testing.T, flags ...string) *Library {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	return opened(t, path)
+	return path
 }
 
 func opened(t *testing.T, path string) *Library {
@@ -338,6 +347,51 @@ func TestOperators(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEveryKernel: the subjects launch each kernel that a plugin launches, so that a tool that watches them on a device sees all.
+func TestEveryKernel(t *testing.T) {
+	if os.Getenv(pluginsVariable) != "" {
+		t.Skip("the emulation alone tells what was launched")
+	}
+	sources, err := filepath.Glob("*.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := regexp.MustCompile(`(?m)^ .*APEXX_LAUNCH\(\w+, (\w+),`)
+	var names []string
+	for _, file := range sources {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range call.FindAllSubmatch(text, -1) {
+			names = append(names, string(m[1]))
+		}
+	}
+	path := built(t)
+	l := opened(t, path)
+	for _, s := range subjects(t) {
+		for _, at := range layouts {
+			if at.format != HWC8 || s.inputs[0].Rank() == 4 {
+				if _, _, err := s.run(l, at, Options{}); err != nil {
+					t.Fatalf("%s: %v", s.name, err)
+				}
+			}
+		}
+	}
+	launched, err := emulation.Launched(path, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if !slices.Contains(launched, name) {
+			t.Errorf("no subject launches %s", name)
+		}
+	}
+	if len(names) < 15 {
+		t.Errorf("only %q are launched by name: has the macro another name?", names)
+	}
 }
 
 // TestManyRuns: the last case of each plugin, and each of the model's sizes, leaves the same bits every time.
