@@ -11,7 +11,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -217,9 +216,8 @@ type subject struct {
 	expected func(inputs []*tensor.Tensor) ([]*tensor.Tensor, error)
 }
 
-// laid returns the inputs as a layout rounds them, and as operands.
-func (s subject) laid(at layout) (inputs []*tensor.Tensor, operands []Tensor) {
-	inputs, operands = slices.Clone(s.inputs), make([]Tensor, len(s.inputs))
+func (s subject) run(l *Library, at layout, o Options) (Result, []*tensor.Tensor, error) {
+	inputs, operands := slices.Clone(s.inputs), make([]Tensor, len(s.inputs))
 	for i, x := range inputs {
 		how := layout{"", Float, Linear}
 		if slices.Contains(s.maps, i) {
@@ -228,11 +226,6 @@ func (s subject) laid(at layout) (inputs []*tensor.Tensor, operands []Tensor) {
 		inputs[i] = rounded(x, how.element)
 		operands[i] = operand(inputs[i], how)
 	}
-	return inputs, operands
-}
-
-func (s subject) run(l *Library, at layout, o Options) (Result, []*tensor.Tensor, error) {
-	inputs, operands := s.laid(at)
 	want, err := s.expected(inputs)
 	if err != nil {
 		return Result{}, nil, err
@@ -353,52 +346,6 @@ func TestOperators(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestEveryKernel: the subjects launch each kernel that a plugin launches, so that a tool that watches them on a device sees all.
-func TestEveryKernel(t *testing.T) {
-	if os.Getenv(pluginsVariable) != "" {
-		t.Skip("the emulation alone tells what was launched")
-	}
-	sources, err := filepath.Glob("*.h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	call := regexp.MustCompile(`(?m)^ .*APEXX_LAUNCH\(\w+, (\w+),`)
-	var names []string
-	for _, file := range sources {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range call.FindAllSubmatch(text, -1) {
-			names = append(names, string(m[1]))
-		}
-	}
-	path := built(t)
-	l, left := opened(t, path), names
-	for _, s := range subjects(t) {
-		for _, at := range layouts {
-			if at.format == HWC8 && s.inputs[0].Rank() != 4 || len(left) == 0 {
-				continue
-			}
-			_, operands := s.laid(at)
-			if _, err := l.Run(s.plugin, s.values, operands, Options{}); err != nil {
-				t.Fatalf("%s: %v", s.name, err)
-			}
-			launched, err := emulation.Launched(path, left)
-			if err != nil {
-				t.Fatal(err)
-			}
-			left = slices.DeleteFunc(slices.Clone(left), func(name string) bool { return slices.Contains(launched, name) })
-		}
-	}
-	if len(left) > 0 {
-		t.Errorf("no subject launches %q", left)
-	}
-	if len(names) < 15 {
-		t.Errorf("only %q are launched by name: has the macro another name?", names)
-	}
 }
 
 // TestManyRuns: the last case of each plugin, and each of the model's sizes, leaves the same bits every time.
