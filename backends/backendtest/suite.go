@@ -53,9 +53,7 @@ type Options struct {
 // prepare completes the options. It skips a test, with the reason, where the backend is not available.
 func (o Options) prepare(t *testing.T, b backends.Backend) Options {
 	t.Helper()
-	if a := b.Probe(t.Context()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", b.Name(), a.Reason, a.Detail)
-	}
+	SkipWithout(t, b)
 	if o.Precisions == nil {
 		o.Precisions = []backends.Precision{backends.FP32}
 	}

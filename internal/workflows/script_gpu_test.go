@@ -20,7 +20,7 @@ func newGPUMachine(t *testing.T, gpus int, caps string) gpuMachine {
 	m := gpuMachine{t, t.TempDir()}
 	called := "#!/bin/sh\necho \"gpu ${CUDA_VISIBLE_DEVICES:-any}: ${0##*/} $*\" >>" + m.path("calls") + "\n"
 	for _, name := range []string{"device.test", "execute.test", "ort.test", "plugins.test", "tensorrt.test", "apexx-cuda"} {
-		write(t, m.path("bin/"+name), called+"echo '--- PASS: Test'\n")
+		write(t, m.path("bin/"+name), called+"echo '    suite.go:9: backend cuda is unavailable: operator_unsupported: one case'\n")
 	}
 	write(t, m.path("caps"), caps)
 	// The gate whose head has a slowed step finds it.
@@ -69,7 +69,7 @@ func TestGPUEverything(t *testing.T) {
 	if want := "fail peer.float32: exit 2, want 0"; code != 1 || !strings.Contains(summary, want) { // there is no such script
 		t.Errorf("exit code %d, want 1 for %q in\n%s", code, want, summary)
 	}
-	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "engine sweep", "--head . --cells cuda", "slowed", "--selfcheck")
+	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "--engine-batches 1:4:8", "--head . --cells cuda", "slowed", "--selfcheck")
 	if i, j := strings.LastIndex(calls, "gpu any: compute-sanitizer"), strings.Index(calls, "TestStepTimes"); i > j {
 		t.Error("something is timed beside compute-sanitizer")
 	}
@@ -152,7 +152,7 @@ func TestGPUFails(t *testing.T) {
 	}{
 		"fails":       {"device.test", "exit 1", "fail steps.cuda: exit 1, want 0"},
 		"no such":     {"device.test", "echo 'testing: warning: no tests to run'", "fail steps.cuda: exit 1, want 0"},
-		"is skipped":  {"device.test", "echo 'cuda is unavailable: cuda_device_not_found: none'", "fail steps.cuda: exit 1, want 0"},
+		"is skipped":  {"device.test", "echo '    device_test.go:9: cuda is unavailable: cuda_device_not_found: none'", "fail steps.cuda: exit 1, want 0"},
 		"takes long":  {"device.test", "exec sleep 60", "fail steps.cuda: not done after 100s"},
 		"finds no 5%": {"apexx", "[ $1 != caps ] || cat ../caps", "fail gate-step: exit 0, want 1"},
 	} {
