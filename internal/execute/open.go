@@ -38,6 +38,9 @@ func apart(name string) bool {
 	return false
 }
 
+// BuildsEngines tells whether a backend builds an engine for every graph that it compiles, which takes seconds to minutes each.
+func BuildsEngines(name string) bool { return name == tensorrt.Name || name == ort.TensorRT.Backend() }
+
 // Options of Open.
 type Options struct {
 	Isolate  bool          // use a worker even for a backend that this program could run itself
