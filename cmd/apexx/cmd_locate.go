@@ -52,7 +52,8 @@ func locateCommand() *cli.Command {
 			"local error. B also runs as a whole, under A's decisions: the accumulated error. The first step beyond its budget is taken apart.\n" +
 			"With --minimize that step, or where it is right by itself the whole run, is executed again under sets of switches, by delta debugging\n" +
 			"(ddmin), until none can be left out: threads, Winograd's algorithm, provider and optimisation level, tuned configurations, single\n" +
-			"fusions of reference and ort, and of a low precision the roundings.\n\n" +
+			"fusions of reference and ort, and of a low precision the roundings. TensorRT builds an engine for every pass, four and more, and\n" +
+			"takes no --minimize.\n\n" +
 			"Exit codes: 0 every step is within its budget, 1 one is not, 3 a step could not be judged, A is beyond the budget itself, or the\n" +
 			"whole run is off by more than its steps explain.\n\n" +
 			"Environment: APEXX_INJECT plants a fault, to try this command: wrong#NODE@locate/b/*/* lets the node NODE of B read its first\n" +
@@ -113,6 +114,9 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 	for i := range names {
 		if names[i], err = knownBackend(c, strings.TrimSpace(names[i])); err != nil {
 			return nil, err
+		}
+		if c.Bool("minimize") && execute.BuildsEngines(names[i]) {
+			return nil, usagef("--minimize: %s would build an engine for every set of switches; without it the step is named all the same", names[i])
 		}
 		extra, err := extraOptions(c, names[i])
 		if err != nil {
