@@ -67,7 +67,7 @@ type Pair struct {
 func (p Pair) String() string { return p.Candidate.String() + " vs " + p.Reference.String() }
 
 // class returns the class by which the pair is judged.
-func (p Pair) class() Class { return PairClass(p.Reference.Precision, p.Candidate.Precision) }
+func (p Pair) class() Class { return PairClass(p.Reference, p.Candidate) }
 
 // Runner executes cases. Run calls it from as many goroutines as it has jobs, once for each case and column. A runner answers
 // every failure with a state; a panic becomes Crashed.

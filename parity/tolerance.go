@@ -175,17 +175,21 @@ const (
 	TwinBF16
 	TwinFP8
 	TwinINT8
+	// In a narrow class an execution in fp16 adds products up in the format too, instead of in float32.
+	NarrowFP16
+	NarrowTwinFP16
 )
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
-	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin"}[c]
+	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin",
+		"fp16 with sums in it", "fp16 twin with sums in it"}[c]
 }
 
-// precision returns the class without regard to twins: one operator, fed equal inputs, has the same tolerance in both.
+// precision returns the class without regard to twins and sums: one operator, fed equal inputs, has the same tolerance in both.
 func (c Class) precision() Class {
 	switch c {
-	case TwinFP16:
+	case TwinFP16, NarrowFP16, NarrowTwinFP16:
 		return ClassFP16
 	case TwinBF16:
 		return ClassBF16
@@ -213,11 +217,21 @@ func ClassOf(p backends.Precision) Class {
 	}
 }
 
+// sumsInFormat tells whether a backend's convolutions in a precision add products up in it. Those of TensorRT in fp16 do: it has kernels with sums in
+// float32, and its builder takes none of them (each one's name says f16f16_f16f16_f16), nor is there a switch. It is known of the backend, and not what a
+// session says of itself, which would choose its own limits.
+func sumsInFormat(c Column) bool { return c.Backend == "tensorrt" && c.Precision == backends.FP16 }
+
 // PairClass returns the class by which a pair is judged: the coarser of both, whichever of them is the reference, or the twin class where
-// both are one precision that has declared roundings.
-func PairClass(a, b backends.Precision) Class {
-	c := max(ClassOf(a), ClassOf(b))
+// both are one precision that has declared roundings. Sums in fp16 have classes of their own.
+func PairClass(ref, cand Column) Class {
+	a, b := ref.Precision, cand.Precision
+	c, narrow := max(ClassOf(a), ClassOf(b)), sumsInFormat(ref) || sumsInFormat(cand)
 	switch {
+	case c == ClassFP16 && narrow && a == b:
+		return NarrowTwinFP16
+	case c == ClassFP16 && narrow:
+		return NarrowFP16
 	case a != b:
 	case c == ClassFP16:
 		return TwinFP16

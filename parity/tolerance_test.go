@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -119,15 +120,43 @@ func TestClassComesFromThePrecision(t *testing.T) {
 		{backends.INT8, backends.FP16, ClassINT8},
 		{backends.FP32, backends.FP32, ClassDefault},
 	} {
-		if got := PairClass(c.ref, c.cand); got != c.want {
+		if got := PairClass(Column{"a", c.ref}, Column{"b", c.cand}); got != c.want {
 			t.Errorf("%s against %s: %v, want %v", c.cand, c.ref, got, c.want)
 		}
 	}
 	for _, a := range backends.Precisions {
 		for _, b := range backends.Precisions {
-			if PairClass(a, b) != PairClass(b, a) {
-				t.Errorf("%s against %s is judged otherwise than %s against %s", a, b, b, a)
+			for _, backend := range []string{"ort", "tensorrt"} {
+				x, y := Column{"reference", a}, Column{backend, b}
+				if PairClass(x, y) != PairClass(y, x) {
+					t.Errorf("%v against %v is judged otherwise than %v against %v", x, y, y, x)
+				}
 			}
+		}
+	}
+}
+
+// TensorRT's sums are in fp16 where it computes in fp16, on either side and on both.
+func TestClassOfSumsInTheFormat(t *testing.T) {
+	for _, c := range []struct {
+		ref, cand string
+		want      Class
+	}{
+		{"reference/fp64", "tensorrt/fp16", NarrowFP16},
+		{"tensorrt/fp16", "cuda/tf32", NarrowFP16},
+		{"reference/fp16", "tensorrt/fp16", NarrowTwinFP16},
+		{"tensorrt/fp16", "tensorrt/fp16", NarrowTwinFP16},
+		{"reference/fp16", "cuda/fp16", TwinFP16},
+		{"reference/fp64", "tensorrt/fp32", ClassDefault},
+		{"reference/bf16", "tensorrt/bf16", TwinBF16},
+		{"tensorrt/fp16", "reference/int8", ClassINT8},
+	} {
+		var ref, cand Column
+		if err := errors.Join(ref.UnmarshalText([]byte(c.ref)), cand.UnmarshalText([]byte(c.cand))); err != nil {
+			t.Fatal(err)
+		}
+		if got := PairClass(ref, cand); got != c.want {
+			t.Errorf("%v against %v: %v, want %v", cand, ref, got, c.want)
 		}
 	}
 }

@@ -71,16 +71,18 @@ inline std::vector<Tensor> infer(const Operator& op, const std::vector<Tensor>& 
   return out;
 }
 
-// fits tells whether operand t may be what it is in a node whose first operand is `first`: input or output of a role.
-inline bool fits(Role role, const Tensor& t, const Tensor& first) {
+// fits tells whether operand t, of which rank, type, format and channels count, may be what it is in a node whose first operand is `first`: input or output
+// of a role.
+inline bool fits(const Operator& op, Role role, const Tensor& t, const Tensor& first) {
   switch (role) {
     case Role::kNumber: return t.element == Element::kFloat && t.format == Format::kLinear;
     case Role::kIndex: return t.element == Element::kInt64 && t.format == Format::kLinear;
     case Role::kMap: break;
   }
   if (t.element != first.element || t.element == Element::kInt64) return false;
-  return t.format == Format::kLinear ? first.format == Format::kLinear || t.rank != 4
-                                     : t.rank == 4 && t.element == Element::kHalf && first.format == t.format;
+  if (t.format == Format::kHWC8) return t.rank == 4 && t.element == Element::kHalf && first.format == t.format;
+  if (t.rank == 4 && t.element == Element::kHalf && op.cells() && t.dims[1] % kCell == 0) return false;
+  return first.format == Format::kLinear || t.rank != 4;
 }
 
 }  // namespace apexx::plugin

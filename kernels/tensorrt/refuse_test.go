@@ -55,6 +55,22 @@ func TestRefusals(t *testing.T) {
 		{"GroupNormFusion", values{{"num_groups", int32(3)}}, []Tensor{maps, floats(2), floats(2)}},
 		{"GroupNormFusion", values{{"num_groups", int32(1)}, {"activation", "gelu"}}, []Tensor{maps, floats(2), floats(2)}},
 		{"GroupNormFusion", values{{"num_groups", int32(1)}}, []Tensor{maps, halfs(2), floats(2)}},
+		{"GroupNormFusion", values{{"num_groups", int32(1)}}, []Tensor{halfs(1, 8, 2, 2), floats(8), floats(8)}},
+		{"Logits", values{{"maps", int32(2)}}, []Tensor{maps, floats(3, 2, 1, 1), floats(3)}},
+		{"Logits", nil, []Tensor{maps, floats(3, 4, 1, 1), floats(3)}},
+		{"Proxies", nil, []Tensor{floats(1, 1, 4, 4), floats(1, 1, 4, 4), maps}},
+		{"Gates", values{{"gates", int32(5)}, {"height", int32(4)}, {"width", int32(4)}}, nil},
+		{"Route", values{{"feature_height", int32(8)}, {"feature_width", int32(8)}, {"tile_size", int32(4)}, {"count", int32(5)}, {"splits", int32(2)}, {"mode", "l2r"},
+			{"child_mode", "l2r"}}, nil},
+		{"HeavyPath", values{{"tile_size", int32(6)}, {"bidirectional", int32(1)}, {"clamp_value", float32(1)}, {"low", float32(-1)}, {"high", float32(1)},
+			{"row_epsilon", float32(1)}, {"group_epsilon", float32(1)}}, nil},
+		{"HeavyPath", values{{"tile_size", int32(4)}, {"bidirectional", int32(0)}, {"clamp_value", float32(1)}, {"low", float32(-1)}, {"high", float32(1)},
+			{"row_epsilon", float32(1)}, {"group_epsilon", float32(1)}, {"product", "fp8"}}, nil},
+		{"BoxVector", append(values{{"floor", float32(-1)}}, pyramid[1:]...), nil},
+		{"BoxVector", pyramid[1:], []Tensor{maps, floats(1, 3, 4), floats(4, 2), floats(4), floats(5, 4), floats(5)}},
+		{"MaskDetail", values{{"height", int32(8)}, {"width", int32(8)}, {"tile_size", int32(4)}}, []Tensor{maps, floats(1), tiles}},
+		{"PrototypeMasks", append(values{{"height", int32(8)}, {"width", int32(8)}, {"low_height", int32(4)}, {"low_width", int32(4)}, {"fill", float32(0)}}, pyramid[1:]...),
+			[]Tensor{floats(1, 3, 2), floats(1, 2, 15), floats(1, 3, 4)}},
 	}
 	libraries(t, func(t *testing.T, l *Library) {
 		var b strings.Builder
