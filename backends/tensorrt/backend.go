@@ -74,11 +74,10 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if err := checkPlugins(applied, lib.Facts()); err != nil {
 		return nil, err
 	}
-	e, err := exportOf(applied, set.precision.Format(), lib.Facts())
-	if err != nil {
+	c := compilation{library: lib, settings: set, graph: applied, options: opts}
+	if err := c.write(); err != nil {
 		return nil, err
 	}
-	c := compilation{library: lib, settings: set, graph: applied, export: e, options: opts}
 	s, err := c.session(ctx)
 	if err != nil { // not a nil *session in a backends.Session
 		return nil, err
@@ -93,6 +92,7 @@ type compilation struct {
 	graph    *graph.Graph // with taps and under replay, lowered
 	export   *export
 	options  backends.Options
+	batch    int // of the session, if the engine is one of several; else 0
 }
 
 func (c *compilation) session(ctx context.Context) (*session, error) {
@@ -100,7 +100,7 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes})
+	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes, Batch: c.batch})
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +127,12 @@ func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built,
 	if why := c.library.Facts().NoBuilder; why != "" {
 		return rec, Built{}, unavailable(backends.BuilderUnavailable, "%s", why)
 	}
-	built, err := c.library.Build(ctx, Build{Model: c.export.model, TF32: c.settings.precision == backends.TF32, Level: c.settings.level, Timings: timings, Progress: c.options.Progress})
+	built, err := c.library.Build(ctx, Build{Model: c.export.model, TF32: c.settings.precision == backends.TF32, Level: c.settings.level, Timings: timings,
+		Batches: c.settings.batches, Progress: c.options.Progress})
 	if err != nil {
 		return rec, built, err
 	}
-	run, err := c.library.Load(built.Engine, LoadOptions{})
+	run, err := c.library.Load(built.Engine, LoadOptions{Batch: c.batch})
 	if err != nil {
 		return rec, built, err
 	}

@@ -20,8 +20,8 @@ type export struct {
 	split   []backends.Split // what would be such a plugin, but for an output
 }
 
-// exportOf writes a graph that is lowered to a format, "" for none.
-func exportOf(g *graph.Graph, f graph.Format, facts Facts) (*export, error) {
+// exportOf writes a graph that is lowered to a format, "" for none; with several batches, for every one of them.
+func exportOf(g *graph.Graph, f graph.Format, facts Facts, b Batches) (*export, error) {
 	e := &export{}
 	fused, fusions, split, err := fuseAll(g, f, facts)
 	if err != nil {
@@ -33,7 +33,14 @@ func exportOf(g *graph.Graph, f graph.Format, facts Facts) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.model, err = onnx.Marshal(types, onnx.WriteOptions{Form: onnx.Plugins}); err != nil {
+	form := onnx.WriteOptions{Form: onnx.Plugins}
+	if b != (Batches{}) {
+		form.Batch = batchName
+		if types, err = freeBatch(types); err != nil {
+			return nil, err
+		}
+	}
+	if e.model, err = onnx.Marshal(types, form); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(e.model)

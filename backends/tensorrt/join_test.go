@@ -98,7 +98,7 @@ func TestJoinOfTheModel(t *testing.T) {
 		if len(fusions) != 48 || len(list) != 13 || len(fused.Nodes)-len(joined.Nodes) != 35 {
 			t.Errorf("%q: %d normalisations in %d nodes, of %d nodes are left %d", f, len(fusions), len(list), len(fused.Nodes), len(joined.Nodes))
 		}
-		if _, err := exportOf(low, f, facts); err != nil {
+		if _, err := exportOf(low, f, facts, Batches{}); err != nil {
 			t.Error(err)
 		}
 	}
