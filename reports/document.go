@@ -213,10 +213,17 @@ func largestError(c *parity.Cell) string {
 	}
 }
 
-// cell returns the cell of a case and pair, by their places.
-func cell(m *parity.Matrix, caseAt, pairAt int) *parity.Cell {
-	return &m.Cells[caseAt*len(m.Pairs)+pairAt]
-}
+// perCase is how many cells a case has: its pairs under one policy, and then under the next.
+func perCase(m *parity.Matrix) int { return len(m.Policies) * len(m.Pairs) }
+
+// cell returns a cell of a case, by their places.
+func cell(m *parity.Matrix, caseAt, at int) *parity.Cell { return &m.Cells[caseAt*perCase(m)+at] }
+
+// judgedBy names the policies of a matrix.
+func judgedBy(m *parity.Matrix) string { return strings.Join(m.Policies, policySeparator) }
+
+// policySeparator stands between the names of policies, which have no comma.
+const policySeparator = ", "
 
 // why explains a cell that did not simply pass, in one line.
 func why(c *parity.Cell) string {

@@ -25,7 +25,7 @@ func MatrixJUnit(w io.Writer, d *Document) error {
 	cases := []junitCase{whole}
 	for i := range m.Cells {
 		c := &m.Cells[i]
-		cases = append(cases, junitMatrixCase(c.Case+": "+c.Pair.String(), c.Pair, c.State, why(c), cellNumbers(c)))
+		cases = append(cases, junitMatrixCase(junitName(m, c), c.Pair, c.State, why(c), cellNumbers(c)))
 	}
 	for _, v := range m.Sets {
 		cases = append(cases, junitMatrixCase("detections as sets: "+v.Pair.String(), v.Pair, v.State, v.String(), ""))
@@ -35,6 +35,15 @@ func MatrixJUnit(w io.Writer, d *Document) error {
 		suite.Timestamp = d.When.UTC().Format("2006-01-02T15:04:05")
 	}
 	return writeJUnit(w, "apexx matrix", []junitSuite{suite})
+}
+
+// junitName names a cell.
+func junitName(m *parity.Matrix, c *parity.Cell) string {
+	name := c.Case + ": " + c.Pair.String()
+	if len(m.Policies) > 1 {
+		name += ", " + c.Policy
+	}
+	return name
 }
 
 func junitMatrixCase(name string, p parity.Pair, state evidence.State, why, numbers string) junitCase {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -28,7 +29,7 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
 	}
 	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
-		Name: in.SweepName, Policy: in.ProfileName, Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
+		Name: in.SweepName, Policies: strings.Split(in.ProfileName, policySeparator), Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {
 		d.Where = append(d.Where, backends.Fact(f))
 	}
@@ -65,8 +66,11 @@ func (in *jsonMatrix) cells() ([]parity.Cell, error) {
 		return in.Reports[*index], nil
 	}
 	for _, c := range in.Cells {
-		cell := parity.Cell{Case: c.Case, Pair: parity.Pair{Reference: c.Reference, Candidate: c.Candidate},
+		cell := parity.Cell{Case: c.Case, Pair: parity.Pair{Reference: c.Reference, Candidate: c.Candidate}, Policy: c.Policy,
 			Outcome: evidence.Outcome{State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail}, Sets: c.Sets}
+		if cell.Policy == "" {
+			cell.Policy = in.ProfileName // which is the only one, or none of several
+		}
 		if _, err := evidence.Parse(string(c.State)); err != nil {
 			return nil, err
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
-	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
@@ -34,7 +33,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes, of --model three drawn inputs"},
 		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16, bf16, int8 and fp8 (default: fp32, and fp64 of the reference as the oracle)"},
-		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
+		&cli.StringFlag{Name: "profiles", Aliases: []string{"profile"}, Value: "balanced", Usage: "comma-separated `LIST` of tolerance profiles: quality, balanced and edge; each judges what was executed once in cells of its own"},
 		&cli.StringFlag{Name: "report", Usage: "write index.html, matrix.json, .jsonl, .csv, .sqlite and .md, and junit.xml to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
 		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "`N` executions at a time; every one uses --threads threads"},
@@ -54,7 +53,8 @@ func matrixCommand() *cli.Command {
 			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In low\n" +
 			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n" +
 			"In fp32 the percentage of a cell is its largest error over what rounding may leave of that element, derived from the arithmetic\n" +
-			"of the run: decisions are held to it, and other errors to --profile alone.\n\n" +
+			"of the run: decisions are held to it, and other errors to --profiles alone.\n" +
+			"Several profiles judge the same executions, each in a row of its own, and the matrix passes where it does under all of them.\n\n" +
 			"With --quality columns of low precision are also evaluated on a data set, against fp32 of the same backend, since tolerances\n" +
 			"say little of what a format costs.\n\n" +
 			"With --model nothing is known of the outputs: floats may be off by 1e-4 of the largest element, all together by a noise of\n" +
@@ -71,9 +71,9 @@ func matrixCommand() *cli.Command {
 }
 
 func runMatrix(c *cli.Context) error {
-	profile, err := parity.ParseProfile(c.String("profile"))
+	profiles, err := profilesOf(c.String("profiles"))
 	if err != nil {
-		return exit.With(exit.Usage, err)
+		return err
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
@@ -95,11 +95,18 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: extras, Factor: budget.Factors[profile.Name()],
+		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
-	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Factor: runner.Factor, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Jobs: c.Int("jobs")}
+	for _, p := range profiles {
+		if c.IsSet("model") {
+			spec.Policies = append(spec.Policies, p.AnyModel())
+		} else {
+			spec.Policies = append(spec.Policies, p.Policy(parity.EndToEnd))
+		}
+	}
 	if c.IsSet("dim") && !c.IsSet("model") {
 		return usagef("--dim is of a model of your own: name it with --model")
 	}
@@ -110,7 +117,6 @@ func runMatrix(c *cli.Context) error {
 		return usagef("--certify is of Apex-X and does not go with --model")
 	}
 	if c.IsSet("model") {
-		spec.Policy = profile.AnyModel()
 		return networkMatrix(c, runner, spec)
 	}
 	m, err := openModel(c)
@@ -155,6 +161,25 @@ func runMatrix(c *cli.Context) error {
 		}
 	}
 	return err
+}
+
+// profilesOf reads --profiles.
+func profilesOf(list string) ([]parity.Profile, error) {
+	var profiles []parity.Profile
+	for _, s := range strings.Split(list, ",") {
+		p, err := parity.ParseProfile(s)
+		if strings.TrimSpace(s) == "" {
+			err = fmt.Errorf("--profiles %q has an empty name", list)
+		}
+		if err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+		if slices.ContainsFunc(profiles, func(o parity.Profile) bool { return o.Name() == p.Name() }) {
+			return nil, usagef("--profiles %q names %s twice", list, p.Name())
+		}
+		profiles = append(profiles, p)
+	}
+	return profiles, nil
 }
 
 // certifyMatrix takes a certificate of what a matrix compared.
