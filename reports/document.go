@@ -24,7 +24,9 @@ type Document struct {
 	Where   []backends.Fact // host, processor, libraries
 	Matrix  *parity.Matrix
 	Quality *MatrixQuality // what low precisions cost on a data set; nil where nobody asked
-	Images  []CaseGallery
+	// Certificate is of the same executions; nil where nobody asked.
+	Certificate *MatrixCertificate
+	Images      []CaseGallery
 
 	AnyModel bool             // it is of a model that is not Apex-X
 	Subject  string           // flags that say what was compared, such as "--cases pictures", for commands that are proposed

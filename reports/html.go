@@ -40,6 +40,7 @@ func HTML(w io.Writer, d *Document) error {
 	p := pageOf(d)
 	p.Glance = true
 	whole := wholeCases(d.Matrix)
+	p.Certificate = d.Certificate.String()
 	p.LeftOut, p.Next, p.NoCases, p.Numbers = leftOut(len(d.Matrix.Cases), len(whole)), next(d), d.LeftOut, numbersAre(d.Matrix)
 	for i, name := range d.Matrix.Cases {
 		for j := range perCase(d.Matrix) {
@@ -125,6 +126,7 @@ type pageData struct {
 	Numbers                      string // what the numbers of the cells are
 	Quality                      string // heading of QualityLines, or how to get some
 	QualityLines                 []string
+	Certificate                  string
 }
 
 type pageCase struct {
@@ -146,7 +148,7 @@ type pageCell struct {
 
 func pageOf(d *Document) pageData {
 	m := d.Matrix
-	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(d.ExitCode()), Tally: tally(m), Policy: judgedBy(m),
+	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(d.ExitCode()), Tally: d.tally(), Policy: judgedBy(m),
 		Facts: circumstances(d), Matrix: m, Class: "fail"}
 	if d.Passed() {
 		p.Class = "pass"

@@ -51,6 +51,8 @@ type jsonMatrix struct {
 	Sets       []parity.SetVerdict      `json:"sets,omitempty"` // of pairs of low precision
 	Executions []parity.ExecutionRecord `json:"executions"`
 	Quality    *MatrixQuality           `json:"quality,omitempty"`
+
+	Certificate *MatrixCertificate `json:"certificate,omitempty"`
 }
 
 type jsonFact struct {
@@ -96,7 +98,7 @@ func JSON(w io.Writer, d *Document) error {
 		SweepName: m.Name, ProfileName: judgedBy(m), Passed: d.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
 		Schema: SchemaID, Verdict: evidence.Verdict(d.ExitCode()), ExitCode: d.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, LeftOut: d.LeftOut, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
-		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality,
+		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality, Certificate: d.Certificate,
 	}
 	for _, f := range d.Where {
 		out.Where = append(out.Where, jsonFact(f))

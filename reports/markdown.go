@@ -15,7 +15,7 @@ func Markdown(w io.Writer, d *Document) error {
 	var s strings.Builder
 	d = clean(d)
 	m := d.Matrix
-	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(d.ExitCode()), tally(m), judgedBy(m))
+	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(d.ExitCode()), d.tally(), judgedBy(m))
 	for _, f := range circumstances(d) {
 		fmt.Fprintf(&s, "- %s: %s\n", f.Key, escapeMarkdown(f.Value))
 	}
@@ -36,6 +36,9 @@ func Markdown(w io.Writer, d *Document) error {
 			s.WriteByte('\n')
 		}
 		fmt.Fprintf(&s, "- %s\n", escapeMarkdown(line))
+	}
+	if text := d.Certificate.String(); text != "" {
+		fmt.Fprintf(&s, "\n%s\n", escapeMarkdown(text))
 	}
 	for i := range m.Cells {
 		if c := &m.Cells[i]; c.State != evidence.Pass {

@@ -51,19 +51,6 @@ func (q *MatrixQuality) check(columns []parity.Column) error {
 	return nil
 }
 
-// ExitCode is that of the matrix and of what was evaluated beside it: a column whose evaluation crashed, hung or erred counts as a cell that did.
-func (d *Document) ExitCode() int {
-	var broken []evidence.State
-	if d.Quality != nil {
-		for _, r := range d.Quality.Rows {
-			if r.State.Broken() {
-				broken = append(broken, r.State)
-			}
-		}
-	}
-	return d.Matrix.ExitCode(broken...)
-}
-
 // Passed reports whether the exit code is 0.
 func (d *Document) Passed() bool { return d.ExitCode() == exit.OK }
 

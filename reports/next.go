@@ -21,6 +21,9 @@ func next(d *Document) string {
 		if c := worstCell(m, func(s evidence.State) bool { return s == evidence.Fail }); c != nil && c.Pair.Reference.Backend != parity.GoldenBackend {
 			return "find the step: " + locateCommand(d, c)
 		}
+		if d.Matrix.ExitCode() == exit.OK && d.Certificate.state() == evidence.Fail {
+			return "the certificate tells which variations gave other bits: see its table above"
+		}
 		return "what was expected is not what any backend gives, or the detections as sets are too far apart: see the reasons above"
 	case exit.Inconclusive:
 		return "nothing wrong was found, and not everything was compared: name fp64 in --precisions, whose decisions the others can be held to, or other inputs"

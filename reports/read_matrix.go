@@ -28,7 +28,7 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if in.Schema != SchemaID {
 		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
 	}
-	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
+	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Certificate: in.Certificate, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
 		Name: in.SweepName, Policies: strings.Split(in.ProfileName, policySeparator), Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {
 		d.Where = append(d.Where, backends.Fact(f))
@@ -46,6 +46,9 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 		return nil, err
 	}
 	if err := d.Quality.check(d.Matrix.Columns); err != nil {
+		return nil, err
+	}
+	if err := d.Certificate.check(d.Matrix, d.Model); err != nil {
 		return nil, err
 	}
 	return d, in.sumsUp(d)

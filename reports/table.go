@@ -31,13 +31,14 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 	t.reasons()
 	t.sets()
 	t.quality(d)
+	t.certificate(d)
 	t.legend()
 	if text := next(d); text != "" {
 		for i, l := range wrap(text, opt.Width-6) {
 			t.line([]string{"next: ", "      "}[min(i, 1)] + l)
 		}
 	}
-	t.verdict(d.ExitCode())
+	t.verdict(d)
 	below := t.out.String()
 	t.out.Reset()
 	t.room = len(d.Matrix.Cases)
@@ -57,12 +58,12 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 }
 
 // verdict is the last line, broken where it is for a terminal that is narrower.
-func (t *table) verdict(code int) {
-	color := 31
+func (t *table) verdict(d *Document) {
+	code, color := d.ExitCode(), 31
 	if code == exit.OK {
 		color = 32
 	}
-	word, text := evidence.Verdict(code), fmt.Sprintf("%s (%s)", tally(t.m), judgedBy(t.m))
+	word, text := evidence.Verdict(code), fmt.Sprintf("%s (%s)", d.tally(), judgedBy(t.m))
 	lines := []string{text}
 	if t.opt.Height > 0 {
 		lines = wrap(text, t.opt.Width-len(word)-2)
@@ -324,6 +325,16 @@ func (t *table) quality(d *Document) {
 		for _, l := range wrap(line, t.opt.Width-2) {
 			t.line("  " + l)
 		}
+	}
+}
+
+// certificate says what the certificate says.
+func (t *table) certificate(d *Document) {
+	for i, l := range wrap(d.Certificate.String(), t.opt.Width) {
+		if i == 0 {
+			t.line("")
+		}
+		t.line(l)
 	}
 }
 

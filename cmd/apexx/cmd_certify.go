@@ -204,7 +204,7 @@ func writeCertificate(c *cli.Context, path string, cert *certify.Certificate) er
 		return err
 	}
 	if !cert.Deterministic() {
-		return exit.With(exit.Failed, nil)
+		return exit.Silent(exit.Failed)
 	}
 	return nil
 }

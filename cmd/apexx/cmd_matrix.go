@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/printable"
@@ -62,7 +64,7 @@ func matrixCommand() *cli.Command {
 			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
-			"printed and stored with 0 alone. Only --backends available leaves out what is not here.\n\n" +
+			"printed and stored with 0 alone. Only --backends available leaves out what is not here. A certificate counts as a cell.\n\n" +
 			"An interrupted matrix is INCOMPLETE. With --report its finished cases are kept in DIR, and the same command goes on with it, under the\n" +
 			"same cases, settings, libraries and program.",
 		Flags:  append(flags, decodeFlags()...),
@@ -154,13 +156,11 @@ func runMatrix(c *cli.Context) error {
 			return err
 		}
 	}
-	err = matrixReport(c, doc, gallery(cases, c.String("report") != ""), runner, spec)
-	if path := c.String("certify"); path != "" && exit.Code(err) != exit.Interrupted {
-		if certified := certifyMatrix(c, path, m, columns, cases); err == nil {
-			err = certified // of both verdicts, that of the matrix has the last word
-		}
+	r := &matrixReport{c: c, doc: doc, gallery: gallery(cases, c.String("report") != ""), runner: runner, spec: spec}
+	if path := c.String("certify"); path != "" {
+		r.certify = func() (*reports.MatrixCertificate, error) { return certifyMatrix(c, path, m, columns, cases) }
 	}
-	return err
+	return r.run()
 }
 
 // profilesOf reads --profiles.
@@ -182,13 +182,22 @@ func profilesOf(list string) ([]parity.Profile, error) {
 	return profiles, nil
 }
 
-// certifyMatrix takes a certificate of what a matrix compared.
-func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parity.Column, cases []source.Case) error {
+// certifyMatrix takes a certificate of what a matrix compared, writes it, and prints its table. How taking it ended is no error.
+func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parity.Column, cases []source.Case) (*reports.MatrixCertificate, error) {
 	cert, err := takeCertificate(c, m, columns, cases)
+	taken := &reports.MatrixCertificate{Taken: cert, Outcome: evidence.Of(c.Context, err)}
 	if err != nil {
-		return err
+		return taken, nil
 	}
-	return writeCertificate(c, path, cert)
+	err = atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, cert) })
+	if err != nil || c.String("json") == "-" { // standard output is the object and nothing else
+		return taken, err
+	}
+	if err := cert.Table(c.App.Writer); err != nil {
+		return taken, err
+	}
+	_, err = fmt.Fprintln(c.App.Writer)
+	return taken, err
 }
 
 // enoughCases holds the number of cases to --min-cases.
@@ -253,7 +262,8 @@ func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.Mat
 		return err
 	}
 	title := fmt.Sprintf("Parity of %s (SHA-256 %.12s)", printable.Line(filepath.Base(c.String("model"))), network.Digest)
-	return matrixReport(c, &reports.Document{Title: title, Subject: subjectFlags(c), AnyModel: true, LeftOut: left}, nil, runner, spec)
+	r := &matrixReport{c: c, doc: &reports.Document{Title: title, Subject: subjectFlags(c), AnyModel: true, LeftOut: left}, runner: runner, spec: spec}
+	return r.run()
 }
 
 // subjectFlags are the flags that say what was compared, for a command that looks into one of its cases.
