@@ -58,10 +58,14 @@ func locateCommand(d *Document, c *parity.Cell) string {
 	if p := c.Pair.Candidate.Precision; p != "fp32" {
 		precision = "--precision " + string(p)
 	}
+	profile := ""
+	if of, _, _ := strings.Cut(c.Policy, " "); of != "" && of != parity.Balanced.Name() {
+		profile = "--profile " + of
+	}
 	if strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'\"\\$&|;<>()*?`", r) }) {
 		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 	}
-	words := []string{"apexx locate", d.Subject, fmt.Sprintf("--backends %s,%s", c.Pair.Reference.Backend, c.Pair.Candidate.Backend), precision, name}
+	words := []string{"apexx locate", d.Subject, fmt.Sprintf("--backends %s,%s", c.Pair.Reference.Backend, c.Pair.Candidate.Backend), precision, profile, name}
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
