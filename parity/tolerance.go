@@ -7,6 +7,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/budget"
 )
 
 // Tolerance is the rule for floating-point elements. With d = |candidate - reference|, an element mismatches when
@@ -355,8 +356,9 @@ func (p Profile) Tolerance(level Level, kind Kind, class Class) Tolerance {
 
 // Policy gives the tolerance of each output of a comparison. The zero Policy is the balanced profile, end to end.
 type Policy struct {
-	Name string
-	For  func(output string, class Class) Tolerance
+	Name   string
+	Factor float64 // λ of budgets that a comparison is held to beside it (Budgets), > 0; 0 for none
+	For    func(output string, class Class) Tolerance
 }
 
 func (p Policy) orDefault() Policy {
@@ -368,7 +370,7 @@ func (p Policy) orDefault() Policy {
 
 // Policy judges every output by the profile's entry for its kind and the class.
 func (p Profile) Policy(level Level) Policy {
-	return Policy{p.name + " " + level.String(), func(output string, class Class) Tolerance {
+	return Policy{p.name + " " + level.String(), budget.Factors[p.name], func(output string, class Class) Tolerance {
 		return p.Tolerance(level, KindOf(output), class)
 	}}
 }
@@ -377,7 +379,7 @@ func (p Profile) Policy(level Level) Policy {
 // called, no element is off by more than a share of the largest one, and the noise of all (Tolerance.Noise) is small. It is 1e-5 in the
 // balanced profile, the noise of a float32 network of some hundred layers, and for an element ten times as much.
 func (p Profile) AnyModel() Policy {
-	return Policy{p.name + anyModel, func(string, Class) Tolerance { return Tolerance{OfLargest: 10 * p.noise, Noise: p.noise} }}
+	return Policy{p.name + anyModel, budget.Factors[p.name], func(string, Class) Tolerance { return Tolerance{OfLargest: 10 * p.noise, Noise: p.noise} }}
 }
 
 // anyModel ends the name of a policy of AnyModel.
@@ -386,7 +388,7 @@ const anyModel = " any model"
 // GoldenPolicy judges stored expectations of another implementation, whatever the class: coordinates to 0.05 px, scores to 1e-4,
 // logits to 1e-3, embeddings to 1e-3 rad, anything else by Golden.
 func GoldenPolicy() Policy {
-	return Policy{"golden", func(output string, _ Class) Tolerance {
+	return Policy{"golden", 0, func(output string, _ Class) Tolerance {
 		switch KindOf(output) {
 		case Coordinates:
 			return Tolerance{Abs: 0.05, Unit: "px"}

@@ -108,7 +108,7 @@ func (r runner) Budget(ctx context.Context, c *parity.Case, _ tensor.List, _ []s
 
 func sample(t testing.TB) *Document {
 	t.Helper()
-	spec := parity.MatrixSpec{Name: "sample", Runner: runner{}, Replayer: runner{}, Budgets: runner{}, Factor: 6, Columns: []parity.Column{
+	spec := parity.MatrixSpec{Name: "sample", Runner: runner{}, Replayer: runner{}, Budgets: runner{}, Columns: []parity.Column{
 		{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}
 	for _, n := range []string{"photo/astronaut", "wrong", "rerouted", "replayed", "replayed, wrong", "crash", "absent|<b>*case*</b>"} {
 		spec.Cases = append(spec.Cases, parity.Case{Name: n, Setting: parity.Setting{GridHeight: 2, GridWidth: 4}})

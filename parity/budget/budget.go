@@ -27,7 +27,14 @@ import (
 const Unit = 0x1p-24
 
 // Factors are λ by the name of a tolerance profile: how many spreads pass.
-var Factors = map[string]float64{"quality": 4, "balanced": 6, "edge": 8}
+var Factors = map[string]float64{"quality": leastFactor, "balanced": 6, "edge": Reach}
+
+// In a whole run an error decides between two results, such as the sides of a branch, where Reach spreads may carry a value from one to the
+// other, and what it jumps there is allowed by leastFactor spreads: so a spread is the same for every λ of Factors, which are between the two.
+const (
+	leastFactor = 4
+	Reach       = 8
+)
 
 // Dependent is how many budgets of a whole run an honest one may be off. Spreads take the errors of different elements for independent, and
 // normalisations make them depend on each other: 1.8 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
@@ -64,8 +71,10 @@ func (v Value) exact() bool { return v.Spread == nil }
 
 // Budget derives spreads.
 type Budget struct {
-	// Factor is λ > 0. Rules need it where an error decides between two results, such as the neighbours to which a value may be rounded.
+	// Factor is λ > 0. Rules need it where an error decides between two results, such as the neighbours to which a value may be rounded;
+	// those of a whole run take Reach for it.
 	Factor float64
+	whole  bool // rules are of a whole run
 	// Products evaluates convolutions and matrix products of squares: a backend that has fp32.
 	Products backends.Backend
 	Options  backends.Options // of its sessions
@@ -141,6 +150,14 @@ var Rules = map[string]rule{
 	"MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": globalPool, "BatchNormalization": batchNorm, "Transpose": transpose,
 	"ConvTranspose": product, "TopK": topK, "LSTM": lstm,
 	"GreedySelect": chosen, "SplitSelect": chosen, "TileOrder": chosen, "SelectDetections": chosen,
+}
+
+// jump is the spread of a value that may be off by that much at once.
+func (b *Budget) jump(by float64) float64 {
+	if b.whole {
+		return by / leastFactor
+	}
+	return by / b.Factor
 }
 
 // chosen is the rule of operators that choose: what they choose has no error.
