@@ -62,6 +62,10 @@ func (t Timing) Total() time.Duration { return t.Upload + t.Execute + t.Download
 // MemoryUse is what a session holds, in bytes; 0 where a backend cannot tell.
 type MemoryUse struct {
 	Host, Device int64
+
+	// Peak is the most resident memory that the process of the session had since it began to compile. A backend leaves it 0: it is
+	// told by whoever runs sessions in processes of their own.
+	Peak int64
 }
 
 // The errors of calls that come too late or too early. What a backend returns wraps them.

@@ -100,7 +100,7 @@ func (r *run) execute(ctx context.Context, t task) (last bool) {
 	record := ExecutionRecord{
 		Case: c.Name, Column: col, Outcome: e.Outcome, Deterministic: e.Deterministic(),
 		Upload: e.Timing.Upload, Execute: e.Timing.Execute, Download: e.Timing.Download, Wall: e.Wall,
-		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Peak,
+		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Memory.Peak,
 	}
 	if e.Plan != nil {
 		plan := e.Plan.Summary()
