@@ -142,7 +142,7 @@ func roiMean(c *call) ([][]float64, error) {
 				out[at] = momentsOf(height*width, func(i int) (float64, float64) {
 					cell := plane + (ys.low+i/width)*s[3] + xs.low + i%width
 					return x.floats()[cell], x.spread(cell)
-				}).meanSpread
+				}).inBlocks(height*width, pyramidBlock)
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func boxMask(c *call) ([][]float64, error) {
 				at := (row*s[2]+ys.low+i/width)*s[3] + xs.low + i%width
 				y := logistic(x.floats()[at])
 				return y, root(y*(1-y)*x.spread(at), elementary(y))
-			}).meanSpread
+			}).inBlocks(height*width, pyramidBlock)
 		}
 		for i := range s[2] * s[3] {
 			at := row*s[2]*s[3] + i
