@@ -43,3 +43,26 @@ func TestMeanOfUpsampledErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestMaskScoresByThemselves holds the mean of a mask's cells to errors of its own sigmoids, which no cell shares with another: from exact
+// logits the spread falls with the root of the number of cells.
+func TestMaskScoresByThemselves(t *testing.T) {
+	const side = 16
+	b := graph.NewBuilder("case")
+	logits := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 2, side, side}})
+	node := b.Add("node", graph.BoxMask{ImageHeight: side, ImageWidth: side}, logits, b.Input("boxes", graph.Type{DType: tensor.Float32, Shape: []int{1, 2, 4}}))[0].Producer
+	boxes := tensor.Must(tensor.Of([]float64{0, 0, side, side, 4, 4, 5, 5}, 1, 2, 4))
+	x := tensor.New(tensor.Float64, 1, 2, side, side)
+	scores := tensor.Must(tensor.Of([]float64{0.5, 0.5}, 1, 2))
+	out, err := strictest().Node(t.Context(), node, []budget.Value{{Tensor: x}, {Tensor: boxes}}, []*tensor.Tensor{x, scores})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cell = 3 * budget.Unit // an elementary function at 1/2
+	for i, n := range []float64{side * side, 1} {
+		want := math.Hypot(cell/math.Sqrt(n), budget.Unit*math.Sqrt(0.25+0.25*math.Sqrt(n))) // beside what the mean itself rounds
+		if got := out[1].Spread[i]; math.Abs(got-want) > 1e-9*want {
+			t.Errorf("the mean of %g cells has the spread %g, want %g", n, got, want)
+		}
+	}
+}
