@@ -10,6 +10,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -195,7 +196,8 @@ func budgeted(m *parity.Matrix) bool {
 // numbersAre says what the numbers of the cells are.
 func numbersAre(m *parity.Matrix) string {
 	if budgeted(m) {
-		return "largest absolute error of any output, and the largest share of what rounding may leave"
+		return fmt.Sprintf("largest absolute error of any output, and the largest share of what independent roundings leave; dependent ones may leave %d times as much",
+			budget.Dependent)
 	}
 	return "largest absolute error of any output"
 }

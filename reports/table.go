@@ -346,7 +346,10 @@ func (t *table) legend() {
 		}
 	}
 	t.line("")
-	t.line(strings.Join(parts, "   ") + "   (numbers: " + numbersAre(t.m) + ")")
+	t.line(strings.Join(parts, "   "))
+	for _, l := range wrap("numbers: "+numbersAre(t.m), t.opt.Width) {
+		t.line(l)
+	}
 }
 
 func (t *table) line(s string) {

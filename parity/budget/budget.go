@@ -37,7 +37,7 @@ const (
 )
 
 // Dependent is how many budgets of a whole run an honest one may be off. Spreads take the errors of different elements for independent, and
-// normalisations make them depend on each other: 1.8 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
+// normalisations make them depend on each other: 1.7 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
 const Dependent = 4
 
 // Value is a tensor in exact arithmetic. Of floats the elements are float64 and the shape of a spread that is not nil is the tensor's;
