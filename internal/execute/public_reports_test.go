@@ -138,7 +138,7 @@ func TestNaiveMean(t *testing.T) {
 	if !library.Probe(t.Context()).Available {
 		t.Skip("ONNX Runtime is not here")
 	}
-	const rows, columns, channels = 1024, 1024, 2
+	const rows, columns, channels = 1024, 1024, 4
 	mean := func(n *network, name string, axis int, x *graph.Value) *graph.Value {
 		return n.Add1(name, graph.Reduce{Fn: graph.ReduceMean, Axes: []int{axis}, KeepDims: true}, x)
 	}
