@@ -297,5 +297,46 @@ func large() []subject {
 	all := mapsOf(graph.SelectDetections{}, len(predictions))
 	add("SelectDetections", detect, all, predictions...)
 	add("DecodeBoxes", detect, all, append(predictions, tensor.New(tensor.Int64, 1, 100), ids([]int{1}, 100))...)
-	return list
+	return append(list, largeRegions(boxes)...)
+}
+
+// largeRegions are the plugins of whole regions at these sizes.
+func largeRegions(boxes *tensor.Tensor) []subject {
+	sized := func(s subject, values map[string]int32, maps []int, inputs ...*tensor.Tensor) subject {
+		own := slices.Clone(s.values)
+		for i := range own {
+			if v, ok := values[own[i].Name]; ok {
+				own[i].Value = v
+			}
+		}
+		return subject{s.name + " of the model", s.plugin, own, inputs, maps, 0, func([]*tensor.Tensor) ([]*tensor.Tensor, error) { return nil, nil }}
+	}
+	var logits, weights, biases []*tensor.Tensor
+	var maps []int
+	for _, outputs := range []int{80, 4, 1} {
+		for _, side := range []int{64, 32, 16, 8, 4} {
+			maps = append(maps, len(logits))
+			logits, weights, biases = append(logits, normal(uint64(side), 1, 96, side, side)), append(weights, normal(1, outputs, 96, 1, 1)), append(biases, normal(2, outputs))
+		}
+	}
+	level := heavy(true)
+	var parameters []*tensor.Tensor
+	for i, x := range level.inputs[3:] {
+		shape := x.Shape()
+		for axis := range shape {
+			shape[axis] = map[int]int{12: 64, 24: 128, 20: 64, 1: 1, 3: 3}[shape[axis]]
+		}
+		parameters = append(parameters, normal(uint64(i), shape...))
+	}
+	at := ids([]int{1, 8}, 0, 3, 5, 6, 9, 10, 12, 15)
+	return []subject{
+		sized(logitMaps(), map[string]int32{"maps": 15}, maps, slices.Concat(logits, weights, biases)...),
+		sized(level, map[string]int32{"tile_size": 16}, []int{0}, append([]*tensor.Tensor{normal(1, 1, 64, 64, 64), at, normal(2, 1, 1, 64, 64)}, parameters...)...),
+		sized(route(), map[string]int32{"feature_height": 64, "feature_width": 64, "tile_size": 16, "count": 8, "splits": 4}, nil, normal(1, 1, 4, 32, 32), normal(2, 32, 12),
+			normal(3, 32), normal(4, 32, 32), normal(5, 32), normal(6, 1, 32), normal(7, 1), normal(8, 1, 32), normal(9, 1)),
+		sized(boxVector(0), map[string]int32{"image_height": 512, "image_width": 512}, []int{0}, normal(1, 1, 96, 64, 64), boxes, normal(2, 128, 96), normal(3, 128), normal(4, 32, 128),
+			normal(5, 32)),
+		sized(prototypeMasks(true), map[string]int32{"image_height": 512, "image_width": 512, "height": 128, "width": 128, "low_height": 64, "low_width": 64}, nil,
+			normal(1, 1, 100, 32), normal(2, 1, 32, 4096), boxes, normal(3, 1, 1, 128, 128)),
+	}
 }
