@@ -54,7 +54,7 @@ func factsOf(l *plugins.Library) Facts {
 	return f
 }
 
-// attributesOf reads the attributes of a node as a plugin takes them (AttributeProto: 1 name, 2 f, 3 i, 4 s).
+// attributesOf reads the attributes of a node as a plugin takes them (AttributeProto: 1 name, 2 f, 3 i, 4 s, 8 ints, 20 type).
 func attributesOf(op graph.Opaque) []plugins.Value {
 	var list []plugins.Value
 	for _, b := range op.Attributes {
@@ -74,10 +74,14 @@ func attributesOf(op graph.Opaque) []plugins.Value {
 				} else {
 					v.Value = text
 				}
-			default: // 3: i, 20: type
+			default:
 				number, n := encoding.Uvarint(b)
-				if b = b[n:]; key == 3<<3 {
+				switch b = b[n:]; key {
+				case 3 << 3:
 					v.Value = int32(number)
+				case 8 << 3:
+					list, _ := v.Value.([]int32)
+					v.Value = append(list, int32(number))
 				}
 			}
 		}

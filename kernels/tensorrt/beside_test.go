@@ -65,7 +65,58 @@ func norms() []subject {
 			}
 		}
 	}
-	return append(list, together(list[:12], "reglu", true), together(list[12:18], "silu", false))
+	return append(list, together(list[:12], "reglu", true), together(list[12:18], "silu", false), channelsOf("silu", false), channelsOf("reglu", true))
+}
+
+// channelsOf normalises parts of the channels of maps, which overlap, with and without the whole of one beside them.
+func channelsOf(activation string, residual bool) subject {
+	wide, other := normal(400, 2, 48, 4, 6), normal(401, 2, 16, 8, 8)
+	x, firsts, counts := []*tensor.Tensor{wide, wide, other, wide}, []int32{0, 16, 0, 8}, []int{16, 32, 16, 16}
+	s := subject{name: "norms of some channels", plugin: "GroupNormFusion", scale: 32, maps: []int{0, 1, 2, 3}, inputs: x,
+		values: []Value{{"num_groups", int32(1)}, {"epsilon", float32(1e-5)}, {"activation", activation}, {"maps", int32(len(x))}, {"first_channels", firsts}}}
+	for seed := range uint64(2) {
+		for i, c := range counts {
+			s.inputs = append(s.inputs, normal(410+10*seed+uint64(i), c))
+		}
+	}
+	var shapes [][]int
+	for i, c := range counts {
+		shapes = append(shapes, slices.Clone(x[i].Shape()))
+		shapes[i][1] = c
+		if activation == "reglu" {
+			shapes[i][1] /= 2
+		}
+		if residual {
+			s.maps, s.inputs = append(s.maps, len(s.inputs)), append(s.inputs, normal(uint64(430+i), shapes[i]...))
+		}
+	}
+	s.expected = func(in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+		var out []*tensor.Tensor
+		for i, c := range counts {
+			norm, err := oracle(graph.GroupNormalization{Groups: 1, Epsilon: 1e-5}, []*tensor.Tensor{someChannels(in[i], int(firsts[i]), c), in[4+i], in[8+i]})
+			if err != nil {
+				return nil, err
+			}
+			var added []*tensor.Tensor
+			if residual {
+				added = in[12+i : 13+i]
+			}
+			out = append(out, activated(norm[0], activation, shapes[i], added))
+		}
+		return out, nil
+	}
+	return s
+}
+
+// someChannels copies n channels of a map.
+func someChannels(x *tensor.Tensor, first, n int) *tensor.Tensor {
+	shape := x.Shape()
+	plane := shape[2] * shape[3]
+	out := tensor.New(tensor.Float32, shape[0], n, shape[2], shape[3])
+	for b := range shape[0] {
+		copy(tensor.Data[float32](out)[b*n*plane:(b+1)*n*plane], tensor.Data[float32](x)[(b*shape[1]+first)*plane:])
+	}
+	return out
 }
 
 // together is the norms with one group of a list that have an activation, with or without residuals, twice each in one node.
@@ -322,7 +373,7 @@ func largeRegions(boxes *tensor.Tensor) []subject {
 	level := heavy(true)
 	var parameters []*tensor.Tensor
 	for i, x := range level.inputs[3:] {
-		shape := x.Shape()
+		shape := slices.Clone(x.Shape())
 		for axis := range shape {
 			shape[axis] = map[int]int{12: 64, 24: 128, 20: 64, 1: 1, 3: 3}[shape[axis]]
 		}
