@@ -27,7 +27,9 @@ func widen(g *graph.Graph, fusions []fusion, f Facts) (*graph.Graph, []fusion) {
 		if !w.fits(n) {
 			continue
 		}
-		at := slices.IndexFunc(w.firsts, func(first *graph.Node) bool { return alikeConvs(first, n) && (w.rounds[first.Outputs[0]] == nil) == (w.rounds[n.Outputs[0]] == nil) })
+		at := slices.IndexFunc(w.firsts, func(first *graph.Node) bool {
+			return alikeConvs(first, n) && (w.rounds[first.Outputs[0]] == nil) == (w.rounds[n.Outputs[0]] == nil)
+		})
 		if at < 0 {
 			w.firsts = append(w.firsts, n)
 			groups[n] = []*graph.Node{n}
