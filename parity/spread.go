@@ -15,7 +15,8 @@ type spread struct {
 
 // spreads were measured on the 64 scenes with the nano weights, 512×512, the reference and ONNX Runtime each against the reference in fp64,
 // and as twins against each other, by testdata/spread (VERDICT.md). tf32 and fp16 share a class and have the larger of both numbers. int8 and
-// fp8 are those of the calibration profile quality. The narrow classes are those of the reference with sums in fp16 (paritytest.NarrowSums).
+// fp8 are those of the calibration profile quality. The narrow classes are those of the reference with sums in fp16
+// (paritytest.NarrowSums), on 12 scenes.
 var spreads = map[Class]spread{
 	ClassFP16:      {pixels: 0.091, scores: 1.6e-3, logits: 0.098, angle: 3.7e-3, features: 0.18, noise: 2.8e-3, alone: 2.2e-3},
 	TwinFP16:       {pixels: 0.033, scores: 6.7e-4, logits: 0.03, angle: 1.8e-3, features: 0.04, noise: 1.1e-3, alone: 8e-4},

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
@@ -32,7 +33,7 @@ func TestParts(t *testing.T) {
 	b := cuda.New(driver(t).As(hopper))
 	var parts []graph.Part
 	var merged int
-	for _, s := range open(t, b, g, backends.Options{}).Plan().Steps {
+	for _, s := range backendtest.Open(t, b, g, backends.Options{}).Plan().Steps {
 		var part graph.Part
 		for _, name := range s.Nodes {
 			if n := byName[name]; n.Op.OpType() == "Conv" {
@@ -53,7 +54,7 @@ func TestParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := open(t, b, apart, backends.Options{}).Plan()
+	plan := backendtest.Open(t, b, apart, backends.Options{}).Plan()
 	for _, part := range parts {
 		var want []string
 		for _, n := range part.Nodes {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -86,42 +85,6 @@ func outputsOf(t *testing.T, b backends.Backend, g *graph.Graph, inputs tensor.L
 		copies = append(copies, tensor.Named{Name: n.Name, Tensor: n.Tensor.Clone()})
 	}
 	return copies
-}
-
-// TestModelOfBatches: every form of the model has one ONNX file for all batches, in every precision, and another one for another batch where it has not.
-func TestModelOfBatches(t *testing.T) {
-	facts := newEmulated().facts
-	fusing := facts
-	fusing.Plugins = append(slices.Clone(facts.Plugins), Plugin{Name: normFusion, Version: "1", Namespace: "apexx", Fields: append(slices.Clone(normFields), mapsField)})
-	for name, set := range map[string][]string{
-		"plain":        nil,
-		"depth 2, kan": {"model.nesting_depth=2", "model.kmax_l2=8", "routing.budget_b3=2", "model.router_backend=kan"},
-		"blend, dense": {"model.scan_mode=forward", "model.overlap_mode=blend", "model.force_dense_routing=true"},
-		"no tiles":     {"routing.budget_b1=0", "model.router_backend=identity"},
-	} {
-		for _, p := range []backends.Precision{backends.FP32, backends.FP16} {
-			var first [2][]byte
-			for batch := 1; batch <= 3; batch++ {
-				g, _ := batched(t, batch, set...)
-				applied, err := (backends.Options{Precision: p}).Apply(g)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, f := range []Facts{facts, fusing} {
-					e, err := exportOf(applied, p.Format(), f, Batches{1, 1, 4})
-					if err != nil {
-						t.Fatalf("%s, %s: %v", name, p, err)
-					}
-					if first[i] == nil {
-						first[i] = e.model
-					}
-					if !bytes.Equal(first[i], e.model) {
-						t.Errorf("%s, %s: the model of a batch of %d is another one", name, p, batch)
-					}
-				}
-			}
-		}
-	}
 }
 
 // TestBatchesOfFiles: a session takes an engine of several batches that is named or prebuilt if it fits, and has its own where a prebuilt one does not.

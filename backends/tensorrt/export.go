@@ -58,6 +58,7 @@ func fuseAll(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusio
 	out, fusions, split := fuse(out, facts)
 	low := narrow(out, f)
 	out, fusions = join(logits(out, f, facts, low), fusions, facts, low)
+	out, fusions = widen(out, fusions, facts)
 	return out, append(fusions, parts...), split, nil
 }
 

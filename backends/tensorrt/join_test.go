@@ -76,6 +76,16 @@ both GroupNormFusion(product both.scale both.scale)
 	}
 }
 
+func count(g *graph.Graph, op string) int {
+	n := 0
+	for _, node := range g.Nodes {
+		if node.Op.OpType() == op {
+			n++
+		}
+	}
+	return n
+}
+
 // The 48 normalisations of the model are 13 nodes in every type: what the towers, prototypes and projections do on all levels is two of them.
 func TestJoinOfTheModel(t *testing.T) {
 	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=8", "routing.budget_b1=6.4", "routing.budget_b2=4", "routing.budget_total=16"})
@@ -97,6 +107,12 @@ func TestJoinOfTheModel(t *testing.T) {
 		joined, list := join(fused, fusions, facts, narrow(fused, f))
 		if len(fusions) != 48 || len(list) != 13 || len(fused.Nodes)-len(joined.Nodes) != 35 {
 			t.Errorf("%q: %d normalisations in %d nodes, of %d nodes are left %d", f, len(fusions), len(list), len(fused.Nodes), len(joined.Nodes))
+		}
+		// The first convolutions of the towers, of the prototypes and of the labels are one on each of five levels.
+		facts.Plugins[len(facts.Plugins)-1].Fields = append(slices.Clone(normFields), mapsField, firstsField)
+		wide, _ := widen(joined, list, facts)
+		if was, is := count(joined, "Conv"), count(wide, "Conv"); was != 77 || is != 65 {
+			t.Errorf("%q: %d convolutions became %d", f, was, is)
 		}
 		if _, err := exportOf(low, f, facts, Batches{}); err != nil {
 			t.Error(err)

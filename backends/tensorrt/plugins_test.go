@@ -3,6 +3,7 @@
 package tensorrt
 
 import (
+	"bytes"
 	encoding "encoding/binary"
 	"errors"
 	"math"
@@ -54,7 +55,7 @@ func factsOf(l *plugins.Library) Facts {
 	return f
 }
 
-// attributesOf reads the attributes of a node as a plugin takes them (AttributeProto: 1 name, 2 f, 3 i, 4 s).
+// attributesOf reads the attributes of a node as a plugin takes them (AttributeProto: 1 name, 2 f, 3 i, 4 s, 8 ints, 20 type).
 func attributesOf(op graph.Opaque) []plugins.Value {
 	var list []plugins.Value
 	for _, b := range op.Attributes {
@@ -74,10 +75,14 @@ func attributesOf(op graph.Opaque) []plugins.Value {
 				} else {
 					v.Value = text
 				}
-			default: // 3: i, 20: type
+			default:
 				number, n := encoding.Uvarint(b)
-				if b = b[n:]; key == 3<<3 {
+				switch b = b[n:]; key {
+				case 3 << 3:
 					v.Value = int32(number)
+				case 8 << 3:
+					list, _ := v.Value.([]int32)
+					v.Value = append(list, int32(number))
 				}
 			}
 		}
@@ -264,6 +269,41 @@ func comparePlugins(t *testing.T, l *plugins.Library, low, g *graph.Graph, want 
 		}
 		if p.Tensor.DType() == tensor.Int64 && squares > 0 || squares > 64*unit*unit*size {
 			t.Errorf("%s differs by %g of its length", p.Name, math.Sqrt(squares/size))
+		}
+	}
+}
+
+// TestModelOfBatches: every form of the model has one ONNX file for all batches, in every precision, and another one for another batch where it has not.
+func TestModelOfBatches(t *testing.T) {
+	facts := newEmulated().facts
+	fusing := factsOf(library(t))
+	for name, set := range map[string][]string{
+		"plain":        nil,
+		"depth 2, kan": {"model.nesting_depth=2", "model.kmax_l2=8", "routing.budget_b3=2", "model.router_backend=kan"},
+		"blend, dense": {"model.scan_mode=forward", "model.overlap_mode=blend", "model.force_dense_routing=true"},
+		"no tiles":     {"routing.budget_b1=0", "model.router_backend=identity"},
+	} {
+		for _, p := range []backends.Precision{backends.FP32, backends.FP16} {
+			var first [2][]byte
+			for batch := 1; batch <= 3; batch++ {
+				g, _ := batched(t, batch, set...)
+				applied, err := (backends.Options{Precision: p}).Apply(g)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, f := range []Facts{facts, fusing} {
+					e, err := exportOf(applied, p.Format(), f, Batches{1, 1, 4})
+					if err != nil {
+						t.Fatalf("%s, %s: %v", name, p, err)
+					}
+					if first[i] == nil {
+						first[i] = e.model
+					}
+					if !bytes.Equal(first[i], e.model) {
+						t.Errorf("%s, %s: the model of a batch of %d is another one", name, p, batch)
+					}
+				}
+			}
 		}
 	}
 }

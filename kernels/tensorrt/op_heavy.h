@@ -60,7 +60,7 @@ class HeavyPath : public Named<HeavyPath> {
     for (int i = first() + 9; i < first() + 12; i++) expect("a parameter of a pair of channels", in[i], {2 * channels});
   }
   void compute(Call& c) const override {
-    constexpr int64_t kFull = 3 * 132;  // blocks of heavy_refine from where on they take several strips
+    constexpr int kFull = 3 * 132;  // blocks of heavy_refine that a large GPU holds: where there would be more, a block takes several strips
     const Tensor& x = c.in(0);
     const int64_t batch = x.dims[0], channels = x.dims[1], k = c.in(1).dims[1], area = static_cast<int64_t>(tile_) * tile_, tiles = batch * k;
     const int strips = integer_of(blocks_of(area, kHeavyPixels)), pieces = strips * kHeavyWarps;
@@ -75,7 +75,7 @@ class HeavyPath : public Named<HeavyPath> {
     a.pieces_of_tile = pieces, a.tiling = tiling_of(x, tile_);
     a.row_epsilon = row_epsilon_, a.group_epsilon = group_epsilon_, a.limit = limit_, a.low = low_, a.high = high_;
     a.written = integer_of(std::max<int64_t>(4 * kWriteThreads / area, 1)), a.strips = strips;
-    a.together = integer_of(std::clamp<int64_t>(strips * tiles / kFull, 1, strips));
+    a.together = integer_of(std::clamp<int64_t>(blocks_of(strips * tiles, kFull), 1, strips));
     a.halves = product_.halves(), a.product = product_.rounding(), a.stored = stored_.rounding();
     a.fault = c.fault();
     APEXX_LAUNCH(c, heavy_tokens, (Grid{k, blocks_of(channels, kHeavyWarps), batch}), kHeavyThreads, a);

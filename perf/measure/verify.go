@@ -140,7 +140,9 @@ func levelOf(c perf.Cell) parity.Level {
 var oracle = parity.Column{Backend: "reference", Precision: backends.FP64}
 
 // columnOf is what a matrix would call a cell's sessions.
-func columnOf(c perf.Cell) parity.Column { return parity.Column{Backend: c.Backend, Precision: c.Precision} }
+func columnOf(c perf.Cell) parity.Column {
+	return parity.Column{Backend: c.Backend, Precision: c.Precision}
+}
 
 // comparison says by which tolerances outputs of cells are held against each other.
 type comparison struct {
