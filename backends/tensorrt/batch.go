@@ -192,6 +192,8 @@ func (f *freer) operand(n *graph.Node, v *graph.Value) (*graph.Value, error) {
 		repeat = op.Axis != 0
 	case graph.Unary:
 		repeat = op.Fn == graph.Identity
+	case graph.Opaque:
+		repeat = repeat && v.DType == tensor.Int64 // a plugin for several nodes: its other constants are weights
 	}
 	if !repeat {
 		return v, nil
