@@ -45,8 +45,8 @@ func (b Batches) String() string {
 	return fmt.Sprintf("%d:%d:%d", b.Min, b.Opt, b.Max)
 }
 
-// serve tells whether an engine serves a batch of n.
-func (b Batches) serve(n int) bool { return b.Min <= n && n <= b.Max }
+// Serve tells whether an engine serves a batch of n.
+func (b Batches) Serve(n int) bool { return b.Min <= n && n <= b.Max }
 
 // MarshalText implements encoding.TextMarshaler.
 func (b Batches) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
@@ -70,8 +70,8 @@ func (c *compilation) write() (err error) {
 	if c.batch, err = batchOf(c.graph); err != nil {
 		return err
 	}
-	if !c.settings.batches.serve(c.batch) {
-		return fmt.Errorf("a batch of %d is outside the batches %v", c.batch, c.settings.batches)
+	if !c.settings.batches.Serve(c.batch) {
+		return unavailable(backends.BatchUnsupported, "a batch of %d is outside the batches %v", c.batch, c.settings.batches)
 	}
 	c.export, err = c.exported()
 	return err
@@ -89,7 +89,7 @@ func (c *compilation) adopt() bool {
 	}
 	for _, path := range []string{c.settings.engine, c.settings.prebuilt} {
 		rec, err := ReadRecord(path)
-		if err != nil || !rec.Key.Batches.serve(n) {
+		if err != nil || !rec.Key.Batches.Serve(n) {
 			continue
 		}
 		several := *c
@@ -109,7 +109,7 @@ func batchOf(g *graph.Graph) (int, error) {
 	for _, p := range slices.Concat(ports(g.Inputs), g.Outputs) {
 		shape := p.Value.Shape
 		if len(shape) == 0 || shape[0] < 1 || n > 0 && shape[0] != n {
-			return 0, unavailable(backends.OperatorUnsupported, "an engine of several batches: %s is %v, which does not begin with the batch", p.Name, p.Value.Type)
+			return 0, unavailable(backends.BatchUnsupported, "an engine of several batches: %s is %v, which does not begin with the batch", p.Name, p.Value.Type)
 		}
 		n = shape[0]
 	}
@@ -192,6 +192,8 @@ func (f *freer) operand(n *graph.Node, v *graph.Value) (*graph.Value, error) {
 		repeat = op.Axis != 0
 	case graph.Unary:
 		repeat = op.Fn == graph.Identity
+	case graph.Opaque:
+		repeat = repeat && v.DType == tensor.Int64 // a plugin for several nodes: its other constants are weights
 	}
 	if !repeat {
 		return v, nil
@@ -225,7 +227,7 @@ func (f *freer) row(v *graph.Value, name string) (*graph.Value, error) {
 	data, first := tensor.Bytes(v.Const), tensor.Bytes(row)
 	copy(first, data)
 	if !bytes.Equal(data, bytes.Repeat(first, f.batch)) {
-		return nil, unavailable(backends.OperatorUnsupported, "an engine of several batches: the constant %s is not the same for every sample", v.Name)
+		return nil, unavailable(backends.BatchUnsupported, "an engine of several batches: the constant %s is not the same for every sample", v.Name)
 	}
 	f.first[v] = &graph.Value{Name: name, Type: graph.Type{DType: v.DType, Shape: row.Shape()}, Const: row}
 	return f.first[v], nil

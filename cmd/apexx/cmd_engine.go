@@ -153,6 +153,9 @@ func engineGraph(c *cli.Context, opts backends.Options) (*graph.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b, _ := tensorrt.ParseBatches(opts.Extra[tensorrt.BatchesOption]); b != (tensorrt.Batches{}) && !b.Serve(shape.Batch) {
+		return nil, fmt.Errorf("--shape: a batch of %d is outside --engine-batches %v", shape.Batch, b)
+	}
 	return execute.GraphIn(m, tensorrt.Name, shape, opts.Precision)
 }
 

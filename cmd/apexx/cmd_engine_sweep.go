@@ -100,7 +100,7 @@ func engineShapes(c *cli.Context) ([]engineShape, error) {
 		shapes = slices.Compact(shapes)
 	}
 	for _, s := range shapes {
-		if b != (tensorrt.Batches{}) && (s.batch < b.Min || s.batch > b.Max) {
+		if b != (tensorrt.Batches{}) && !b.Serve(s.batch) {
 			return nil, usagef("--shape-case: a batch of %d is outside --engine-batches %v", s.batch, b)
 		}
 	}

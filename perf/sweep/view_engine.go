@@ -50,8 +50,8 @@ func (r *Result) engineCases() []engineCase {
 // each complete cell of the backend tensorrt. nil if there is none.
 //
 // Times are the host clock's over all replicates, p95 by the original's rule, memory the device's in MiB. Beside the original's keys a case has its
-// precision, its parity against the float64 oracle, without which it is not ok, and its time by the device's clock. Ours counts skipped cases like the
-// original's; status is skipped where no case was measured for want of the backend.
+// precision, its parity against the float64 oracle, without which it is not ok, and its time by the device's clock. Where the backend is
+// not there every case is listed as skipped, of which the original listed none.
 func EngineReport(r *Result) Report {
 	list := r.engineCases()
 	if len(list) == 0 {
