@@ -110,6 +110,7 @@ func TestJoinOfTheModel(t *testing.T) {
 		}
 		// The first convolutions of the towers, of the prototypes and of the labels are one on each of five levels.
 		facts.Plugins[len(facts.Plugins)-1].Fields = append(slices.Clone(normFields), mapsField, firstsField)
+		facts.Plugins[len(facts.Plugins)-1].Required = []string{"num_groups"}
 		wide, _ := widen(joined, list, facts)
 		if was, is := count(joined, "Conv"), count(wide, "Conv"); was != 77 || is != 65 {
 			t.Errorf("%q: %d convolutions became %d", f, was, is)

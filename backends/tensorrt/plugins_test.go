@@ -232,6 +232,45 @@ func TestPluginsAsNodes(t *testing.T) {
 	}
 }
 
+// Convolutions of one map are one, of whose channels the normalisations take their own.
+func TestWideConvolutionsAsNodes(t *testing.T) {
+	l := library(t)
+	r := rand.New(rand.NewPCG(5, 9))
+	b := graph.NewBuilder("wide")
+	constant := func(name string, shape ...int) *graph.Value {
+		x := tensor.New(tensor.Float32, shape...)
+		for i := range tensor.Data[float32](x) {
+			tensor.Data[float32](x)[i] = float32(r.NormFloat64())
+		}
+		return b.Const(name, x)
+	}
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{2, 8, 4, 4}})
+	for _, c := range []struct {
+		name    string
+		outputs int
+	}{{"a", 8}, {"b", 16}, {"c", 8}} {
+		conv := b.Add1(c.name, graph.Conv{Strides: [2]int{1, 1}, Pads: [4]int{1, 1, 1, 1}, Group: 1}, x, constant(c.name+".weight", c.outputs, 8, 3, 3), constant(c.name+".bias", c.outputs))
+		norm := b.Add1(c.name+".norm", graph.GroupNormalization{Groups: 1, Epsilon: 1e-5}, conv, constant(c.name+".scale", c.outputs), constant(c.name+".shift", c.outputs))
+		silu := b.Add1(c.name+".silu", graph.Binary{Fn: graph.Mul}, norm, b.Add1(c.name+".gate", graph.Unary{Fn: graph.Sigmoid}, norm))
+		b.Output(c.name+".y", b.Add1(c.name+".last", graph.Conv{Strides: [2]int{1, 1}, Group: 1}, silu, constant(c.name+".last.weight", 4, c.outputs, 1, 1)))
+	}
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []graph.Format{"", graph.FP16} {
+		low, err := graph.Lower(g, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wide := fused(t, low, f, factsOf(l))
+		if n := count(wide, "Conv"); n != 4 {
+			t.Errorf("%q: %d convolutions, want one and the last three", f, n)
+		}
+		comparePlugins(t, l, low, wide, []string{normFusion}, f)
+	}
+}
+
 func comparePlugins(t *testing.T, l *plugins.Library, low, g *graph.Graph, want []string, f graph.Format) {
 	t.Helper()
 	r, image := rand.New(rand.NewPCG(3, 8)), tensor.New(tensor.Float32, low.Inputs[0].Shape...)

@@ -18,7 +18,11 @@ const wholeCells = 8
 // widen makes one convolution of those that read one map and that a normalisation reads, rounded or not: the first ones of all towers on a level. The normalisation takes of
 // the result the channels that are its own, so nothing has to cut it.
 func widen(g *graph.Graph, fusions []fusion, f Facts) (*graph.Graph, []fusion) {
-	if !f.has(normFusion, []onnx.Attribute{{Name: mapsField}, {Name: firstsField}}) {
+	var written []onnx.Attribute
+	for _, field := range append(slices.Clone(normFields), mapsField, firstsField) {
+		written = append(written, onnx.Attribute{Name: field})
+	}
+	if !f.has(normFusion, written) {
 		return g, fusions
 	}
 	w := newWidener(g)
@@ -87,9 +91,14 @@ func newWidener(g *graph.Graph) *widener {
 		if _, round := n.Op.(graph.Round); round {
 			w.rounds[n.Inputs[0]] = n
 		}
-		for i, v := range n.Inputs {
+		for _, v := range n.Inputs {
 			w.reads[v]++
-			if op, ok := n.Op.(graph.Opaque); ok && op.Type == normFusion && i < mapsOf(n) {
+		}
+		if op, ok := n.Op.(graph.Opaque); !ok || op.Type != normFusion {
+			continue
+		}
+		if maps := n.Inputs[:mapsOf(n)]; !slices.ContainsFunc(maps, func(v *graph.Value) bool { return !isWhole(v) }) {
+			for _, v := range maps {
 				w.norms[v] = true
 			}
 		}
@@ -111,7 +120,12 @@ func mapsOf(n *graph.Node) int {
 	return vectors / 2
 }
 
-// fits tells convolutions that a normalisation alone reads, whose channels are whole cells.
+// isWhole tells maps that are whole cells in NHWC and in planes: a normalisation of one that is not takes all of its maps apart.
+func isWhole(v *graph.Value) bool {
+	return v.Shape[1]%wholeCells == 0 && v.Shape[2]*v.Shape[3]%wholeCells == 0
+}
+
+// fits tells convolutions that such a normalisation alone reads.
 func (w *widener) fits(n *graph.Node) bool {
 	op, conv := n.Op.(graph.Conv)
 	if !conv || op.Group != 1 {
@@ -119,7 +133,7 @@ func (w *widener) fits(n *graph.Node) bool {
 	}
 	y := n.Outputs[0]
 	z := w.rounded(y)
-	return w.norms[z] && w.reads[y] == 1 && w.reads[z] == 1 && y.Shape[1]%wholeCells == 0 && y.Shape[2]*y.Shape[3]%wholeCells == 0 &&
+	return w.norms[z] && w.reads[y] == 1 && w.reads[z] == 1 &&
 		!slices.ContainsFunc(n.Inputs[1:], func(v *graph.Value) bool { return v == nil || v.Const == nil })
 }
 
