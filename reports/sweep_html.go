@@ -164,7 +164,7 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 		row.Device = "device p50 " + milliseconds(c.Device.P50)
 	}
 	if c.EndToEnd != nil {
-		row.EndToEnd = "end to end p50 " + milliseconds(c.EndToEnd.P50)
+		row.EndToEnd = milliseconds(c.EndToEnd.P50)
 	}
 	row.Quality = qualityOfCell(c)
 	if c.Work != nil {
