@@ -148,11 +148,22 @@ func (r *Result) checkSums() error {
 		if got.Cell.Scope == perf.Complete && got.Ended().Holds() && got.Work == nil {
 			return fmt.Errorf("cell %s: work is missing, though its outputs were compared: the file was changed after it was written", got.Name)
 		}
-		if timed := timedParity(got.Cell, of[got.Cell]); timed != nil && timed.State.Worse(got.Parity.State) {
-			return fmt.Errorf("cell %s: parity.state is %s, of a timed session it is %s: the file was changed after it was written", got.Name, got.Parity.State, timed.State)
+		if err := checkParity(got.Parity, timedParity(got.Cell, of[got.Cell])); err != nil {
+			return fmt.Errorf("cell %s: %w", got.Name, err)
 		}
 	}
 	return nil
+}
+
+// checkParity refuses what is said of a cell and is better than what a timed session of it computed.
+func checkParity(got perf.Parity, timed *perf.Parity) error {
+	switch {
+	case timed == nil || !worse(*timed, got):
+		return nil
+	case timed.State == got.State:
+		return fmt.Errorf("parity.max_abs is %v, of a timed session it is %v: the file was changed after it was written", got.MaxAbs, timed.MaxAbs)
+	}
+	return fmt.Errorf("parity.state is %s, of a timed session it is %s: the file was changed after it was written", got.State, timed.State)
 }
 
 // rounding is the relative difference that a sum may have which was made by another build or written with fewer digits.
