@@ -33,7 +33,7 @@ func ValidClass(c env.Class) error {
 	return nil
 }
 
-// Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class; cells unique,
+// Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class, which is that of the environment; cells unique,
 // named as they are and those of the plan; every number finite, not negative and within perf.Measurement.Check; samples in the unit
 // that the plan's bounds tell; and every cell what Sum makes of the measurements, so that nothing but samples is believed. A result
 // may hold fewer replicates than its plan.
@@ -48,6 +48,9 @@ func (r *Result) Validate() error {
 	}
 	if err := ValidClass(r.Class); err != nil {
 		return err
+	}
+	if want := env.ClassOf(r.Environment, r.Plan.Threads, r.Plan.Cells); r.Class.ID != want.ID || r.Class.Kind != want.Kind {
+		return fmt.Errorf("its class is %s (%s), its environment is of %s (%s): the file was changed after it was written", r.Class.ID, r.Class.Kind, want.ID, want.Kind)
 	}
 	if err := sound("", reflect.ValueOf(*r)); err != nil {
 		return err
