@@ -159,7 +159,7 @@ func strict(commands []*cli.Command) {
 					}
 				}
 			} else if ctx.NArg() > 0 && !ctx.Bool("help") {
-				return usagef("unexpected argument %q (every value belongs to a flag; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
+				return usagef("unexpected argument %q (every value belongs to a flag; see %s --help)", ctx.Args().First(), ctx.Command.HelpName)
 			}
 			return action(ctx)
 		}
@@ -171,7 +171,7 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
 		text = "unknown flag " + name
 	}
-	return usagef("%s (see apexx %s --help)", text, c.Command.Name)
+	return usagef("%s (see %s --help)", text, c.Command.HelpName)
 }
 
 func usagef(format string, args ...any) error {

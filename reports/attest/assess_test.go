@@ -39,6 +39,7 @@ func TestAssess(t *testing.T) {
 		"nothing wrong":       {func(*testing.T, *candidate) {}, CPUGate, Pass, "pass: no cell is slower by 8 % or more", Passed},
 		"not required":        {func(*testing.T, *candidate) {}, "trt_engine", NA, "", Passed},
 		"no artifact":         {drop("sweep/sweep.json"), PerformanceReport, Fail, "no evidence was given", Failed},
+		"a plan of more":      {func(_ *testing.T, c *candidate) { c.sweep.Plan.Replicates = 50 }, PerformanceReport, Fail, "in 5 of 50 replicates", Failed},
 		"no gate":             {drop("gate/gate.json"), CPUGate, Pending, "no evidence was given", Warned},
 		"no sign-off":         {func(_ *testing.T, c *candidate) { c.signOffs = nil }, "security_review", Pending, "no evidence was given", Warned},
 		"a regression":        {func(t *testing.T, c *candidate) { c.regress(t) }, CPUGate, Fail, "regression: " + slowed, Failed},
