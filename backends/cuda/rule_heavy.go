@@ -147,7 +147,7 @@ const (
 	heavyThreads = 256
 	heavyWarps   = heavyThreads / 32 // also the channels of a block of heavy_tokens
 	heavyPixels  = 32                // of a strip
-	heavyWaves   = 3                 // blocks of heavy_refine for each multiprocessor, from where on they take several strips
+	heavyBlocks  = 3                 // of heavy_refine that a multiprocessor holds: where there would be more, a block takes several strips
 	writeThreads = 256               // of four pixels each
 )
 
@@ -167,7 +167,7 @@ func lowerHeavyPath(c *compiler, s *step) error {
 	channels, tiles, batch := dense.Shape[1], ids.Len(), dense.Shape[0]
 	area := pack.Out[0].Shape[3] * pack.Out[0].Shape[4]
 	strips, written := ceilDiv(area, heavyPixels), max(4*writeThreads/area, 1)
-	together := min(max(strips*tiles/(heavyWaves*c.properties.Multiprocessors), 1), strips)
+	together := min(ceilDiv(strips*tiles, heavyBlocks*c.properties.Multiprocessors), strips)
 	tokens, film := s.AddScratch(tensor.Float32, tiles*channels), s.AddScratch(tensor.Float32, tiles*2*channels)
 	refined, moments := s.AddScratch(tensor.Float32, tiles*2*channels*area), s.AddScratch(tensor.Float32, tiles*strips*heavyWarps*kernels.PieceBytes/4)
 	clip := part("clip").Op.(graph.Clip)
