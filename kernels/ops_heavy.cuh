@@ -11,7 +11,7 @@
 // 1. heavy_tokens: the means of the tiles. A warp for a channel.
 // 2. heavy_refine: a block takes some strips of a tile, kHeavyPixels pixels each, computes what is normalised and leaves the moments of its parts.
 //    Recurrence and modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
-// 3. heavy_write: a block for a cell of the grid and some channels. A cell without a tile stays as it is; of several tiles the last one counts.
+// 3. heavy_write: a block for a cell of the grid and some stretches of channels. A cell without a tile stays as it is; of several tiles the last one counts.
 //
 // A block of these runs through its code once, from an instruction cache that other kernels have filled: what is written once instead of unrolled
 // costs less than it looks, and so does a quotient by reciprocal.
@@ -49,9 +49,10 @@ struct HeavyArgs {
   Tiling tiling;
   float row_epsilon, group_epsilon;
   float limit, low, high;  // of the recurrence's input; of its result
-  int written;             // channels of a block of heavy_write
+  int written;             // channels of a stretch of heavy_write, of which a block has some
   int strips, together;    // of a tile; of a block of heavy_refine
-  int halves, unused;      // 1: the operands of the pointwise product are fp16 numbers, for the matrix unit
+  int halves;              // 1: the operands of the pointwise product are fp16 numbers, for the matrix unit
+  int stretches;           // of a block of heavy_write
   Rounding product, stored;
   Fault fault;
 };
@@ -466,7 +467,7 @@ APEXX_DEVICE Moments joined(const Moments* pieces, int n) {
   return {count, mean, warp_all(m2, add)};
 }
 
-// A thread for four pixels of a channel. blockIdx.x: cell; blockIdx.y: stretch of channels; blockIdx.z: sample.
+// A thread for four pixels of a channel of each stretch. blockIdx.x: cell; blockIdx.y: stretches of channels; blockIdx.z: sample.
 APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
   const int lane = threadIdx.x % 32, C = a.channels, side = a.tiling.tile, area = side * side, cell = blockIdx.x;
   const int64_t b = blockIdx.z;
@@ -482,33 +483,39 @@ APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
   if (last >= 0) moments = joined(a.pieces + tile * a.pieces_of_tile, a.pieces_of_tile);
   const float inverse = 1 / sqrtf(moments.m2 / moments.n + a.group_epsilon);
 
-  const int i = 4 * threadIdx.x, in = quotient_of(i, static_cast<float>(a.pixel_share)), c = blockIdx.y * a.written + in;
-  if (in >= a.written || c >= C) return;
-  const int p = i - in * area, row = quotient_of(p, 1.0f / side);
-  const int64_t in_plane = origin(a.tiling, cell) + row * a.tiling.width + p - row * side, place = (b * C + c) * a.plane + in_plane;
-  const Four base = *reinterpret_cast<const Four*>(a.base + place);
-  Four y = base;
-  if (last >= 0) {
-    const float* refined = a.refined + (tile * 2 * C + c) * area + p;
-    const Four value = *reinterpret_cast<const Four*>(refined), gate = *reinterpret_cast<const Four*>(refined + C * area);
-    const float scale = a.film[tile * 2 * C + c], shift = a.film[tile * 2 * C + C + c];
-    const Affine f = {moments.mean, inverse * a.group_scale[c], a.group_shift[c]};
-    const Affine g = {moments.mean, inverse * a.group_scale[C + c], a.group_shift[C + c]};
-    float modulated[4];
+  const int i = 4 * threadIdx.x, in = quotient_of(i, static_cast<float>(a.pixel_share)), p = i - in * area, row = quotient_of(p, 1.0f / side);
+  if (in >= a.written) return;
+  const int64_t in_plane = origin(a.tiling, cell) + row * a.tiling.width + p - row * side;
+  Four alpha = {};
+  if (a.alpha) alpha = *reinterpret_cast<const Four*>(a.alpha + b * a.plane + in_plane);
+#pragma unroll 1
+  for (int stretch = 0; stretch < a.stretches; stretch++) {
+    const int c = (blockIdx.y * a.stretches + stretch) * a.written + in;
+    if (c >= C) return;
+    const int64_t place = (b * C + c) * a.plane + in_plane;
+    const Four base = *reinterpret_cast<const Four*>(a.base + place);
+    Four y = base;
+    if (last >= 0) {
+      const float* refined = a.refined + (tile * 2 * C + c) * area + p;
+      const Four value = *reinterpret_cast<const Four*>(refined), gate = *reinterpret_cast<const Four*>(refined + C * area);
+      const float scale = a.film[tile * 2 * C + c], shift = a.film[tile * 2 * C + C + c];
+      const Affine f = {moments.mean, inverse * a.group_scale[c], a.group_shift[c]};
+      const Affine g = {moments.mean, inverse * a.group_scale[C + c], a.group_shift[C + c]};
+      float modulated[4];
 #pragma unroll
-    for (int e = 0; e < 4; e++) modulated[e] = scale * base.v[e] + shift;
-    round_all(a.stored, modulated);
+      for (int e = 0; e < 4; e++) modulated[e] = scale * base.v[e] + shift;
+      round_all(a.stored, modulated);
 #pragma unroll
-    for (int e = 0; e < 4; e++) y.v[e] = applied(f, value.v[e]) * larger(applied(g, gate.v[e]), 0.0f) + modulated[e];
+      for (int e = 0; e < 4; e++) y.v[e] = applied(f, value.v[e]) * larger(applied(g, gate.v[e]), 0.0f) + modulated[e];
+      round_all(a.stored, y.v);
+    }
+    if (a.alpha) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) y.v[e] = base.v[e] + alpha.v[e] * (y.v[e] - base.v[e]);
+    }
     round_all(a.stored, y.v);
+    *reinterpret_cast<Four*>(a.y + place) = y;
   }
-  if (a.alpha) {
-    const Four alpha = *reinterpret_cast<const Four*>(a.alpha + b * a.plane + in_plane);
-#pragma unroll
-    for (int e = 0; e < 4; e++) y.v[e] = base.v[e] + alpha.v[e] * (y.v[e] - base.v[e]);
-  }
-  round_all(a.stored, y.v);
-  *reinterpret_cast<Four*>(a.y + place) = y;
 }
 
 }  // namespace apexx
