@@ -23,7 +23,7 @@ type heavyArgs struct {
 	tiling                                                                tiling
 	rowEpsilon, groupEpsilon                                              float32
 	limit, low, high                                                      float32
-	written, strips, together, halves, _                                  int32
+	written, strips, together, halves, stretches                          int32
 	product, stored                                                       rounding
 	fault                                                                 fault
 }
@@ -32,8 +32,9 @@ const (
 	heavyThreads = 256
 	heavyWarps   = heavyThreads / 32 // also the channels of a block of heavy_tokens
 	heavyPixels  = 32                // of a strip
-	heavyWaves   = 3                 // blocks of heavy_refine for each multiprocessor, from where on they take several strips
+	heavyBlocks  = 3                 // of heavy_refine that a multiprocessor holds: where there would be more, a block takes several strips
 	writeThreads = 256               // of four pixels each
+	writeBlocks  = 5                 // of heavy_write that a multiprocessor holds: where there would be more, a block takes several stretches of channels
 )
 
 // multipliesHalves tells whether the matrix unit has the weights and the operands of a convolution as fp16 numbers.
@@ -52,7 +53,10 @@ func lowerHeavyPath(c *compiler, s *step) error {
 	channels, tiles, batch := dense.Shape[1], ids.Len(), dense.Shape[0]
 	area := pack.Out[0].Shape[3] * pack.Out[0].Shape[4]
 	strips, written := ceilDiv(area, heavyPixels), max(4*writeThreads/area, 1)
-	together := min(max(strips*tiles/(heavyWaves*c.properties.Multiprocessors), 1), strips)
+	together := min(ceilDiv(strips*tiles, heavyBlocks*c.properties.Multiprocessors), strips)
+	tiling := newTiling(dense.Shape, pack.Op.(graph.TilePack).Tile)
+	of := ceilDiv(channels, written) // stretches of a cell
+	stretches := min(ceilDiv(int(tiling.tiles)*of*batch, writeBlocks*c.properties.Multiprocessors), of)
 	tokens, film := s.AddScratch(tensor.Float32, tiles*channels), s.AddScratch(tensor.Float32, tiles*2*channels)
 	refined, moments := s.AddScratch(tensor.Float32, tiles*2*channels*area), s.AddScratch(tensor.Float32, tiles*strips*heavyWarps*kernels.PieceBytes/4)
 	clip := part("clip").Op.(graph.Clip)
@@ -61,8 +65,8 @@ func lowerHeavyPath(c *compiler, s *step) error {
 		rowEpsilon: float32(part("row").Op.(graph.LayerNormalization).Epsilon), groupEpsilon: float32(part("norm").Op.(graph.GroupNormalization).Epsilon),
 		plane: int64(dense.Shape[2] * dense.Shape[3]), channels: int32(channels), k: int32(ids.Shape[1]), hidden: int32(part("first").Out[0].Shape[1]),
 		pieces: int32(strips * heavyWarps), written: int32(written), strips: int32(strips), together: int32(together), halves: flag(c.multipliesHalves(part("pointwise"))),
-		tiling: newTiling(dense.Shape, pack.Op.(graph.TilePack).Tile),
-		limit:  float32(part("forward").Op.(graph.TileSSMScan).Clamp), low: float32(clip.Low), high: float32(clip.High),
+		stretches: int32(stretches), tiling: tiling,
+		limit: float32(part("forward").Op.(graph.TileSSMScan).Clamp), low: float32(clip.Low), high: float32(clip.High),
 		product: roundingOf(part("depthwise round")), stored: roundingOf(part("result")),
 	}
 	s.launches = func(m *memory) []Launch {
@@ -74,7 +78,7 @@ func lowerHeavyPath(c *compiler, s *step) error {
 		return []Launch{
 			launch("heavy_tokens", [3]int{ids.Shape[1], ceilDiv(channels, heavyWarps), batch}, heavyThreads, args),
 			launch("heavy_refine", [3]int{ceilDiv(strips, together), ids.Shape[1], batch}, heavyThreads, args),
-			launch("heavy_write", [3]int{int(args.tiling.tiles), ceilDiv(channels, written), batch}, writeThreads, args),
+			launch("heavy_write", [3]int{int(tiling.tiles), ceilDiv(of, stretches), batch}, writeThreads, args),
 		}
 	}
 	return nil
