@@ -189,6 +189,7 @@ gpu-tests-tensorrt: tensorrt
 	cp $(BIN)/apexx-tensorrt $(BIN)/libapexx-tensorrt.so $(BIN)/gpu/
 	$(WITH_TENSORRT) test -c -tags tensorrt -trimpath -ldflags '-s -w' -o $(BIN)/gpu/tensorrt.test ./backends/tensorrt/driver
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/plugins.test ./kernels/tensorrt
+	cp -r kernels/tensorrt/testdata $(BIN)/gpu/
 
 kernels-test:
 	@mkdir -p $(BIN)/kernels

@@ -14,16 +14,8 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// complete are the models among the candidates, each at a shape.
-var complete = []struct {
-	batch, height, width int
-	taps                 []string
-}{
-	{1, 128, 128, nil}, {1, 128, 128, []string{"pv.backbone.stem.0"}}, {2, 128, 256, nil}, {1, 512, 512, nil},
-}
-
-// candidates are the cases of the compliance suite, others of types and sizes that it does not have, and complete models, each in every precision, smaller
-// ones first.
+// candidates are the cases of the compliance suite, others of types and sizes that it does not have, and a complete model without and with a tap of a
+// convolution, each in every precision. What launches a kernel alone comes before what launches many: a larger model would take racecheck minutes.
 func candidates() ([]Subject, error) {
 	var list []Subject
 	add := func(name string, precisions []backends.Precision, taps []string, g *graph.Graph, inputs tensor.List) {
@@ -44,27 +36,52 @@ func candidates() ([]Subject, error) {
 		}
 		add(c.Name, precisions, nil, g, inputs)
 	}
-	for _, m := range complete {
-		g, inputs, err := nano(m.batch, m.height, m.width)
-		if err != nil {
-			return nil, err
-		}
-		add(fmt.Sprintf("nano %d×%d×%d with taps %v", m.batch, m.height, m.width, m.taps), cuda.Precisions, m.taps, g, inputs)
+	g, inputs, err := normalised()
+	if err != nil {
+		return nil, err
+	}
+	add("a normalised map of many tiles", cuda.Precisions, nil, g, inputs)
+	if g, inputs, err = nano(); err != nil {
+		return nil, err
+	}
+	for _, taps := range [][]string{nil, {"pv.backbone.stem.0"}} {
+		add(fmt.Sprintf("nano with taps %v", taps), cuda.Precisions, taps, g, inputs)
 	}
 	return list, nil
 }
 
-// nano is a complete model with hashed weights, and images of every magnitude.
-func nano(batch, height, width int) (*graph.Graph, tensor.List, error) {
+// nano is a small complete model with hashed weights.
+func nano() (*graph.Graph, tensor.List, error) {
 	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=8"})
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 5)), model.Options{Batch: batch, Height: height, Width: width, Decode: model.DefaultDecode()})
+	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 5)), model.Options{Batch: 1, Height: 128, Width: 128, Decode: model.DefaultDecode()})
 	if err != nil {
 		return nil, nil, err
 	}
-	return g, tensor.List{{Name: "image", Tensor: waves(batch, 3, height, width)}}, nil
+	return g, tensor.List{{Name: "image", Tensor: waves(1, 3, 128, 128)}}, nil
+}
+
+// normalised has a convolution at stride 2 between others, with a normalisation and SiLU between any two: of more tiles than a chip has multiprocessors,
+// each of which is then the work of one group of threads.
+func normalised() (*graph.Graph, tensor.List, error) {
+	const channels, side = 64, 192
+	b := graph.NewBuilder("normalised")
+	conv := func(name string, x *graph.Value, stride int) *graph.Value {
+		op := graph.Conv{Strides: [2]int{stride, stride}, Pads: [4]int{1, 1, 1, 1}, Group: 1}
+		return b.Add1(name, op, x, b.Const(name+".weight", waves(channels, channels, 3, 3)))
+	}
+	norm := func(name string, x *graph.Value) *graph.Value {
+		y := b.Add1(name, graph.GroupNormalization{Groups: 1, Epsilon: 1e-5}, x, b.Const(name+".scale", waves(channels)), b.Const(name+".shift", waves(channels)))
+		return b.Add1(name+".silu", graph.Binary{Fn: graph.Mul}, y, b.Add1(name+".sigmoid", graph.Unary{Fn: graph.Sigmoid}, y))
+	}
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, channels, side, side}})
+	first := norm("norm1", conv("conv1", x, 1))
+	second := norm("norm2", conv("conv2", first, 2))
+	b.Output("y", conv("conv3", second, 2))
+	g, err := b.Build()
+	return g, tensor.List{{Name: "x", Tensor: waves(1, channels, side, side)}}, err
 }
 
 // waves is a tensor with values from 0 to 1.
@@ -98,7 +115,7 @@ func beside() []backendtest.Case {
 	}
 	// Inputs of five channels are left to the kernels for any number.
 	for _, c := range []struct{ in, side, out, kernel, stride int }{
-		{5, 7, 40, 1, 1}, {5, 96, 40, 1, 1}, {5, 96, 40, 3, 1}, {64, 96, 64, 3, 1}, {96, 192, 96, 3, 2},
+		{5, 7, 40, 1, 1}, {5, 96, 40, 1, 1}, {5, 96, 40, 3, 1}, {3, 192, 64, 3, 2}, {64, 96, 64, 1, 1}, {64, 96, 64, 3, 1}, {96, 192, 96, 3, 2},
 	} {
 		pad := c.kernel / 2
 		in := fed(waves(1, c.in, c.side, c.side), waves(c.out, c.in, c.kernel, c.kernel))

@@ -1,5 +1,5 @@
 // Package cover chooses few graphs whose sessions launch every kernel of the backend cuda at least once, for tools that look at every access
-// to memory and take their time (compute-sanitizer). It compiles the graphs for a device that computes nothing (planner.go), smallest first, and keeps
+// to memory and take their time (compute-sanitizer). It compiles candidates for a device that computes nothing (planner.go), and keeps
 // those that launch a kernel which none before them did.
 package cover
 
