@@ -37,10 +37,7 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		processes[i], all[i] = &process{side: s.Side, backend: backend, options: o}, i
 	}
 	defer sideBySide(all, len(all), func(i int) { processes[i].end() })
-	lanes := runtime.GOMAXPROCS(0)
-	if o.Samplers[backend] != nil { // it computes on a device, and its compiler may choose kernels by timing them there
-		lanes = 1
-	}
+	lanes := lanesOf(backend, o)
 	for order, c := range cells {
 		var taking []int
 		work := make([]Workload, len(slots))
@@ -86,6 +83,15 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		}
 	}
 	return nil
+}
+
+// lanesOf says how many processes of a block prepare a cell at once. A compiler that may choose kernels by timing them on a device needs it for itself; that
+// of our own kernels does so only where an option asks it to tune.
+func lanesOf(backend string, o Options) int {
+	if perf.OnDevice(backend) && (backend != perf.OwnKernels || len(o.Extra[backend]) > 0) {
+		return 1
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // takeSteps times the steps of a cell where that was asked for, when all its processes have given their samples: the sessions that tell them are
