@@ -27,9 +27,9 @@ const leastTurns = 8
 // Block measures cells of one backend in several fresh processes at once, none of which ever samples beside another. They take
 // turns of a slice, round after round; those whose turn it is not are stopped. With slots that read the same from both ends
 // (base, head, head, base) a drift within a round cancels, and each side runs as often right after the other as after itself.
-// All go through the cells in one order: each is compiled and run once in all of them, side by side, before the first samples
-// it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements
-// go to emit, whose error ends the block.
+// All go through the cells in one order: each is compiled and run once in all of them, side by side as far as that is fair, before
+// the first samples it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's
+// measurements go to emit, whose error ends the block.
 func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
 	processes := make([]*process, len(slots))
 	all := make([]int, len(slots))
@@ -55,6 +55,14 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		sideBySide(taking, lanes, func(i int) {
 			processes[i].resume()
 			timings[i] = processes[i].prepare(ctx, c, work[i])
+			processes[i].pause()
+		})
+		first := lanes
+		if perf.OnDevice(backend) { // which all of them share
+			first = 1
+		}
+		sideBySide(taking, first, func(i int) {
+			processes[i].resume()
 			timings[i].firstRun(ctx)
 			processes[i].pause()
 		})
