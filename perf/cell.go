@@ -120,8 +120,11 @@ func ParseCell(name string) (Cell, error) {
 	return c, errors.Join(err1, err2)
 }
 
+// OwnKernels is the backend of kernels/.
+const OwnKernels = "cuda"
+
 // DeviceBackends compute on a GPU; the others on the host's processors.
-var DeviceBackends = []string{"cuda", "tensorrt", "ort-cuda", "ort-tensorrt"}
+var DeviceBackends = []string{OwnKernels, "tensorrt", "ort-cuda", "ort-tensorrt"}
 
 // OnDevice tells whether a backend computes on a GPU.
 func OnDevice(backend string) bool { return slices.Contains(DeviceBackends, backend) }

@@ -164,7 +164,9 @@ func TestSelfcheckSchema(t *testing.T) {
 	h := gate.SelfcheckHeader{Schema: gate.SelfcheckSchemaID, Class: sampleGate().Class, Policy: gate.DefaultPolicy(), Cells: sampleGate().Cells}
 	trial := gate.Trial{Outcome: gate.Pass, Version: "1", Blocks: [][]float64{{0.1, -0.1, 0, 0.2, -0.2}, {0.1, 0.2, -0.1, 0, 0.05}},
 		Others: map[gate.Metric][][]float64{gate.Compile: {{0.1, -0.1, 0, 0.2, -0.2}}}}
-	for _, trials := range [][]gate.Trial{nil, {trial, trial}} {
+	stepped := trial
+	stepped.Steps = [][][]float64{{{0.1, -0.1, 0, 0.2, -0.2}}}
+	for _, trials := range [][]gate.Trial{nil, {trial, trial}, {stepped}} {
 		if err := validate(t, SelfcheckSchema, gate.NewSelfcheck(h, trials, sweeptest.When, 10)); err != nil {
 			t.Error(err)
 		}

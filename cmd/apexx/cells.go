@@ -98,7 +98,7 @@ func chosenWorkloads(c *cli.Context, builds ...specOf) (*workloadsOf, error) {
 			return nil, exit.With(exit.Usage, err)
 		}
 	}
-	return w, nil
+	return w, w.locate(c.Context)
 }
 
 // measureOptions checks how long, and with what, each cell is measured.
@@ -120,7 +120,7 @@ func measureOptions(c *cli.Context) (o measure.Options, err error) {
 	if c.Int("iterations") < 1 || c.Duration("time") <= 0 || c.Duration("deadline") <= 0 {
 		return o, usagef("--iterations, --time and --deadline must be positive")
 	}
-	return measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras, Devices: devices()}, nil
+	return measure.Options{Iterations: c.Int("iterations"), Bound: c.Duration("time"), Threads: threads, Extra: extras}, nil
 }
 
 // source makes what the cells execute.

@@ -51,7 +51,7 @@ func networkWorkloads(c *cli.Context, builds []specOf) (w *workloadsOf, err erro
 	if len(w.cells) == 0 {
 		return nil, noBackend(c)
 	}
-	return w, nil
+	return w, w.locate(c.Context)
 }
 
 // forNetworks refuses what belongs to Apex-X beside --model: flags of its weights and of its detections, and precisions whose rounding is

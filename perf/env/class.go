@@ -5,11 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/apex-x/apexx/perf"
 )
 
 // Kind is what decides how well a machine can be trusted with small differences.
@@ -63,14 +60,6 @@ func Classify(e Environment, threads int, gpu *GPU) Class {
 	}
 	c.ID = c.slug()
 	return c
-}
-
-// ClassOf returns the class of a machine for cells: that of its first GPU where a cell computes on one, else that of its processors.
-func ClassOf(e Environment, threads int, cells []perf.Cell) Class {
-	if len(e.GPUs) > 0 && slices.ContainsFunc(cells, func(c perf.Cell) bool { return perf.OnDevice(c.Backend) }) {
-		return Classify(e, threads, &e.GPUs[0])
-	}
-	return Classify(e, threads, nil)
 }
 
 // coresOf returns how many processors can be at work: the least of those that the process may use, the quota of its control groups,

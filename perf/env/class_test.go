@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/apex-x/apexx/perf"
 )
 
 func TestClassify(t *testing.T) {
@@ -38,19 +36,6 @@ func TestClassify(t *testing.T) {
 		if kind.Delta() != want {
 			t.Errorf("δ of %s is %g, want %g", kind, kind.Delta(), want)
 		}
-	}
-}
-
-func TestClassOf(t *testing.T) {
-	e := Environment{CPU: CPU{Model: "a", Cores: 4}, GPUs: []GPU{{Name: "b"}, {Name: "c"}}}
-	host, device := perf.Cell{Backend: "ort"}, perf.Cell{Backend: "cuda"}
-	for want, cells := range map[string][]perf.Cell{"cpu-a-2c": {host, host}, "gpu-unlocked-b-0sm-0w-anyecc-anymig--a-2c": {host, device}} {
-		if got := ClassOf(e, 2, cells); got.ID != want {
-			t.Errorf("%v: %s, want %s", cells, got.ID, want)
-		}
-	}
-	if e.GPUs = nil; ClassOf(e, 2, []perf.Cell{device}).ID != "cpu-a-2c" {
-		t.Error("a machine without GPUs is of a GPU's class")
 	}
 }
 

@@ -23,6 +23,6 @@
 //
 // Read (read.go) and Judge replay a record; Differs says whether the verdict that it holds is that of its samples.
 //
-// How often these rules err is measured by trials (trial.go), whose noise is fitted (noise.go) and simulated (simulate.go) for what is
-// too rare to measure; selfcheck.go sums up.
+// How often these rules err is measured by trials (trial.go), whose noise is fitted (noise.go; of steps the blocks themselves are drawn again,
+// stepnoise.go) and simulated (simulate.go) for what is too rare to measure; selfcheck.go sums up.
 package gate

@@ -54,7 +54,7 @@ func (p Policy) oneCell(r *rand.Rand, n Noise, cells int, scale, slowdown float6
 		for i := range list[0].values[Time] {
 			list[0].values[Time][i] *= scale
 		}
-		s.slow(list[0])
+		s.slow(slowed{0, -1}, list[0])
 		return list
 	}
 	screen := draw(cells, p.ScreenBlocks)

@@ -11,7 +11,7 @@ import (
 )
 
 // SelfcheckSchemaID names the version of the JSON form of a Selfcheck.
-const SelfcheckSchemaID = "apexx.selfcheck/3"
+const SelfcheckSchemaID = "apexx.selfcheck/4"
 
 // SelfcheckHeader says what trials are run on. Trials add up only under an equal header.
 type SelfcheckHeader struct {
@@ -30,10 +30,9 @@ type Selfcheck struct {
 	Noise    Noise     `json:"noise"` // of the times
 	// OtherNoise is that of the other metrics, empty where the trials are of a version that did not judge them.
 	OtherNoise map[Metric]Noise `json:"other_noise,omitempty"`
-	// StepNoise is that of the times of steps, of which a cell has StepCount; nil and 0 where no steps were judged.
-	StepNoise *Noise  `json:"step_noise,omitempty"`
-	StepCount int     `json:"step_count,omitempty"`
-	Simulated []Rates `json:"simulated"`
+	// StepNoise is that of the times of steps; nil where none were judged.
+	StepNoise *StepScatter `json:"step_noise,omitempty"`
+	Simulated []Rates      `json:"simulated"`
 }
 
 // NewSelfcheck sums trials up and simulates the rates that are too rare to measure: simulated runs of each slowdown, with as
@@ -49,22 +48,28 @@ func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated 
 	if s.Noise.SD == 0 {
 		return s // too few trials to simulate
 	}
-	if n, steps := StepNoise(trials); n.SD > 0 {
-		s.StepNoise, s.StepCount = &n, steps
-		for i, slowdown := range append([]float64{0}, Slowdowns...) {
-			sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: len(h.Cells), StepNoise: n, Steps: steps,
-				Slowdown: slowdown, Runs: max(simulated/stepRuns, 1), Seed: uint64(i + 1)}
-			s.Simulated = append(s.Simulated, sim.Run())
-		}
+	sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: len(h.Cells), Runs: simulated}
+	if sim.Steps = StepNoiseOf(trials); len(sim.Steps) > 0 {
+		scatter := scatterOfSteps(sim.Steps)
+		s.StepNoise, sim.Runs = &scatter, max(simulated/stepRuns, 1)
+		s.simulate(sim)
+		sim.Noisiest = true
+		s.simulate(sim)
 		return s
 	}
-	for _, cells := range []int{len(h.Cells), wideScreen} {
-		for i, slowdown := range append([]float64{0}, Slowdowns...) {
-			sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: cells, Slowdown: slowdown, Runs: simulated, Seed: uint64(i + 1)}
+	s.simulate(sim)
+	sim.Cells = wideScreen
+	s.simulate(sim)
+	return s
+}
+
+// simulate adds runs of each slowdown; those of equal builds have no noisiest step.
+func (s *Selfcheck) simulate(sim Simulation) {
+	for i, slowdown := range append([]float64{0}, Slowdowns...) {
+		if sim.Slowdown, sim.Seed = slowdown, uint64(i+1); slowdown > 0 || !sim.Noisiest {
 			s.Simulated = append(s.Simulated, sim.Run())
 		}
 	}
-	return s
 }
 
 // wideScreen is the number of cells of a large run.
@@ -100,8 +105,8 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 	p("\nNoise fitted to %d blocks: a cell's own part has a standard deviation of %.3g %% and %.3g %% outliers of %.3g times that; all cells of\n"+
 		"a block share %.3g %%.\n", n.Blocks, 100*n.SD, 100*n.OutlierShare, n.OutlierScale, 100*n.SharedSD)
 	if n := s.StepNoise; n != nil {
-		p("Noise of the steps, %d in a cell, fitted to %d blocks: a step's own part %.3g %%, %.3g %% outliers of %.3g times that; all steps of a\n"+
-			"cell share %.3g %%.\n", s.StepCount, n.Blocks, 100*n.SD, 100*n.OutlierShare, n.OutlierScale, 100*n.SharedSD)
+		p("Noise of the %d steps, seen in %d blocks, which the simulation draws from: half of them scatter by up to %.3g %%, the noisiest by %.3g %%.\n",
+			n.Steps, n.Blocks, 100*n.Median, 100*n.Noisiest)
 	}
 	if len(s.Simulated) == 0 {
 		return nil
@@ -112,7 +117,7 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 		if r.Slowdown > 0 {
 			name = fmt.Sprintf("one cell slower by %.3g %%", 100*r.Slowdown)
 			if r.Steps > 0 {
-				name = fmt.Sprintf("one of %d steps of a cell slower by %.3g %%", r.Steps, 100*r.Slowdown)
+				name = fmt.Sprintf("%s of %d steps slower by %.3g %%", map[bool]string{false: "one", true: "the noisiest"}[r.Noisiest], r.Steps, 100*r.Slowdown)
 			}
 		}
 		share := func(k int) string { return fmt.Sprintf("%d (%s %%)", k, perCent(k, r.Runs)) }

@@ -22,25 +22,31 @@ type Simulation struct {
 	Runs     int
 	Seed     uint64
 
-	StepNoise Noise // of the times of steps, which are drawn independently of the whole's
-	Steps     int   // of each cell; 0: they are not judged. The slowdown is then that of one step of cell 0, and the cell as a whole is not slower
+	// Steps is the noise of the steps of the first cells, which is drawn independently of the whole's; empty where no steps are judged. The slowdown
+	// is then that of one step, another one in every run, and its cell as a whole is not slower.
+	Steps    []StepNoise
+	Noisiest bool // it is always the noisiest step of its cell
 }
 
 // Rates counts the outcomes of simulated runs.
 type Rates struct {
 	Noise        Noise   `json:"noise"`
 	Cells        int     `json:"cells"`
-	Steps        int     `json:"steps,omitempty"` // of each cell, one of which was slower
+	Steps        int     `json:"steps,omitempty"`    // of all cells, one of which was slower
+	Noisiest     bool    `json:"noisiest,omitempty"` // … the noisiest of its cell
 	Slowdown     float64 `json:"slowdown"`
 	Runs         int     `json:"runs"`
 	Alarms       int     `json:"alarms"`       // runs that ended as a regression
-	Right        int     `json:"right"`        // … of the slowed cell and no other
+	Right        int     `json:"right"`        // … of the slowed cell or step and no other
 	Inconclusive int     `json:"inconclusive"` // runs
 }
 
 // Run simulates. The same simulation gives the same rates on any number of processors.
 func (s Simulation) Run() Rates {
-	rates := Rates{Noise: s.Noise, Cells: s.Cells, Steps: s.Steps, Slowdown: s.Slowdown, Runs: s.Runs}
+	rates := Rates{Noise: s.Noise, Cells: s.Cells, Noisiest: s.Noisiest, Slowdown: s.Slowdown, Runs: s.Runs}
+	for _, n := range s.Steps {
+		rates.Steps += n.steps()
+	}
 	const chunk = 500
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -75,7 +81,25 @@ func (s Simulation) Run() Rates {
 	return rates
 }
 
-// once decides one run by the rules of Judge. Cell 0 is the slow one.
+// slowed says what is slower in a simulated run.
+type slowed struct {
+	cell int
+	step int // of it; -1 for all of it
+}
+
+// choose picks what is slower: cell 0, or a step.
+func (s Simulation) choose(r *rand.Rand) slowed {
+	if len(s.Steps) == 0 {
+		return slowed{0, -1}
+	}
+	cell := r.IntN(len(s.Steps))
+	if s.Noisiest {
+		return slowed{cell, s.Steps[cell].noisiest()}
+	}
+	return slowed{cell, r.IntN(s.Steps[cell].steps())}
+}
+
+// once decides one run by the rules of Judge.
 func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 	p, t := s.Policy, s.Policy.target(s.Kind)
 	delta := t.Limits.Time.Delta
@@ -88,10 +112,14 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 			return false, false, true
 		}
 	}
+	slow := s.choose(r)
 	screen := s.draw(r, t, s.Cells, p.ScreenBlocks)
-	s.slow(screen[0])
 	for i := range screen {
-		if s.Steps > 0 {
+		screen[i].steps.values = s.drawSteps(r, i, p.ScreenBlocks)
+	}
+	s.slow(slow, screen[slow.cell])
+	for i := range screen {
+		if len(screen[i].steps.values) > 0 {
 			screen[i].steps = newStepScreen(t.Limits.Step, screen[i].steps.values)
 		}
 	}
@@ -101,8 +129,9 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 	var steps stepTrial
 	for _, i := range confirm {
 		fresh := s.draw(r, t, 1, p.ConfirmBlocks)[0]
-		if i == 0 {
-			s.slow(fresh)
+		fresh.steps.values = s.drawSteps(r, i, p.ConfirmBlocks)
+		if i == slow.cell {
+			s.slow(slow, fresh)
 		}
 		for _, k := range screen[i].asked() {
 			l, values := t.Limits.Of(k), fresh.values[k]
@@ -112,12 +141,12 @@ func (s Simulation) once(r *rand.Rand) (alarm, exact, unsure bool) {
 			switch {
 			case l.exceeded(values, p.Alpha):
 				alarm = true
-				exact = exact && i == 0
+				exact = exact && slow == slowed{i, -1}
 			case l.reached(values):
 				unsure = true
 			}
 		}
-		steps.add(i, screen[i], fresh)
+		steps.add(slow, i, screen[i], fresh)
 	}
 	stepAlarm, stepExact, stepUnsure := steps.judged(t.Limits.Step, p)
 	alarm, exact, unsure = alarm || stepAlarm, exact && stepExact, unsure || stepUnsure
@@ -151,23 +180,26 @@ func (s Simulation) draw(r *rand.Rand, t Target, cells, blocks int) []screened {
 			out[i].values[k] = values
 		}
 	}
-	for i := range out {
-		if s.Steps > 0 {
-			out[i].steps.values = s.StepNoise.draw(r, s.Steps, blocks)
-		}
-	}
 	return out
+}
+
+// drawSteps returns the block values of the steps of a cell, if it has any.
+func (s Simulation) drawSteps(r *rand.Rand, cell, blocks int) [][]float64 {
+	if cell >= len(s.Steps) {
+		return nil
+	}
+	return s.Steps[cell].draw(r, blocks)
 }
 
 // stepTrial collects the steps that a simulated confirmation tests.
 type stepTrial struct {
-	slow   []bool      // step 0 of cell 0
+	slow   []bool      // whether it is the one that is slower
 	values [][]float64 // fresh ones
 }
 
-func (t *stepTrial) add(cell int, seen, fresh screened) {
+func (t *stepTrial) add(slow slowed, cell int, seen, fresh screened) {
 	for _, k := range seen.steps.candidates {
-		t.slow, t.values = append(t.slow, cell == 0 && k == 0), append(t.values, fresh.steps.values[k])
+		t.slow, t.values = append(t.slow, slow == slowed{cell, k}), append(t.values, fresh.steps.values[k])
 	}
 }
 
@@ -191,14 +223,13 @@ func (t *stepTrial) judged(l Limit, p Policy) (alarm, exact, unsure bool) {
 	return alarm, exact, unsure
 }
 
-func (s Simulation) slow(c screened) {
-	if s.Steps > 0 {
-		for i := range c.steps.values[0] {
-			c.steps.values[0][i] += math.Log1p(s.Slowdown)
-		}
-		return
+// slow makes block values of a cell those of a slower one, or of one with a slower step.
+func (s Simulation) slow(what slowed, c screened) {
+	values := c.values[Time]
+	if what.step >= 0 {
+		values = c.steps.values[what.step]
 	}
-	for i := range c.values[Time] {
-		c.values[Time][i] += math.Log1p(s.Slowdown)
+	for i := range values {
+		values[i] += math.Log1p(s.Slowdown)
 	}
 }

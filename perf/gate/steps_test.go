@@ -183,6 +183,16 @@ func TestHolm(t *testing.T) {
 	}
 }
 
+// seenUnder returns what many blocks show of steps that all scatter alike.
+func seenUnder(n Noise, steps int) StepNoise {
+	values := n.draw(rand.New(rand.NewPCG(5, 5)), steps, 400)
+	var seen StepNoise
+	for block := range 400 {
+		seen.blocks = append(seen.blocks, rowOf(values, block))
+	}
+	return seen
+}
+
 // TestStepFalseAlarms simulates equal builds at a level at which false alarms can be counted, with a δ so small that the test decides alone: a run names any
 // of 240 steps with a probability of at most α, though each of them has its noise.
 func TestStepFalseAlarms(t *testing.T) {
@@ -192,7 +202,7 @@ func TestStepFalseAlarms(t *testing.T) {
 		target.Limits.Step = Limit{Delta: 1e-6, Offset: 1}
 	}
 	for name, n := range map[string]Noise{"normal": {SD: 0.02}, "shared": {SD: 0.02, SharedSD: 0.02}, "outliers": {SD: 0.02, OutlierShare: 0.05, OutlierScale: 8}} {
-		r := Simulation{Policy: p, Cells: 4, Steps: 60, StepNoise: n, Runs: 500, Seed: 1}.Run()
+		r := Simulation{Policy: p, Cells: 4, Steps: slices.Repeat([]StepNoise{seenUnder(n, 60)}, 4), Runs: 500, Seed: 1}.Run()
 		t.Logf("%s: %d", name, r.Alarms)
 		if r.Alarms > 36 || r.Alarms < 2 { // 25 and 2.2 standard deviations; fewer would say that nothing is ever found
 			t.Errorf("%s noise: %d of %d runs name a step, want at most 5 %%", name, r.Alarms, r.Runs)
@@ -208,7 +218,7 @@ func TestStepPower(t *testing.T) {
 	}{{0.01, 0.05, 198}, {0.02, 0.05, 180}, {0.03, 0.1, 190}} {
 		p := DefaultPolicy()
 		p.Targets.CPU.Limits.Step = Limit{Delta: 0.03, Offset: 1}
-		if r := (Simulation{Policy: p, Cells: 4, Steps: 100, StepNoise: Noise{SD: tt.sd}, Slowdown: tt.slowdown, Runs: 200, Seed: 2}).Run(); r.Right < tt.least {
+		if r := (Simulation{Policy: p, Cells: 4, Steps: slices.Repeat([]StepNoise{seenUnder(Noise{SD: tt.sd}, 100)}, 4), Slowdown: tt.slowdown, Runs: 200, Seed: 2}).Run(); r.Right < tt.least {
 			t.Errorf("%+v: %+v", tt, r)
 		}
 	}

@@ -176,18 +176,6 @@ func Tallies(trials []Trial) []Tally {
 	return out
 }
 
-// StepNoise fits the noise of the times of steps, of which the cells of a trial have so many each, on average.
-func StepNoise(trials []Trial) (n Noise, steps int) {
-	var cells [][][]float64
-	for _, t := range trials {
-		for _, c := range t.Steps {
-			cells = append(cells, c)
-			steps += len(c)
-		}
-	}
-	return FitNoise(cells), steps / max(len(cells), 1)
-}
-
 // TrialNoise fits the noise of the machine to the trials: of the times, and of every other metric. Slowed cells count, too: only
 // how values scatter about their own estimate enters.
 func TrialNoise(trials []Trial) (times Noise, others map[Metric]Noise) {

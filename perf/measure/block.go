@@ -27,9 +27,9 @@ const leastTurns = 8
 // Block measures cells of one backend in several fresh processes at once, none of which ever samples beside another. They take
 // turns of a slice, round after round; those whose turn it is not are stopped. With slots that read the same from both ends
 // (base, head, head, base) a drift within a round cancels, and each side runs as often right after the other as after itself.
-// All go through the cells in one order: each is compiled and run once in all of them, side by side, before the first samples
-// it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's measurements
-// go to emit, whose error ends the block.
+// All go through the cells in one order: each is compiled and run once in all of them, side by side as far as that is fair, before
+// the first samples it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's
+// measurements go to emit, whose error ends the block.
 func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
 	processes := make([]*process, len(slots))
 	all := make([]int, len(slots))
@@ -37,10 +37,7 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		processes[i], all[i] = &process{side: s.Side, backend: backend, options: o}, i
 	}
 	defer sideBySide(all, len(all), func(i int) { processes[i].end() })
-	lanes := runtime.GOMAXPROCS(0)
-	if o.Samplers[backend] != nil { // it computes on a device, and its compiler may choose kernels by timing them there
-		lanes = 1
-	}
+	lanes := lanesOf(backend, o)
 	for order, c := range cells {
 		var taking []int
 		work := make([]Workload, len(slots))
@@ -58,6 +55,14 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		sideBySide(taking, lanes, func(i int) {
 			processes[i].resume()
 			timings[i] = processes[i].prepare(ctx, c, work[i])
+			processes[i].pause()
+		})
+		first := lanes
+		if perf.OnDevice(backend) { // which all of them share
+			first = 1
+		}
+		sideBySide(taking, first, func(i int) {
+			processes[i].resume()
 			timings[i].firstRun(ctx)
 			processes[i].pause()
 		})
@@ -86,6 +91,15 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 		}
 	}
 	return nil
+}
+
+// lanesOf says how many processes of a block prepare a cell at once. A compiler that may choose kernels by timing them on a device needs it for itself; that
+// of our own kernels does so only where an option asks it to tune.
+func lanesOf(backend string, o Options) int {
+	if perf.OnDevice(backend) && (backend != perf.OwnKernels || len(o.Extra[backend]) > 0) {
+		return 1
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // takeSteps times the steps of a cell where that was asked for, when all its processes have given their samples: the sessions that tell them are

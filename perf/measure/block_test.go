@@ -2,6 +2,7 @@ package measure
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -53,5 +54,26 @@ func TestTakeTurnsIsFair(t *testing.T) {
 	}
 	if !slices.Equal(order[:8], []byte("ABBAABBA")) {
 		t.Errorf("turns %s", order[:8])
+	}
+}
+
+// TestLanes has processes prepare a cell side by side unless their compilers may time kernels on the device that they share.
+func TestLanes(t *testing.T) {
+	tuned := Options{Extra: map[string]map[string]string{"cuda": {"autotune": "on"}}}
+	for _, tt := range []struct {
+		backend string
+		options Options
+		alone   bool
+	}{
+		{"reference", Options{}, false}, {"ort", tuned, false}, {"cuda", Options{}, false}, {"cuda", tuned, true},
+		{"tensorrt", Options{}, true}, {"ort-cuda", Options{}, true}, {"ort-tensorrt", Options{}, true},
+	} {
+		want := runtime.GOMAXPROCS(0)
+		if tt.alone {
+			want = 1
+		}
+		if got := lanesOf(tt.backend, tt.options); got != want {
+			t.Errorf("%s with %v: %d, want %d", tt.backend, tt.options.Extra, got, want)
+		}
 	}
 }
