@@ -89,7 +89,7 @@ func New(seed uint64, spec Spec) *sweep.Result {
 			}
 		}
 	}
-	r.Class = env.ClassOf(r.Environment, r.Plan.Threads, r.Plan.Cells)
+	r.Class = env.ClassesOf(r.Environment, r.Plan.Threads, r.Plan.Cells)[0]
 	rng := rand.New(rand.NewPCG(seed, 0xa9e))
 	for i, c := range r.Plan.Cells {
 		if spec.Absent(c) {
