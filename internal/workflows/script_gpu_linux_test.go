@@ -1,10 +1,15 @@
 package workflows
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // gpuMachine is a machine with GPUs and what make gpu-tests builds, all of them scripts that write down how they were called.
@@ -166,6 +171,63 @@ func TestGPUFails(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %q and no other failure in\n%s", name, code, c.want, summary)
 		}
 	}
+}
+
+// TestGPUInterrupted: nothing goes on after the script was told to end, neither what runs beside others nor what runs alone.
+func TestGPUInterrupted(t *testing.T) {
+	for name, sent := range map[string]syscall.Signal{"told to end": syscall.SIGTERM, "interrupted": syscall.SIGINT} {
+		m := newGPUMachine(t, 2, everyBackend)
+		for _, program := range []string{"execute.test", "device.test"} {
+			write(t, m.path("bin/"+program), "#!/bin/sh\necho $$ >"+m.path(program+".pid")+"\nexec sleep 60\n")
+		}
+		cmd := exec.Command(ci(t, "gpu"), m.path("out"))
+		cmd.Env = append(os.Environ(), "BINARIES="+m.path("bin"), "PATH="+m.path("path")+":"+os.Getenv("PATH"), "ONLY=golden.cuda steps.cuda", "CUDA_VISIBLE_DEVICES=")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var pids []int
+		for _, program := range []string{"execute.test", "device.test"} {
+			pids = append(pids, m.pid(program+".pid"))
+		}
+		if err := syscall.Kill(-cmd.Process.Pid, sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Errorf("%s: the script passes", name)
+		}
+		for _, pid := range pids {
+			if !endsSoon(pid) {
+				t.Errorf("%s: a part goes on", name)
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	}
+}
+
+// pid waits for a file with the number of a process.
+func (m gpuMachine) pid(name string) int {
+	m.t.Helper()
+	for range 200 {
+		if pid, err := strconv.Atoi(strings.TrimSpace(m.read(name))); err == nil {
+			return pid
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	m.t.Fatalf("there is no %s", name)
+	return 0
+}
+
+// endsSoon tells whether a process ends, or has ended and waits to be reaped.
+func endsSoon(pid int) bool {
+	for range 200 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return false
 }
 
 // TestGPUNoDevice: without one nothing is tried.
