@@ -47,11 +47,11 @@ func (p Policy) finding(l Limit, s scatter) func(slowdown float64) bool {
 }
 
 // findingBeyond is finding where a candidate also has to lie beyond so many standard errors of the screen.
-func (p Policy) findingBeyond(l Limit, s scatter, quantile float64) func(slowdown float64) bool {
+func (p Policy) findingBeyond(l Limit, s scatter, margin float64) func(slowdown float64) bool {
 	bar, width := testPower(p.ConfirmBlocks, p.Alpha)
 	return s.finds(func(by, sd float64) float64 {
 		error := standardError(sd, p.ScreenBlocks)
-		screened := beyond(max(math.Log1p(l.Delta/2), quantile*error), by, error)
+		screened := beyond(max(math.Log1p(l.Delta/2), margin*error), by, error)
 		estimated := beyond(math.Log1p(l.Delta), by, standardError(sd, p.ConfirmBlocks))
 		return screened * min(estimated, beyond(bar*sd, by, width*sd))
 	})

@@ -16,8 +16,9 @@ import (
 //
 //  1. A step of the base and one of the head are one series where their names and the nodes that they cover are equal (stepSeries). What was fused
 //     otherwise is listed as changed, and counts in the time of the whole alone.
-//  2. On the screen a series is a candidate when its estimate is beyond half of δ, as a metric is, and beyond what the noise of this cell's steps makes
-//     one in twice as many series reach (stepScreen): about half a cell's confirmation is spent on chance, and not one for every noisy step.
+//  2. On the screen a series is a candidate when its estimate is beyond half of δ, as a metric is, and beyond its own standard error, which chance makes
+//     one noisy step in six (stepScreen). To ask for twice that would confirm 38 % of the runs of equal builds on an H200 instead of 60, and pass over
+//     every sixth slowdown by 5 % of a step of 5 µs there: its screen has five blocks, the confirmation that would find it has twenty.
 //  3. A confirmation measures the whole cell in fresh blocks, all its steps with it. Only candidates are tested there. Fresh blocks do not know why a
 //     series was chosen, so each p is valid for it, and of K candidates in all cells the one with the i-th smallest p has to have p ≤ α/(K-i+1), as all
 //     before it (S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6 (1979)). So the probability
@@ -125,17 +126,19 @@ func (b stepBlocks) screen(l Limit) stepScreen {
 type stepScreen struct {
 	values     [][]float64 // of every step
 	scatters   []scatter   // likewise
-	quantile   float64     // of the standard normal distribution, that chance exceeds in one of twice as many series as there are
 	candidates []int       // steps to confirm
 	lead       float64     // the greatest growth of a candidate, in units of its δ
 }
 
+// screenErrors is how many standard errors of its screen the estimate of a candidate is.
+const screenErrors = 1
+
 func newStepScreen(l Limit, all [][]float64) stepScreen {
-	s := stepScreen{values: all, scatters: make([]scatter, len(all)), quantile: normalQuantile(1 - 1/float64(2*max(len(all), 1)))}
+	s := stepScreen{values: all, scatters: make([]scatter, len(all))}
 	prior := stat.Shamos(all...)
 	for i, values := range all {
 		s.scatters[i] = moderated(values, prior)
-		if l.candidate(values) && shift(values) >= s.quantile*standardError(s.scatters[i].sd, len(values)) {
+		if l.candidate(values) && shift(values) >= screenErrors*standardError(s.scatters[i].sd, len(values)) {
 			s.candidates = append(s.candidates, i)
 			s.lead = max(s.lead, shift(values)/math.Log1p(l.Delta))
 		}
@@ -296,7 +299,7 @@ func (j *judge) resolveSteps(c *Cell, s screened, blocks stepBlocks) {
 	p := j.p
 	p.Alpha = max(p.Alpha/float64(1+len(c.Steps.Series)), stat.SmallestP(p.ConfirmBlocks))
 	of := func(one scatter) float64 {
-		return rounded(least(p.findingBeyond(s.target.Limits.Step, one, s.steps.quantile)))
+		return rounded(least(p.findingBeyond(s.target.Limits.Step, one, screenErrors)))
 	}
 	c.Steps.Resolution, c.Steps.Noisiest = of(byNoise[len(byNoise)/2]), of(byNoise[len(byNoise)-1])
 }

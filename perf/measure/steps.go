@@ -85,7 +85,13 @@ func (s *steps) opened(ctx context.Context) error {
 		return errOtherPlan
 	}
 	s.samples = make([][]float64, len(s.plan))
-	g, err := session.Measure(ctx, worker.GroupOptions{Span: worker.ExecuteAlone, Samples: stepWarmUp, Calls: 1, Bound: max(p.options.Filled().Bound, 1)})
+	return nil
+}
+
+// warmUp finds out how many calls a sample averages over, when no other process compiles.
+func (s *steps) warmUp(ctx context.Context) error {
+	p := s.timing.process
+	g, err := p.session.Measure(ctx, worker.GroupOptions{Span: worker.ExecuteAlone, Samples: stepWarmUp, Calls: 1, Bound: max(p.options.Filled().Bound, 1)})
 	if err != nil {
 		return err
 	}
@@ -106,6 +112,9 @@ func (s *steps) run(ctx context.Context, yield func()) {
 }
 
 func (s *steps) sample(ctx context.Context, p pauses) error {
+	if err := s.warmUp(ctx); err != nil {
+		return err
+	}
 	t, o := s.timing, s.timing.process.options.Filled()
 	most := max(1, min(o.Iterations, worker.MaxStepTimes/len(s.plan)))
 	for left := o.StepBound; len(s.host) < most && left > 0; {
