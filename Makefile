@@ -14,7 +14,7 @@
 # make tensorrt-plugins  .bin/libapexx-tensorrt.so: needs NVCC and, in TENSORRT_ROOT, the headers of TensorRT 10; no GPU, no library of TensorRT
 # make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
 # make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
-# make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz
+# make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz; with TENSORRT_ROOT TensorRT's part, too
 
 GO       ?= go
 DEPS     ?= .deps
@@ -172,14 +172,24 @@ tensorrt-worker:
 	@test -f '$(TENSORRT_ROOT)/include/NvInfer.h' || { echo "tensorrt: no $(TENSORRT_ROOT)/include/NvInfer.h: name the folder of TensorRT 10 in TENSORRT_ROOT (its headers come with NVIDIA's archive or package libnvinfer-headers-dev)"; exit 5; }
 	$(WITH_TENSORRT) build -tags tensorrt -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-tensorrt ./cmd/apexx-tensorrt
 
-gpu-tests: build cuda
-	@mkdir -p $(BIN)/gpu
+# Of ONNX Runtime what is in DEPS; of TensorRT what TENSORRT_ROOT has headers for.
+gpu-tests: build cuda $(if $(wildcard $(TENSORRT_ROOT)/include/NvInfer.h),gpu-tests-tensorrt)
+	@mkdir -p $(BIN)/gpu/.deps
 	cp $(BIN)/apexx $(BIN)/apexx-cuda $(BIN)/gpu/
+	$(foreach f,$(wildcard $(DEPS)/libonnxruntime.so.1),cp -L $(f) $(BIN)/gpu/.deps/)
 	cp -r fixtures $(BIN)/gpu/
 	$(WITH_CUDA) test -c -tags cuda -trimpath -ldflags '-s -w' -o $(BIN)/gpu/device.test ./backends/cuda/driver
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/execute.test ./internal/execute
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/ort.test ./backends/ort
 	tar -czf $(BIN)/gpu.tgz -C $(BIN)/gpu .
+
+.PHONY: gpu-tests-tensorrt
+gpu-tests-tensorrt: tensorrt
+	@mkdir -p $(BIN)/gpu
+	cp $(BIN)/apexx-tensorrt $(BIN)/libapexx-tensorrt.so $(BIN)/gpu/
+	$(WITH_TENSORRT) test -c -tags tensorrt -trimpath -ldflags '-s -w' -o $(BIN)/gpu/tensorrt.test ./backends/tensorrt/driver
+	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/plugins.test ./kernels/tensorrt
+	cp -r kernels/tensorrt/testdata $(BIN)/gpu/
 
 kernels-test:
 	@mkdir -p $(BIN)/kernels

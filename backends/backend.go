@@ -143,6 +143,12 @@ type Availability struct {
 // Fact is one observation of a probe.
 type Fact struct{ Key, Value string }
 
+// NamesLibrary tells whether the value is the path of a file with code that a backend opens at run time: the key is "library", that of the file
+// which gives the backend its version, or ends in "_library".
+func (f Fact) NamesLibrary() bool {
+	return f.Key == "library" || strings.HasSuffix(f.Key, "_library")
+}
+
 // Err returns nil for an available backend and otherwise an *Unavailable.
 func (a Availability) Err(backend string) error {
 	if a.Available {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -61,6 +62,10 @@ func (t Timing) Total() time.Duration { return t.Upload + t.Execute + t.Download
 // MemoryUse is what a session holds, in bytes; 0 where a backend cannot tell.
 type MemoryUse struct {
 	Host, Device int64
+
+	// Peak is the most resident memory that the process of the session had since it began to compile. A backend leaves it 0: it is
+	// told by whoever runs sessions in processes of their own.
+	Peak int64
 }
 
 // The errors of calls that come too late or too early. What a backend returns wraps them.
@@ -73,6 +78,43 @@ var (
 // Progress keeps the order of a session's calls, so that every backend refuses the same ones with the same errors. The zero value is that
 // of a new session.
 type Progress struct{ closed, uploaded, executed bool }
+
+// Upload is that of a session for a graph. write brings an input, by its place among the graph's, to where the session computes. The time that it
+// took becomes t.Upload.
+func (p *Progress) Upload(g *graph.Graph, inputs tensor.List, t *Timing, write func(input int, x *tensor.Tensor) error) error {
+	start := time.Now()
+	if err := p.Uploading(); err != nil {
+		return err
+	}
+	if err := CheckInputs(g, inputs); err != nil {
+		return err
+	}
+	for i, v := range g.Inputs {
+		if err := write(i, inputs.Get(v.Name)); err != nil {
+			return err
+		}
+	}
+	p.Uploaded()
+	t.Upload = time.Since(start)
+	return nil
+}
+
+// Execute is that of a session whose computation, run, begins if ctx has not ended. The time that it took becomes t.Execute.
+func (p *Progress) Execute(ctx context.Context, t *Timing, run func() error) error {
+	start := time.Now()
+	if err := p.Executing(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := run(); err != nil {
+		return err
+	}
+	p.Executed()
+	t.Execute = time.Since(start)
+	return nil
+}
 
 // Uploading begins an Upload: until Uploaded there is nothing to execute.
 func (p *Progress) Uploading() error {

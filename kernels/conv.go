@@ -105,6 +105,9 @@ func (k Kernel) SharedBytes() int {
 		return (weights + k.Teams*(patch+k.Channels*8+4*k.Split*16) + slabs*8 + 127) / 128 * 128
 	}
 	const pixels, warps = tileSide * tileSide, 8
+	if k.Image && k.MapBytes() == 2 {
+		return warps * PieceBytes // all else is in registers
+	}
 	parts, element := k.parts(), k.MapBytes()
 	patch := 2 * parts * phaseChunks * plane
 	stage, planar := pixels*(k.N+16/element)*element, k.N*(pixels+4)*4

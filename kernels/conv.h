@@ -215,8 +215,8 @@ constexpr int ring_taps(Format f, int taps, int n) {
   return parts(f) == 1 ? 9 : 4;
 }
 
-// shared_bytes returns the dynamic shared memory of a launch. What lies there is declared in conv_sm80.cuh and
-// conv_sm90.cuh.
+// shared_bytes returns the dynamic shared memory of a launch. What lies there is declared in conv_image.cuh,
+// conv_sm80.cuh and conv_sm90.cuh.
 constexpr size_t shared_bytes(const Kernel& k) {
   const int map = k.format == Format::tf32 || k.format == Format::f32 ? 4 : 2;  // bytes of an element of a map
   const size_t plane = size_t(patch_plane(k.taps, k.stride)) * 16;
@@ -225,6 +225,7 @@ constexpr size_t shared_bytes(const Kernel& k) {
     const size_t slabs = 3 * (k.channels / 32);
     return align(weights + k.teams * (patch + k.channels * 8 + 4 * k.split * 16) + slabs * 8, 128);
   }
+  if (k.image && map == 2) return 8 * sizeof(Moments);
   const size_t patch = 2 * parts(k.format) * kPhaseChunks * plane;
   const size_t stage = size_t(kTilePixels) * (k.n + 16 / map) * map, planar = size_t(k.n) * (kTilePixels + 4) * 4;
   const size_t weights = size_t(ring_taps(k.format, k.taps, k.n)) * parts(k.format) * kPhaseChunks * k.n * 16;

@@ -11,7 +11,7 @@
 // 1. heavy_tokens: the means of the tiles. A warp for a channel.
 // 2. heavy_refine: a block takes some strips of a tile, kHeavyPixels pixels each, computes what is normalised and leaves the moments of its parts.
 //    Recurrence and modulation are the tile's alone and cheap, so each of its blocks does them once more instead of waiting for another launch.
-// 3. heavy_write: a block for a cell of the grid and some channels. A cell without a tile stays as it is; of several tiles the last one counts.
+// 3. heavy_write: a block for a cell of the grid and some stretches of channels. A cell without a tile stays as it is; of several tiles the last one counts.
 //
 // A block of these runs through its code once, from an instruction cache that other kernels have filled: what is written once instead of unrolled
 // costs less than it looks, and so does a quotient by reciprocal.
@@ -49,9 +49,10 @@ struct HeavyArgs {
   Tiling tiling;
   float row_epsilon, group_epsilon;
   float limit, low, high;  // of the recurrence's input; of its result
-  int written;             // channels of a block of heavy_write
+  int written;             // channels of a stretch of heavy_write, of which a block has some
   int strips, together;    // of a tile; of a block of heavy_refine
-  int halves, unused;      // 1: the operands of the pointwise product are fp16 numbers, for the matrix unit
+  int halves;              // 1: the operands of the pointwise product are fp16 numbers, for the matrix unit
+  int stretches;           // of a block of heavy_write
   Rounding product, stored;
   Fault fault;
 };
@@ -139,7 +140,11 @@ APEXX_DEVICE void film_of(const HeavyArgs& a, int64_t sample, int j, FilmRoom& r
 constexpr int kHeavyDepth = 16, kHeavyOutputs = 128;  // channels and outputs that are in shared memory at a time
 constexpr int kHeavyLoads = kHeavyOutputs * kHeavyDepth / 4 / kHeavyThreads;  // of a thread, four weights each
 
-// Window is the pixels that a strip reads of kHeavyDepth channels: whole rows of the tile, once modulated, with a border of zeros.
+constexpr int kPairPitch = kHeavyPixels + 8;  // four neighbouring pairs of channels of eight pixels lie in different banks
+constexpr int kHalvesDepth = 64;              // channels whose weights are in registers at a time, where the matrix unit multiplies
+
+// Window is the pixels that a strip reads of kHeavyDepth channels: whole rows of the tile, once modulated, with a border of zeros. Each warp has
+// channels of its own.
 struct Window {
   float v[kHeavyDepth][kHeavyWindow];
 };
@@ -150,7 +155,10 @@ struct RefineRoom {
   float film[2 * kHeavyChannels];
   int at[kHeavyWindow];  // where in the map the pixels of a window are, from the first of the tile; -1: in the border
   float taps[9 * kHeavyChannels], bias[kHeavyChannels];  // of the depthwise convolution
-  Four pixels[kHeavyChannels][kHeavyPixels / 4 + 1];
+  union {  // operands of the pointwise product
+    Four pixels[kHeavyChannels][kHeavyPixels / 4 + 1];
+    unsigned pairs[kHeavyChannels / 2][kPairPitch];  // of two channels as fp16, where the matrix unit multiplies
+  };
   union {
     Window window;
     Four weights[kHeavyDepth][kHeavyOutputs / 4 + 1];
@@ -250,30 +258,47 @@ APEXX_DEVICE void multiply(const RefineRoom& s, int c0, float (&sum)[kHeavySums]
   }
 }
 
-#ifdef __CUDACC__
-// multiply_halves does the same with the matrix unit, whose instructions for 16 terms are there from compute capability 8.0 on.
-APEXX_DEVICE void multiply_halves(const RefineRoom& s, int c0, float (&sum)[kHeavySums]) {
-  const int k = threadIdx.x % 4 * 2, o = own_output(), p = threadIdx.x % 32 / 4;
-  const auto pair = [](float low, float high) {
-    const __half2 both = __floats2half2_rn(low, high);
-    return *reinterpret_cast<const unsigned*>(&both);
-  };
-  const auto weights = [&](int output, int term) {
-    return pair((&s.weights[term][0].v[0])[output], (&s.weights[term + 1][0].v[0])[output]);
-  };
-  const auto pixels = [&](int pixel, int term) {
-    return pair((&s.pixels[c0 + term][0].v[0])[pixel], (&s.pixels[c0 + term + 1][0].v[0])[pixel]);
-  };
-  const unsigned w[4] = {weights(o, k), weights(o + 8, k), weights(o, k + 8), weights(o + 8, k + 8)};
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+constexpr bool kMultipliesHalves = true;
+
+APEXX_DEVICE unsigned pair_of(float low, float high) {
+  const __half2 both = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const unsigned*>(&both);
+}
+
+// load_halves loads the weights of a warp's outputs for kHalvesDepth channels, from c0 on, as the matrix unit takes them: those of own_output and 8
+// more, terms 2·(lane%4) and 8 more of each 16. Where there are none, others stand: their products are 0 or not stored.
+APEXX_DEVICE void load_halves(const HeavyArgs& a, int out, int c0, unsigned (&w)[kHalvesDepth / 16][4]) {
+  const int last_output = 2 * a.channels - 1, last_term = a.channels - 2;
 #pragma unroll
-  for (int n = 0; n < kHeavyPixels / 8; n++) {
-    const unsigned v[2] = {pixels(8 * n + p, k), pixels(8 * n + p, k + 8)};
-    float* d = &sum[4 * n];
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(v[0]), "r"(v[1]));
+  for (int step = 0; step < kHalvesDepth / 16; step++) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const int o = out + own_output() + i % 2 * 8, k = c0 + 16 * step + own_pixel() + i / 2 * 8;
+      const Two two = *reinterpret_cast<const Two*>(a.pointwise + (o < last_output ? o : last_output) * a.channels + (k < last_term ? k : last_term));
+      w[step][i] = pair_of(two.v[0], two.v[1]);
+    }
   }
 }
+
+// multiply_halves adds the products of those channels.
+APEXX_DEVICE void multiply_halves(const RefineRoom& s, int c0, int channels, const unsigned (&w)[kHalvesDepth / 16][4], float (&sum)[kHeavySums]) {
+  const int pixel = threadIdx.x % 32 / 4;
+#pragma unroll
+  for (int step = 0; step < kHalvesDepth / 16; step++) {
+    if (c0 + 16 * step >= channels) break;
+    const unsigned* pairs = s.pairs[(c0 + 16 * step) / 2 + threadIdx.x % 4] + pixel;
+#pragma unroll
+    for (int n = 0; n < kHeavyPixels / 8; n++) {
+      float* d = &sum[4 * n];
+      asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+          : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+          : "r"(w[step][0]), "r"(w[step][1]), "r"(w[step][2]), "r"(w[step][3]), "r"(pairs[8 * n]), "r"(pairs[8 * n + 4 * kPairPitch]));
+    }
+  }
+}
+#else
+constexpr bool kMultipliesHalves = false;
 #endif
 
 // store_outputs stores the sums of a thread, rounded, and returns the moments of what its warp stores. A pair of sums exists or does not.
@@ -303,6 +328,18 @@ APEXX_DEVICE Moments store_outputs(const HeavyArgs& a, float (&sum)[kHeavySums],
   return {n, mean, warp_all(squares, add)};
 }
 
+// store_operands brings neighbouring channels of a pixel, from an even one on, to shared memory.
+APEXX_DEVICE void store_operands(const HeavyArgs& a, int channel, int pixel, const float (&v)[kWindowChannels], RefineRoom& s) {
+  static_assert(kWindowChannels == 2, "a pair");
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+  if (a.halves) {
+    s.pairs[channel / 2][pixel] = pair_of(v[0], v[1]);
+    return;
+  }
+#endif
+  for (int e = 0; e < kWindowChannels; e++) s.pixels[channel + e][pixel / 4].v[pixel % 4] = v[e];
+}
+
 // depthwise_strip brings the convolved pixels of a strip to shared memory, as operands.
 APEXX_DEVICE void depthwise_strip(const HeavyArgs& a, const float* tile, const Strip& strip, float (&raw)[kWindowChannels * kWindowPixels], RefineRoom& s) {
   const int t = threadIdx.x, pixel = t % kHeavyPixels, C = a.channels, side = a.tiling.tile;
@@ -312,16 +349,20 @@ APEXX_DEVICE void depthwise_strip(const HeavyArgs& a, const float* tile, const S
   for (int c0 = 0; c0 < C; c0 += kHeavyDepth) {
     store_window(a, c0, s.at, strip.window, s.film, raw, s.window);
     load_window(a, tile, c0 + kHeavyDepth, s.at, strip.window, raw);
-    __syncthreads();
+    __syncwarp();
+    const int first = t / 32 * kWindowChannels;
+    float v[kWindowChannels];
 #pragma unroll
     for (int e = 0; e < kWindowChannels; e++) {
-      const int in = t / 32 + e * kHeavyWarps, c = c0 + in;
-      float v = 0;  // terms are taken kHeavyDepth at a time
-      if (c < C) v = depthwise(&s.window.v[in][under], strip.pitch, s.taps + 9 * c, s.bias[c]);
-      s.pixels[c][pixel / 4].v[pixel % 4] = rounded(a.product, v);
+      const int in = first + e, c = c0 + in;
+      v[e] = 0;  // terms are taken kHeavyDepth at a time
+      if (c < C) v[e] = depthwise(&s.window.v[in][under], strip.pitch, s.taps + 9 * c, s.bias[c]);
     }
-    __syncthreads();
+    round_all(a.product, v);
+    store_operands(a, c0 + first, pixel, v, s);
+    __syncwarp();
   }
+  __syncthreads();
 }
 
 // pointwise_strip multiplies them, and returns the moments of what the warp stores.
@@ -343,19 +384,30 @@ APEXX_DEVICE Moments pointwise_strip(const HeavyArgs& a, const Strip& strip, flo
       __syncthreads();
       const bool more = k0 + kHeavyDepth < C;
       load_weights(a, more ? out : out + kHeavyOutputs, more ? k0 + kHeavyDepth : 0, next);
-#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
-      if (a.halves) {
-        multiply_halves(s, k0, sum);
-      } else {
-        multiply(s, k0, sum);
-      }
-#else
       multiply(s, k0, sum);
-#endif
       __syncthreads();
     }
     piece = combine<2>({piece, store_outputs(a, sum, out, strip.count, refined + strip.first)});
   }
+  return piece;
+}
+
+// pointwise_halves does the same with the matrix unit: its weights go from memory to registers, and no warp waits for another.
+APEXX_DEVICE Moments pointwise_halves(const HeavyArgs& a, const Strip& strip, float* refined, const RefineRoom& s) {
+  Moments piece = {0, 0, 0};
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+#pragma unroll 1
+  for (int out = 0; out < 2 * a.channels; out += kHeavyOutputs) {
+    float sum[kHeavySums] = {};
+#pragma unroll 1
+    for (int c0 = 0; c0 < a.channels; c0 += kHalvesDepth) {
+      unsigned w[kHalvesDepth / 16][4];
+      load_halves(a, out, c0, w);
+      multiply_halves(s, c0, a.channels, w, sum);
+    }
+    piece = combine<2>({piece, store_outputs(a, sum, out, strip.count, refined + strip.first)});
+  }
+#endif
   return piece;
 }
 
@@ -387,7 +439,8 @@ APEXX_BLOCK_KERNEL(heavy_refine, HeavyArgs, kHeavyThreads) {
       if (number == 0 && t < 2 * C) a.film[at * 2 * C + t] = s.film[t];
     }
     depthwise_strip(a, tile, strip, raw, s);
-    const Moments piece = pointwise_strip(a, strip, a.refined + at * 2 * C * side * side, s);
+    float* refined = a.refined + at * 2 * C * side * side;
+    const Moments piece = kMultipliesHalves && a.halves ? pointwise_halves(a, strip, refined, s) : pointwise_strip(a, strip, refined, s);
     if (t % 32 == 0) a.pieces[at * a.pieces_of_tile + number * kHeavyWarps + t / 32] = piece;
   }
 }
@@ -414,7 +467,7 @@ APEXX_DEVICE Moments joined(const Moments* pieces, int n) {
   return {count, mean, warp_all(m2, add)};
 }
 
-// A thread for four pixels of a channel. blockIdx.x: cell; blockIdx.y: stretch of channels; blockIdx.z: sample.
+// A thread for four pixels of a channel of each stretch. blockIdx.x: cell; blockIdx.y: stretches of channels; blockIdx.z: sample.
 APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
   const int lane = threadIdx.x % 32, C = a.channels, side = a.tiling.tile, area = side * side, cell = blockIdx.x;
   const int64_t b = blockIdx.z;
@@ -430,33 +483,39 @@ APEXX_BLOCK_KERNEL(heavy_write, HeavyArgs, kWriteThreads) {
   if (last >= 0) moments = joined(a.pieces + tile * a.pieces_of_tile, a.pieces_of_tile);
   const float inverse = 1 / sqrtf(moments.m2 / moments.n + a.group_epsilon);
 
-  const int i = 4 * threadIdx.x, in = quotient_of(i, static_cast<float>(a.pixel_share)), c = blockIdx.y * a.written + in;
-  if (in >= a.written || c >= C) return;
-  const int p = i - in * area, row = quotient_of(p, 1.0f / side);
-  const int64_t in_plane = origin(a.tiling, cell) + row * a.tiling.width + p - row * side, place = (b * C + c) * a.plane + in_plane;
-  const Four base = *reinterpret_cast<const Four*>(a.base + place);
-  Four y = base;
-  if (last >= 0) {
-    const float* refined = a.refined + (tile * 2 * C + c) * area + p;
-    const Four value = *reinterpret_cast<const Four*>(refined), gate = *reinterpret_cast<const Four*>(refined + C * area);
-    const float scale = a.film[tile * 2 * C + c], shift = a.film[tile * 2 * C + C + c];
-    const Affine f = {moments.mean, inverse * a.group_scale[c], a.group_shift[c]};
-    const Affine g = {moments.mean, inverse * a.group_scale[C + c], a.group_shift[C + c]};
-    float modulated[4];
+  const int i = 4 * threadIdx.x, in = quotient_of(i, static_cast<float>(a.pixel_share)), p = i - in * area, row = quotient_of(p, 1.0f / side);
+  if (in >= a.written) return;
+  const int64_t in_plane = origin(a.tiling, cell) + row * a.tiling.width + p - row * side;
+  Four alpha = {};
+  if (a.alpha) alpha = *reinterpret_cast<const Four*>(a.alpha + b * a.plane + in_plane);
+#pragma unroll 1
+  for (int stretch = 0; stretch < a.stretches; stretch++) {
+    const int c = (blockIdx.y * a.stretches + stretch) * a.written + in;
+    if (c >= C) return;
+    const int64_t place = (b * C + c) * a.plane + in_plane;
+    const Four base = *reinterpret_cast<const Four*>(a.base + place);
+    Four y = base;
+    if (last >= 0) {
+      const float* refined = a.refined + (tile * 2 * C + c) * area + p;
+      const Four value = *reinterpret_cast<const Four*>(refined), gate = *reinterpret_cast<const Four*>(refined + C * area);
+      const float scale = a.film[tile * 2 * C + c], shift = a.film[tile * 2 * C + C + c];
+      const Affine f = {moments.mean, inverse * a.group_scale[c], a.group_shift[c]};
+      const Affine g = {moments.mean, inverse * a.group_scale[C + c], a.group_shift[C + c]};
+      float modulated[4];
 #pragma unroll
-    for (int e = 0; e < 4; e++) modulated[e] = scale * base.v[e] + shift;
-    round_all(a.stored, modulated);
+      for (int e = 0; e < 4; e++) modulated[e] = scale * base.v[e] + shift;
+      round_all(a.stored, modulated);
 #pragma unroll
-    for (int e = 0; e < 4; e++) y.v[e] = applied(f, value.v[e]) * larger(applied(g, gate.v[e]), 0.0f) + modulated[e];
+      for (int e = 0; e < 4; e++) y.v[e] = applied(f, value.v[e]) * larger(applied(g, gate.v[e]), 0.0f) + modulated[e];
+      round_all(a.stored, y.v);
+    }
+    if (a.alpha) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) y.v[e] = base.v[e] + alpha.v[e] * (y.v[e] - base.v[e]);
+    }
     round_all(a.stored, y.v);
+    *reinterpret_cast<Four*>(a.y + place) = y;
   }
-  if (a.alpha) {
-    const Four alpha = *reinterpret_cast<const Four*>(a.alpha + b * a.plane + in_plane);
-#pragma unroll
-    for (int e = 0; e < 4; e++) y.v[e] = base.v[e] + alpha.v[e] * (y.v[e] - base.v[e]);
-  }
-  round_all(a.stored, y.v);
-  *reinterpret_cast<Four*>(a.y + place) = y;
 }
 
 }  // namespace apexx

@@ -159,26 +159,28 @@ func (s *BudgetSummary) String() string {
 	return fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
 }
 
-// budgetsFor derives the budgets of a pair of a case under the reference's decisions, once for all pairs whose references decided alike.
+// budgetsFor derives the budgets of a pair of a case at λ under the reference's decisions, the spreads once for all pairs whose references
+// decided alike, and for every λ.
 // Budgets are of float32: in a lower precision a declared rounding that falls the other way moves everything behind it.
-func (r *run) budgetsFor(ctx context.Context, at int, p Pair, ref *evidence.Run, derived *[]derivation) (*Budgets, string) {
+func (r *caseRun) budgetsFor(ctx context.Context, p Pair, factor float64) (*Budgets, string) {
+	ref := r.side(p.Reference)
 	switch {
-	case r.spec.Budgets == nil || p.Reference == golden || ref.State != evidence.Measured:
+	case r.spec.Budgets == nil || factor == 0 || p.Reference == golden || ref.State != evidence.Measured:
 		return nil, ""
 	case !wide(p.Reference.Precision) || !wide(p.Candidate.Precision):
 		return nil, "budgets are of float32 beside float32 or float64"
 	}
-	known := slices.IndexFunc(*derived, func(d derivation) bool { return evidence.Identical(d.decisions, ref.Decisions) })
+	known := slices.IndexFunc(r.derived, func(d derivation) bool { return evidence.Identical(d.decisions, ref.Decisions) })
 	if known < 0 {
 		d := derivation{decisions: ref.Decisions}
-		d.spreads, d.err = r.spec.Budgets.Budget(ctx, &r.spec.Cases[at], ref.Decisions, tapsOf(ref.Outputs))
-		*derived = append(*derived, d)
-		known = len(*derived) - 1
+		d.spreads, d.err = r.spec.Budgets.Budget(ctx, r.of, ref.Decisions, tapsOf(ref.Outputs))
+		r.derived = append(r.derived, d)
+		known = len(r.derived) - 1
 	}
-	if d := (*derived)[known]; d.err != nil {
+	if d := r.derived[known]; d.err != nil {
 		return nil, d.err.Error()
 	} else {
-		return &Budgets{Factor: r.spec.Factor, Spreads: d.spreads, Rounded: p.Reference.Precision != backends.FP64}, ""
+		return &Budgets{Factor: factor, Spreads: d.spreads, Rounded: p.Reference.Precision != backends.FP64}, ""
 	}
 }
 

@@ -144,7 +144,7 @@ func (b *budgeter) Budget(_ context.Context, c *Case, _ tensor.List, _ []string)
 func TestMatrixWithBudgets(t *testing.T) {
 	_, spec := smallMatrix(1)
 	b := &budgeter{}
-	spec.Budgets, spec.Factor = b, 6
+	spec.Budgets = b
 	m, err := Run(context.Background(), spec)
 	if err != nil {
 		t.Fatal(err)

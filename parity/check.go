@@ -15,20 +15,24 @@ import (
 // states that do not follow from the reports and the executions. It is for matrices that were read. What was computed is not in a
 // matrix, only the numbers that a comparison took of it: these have to be believed.
 func (m *Matrix) Check() error {
-	policy, err := policyNamed(m.Policy)
-	if err != nil {
-		return err
+	var policies []Policy
+	for _, name := range m.Policies {
+		p, err := policyNamed(name)
+		if err != nil {
+			return err
+		}
+		policies = append(policies, p)
 	}
-	if err := m.checkShape(); err != nil {
+	if err := m.checkShape(policies); err != nil {
 		return err
 	}
 	for i := range m.Cells {
 		c := &m.Cells[i]
-		if err := m.checkCell(i, policy); err != nil {
-			return fmt.Errorf("the cell of %s, %s: %w", c.Case, c.Pair, err)
+		if err := m.checkCell(i, policies[i/len(m.Pairs)%len(policies)]); err != nil {
+			return fmt.Errorf("the cell of %s: %w", m.Key(c), err)
 		}
 	}
-	if !slices.EqualFunc(m.Sets, judgeSets(m.Pairs, m.Cells), SetVerdict.equal) {
+	if !slices.EqualFunc(m.Sets, m.judgeSets(), SetVerdict.equal) {
 		return errors.New("the verdicts on detections as sets are not those of its cells")
 	}
 	return nil
@@ -57,32 +61,39 @@ func policyNamed(name string) (Policy, error) {
 	return Policy{}, fmt.Errorf("it was judged by the policy %q, whose tolerances this program does not know", name)
 }
 
-// checkShape finds every case in every column and in every pair, once and in order.
-func (m *Matrix) checkShape() error {
-	spec := MatrixSpec{Columns: m.Columns, Pairs: m.Pairs, Runner: unused{}}
+// checkShape finds every case in every column, and in every pair under every policy, once and in order.
+func (m *Matrix) checkShape(policies []Policy) error {
+	spec := MatrixSpec{Columns: m.Columns, Pairs: m.Pairs, Policies: policies, Runner: unused{}}
 	for _, name := range m.Cases {
 		spec.Cases = append(spec.Cases, Case{Name: name})
 	}
 	if err := spec.check(); err != nil {
 		return err
 	}
-	if len(m.Pairs) == 0 {
-		return errors.New("it compares nothing: it has no pairs")
+	if len(m.Pairs) == 0 || len(policies) == 0 {
+		return fmt.Errorf("it compares nothing: it has %d pairs and %d policies", len(m.Pairs), len(policies))
 	}
 	if got, want := len(m.Executions), len(m.Cases)*len(m.Columns); got != want {
 		return fmt.Errorf("it has %d executions of %d cases in %d columns, want %d", got, len(m.Cases), len(m.Columns), want)
 	}
-	if got, want := len(m.Cells), len(m.Cases)*len(m.Pairs); got != want {
-		return fmt.Errorf("it has %d cells of %d cases and %d pairs, want %d: cells were dropped or added", got, len(m.Cases), len(m.Pairs), want)
+	if got, want := len(m.Cells), len(m.Cases)*len(policies)*len(m.Pairs); got != want {
+		return fmt.Errorf("it has %d cells of %d cases, %d policies and %d pairs, want %d: cells were dropped or added", got, len(m.Cases), len(policies), len(m.Pairs), want)
 	}
 	for i, e := range m.Executions {
 		if want := m.Cases[i/len(m.Columns)]; e.Case != want || e.Column != m.Columns[i%len(m.Columns)] {
 			return fmt.Errorf("execution %d is of %s in %s, want %s in %s", i, e.Case, e.Column, want, m.Columns[i%len(m.Columns)])
 		}
 	}
+	var want []Cell
+	for _, name := range m.Cases {
+		want = append(want, spec.cellsOf(name)...)
+	}
 	for i, c := range m.Cells {
-		if want := m.Cases[i/len(m.Pairs)]; c.Case != want || c.Pair != m.Pairs[i%len(m.Pairs)] {
-			return fmt.Errorf("cell %d is of %s, %s; want %s, %s", i, c.Case, c.Pair, want, m.Pairs[i%len(m.Pairs)])
+		if !c.keyed(want[i]) {
+			return fmt.Errorf("cell %d is of %s, %s, judged by %q; want %s, %s, %q", i, c.Case, c.Pair, c.Policy, want[i].Case, want[i].Pair, want[i].Policy)
+		}
+		if first := m.Cells[i-i/len(m.Pairs)%len(policies)*len(m.Pairs)]; (c.Sets == nil) != (first.Sets == nil) || c.Sets != nil && *c.Sets != *first.Sets {
+			return fmt.Errorf("cell %d counts %s as sets, under another policy %s: they are of the same executions", i, c.Sets, first.Sets)
 		}
 	}
 	return nil
@@ -109,7 +120,8 @@ func worse(a, b evidence.State) evidence.State {
 // checkCell derives the state of a cell anew.
 func (m *Matrix) checkCell(at int, policy Policy) error {
 	c := &m.Cells[at]
-	ref, cand := m.measured(at/len(m.Pairs), c.Pair.Reference), m.measured(at/len(m.Pairs), c.Pair.Candidate)
+	caseAt := at / (len(m.Policies) * len(m.Pairs))
+	ref, cand := m.measured(caseAt, c.Pair.Reference), m.measured(caseAt, c.Pair.Candidate)
 	ran := ref == evidence.Measured && cand == evidence.Measured
 	switch {
 	case c.Report == nil && c.State.Compared():
@@ -163,7 +175,7 @@ func (c *Cell) again() (evidence.State, error) {
 
 // checkFor derives a report of a cell anew from its numbers.
 func (r *Report) checkFor(c *Cell, policy Policy) error {
-	class := c.Pair.class()
+	class, factor := c.Pair.class(), policy.Factor
 	if c.Pair.Reference == golden && class == ClassDefault && !strings.HasSuffix(policy.Name, anyModel) {
 		policy = GoldenPolicy()
 	}
@@ -172,6 +184,9 @@ func (r *Report) checkFor(c *Cell, policy Policy) error {
 	}
 	if r.Policy != policy.Name {
 		return fmt.Errorf("its report was judged by %q, want %q", r.Policy, policy.Name)
+	}
+	if r.Budget != nil && float64(r.Budget.Factor) != factor {
+		return fmt.Errorf("its report has a budget at λ = %g, that of %q is %g", float64(r.Budget.Factor), policy.Name, factor)
 	}
 	var names []string
 	for i := range r.Outputs {

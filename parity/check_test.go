@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		edit func(m *Matrix, c *Cell, o *TensorReport)
 		want string
 	}{
-		"a policy of nobody":    {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Policy = "lenient" }, "whose tolerances"},
+		"a policy of nobody":    {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Policies = []string{"lenient"} }, "whose tolerances"},
 		"no pairs":              {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Pairs, m.Cells = nil, nil }, "compares nothing"},
 		"a cell less":           {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Cells = m.Cells[1:] }, "cells were dropped"},
 		"an execution less":     {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Executions = m.Executions[1:] }, "executions"},

@@ -126,7 +126,7 @@ func TestShareOfAnImage(t *testing.T) {
 
 // A policy without a tolerance: what each execution shows by itself is checked, and nothing is said of the rest.
 func TestNoToleranceIsDefined(t *testing.T) {
-	none := Policy{"none", func(string, Class) Tolerance { return Tolerance{Undefined: true} }}
+	none := Policy{"none", 0, func(string, Class) Tolerance { return Tolerance{Undefined: true} }}
 	for _, c := range []struct {
 		name string
 		edit func(f *fix)

@@ -67,7 +67,7 @@ type Pair struct {
 func (p Pair) String() string { return p.Candidate.String() + " vs " + p.Reference.String() }
 
 // class returns the class by which the pair is judged.
-func (p Pair) class() Class { return PairClass(p.Reference.Precision, p.Candidate.Precision) }
+func (p Pair) class() Class { return PairClass(p.Reference, p.Candidate) }
 
 // Runner executes cases. Run calls it from as many goroutines as it has jobs, once for each case and column. A runner answers
 // every failure with a state; a panic becomes Crashed.
@@ -92,10 +92,11 @@ type MatrixSpec struct {
 	Replayer Replayer
 	// Budgets derives what rounding may leave of every case: a second measure beside the policy. nil leaves it out.
 	Budgets Budgeter
-	Factor  float64 // λ > 0 of the budgets
-	Pairs   []Pair  // nil means DefaultPairs
-	Policy  Policy  // zero means balanced, end to end; pairs with golden expectations use GoldenPolicy
-	Jobs    int     // executions at a time; 0 means 1
+	Pairs   []Pair // nil means DefaultPairs
+	// Policies judge what was executed once, each in cells of its own; nil means balanced, end to end. Pairs with golden expectations are
+	// judged by GoldenPolicy under each.
+	Policies []Policy
+	Jobs     int // executions at a time, and as many comparisons beside them; 0 means 1
 
 	// OnExecution, when set, is told of every execution as it ends: for progress, and for pictures of the outputs, which are
 	// released once the case is compared. Calls do not overlap; their order depends on the runner.
@@ -107,17 +108,18 @@ type MatrixSpec struct {
 	OnCase func(FinishedCase)
 }
 
-// FinishedCase is what a matrix keeps of a case, in the order of its pairs and columns.
+// FinishedCase is what a matrix keeps of a case, in the order of its policies and pairs, and of its columns.
 type FinishedCase struct {
 	Case       string            `json:"case"`
 	Cells      []Cell            `json:"cells"`
 	Executions []ExecutionRecord `json:"executions"`
 }
 
-// Cell is the comparison of one pair for one case. It always has a state.
+// Cell is the comparison of one pair for one case under one policy. It always has a state.
 type Cell struct {
-	Case string `json:"case"`
-	Pair Pair   `json:"pair"`
+	Case   string `json:"case"`
+	Pair   Pair   `json:"pair"`
+	Policy string `json:"policy"` // by name
 	evidence.Outcome
 	Report *Report `json:"report,omitempty"` // of the free runs; nil unless both sides ran
 	Replay *Report `json:"replay,omitempty"` // of the candidate under the reference's decisions; nil unless it ran again
@@ -142,11 +144,11 @@ type ExecutionRecord struct {
 	Deterministic *bool                 `json:"deterministic"` // null where the session ran once
 }
 
-// Matrix is the result of Run: cells in the order of cases and then pairs, executions in the order of cases and then columns,
+// Matrix is the result of Run: cells in the order of cases, then policies, then pairs, executions in the order of cases and then columns,
 // whatever the number of jobs.
 type Matrix struct {
 	Name       string
-	Policy     string
+	Policies   []string
 	Cases      []string
 	Columns    []Column
 	Pairs      []Pair
@@ -210,6 +212,11 @@ func (s *MatrixSpec) check() error {
 			return fmt.Errorf("the pair %q needs two different columns, golden only as the reference", p)
 		}
 	}
+	for i, p := range s.Policies {
+		if p.Name == "" || slices.ContainsFunc(s.Policies[:i], func(o Policy) bool { return o.Name == p.Name }) {
+			return fmt.Errorf("the policy %q has no name, or one that is used twice", p.Name)
+		}
+	}
 	for _, f := range s.Finished {
 		if err := s.checkFinished(f); err != nil {
 			return fmt.Errorf("the finished case %q: %w", f.Case, err)
@@ -221,16 +228,30 @@ func (s *MatrixSpec) check() error {
 	return nil
 }
 
-// checkFinished finds a cell for every pair, and an execution for every column.
+// checkFinished finds a cell for every pair under every policy, and an execution for every column.
 func (s *MatrixSpec) checkFinished(f FinishedCase) error {
-	if s.Pairs != nil && !slices.EqualFunc(f.Cells, s.Pairs, func(c Cell, p Pair) bool { return c.Case == f.Case && c.Pair == p }) {
-		return fmt.Errorf("it has %d cells, which are not those of the pairs of the matrix", len(f.Cells))
+	if !slices.EqualFunc(f.Cells, s.cellsOf(f.Case), Cell.keyed) {
+		return fmt.Errorf("it has %d cells, which are not those of the pairs and policies of the matrix", len(f.Cells))
 	}
 	if !slices.EqualFunc(f.Executions, s.Columns, func(e ExecutionRecord, c Column) bool { return e.Case == f.Case && e.Column == c }) {
 		return fmt.Errorf("it has %d executions, which are not those of the columns of the matrix", len(f.Executions))
 	}
 	return nil
 }
+
+// cellsOf lists the cells of a case, without states, in their order.
+func (s *MatrixSpec) cellsOf(name string) []Cell {
+	cells := make([]Cell, 0, len(s.Policies)*len(s.Pairs))
+	for _, policy := range s.Policies {
+		for _, p := range s.Pairs {
+			cells = append(cells, Cell{Case: name, Pair: p, Policy: policy.Name})
+		}
+	}
+	return cells
+}
+
+// keyed tells whether two cells are of the same case, pair and policy.
+func (c Cell) keyed(o Cell) bool { return c.Case == o.Case && c.Pair == o.Pair && c.Policy == o.Policy }
 
 // Count returns how many cells ended in the state.
 func (m *Matrix) Count(state evidence.State) int {
@@ -241,6 +262,15 @@ func (m *Matrix) Count(state evidence.State) int {
 		}
 	}
 	return n
+}
+
+// Key names a cell of the matrix for people: case and pair, and the policy where there are several.
+func (m *Matrix) Key(c *Cell) string {
+	key := c.Case + ", " + c.Pair.String()
+	if len(m.Policies) > 1 {
+		key += ", " + c.Policy
+	}
+	return key
 }
 
 // Passed reports whether the exit code is 0.

@@ -11,19 +11,25 @@ import (
 // replay runs the candidate of a cell again under the reference's decisions, where it decided otherwise and nothing is wrong with
 // that, and lets the comparison of everything that follows settle the cell: it fails, is explained, or stays unverified. What the
 // candidate decided for itself has been judged before, by the free runs.
-func (r *run) replay(ctx context.Context, at int, cell *Cell, budgets *Budgets) {
+func (r *caseRun) replay(ctx context.Context, cell *Cell, policy Policy, budgets *Budgets) {
 	if r.spec.Replayer == nil || cell.Report == nil || cell.State == evidence.Fail || !cell.Report.Diverged() {
 		return
 	}
-	ref := r.side(at, cell.Pair.Reference)
+	ref := r.side(cell.Pair.Reference)
 	if ref.Decisions == nil { // of stored expectations nobody knows all decisions
 		return
 	}
-	c, col := &r.spec.Cases[at], cell.Pair.Candidate
-	e := safely(ctx, func() evidence.Run { return r.spec.Replayer.Replay(ctx, c, col.Backend, col.Precision, ref.Decisions) })
+	e, known := r.replays[cell.Pair]
+	if !known {
+		col := cell.Pair.Candidate
+		e = r.safely(ctx, func() evidence.Run {
+			return r.spec.Replayer.Replay(ctx, r.of, col.Backend, col.Precision, ref.Decisions)
+		})
+		r.replays[cell.Pair] = e
+	}
 	switch {
 	case e.State == evidence.Measured:
-		cell.Replay = r.compare(c, cell.Pair, ref.Outputs, e.Outputs, true, budgets)
+		cell.Replay = r.compare(cell.Pair, ref.Outputs, e.Outputs, Options{Policy: policy, Replayed: true, Budgets: budgets})
 		cell.State, cell.Detail = cell.Report.Settle(cell.Replay)
 	case e.State == evidence.Unsupported:
 		cell.Detail += fmt.Sprintf("; not replayed: %s: %s", e.Reason, e.Detail)

@@ -10,10 +10,13 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// Run executes every case once in every column and compares the pairs. It fails only on a specification that makes no sense;
-// whatever goes wrong in an execution is the state of its cells. When ctx ends, what did not run is NotRun.
+// Run executes every case once in every column and compares the pairs under every policy, a case while the next one is executed. It fails
+// only on a specification that makes no sense; whatever goes wrong in an execution is the state of its cells. When ctx ends, what did not
+// run is NotRun.
 func Run(ctx context.Context, spec MatrixSpec) (*Matrix, error) {
-	spec.Policy = spec.Policy.orDefault()
+	if spec.Policies == nil {
+		spec.Policies = []Policy{Policy{}.orDefault()}
+	}
 	if spec.Pairs == nil {
 		spec.Pairs = DefaultPairs(spec.Columns, slices.ContainsFunc(spec.Cases, func(c Case) bool { return c.Golden != nil }))
 	}
@@ -21,18 +24,25 @@ func Run(ctx context.Context, spec MatrixSpec) (*Matrix, error) {
 		return nil, err
 	}
 	r := newRun(spec)
-	var workers sync.WaitGroup
-	tasks := make(chan task)
-	for range max(spec.Jobs, 1) {
-		workers.Go(func() {
+	var executors, comparers sync.WaitGroup
+	tasks, executed := make(chan task), make(chan int)
+	for range cap(r.slots) {
+		executors.Go(func() {
 			for t := range tasks {
-				r.execute(ctx, t)
+				if r.execute(ctx, t) {
+					executed <- t.caseAt
+				}
+			}
+		})
+		comparers.Go(func() {
+			for at := range executed {
+				r.compareCase(ctx, at)
 			}
 		})
 	}
 	for i := range spec.Cases { // case by case, so that few cases hold their outputs at a time
 		if f, done := spec.Finished[spec.Cases[i].Name]; done {
-			copy(r.cells[i*len(spec.Pairs):], f.Cells)
+			copy(r.cellsOf(i), f.Cells)
 			copy(r.records[i*len(spec.Columns):], f.Executions)
 			continue
 		}
@@ -41,7 +51,9 @@ func Run(ctx context.Context, spec MatrixSpec) (*Matrix, error) {
 		}
 	}
 	close(tasks)
-	workers.Wait()
+	executors.Wait()
+	close(executed)
+	comparers.Wait()
 	return r.matrix(), nil
 }
 
@@ -54,8 +66,9 @@ type run struct {
 	executions [][]evidence.Run // by case and column
 	records    []ExecutionRecord
 	cells      []Cell
+	slots      chan struct{} // one for each execution at a time, replays included
 
-	mu   sync.Mutex // guards left and the caller's OnExecution
+	mu   sync.Mutex // guards left and the caller's functions
 	left []int      // executions that a case still waits for
 }
 
@@ -63,23 +76,31 @@ func newRun(spec MatrixSpec) *run {
 	r := &run{
 		spec: spec, executions: make([][]evidence.Run, len(spec.Cases)), left: make([]int, len(spec.Cases)),
 		records: make([]ExecutionRecord, len(spec.Cases)*len(spec.Columns)),
-		cells:   make([]Cell, len(spec.Cases)*len(spec.Pairs)),
+		slots:   make(chan struct{}, max(spec.Jobs, 1)),
 	}
 	for i := range spec.Cases {
+		r.cells = append(r.cells, spec.cellsOf(spec.Cases[i].Name)...)
 		r.executions[i] = make([]evidence.Run, len(spec.Columns))
 		r.left[i] = len(spec.Columns)
 	}
 	return r
 }
 
-func (r *run) execute(ctx context.Context, t task) {
+// cellsOf are the cells of a case.
+func (r *run) cellsOf(at int) []Cell {
+	n := len(r.spec.Policies) * len(r.spec.Pairs)
+	return r.cells[at*n : (at+1)*n]
+}
+
+// execute runs a task, and tells whether it was the last that its case waited for.
+func (r *run) execute(ctx context.Context, t task) (last bool) {
 	c, col := &r.spec.Cases[t.caseAt], r.spec.Columns[t.column]
-	e := safely(ctx, func() evidence.Run { return r.spec.Runner.Execute(ctx, c, col.Backend, col.Precision) })
+	e := r.safely(ctx, func() evidence.Run { return r.spec.Runner.Execute(ctx, c, col.Backend, col.Precision) })
 	r.executions[t.caseAt][t.column] = e
 	record := ExecutionRecord{
 		Case: c.Name, Column: col, Outcome: e.Outcome, Deterministic: e.Deterministic(),
 		Upload: e.Timing.Upload, Execute: e.Timing.Execute, Download: e.Timing.Download, Wall: e.Wall,
-		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Peak,
+		HostBytes: e.Memory.Host, DevBytes: e.Memory.Device, Peak: e.Memory.Peak,
 	}
 	if e.Plan != nil {
 		plan := e.Plan.Summary()
@@ -87,17 +108,12 @@ func (r *run) execute(ctx context.Context, t task) {
 	}
 	r.records[t.caseAt*len(r.spec.Columns)+t.column] = record
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.spec.OnExecution != nil {
 		r.spec.OnExecution(c, col, &e)
 	}
 	r.left[t.caseAt]--
-	last := r.left[t.caseAt] == 0
-	r.mu.Unlock()
-	if last {
-		r.compareCase(ctx, t.caseAt)
-		r.executions[t.caseAt] = nil // releases the outputs
-		r.tell(ctx, t.caseAt)
-	}
+	return r.left[t.caseAt] == 0
 }
 
 // tell hands a case on that was compared. Of one that was interrupted there is nothing to keep.
@@ -105,14 +121,16 @@ func (r *run) tell(ctx context.Context, at int) {
 	if r.spec.OnCase == nil || ctx.Err() != nil {
 		return
 	}
-	pairs, columns := len(r.spec.Pairs), len(r.spec.Columns)
+	columns := len(r.spec.Columns)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.spec.OnCase(FinishedCase{r.spec.Cases[at].Name, slices.Clone(r.cells[at*pairs : (at+1)*pairs]), slices.Clone(r.records[at*columns : (at+1)*columns])})
+	r.spec.OnCase(FinishedCase{r.spec.Cases[at].Name, slices.Clone(r.cellsOf(at)), slices.Clone(r.records[at*columns : (at+1)*columns])})
 }
 
-// safely turns a panic of the runner, an ended context and an answer outside the contract into states.
-func safely(ctx context.Context, execute func() evidence.Run) (e evidence.Run) {
+// safely executes when a slot is free, and turns a panic of the runner, an ended context and an answer outside the contract into states.
+func (r *run) safely(ctx context.Context, execute func() evidence.Run) (e evidence.Run) {
+	r.slots <- struct{}{}
+	defer func() { <-r.slots }()
 	if err := ctx.Err(); err != nil {
 		return evidence.Failed(ctx, err)
 	}
@@ -135,43 +153,67 @@ func answer(e evidence.Run) evidence.Run {
 	return e
 }
 
+// compareCase compares a case that was executed, and hands it on.
 func (r *run) compareCase(ctx context.Context, at int) {
-	var derived []derivation
-	for i, p := range r.spec.Pairs {
-		ref := r.side(at, p.Reference)
-		budgets, missing := r.budgetsFor(ctx, at, p, &ref, &derived)
-		cell := r.cell(at, p, budgets)
-		r.replay(ctx, at, &cell, budgets)
-		cell.withoutBudget(missing, r.spec.Factor)
-		r.cells[at*len(r.spec.Pairs)+i] = cell
+	c := &caseRun{spec: &r.spec, of: &r.spec.Cases[at], executions: r.executions[at], safely: r.safely, replays: map[Pair]evidence.Run{}}
+	cells := r.cellsOf(at)
+	for i := range cells {
+		c.judge(ctx, &cells[i], r.spec.Policies[i/len(r.spec.Pairs)])
 	}
+	r.executions[at] = nil // releases the outputs
+	r.tell(ctx, at)
+}
+
+// caseRun is a case that was executed, with what is derived and executed once for all of its cells, whatever their policies.
+type caseRun struct {
+	spec       *MatrixSpec
+	of         *Case
+	executions []evidence.Run // by column
+	safely     func(context.Context, func() evidence.Run) evidence.Run
+	derived    []derivation
+	replays    map[Pair]evidence.Run // candidates under the reference's decisions
+}
+
+// judge compares the sides of a cell under its policy.
+func (r *caseRun) judge(ctx context.Context, cell *Cell, policy Policy) {
+	budgets, missing := r.budgetsFor(ctx, cell.Pair, policy.Factor)
+	r.free(cell, policy, budgets)
+	r.replay(ctx, cell, policy, budgets)
+	cell.withoutBudget(missing, policy.Factor)
 }
 
 // side returns the execution of a column; the golden one is made of the case's expectations.
-func (r *run) side(at int, col Column) evidence.Run {
+func (r *caseRun) side(col Column) evidence.Run {
 	if col != golden {
-		return r.executions[at][slices.Index(r.spec.Columns, col)]
+		return r.executions[slices.Index(r.spec.Columns, col)]
 	}
-	if expected := r.spec.Cases[at].Golden; expected != nil {
-		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Outputs: expected}
+	return r.of.expected()
+}
+
+// expected returns the expectations of a case as a run.
+func (c *Case) expected() evidence.Run {
+	if c.Golden != nil {
+		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Outputs: c.Golden}
 	}
 	return evidence.Run{Outcome: evidence.Outcome{State: evidence.NotRun, Reason: evidence.ReasonNoExpected, Detail: "the case has no expected outputs"}}
 }
 
-func (r *run) cell(at int, p Pair, budgets *Budgets) Cell {
-	c := &r.spec.Cases[at]
-	cell := Cell{Case: c.Name, Pair: p}
-	ref, cand := r.side(at, p.Reference), r.side(at, p.Candidate)
+// free compares the free runs of a cell.
+func (r *caseRun) free(cell *Cell, policy Policy, budgets *Budgets) {
+	ref, cand := r.side(cell.Pair.Reference), r.side(cell.Pair.Candidate)
 	if ref.State != evidence.Measured || cand.State != evidence.Measured {
-		return cell // matrix says why, once it is known how the other cases ended
+		return // matrix says why, once it is known how the other cases ended
 	}
-	report := r.compare(c, p, ref.Outputs, cand.Outputs, false, budgets)
+	compare := func(ref, cand tensor.List) *Report {
+		return r.compare(cell.Pair, ref, cand, Options{Policy: policy, Budgets: budgets})
+	}
+	report := compare(ref.Outputs, cand.Outputs)
 	report.Deterministic = bothDeterministic(&ref, &cand)
 	for _, again := range [][2]tensor.List{{ref.Outputs, cand.Again}, {ref.Again, cand.Outputs}} { // what differs from run to run has to hold in each
 		if report.Deterministic == nil || *report.Deterministic || again[0] == nil || again[1] == nil {
 			continue
 		}
-		if second := r.compare(c, p, again[0], again[1], false, budgets); second.State.Worse(report.State) {
+		if second := compare(again[0], again[1]); second.State.Worse(report.State) {
 			second.Deterministic = report.Deterministic
 			report = second
 		}
@@ -179,11 +221,12 @@ func (r *run) cell(at int, p Pair, budgets *Budgets) Cell {
 	cell.State, cell.Report = report.State, report
 	cell.Detail = report.Summary()
 	cell.countSets(ref.Outputs, cand.Outputs)
-	return cell
 }
 
-func (r *run) compare(c *Case, p Pair, ref, cand tensor.List, replayed bool, budgets *Budgets) *Report {
-	opt := Options{Policy: r.spec.Policy, Class: p.class(), Setting: c.Setting, Replayed: replayed, Budgets: budgets}
+// compare compares the sides of a pair. Of the options it completes what follows from the pair and the case.
+func (r *caseRun) compare(p Pair, ref, cand tensor.List, opt Options) *Report {
+	c := r.of
+	opt.Class, opt.Setting = p.class(), c.Setting
 	if p.Reference == golden {
 		cand = expectedOnly(ref, cand)
 		if opt.Class == ClassDefault && !c.Setting.AnyModel { // expectations are in float32, and say nothing of what a lower precision costs
@@ -217,7 +260,10 @@ func expectedOnly(expected, outputs tensor.List) tensor.List {
 }
 
 func (r *run) matrix() *Matrix {
-	m := &Matrix{Name: r.spec.Name, Policy: r.spec.Policy.Name, Columns: r.spec.Columns, Pairs: r.spec.Pairs, Cells: r.cells, Executions: r.records}
+	m := &Matrix{Name: r.spec.Name, Columns: r.spec.Columns, Pairs: r.spec.Pairs, Cells: r.cells, Executions: r.records}
+	for _, p := range r.spec.Policies {
+		m.Policies = append(m.Policies, p.Name)
+	}
 	for _, c := range r.spec.Cases {
 		m.Cases = append(m.Cases, c.Name)
 	}
@@ -230,10 +276,10 @@ func (r *run) matrix() *Matrix {
 	}
 	for i := range r.cells {
 		if c := &r.cells[i]; c.Report == nil {
-			c.Outcome = r.absence(i/len(r.spec.Pairs), c.Pair)
+			c.Outcome = r.absence(i/(len(r.spec.Policies)*len(r.spec.Pairs)), c.Pair)
 		}
 	}
-	m.Sets = judgeSets(m.Pairs, m.Cells)
+	m.Sets = m.judgeSets()
 	return m
 }
 
@@ -243,7 +289,7 @@ func (r *run) absence(at int, p Pair) evidence.Outcome {
 	for _, col := range []Column{p.Reference, p.Candidate} {
 		var o evidence.Outcome
 		if col == golden {
-			o = r.side(at, golden).Outcome
+			o = r.spec.Cases[at].expected().Outcome
 		} else {
 			o = r.records[at*len(r.spec.Columns)+slices.Index(r.spec.Columns, col)].Outcome
 		}

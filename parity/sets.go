@@ -108,15 +108,15 @@ func (c *Cell) countSets(ref, cand tensor.List) {
 	}
 }
 
-// judgeSets adds up the cells of each pair. A share that is reached passes; one that is not fails if it is no accident, and else there are
+// judgeSets adds up the cells of each pair, which are the same under every policy. A share that is reached passes; one that is not fails if it is no accident, and else there are
 // too few detections to tell.
-func judgeSets(pairs []Pair, cells []Cell) []SetVerdict {
+func (m *Matrix) judgeSets() []SetVerdict {
 	var out []SetVerdict
-	for i, p := range pairs {
+	for i, p := range m.Pairs {
 		rule, _ := p.setRule()
 		v := SetVerdict{Pair: p, State: evidence.Pass, Least: Number(rule.f1)}
-		for at := i; at < len(cells); at += len(pairs) {
-			if n := cells[at].Sets; n != nil {
+		for at := i; at < len(m.Cells); at += len(m.Policies) * len(m.Pairs) {
+			if n := m.Cells[at].Sets; n != nil {
 				v.Cases++
 				v.Add(*n)
 			}

@@ -90,7 +90,7 @@ func TestSetsOfAMatrix(t *testing.T) {
 		return found(100, list...)
 	}
 	low := Column{"ort", backends.FP16}
-	loose := Policy{"loose", func(string, Class) Tolerance { return Tolerance{Abs: 1e9} }}
+	loose := Policy{"loose", 0, func(string, Class) Tolerance { return Tolerance{Abs: 1e9} }}
 	for _, c := range []struct {
 		name  string
 		lost  []int // detections of 100 without a partner, by case
@@ -105,7 +105,7 @@ func TestSetsOfAMatrix(t *testing.T) {
 		{"too many in one", []int{12, 0}, 100, "fail pass", "unverified ort/fp16 vs reference/fp64, 2 cases: F1 0.9400, 188 pairs of 200 and 200 detections (want F1 0.99): too few detections to tell"},
 		{"nothing to find", []int{0}, 0, "pass", "unverified ort/fp16 vs reference/fp64, 1 case: no detections (want F1 0.99): too few detections to tell"},
 	} {
-		spec := MatrixSpec{Columns: []Column{ref64, low}, Policy: loose}
+		spec := MatrixSpec{Columns: []Column{ref64, low}, Policies: []Policy{loose}}
 		answers := map[string]evidence.Run{}
 		for i, lost := range c.lost {
 			name := string(rune('a' + i))

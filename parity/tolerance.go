@@ -7,6 +7,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/budget"
 )
 
 // Tolerance is the rule for floating-point elements. With d = |candidate - reference|, an element mismatches when
@@ -175,17 +176,21 @@ const (
 	TwinBF16
 	TwinFP8
 	TwinINT8
+	// In a narrow class an execution in fp16 adds products up in the format too, instead of in float32.
+	NarrowFP16
+	NarrowTwinFP16
 )
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
-	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin"}[c]
+	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin",
+		"fp16 with sums in it", "fp16 twin with sums in it"}[c]
 }
 
-// precision returns the class without regard to twins: one operator, fed equal inputs, has the same tolerance in both.
+// precision returns the class without regard to twins and sums: one operator, fed equal inputs, has the same tolerance in both.
 func (c Class) precision() Class {
 	switch c {
-	case TwinFP16:
+	case TwinFP16, NarrowFP16, NarrowTwinFP16:
 		return ClassFP16
 	case TwinBF16:
 		return ClassBF16
@@ -213,11 +218,21 @@ func ClassOf(p backends.Precision) Class {
 	}
 }
 
+// sumsInFormat tells whether a backend's convolutions in a precision add products up in it. Those of TensorRT in fp16 do: it has kernels with sums in
+// float32, and its builder takes none of them (each one's name says f16f16_f16f16_f16), nor is there a switch. It is known of the backend, and not what a
+// session says of itself, which would choose its own limits.
+func sumsInFormat(c Column) bool { return c.Backend == "tensorrt" && c.Precision == backends.FP16 }
+
 // PairClass returns the class by which a pair is judged: the coarser of both, whichever of them is the reference, or the twin class where
-// both are one precision that has declared roundings.
-func PairClass(a, b backends.Precision) Class {
-	c := max(ClassOf(a), ClassOf(b))
+// both are one precision that has declared roundings. Sums in fp16 have classes of their own.
+func PairClass(ref, cand Column) Class {
+	a, b := ref.Precision, cand.Precision
+	c, narrow := max(ClassOf(a), ClassOf(b)), sumsInFormat(ref) || sumsInFormat(cand)
 	switch {
+	case c == ClassFP16 && narrow && a == b:
+		return NarrowTwinFP16
+	case c == ClassFP16 && narrow:
+		return NarrowFP16
 	case a != b:
 	case c == ClassFP16:
 		return TwinFP16
@@ -341,8 +356,9 @@ func (p Profile) Tolerance(level Level, kind Kind, class Class) Tolerance {
 
 // Policy gives the tolerance of each output of a comparison. The zero Policy is the balanced profile, end to end.
 type Policy struct {
-	Name string
-	For  func(output string, class Class) Tolerance
+	Name   string
+	Factor float64 // λ of budgets that a comparison is held to beside it (Budgets), > 0; 0 for none
+	For    func(output string, class Class) Tolerance
 }
 
 func (p Policy) orDefault() Policy {
@@ -354,7 +370,7 @@ func (p Policy) orDefault() Policy {
 
 // Policy judges every output by the profile's entry for its kind and the class.
 func (p Profile) Policy(level Level) Policy {
-	return Policy{p.name + " " + level.String(), func(output string, class Class) Tolerance {
+	return Policy{p.name + " " + level.String(), budget.Factors[p.name], func(output string, class Class) Tolerance {
 		return p.Tolerance(level, KindOf(output), class)
 	}}
 }
@@ -363,7 +379,7 @@ func (p Profile) Policy(level Level) Policy {
 // called, no element is off by more than a share of the largest one, and the noise of all (Tolerance.Noise) is small. It is 1e-5 in the
 // balanced profile, the noise of a float32 network of some hundred layers, and for an element ten times as much.
 func (p Profile) AnyModel() Policy {
-	return Policy{p.name + anyModel, func(string, Class) Tolerance { return Tolerance{OfLargest: 10 * p.noise, Noise: p.noise} }}
+	return Policy{p.name + anyModel, budget.Factors[p.name], func(string, Class) Tolerance { return Tolerance{OfLargest: 10 * p.noise, Noise: p.noise} }}
 }
 
 // anyModel ends the name of a policy of AnyModel.
@@ -372,7 +388,7 @@ const anyModel = " any model"
 // GoldenPolicy judges stored expectations of another implementation, whatever the class: coordinates to 0.05 px, scores to 1e-4,
 // logits to 1e-3, embeddings to 1e-3 rad, anything else by Golden.
 func GoldenPolicy() Policy {
-	return Policy{"golden", func(output string, _ Class) Tolerance {
+	return Policy{"golden", 0, func(output string, _ Class) Tolerance {
 		switch KindOf(output) {
 		case Coordinates:
 			return Tolerance{Abs: 0.05, Unit: "px"}

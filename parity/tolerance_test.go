@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -39,7 +40,8 @@ func TestProfilesMatchTheTable(t *testing.T) {
 
 // TestLeastF1 lists what detections have to reach as sets: twice what was seen to have no partner may have none, and whole per cents count.
 func TestLeastF1(t *testing.T) {
-	for class, want := range map[Class]float64{ClassFP16: 0.99, TwinFP16: 0.99, ClassBF16: 0.97, TwinBF16: 0.98, ClassFP8: 0.94, TwinFP8: 0.99, ClassINT8: 0.95, TwinINT8: 0.99} {
+	for class, want := range map[Class]float64{ClassFP16: 0.99, TwinFP16: 0.99, ClassBF16: 0.97, TwinBF16: 0.98, ClassFP8: 0.94, TwinFP8: 0.99, ClassINT8: 0.95, TwinINT8: 0.99,
+		NarrowFP16: 0.98, NarrowTwinFP16: 0.99} {
 		if got, asSets := leastF1(class); got != want || !asSets {
 			t.Errorf("%v: %v, %t, want %v", class, got, asSets, want)
 		}
@@ -67,6 +69,8 @@ func TestUnits(t *testing.T) {
 		{"boxes", ClassBF16, [3]string{"abs 0.84 px", "abs 1.12 px", "abs 1.68 px"}},
 		{"boxes", ClassFP8, [3]string{"abs 3.9 px", "abs 5.2 px", "abs 7.8 px"}},
 		{"scores", ClassDefault, [3]string{"abs 2e-05", "abs 5e-05", "abs 8e-05"}},
+		{"embeddings", NarrowFP16, [3]string{"angle 0.00612 rad, noise 0.00573", "angle 0.00816 rad, noise 0.00764", "angle 0.0122 rad, noise 0.0115"}},
+		{"semantic_logits", NarrowTwinFP16, [3]string{"abs 0.098, noise 0.00509", "abs 0.131, noise 0.00678", "abs 0.196, noise 0.0102"}},
 		{"mask_scores", ClassFP16, [3]string{"abs 0.0024", "abs 0.0032", "abs 0.0048"}},
 		{"semantic_logits", TwinBF16, [3]string{"abs 0.345, noise 0.018", "abs 0.46, noise 0.024", "abs 0.69, noise 0.036"}},
 		{"embeddings", ClassFP16, [3]string{"angle 0.00555 rad, noise 0.0042", "angle 0.0074 rad, noise 0.0056", "angle 0.0111 rad, noise 0.0084"}},
@@ -119,15 +123,43 @@ func TestClassComesFromThePrecision(t *testing.T) {
 		{backends.INT8, backends.FP16, ClassINT8},
 		{backends.FP32, backends.FP32, ClassDefault},
 	} {
-		if got := PairClass(c.ref, c.cand); got != c.want {
+		if got := PairClass(Column{"a", c.ref}, Column{"b", c.cand}); got != c.want {
 			t.Errorf("%s against %s: %v, want %v", c.cand, c.ref, got, c.want)
 		}
 	}
 	for _, a := range backends.Precisions {
 		for _, b := range backends.Precisions {
-			if PairClass(a, b) != PairClass(b, a) {
-				t.Errorf("%s against %s is judged otherwise than %s against %s", a, b, b, a)
+			for _, backend := range []string{"ort", "tensorrt"} {
+				x, y := Column{"reference", a}, Column{backend, b}
+				if PairClass(x, y) != PairClass(y, x) {
+					t.Errorf("%v against %v is judged otherwise than %v against %v", x, y, y, x)
+				}
 			}
+		}
+	}
+}
+
+// TensorRT's sums are in fp16 where it computes in fp16, on either side and on both.
+func TestClassOfSumsInTheFormat(t *testing.T) {
+	for _, c := range []struct {
+		ref, cand string
+		want      Class
+	}{
+		{"reference/fp64", "tensorrt/fp16", NarrowFP16},
+		{"tensorrt/fp16", "cuda/tf32", NarrowFP16},
+		{"reference/fp16", "tensorrt/fp16", NarrowTwinFP16},
+		{"tensorrt/fp16", "tensorrt/fp16", NarrowTwinFP16},
+		{"reference/fp16", "cuda/fp16", TwinFP16},
+		{"reference/fp64", "tensorrt/fp32", ClassDefault},
+		{"reference/bf16", "tensorrt/bf16", TwinBF16},
+		{"tensorrt/fp16", "reference/int8", ClassINT8},
+	} {
+		var ref, cand Column
+		if err := errors.Join(ref.UnmarshalText([]byte(c.ref)), cand.UnmarshalText([]byte(c.cand))); err != nil {
+			t.Fatal(err)
+		}
+		if got := PairClass(ref, cand); got != c.want {
+			t.Errorf("%v against %v: %v, want %v", cand, ref, got, c.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/apex-x/apexx/parity/evidence"
@@ -19,6 +20,14 @@ type Summary struct {
 	P99Needs   int      `json:"p99_needs,omitempty"` // samples that it would take, where P99 is null
 	Throughput float64  `json:"throughput_per_s"`    // images per second at the median
 	Spread     float64  `json:"spread"`              // of the medians of replicates: (max - min) / median
+}
+
+// SpreadText returns the spread in percent with so many decimals, and a dash where one replicate has none to show.
+func (s *Summary) SpreadText(decimals int) string {
+	if s.Replicates < 2 {
+		return "–"
+	}
+	return fmt.Sprintf("%.*f %%", decimals, 100*s.Spread)
 }
 
 // Millis converts nanoseconds to milliseconds.

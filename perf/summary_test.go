@@ -76,3 +76,12 @@ func TestSummaryOfMany(t *testing.T) {
 		}
 	}
 }
+
+// One replicate shows no spread: that it were 0 % would be a claim.
+func TestSpreadText(t *testing.T) {
+	for want, s := range map[string]*Summary{"–": {Replicates: 1}, "0.0 %": {Replicates: 2}, "12.3 %": {Replicates: 3, Spread: 0.1234}} {
+		if got := s.SpreadText(1); got != want {
+			t.Errorf("SpreadText of %+v = %q, want %q", *s, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -24,7 +25,9 @@ type Document struct {
 	Where   []backends.Fact // host, processor, libraries
 	Matrix  *parity.Matrix
 	Quality *MatrixQuality // what low precisions cost on a data set; nil where nobody asked
-	Images  []CaseGallery
+	// Certificate is of the same executions; nil where nobody asked.
+	Certificate *MatrixCertificate
+	Images      []CaseGallery
 
 	AnyModel bool             // it is of a model that is not Apex-X
 	Subject  string           // flags that say what was compared, such as "--cases pictures", for commands that are proposed
@@ -193,7 +196,8 @@ func budgeted(m *parity.Matrix) bool {
 // numbersAre says what the numbers of the cells are.
 func numbersAre(m *parity.Matrix) string {
 	if budgeted(m) {
-		return "largest absolute error of any output, and the largest share of what rounding may leave"
+		return fmt.Sprintf("largest absolute error of any output, and the largest share of what independent roundings leave; dependent ones may leave %d times as much",
+			budget.Dependent)
 	}
 	return "largest absolute error of any output"
 }
@@ -213,10 +217,17 @@ func largestError(c *parity.Cell) string {
 	}
 }
 
-// cell returns the cell of a case and pair, by their places.
-func cell(m *parity.Matrix, caseAt, pairAt int) *parity.Cell {
-	return &m.Cells[caseAt*len(m.Pairs)+pairAt]
-}
+// perCase is how many cells a case has: its pairs under one policy, and then under the next.
+func perCase(m *parity.Matrix) int { return len(m.Policies) * len(m.Pairs) }
+
+// cell returns a cell of a case, by their places.
+func cell(m *parity.Matrix, caseAt, at int) *parity.Cell { return &m.Cells[caseAt*perCase(m)+at] }
+
+// judgedBy names the policies of a matrix.
+func judgedBy(m *parity.Matrix) string { return strings.Join(m.Policies, policySeparator) }
+
+// policySeparator stands between the names of policies, which have no comma.
+const policySeparator = ", "
 
 // why explains a cell that did not simply pass, in one line.
 func why(c *parity.Cell) string {

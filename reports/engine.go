@@ -20,6 +20,9 @@ func EngineText(w io.Writer, r tensorrt.Record) error {
 		fmt.Fprintf(&b, "plugins   sha256 %s\n", k.Plugins)
 	}
 	fmt.Fprintf(&b, "for       %s, compute capability %s, CUDA %s\n", k.Device, k.Capability, k.CUDA)
+	if k.Batches != (tensorrt.Batches{}) {
+		fmt.Fprintf(&b, "batches   %d to %d, kernels chosen for %d\n", k.Batches.Min, k.Batches.Max, k.Batches.Opt)
+	}
 	fmt.Fprintf(&b, "held      %s\n", heldText(r.Held))
 	for _, h := range r.Held {
 		if h.Failed {

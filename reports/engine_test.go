@@ -28,6 +28,7 @@ func engine() tensorrt.Record {
 func TestEngineText(t *testing.T) {
 	wide := engine()
 	wide.Key.Precision, wide.Key.Plugins, wide.Held, wide.Layers = backends.FP32, "", nil, wide.Layers[1:2]
+	wide.Key.Batches = tensorrt.Batches{Min: 1, Opt: 4, Max: 8}
 	for name, r := range map[string]tensorrt.Record{"engine.txt": engine(), "engine-fp32.txt": wide} {
 		goldenfile.Check(t, name, written(t, EngineText, r))
 	}

@@ -40,28 +40,32 @@ func HTML(w io.Writer, d *Document) error {
 	p := pageOf(d)
 	p.Glance = true
 	whole := wholeCases(d.Matrix)
+	p.Certificate = d.Certificate.String()
 	p.LeftOut, p.Next, p.NoCases, p.Numbers = leftOut(len(d.Matrix.Cases), len(whole)), next(d), d.LeftOut, numbersAre(d.Matrix)
 	for i, name := range d.Matrix.Cases {
-		c := pageCase{Name: name}
-		for j := range d.Matrix.Pairs {
+		for j := range perCase(d.Matrix) {
 			one := pageCell{Cell: cell(d.Matrix, i, j)}
 			if whole[i] {
 				one.Page = "cells/" + cellPage(i, j)
 			}
-			c.Cells = append(c.Cells, one)
+			if j%len(d.Matrix.Pairs) == 0 {
+				p.Cases = append(p.Cases, pageCase{Name: name, Policy: one.Policy})
+			}
+			row := &p.Cases[len(p.Cases)-1]
+			row.Cells = append(row.Cells, one)
 		}
-		p.Cases = append(p.Cases, c)
 	}
 	return page.Execute(w, p)
 }
 
-// CellHTML writes the self-contained page of one cell, by the places of its case and pair: numbers, decisions, both executions and pictures.
-func CellHTML(w io.Writer, d *Document, caseAt, pairAt int) error {
+// CellHTML writes the self-contained page of one cell, by its place in its case: numbers, decisions, both executions and pictures.
+func CellHTML(w io.Writer, d *Document, caseAt, at int) error {
 	d = clean(d)
 	m := d.Matrix
 	p := pageOf(d)
-	one := cell(m, caseAt, pairAt)
-	p.Title, p.Verdict, p.Tally, p.Class = one.Case+", "+one.Pair.String(), string(one.State), "", "fail"
+	one := cell(m, caseAt, at)
+	p.Policy = one.Policy
+	p.Title, p.Verdict, p.Tally, p.Class = m.Key(one), string(one.State), "", "fail"
 	if one.Report == nil { // otherwise the reasons are listed with the numbers
 		p.Tally = why(one)
 	}
@@ -79,8 +83,8 @@ func CellHTML(w io.Writer, d *Document, caseAt, pairAt int) error {
 	return page.Execute(w, p)
 }
 
-// cellPage names the page of a cell.
-func cellPage(caseAt, pairAt int) string { return fmt.Sprintf("%04d-%02d.html", caseAt+1, pairAt+1) }
+// cellPage names the page of a cell, by its place in its case.
+func cellPage(caseAt, at int) string { return fmt.Sprintf("%04d-%02d.html", caseAt+1, at+1) }
 
 // cellFiles are the pages of the cells that matter. It makes their folder and takes away those of an earlier matrix.
 func cellFiles(dir string, d *Document) ([]outputFile, error) {
@@ -99,7 +103,7 @@ func cellFiles(dir string, d *Document) ([]outputFile, error) {
 	}
 	var files []outputFile
 	for _, i := range slices.Sorted(maps.Keys(wholeCases(d.Matrix))) {
-		for j := range d.Matrix.Pairs {
+		for j := range perCase(d.Matrix) {
 			files = append(files, outputFile{filepath.Join("cells", cellPage(i, j)), func(w io.Writer) error { return CellHTML(w, d, i, j) }})
 		}
 	}
@@ -110,7 +114,7 @@ func cellFiles(dir string, d *Document) ([]outputFile, error) {
 type pageData struct {
 	CSS                          template.CSS
 	Title, Verdict, Tally, Class string
-	Policy                       string
+	Policy                       string // or several
 	Facts                        []backends.Fact
 	Matrix                       *parity.Matrix
 	Legend                       []evidence.State
@@ -122,11 +126,13 @@ type pageData struct {
 	Numbers                      string // what the numbers of the cells are
 	Quality                      string // heading of QualityLines, or how to get some
 	QualityLines                 []string
+	Certificate                  string
 }
 
 type pageCase struct {
 	Anchor, Name string
-	Whole        bool // shown with what follows
+	Policy       string // of the cells at a glance
+	Whole        bool   // shown with what follows
 	Cells        []pageCell
 	Executions   []parity.ExecutionRecord
 	Images       []LabelledImage
@@ -142,7 +148,7 @@ type pageCell struct {
 
 func pageOf(d *Document) pageData {
 	m := d.Matrix
-	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(d.ExitCode()), Tally: tally(m), Policy: m.Policy,
+	p := pageData{CSS: template.CSS(pageCSS), Title: d.title(), Verdict: evidence.Verdict(d.ExitCode()), Tally: d.tally(), Policy: judgedBy(m),
 		Facts: circumstances(d), Matrix: m, Class: "fail"}
 	if d.Passed() {
 		p.Class = "pass"

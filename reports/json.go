@@ -51,6 +51,8 @@ type jsonMatrix struct {
 	Sets       []parity.SetVerdict      `json:"sets,omitempty"` // of pairs of low precision
 	Executions []parity.ExecutionRecord `json:"executions"`
 	Quality    *MatrixQuality           `json:"quality,omitempty"`
+
+	Certificate *MatrixCertificate `json:"certificate,omitempty"`
 }
 
 type jsonFact struct {
@@ -63,6 +65,7 @@ type jsonCell struct {
 	Case      string         `json:"case"`
 	Reference parity.Column  `json:"reference"`
 	Candidate parity.Column  `json:"candidate"`
+	Policy    string         `json:"profile_name"`
 	State     evidence.State `json:"state"`
 	Reason    string         `json:"reason,omitempty"`
 	Signal    string         `json:"signal,omitempty"`
@@ -75,7 +78,7 @@ type jsonCell struct {
 
 // newJSONCell returns a cell without its reports.
 func newJSONCell(c *parity.Cell) jsonCell {
-	return jsonCell{Case: c.Case, Reference: c.Pair.Reference, Candidate: c.Pair.Candidate, State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail, Sets: c.Sets}
+	return jsonCell{Case: c.Case, Reference: c.Pair.Reference, Candidate: c.Pair.Candidate, Policy: c.Policy, State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail, Sets: c.Sets}
 }
 
 // refer adds a report to the list and returns its index, nil for none.
@@ -92,10 +95,10 @@ func (m *jsonMatrix) refer(r *parity.Report) *int {
 func JSON(w io.Writer, d *Document) error {
 	m := d.Matrix
 	out := jsonMatrix{
-		SweepName: m.Name, ProfileName: m.Policy, Passed: d.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
+		SweepName: m.Name, ProfileName: judgedBy(m), Passed: d.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
 		Schema: SchemaID, Verdict: evidence.Verdict(d.ExitCode()), ExitCode: d.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, LeftOut: d.LeftOut, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
-		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality,
+		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality, Certificate: d.Certificate,
 	}
 	for _, f := range d.Where {
 		out.Where = append(out.Where, jsonFact(f))

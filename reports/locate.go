@@ -30,6 +30,9 @@ type Locate struct {
 	Reproduce string `json:"reproduce,omitempty"` // the command that shows the first step beyond its budget by itself
 }
 
+// noted is how many changes of what is executed a table tells.
+const noted = 5
+
 // nearest is how many of the steps within their budgets a table shows.
 const nearest = 5
 
@@ -40,7 +43,7 @@ func LocateTable(w io.Writer, l *Locate) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s beside %s, step by step, profile %s (λ = %g): %s\n", l.Case, l.Candidate, l.Reference, l.Profile, l.Factor, evidence.Verdict(evidence.ExitCode([]evidence.State{l.State}, false)))
 	if l.Library != "" {
-		fmt.Fprintf(&b, "%s does not tell what it fuses: a step here is a product and what follows it alone\n", l.Library)
+		fmt.Fprintf(&b, "%s fuses as it likes: a step here is a product and what follows it alone\n", l.Library)
 	}
 	at := l.shown()
 	width := 4
@@ -56,8 +59,11 @@ func LocateTable(w io.Writer, l *Locate) error {
 		"leave there; noise: √(Σ error²/Σ value²), of the step and of the whole run up to it; amplified: one over the other.\n", l.beyond(), len(l.Steps))
 	l.writeFinding(&b)
 	l.writeMinimal(&b)
-	for _, c := range l.Changed {
+	for _, c := range l.Changed[:min(noted, len(l.Changed))] {
 		fmt.Fprintf(&b, "note: %s\n", c)
+	}
+	if n := len(l.Changed) - noted; n > 0 {
+		fmt.Fprintf(&b, "note: %d more, in the JSON\n", n)
 	}
 	fmt.Fprintf(&b, "first answer after %s\n", l.First.Time.Round(time.Millisecond))
 	_, err := io.WriteString(w, b.String())

@@ -15,22 +15,11 @@ func Markdown(w io.Writer, d *Document) error {
 	var s strings.Builder
 	d = clean(d)
 	m := d.Matrix
-	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(d.ExitCode()), tally(m), m.Policy)
+	fmt.Fprintf(&s, "# %s: %s\n\n%s, judged by %s.\n\n", escapeMarkdown(d.title()), evidence.Verdict(d.ExitCode()), d.tally(), judgedBy(m))
 	for _, f := range circumstances(d) {
 		fmt.Fprintf(&s, "- %s: %s\n", f.Key, escapeMarkdown(f.Value))
 	}
-	s.WriteString("\n| case |")
-	for _, p := range m.Pairs {
-		fmt.Fprintf(&s, " %s<br>vs %s |", p.Candidate, p.Reference)
-	}
-	s.WriteString("\n|---|" + strings.Repeat("---|", len(m.Pairs)) + "\n")
-	for i, name := range m.Cases {
-		fmt.Fprintf(&s, "| %s |", escapeMarkdown(name))
-		for j := range m.Pairs {
-			fmt.Fprintf(&s, " %s |", cellText(cell(m, i, j)))
-		}
-		s.WriteByte('\n')
-	}
+	markdownGlance(&s, m)
 	fmt.Fprintf(&s, "\nNumbers are the %s.\n", numbersAre(m))
 	for i, v := range m.Sets {
 		if i == 0 {
@@ -48,17 +37,47 @@ func Markdown(w io.Writer, d *Document) error {
 		}
 		fmt.Fprintf(&s, "- %s\n", escapeMarkdown(line))
 	}
+	if text := d.Certificate.String(); text != "" {
+		fmt.Fprintf(&s, "\n%s\n", escapeMarkdown(text))
+	}
 	for i := range m.Cells {
 		if c := &m.Cells[i]; c.State != evidence.Pass {
-			markdownCell(&s, c)
+			markdownCell(&s, m, c)
 		}
 	}
 	_, err := io.WriteString(w, s.String())
 	return err
 }
 
-func markdownCell(s *strings.Builder, c *parity.Cell) {
-	fmt.Fprintf(s, "\n## %s %s, %s: %s\n\n", symbol(c.State), escapeMarkdown(c.Case), c.Pair, c.State)
+// markdownGlance is a table with a row per case, and per policy where there are several, and a column per pair.
+func markdownGlance(s *strings.Builder, m *parity.Matrix) {
+	several := len(m.Policies) > 1
+	head, rule := "\n| case |", "\n|---|"
+	if several {
+		head, rule = head+" policy |", rule+"---|"
+	}
+	s.WriteString(head)
+	for _, p := range m.Pairs {
+		fmt.Fprintf(s, " %s<br>vs %s |", p.Candidate, p.Reference)
+	}
+	s.WriteString(rule + strings.Repeat("---|", len(m.Pairs)) + "\n")
+	for at := range m.Cells {
+		c := &m.Cells[at]
+		if at%len(m.Pairs) == 0 {
+			fmt.Fprintf(s, "| %s |", escapeMarkdown(c.Case))
+			if several {
+				fmt.Fprintf(s, " %s |", escapeMarkdown(c.Policy))
+			}
+		}
+		fmt.Fprintf(s, " %s |", cellText(c))
+		if (at+1)%len(m.Pairs) == 0 {
+			s.WriteByte('\n')
+		}
+	}
+}
+
+func markdownCell(s *strings.Builder, m *parity.Matrix, c *parity.Cell) {
+	fmt.Fprintf(s, "\n## %s %s: %s\n\n", symbol(c.State), escapeMarkdown(m.Key(c)), c.State)
 	if c.Report == nil {
 		fmt.Fprintln(s, escapeMarkdown(why(c)))
 		return

@@ -13,7 +13,6 @@ const MatrixCellSchemaID = "apexx.matrix-cell/1"
 // jsonLine is a cell with its reports in it.
 type jsonLine struct {
 	Schema string `json:"schema"`
-	Policy string `json:"profile_name"`
 	jsonCell
 	Report *parity.Report `json:"report"`           // of the free runs; null where nothing was compared
 	Replay *parity.Report `json:"replay,omitempty"` // of the run under the reference's decisions
@@ -25,7 +24,7 @@ func MatrixJSONL(w io.Writer, d *Document) error {
 	encoder := json.NewEncoder(w)
 	for i := range d.Matrix.Cells {
 		c := &d.Matrix.Cells[i]
-		line := jsonLine{Schema: MatrixCellSchemaID, Policy: d.Matrix.Policy, jsonCell: newJSONCell(c), Report: c.Report, Replay: c.Replay}
+		line := jsonLine{Schema: MatrixCellSchemaID, jsonCell: newJSONCell(c), Report: c.Report, Replay: c.Replay}
 		if err := encoder.Encode(line); err != nil {
 			return err
 		}

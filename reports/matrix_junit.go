@@ -10,25 +10,28 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// MatrixJUnit writes the matrix as JUnit XML: a case for every cell, one for the detections as sets of a pair, and one for the matrix itself,
+// MatrixJUnit writes the matrix as JUnit XML: a case for every cell, one for the detections as sets of a pair, one for a certificate, and one for the matrix itself,
 // which is an error where the exit code is another than 0 and no cell says why, such as a backend that was never compared. A cell that
 // fails is a failure; one that crashed, hung, erred or could not be verified is an error; what cannot be had here is skipped.
 func MatrixJUnit(w io.Writer, d *Document) error {
 	d = clean(d)
 	m := d.Matrix
 	code := d.ExitCode()
-	whole := junitCase{Name: "verdict", Class: "apexx.matrix", SystemOut: tally(m)}
+	whole := junitCase{Name: "verdict", Class: "apexx.matrix", SystemOut: d.tally()}
 	if code != exit.OK && code != exit.Failed {
 		word := evidence.Verdict(code)
-		whole.Error = &junitResult{Type: strings.ToLower(word), Message: word, Text: tally(m)}
+		whole.Error = &junitResult{Type: strings.ToLower(word), Message: word, Text: d.tally()}
 	}
 	cases := []junitCase{whole}
 	for i := range m.Cells {
 		c := &m.Cells[i]
-		cases = append(cases, junitMatrixCase(c.Case+": "+c.Pair.String(), c.Pair, c.State, why(c), cellNumbers(c)))
+		cases = append(cases, junitMatrixCase(junitName(m, c), c.Pair.Candidate.Backend, c.State, why(c), cellNumbers(c)))
 	}
 	for _, v := range m.Sets {
-		cases = append(cases, junitMatrixCase("detections as sets: "+v.Pair.String(), v.Pair, v.State, v.String(), ""))
+		cases = append(cases, junitMatrixCase("detections as sets: "+v.Pair.String(), v.Pair.Candidate.Backend, v.State, v.String(), ""))
+	}
+	if text := d.Certificate.String(); text != "" {
+		cases = append(cases, junitMatrixCase("certificate", "", d.Certificate.state(), text, ""))
 	}
 	suite := junitOf("matrix", circumstances(d), cases)
 	if !d.When.IsZero() {
@@ -37,8 +40,17 @@ func MatrixJUnit(w io.Writer, d *Document) error {
 	return writeJUnit(w, "apexx matrix", []junitSuite{suite})
 }
 
-func junitMatrixCase(name string, p parity.Pair, state evidence.State, why, numbers string) junitCase {
-	c := junitCase{Name: name, Class: "apexx.matrix." + p.Candidate.Backend, SystemOut: fmt.Sprintf("state=%s\n%s", state, numbers)}
+// junitName names a cell.
+func junitName(m *parity.Matrix, c *parity.Cell) string {
+	name := c.Case + ": " + c.Pair.String()
+	if len(m.Policies) > 1 {
+		name += ", " + c.Policy
+	}
+	return name
+}
+
+func junitMatrixCase(name, backend string, state evidence.State, why, numbers string) junitCase {
+	c := junitCase{Name: name, Class: strings.TrimSuffix("apexx.matrix."+backend, "."), SystemOut: fmt.Sprintf("state=%s\n%s", state, numbers)}
 	result := &junitResult{Type: string(state), Message: why}
 	switch {
 	case state.Holds():

@@ -80,6 +80,7 @@ var cellColumns = []column[*parity.Cell]{
 	{"case_name", "TEXT", func(c *parity.Cell) any { return c.Case }},
 	{"reference", "TEXT", func(c *parity.Cell) any { return c.Pair.Reference.String() }},
 	{"candidate", "TEXT", func(c *parity.Cell) any { return c.Pair.Candidate.String() }},
+	{"policy", "TEXT", func(c *parity.Cell) any { return c.Policy }},
 	{"state", "TEXT", func(c *parity.Cell) any { return string(c.State) }},
 	{"reason", "TEXT", func(c *parity.Cell) any { return c.Reason }},
 	{"signal", "TEXT", func(c *parity.Cell) any { return c.Signal }},

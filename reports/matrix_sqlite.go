@@ -74,7 +74,7 @@ func fillSQLite(path string, d *Document) (err error) {
 var matrixColumns = []column[*Document]{
 	{"verdict", "TEXT", func(d *Document) any { return evidence.Verdict(d.ExitCode()) }},
 	{"exit_code", "INTEGER", func(d *Document) any { return int64(d.ExitCode()) }},
-	{"policy", "TEXT", func(d *Document) any { return d.Matrix.Policy }},
+	{"policy", "TEXT", func(d *Document) any { return judgedBy(d.Matrix) }},
 	{"missing", "TEXT", func(d *Document) any { return strings.Join(d.Matrix.Missing(), ", ") }},
 	{"made", "TEXT", func(d *Document) any { return d.when() }},
 	{"version", "TEXT", func(d *Document) any { return d.Version }},

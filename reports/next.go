@@ -21,6 +21,9 @@ func next(d *Document) string {
 		if c := worstCell(m, func(s evidence.State) bool { return s == evidence.Fail }); c != nil && c.Pair.Reference.Backend != parity.GoldenBackend {
 			return "find the step: " + locateCommand(d, c)
 		}
+		if d.Matrix.ExitCode() == exit.OK && d.Certificate.state() == evidence.Fail {
+			return "the certificate tells which variations gave other bits: see its table above"
+		}
 		return "what was expected is not what any backend gives, or the detections as sets are too far apart: see the reasons above"
 	case exit.Inconclusive:
 		return "nothing wrong was found, and not everything was compared: name fp64 in --precisions, whose decisions the others can be held to, or other inputs"
@@ -55,10 +58,14 @@ func locateCommand(d *Document, c *parity.Cell) string {
 	if p := c.Pair.Candidate.Precision; p != "fp32" {
 		precision = "--precision " + string(p)
 	}
+	profile := ""
+	if of, _, _ := strings.Cut(c.Policy, " "); of != "" && of != parity.Balanced.Name() {
+		profile = "--profile " + of
+	}
 	if strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'\"\\$&|;<>()*?`", r) }) {
 		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 	}
-	words := []string{"apexx locate", d.Subject, fmt.Sprintf("--backends %s,%s", c.Pair.Reference.Backend, c.Pair.Candidate.Backend), precision, name}
+	words := []string{"apexx locate", d.Subject, fmt.Sprintf("--backends %s,%s", c.Pair.Reference.Backend, c.Pair.Candidate.Backend), precision, profile, name}
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 

@@ -16,7 +16,7 @@ var (
 	//go:embed schema/baseline.schema.json
 	BaselineSchema []byte // baseline.Baseline
 	//go:embed schema/suites.schema.json
-	SuitesSchema []byte // sweep.CPUReport and sweep.GPUReport
+	SuitesSchema []byte // sweep.CPUReport, sweep.GPUReport and sweep.EngineReport
 	//go:embed schema/compare.schema.json
 	CompareSchema []byte // baseline.WriteCompareSummary
 	//go:embed schema/trend-artifact.schema.json

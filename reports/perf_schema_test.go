@@ -208,6 +208,14 @@ func TestBaselineSchema(t *testing.T) {
 }
 
 func TestSuitesSchema(t *testing.T) {
+	for _, absent := range []bool{false, true} {
+		r := sweeptest.New(8, sweeptest.Spec{GPU: true, Backends: []string{"tensorrt"}, Scopes: []perf.Scope{perf.Complete}, Absent: func(perf.Cell) bool { return absent }})
+		report := sweep.EngineReport(r)
+		if err := validate(t, SuitesSchema, encoded(t, report.Write)); err != nil {
+			t.Error(err)
+		}
+		refuses(t, SuitesSchema, report, map[string]any{"suite": "x", "cases": []any{}, "status": "fine", "summary/ok_count": -1, "environment/dtype": "fp16", "config/shape_cases": []any{"1x3x2"}})
+	}
 	cfg, err := config.Parse(nil, []string{"model.profile=nano"})
 	if err != nil {
 		t.Fatal(err)

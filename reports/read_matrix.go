@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -27,8 +28,8 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if in.Schema != SchemaID {
 		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
 	}
-	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
-		Name: in.SweepName, Policy: in.ProfileName, Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
+	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Certificate: in.Certificate, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
+		Name: in.SweepName, Policies: strings.Split(in.ProfileName, policySeparator), Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {
 		d.Where = append(d.Where, backends.Fact(f))
 	}
@@ -45,6 +46,9 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 		return nil, err
 	}
 	if err := d.Quality.check(d.Matrix.Columns); err != nil {
+		return nil, err
+	}
+	if err := d.Certificate.check(d.Matrix, d.Model); err != nil {
 		return nil, err
 	}
 	return d, in.sumsUp(d)
@@ -65,8 +69,11 @@ func (in *jsonMatrix) cells() ([]parity.Cell, error) {
 		return in.Reports[*index], nil
 	}
 	for _, c := range in.Cells {
-		cell := parity.Cell{Case: c.Case, Pair: parity.Pair{Reference: c.Reference, Candidate: c.Candidate},
+		cell := parity.Cell{Case: c.Case, Pair: parity.Pair{Reference: c.Reference, Candidate: c.Candidate}, Policy: c.Policy,
 			Outcome: evidence.Outcome{State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail}, Sets: c.Sets}
+		if cell.Policy == "" {
+			cell.Policy = in.ProfileName // which is the only one, or none of several
+		}
 		if _, err := evidence.Parse(string(c.State)); err != nil {
 			return nil, err
 		}

@@ -40,7 +40,7 @@ func (runner) Execute(_ context.Context, c *parity.Case, backend string, p backe
 	case "absent|<b>*case*</b> ort":
 		return evidence.Run{Outcome: evidence.Outcome{State: evidence.Unsupported, Reason: "operator_unsupported", Detail: "no kernel for Scan"}}
 	}
-	e := evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Wall: 90 * time.Millisecond, Peak: 300 << 20}
+	e := evidence.Run{Outcome: evidence.Outcome{State: evidence.Measured}, Wall: 90 * time.Millisecond, Memory: backends.MemoryUse{Peak: 300 << 20}}
 	e.Timing.Execute, e.Memory.Host = 71200*time.Microsecond, 96<<20
 	noise := map[string]float64{"reference fp64": 0, "reference fp32": 2e-7, "ort fp32": 4e-7}[backend+" "+string(p)]
 	rng := rand.New(rand.NewPCG(7, uint64(len(c.Name))))
@@ -108,7 +108,7 @@ func (r runner) Budget(ctx context.Context, c *parity.Case, _ tensor.List, _ []s
 
 func sample(t testing.TB) *Document {
 	t.Helper()
-	spec := parity.MatrixSpec{Name: "sample", Runner: runner{}, Replayer: runner{}, Budgets: runner{}, Factor: 6, Columns: []parity.Column{
+	spec := parity.MatrixSpec{Name: "sample", Runner: runner{}, Replayer: runner{}, Budgets: runner{}, Columns: []parity.Column{
 		{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}
 	for _, n := range []string{"photo/astronaut", "wrong", "rerouted", "replayed", "replayed, wrong", "crash", "absent|<b>*case*</b>"} {
 		spec.Cases = append(spec.Cases, parity.Case{Name: n, Setting: parity.Setting{GridHeight: 2, GridWidth: 4}})

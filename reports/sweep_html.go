@@ -156,7 +156,7 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 		Allocs: none, Tiles: none, Parity: parityText(c.Parity)}
 	if s := c.Summary; s != nil {
 		row.P50, row.P90, row.P95, row.Throughput = milliseconds(s.P50), milliseconds(s.P90), milliseconds(s.P95), milliseconds(s.Throughput)
-		row.Spread, row.Samples = fmt.Sprintf("%.1f %%", 100*s.Spread), counted(s.Samples, "sample")
+		row.Spread, row.Samples = s.SpreadText(1), counted(s.Samples, "sample")
 		row.P99, row.P99Why = p99Text(s)
 		row.Allocs, row.Bytes = fmt.Sprintf("%.0f", c.AllocsPerRun), sizeText(int64(min(c.BytesPerRun, math.MaxInt64/2)))
 	}
@@ -164,7 +164,7 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 		row.Device = "device p50 " + milliseconds(c.Device.P50)
 	}
 	if c.EndToEnd != nil {
-		row.EndToEnd = "end to end p50 " + milliseconds(c.EndToEnd.P50)
+		row.EndToEnd = milliseconds(c.EndToEnd.P50)
 	}
 	row.Quality = qualityOfCell(c)
 	if c.Work != nil {

@@ -36,7 +36,7 @@ func SweepTable(w io.Writer, r *sweep.Result) error {
 		if c.EndToEnd != nil {
 			whole = fmt.Sprintf("%.4g", c.EndToEnd.P50)
 		}
-		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.0f %%\t%.4g\t%s\t%.3g\t%.3g\t%.0f\t%s%s\n", c.Name, s.P50, s.P95, 100*s.Spread, s.Throughput, whole, c.FirstRunMS, c.CompileMS,
+		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%s\t%.4g\t%s\t%.3g\t%.3g\t%.0f\t%s%s\n", c.Name, s.P50, s.P95, s.SpreadText(0), s.Throughput, whole, c.FirstRunMS, c.CompileMS,
 			float64(c.HostPeakBytes)/(1<<20), quality(c), parityWord(c))
 	}
 	if err := t.Flush(); err != nil {

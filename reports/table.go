@@ -19,8 +19,8 @@ type TableOptions struct {
 	Color  bool // ANSI colours; callers honour NO_COLOR and whether the output is a terminal
 }
 
-// Table writes the matrix for a terminal: a row per case and a column per pair where that fits the width, and otherwise a
-// line per cell. Below it, a line for each cell that did not simply pass, the meaning of the symbols, what to do next, and the verdict.
+// Table writes the matrix for a terminal: a row per case, and per policy where there are several, and a column per pair where that fits the
+// width, and otherwise a line per cell. Below it, a line for each cell that did not simply pass, the meaning of the symbols, what to do next, and the verdict.
 // Cells show the largest absolute error over all outputs.
 func Table(w io.Writer, d *Document, opt TableOptions) error {
 	if opt.Width == 0 {
@@ -31,18 +31,19 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 	t.reasons()
 	t.sets()
 	t.quality(d)
+	t.certificate(d)
 	t.legend()
 	if text := next(d); text != "" {
 		for i, l := range wrap(text, opt.Width-6) {
 			t.line([]string{"next: ", "      "}[min(i, 1)] + l)
 		}
 	}
-	t.verdict(d.ExitCode())
+	t.verdict(d)
 	below := t.out.String()
 	t.out.Reset()
 	t.room = len(d.Matrix.Cases)
 	if opt.Height > 0 {
-		t.room = min(t.room, max(opt.Height-linesAround-strings.Count(below, "\n"), leastRows))
+		t.room = min(t.room, max((opt.Height-linesAround-strings.Count(below, "\n"))/max(1, len(d.Matrix.Policies)), leastRows))
 	}
 	if t.wide() <= opt.Width {
 		t.grid()
@@ -57,12 +58,12 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 }
 
 // verdict is the last line, broken where it is for a terminal that is narrower.
-func (t *table) verdict(code int) {
-	color := 31
+func (t *table) verdict(d *Document) {
+	code, color := d.ExitCode(), 31
 	if code == exit.OK {
 		color = 32
 	}
-	word, text := evidence.Verdict(code), fmt.Sprintf("%s (%s)", tally(t.m), t.m.Policy)
+	word, text := evidence.Verdict(code), fmt.Sprintf("%s (%s)", d.tally(), judgedBy(t.m))
 	lines := []string{text}
 	if t.opt.Height > 0 {
 		lines = wrap(text, t.opt.Width-len(word)-2)
@@ -122,14 +123,24 @@ func cellText(c *parity.Cell) string { return symbol(c.State) + " " + brief(c) }
 func (t *table) columnWidth(pairAt int) int {
 	p := t.m.Pairs[pairAt]
 	n := widest(p.Candidate.String(), "vs "+p.Reference.String())
-	for i := range t.m.Cases {
-		n = max(n, widest(cellText(cell(t.m, i, pairAt))))
+	for at := pairAt; at < len(t.m.Cells); at += len(t.m.Pairs) {
+		n = max(n, widest(cellText(&t.m.Cells[at])))
 	}
 	return n
 }
 
+// keyWidths are the widths of the columns in front: of the cases, and of their policies, 0 where there is but one.
+func (t *table) keyWidths() (name, policy int) {
+	name = widest(append(slices.Clone(t.m.Cases), "case")...)
+	if len(t.m.Policies) > 1 {
+		policy = widest(append(slices.Clone(t.m.Policies), "policy")...) + len("  ")
+	}
+	return name, policy
+}
+
 func (t *table) wide() int {
-	n := widest(append(t.m.Cases, "case")...)
+	name, policy := t.keyWidths()
+	n := name + policy
 	for i := range t.m.Pairs {
 		n += 2 + t.columnWidth(i)
 	}
@@ -137,26 +148,40 @@ func (t *table) wide() int {
 }
 
 func (t *table) grid() {
-	first := widest(append(t.m.Cases, "case")...)
+	first, second := t.keyWidths()
+	key := func(name, policy string) string {
+		if second == 0 {
+			return pad(name, first)
+		}
+		return pad(name, first) + pad("  "+policy, second)
+	}
 	var top, below strings.Builder
 	for i, p := range t.m.Pairs {
 		top.WriteString("  " + pad(p.Candidate.String(), t.columnWidth(i)))
 		below.WriteString("  " + pad("vs "+p.Reference.String(), t.columnWidth(i)))
 	}
-	t.line(pad("", first) + top.String())
-	t.line(pad("case", first) + below.String())
+	t.line(key("", "") + top.String())
+	t.line(key("case", "policy") + below.String())
 	shown, hidden := t.shown()
 	for _, i := range shown {
 		name := t.m.Cases[i]
-		var row strings.Builder
-		for j := range t.m.Pairs {
-			c := cell(t.m, i, j)
-			text := cellText(c)
-			row.WriteString("  " + t.paint(stateColor(c.State), text) + strings.Repeat(" ", t.columnWidth(j)-widest(text)))
+		for j, policy := range t.m.Policies {
+			t.line(key(name, policy) + t.row(i, j))
+			name = ""
 		}
-		t.line(pad(name, first) + row.String())
 	}
 	t.note(hidden)
+}
+
+// row are the cells of a case under a policy.
+func (t *table) row(caseAt, policyAt int) string {
+	var row strings.Builder
+	for j := range t.m.Pairs {
+		c := cell(t.m, caseAt, policyAt*len(t.m.Pairs)+j)
+		text := cellText(c)
+		row.WriteString("  " + t.paint(stateColor(c.State), text) + strings.Repeat(" ", t.columnWidth(j)-widest(text)))
+	}
+	return row.String()
 }
 
 // What a terminal has room for: lines around the rows (a heading of two, what is hidden, and the prompt), rows at least, and how much of
@@ -193,7 +218,7 @@ func (t *table) shown() (list []int, hidden string) {
 
 // passed tells whether every cell of a case passed.
 func (t *table) passed(caseAt int) bool {
-	for j := range t.m.Pairs {
+	for j := range perCase(t.m) {
 		if cell(t.m, caseAt, j).State != evidence.Pass {
 			return false
 		}
@@ -210,9 +235,9 @@ func (t *table) lines() {
 }
 
 func (t *table) linesOf(caseAt int) {
-	for j := range t.m.Pairs {
+	for j := range perCase(t.m) {
 		c := cell(t.m, caseAt, j)
-		t.line(fmt.Sprintf("%s  %s, %s", t.paint(stateColor(c.State), pad(cellText(c), 13)), c.Case, c.Pair))
+		t.line(fmt.Sprintf("%s  %s", t.paint(stateColor(c.State), pad(cellText(c), 13)), t.m.Key(c)))
 	}
 }
 
@@ -227,7 +252,7 @@ func (t *table) reasons() {
 		}
 		key := string(c.State) + why(c)
 		if c.Report != nil {
-			key += c.Case + c.Pair.String() // numbers differ, so each report speaks for itself
+			key += t.m.Key(c) // numbers differ, so each report speaks for itself
 		}
 		if groups[key] == nil {
 			order = append(order, key)
@@ -245,7 +270,7 @@ func (t *table) reasons() {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
 		t.line("")
-		t.line(fmt.Sprintf("%s %s, %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), c.Case, c.Pair, more, c.State))
+		t.line(fmt.Sprintf("%s %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), t.m.Key(c), more, c.State))
 		width := t.opt.Width - 2
 		if t.opt.Height > 0 {
 			width -= 2 // for what says that there is more
@@ -303,6 +328,16 @@ func (t *table) quality(d *Document) {
 	}
 }
 
+// certificate says what the certificate says.
+func (t *table) certificate(d *Document) {
+	for i, l := range wrap(d.Certificate.String(), t.opt.Width) {
+		if i == 0 {
+			t.line("")
+		}
+		t.line(l)
+	}
+}
+
 func (t *table) legend() {
 	var parts []string
 	for _, s := range evidence.States {
@@ -311,7 +346,10 @@ func (t *table) legend() {
 		}
 	}
 	t.line("")
-	t.line(strings.Join(parts, "   ") + "   (numbers: " + numbersAre(t.m) + ")")
+	t.line(strings.Join(parts, "   "))
+	for _, l := range wrap("numbers: "+numbersAre(t.m), t.opt.Width) {
+		t.line(l)
+	}
 }
 
 func (t *table) line(s string) {

@@ -23,7 +23,7 @@ func wholeCases(m *parity.Matrix) map[int]bool {
 	passing := 0
 	for i := range m.Cases {
 		order[i], worst[i] = i, evidence.Pass
-		for j := range m.Pairs {
+		for j := range perCase(m) {
 			if s := cell(m, i, j).State; (s.Compared() || s.Broken()) && s.Worse(worst[i]) {
 				worst[i] = s
 			}

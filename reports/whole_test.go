@@ -16,7 +16,7 @@ import (
 // many is a matrix of that many cases and one pair. The states of some cases are given; the others pass.
 func many(cases int, states map[int]evidence.State) *parity.Matrix {
 	column := func(p backends.Precision) parity.Column { return parity.Column{Backend: "reference", Precision: p} }
-	m := &parity.Matrix{Columns: []parity.Column{column(backends.FP64), column(backends.FP32)}, Pairs: []parity.Pair{{Candidate: column(backends.FP32), Reference: column(backends.FP64)}}}
+	m := &parity.Matrix{Policies: []string{"balanced e2e"}, Columns: []parity.Column{column(backends.FP64), column(backends.FP32)}, Pairs: []parity.Pair{{Candidate: column(backends.FP32), Reference: column(backends.FP64)}}}
 	for i := range cases {
 		name := fmt.Sprintf("case %03d", i)
 		state := states[i]

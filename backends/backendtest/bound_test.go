@@ -96,7 +96,7 @@ func TestSumsOfLowPrecision(t *testing.T) {
 		} {
 			op, got := product(k, c.add)
 			tensor.Data[float32](got)[0] = float32(c.keep(got.Float64s()[0]))
-			g, inputs, err := op.graph()
+			g, inputs, err := op.Graph()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -53,9 +53,7 @@ type Options struct {
 // prepare completes the options. It skips a test, with the reason, where the backend is not available.
 func (o Options) prepare(t *testing.T, b backends.Backend) Options {
 	t.Helper()
-	if a := b.Probe(t.Context()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", b.Name(), a.Reason, a.Detail)
-	}
+	SkipWithout(t, b)
 	if o.Precisions == nil {
 		o.Precisions = []backends.Precision{backends.FP32}
 	}
@@ -95,7 +93,7 @@ func (o Options) check(t *testing.T, b backends.Backend, p backends.Precision, c
 			t.Skipf("%s deviates: %s", b.Name(), d.Reason)
 		}
 	}
-	g, inputs, err := c.graph()
+	g, inputs, err := c.Graph()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +177,8 @@ func sameBits(a, b *tensor.Tensor) bool {
 	return len(x) == len(y)
 }
 
-// graph builds the case: inputs, the operator as node "op", outputs y0, y1 and so on.
-func (c Case) graph() (*graph.Graph, tensor.List, error) {
+// Graph builds the case and its inputs: the operator as node "op", outputs y0, y1 and so on.
+func (c Case) Graph() (*graph.Graph, tensor.List, error) {
 	b := graph.NewBuilder("case")
 	var inputs tensor.List
 	var operands []*graph.Value

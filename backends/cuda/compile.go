@@ -8,6 +8,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/kernels"
 )
@@ -29,6 +30,7 @@ type compiler struct {
 	steps      []*step
 	network
 	hosted map[*lower.Node]bool // nodes without a step of their own that are part of one
+	partOf map[string]int       // the part of a node of a graph that was taken apart, from 1 on
 }
 
 func newCompiler(set settings, d Device) *compiler {
@@ -103,6 +105,12 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	c := newCompiler(set, d)
+	c.partOf = map[string]int{}
+	for i, nodes := range g.Parts {
+		for _, name := range nodes {
+			c.partOf[name] = i + 1
+		}
+	}
 	if err := p.Fold(c.evaluate); err != nil {
 		return nil, err
 	}
@@ -110,7 +118,7 @@ func compileOn(ctx context.Context, d Device, g *graph.Graph, set settings) (*se
 		return nil, err
 	}
 	if !set.unfused {
-		joinRegions(p)
+		regions.Join(p)
 		p.Fuse(rulesOf(set.rounded))
 		c.useTensorCores(p)
 		c.useMaps(p)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/reference"
@@ -87,8 +88,8 @@ func TestManyCandidates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inputs := c.of.make(rand.New(rand.NewPCG(uint64(i), 5)))
 			g := detections(t, inputs, c.top, c.most, c.iou)
-			want := run(t, open(t, reference.New(), g, backends.Options{}), inputs)
-			s := open(t, cuda.New(driver(t)), g, backends.Options{})
+			want := run(t, backendtest.Open(t, reference.New(), g, backends.Options{}), inputs)
+			s := backendtest.Open(t, cuda.New(driver(t)), g, backends.Options{})
 			for range 2 { // the counters are as they were
 				got := run(t, s, inputs)
 				for _, name := range []string{"pairs", "valid", "classes"} {

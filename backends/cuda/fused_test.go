@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
@@ -82,8 +83,8 @@ func TestFusedAsSingle(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g, inputs := routed(t, c.set...)
 			for _, p := range cuda.Precisions {
-				single := run(t, open(t, cuda.NewUnfused(driver(t)), g, backends.Options{Precision: p}), inputs)
-				s := open(t, cuda.New(driver(t)), g, backends.Options{Precision: p})
+				single := run(t, backendtest.Open(t, cuda.NewUnfused(driver(t)), g, backends.Options{Precision: p}), inputs)
+				s := backendtest.Open(t, cuda.New(driver(t)), g, backends.Options{Precision: p})
 				for _, op := range c.steps {
 					if !slices.ContainsFunc(s.Plan().Steps, func(s backends.Step) bool { return s.Op == op }) {
 						t.Errorf("%s: no step %s", p, op)

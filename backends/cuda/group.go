@@ -84,17 +84,18 @@ func (c *compiler) share(n *lower.Node) float64 {
 // applyBlocks is how many blocks of norm_apply a multiprocessor holds, at least.
 const applyBlocks = 4
 
-// launchKind tells which nodes can share a launch with n: those of the same kind; "" means none.
+// launchKind tells which nodes can share a launch with n: those of the same kind, in one part of a graph that was taken apart; "" means none.
 func (c *compiler) launchKind(n *lower.Node) string {
+	part := c.partOf[n.Covers()[0]]
 	if c.norms[n] != nil {
-		return fmt.Sprint("norm", c.norms[n].y.Shape[0])
+		return fmt.Sprint("norm", c.norms[n].y.Shape[0], " ", part)
 	}
 	v := c.convs[n]
 	if v == nil {
 		return ""
 	}
 	// Maps go on to the next launch of the network, planes leave it: they are not wanted at the same time.
-	kind := fmt.Sprint(v.Geometry, v.y.Shape[0], v.store.as != nil)
+	kind := fmt.Sprint(v.Geometry, v.y.Shape[0], v.store.as != nil, " ", part)
 	if k, ok := kernels.Choose(c.properties, c.workOf(v)); ok && k.Resident { // which is for these channels alone
 		kind += k.Name
 	}

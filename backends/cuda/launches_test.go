@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/cuda/emulation"
 	"github.com/apex-x/apexx/backends/model"
@@ -60,7 +61,7 @@ func TestLaunches(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			last := &cuda.Schedule{}
-			s := open(t, cuda.New(recorder{driver(t).As(c.device), last}), g, backends.Options{Precision: c.precision})
+			s := backendtest.Open(t, cuda.New(recorder{driver(t).As(c.device), last}), g, backends.Options{Precision: c.precision})
 			goldenfile.Check(t, "launches-"+c.name+".golden", describe(s.Plan(), last))
 		})
 	}
@@ -112,7 +113,7 @@ func TestTapPartsSum(t *testing.T) {
 		{backends.FP16, "pv.P3", nil},
 		{backends.FP16, "pv.P3.unrounded", []backends.Split{{Node: "pv.P3", Step: "NormMap", Value: "pv.P3.unrounded"}}},
 	} {
-		s := open(t, cuda.New(driver(t).As(hopper)), g, backends.Options{Precision: c.precision, Taps: []string{c.tap}})
+		s := backendtest.Open(t, cuda.New(driver(t).As(hopper)), g, backends.Options{Precision: c.precision, Taps: []string{c.tap}})
 		if got := s.Plan().Split; !slices.Equal(got, c.split) {
 			t.Errorf("tap %s: split %+v, want %+v", c.tap, got, c.split)
 		}

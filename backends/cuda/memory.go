@@ -1,8 +1,6 @@
 package cuda
 
 import (
-	"unsafe"
-
 	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -94,23 +92,4 @@ func (c *compiler) constants(p *lower.Program) []*lower.Value {
 		add(o.Value)
 	}
 	return list
-}
-
-// tensorOn returns a tensor whose elements lie in the given memory.
-func tensorOn(memory []byte, dtype tensor.DType, shape []int) *tensor.Tensor {
-	switch dtype {
-	case tensor.Float32:
-		return typed[float32](memory, shape)
-	case tensor.Int32:
-		return typed[int32](memory, shape)
-	case tensor.Int64:
-		return typed[int64](memory, shape)
-	}
-	return typed[bool](memory, shape)
-}
-
-func typed[E tensor.Element](memory []byte, shape []int) *tensor.Tensor {
-	var e E
-	n := len(memory) / int(unsafe.Sizeof(e))
-	return tensor.Must(tensor.Of(unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(memory))), n), shape...))
 }

@@ -3,6 +3,7 @@ package cuda
 import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -59,7 +60,7 @@ type gate struct{ boundaryWeight, uncertaintyWeight, bias, y Address }
 
 type gatesArgs struct {
 	boundary, uncertainty, rows, columns Address
-	gates                                [mostGates]gate
+	gates                                [regions.MostGates]gate
 	n                                    int64
 	inH, inW, outH, outW                 int32
 	count, _                             int32
@@ -67,16 +68,14 @@ type gatesArgs struct {
 
 func lowerGates(c *compiler, s *step) error {
 	part := s.Node.Part
-	nodes := members{}
 	count, own := 0, []string{}
-	for ; count < mostGates && part(gateRole(count, "gate")) != nil; count++ {
-		nodes[gateRole(count, "gate")] = part(gateRole(count, "gate"))
-		own = append(own, gateRole(count, "gate"))
+	for ; count < regions.MostGates && part(regions.GateRole(count, "gate")) != nil; count++ {
+		own = append(own, regions.GateRole(count, "gate"))
 	}
 	if err := c.asideBut(s, own...); err != nil {
 		return err
 	}
-	x, y := part("boundary clean").In[2], part(gateRole(0, "gate")).Out[0]
+	x, y := part("boundary clean").In[2], part(regions.GateRole(0, "gate")).Out[0]
 	var rows, columns *lower.Value
 	if part("boundary resize") != nil {
 		rows, columns = s.samples(x.Shape[2], y.Shape[2]), s.samples(x.Shape[3], y.Shape[3])
@@ -88,8 +87,8 @@ func lowerGates(c *compiler, s *step) error {
 		}
 		for i := range count {
 			args.gates[i] = gate{
-				m.at(part(gateRole(i, "boundary")).In[0]), m.at(part(gateRole(i, "uncertainty")).In[0]), m.at(part(gateRole(i, "logit")).In[1]),
-				m.at(part(gateRole(i, "gate")).Out[0]),
+				m.at(part(regions.GateRole(i, "boundary")).In[0]), m.at(part(regions.GateRole(i, "uncertainty")).In[0]), m.at(part(regions.GateRole(i, "logit")).In[1]),
+				m.at(part(regions.GateRole(i, "gate")).Out[0]),
 			}
 		}
 		return []Launch{linear("gates", y.Len(), proxyThreads, args)}

@@ -6,12 +6,12 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 )
 
 // rulesOf says which chains of nodes become one step in a session that rounds to a format, in this order:
 //
-//  0. A level of the heavy path becomes HeavyPath (rule_heavy.go), what is computed of each box BoxVector, UnitBoxVector and PrototypeMasks
-//     (op_boxes.go).
+//  0. A level of the heavy path becomes HeavyPath, what is computed of each box BoxVector, UnitBoxVector and PrototypeMasks (package regions).
 //  1. x·Sigmoid(x) becomes SiLU.
 //  2. SiLU of a GroupNormalization becomes part of it.
 //  3. GroupNormalization → Split in halves a, b → a·Relu(b) becomes GroupNormGate (spec/model.md 3.1), and so does that + residual.
@@ -19,7 +19,7 @@ import (
 //
 // A value that is tapped inside of a chain is computed once more, by the nodes that lead to it: no rule has Unstored roles.
 func rulesOf(f graph.Format) []lower.Rule {
-	return slices.Concat(heavyRules(rounds{f}), boxRules(rounds{f}), normRules, detectionRules())
+	return slices.Concat(regions.Rules(f), normRules, detectionRules())
 }
 
 var normRules = []lower.Rule{
@@ -28,8 +28,8 @@ var normRules = []lower.Rule{
 	}}},
 	{Name: "GroupNormSiLU", Pattern: lower.Pattern{Op: "SiLU", Role: "silu", In: []lower.Pattern{norm}}},
 	{Name: "GroupNormGate", Pattern: lower.Pattern{Op: "Mul", Role: "gate", Commutes: true, In: []lower.Pattern{
-		{Op: "Split", Role: "split", Where: splitsInHalves, In: []lower.Pattern{norm}},
-		{Op: "Relu", Role: "relu", In: []lower.Pattern{{Op: "Split", Role: "split", Output: 1, Where: splitsInHalves}}},
+		{Op: "Split", Role: "split", Where: regions.SplitsInHalves, In: []lower.Pattern{norm}},
+		{Op: "Relu", Role: "relu", In: []lower.Pattern{{Op: "Split", Role: "split", Output: 1, Where: regions.SplitsInHalves}}},
 	}}},
 	{Name: "GroupNormGate", Where: addsResidual, Pattern: lower.Pattern{Op: "Add", Role: "sum", Commutes: true, In: []lower.Pattern{
 		{Op: "GroupNormGate", Role: "gated", Where: hasNoResidual}, {Role: "residual"},
@@ -37,11 +37,6 @@ var normRules = []lower.Rule{
 }
 
 var norm = lower.Pattern{Op: "GroupNormalization", Role: "norm"}
-
-func splitsInHalves(n *lower.Node) bool {
-	op := n.Op.(graph.Split)
-	return op.Axis == 1 && len(op.Sizes) == 2 && op.Sizes[0] == op.Sizes[1]
-}
 
 func hasNoResidual(gated *lower.Node) bool { return gated.Part("sum") == nil }
 

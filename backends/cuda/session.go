@@ -116,7 +116,7 @@ func newSession(g *graph.Graph, p *lower.Program, c *compiler) (*session, error)
 		if err := s.stage(&s.outputs, o.Value); err != nil {
 			return nil, err
 		}
-		on := tensorOn(s.outputs[len(s.outputs)-1].host, o.Value.DType, o.Value.Shape)
+		on := tensor.On(s.outputs[len(s.outputs)-1].host, o.Value.DType, o.Value.Shape...)
 		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: on})
 	}
 	s.plan = newPlan(p, c, run.memory.sizes.arena)
@@ -137,40 +137,17 @@ func (s *session) stage(list *[]staged, v *lower.Value) error {
 
 // Upload implements backends.Session.
 func (s *session) Upload(_ context.Context, inputs tensor.List) error {
-	start := time.Now()
-	if err := s.progress.Uploading(); err != nil {
-		return err
-	}
-	if err := backends.CheckInputs(s.graph, inputs); err != nil {
-		return err
-	}
-	for i, in := range s.inputs {
-		copy(in.host, tensor.Bytes(inputs.Get(s.graph.Inputs[i].Name)))
-		if err := s.run.device.Write(in.device, in.host); err != nil {
-			return err
-		}
-	}
-	s.progress.Uploaded()
-	s.timing.Upload = time.Since(start)
-	return nil
+	return s.progress.Upload(s.graph, inputs, &s.timing, func(i int, x *tensor.Tensor) error {
+		to := s.inputs[i]
+		copy(to.host, tensor.Bytes(x))
+		return s.run.device.Write(to.device, to.host)
+	})
 }
 
-// Execute implements backends.Session: one launch of the whole graph, which is not interrupted. A session with StepTimes launches the steps
-// one by one.
+// Execute implements backends.Session: one launch of the whole graph, which is not interrupted. A session with StepTimes executes the steps
+// one after the other.
 func (s *session) Execute(ctx context.Context) error {
-	start := time.Now()
-	if err := s.progress.Executing(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := s.execute(); err != nil {
-		return err
-	}
-	s.progress.Executed()
-	s.timing.Execute = time.Since(start)
-	return nil
+	return s.progress.Execute(ctx, &s.timing, s.execute)
 }
 
 func (s *session) execute() (err error) {

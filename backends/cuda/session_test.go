@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/cuda/emulation"
 	"github.com/apex-x/apexx/backends/graph"
@@ -47,20 +48,6 @@ func smallBatch(t *testing.T, batch int) (*graph.Graph, tensor.List) {
 	return g, tensor.List{{Name: "image", Tensor: image}}
 }
 
-func open(t *testing.T, b backends.Backend, g *graph.Graph, opts backends.Options) backends.Session {
-	t.Helper()
-	s, err := b.Compile(t.Context(), g, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 func run(t *testing.T, s backends.Session, inputs tensor.List) tensor.List {
 	t.Helper()
 	out, err := backends.Run(t.Context(), s, inputs)
@@ -84,10 +71,10 @@ func requireSame(t *testing.T, what string, got, want tensor.List) {
 func TestStepsInAnyOrder(t *testing.T) {
 	g, inputs := small(t)
 	for _, d := range []emulation.Driver{driver(t), driver(t).As(hopper)} {
-		want := run(t, open(t, cuda.New(d), g, backends.Options{}), inputs)
+		want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{}), inputs)
 		for seed := range uint64(10) {
 			shuffled := d.Shuffled(rand.New(rand.NewPCG(seed, 1)))
-			requireSame(t, "shuffled", run(t, open(t, cuda.New(shuffled), g, backends.Options{}), inputs), want)
+			requireSame(t, "shuffled", run(t, backendtest.Open(t, cuda.New(shuffled), g, backends.Options{}), inputs), want)
 		}
 	}
 }
@@ -102,8 +89,8 @@ func TestTapsChangeNothing(t *testing.T) {
 func tapsChangeNothing(t *testing.T, b backends.Backend) {
 	t.Helper()
 	g, inputs := small(t)
-	plain := run(t, open(t, b, g, backends.Options{}), inputs)
-	timed := open(t, b, g, backends.Options{StepTimes: true})
+	plain := run(t, backendtest.Open(t, b, g, backends.Options{}), inputs)
+	timed := backendtest.Open(t, b, g, backends.Options{StepTimes: true})
 	requireSame(t, "with step times", run(t, timed, inputs), plain)
 	if got, want := len(timed.LastTiming().Steps), len(timed.Plan().Steps); got != want || timed.LastTiming().Device <= 0 {
 		t.Errorf("%d times for %d steps, device %v", got, want, timed.LastTiming().Device)
@@ -114,7 +101,7 @@ func tapsChangeNothing(t *testing.T, b backends.Backend) {
 			all = append(all, v.Name)
 		}
 	}
-	tapped := open(t, b, g, backends.Options{Taps: all})
+	tapped := backendtest.Open(t, b, g, backends.Options{Taps: all})
 	if len(tapped.Plan().Split) == 0 {
 		requireSame(t, "with all taps", run(t, tapped, inputs), plain)
 	}
@@ -125,7 +112,7 @@ func tapsChangeNothing(t *testing.T, b backends.Backend) {
 		if i%17 != 0 {
 			continue
 		}
-		one := open(t, b, g, backends.Options{Taps: []string{name}})
+		one := backendtest.Open(t, b, g, backends.Options{Taps: []string{name}})
 		if len(one.Plan().Split) == 0 {
 			requireSame(t, "with the tap "+name, run(t, one, inputs), plain)
 		}
@@ -145,7 +132,7 @@ func TestIndexOutOfRange(t *testing.T) {
 	inputs := func(id int64) tensor.List {
 		return tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of([]float32{1, 2, 3}, 3))}, {Name: "ids", Tensor: tensor.Must(tensor.Of([]int64{0, id}, 2))}}
 	}
-	s := open(t, cuda.New(driver(t)), g, backends.Options{})
+	s := backendtest.Open(t, cuda.New(driver(t)), g, backends.Options{})
 	for _, id := range []int64{-1, 3} {
 		if _, err := backends.Run(t.Context(), s, inputs(id)); err == nil || err.Error() != "node pick (Gather): an index is out of range" {
 			t.Errorf("index %d: %v", id, err)
@@ -182,7 +169,7 @@ func TestOperandBeyondRange(t *testing.T) {
 		return tensor.List{{Name: "x", Tensor: a}, {Name: "y", Tensor: b}}
 	}
 	for _, d := range []emulation.Driver{driver(t).As(ampere), driver(t).As(hopper)} {
-		s := open(t, cuda.New(d), g, backends.Options{})
+		s := backendtest.Open(t, cuda.New(d), g, backends.Options{})
 		const want = "node conv (ConvSplit): a value of magnitude 65520 or more, of which products of fp16 halves cannot be made: compute in tf32 or bf16, or on another backend"
 		for _, dividend := range []float32{65520, -70000} {
 			if _, err := backends.Run(t.Context(), s, inputs(dividend, 1)); err == nil || err.Error() != want {
@@ -200,7 +187,7 @@ func TestOperandBeyondRange(t *testing.T) {
 		}
 	}
 	for _, p := range []backends.Precision{backends.TF32, backends.BF16} {
-		s := open(t, cuda.New(driver(t).As(hopper)), g, backends.Options{Precision: p})
+		s := backendtest.Open(t, cuda.New(driver(t).As(hopper)), g, backends.Options{Precision: p})
 		run(t, s, inputs(70000, 1))
 	}
 }
@@ -212,8 +199,8 @@ func TestPlaceInBatch(t *testing.T) {
 		opts := backends.Options{Precision: p}
 		g, two := smallBatch(t, 2)
 		one, single := smallBatch(t, 1)
-		both := run(t, open(t, b, g, opts), two)
-		s := open(t, b, one, opts)
+		both := run(t, backendtest.Open(t, b, g, opts), two)
+		s := backendtest.Open(t, b, one, opts)
 		for at := range 2 {
 			copy(tensor.Data[float32](single[0].Tensor), tensor.Data[float32](two[0].Tensor)[at*single[0].Tensor.Len():])
 			for _, want := range run(t, s, single) {
@@ -229,7 +216,7 @@ func TestPlaceInBatch(t *testing.T) {
 // One upload serves many executions, and a download may ask for some outputs.
 func TestExecuteRepeats(t *testing.T) {
 	g, inputs := small(t)
-	s := open(t, cuda.New(driver(t)), g, backends.Options{})
+	s := backendtest.Open(t, cuda.New(driver(t)), g, backends.Options{})
 	if err := s.Execute(t.Context()); !errors.Is(err, backends.ErrNotUploaded) {
 		t.Errorf("before an upload: %v", err)
 	}

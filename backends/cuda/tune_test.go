@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -65,7 +66,7 @@ func narrowFirst(l cuda.Launch) time.Duration {
 
 func autotuned(t *testing.T, b backends.Backend, g *graph.Graph, p backends.Precision, extra map[string]string) (backends.Session, *backends.Autotune) {
 	t.Helper()
-	s := open(t, b, g, backends.Options{Precision: p, Extra: extra})
+	s := backendtest.Open(t, b, g, backends.Options{Precision: p, Extra: extra})
 	a := s.Plan().Autotune
 	if a == nil {
 		t.Fatal("the plan does not tell what was tuned")
@@ -97,7 +98,7 @@ func count(a *backends.Autotune, source backends.AutotuneSource) (n int) {
 func TestAutotune(t *testing.T) {
 	g, inputs := small(t)
 	d := clocked{driver(t).As(hopper), narrowFirst}
-	want := run(t, open(t, cuda.New(d.Driver), g, backends.Options{Precision: backends.FP16}), inputs)
+	want := run(t, backendtest.Open(t, cuda.New(d.Driver), g, backends.Options{Precision: backends.FP16}), inputs)
 	same := map[string]string{"autotune": filepath.Join(t.TempDir(), "same.json")}
 	s, first := autotuned(t, cuda.New(d), g, backends.FP16, same)
 	requireSame(t, "with the same bits", run(t, s, inputs), want)
@@ -133,7 +134,7 @@ func TestAutotune(t *testing.T) {
 func TestAutotuneKeepsTheRule(t *testing.T) {
 	g, inputs := small(t)
 	d := driver(t).As(hopper)
-	want := run(t, open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
+	want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
 	even := clocked{d, func(l cuda.Launch) time.Duration {
 		if strings.HasSuffix(l.Kernel, "_n32") {
 			return 985 * time.Microsecond // 1.5 % faster
@@ -214,13 +215,13 @@ func TestCandidatesOfSameBits(t *testing.T) {
 	g, inputs := small(t)
 	d := driver(t).As(hopper)
 	for _, p := range []backends.Precision{backends.FP16, backends.FP32} {
-		want := run(t, open(t, cuda.New(d), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs)
+		want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs)
 		for number := range 6 {
-			requireSame(t, string(p), run(t, open(t, cuda.NewForced(d, number, false), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs), want)
+			requireSame(t, string(p), run(t, backendtest.Open(t, cuda.NewForced(d, number, false), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs), want)
 		}
 	}
-	want := run(t, open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
-	got := run(t, open(t, cuda.NewForced(d, 2, true), g, backends.Options{Precision: backends.FP16}), inputs)
+	want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
+	got := run(t, backendtest.Open(t, cuda.NewForced(d, 2, true), g, backends.Options{Precision: backends.FP16}), inputs)
 	if slices.EqualFunc(got, want, func(a, b tensor.Named) bool { return tensor.Identical(a.Tensor, b.Tensor) }) {
 		t.Error("other moments gave the same bits: the candidates are not what they are said to be")
 	}

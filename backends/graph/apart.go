@@ -17,19 +17,21 @@ func GivenInput(name string) string { return "given." + name }
 
 // Apart returns a graph that computes parts of g each by itself: what a part reads of another one, or of g's inputs, is an input
 // GivenInput(NAME), in the order of first use. Wanted values are outputs under their own names, part by part. What follows from
-// constants alone is computed once, for all who read it. Nodes and values keep their names. Constants are shared with g; there are no
-// taps and no decisions.
+// constants alone is computed once, for all who read it. Nodes and values keep their names, and Parts lists them. Constants are shared with
+// g; there are no taps and no decisions.
 //
 // It fails where a node is in two parts, or a wanted value is not computed in its part.
 func (g *Graph) Apart(parts []Part) (*Graph, error) {
 	a := &apart{fixed: fixed(g), of: map[*Node]int{}, given: map[*Value]*Value{}, moved: map[*Value]*Value{}, out: &Graph{Name: g.Name, Metadata: maps.Clone(g.Metadata)}}
 	for i, p := range parts {
-		for _, n := range p.Nodes {
+		names := make([]string, len(p.Nodes))
+		for j, n := range p.Nodes {
 			if _, twice := a.of[n]; twice {
 				return nil, fmt.Errorf("graph %s apart: node %q is in two parts", g.Name, n.Name)
 			}
-			a.of[n] = i
+			a.of[n], names[j] = i, n.Name
 		}
+		a.out.Parts = append(a.out.Parts, names)
 	}
 	for _, n := range g.Nodes { // in g's order, which is one of execution
 		if _, in := a.of[n]; in {

@@ -61,6 +61,9 @@ output a float32[2 4]
 		before := g.Dump()
 		got, err := g.Apart(partsOf(g, c.parts))
 		checkMade(t, c.name, c.want, g, before, got, err)
+		if err == nil && len(got.Parts) != strings.Count(c.parts, "|")+1 {
+			t.Errorf("%s: the graph names the parts %q", c.name, got.Parts)
+		}
 	}
 }
 

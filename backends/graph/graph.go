@@ -94,6 +94,10 @@ type Graph struct {
 
 	// Calibration tells Lower the ranges of values in formats with a scale; nil where nobody has looked.
 	Calibration *Calibration
+
+	// Parts names the nodes of each part of a graph that Apart made; nil in any other. A session merges nothing of different parts into
+	// one step: whoever takes a graph apart asks what each part computes by itself.
+	Parts [][]string
 }
 
 // Output returns the output of that name.

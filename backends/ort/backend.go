@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -13,7 +14,7 @@ import (
 )
 
 // Probe implements backends.Backend: it finds and opens the library, and of a provider on a device everything that it needs. Facts: library
-// (path), version and, with the provider tensorrt, the version of TensorRT.
+// (path), version, the files of the provider (providers_cuda_library and so on) and, with the provider tensorrt, the version of TensorRT.
 func (b *Backend) Probe(context.Context) backends.Availability {
 	lib, err := b.open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
@@ -25,6 +26,10 @@ func (b *Backend) Probe(context.Context) backends.Availability {
 		{Key: "library", Value: lib.path},
 		{Key: "version", Value: lib.version},
 	}}
+	for _, name := range b.provider.files() {
+		key := strings.TrimSuffix(strings.TrimPrefix(name, "libonnxruntime_"), ".so") + "_library"
+		a.Facts = append(a.Facts, backends.Fact{Key: key, Value: lib.beside(name)})
+	}
 	if v := lib.tensorRT; v != "" && b.provider == TensorRT {
 		a.Facts = append(a.Facts, backends.Fact{Key: "tensorrt", Value: v})
 	}

@@ -71,7 +71,7 @@ func (l *library) prepare(p Provider) error {
 		l.driver = d
 	}
 	for _, name := range p.files() {
-		if err := loadNeeds(p, filepath.Join(filepath.Dir(l.path), name)); err != nil {
+		if err := loadNeeds(p, l.beside(name)); err != nil {
 			return err
 		}
 	}
@@ -83,6 +83,9 @@ func (l *library) prepare(p Provider) error {
 	defer o.Destroy()
 	return appendProvider(o, p)
 }
+
+// beside returns the path of a file of a provider, which lies beside the library.
+func (l *library) beside(name string) string { return filepath.Join(filepath.Dir(l.path), name) }
 
 // loadNeeds opens the libraries that a file of a provider needs, so that the first that is missing is told by name.
 func loadNeeds(p Provider, file string) error {

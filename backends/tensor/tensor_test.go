@@ -91,3 +91,22 @@ func TestParseDTypeInvertsString(t *testing.T) {
 		}
 	}
 }
+
+// TestOnInvertsBytes: a tensor on the bytes of another has its elements, and shares them.
+func TestOnInvertsBytes(t *testing.T) {
+	for _, x := range []*Tensor{
+		Must(Of([]float32{1, -2}, 2, 1)), Must(Of([]float64{0.5}, 1)), Must(Of([]int32{7, 8, 9}, 3)), Must(Of([]int64{-1}, 1, 1)),
+		Must(Of([]bool{true, false}, 2)), New(Float32, 0, 4), New(Int64),
+	} {
+		y := On(Bytes(x), x.DType(), x.Shape()...)
+		if !Identical(x, y) {
+			t.Errorf("%v%v: other elements", x.DType(), x.Shape())
+		}
+		if b := Bytes(x); len(b) > 0 {
+			b[0] ^= 1
+			if !Identical(x, y) {
+				t.Errorf("%v%v: memory of its own", x.DType(), x.Shape())
+			}
+		}
+	}
+}

@@ -22,7 +22,8 @@ func New(driver Driver) backends.Backend { return backend{driver} }
 // Name implements backends.Backend.
 func (backend) Name() string { return Name }
 
-// Probe implements backends.Backend. Facts: version and path of the library, the device, the plugins, and what is missing to build engines.
+// Probe implements backends.Backend. Facts: version and path of the library, the device, the other libraries that are opened, the plugins, and what is missing to
+// build engines.
 func (b backend) Probe(context.Context) backends.Availability {
 	lib, err := b.driver.Open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {
@@ -34,7 +35,8 @@ func (b backend) Probe(context.Context) backends.Availability {
 	a := backends.Availability{Available: true, Precisions: Precisions}
 	for _, fact := range []backends.Fact{
 		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
-		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
+		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "parser_library", Value: f.Parser}, {Key: "builder_library", Value: f.Builder},
+		{Key: "plugin_library", Value: f.PluginLibrary}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
 		{Key: "no_builder", Value: f.NoBuilder},
 	} {
 		if fact.Value != "" {
@@ -52,7 +54,7 @@ func (f Facts) pluginsText() string {
 	for i, p := range f.Plugins {
 		names[i] = p.Name
 	}
-	return f.PluginLibrary + " with " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // Compile implements backends.Backend.
@@ -72,11 +74,10 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if err := checkPlugins(applied, lib.Facts()); err != nil {
 		return nil, err
 	}
-	e, err := exportOf(applied, set.precision.Format(), lib.Facts())
-	if err != nil {
+	c := compilation{library: lib, settings: set, graph: applied, options: opts}
+	if err := c.write(); err != nil {
 		return nil, err
 	}
-	c := compilation{library: lib, settings: set, graph: applied, export: e, options: opts}
 	s, err := c.session(ctx)
 	if err != nil { // not a nil *session in a backends.Session
 		return nil, err
@@ -91,6 +92,7 @@ type compilation struct {
 	graph    *graph.Graph // with taps and under replay, lowered
 	export   *export
 	options  backends.Options
+	batch    int // of the session, if the engine is one of several; else 0
 }
 
 func (c *compilation) session(ctx context.Context) (*session, error) {
@@ -98,7 +100,7 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes})
+	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes, Batch: c.batch})
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +127,12 @@ func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built,
 	if why := c.library.Facts().NoBuilder; why != "" {
 		return rec, Built{}, unavailable(backends.BuilderUnavailable, "%s", why)
 	}
-	built, err := c.library.Build(ctx, Build{Model: c.export.model, TF32: c.settings.precision == backends.TF32, Level: c.settings.level, Timings: timings, Progress: c.options.Progress})
+	built, err := c.library.Build(ctx, Build{Model: c.export.model, TF32: c.settings.precision == backends.TF32, Level: c.settings.level, Timings: timings,
+		Batches: c.settings.batches, Progress: c.options.Progress})
 	if err != nil {
 		return rec, built, err
 	}
-	run, err := c.library.Load(built.Engine, LoadOptions{})
+	run, err := c.library.Load(built.Engine, LoadOptions{Batch: c.batch})
 	if err != nil {
 		return rec, built, err
 	}

@@ -5,10 +5,13 @@
 // How a graph becomes a session:
 //
 //  1. Options.Apply: decisions under replay are inputs, taps are outputs, and values are rounded at the points of the precision.
-//  2. fuse puts plugins in the place of the chains that they compute, such as a normalisation and its activation (fuse.go), and typed gives every value its
-//     type: in fp16 and bf16 maps of features between two roundings are in the format, and all else is float32 (typed.go). The network is strongly
-//     typed. In int8 and fp8 a Round is a pair of QuantizeLinear and DequantizeLinear.
-//  3. exportOf writes the ONNX file of the parser: our operators stand alone, as plugins (onnx.Plugins).
+//  2. fuseAll puts plugins in the place of what they compute in one node: parts of the model such as the router or a level of the heavy path (region.go), a
+//     normalisation with its activation and a residual (fuse.go), the last convolutions (logits.go), and those together that need nothing of each other
+//     (join.go); convolutions of one map become one (widen.go). typed gives every value its type: in fp16 and bf16 maps of features between two roundings
+//     are in the format, and all else is float32 (typed.go). The network is strongly typed. In int8 and fp8 a Round is a pair of QuantizeLinear and
+//     DequantizeLinear.
+//  3. exportOf writes the ONNX file of the parser: our operators stand alone, as plugins (onnx.Plugins). For an engine of several batches, an optimisation
+//     profile, the first dimension of its inputs is free (batch.go): the file is the same whichever batch it is made from.
 //  4. checkPlugins holds the plugins that the graph needs to what the library of plugins offers (plugin.go).
 //  5. A Key says what the engine is built from, by and for; it is looked up in the cache (cache.go) and built where it is not there. An engine file is
 //     a Record, in plain JSON, and the engine (enginefile.go). What was measured for one engine serves the next: the timing cache lies beside them.

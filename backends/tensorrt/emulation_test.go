@@ -70,7 +70,13 @@ func (e *emulated) Load(engine []byte, o LoadOptions) (Execution, error) {
 	if !ok {
 		return nil, unavailable(backends.EngineCorrupt, "no emulated engine")
 	}
-	g, err := onnx.Read(model)
+	read := onnx.Read
+	if o.Batch > 0 {
+		read = func(model []byte) (*graph.Graph, error) {
+			return onnx.ReadAny(model, map[string]int{batchName: o.Batch})
+		}
+	}
+	g, err := read(model)
 	if err != nil {
 		return nil, unavailable(backends.OperatorUnsupported, "%v", err)
 	}

@@ -3,6 +3,7 @@ package tensorrt
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,8 +23,9 @@ import (
 type Key struct {
 	Model      string             `json:"onnx_sha256"`
 	Precision  backends.Precision `json:"precision"`
-	Level      int                `json:"level"`          // of the builder's optimisation
-	Plugins    string             `json:"plugins_sha256"` // of the plugins' sources; "" without plugins
+	Level      int                `json:"level"`            // of the builder's optimisation
+	Batches    Batches            `json:"batches,omitzero"` // of one size alone: the zero value
+	Plugins    string             `json:"plugins_sha256"`   // of the plugins' sources; "" without plugins
 	TensorRT   string             `json:"tensorrt"`
 	CUDA       string             `json:"cuda"` // of the driver
 	Device     string             `json:"device"`
@@ -32,7 +34,7 @@ type Key struct {
 
 // keyOf is the key of an export's engine.
 func keyOf(e *export, s settings, f Facts) Key {
-	return Key{Model: e.digest, Precision: s.precision, Level: s.level, Plugins: f.PluginDigest, TensorRT: f.Version, CUDA: f.CUDA,
+	return Key{Model: e.digest, Precision: s.precision, Level: s.level, Batches: s.batches, Plugins: f.PluginDigest, TensorRT: f.Version, CUDA: f.CUDA,
 		Device: f.Device, Capability: f.Capability}
 }
 
@@ -64,6 +66,7 @@ func (k Key) check(have Key) error {
 	note(&outdated, "onnx_sha256", short(have.Model), short(k.Model))
 	note(&outdated, "precision", have.Precision, k.Precision)
 	note(&outdated, "level", have.Level, k.Level)
+	note(&outdated, "batches", cmp.Or(have.Batches.String(), "one"), cmp.Or(k.Batches.String(), "one"))
 	switch {
 	case len(foreign) > 0:
 		return unavailable(backends.EngineForeign, "%s", strings.Join(foreign, ", "))

@@ -5,35 +5,42 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// fold computes what a graph makes of constants alone by element-wise operators, such as the decay of a recurrence of its parameter. TensorRT computes those in
+// fold computes what a graph makes of constants alone by element-wise operators and roundings, such as the decay of a recurrence of its parameter. TensorRT computes those in
 // front of a plugin in every run.
 func fold(g *graph.Graph) *graph.Graph {
-	out, folded := *g, map[*graph.Value]*graph.Value{}
+	out, copies := *g, map[*graph.Value]*graph.Value{}
 	returned := map[*graph.Value]bool{}
 	for _, p := range g.Outputs {
 		returned[p.Value] = true
 	}
 	of := func(v *graph.Value) *graph.Value {
-		if c := folded[v]; c != nil {
+		if c := copies[v]; c != nil {
 			return c
 		}
 		return v
 	}
-	out.Nodes = nil
+	out.Nodes, out.Outputs = nil, nil
 	for _, n := range g.Nodes {
-		moved := *n
-		moved.Inputs = slices.Clone(n.Inputs)
-		for i, v := range moved.Inputs {
-			moved.Inputs[i] = of(v)
+		moved := &graph.Node{Name: n.Name, Op: n.Op}
+		for _, v := range n.Inputs {
+			moved.Inputs = append(moved.Inputs, of(v))
 		}
-		if t := evaluate(&moved); t != nil && !returned[n.Outputs[0]] {
-			folded[n.Outputs[0]] = &graph.Value{Name: n.Outputs[0].Name, Type: n.Outputs[0].Type, Const: t}
+		for _, v := range n.Outputs {
+			copies[v] = &graph.Value{Name: v.Name, Type: v.Type, Producer: moved}
+			moved.Outputs = append(moved.Outputs, copies[v])
+		}
+		if t := evaluate(moved); t != nil && !returned[n.Outputs[0]] {
+			copies[n.Outputs[0]] = &graph.Value{Name: n.Outputs[0].Name, Type: n.Outputs[0].Type, Const: t}
 			continue
 		}
-		out.Nodes = append(out.Nodes, &moved)
+		out.Nodes = append(out.Nodes, moved)
+	}
+	for _, p := range g.Outputs {
+		out.Outputs = append(out.Outputs, graph.Port{Name: p.Name, Value: of(p.Value)})
 	}
 	return &out
 }
@@ -79,6 +86,11 @@ func evaluate(n *graph.Node) *tensor.Tensor {
 		for i := range to {
 			to[i] = float32(f(float64(in[0][i%len(in[0])]), float64(in[1][i%len(in[1])])))
 		}
+	case graph.Round:
+		if op.To != graph.FP16 && op.To != graph.BF16 {
+			return nil
+		}
+		return onnx.RoundConstant(op.To, n.Inputs[0].Const)
 	default:
 		return nil
 	}

@@ -10,9 +10,10 @@ import (
 
 // normFusion is the plugin that computes a GroupNormalization and what follows it:
 //
-//	x [B,C,H,W], scale [C], shift [C] → f(norm(x))
+//	x [B,C,H,W], scale [C], shift [C], residual as the result or none → f(norm(x)) + residual
 //
-// activation none: f(v) = v; silu: v·σ(v); reglu: a·max(b, 0) of the halves a and b of the channels. TensorRT's own takes several passes over the map for it.
+// activation none: f(v) = v; silu: v·σ(v); reglu: a·max(b, 0) of the halves a and b of the channels. TensorRT's own takes several passes over the map for it,
+// and rounds what a residual is added to.
 const normFusion = "GroupNormFusion"
 
 // normFields are the attributes of normFusion.
@@ -55,7 +56,7 @@ func fuse(g *graph.Graph, f Facts) (*graph.Graph, []fusion, []backends.Split) {
 		if !ok || len(n.Inputs[0].Shape) != 4 {
 			continue
 		}
-		chain, activation := s.chain(n)
+		chain, activation, residual := s.chain(n)
 		last := chain[len(chain)-1]
 		made := fusion{name: last.Name}
 		for _, c := range chain {
@@ -63,7 +64,11 @@ func fuse(g *graph.Graph, f Facts) (*graph.Graph, []fusion, []backends.Split) {
 			made.nodes = append(made.nodes, c.Name)
 		}
 		fusions = append(fusions, made)
-		instead[last] = &graph.Node{Name: last.Name, Inputs: n.Inputs, Outputs: last.Outputs, Op: onnx.Plugin(normFusion, []onnx.Attribute{
+		inputs := slices.Clone(n.Inputs)
+		if residual != nil {
+			inputs = append(inputs, residual)
+		}
+		instead[last] = &graph.Node{Name: last.Name, Inputs: inputs, Outputs: last.Outputs, Op: onnx.Plugin(normFusion, []onnx.Attribute{
 			{Name: "num_groups", Value: int64(norm.Groups)}, {Name: "epsilon", Value: float32(norm.Epsilon)}, {Name: "activation", Value: activation}}, last.Outputs[0].Type)}
 	}
 	out := *g
@@ -79,28 +84,50 @@ func fuse(g *graph.Graph, f Facts) (*graph.Graph, []fusion, []backends.Split) {
 	return &out, fusions, s.split
 }
 
-// chain returns the nodes that the plugin computes from a normalisation on, in the order of the graph, and the activation.
-func (s *fuser) chain(norm *graph.Node) ([]*graph.Node, string) {
+// chain returns the nodes that the plugin computes from a normalisation on, in the order of the graph, the activation, and what is added, or nil.
+func (s *fuser) chain(norm *graph.Node) (found []*graph.Node, activation string, residual *graph.Value) {
 	y := norm.Outputs[0]
-	var found []*graph.Node
-	activation := "none"
+	found, activation = []*graph.Node{norm}, "none"
 	if sigmoid, mul := s.silu(y); mul != nil {
-		found, activation = []*graph.Node{norm, sigmoid, mul}, "silu"
+		found, activation = append(found, sigmoid, mul), "silu"
 	} else if split, relu, mul := s.reglu(y); mul != nil {
-		found, activation = []*graph.Node{norm, split, relu, mul}, "reglu"
+		found, activation = append(found, split, relu, mul), "reglu"
 	}
-	for _, n := range found[:max(len(found)-1, 0)] {
+	if s.stored(found) {
+		found, activation = found[:1], "none"
+	}
+	if add, other := s.residual(found[len(found)-1].Outputs[0]); add != nil && !s.stored(append(slices.Clone(found), add)) {
+		return append(found, add), activation, other
+	}
+	return found, activation, nil
+}
+
+// stored tells whether an output needs what lies between the nodes of a chain, which is noted as a split.
+func (s *fuser) stored(chain []*graph.Node) bool {
+	last := chain[len(chain)-1]
+	for _, n := range chain[:len(chain)-1] {
 		for _, v := range n.Outputs {
 			if s.returned[v] {
-				s.split = append(s.split, backends.Split{Node: found[len(found)-1].Name, Step: normFusion, Value: v.Name})
-				return []*graph.Node{norm}, "none"
+				s.split = append(s.split, backends.Split{Node: last.Name, Step: normFusion, Value: v.Name})
+				return true
 			}
 		}
 	}
-	if found == nil {
-		return []*graph.Node{norm}, activation
+	return false
+}
+
+// residual finds v + other, if nothing else reads v and the other one is as large.
+func (s *fuser) residual(v *graph.Value) (add *graph.Node, other *graph.Value) {
+	if add = s.only(v, graph.Add); add == nil {
+		return nil, nil
 	}
-	return found, activation
+	if other = add.Inputs[0]; other == v {
+		other = add.Inputs[1]
+	}
+	if other == v || other.Const != nil || !slices.Equal(other.Shape, v.Shape) {
+		return nil, nil
+	}
+	return add, other
 }
 
 // silu finds v·σ(v), if nothing else reads v and σ(v).

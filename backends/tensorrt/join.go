@@ -7,27 +7,27 @@ import (
 	"github.com/apex-x/apexx/backends/graph/onnx"
 )
 
-// mapsField is the attribute of normFusion that says of how many independent maps a node is: n times x, n times scale, n times shift.
+// mapsField is the attribute of a plugin that says of how many independent maps a node is: n times its first operand, n times its second one, and so on.
 const mapsField = "maps"
 
-// mostJoined is the most maps of a node (kMostNormMaps in kernels/tensorrt).
+// mostJoined is the most maps of a node (kMostNormMaps and kMostLogits in kernels/tensorrt).
 const mostJoined = 32
 
-// A group is normalisations that one node computes.
+// A group is nodes of a plugin that one node computes.
 type group []*graph.Node
 
-// join makes one node of normalisations that need nothing of each other: those of a pyramid's small maps take launches more than arithmetic. Of fusions those
-// of nodes that are joined become one; it has the name of the node's first output. Nodes with a result in low, that of the narrow type, and others stay apart.
+// join makes one node of those of a plugin with the field that need nothing of each other: the small maps of a pyramid take launches more than arithmetic. Of
+// fusions those of nodes that are joined become one; it has the name of the node's first output. Nodes with a result in low, that of the narrow type, and
+// others stay apart.
 func join(g *graph.Graph, fusions []fusion, f Facts, low map[*graph.Value]bool) (*graph.Graph, []fusion) {
-	if !slices.ContainsFunc(f.Plugins, func(p Plugin) bool {
-		return p.Name == normFusion && p.fault(append(slices.Clone(normFields), mapsField)) == ""
-	}) {
-		return g, fusions
+	joins := map[string]bool{}
+	for _, p := range f.Plugins {
+		joins[p.Name] = slices.Contains(p.Fields, mapsField)
 	}
 	j := newJoiner(g)
 	j.low = low
 	for _, n := range g.Nodes {
-		if n.Op.OpType() == normFusion {
+		if joins[n.Op.OpType()] {
 			j.add(n)
 		}
 	}
@@ -62,7 +62,7 @@ type joiner struct {
 	producer map[*graph.Value]*graph.Node
 	low      map[*graph.Value]bool
 	groups   []group
-	of       map[*graph.Node]int // the group of a normalisation
+	of       map[*graph.Node]int // the group of a node
 }
 
 func newJoiner(g *graph.Graph) *joiner {
@@ -75,7 +75,7 @@ func newJoiner(g *graph.Graph) *joiner {
 	return j
 }
 
-// add puts a normalisation into the first group that it fits, or into one of its own.
+// add puts a node into the first group that it fits, or into one of its own.
 func (j *joiner) add(n *graph.Node) {
 	for i, group := range j.groups {
 		if len(group) < mostJoined && j.alike(group[0], n) && !j.needs([]*graph.Node{n}, group) && !j.needs(group, []*graph.Node{n}) {
@@ -91,7 +91,7 @@ func (j *joiner) add(n *graph.Node) {
 // alike tells whether two nodes differ in nothing that a joined node has once: attributes, batch, type.
 func (j *joiner) alike(a, b *graph.Node) bool {
 	x, y := a.Op.(graph.Opaque), b.Op.(graph.Opaque)
-	return slices.EqualFunc(x.Attributes, y.Attributes, slices.Equal) && a.Inputs[0].Shape[0] == b.Inputs[0].Shape[0] && j.low[a.Outputs[0]] == j.low[b.Outputs[0]] &&
+	return x.Type == y.Type && slices.EqualFunc(x.Attributes, y.Attributes, slices.Equal) && a.Inputs[0].Shape[0] == b.Inputs[0].Shape[0] && j.low[a.Outputs[0]] == j.low[b.Outputs[0]] &&
 		len(a.Inputs) == len(b.Inputs)
 }
 
@@ -114,7 +114,7 @@ func (j *joiner) needs(nodes, others []*graph.Node) bool {
 	return slices.ContainsFunc(nodes, walk)
 }
 
-// before lists the nodes that a node reads, and with a normalisation all of its group.
+// before lists the nodes that a node reads, and with one of a group all of it.
 func (j *joiner) before(n *graph.Node) []*graph.Node {
 	var list []*graph.Node
 	for _, v := range n.Inputs {
@@ -176,7 +176,7 @@ func (g group) node() *graph.Node {
 		made.Outputs = append(made.Outputs, n.Outputs[0])
 		types = append(types, n.Outputs[0].Type)
 	}
-	joined := onnx.Plugin(normFusion, []onnx.Attribute{{Name: mapsField, Value: int64(len(g))}}, types...)
+	joined := onnx.Plugin(g[0].Op.OpType(), []onnx.Attribute{{Name: mapsField, Value: int64(len(g))}}, types...)
 	own := g[0].Op.(graph.Opaque).Attributes
 	joined.Attributes = append(joined.Attributes[:1:1], own...) // these have the plugin's namespace and version
 	made.Op = joined

@@ -31,7 +31,7 @@ func towers(t *testing.T) *graph.Graph {
 	b1 := norm("b1", pooled("half", a1))
 	a2, b2 := norm("a2", a1), norm("b2", b1)
 	other := norm("other", input("z", 3, 4, 2, 2))
-	both := norm("both", b.Add1("sum", graph.Binary{Fn: graph.Add}, pooled("a2.half", a2), b2))
+	both := norm("both", b.Add1("product", graph.Binary{Fn: graph.Mul}, pooled("a2.half", a2), b2))
 	free := norm("free", input("y", 1, 2, 2, 2))
 	for i, v := range []*graph.Value{both, free, other} {
 		b.Output(fmt.Sprintf("y%d", i), v)
@@ -53,8 +53,8 @@ b1 GroupNormFusion(half a1 b1.scale a2.scale b1.scale a2.scale)
 b2 GroupNormFusion(b1 b2.scale b2.scale)
 other GroupNormFusion(z other.scale other.scale)
 a2.half Resize(a2)
-sum Add(a2.half b2)
-both GroupNormFusion(sum both.scale both.scale)
+product Mul(a2.half b2)
+both GroupNormFusion(product both.scale both.scale)
 `
 	if got := text(g); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -74,6 +74,16 @@ both GroupNormFusion(sum both.scale both.scale)
 	if same, _ := join(fused, fusions, facts, nil); same != fused {
 		t.Error("joined for a plugin without the field")
 	}
+}
+
+func count(g *graph.Graph, op string) int {
+	n := 0
+	for _, node := range g.Nodes {
+		if node.Op.OpType() == op {
+			n++
+		}
+	}
+	return n
 }
 
 // The 48 normalisations of the model are 13 nodes in every type: what the towers, prototypes and projections do on all levels is two of them.
@@ -98,7 +108,14 @@ func TestJoinOfTheModel(t *testing.T) {
 		if len(fusions) != 48 || len(list) != 13 || len(fused.Nodes)-len(joined.Nodes) != 35 {
 			t.Errorf("%q: %d normalisations in %d nodes, of %d nodes are left %d", f, len(fusions), len(list), len(fused.Nodes), len(joined.Nodes))
 		}
-		if _, err := exportOf(low, f, facts); err != nil {
+		// The first convolutions of the towers, of the prototypes and of the labels are one on each of five levels.
+		facts.Plugins[len(facts.Plugins)-1].Fields = append(slices.Clone(normFields), mapsField, firstsField)
+		facts.Plugins[len(facts.Plugins)-1].Required = []string{"num_groups"}
+		wide, _ := widen(joined, list, facts)
+		if was, is := count(joined, "Conv"), count(wide, "Conv"); was != 77 || is != 65 {
+			t.Errorf("%q: %d convolutions became %d", f, was, is)
+		}
+		if _, err := exportOf(low, f, facts, Batches{}); err != nil {
 			t.Error(err)
 		}
 	}

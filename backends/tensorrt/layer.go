@@ -114,8 +114,12 @@ func evidence(g *graph.Graph, holds []string, layers []Layer) []Held {
 	}
 	list := []Held{}
 	for _, hold := range holds {
+		n := nodes[hold]
+		if n == nil {
+			continue // made by the export, such as a view of a plugin's result
+		}
 		h := Held{Node: hold, Layer: last[hold]}
-		for _, v := range nodes[hold].Outputs {
+		for _, v := range n.Outputs {
 			if v.DType != tensor.Float32 || formats[v.Name] == "" || h.Failed {
 				continue
 			}

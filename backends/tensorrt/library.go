@@ -27,6 +27,8 @@ type Library interface {
 type Facts struct {
 	Version    string // of TensorRT, such as 10.6.0
 	Library    string // path of libnvinfer
+	Parser     string // path of libnvonnxparser; "" where there is none
+	Builder    string // path of what libnvinfer builds with; "" where there is none
 	Device     string // name of the device
 	Capability string // its compute capability, such as 9.0
 	CUDA       string // newest version that the driver supports
@@ -47,10 +49,11 @@ type Plugin struct {
 
 // Build is what an engine is made of.
 type Build struct {
-	Model   []byte // ONNX
-	TF32    bool   // products of float32 may be TF32; every other type stands in the model
-	Level   int    // of the builder's optimisation, 0 to 5
-	Timings []byte // timing cache of earlier builds; nil for none
+	Model   []byte  // ONNX
+	TF32    bool    // products of float32 may be TF32; every other type stands in the model
+	Level   int     // of the builder's optimisation, 0 to 5
+	Timings []byte  // timing cache of earlier builds; nil for none
+	Batches Batches // the first dimension of every input, which is free in the model; the zero value for a model without
 	// Progress is told of the phases of the builder; nil for nobody.
 	Progress func(backends.Stage)
 }
@@ -62,6 +65,8 @@ type Built struct{ Engine, Timings []byte }
 type LoadOptions struct {
 	// LayerTimes makes Run tell the time of every layer. The engine is then not one CUDA graph.
 	LayerTimes bool
+	// Batch is the first dimension of inputs for an engine of several; 0 for one of fixed shapes.
+	Batch int
 }
 
 // Execution is an engine with memory of its own. One call at a time; different Executions may be used at once.

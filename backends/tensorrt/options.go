@@ -21,6 +21,9 @@ const (
 	LevelOption  = "level"  // of the builder's optimisation, 0 to 5: each level tries more kernels
 	CacheOption  = "cache"  // folder of engines and of the timing cache; NoCache for none
 	EngineOption = "engine" // file of the engine, in the place of one in the cache: it is loaded, or built and written
+	// BatchesOption asks for an engine of several batches, MIN:OPT:MAX (ParseBatches). Without it a session takes an engine file of several that is
+	// named, or prebuilt, if its batch is among them, and else has an engine of its own batch.
+	BatchesOption = "batches"
 )
 
 const (
@@ -51,6 +54,7 @@ type settings struct {
 	precision backends.Precision
 	level     int
 	cache     string // folder; "" for none
+	batches   Batches
 	engine    string // file; "" for one of the cache
 	prebuilt  string // file that is looked into first; "" for none
 }
@@ -105,8 +109,11 @@ func (s *settings) set(key, value string) (err error) {
 		}
 	case EngineOption:
 		s.engine = value
+	case BatchesOption:
+		s.batches, err = ParseBatches(value)
+		return err
 	default:
-		return fmt.Errorf("unknown option %q of the backend %s (known: %s)", key, Name, strings.Join([]string{CacheOption, EngineOption, LevelOption}, ", "))
+		return fmt.Errorf("unknown option %q of the backend %s (known: %s)", key, Name, strings.Join([]string{BatchesOption, CacheOption, EngineOption, LevelOption}, ", "))
 	}
 	return nil
 }

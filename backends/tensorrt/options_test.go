@@ -24,10 +24,12 @@ func TestOptions(t *testing.T) {
 		{extra(CacheOption, "/x"), settings{precision: backends.FP32, level: 3, cache: "/x"}, ""},
 		{extra(EngineOption, "/e"), settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt", engine: "/e"}, ""},
 		{extra(LevelOption, "0"), settings{precision: backends.FP32, cache: "/caches/apexx/tensorrt"}, ""},
+		{extra(BatchesOption, "1:4:8"), settings{precision: backends.FP32, level: 3, cache: "/caches/apexx/tensorrt", batches: Batches{1, 4, 8}}, ""},
+		{extra(BatchesOption, "4"), settings{}, `batches "4": want MIN:OPT:MAX`},
 		{extra(LevelOption, "6"), settings{}, `unknown level "6" (want 0 to 5)`},
 		{extra(LevelOption, "high"), settings{}, `unknown level "high"`},
 		{extra(CacheOption, ""), settings{}, "cache names no folder"},
-		{extra("workspace", "1"), settings{}, `unknown option "workspace" of the backend tensorrt (known: cache, engine, level)`},
+		{extra("workspace", "1"), settings{}, `unknown option "workspace" of the backend tensorrt (known: batches, cache, engine, level)`},
 		{backends.Options{Threads: -1}, settings{}, "-1 threads"},
 		{backends.Options{Precision: "fp12"}, settings{}, "unknown precision"},
 	} {

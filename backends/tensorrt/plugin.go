@@ -68,6 +68,15 @@ func (p Plugin) fault(attributes []string) string {
 	return strings.Join(faults, ", ")
 }
 
+// has tells whether the library has a plugin with its fields.
+func (f Facts) has(name string, attributes []onnx.Attribute) bool {
+	var fields []string
+	for _, a := range attributes {
+		fields = append(fields, a.Name)
+	}
+	return slices.ContainsFunc(f.Plugins, func(p Plugin) bool { return p.Name == name && p.fault(fields) == "" })
+}
+
 // missingFrom lists what of want is not in have.
 func missingFrom(have, want []string) []string {
 	return slices.DeleteFunc(slices.Clone(want), func(s string) bool { return slices.Contains(have, s) })

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
-	"unsafe"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -57,81 +55,47 @@ func newSession(g *graph.Graph, run Execution) (*session, error) {
 			return nil, err
 		}
 		s.outputs = append(s.outputs, i)
-		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: tensorOn(run.Host(i), o.Value.Type)})
+		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: tensor.On(run.Host(i), o.Value.DType, o.Value.Shape...)})
 	}
 	return s, nil
 }
 
-// tensorOn returns a tensor in memory that is there already.
-func tensorOn(memory []byte, t graph.Type) *tensor.Tensor {
-	switch t.DType {
-	case tensor.Float32:
-		return viewOn[float32](memory, t)
-	case tensor.Int32:
-		return viewOn[int32](memory, t)
-	case tensor.Int64:
-		return viewOn[int64](memory, t)
-	}
-	return viewOn[bool](memory, t)
-}
-
-func viewOn[E tensor.Element](memory []byte, t graph.Type) *tensor.Tensor {
-	return tensor.Must(tensor.Of(unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(memory))), t.Len()), t.Shape...))
-}
-
 // Upload implements backends.Session.
 func (s *session) Upload(_ context.Context, inputs tensor.List) error {
-	start := time.Now()
-	if err := s.progress.Uploading(); err != nil {
-		return err
-	}
-	if s.failed != nil {
-		return s.failed
-	}
-	if err := backends.CheckInputs(s.graph, inputs); err != nil {
-		return err
-	}
-	for i, at := range s.inputs {
-		if at < 0 {
-			continue
+	return s.progress.Upload(s.graph, inputs, &s.timing, func(i int, x *tensor.Tensor) error {
+		at := s.inputs[i]
+		if s.failed != nil || at < 0 {
+			return s.failed
 		}
-		copy(s.run.Host(at), tensor.Bytes(inputs.Get(s.graph.Inputs[i].Name)))
-		if err := s.run.Write(at); err != nil {
-			return s.fail(err)
-		}
-	}
-	s.progress.Uploaded()
-	s.timing.Upload = time.Since(start)
-	return nil
+		copy(s.run.Host(at), tensor.Bytes(x))
+		return s.unless(s.run.Write(at))
+	})
 }
 
-// fail ends the use of the device: after most of its errors every further call returns the same, or wrong results.
-func (s *session) fail(err error) error {
-	s.failed = fmt.Errorf("the device failed: %w", err)
+// unless ends the use of the device on an error: after most of them every further call returns the same, or wrong results.
+func (s *session) unless(err error) error {
+	if err != nil {
+		s.failed = fmt.Errorf("the device failed: %w", err)
+	}
 	return s.failed
 }
 
 // Execute implements backends.Session: one launch of the whole engine, which is not interrupted.
 func (s *session) Execute(ctx context.Context) error {
-	start := time.Now()
-	if err := s.progress.Executing(); err != nil {
-		return err
-	}
+	return s.progress.Execute(ctx, &s.timing, s.execute)
+}
+
+func (s *session) execute() error {
 	if s.failed != nil {
 		return s.failed
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	d, err := s.run.Run()
 	if err != nil {
-		return s.fail(err)
+		return s.unless(err)
 	}
 	if s.timing.Device = d; s.timing.Steps != nil {
 		addTimes(s.timing.Steps, s.run.LayerTimes(), s.stepOf)
 	}
-	s.progress.Executed()
-	s.timing.Execute = time.Since(start)
 	return nil
 }
 
@@ -141,10 +105,7 @@ func (s *session) Download(_ context.Context, names ...string) (tensor.List, err
 		if s.failed != nil {
 			return s.failed
 		}
-		if err := s.run.Read(s.outputs[i]); err != nil {
-			return s.fail(err)
-		}
-		return nil
+		return s.unless(s.run.Read(s.outputs[i]))
 	})
 }
 

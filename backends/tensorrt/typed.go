@@ -141,7 +141,7 @@ func (t *typer) add(n *graph.Node) error {
 	low := narrowable(n, t.format) && !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return !t.maps[v] })
 	moved := &graph.Node{Name: n.Name, Op: n.Op}
 	for i, v := range n.Inputs {
-		in, err := t.as(v, low && !t.parameter(n, i))
+		in, err := t.as(v, low && !t.parameter(n, i) || t.eitherWay(n, i))
 		if err != nil {
 			return err
 		}
@@ -164,6 +164,16 @@ func (t *typer) add(n *graph.Node) error {
 func (t *typer) parameter(n *graph.Node, i int) bool {
 	op, plugin := n.Op.(graph.Opaque)
 	return plugin && op.Type == normFusion && len(n.Inputs[i].Shape) == 1
+}
+
+// eitherWay tells operands that are maps a plugin takes in the format as well as in float32, if all of a node's are in the format.
+func (t *typer) eitherWay(n *graph.Node, i int) bool {
+	op, plugin := n.Op.(graph.Opaque)
+	if !plugin || t.format != graph.FP16 {
+		return false
+	}
+	maps := map[string]int{"HeavyPath": 1, "BoxVector": 1, logitsPlugin: len(n.Inputs) / 3}[op.Type]
+	return i < maps && !slices.ContainsFunc(n.Inputs[:maps], func(v *graph.Value) bool { return t.low[v] == nil })
 }
 
 // round lets the rounded value be the one in the format.

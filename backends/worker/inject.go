@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -20,14 +22,37 @@ import (
 //	slow=PERCENT@PATTERN        every execution takes PERCENT longer: it is followed by busy waiting
 //	slow=PERCENT#STEP@PATTERN   one step does, in sessions that tell the times of their steps
 //	wrong@PATTERN               the first output of floats comes out 1 % and 0.01 larger
+//	wrong#NODE@PATTERN          the first constant of floats that a node of the graph reads is 1 % larger
+//	wrong#NODE unless OPTION=VALUE,…@PATTERN
+//	                            it is, but in sessions of all of these options
 //
 // PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey: * stands for any text without a slash. STEP is the name
-// of a step of the plan, or a number from 0 to below 1: the step at that share of the plan.
+// of a step of the plan, or a number from 0 to below 1: the step at that share of the plan. OPTION is precision, threads, tap (one of them), or an
+// option of the backend (of a list, one member).
 const InjectVariable = "APEXX_INJECT"
 
 // CellKey is the entry of a graph's metadata that names what the graph is measured as, such as
 // reference/nano/fp32/512x512/b1/complete.
 const CellKey = "apexx.cell"
+
+// Named returns a backend whose sessions are those of a cell: what InjectVariable asks for of that cell happens to them.
+func Named(b backends.Backend, cell string) backends.Backend { return &named{b, cell} }
+
+type named struct {
+	backends.Backend
+	cell string
+}
+
+// Compile implements backends.Backend.
+func (n *named) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
+	of := *g
+	of.Metadata = maps.Clone(g.Metadata)
+	if of.Metadata == nil {
+		of.Metadata = map[string]string{}
+	}
+	of.Metadata[CellKey] = n.cell
+	return n.Backend.Compile(ctx, &of, opts)
+}
 
 // injection is what a worker does to the cells that match.
 type injection struct {
@@ -35,6 +60,8 @@ type injection struct {
 	slower  float64 // share by which an execution is lengthened
 	step    string  // … or this step of it alone; "" for all of it
 	wrong   bool
+	node    string // … or what this node reads is; "" for an output
+	unless  []condition
 }
 
 // parseInjections reads the value of InjectVariable.
@@ -45,10 +72,15 @@ func parseInjections(text string) ([]injection, error) {
 			continue
 		}
 		what, pattern, _ := strings.Cut(strings.TrimSpace(entry), "@")
+		what, at, one := strings.Cut(what, "#")
 		i := injection{pattern: pattern, wrong: what == "wrong"}
-		what, step, one := strings.Cut(what, "#")
-		i.step = step
 		percent, slow := strings.CutPrefix(what, "slow=")
+		conditional := true
+		if i.wrong {
+			i.node, i.unless, conditional = parseNode(at)
+		} else {
+			i.step = at
+		}
 		if slow {
 			p, err := strconv.ParseFloat(percent, 64)
 			if err != nil || !(p > 0 && p <= 1e6) {
@@ -56,8 +88,9 @@ func parseInjections(text string) ([]injection, error) {
 			}
 			i.slower = p / 100
 		}
-		if _, err := path.Match(pattern, ""); pattern == "" || err != nil || !slow && !i.wrong || one && (step == "" || i.wrong) {
-			return nil, fmt.Errorf("%s: cannot read %q (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN or wrong@PATTERN)", InjectVariable, entry)
+		if _, err := path.Match(pattern, ""); pattern == "" || err != nil || !slow && !i.wrong || one && i.step == "" && i.node == "" || !conditional {
+			return nil, fmt.Errorf("%s: cannot read %q (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN, wrong@PATTERN, wrong#NODE@PATTERN or "+
+				"wrong#NODE unless OPTION=VALUE,…@PATTERN)", InjectVariable, entry)
 		}
 		out = append(out, i)
 	}
@@ -96,6 +129,7 @@ func inject(s backends.Session, cell string) (backends.Session, error) {
 			continue
 		}
 		switch {
+		case i.node != "": // before the session was compiled
 		case i.wrong:
 			s = &wronged{s}
 		case i.step != "":

@@ -17,25 +17,30 @@ import (
 func TestParseInjections(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "[]", " ; ;": "[]",
-		"slow=20@a/*":             "[{a/* 0.2  false}]",
-		"wrong@[ab]?":             "[{[ab]? 0  true}]",
-		" wrong@a ; slow=0.5@b@c": "[{a 0  true} {b@c 0.005  false}]",
-		"slow=5#pv.stem@a/*":      "[{a/* 0.05 pv.stem false}]",
-		"slow=5#@a":               `! cannot read "slow=5#@a"`,
-		"wrong#pv.stem@a":         `! cannot read "wrong#pv.stem@a"`,
-		"slow=20":                 `! cannot read "slow=20"`,
-		"slow=20@":                `! cannot read "slow=20@"`,
-		"wrong":                   `! cannot read "wrong"`,
-		"fast=20@a":               `! cannot read "fast=20@a"`,
-		"wrong=1@a":               `! cannot read "wrong=1@a"`,
-		"@a":                      `! cannot read "@a"`,
-		"wrong@a[":                `! cannot read "wrong@a["`,
-		"slow=0@a":                `! "0" is not a percentage above 0`,
-		"slow=-5@a":               `! "-5" is not a percentage`,
-		"slow=NaN@a":              `! "NaN" is not a percentage`,
-		"slow=Inf@a":              `! "Inf" is not a percentage`,
-		"slow=@a":                 `! "" is not a percentage`,
-		"wrong@a;slow=x@b":        `! "x" is not a percentage`,
+		"slow=20@a/*":                       "[{a/* 0.2  false  []}]",
+		"wrong@[ab]?":                       "[{[ab]? 0  true  []}]",
+		" wrong@a ; slow=0.5@b@c":           "[{a 0  true  []} {b@c 0.005  false  []}]",
+		"slow=5#pv.stem@a/*":                "[{a/* 0.05 pv.stem false  []}]",
+		"slow=5#@a":                         `! cannot read "slow=5#@a"`,
+		"wrong#pv.stem@a":                   "[{a 0  true pv.stem []}]",
+		"wrong#n unless threads=1, tap=n@a": "[{a 0  true n [{threads 1} {tap n}]}]",
+		"wrong#@a":                          `! cannot read "wrong#@a"`,
+		"wrong#n unless @a":                 `! cannot read "wrong#n unless @a"`,
+		"wrong#n unless tap@a":              `! cannot read "wrong#n unless tap@a"`,
+		"wrong# unless tap=n@a":             `! cannot read "wrong# unless tap=n@a"`,
+		"slow=20":                           `! cannot read "slow=20"`,
+		"slow=20@":                          `! cannot read "slow=20@"`,
+		"wrong":                             `! cannot read "wrong"`,
+		"fast=20@a":                         `! cannot read "fast=20@a"`,
+		"wrong=1@a":                         `! cannot read "wrong=1@a"`,
+		"@a":                                `! cannot read "@a"`,
+		"wrong@a[":                          `! cannot read "wrong@a["`,
+		"slow=0@a":                          `! "0" is not a percentage above 0`,
+		"slow=-5@a":                         `! "-5" is not a percentage`,
+		"slow=NaN@a":                        `! "NaN" is not a percentage`,
+		"slow=Inf@a":                        `! "Inf" is not a percentage`,
+		"slow=@a":                           `! "" is not a percentage`,
+		"wrong@a;slow=x@b":                  `! "x" is not a percentage`,
 	} {
 		got, err := parseInjections(text)
 		switch want, fails := strings.CutPrefix(want, "! "); {
@@ -57,7 +62,7 @@ func TestCheckInjections(t *testing.T) {
 		"wrong@*":                                `APEXX_INJECT: "*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
 		"slow=20@ort/*/*/*/*/*;wrong@ort/*":      `APEXX_INJECT: "ort/*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
 		"wrong@cuda/*/*/*/*/*":                   `APEXX_INJECT: "cuda/*/*/*/*/*" matches no cell that is measured, such as ort/nano/fp32/256x256/b1/complete (* is any text without a slash)`,
-		"wrong":                                  `APEXX_INJECT: cannot read "wrong" (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN or wrong@PATTERN)`,
+		"wrong":                                  `APEXX_INJECT: cannot read "wrong" (want slow=PERCENT@PATTERN, slow=PERCENT#STEP@PATTERN, wrong@PATTERN, wrong#NODE@PATTERN or wrong#NODE unless OPTION=VALUE,…@PATTERN)`,
 	} {
 		got := ""
 		if err := CheckInjections(text, cells); err != nil {
@@ -71,7 +76,7 @@ func TestCheckInjections(t *testing.T) {
 
 // FuzzInjections reads any list: what is accepted can be applied to any cell.
 func FuzzInjections(f *testing.F) {
-	for _, s := range []string{"slow=20@*/nano/*", "wrong@a;slow=1e2@[a-z]", "slow=0x1p4@a", "wrong@\\", "slow=20@[", ";;@"} {
+	for _, s := range []string{"slow=20@*/nano/*", "wrong@a;slow=1e2@[a-z]", "slow=0x1p4@a", "wrong@\\", "slow=20@[", ";;@", "wrong#n unless tap=n@*"} {
 		f.Add(s, "reference/nano/fp32/512x512/b1/complete")
 	}
 	f.Fuzz(func(t *testing.T, text, cell string) {
@@ -175,22 +180,30 @@ func TestInjectWrong(t *testing.T) {
 	}
 }
 
-// TestInjectBadList compiles under a list that cannot be read. The session that was compiled already is closed: the fake ends
+// TestInjectBadList compiles under lists that cannot be read or applied. A session that was compiled already is closed: the fake ends
 // its process when it is.
 func TestInjectBadList(t *testing.T) {
-	for close, check := range map[string]func(error) bool{
-		"": func(err error) bool {
+	says := func(text string) func(error) bool {
+		return func(err error) bool {
 			var e *Error
-			return errors.As(err, &e) && e.Code == CodeBadInput && strings.Contains(err.Error(), `cannot read "wrong@["`)
-		},
-		"exit": func(err error) bool {
+			return errors.As(err, &e) && e.Code == CodeBadInput && strings.Contains(err.Error(), text)
+		}
+	}
+	for _, c := range []struct {
+		faults, close string
+		check         func(error) bool
+	}{
+		{"wrong@[", "", says(`cannot read "wrong@["`)},
+		{"wrong#none@*", "", says(`graph add has no node "none"`)},
+		{"wrong#same@*", "", says(`node "same" reads no constant of floats`)},
+		{"slow=50#none@*", "exit", func(err error) bool {
 			var d *Died
 			return errors.As(err, &d) && d.ExitCode == 3
-		},
+		}},
 	} {
-		_, err := New(injecting(t, "wrong@[")).Compile(context.Background(), addGraph(t, 3), backends.Options{Extra: map[string]string{"close": close}})
-		if !check(err) {
-			t.Errorf("closing with %q: %v", close, err)
+		_, err := New(injecting(t, c.faults)).Compile(context.Background(), addGraph(t, 3), backends.Options{Extra: map[string]string{"close": c.close}})
+		if !c.check(err) {
+			t.Errorf("%s, closing with %q: %v", c.faults, c.close, err)
 		}
 	}
 }

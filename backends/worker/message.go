@@ -234,3 +234,9 @@ type wireMemory struct {
 	Host   int64 `json:"host_bytes"`
 	Device int64 `json:"device_bytes"`
 }
+
+func memoryOnWire(m backends.MemoryUse) wireMemory { return wireMemory{Host: m.Host, Device: m.Device} }
+
+func (m wireMemory) use() backends.MemoryUse {
+	return backends.MemoryUse{Host: m.Host, Device: m.Device}
+}

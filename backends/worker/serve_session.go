@@ -58,6 +58,9 @@ func (s *server) compile(ctx context.Context, r compileRequest, progress func(ba
 		Precision: backends.Precision(r.Precision), Threads: r.Threads, Taps: r.Taps, Replay: r.Replay, Extra: r.Extra, StepTimes: r.StepTimes,
 		Weights: &backends.Weights{Folder: r.Folder, Places: places}, Progress: progress,
 	}
+	if err := misread(g, opts); err != nil {
+		return nil, err
+	}
 	if h.session, err = s.backend.Compile(ctx, g, opts); err != nil {
 		return nil, err
 	}
@@ -71,7 +74,7 @@ func (s *server) compile(ctx context.Context, r compileRequest, progress func(ba
 	h.session = wrapped
 	s.lastID++
 	s.sessions[s.lastID] = h
-	return compileReply{Session: s.lastID, Memory: wireMemory(h.session.Memory()), Plan: h.session.Plan()}, nil
+	return compileReply{Session: s.lastID, Memory: memoryOnWire(h.session.Memory()), Plan: h.session.Plan()}, nil
 }
 
 // readGraph reads the graph, whose larger constants are views of its file of weights.
@@ -159,7 +162,7 @@ func (s *server) execute(ctx context.Context, r sessionRequest) (any, error) {
 		return nil, outOfOrder(err)
 	}
 	t := h.session.LastTiming()
-	reply := executeReply{Execute: t.Execute.Nanoseconds(), Device: t.Device.Nanoseconds(), Memory: wireMemory(h.session.Memory())}
+	reply := executeReply{Execute: t.Execute.Nanoseconds(), Device: t.Device.Nanoseconds(), Memory: memoryOnWire(h.session.Memory())}
 	for _, step := range t.Steps {
 		reply.Steps = append(reply.Steps, step.Nanoseconds())
 	}

@@ -49,7 +49,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	if err != nil {
 		return nil, badInput(err)
 	}
-	if s.graph, err = replayed.WithTaps(opts.Taps); err != nil {
+	if s.graph, err = opts.Apply(g); err != nil { // values of a low precision can be tapped too
 		return nil, badInput(err)
 	}
 	for _, v := range replayed.Inputs {
@@ -80,7 +80,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	if err := first(r.Memory.check(), r.Plan.Check(s.graph), checkSizes(r.Plan)); err != nil {
 		return nil, w.refused("compile reply", err)
 	}
-	s.id, s.memory, s.plan = r.Session, backends.MemoryUse(r.Memory), printablePlan(r.Plan)
+	s.id, s.memory, s.plan = r.Session, r.Memory.use(), printablePlan(r.Plan)
 	return s, nil
 }
 
@@ -170,7 +170,7 @@ func (s *Session) Execute(ctx context.Context) error {
 	if err := r.check(len(s.plan.Steps), time.Since(start)); err != nil {
 		return s.worker.refused("execute reply", err)
 	}
-	s.timing.Execute, s.timing.Device, s.memory = time.Duration(r.Execute), time.Duration(r.Device), backends.MemoryUse(r.Memory)
+	s.timing.Execute, s.timing.Device, s.memory = time.Duration(r.Execute), time.Duration(r.Device), r.Memory.use()
 	s.timing.Steps = nil
 	for _, ns := range r.Steps {
 		s.timing.Steps = append(s.timing.Steps, time.Duration(ns))
@@ -237,8 +237,12 @@ func (s *Session) LastTiming() backends.Timing { return s.timing }
 // Plan returns what the worker said when it compiled the graph: every node of it is there once.
 func (s *Session) Plan() backends.Plan { return s.plan }
 
-// Memory returns what the worker's session held after the last request.
-func (s *Session) Memory() backends.MemoryUse { return s.memory }
+// Memory returns what the worker's session held after the last request, and the peak of its process until now.
+func (s *Session) Memory() backends.MemoryUse {
+	use := s.memory
+	use.Peak = peakMemory(s.worker.proc.cmd.Process.Pid)
+	return use
+}
 
 // Close ends the session, and its worker if nothing else uses it. A worker that has died already is no error here: the call
 // that it died over has said so.

@@ -129,7 +129,7 @@ Environment: APEXX_ORT_LIB names the ONNX Runtime library, APEXX_ORT_GPU_LIB tha
 ort-tensorrt, APEXX_WORKER_CUDA and APEXX_WORKER_TENSORRT the workers of those backends, APEXX_TRT_LIB
 TensorRT's library or its folder, APEXX_TRT_PLUGIN_LIB our plugins for it, APEXX_TRT_ENGINE an engine
 built ahead, APEXX_ISA=portable|avx2|avx512 chooses the reference's code path, APEXX_TREND_STORE names the
-history of trend, NO_COLOR turns colours off. APEXX_INJECT: see apexx gate --help.`
+history of trend, NO_COLOR turns colours off. APEXX_INJECT: see the help of gate and of locate.`
 
 // strict makes every command reject what urfave/cli would ignore or print help for.
 func strict(commands []*cli.Command) {
@@ -159,7 +159,7 @@ func strict(commands []*cli.Command) {
 					}
 				}
 			} else if ctx.NArg() > 0 && !ctx.Bool("help") {
-				return usagef("unexpected argument %q (every value belongs to a flag; see apexx %s --help)", ctx.Args().First(), ctx.Command.Name)
+				return usagef("unexpected argument %q (every value belongs to a flag; see %s --help)", ctx.Args().First(), ctx.Command.HelpName)
 			}
 			return action(ctx)
 		}
@@ -171,7 +171,7 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
 		text = "unknown flag " + name
 	}
-	return usagef("%s (see apexx %s --help)", text, c.Command.Name)
+	return usagef("%s (see %s --help)", text, c.Command.HelpName)
 }
 
 func usagef(format string, args ...any) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/certify"
@@ -55,7 +56,7 @@ func runCertify(c *cli.Context) error {
 			f.Close()
 		}
 		if err != nil {
-			return exit.With(exit.Usage, err)
+			return usagef("--verify %s: %w", printable.Line(path), err)
 		}
 		for _, name := range []string{"backends", "precision", "case"} {
 			if c.IsSet(name) {
@@ -204,7 +205,7 @@ func writeCertificate(c *cli.Context, path string, cert *certify.Certificate) er
 		return err
 	}
 	if !cert.Deterministic() {
-		return exit.With(exit.Failed, nil)
+		return exit.Silent(exit.Failed)
 	}
 	return nil
 }

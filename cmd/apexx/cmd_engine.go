@@ -36,11 +36,12 @@ func engineCommand() *cli.Command {
 			Name:  "build",
 			Usage: "build an engine into a file",
 			Description: "Sessions of the backend tensorrt build the engines that they need and keep them in the cache; this builds one ahead, such as for\n" +
-				"APEXX_TRT_ENGINE, which sessions that it fits take. An engine fits one model, precision, device, driver and version of TensorRT.\n" +
+				"APEXX_TRT_ENGINE, which sessions that it fits take. An engine fits one model, precision, device, driver and version of TensorRT, and one\n" +
+				"height and width, as routing depends on them; with --engine-batches it serves every batch of a range.\n" +
 				"Interrupting a build leaves no file. What was measured for other engines is taken from the cache.",
 			Flags:  append(build, decodeFlags()...),
 			Action: buildEngine,
-		}, {
+		}, engineSweepCommand(), {
 			Name:      "show",
 			Usage:     "tell what an engine was built from and what its layers are",
 			ArgsUsage: "FILE [FILE]",
@@ -151,6 +152,9 @@ func engineGraph(c *cli.Context, opts backends.Options) (*graph.Graph, error) {
 	shape, err := shapeOf(c, m, decode)
 	if err != nil {
 		return nil, err
+	}
+	if b, _ := tensorrt.ParseBatches(opts.Extra[tensorrt.BatchesOption]); b != (tensorrt.Batches{}) && !b.Serve(shape.Batch) {
+		return nil, fmt.Errorf("--shape: a batch of %d is outside --engine-batches %v", shape.Batch, b)
 	}
 	return execute.GraphIn(m, tensorrt.Name, shape, opts.Precision)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
@@ -51,9 +52,13 @@ func locateCommand() *cli.Command {
 			"local error. B also runs as a whole, under A's decisions: the accumulated error. The first step beyond its budget is taken apart.\n" +
 			"With --minimize that step, or where it is right by itself the whole run, is executed again under sets of switches, by delta debugging\n" +
 			"(ddmin), until none can be left out: threads, Winograd's algorithm, provider and optimisation level, tuned configurations, single\n" +
-			"fusions of reference and ort, and of a low precision the roundings.\n\n" +
+			"fusions of reference and ort, and of a low precision the roundings. TensorRT builds an engine for every pass, four and more, and\n" +
+			"takes no --minimize.\n\n" +
 			"Exit codes: 0 every step is within its budget, 1 one is not, 3 a step could not be judged, A is beyond the budget itself, or the\n" +
-			"whole run is off by more than its steps explain.",
+			"whole run is off by more than its steps explain.\n\n" +
+			"Environment: APEXX_INJECT plants a fault, to try this command: wrong#NODE@locate/b/*/* lets the node NODE of B read its first\n" +
+			"constant of floats 1 % larger (locate/a/… for A; then come backend and precision), and wrong#NODE unless OPTION=VALUE,…@locate/b/*/*\n" +
+			"but in sessions of all of these options, as --minimize tries them: threads, precision, tap, or those of the backend.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: runLocate,
 	}
@@ -67,6 +72,9 @@ func runLocate(c *cli.Context) error {
 	name := ""
 	if spec.Graph, spec.Inputs, name, err = locateSubject(c); err != nil {
 		return err
+	}
+	if err := worker.CheckInjectedNodes(os.Getenv(worker.InjectVariable), spec.Graph); err != nil {
+		return exit.With(exit.Usage, err)
 	}
 	if isTerminal(c.App.ErrWriter) {
 		spec.OnPass = func(p locate.Pass) { fmt.Fprintf(c.App.ErrWriter, "%s: %v\n", p.Name, p.Time.Round(time.Millisecond)) }
@@ -102,21 +110,30 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 	if len(names) != 2 {
 		return nil, usagef("--backends: want two backends, A,B, such as reference,ort")
 	}
-	sides := make([]locate.Side, 2)
+	sides, cells := make([]locate.Side, 2), make([]string, 2)
 	for i := range names {
 		if names[i], err = knownBackend(c, strings.TrimSpace(names[i])); err != nil {
 			return nil, err
+		}
+		if c.Bool("minimize") && execute.BuildsEngines(names[i]) {
+			return nil, usagef("--minimize: %s would build an engine for every set of switches; without it the step is named all the same", names[i])
 		}
 		extra, err := extraOptions(c, names[i])
 		if err != nil {
 			return nil, err
 		}
 		sides[i].Options = backends.Options{Precision: precision, Threads: threads, Extra: extra}
-		if sides[i].Backend, err = locateBackend(c, names[i], extra); err != nil {
+		b, err := locateBackend(c, names[i])
+		if err != nil {
 			return nil, err
 		}
+		cells[i] = fmt.Sprintf("locate/%c/%s/%s", 'a'+i, names[i], precision)
+		sides[i].Backend = worker.Named(b, cells[i])
 	}
-	oracle, err := locateBackend(c, "reference", nil)
+	if err := worker.CheckInjections(os.Getenv(worker.InjectVariable), cells); err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	oracle, err := locateBackend(c, "reference")
 	return &locate.Spec{Reference: sides[0], Candidate: sides[1], Oracle: oracle, Profile: profile.Name(), Minimize: c.Bool("minimize")}, err
 }
 
@@ -138,7 +155,7 @@ func steppedPrecision(c *cli.Context) (backends.Precision, error) {
 }
 
 // locateBackend opens a backend in a worker and makes sure that it is here.
-func locateBackend(c *cli.Context, name string, extra map[string]string) (backends.Backend, error) {
+func locateBackend(c *cli.Context, name string) (backends.Backend, error) {
 	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 	if err != nil {
 		return nil, err
@@ -224,7 +241,7 @@ func writeLocate(c *cli.Context, l *reports.Locate) error {
 		return err
 	}
 	if code := evidence.ExitCode([]evidence.State{l.State}, false); code != exit.OK {
-		return exit.With(code, nil)
+		return exit.Silent(code)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,12 +16,12 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
-	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
@@ -34,7 +35,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringSliceFlag{Name: "dim", Usage: "size of a symbolic dimension of --model, `NAME=N`; may be repeated"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: four photographs and eight scenes, of --model three drawn inputs"},
 		&cli.StringFlag{Name: "precisions", Usage: "comma-separated `LIST` of fp64, fp32, tf32, fp16, bf16, int8 and fp8 (default: fp32, and fp64 of the reference as the oracle)"},
-		&cli.StringFlag{Name: "profile", Value: "balanced", Usage: "tolerance profile `NAME`: quality, balanced or edge"},
+		&cli.StringFlag{Name: "profiles", Aliases: []string{"profile"}, Value: "balanced", Usage: "comma-separated `LIST` of tolerance profiles: quality, balanced and edge; each judges what was executed once in cells of its own"},
 		&cli.StringFlag{Name: "report", Usage: "write index.html, matrix.json, .jsonl, .csv, .sqlite and .md, and junit.xml to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
 		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "`N` executions at a time; every one uses --threads threads"},
@@ -54,7 +55,8 @@ func matrixCommand() *cli.Command {
 			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In low\n" +
 			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n" +
 			"In fp32 the percentage of a cell is its largest error over what rounding may leave of that element, derived from the arithmetic\n" +
-			"of the run: decisions are held to it, and other errors to --profile alone.\n\n" +
+			"of the run: decisions are held to it, and other errors to --profiles alone.\n" +
+			"Several profiles judge the same executions, each in a row of its own, and the matrix passes where it does under all of them.\n\n" +
 			"With --quality columns of low precision are also evaluated on a data set, against fp32 of the same backend, since tolerances\n" +
 			"say little of what a format costs.\n\n" +
 			"With --model nothing is known of the outputs: floats may be off by 1e-4 of the largest element, all together by a noise of\n" +
@@ -62,7 +64,7 @@ func matrixCommand() *cli.Command {
 			"case is a safetensors file with every input by its name, and expected outputs as out.NAME, or a picture for one [1,3,H,W].\n\n" +
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
-			"printed and stored with 0 alone. Only --backends available leaves out what is not here.\n\n" +
+			"printed and stored with 0 alone. Only --backends available leaves out what is not here. A certificate counts as a cell.\n\n" +
 			"An interrupted matrix is INCOMPLETE. With --report its finished cases are kept in DIR, and the same command goes on with it, under the\n" +
 			"same cases, settings, libraries and program.",
 		Flags:  append(flags, decodeFlags()...),
@@ -71,9 +73,9 @@ func matrixCommand() *cli.Command {
 }
 
 func runMatrix(c *cli.Context) error {
-	profile, err := parity.ParseProfile(c.String("profile"))
+	profiles, err := profilesOf(c.String("profiles"))
 	if err != nil {
-		return exit.With(exit.Usage, err)
+		return err
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
@@ -95,11 +97,18 @@ func runMatrix(c *cli.Context) error {
 		return err
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: extras, Factor: budget.Factors[profile.Name()],
+		Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
-	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Factor: runner.Factor, Policy: profile.Policy(parity.EndToEnd), Jobs: c.Int("jobs")}
+	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Jobs: c.Int("jobs")}
+	for _, p := range profiles {
+		if c.IsSet("model") {
+			spec.Policies = append(spec.Policies, p.AnyModel())
+		} else {
+			spec.Policies = append(spec.Policies, p.Policy(parity.EndToEnd))
+		}
+	}
 	if c.IsSet("dim") && !c.IsSet("model") {
 		return usagef("--dim is of a model of your own: name it with --model")
 	}
@@ -110,7 +119,6 @@ func runMatrix(c *cli.Context) error {
 		return usagef("--certify is of Apex-X and does not go with --model")
 	}
 	if c.IsSet("model") {
-		spec.Policy = profile.AnyModel()
 		return networkMatrix(c, runner, spec)
 	}
 	m, err := openModel(c)
@@ -148,22 +156,48 @@ func runMatrix(c *cli.Context) error {
 			return err
 		}
 	}
-	err = matrixReport(c, doc, gallery(cases, c.String("report") != ""), runner, spec)
-	if path := c.String("certify"); path != "" && exit.Code(err) != exit.Interrupted {
-		if certified := certifyMatrix(c, path, m, columns, cases); err == nil {
-			err = certified // of both verdicts, that of the matrix has the last word
-		}
+	r := &matrixReport{c: c, doc: doc, gallery: gallery(cases, c.String("report") != ""), runner: runner, spec: spec}
+	if path := c.String("certify"); path != "" {
+		r.certify = func() (*reports.MatrixCertificate, error) { return certifyMatrix(c, path, m, columns, cases) }
 	}
-	return err
+	return r.run()
 }
 
-// certifyMatrix takes a certificate of what a matrix compared.
-func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parity.Column, cases []source.Case) error {
-	cert, err := takeCertificate(c, m, columns, cases)
-	if err != nil {
-		return err
+// profilesOf reads --profiles.
+func profilesOf(list string) ([]parity.Profile, error) {
+	var profiles []parity.Profile
+	for _, s := range strings.Split(list, ",") {
+		p, err := parity.ParseProfile(s)
+		if strings.TrimSpace(s) == "" {
+			err = fmt.Errorf("--profiles %q has an empty name", list)
+		}
+		if err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+		if slices.ContainsFunc(profiles, func(o parity.Profile) bool { return o.Name() == p.Name() }) {
+			return nil, usagef("--profiles %q names %s twice", list, p.Name())
+		}
+		profiles = append(profiles, p)
 	}
-	return writeCertificate(c, path, cert)
+	return profiles, nil
+}
+
+// certifyMatrix takes a certificate of what a matrix compared, writes it, and prints its table. How taking it ended is no error.
+func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parity.Column, cases []source.Case) (*reports.MatrixCertificate, error) {
+	cert, err := takeCertificate(c, m, columns, cases)
+	taken := &reports.MatrixCertificate{Taken: cert, Outcome: evidence.Of(c.Context, err)}
+	if err != nil {
+		return taken, nil
+	}
+	err = atomicfile.WriteFile(path, 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, cert) })
+	if err != nil || c.String("json") == "-" { // standard output is the object and nothing else
+		return taken, err
+	}
+	if err := cert.Table(c.App.Writer); err != nil {
+		return taken, err
+	}
+	_, err = fmt.Fprintln(c.App.Writer)
+	return taken, err
 }
 
 // enoughCases holds the number of cases to --min-cases.
@@ -228,7 +262,8 @@ func networkMatrix(c *cli.Context, runner *execute.MatrixRunner, spec parity.Mat
 		return err
 	}
 	title := fmt.Sprintf("Parity of %s (SHA-256 %.12s)", printable.Line(filepath.Base(c.String("model"))), network.Digest)
-	return matrixReport(c, &reports.Document{Title: title, Subject: subjectFlags(c), AnyModel: true, LeftOut: left}, nil, runner, spec)
+	r := &matrixReport{c: c, doc: &reports.Document{Title: title, Subject: subjectFlags(c), AnyModel: true, LeftOut: left}, runner: runner, spec: spec}
+	return r.run()
 }
 
 // subjectFlags are the flags that say what was compared, for a command that looks into one of its cases.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -63,7 +64,7 @@ func selfcheckParity(c *cli.Context) error {
 	if c.Int("places") < 1 || c.Int("clean") < 1 {
 		return usagef("--places and --clean must be positive")
 	}
-	names, err := chosenBackends(c, c.String("backends"))
+	names, err := plantedBackends(c)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func selfcheckParity(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		b, err := execute.Open(name, execute.Options{})
+		b, err := execute.Open(name, execute.Options{Reuse: true})
 		if err == nil {
 			err = b.Probe(c.Context).Err(name)
 		}
@@ -88,6 +89,18 @@ func selfcheckParity(c *cli.Context) error {
 		all = append(all, s)
 	}
 	return writeSelfchecks(c, all)
+}
+
+// plantedBackends lists the backends of --backends. One that builds engines would build hundreds.
+func plantedBackends(c *cli.Context) ([]string, error) {
+	names, err := chosenBackends(c, c.String("backends"))
+	if c.String("backends") == "available" {
+		return slices.DeleteFunc(names, execute.BuildsEngines), err
+	}
+	if at := slices.IndexFunc(names, execute.BuildsEngines); at >= 0 {
+		return nil, usagef("--backends %s: each of hundreds of faults is a graph of its own, for which it would build an engine; apexx locate holds its steps to their budgets", names[at])
+	}
+	return names, err
 }
 
 // trialProgress tells a terminal how far the trials are.

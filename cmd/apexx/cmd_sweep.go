@@ -40,7 +40,7 @@ func sweepCommand() *cli.Command {
 		Description: `Every replicate is a fresh worker process that warms each cell up and takes samples until
 --iterations or --time. DIR gets sweep.json (with every sample), sweep.jsonl, sweep.csv,
 sweep.md, bench.txt (the Go benchmark format: benchstat -col /backend), gpu_report.json,
-cpu_report.json, index.html and plots when all is measured: an interrupted sweep has none of
+cpu_report.json, perf_trt_shape_sweep.json and .md (of tensorrt), index.html and plots when all is measured: an interrupted sweep has none of
 them, is INCOMPLETE, and the same command goes on with it, under the same libraries,
 instruction set, GOMAXPROCS, build and options.
 
@@ -167,8 +167,8 @@ func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err e
 	return filepath.Join(dir, "index.html"), err
 }
 
-// writeViews writes the reports of the original's suites for the first workload of the sweep: cpu_report.json where the
-// reference was measured, gpu_report.json always. Of a model of --model there are none: they tell of Apex-X's parts.
+// writeViews writes the reports of the original's suites: for the first workload of the sweep cpu_report.json where the reference was
+// measured and gpu_report.json always, and perf_trt_shape_sweep.json and .md for engines of TensorRT. Of a model of --model there are none: they tell of Apex-X's parts.
 func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 	if w.network != nil {
 		return nil
@@ -182,6 +182,12 @@ func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 	views := map[string]sweep.Report{"gpu_report.json": sweep.GPUReport(r, view)}
 	if cpu, err := sweep.CPUReport(r, view); err == nil {
 		views["cpu_report.json"] = cpu
+	}
+	if engines := sweep.EngineReport(r); engines != nil {
+		views["perf_trt_shape_sweep.json"] = engines
+		if err := atomicfile.WriteFile(filepath.Join(dir, "perf_trt_shape_sweep.md"), 0o644, func(w io.Writer) error { return sweep.WriteEngineMarkdown(w, r) }); err != nil {
+			return err
+		}
 	}
 	for name, report := range views {
 		if err := atomicfile.WriteFile(filepath.Join(dir, name), 0o644, report.Write); err != nil {

@@ -100,6 +100,7 @@ func backendFlags() []cli.Flag {
 func engineFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Name: "engine-level", Value: tensorrt.DefaultLevel, Usage: "how long tensorrt searches for kernels when it builds an engine, `N` from 0 to 5"},
+		&cli.StringFlag{Name: "engine-batches", Usage: "let an engine of tensorrt serve batches of a range, `MIN:OPT:MAX`, with kernels chosen for OPT (default: the session's batch alone)"},
 		&cli.StringFlag{Name: "engine-cache", Usage: "where tensorrt keeps engines, `DIR`, or none (default: apexx/tensorrt in the user's caches)"},
 	}
 }
@@ -152,6 +153,12 @@ func engineOptions(c *cli.Context) (map[string]string, error) {
 		return nil, usagef("--engine-level %d is outside [0, %d]", n, tensorrt.MaxLevel)
 	} else if n != tensorrt.DefaultLevel {
 		extra[tensorrt.LevelOption] = strconv.Itoa(n)
+	}
+	if text := c.String("engine-batches"); text != "" {
+		if _, err := tensorrt.ParseBatches(text); err != nil {
+			return nil, usagef("--engine-batches: %v", err)
+		}
+		extra[tensorrt.BatchesOption] = text
 	}
 	if dir := c.String("engine-cache"); dir != "" {
 		if dir != tensorrt.NoCache {

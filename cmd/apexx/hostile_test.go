@@ -131,7 +131,10 @@ func signalled(ts *testscript.TestScript, args []string, want string, signals ..
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "APEXX_ORT_LIB="+ts.Getenv("APEXX_ORT_LIB"))
+	cmd.Env = os.Environ()
+	for _, name := range []string{"APEXX_ORT_LIB", "APEXX_WORKER_TENSORRT", "FAULT"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), &stderr
 	_, err = cmd.StdinPipe()

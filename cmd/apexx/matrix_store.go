@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -123,7 +124,11 @@ func matrixSettings(c *cli.Context, spec *parity.MatrixSpec, runner *execute.Mat
 	if runner.Threads > 0 {
 		threads = strconv.Itoa(runner.Threads)
 	}
-	list := []store.Setting{{Name: "the columns", Value: fmt.Sprint(spec.Columns)}, {Name: "the policy", Value: spec.Policy.Name}, {Name: "--taps", Value: fmt.Sprint(runner.Taps)},
+	var policies []string
+	for _, p := range spec.Policies {
+		policies = append(policies, p.Name)
+	}
+	list := []store.Setting{{Name: "the columns", Value: fmt.Sprint(spec.Columns)}, {Name: "the policies", Value: strings.Join(policies, ", ")}, {Name: "--taps", Value: fmt.Sprint(runner.Taps)},
 		{Name: "--threads", Value: threads}, {Name: "--calibration", Value: c.String("calibration")}, {Name: "GOMAXPROCS", Value: strconv.Itoa(runtime.GOMAXPROCS(0))}}
 	var names []string
 	for _, col := range spec.Columns {

@@ -40,19 +40,32 @@ func tableOptions(w io.Writer) reports.TableOptions {
 	return reports.TableOptions{Width: width, Height: height, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// matrixReport runs the matrix, completes the document that says of what it is, prints its table and writes its reports. The exit code is
-// the matrix's own.
-func matrixReport(c *cli.Context, doc *reports.Document, pictures *reports.Gallery, runner *execute.MatrixRunner, spec parity.MatrixSpec) error {
-	k, err := newKeeper(c, &spec, runner, pictures)
+// matrixReport runs a matrix and says what came of it.
+type matrixReport struct {
+	c       *cli.Context
+	doc     *reports.Document // of what it is; run completes it
+	gallery *reports.Gallery  // nil without pages
+	runner  *execute.MatrixRunner
+	spec    parity.MatrixSpec
+	certify func() (*reports.MatrixCertificate, error) // of the same executions; nil where nobody asked
+}
+
+// run runs the matrix, prints its table and writes its reports. There is one verdict, with the exit code, of all that was done.
+func (r *matrixReport) run() error {
+	c, doc, spec := r.c, r.doc, r.spec
+	k, err := newKeeper(c, &spec, r.runner, r.gallery)
 	if err != nil {
 		return err
 	}
 	show := progress(c, (len(spec.Cases)-len(spec.Finished))*len(spec.Columns))
 	spec.OnExecution = func(pc *parity.Case, col parity.Column, e *evidence.Run) {
-		pictures.Add(pc.Name, col.String(), e)
+		r.gallery.Add(pc.Name, col.String(), e)
 		show(pc, col, e)
 	}
 	m, err := k.run(c.Context, spec)
+	if err == nil && r.certify != nil && c.Context.Err() == nil {
+		doc.Certificate, err = r.certify()
+	}
 	if err != nil {
 		return errors.Join(err, k.end(c, true))
 	}

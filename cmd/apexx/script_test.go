@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"apexx": main, "apexx-1.2": func() {
 		worker.Protocol = worker.Version{Major: 1, Minor: 2}
 		main()
-	}})
+	}, "apexx-engines": serveEngines})
 }
 
 // TestScripts runs the command lines of testdata/script and checks what a user sees of them. Beside testscript's own
@@ -77,9 +77,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ORT_LIB", library)
 			self, err := exec.LookPath("apexx") // testscript puts it there
 			env.Setenv("APEXX", self)
+			engines, err1 := exec.LookPath("apexx-engines")
+			env.Setenv("ENGINES", engines)
 			nothing, err2 := exec.LookPath("true")
 			env.Setenv("NOAPEXX", nothing)
-			if err := errors.Join(err, err2); err != nil {
+			if err := errors.Join(err, err1, err2); err != nil {
 				return err
 			}
 			env.Setenv("TESTDATA", testdata)

@@ -21,6 +21,8 @@ func syntheticSweep(ts *testscript.TestScript, _ bool, args []string) {
 	switch kind {
 	case "absent":
 		spec.Backends = []string{"reference", "cuda"}
+	case "gpu":
+		spec.Backends = []string{"reference", "cuda"}
 	case "slow":
 		spec.Scale = func(c perf.Cell) float64 {
 			if c.Backend == "ort" && c.Scope == perf.Complete {
@@ -32,7 +34,7 @@ func syntheticSweep(ts *testscript.TestScript, _ bool, args []string) {
 	r := sweeptest.New(11, spec)
 	r.Environment.Dirty = kind == "dirty"
 	if kind == "threads" {
-		r.Plan.Threads = 1
+		r.Plan.Threads = 2 // as many as the class has
 	}
 	if kind == "micros" {
 		for _, c := range r.Cells {

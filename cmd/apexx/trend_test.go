@@ -37,7 +37,7 @@ func writeDaily(ts *testscript.TestScript, _ bool, args []string) {
 		cell.Backend = args[4]
 	}
 	s := sweep.Result{Schema: sweep.SchemaID, When: when.Add(5 * time.Hour),
-		Environment: env.Environment{Commit: args[2], Go: "go1.26.8"}, Class: env.Class{Kind: env.SharedCPU, ID: "cpu-test-2c"},
+		Environment: env.Environment{Commit: args[2], Go: "go1.26.8", CPU: env.CPU{Model: "test", Cores: 2}}, Class: env.Class{Kind: env.SharedCPU, ID: "cpu-test-2c", CPU: "test", Cores: 2},
 		Plan: sweep.Plan{Cells: []perf.Cell{cell}, Replicates: 3, Iterations: 3, BoundNS: time.Second.Nanoseconds()}}
 	for replicate := range 3 {
 		level := ms * 1e6 * (1 + 0.01*float64(replicate-1))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
@@ -62,9 +63,7 @@ func noise(seed uint64, shape ...int) *tensor.Tensor {
 func TestBackendsAgree(t *testing.T) {
 	ctx := context.Background()
 	runtime := ort.New()
-	if a := runtime.Probe(ctx); !a.Available {
-		t.Skipf("ort is unavailable: %s: %s", a.Reason, a.Detail)
-	}
+	backendtest.SkipWithout(t, runtime)
 	decode := model.DefaultDecode()
 	decode.MaxDetections = 30
 	for _, v := range variants {

@@ -2,10 +2,6 @@ package execute
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
-	"os"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -24,7 +20,7 @@ func CertifySubject(c *source.Case, b backends.Backend, opts backends.Options) c
 }
 
 // CertifyFacts tells what bits may depend on beside the program and the model: processor, and of each backend what it tells of itself, with
-// the digest of its library in the place of the library's path; GPUs and their driver.
+// digests of its libraries and its worker in the place of their paths; GPUs and their driver.
 func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
 	e := Environment(ctx, false)
 	facts := []certify.Fact{{Key: "platform", Value: e.OS + "/" + e.Arch}, {Key: "cpu", Value: e.CPU.Model}}
@@ -34,8 +30,8 @@ func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
 			continue // its entries could not be taken either
 		}
 		for _, f := range b.Probe(ctx).Facts {
-			if f.Key == "library" {
-				f.Key, f.Value = "library_sha256", fileDigest(f.Value)
+			if f.NamesLibrary() || f.Key == "worker" {
+				f.Key, f.Value = f.Key+"_sha256", digestOrWhy(f.Value)
 			}
 			facts = append(facts, certify.Fact{Key: name + "." + f.Key, Value: f.Value})
 		}
@@ -46,16 +42,11 @@ func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
 	return facts
 }
 
-// fileDigest returns the SHA-256 of a file, "unreadable" where there is none.
-func fileDigest(path string) string {
-	f, err := os.Open(path)
+// digestOrWhy returns the SHA-256 of a file, "unreadable" where there is none.
+func digestOrWhy(path string) string {
+	sum, err := DigestFile(path)
 	if err != nil {
 		return "unreadable"
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "unreadable"
-	}
-	return hex.EncodeToString(h.Sum(nil))
+	return sum
 }

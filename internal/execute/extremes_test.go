@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
@@ -24,7 +26,8 @@ func others(t *testing.T) []backends.Backend {
 	return append(onDevices(t), ort.New())
 }
 
-// onDevices are the backends that compute on a device, whether they are here or not.
+// onDevices are the backends that compute on a device, whether they are here or not. tensorrt builds its many engines at the lowest level of
+// optimisation.
 func onDevices(t *testing.T) []backends.Backend {
 	t.Helper()
 	var list []backends.Backend
@@ -33,16 +36,12 @@ func onDevices(t *testing.T) []backends.Backend {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if name == tensorrt.Name {
+			b = backendtest.WithExtra(b, map[string]string{tensorrt.LevelOption: "0"})
+		}
 		list = append(list, b)
 	}
 	return list
-}
-
-func skipMissing(t *testing.T, b backends.Backend) {
-	t.Helper()
-	if a := b.Probe(t.Context()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", b.Name(), a.Reason, a.Detail)
-	}
 }
 
 // TestExtremes runs what leaves nothing to choose, or too much, against the reference: no tile for any budget, none that may be split, more candidates
@@ -74,7 +73,7 @@ func TestExtremes(t *testing.T) {
 		}
 		for _, b := range others(t) {
 			t.Run(name+"/"+b.Name(), func(t *testing.T) {
-				skipMissing(t, b)
+				backendtest.SkipWithout(t, b)
 				got := outputsOf(t, b, m, in, c.decode)
 				setting := ParityCase(&source.Case{Input: in, Model: m, Decode: c.decode}).Setting
 				r := parity.CompareOutputs(want, got, parity.Options{Policy: parity.Balanced.Policy(parity.EndToEnd), Setting: setting})
@@ -117,7 +116,7 @@ func TestNaNImage(t *testing.T) {
 	}
 	for _, b := range append(others(t), reference.New()) {
 		t.Run(b.Name(), func(t *testing.T) {
-			skipMissing(t, b)
+			backendtest.SkipWithout(t, b)
 			r, err := Once(t.Context(), b, m, source.Input{Name: "nan", Image: image}, model.DefaultDecode(), backends.Options{})
 			if err != nil || r.State != evidence.Errored || r.Err == nil || !strings.Contains(r.Err.Error(), `input "image" has a NaN or infinity at element 0`) {
 				t.Errorf("%v, %s, %v", err, r.State, r.Err)
@@ -148,7 +147,7 @@ func TestScenesAsSets(t *testing.T) {
 	}
 	for _, b := range others(t) {
 		t.Run(b.Name(), func(t *testing.T) {
-			skipMissing(t, b)
+			backendtest.SkipWithout(t, b)
 			images := scenes[b.Name()]
 			want := sceneOutputs(t, reference.New(), m, images, backends.FP32)
 			for _, p := range precisions[b.Name()] {

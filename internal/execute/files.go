@@ -7,47 +7,62 @@ import (
 	"io"
 	"os"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
 )
 
-// FileDigests returns the SHA-256 of the file that each of the named backends computes with, by backend: the library that a backend of
-// this program opens, the executable of any other. A backend without such a file, one that is not here, and a library that only the
-// loader finds, by its bare name, are left out.
+// FileDigests returns the SHA-256 of every file with code that the named backends compute with. Under a backend's name stands its own: the
+// library that a backend of this program opens, the executable of any other. Under "NAME KEY" stand further libraries, by the keys of the
+// probe's facts, such as "tensorrt plugin_library". A file that is not here is left out, and so is what the loader finds for a library by
+// itself.
 func FileDigests(ctx context.Context, names []string) (map[string]string, error) {
 	digests := map[string]string{}
 	for _, name := range names {
-		path := fileOf(ctx, name)
-		if path == "" {
-			continue
+		for key, path := range filesOf(ctx, name) {
+			sum, err := DigestFile(path)
+			if err != nil {
+				return nil, err
+			}
+			digests[key] = sum
 		}
-		sum, err := DigestFile(path)
-		if err != nil {
-			return nil, err
-		}
-		digests[name] = sum
 	}
 	return digests, nil
 }
 
-// fileOf returns the path of a backend's file, "" where there is none.
-func fileOf(ctx context.Context, name string) string {
-	if _, err := InProcess().Get(name); err != nil {
+// filesOf returns the paths of a backend's files by the keys of FileDigests.
+func filesOf(ctx context.Context, name string) map[string]string {
+	files := map[string]string{}
+	_, err := InProcess().Get(name)
+	own := err == nil
+	if !own {
 		command, err := worker.Find(name)
 		if err != nil {
-			return ""
+			return nil
 		}
-		return command[0]
+		files[name] = command[0]
 	}
-	own, err := Open(name, Options{})
+	b, err := Open(name, Options{})
 	if err != nil {
-		return ""
+		return files
 	}
-	for _, f := range own.Probe(ctx).Facts {
-		if info, err := os.Stat(f.Value); f.Key == "library" && err == nil && info.Mode().IsRegular() {
-			return f.Value
+	for _, f := range b.Probe(ctx).Facts {
+		key := name + " " + f.Key
+		if own && f.Key == "library" {
+			key = name
+		}
+		if isLibraryFile(f) {
+			files[key] = f.Value
 		}
 	}
-	return ""
+	return files
+}
+
+func isLibraryFile(f backends.Fact) bool {
+	if !f.NamesLibrary() {
+		return false
+	}
+	info, err := os.Stat(f.Value)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // DigestFile returns the SHA-256 of a file, in hexadecimal.

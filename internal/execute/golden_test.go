@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/reference"
@@ -33,9 +34,7 @@ func TestGoldenCases(t *testing.T) {
 		c := goldenCase(t, name)
 		for _, b := range sessions {
 			t.Run(name+"/"+b.backend.Name()+"/"+string(b.precision), func(t *testing.T) {
-				if a := b.backend.Probe(ctx); !a.Available {
-					t.Skipf("%s is unavailable: %s: %s", b.backend.Name(), a.Reason, a.Detail)
-				}
+				backendtest.SkipWithout(t, b.backend)
 				res, err := Once(ctx, b.backend, c.model, c.input, c.decode, backends.Options{Precision: b.precision, Taps: []string{"all"}})
 				if err = errors.Join(err, res.Err); err != nil {
 					t.Fatal(err)
@@ -137,9 +136,7 @@ func (c golden) check(t *testing.T, got tensor.List) {
 func TestLowPrecisionsAreComputed(t *testing.T) {
 	ctx := context.Background()
 	c := goldenCase(t, fixtures.Golden512)
-	if a := ort.New().Probe(ctx); !a.Available {
-		t.Skipf("ort is unavailable: %s: %s", a.Reason, a.Detail)
-	}
+	backendtest.SkipWithout(t, ort.New())
 	logits := func(b backends.Backend, p backends.Precision) []float64 {
 		res, err := Once(ctx, b, c.model, c.input, c.decode, backends.Options{Precision: p})
 		if err = errors.Join(err, res.Err); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/ort"
@@ -47,9 +48,7 @@ func inBF16(g *graph.Graph, _ backends.Precision) (*graph.Graph, backends.Precis
 // rounding costs about what the right one does, and shows beside the latter.
 func TestLowPrecisions(t *testing.T) {
 	honest := backends.Backend(ort.New())
-	if a := honest.Probe(context.Background()); !a.Available {
-		t.Skipf("ort is unavailable: %s: %s", a.Reason, a.Detail)
-	}
+	backendtest.SkipWithout(t, honest)
 	for _, c := range []struct {
 		name          string
 		candidate     backends.Backend

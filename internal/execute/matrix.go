@@ -54,7 +54,6 @@ type MatrixRunner struct {
 	Threads int
 	Taps    bool
 	Extra   map[string]map[string]string // options by backend
-	Factor  float64                      // λ of the budgets
 }
 
 // runs is how often a session runs: a result that differs from run to run is no result. The float64 oracle, by far the slowest, runs
@@ -136,5 +135,5 @@ func (r *MatrixRunner) Budget(ctx context.Context, c *parity.Case, decisions ten
 			return nil, err
 		}
 	}
-	return budget.New(reference.New(), r.Factor, r.Threads).Whole(ctx, g, inputs, replay, taps)
+	return budget.New(reference.New(), budget.Reach, r.Threads).Whole(ctx, g, inputs, replay, taps)
 }

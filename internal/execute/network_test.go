@@ -17,7 +17,6 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
-	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -148,8 +147,8 @@ func networkFile(t *testing.T, name string, build func(*network)) *source.Networ
 // matrixOf compares ONNX Runtime and the reference on drawn inputs of a network.
 func matrixOf(t *testing.T, m *source.Network, open func(string) (backends.Backend, error)) *parity.Matrix {
 	t.Helper()
-	r := &MatrixRunner{Cases: map[string]Subject{}, Threads: 1, Open: open, Factor: budget.Factors["balanced"]}
-	spec := parity.MatrixSpec{Runner: r, Replayer: r, Budgets: r, Factor: r.Factor, Policy: parity.Balanced.AnyModel(),
+	r := &MatrixRunner{Cases: map[string]Subject{}, Threads: 1, Open: open}
+	spec := parity.MatrixSpec{Runner: r, Replayer: r, Budgets: r, Policies: []parity.Policy{parity.Balanced.AnyModel()},
 		Columns: []parity.Column{{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}
 	cases := m.Seeded(2)
 	for i := range cases {

@@ -38,10 +38,14 @@ func apart(name string) bool {
 	return false
 }
 
+// BuildsEngines tells whether a backend builds an engine for every graph that it compiles, which takes seconds to minutes each.
+func BuildsEngines(name string) bool { return name == tensorrt.Name || name == ort.TensorRT.Backend() }
+
 // Options of Open.
 type Options struct {
 	Isolate  bool          // use a worker even for a backend that this program could run itself
 	Deadline time.Duration // bound on each request to a worker; 0 means none
+	Reuse    bool          // let many sessions, one at a time, share a worker's process where there is one
 }
 
 // Open returns the backend of a known name. Backends with vendor libraries are executables of their own, found by
@@ -52,6 +56,9 @@ func Open(name string, o Options) (backends.Backend, error) {
 	}
 	spec := WorkerSpec(name, o.Deadline)
 	spec.MemoryLimit = MemoryLimit(name)
+	if o.Reuse {
+		return worker.Reuse(spec), nil
+	}
 	return worker.New(spec), nil
 }
 

@@ -130,3 +130,43 @@ func TestPublicReports(t *testing.T) {
 		})
 	}
 }
+
+// TestNaiveMean locates what ONNX Runtime 1.30 really computes otherwise: the mean of a million numbers of each channel in one sum of float32, whose partial sums
+// are so large that most of what is added to them is rounded away. A mean of means passes, on the same numbers.
+func TestNaiveMean(t *testing.T) {
+	library := ort.New()
+	if !library.Probe(t.Context()).Available {
+		t.Skip("ONNX Runtime is not here")
+	}
+	const rows, columns, channels = 1024, 1024, 4
+	mean := func(n *network, name string, axis int, x *graph.Value) *graph.Value {
+		return n.Add1(name, graph.Reduce{Fn: graph.ReduceMean, Axes: []int{axis}, KeepDims: true}, x)
+	}
+	for name, build := range map[string]func(n *network){
+		"one sum": func(n *network) {
+			x := n.Input("x", float(1, rows*columns, channels))
+			n.Output("y", n.Add1("centred", graph.Binary{Fn: graph.Sub}, n.Scalar(1), mean(n, "mean", 1, n.unary("start", graph.Sigmoid, x))))
+		},
+		"two stages": func(n *network) {
+			x := n.Input("x", float(1, rows, columns, channels))
+			n.Output("y", n.Add1("centred", graph.Binary{Fn: graph.Sub}, n.Scalar(1), mean(n, "mean", 1, mean(n, "rows", 2, n.unary("start", graph.Sigmoid, x)))))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := networkFile(t, "mean", build)
+			trace := locateIn(t, m.Graph, m.Seeded(1)[0].Inputs, library)
+			for i := range trace.Steps {
+				t.Logf("%v: %.3g of the budget, at most %g off", trace.Steps[i].Nodes, float64(trace.Steps[i].Local.Ratio), float64(trace.Steps[i].Local.MaxAbs))
+			}
+			if name != "one sum" {
+				if trace.State != evidence.Pass {
+					t.Errorf("state %s, finding %+v %s", trace.State, trace.Finding, trace.Strays)
+				}
+				return
+			}
+			if trace.State != evidence.Fail || trace.Finding == nil || trace.Finding.Node != "mean" || trace.Finding.By != "candidate" {
+				t.Errorf("state %s, finding %+v", trace.State, trace.Finding)
+			}
+		})
+	}
+}

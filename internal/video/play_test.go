@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
@@ -109,9 +110,7 @@ func available(t *testing.T, name string) backends.Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := b.Probe(context.Background()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", name, a.Reason, a.Detail)
-	}
+	backendtest.SkipWithout(t, b)
 	return b
 }
 

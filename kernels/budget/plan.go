@@ -32,7 +32,7 @@ var plan = []launch{
 	{
 		name: "stem", stages: 1, workbench: "stem",
 		nodes: []string{"pv.backbone.stem.0"},
-		how:   "27 products a pixel; at 14 µs bound by instructions, not by its 8 MB of output",
+		how:   "27 products a pixel; the 14 µs are those of a kernel that was bound by instructions, before conv_image",
 	},
 	{
 		name: "down_s4", stages: 1, workbench: "down_s4",

@@ -6,6 +6,7 @@
 #include <ucontext.h>
 
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "../ops.cu"
@@ -43,6 +44,7 @@ std::vector<std::unique_ptr<Fiber>> fibers;
 Fiber* current = nullptr;
 jmp_buf scheduler;
 const Kernel* running = nullptr;
+std::set<const Kernel*> launched;
 const void* argument = nullptr;
 
 // yield hands over to the scheduler until it resumes the fiber.
@@ -190,9 +192,16 @@ extern "C" int apexx_kernel(const char* name, size_t* arguments, int* threads) {
 // apexx_kernel_name returns the name of the i-th kernel, a null pointer beyond the last.
 extern "C" const char* apexx_kernel_name(size_t i) { return i < kernels().size() ? kernels()[i].name : nullptr; }
 
+// apexx_launched tells whether a kernel was launched in this process.
+extern "C" __attribute__((visibility("default"))) int apexx_launched(const char* name) {
+  const Kernel* k = find(name);
+  return k && launched.count(k);
+}
+
 // apexx_launch runs a kernel to its end. The caller has checked name, argument and sizes.
 extern "C" void apexx_launch(const char* name, unsigned x, unsigned y, unsigned z, int threads, const void* args) {
   running = find(name);
+  launched.insert(running);
   argument = args;
   gridDim = {x, y, z};
   blockDim = {static_cast<unsigned>(threads), 1, 1};

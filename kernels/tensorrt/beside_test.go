@@ -17,7 +17,8 @@ func beside() []subject {
 	var list []subject
 	list = append(list, norms()...)
 	list = append(list, scans()...)
-	return append(list, levels()...)
+	list = append(list, levels()...)
+	return append(list, regions()...)
 }
 
 func normal(seed uint64, shape ...int) *tensor.Tensor {
@@ -64,7 +65,58 @@ func norms() []subject {
 			}
 		}
 	}
-	return append(list, together(list[:12], "reglu", true), together(list[12:18], "silu", false))
+	return append(list, together(list[:12], "reglu", true), together(list[12:18], "silu", false), channelsOf("silu", false), channelsOf("reglu", true))
+}
+
+// channelsOf normalises parts of the channels of maps, which overlap, with and without the whole of one beside them.
+func channelsOf(activation string, residual bool) subject {
+	wide, other := normal(400, 2, 48, 4, 6), normal(401, 2, 16, 8, 8)
+	x, firsts, counts := []*tensor.Tensor{wide, wide, other, wide}, []int32{0, 16, 0, 8}, []int{16, 32, 16, 16}
+	s := subject{name: "norms of some channels", plugin: "GroupNormFusion", scale: 32, maps: []int{0, 1, 2, 3}, inputs: x,
+		values: []Value{{"num_groups", int32(1)}, {"epsilon", float32(1e-5)}, {"activation", activation}, {"maps", int32(len(x))}, {"first_channels", firsts}}}
+	for seed := range uint64(2) {
+		for i, c := range counts {
+			s.inputs = append(s.inputs, normal(410+10*seed+uint64(i), c))
+		}
+	}
+	var shapes [][]int
+	for i, c := range counts {
+		shapes = append(shapes, slices.Clone(x[i].Shape()))
+		shapes[i][1] = c
+		if activation == "reglu" {
+			shapes[i][1] /= 2
+		}
+		if residual {
+			s.maps, s.inputs = append(s.maps, len(s.inputs)), append(s.inputs, normal(uint64(430+i), shapes[i]...))
+		}
+	}
+	s.expected = func(in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+		var out []*tensor.Tensor
+		for i, c := range counts {
+			norm, err := oracle(graph.GroupNormalization{Groups: 1, Epsilon: 1e-5}, []*tensor.Tensor{someChannels(in[i], int(firsts[i]), c), in[4+i], in[8+i]})
+			if err != nil {
+				return nil, err
+			}
+			var added []*tensor.Tensor
+			if residual {
+				added = in[12+i : 13+i]
+			}
+			out = append(out, activated(norm[0], activation, shapes[i], added))
+		}
+		return out, nil
+	}
+	return s
+}
+
+// someChannels copies n channels of a map.
+func someChannels(x *tensor.Tensor, first, n int) *tensor.Tensor {
+	shape := x.Shape()
+	plane := shape[2] * shape[3]
+	out := tensor.New(tensor.Float32, shape[0], n, shape[2], shape[3])
+	for b := range shape[0] {
+		copy(tensor.Data[float32](out)[b*n*plane:(b+1)*n*plane], tensor.Data[float32](x)[(b*shape[1]+first)*plane:])
+	}
+	return out
 }
 
 // together is the norms with one group of a list that have an activation, with or without residuals, twice each in one node.
@@ -296,5 +348,46 @@ func large() []subject {
 	all := mapsOf(graph.SelectDetections{}, len(predictions))
 	add("SelectDetections", detect, all, predictions...)
 	add("DecodeBoxes", detect, all, append(predictions, tensor.New(tensor.Int64, 1, 100), ids([]int{1}, 100))...)
-	return list
+	return append(list, largeRegions(boxes)...)
+}
+
+// largeRegions are the plugins of whole regions at these sizes.
+func largeRegions(boxes *tensor.Tensor) []subject {
+	sized := func(s subject, values map[string]int32, maps []int, inputs ...*tensor.Tensor) subject {
+		own := slices.Clone(s.values)
+		for i := range own {
+			if v, ok := values[own[i].Name]; ok {
+				own[i].Value = v
+			}
+		}
+		return subject{s.name + " of the model", s.plugin, own, inputs, maps, 0, func([]*tensor.Tensor) ([]*tensor.Tensor, error) { return nil, nil }}
+	}
+	var logits, weights, biases []*tensor.Tensor
+	var maps []int
+	for _, outputs := range []int{80, 4, 1} {
+		for _, side := range []int{64, 32, 16, 8, 4} {
+			maps = append(maps, len(logits))
+			logits, weights, biases = append(logits, normal(uint64(side), 1, 96, side, side)), append(weights, normal(1, outputs, 96, 1, 1)), append(biases, normal(2, outputs))
+		}
+	}
+	level := heavy(true)
+	var parameters []*tensor.Tensor
+	for i, x := range level.inputs[3:] {
+		shape := slices.Clone(x.Shape())
+		for axis := range shape {
+			shape[axis] = map[int]int{12: 64, 24: 128, 20: 64, 1: 1, 3: 3}[shape[axis]]
+		}
+		parameters = append(parameters, normal(uint64(i), shape...))
+	}
+	at := ids([]int{1, 8}, 0, 3, 5, 6, 9, 10, 12, 15)
+	return []subject{
+		sized(logitMaps(), map[string]int32{"maps": 15}, maps, slices.Concat(logits, weights, biases)...),
+		sized(level, map[string]int32{"tile_size": 16}, []int{0}, append([]*tensor.Tensor{normal(1, 1, 64, 64, 64), at, normal(2, 1, 1, 64, 64)}, parameters...)...),
+		sized(route(), map[string]int32{"feature_height": 64, "feature_width": 64, "tile_size": 16, "count": 8, "splits": 4}, nil, normal(1, 1, 4, 32, 32), normal(2, 32, 12),
+			normal(3, 32), normal(4, 32, 32), normal(5, 32), normal(6, 1, 32), normal(7, 1), normal(8, 1, 32), normal(9, 1)),
+		sized(boxVector(0), map[string]int32{"image_height": 512, "image_width": 512}, []int{0}, normal(1, 1, 96, 64, 64), boxes, normal(2, 128, 96), normal(3, 128), normal(4, 32, 128),
+			normal(5, 32)),
+		sized(prototypeMasks(true), map[string]int32{"image_height": 512, "image_width": 512, "height": 128, "width": 128, "low_height": 64, "low_width": 64}, nil,
+			normal(1, 1, 100, 32), normal(2, 1, 32, 4096), boxes, normal(3, 1, 1, 128, 128)),
+	}
 }

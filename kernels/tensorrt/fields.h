@@ -13,7 +13,7 @@ class Fields {
  public:
   virtual ~Fields() = default;
   virtual void integer(const char* name, int* value, bool required = true) = 0;
-  virtual void integers(const char* name, std::vector<int>* value) = 0;
+  virtual void integers(const char* name, std::vector<int>* value, bool required = true) = 0;
   virtual void real(const char* name, float* value, bool required = true) = 0;
   virtual void text(const char* name, std::string* value, bool required = true) = 0;
 };
@@ -31,7 +31,7 @@ class FieldNames final : public Fields {
   std::vector<apexx_plugin_field> list;
 
   void integer(const char* name, int*, bool required) override { add(name, APEXX_INTEGER, required); }
-  void integers(const char* name, std::vector<int>*) override { add(name, APEXX_INTEGERS, true); }
+  void integers(const char* name, std::vector<int>*, bool required) override { add(name, APEXX_INTEGERS, required); }
   void real(const char* name, float*, bool required) override { add(name, APEXX_REAL, required); }
   void text(const char* name, std::string*, bool required) override { add(name, APEXX_TEXT, required); }
 
@@ -47,8 +47,9 @@ class FieldReader final : public Fields {
   void integer(const char* name, int* value, bool required) override {
     if (const Attribute* a = find(name, APEXX_INTEGER, required, 1)) *value = static_cast<const int32_t*>(a->data)[0];
   }
-  void integers(const char* name, std::vector<int>* value) override {
-    const Attribute* a = find(name, APEXX_INTEGER, true, 0);
+  void integers(const char* name, std::vector<int>* value, bool required) override {
+    const Attribute* a = find(name, APEXX_INTEGER, required, 0);
+    if (!a) return;
     const auto* data = static_cast<const int32_t*>(a->data);
     value->assign(data, data + a->length);
   }
@@ -96,7 +97,9 @@ class FieldWriter final : public Fields {
   std::vector<Attribute> list;
 
   void integer(const char* name, int* value, bool) override { list.push_back({name, APEXX_INTEGER, value, 1}); }
-  void integers(const char* name, std::vector<int>* value) override { list.push_back({name, APEXX_INTEGERS, value->data(), static_cast<int>(value->size())}); }
+  void integers(const char* name, std::vector<int>* value, bool required) override {
+    if (required || !value->empty()) list.push_back({name, APEXX_INTEGERS, value->data(), static_cast<int>(value->size())});
+  }
   void real(const char* name, float* value, bool) override { list.push_back({name, APEXX_REAL, value, 1}); }
   void text(const char* name, std::string* value, bool) override { list.push_back({name, APEXX_TEXT, value->data(), static_cast<int>(value->size())}); }
 };

@@ -169,7 +169,7 @@ class Subject {
 
   size_t prepare(const std::vector<Tensor>& in, const std::vector<Tensor>& out) {
     const std::vector<Input> wanted = op_->inputs(static_cast<int>(in.size()));
-    for (size_t i = 0; i < in.size(); i++) require(fits(wanted[i].role, in[i], in[0]), "operand %zu: type or format is not supported", i);
+    for (size_t i = 0; i < in.size(); i++) require(fits(*op_, wanted[i].role, in[i], in[0]), "operand %zu: type or format is not supported", i);
     in_ = in, out_ = out;
     Call keeps(Walk::kPrepare, in_, out_), measures(Walk::kMeasure, in_, out_);
     keeps.kept = &kept_;

@@ -28,13 +28,15 @@ struct alignas(16) NormCell {
 };
 
 struct NormMap {
-  const void *x, *residual;        // [B][cells]; the residual as y, or null
+  const void *x, *residual;        // the first cell of x; the residual as y, or null
+  int64_t stride;                  // cells of x between images: x may be some channels of a map
   const float *scale, *shift;      // [channels of x]
   void* y;                         // with a gate of half the channels
   Moments* pieces;                 // [B][count]
   int cells, piece, count;         // cells of an image's x and of a piece of it, pieces of an image
   int channels;                    // of y
   int run;                         // in NHWC the cells of a pixel of y; in planes the cells of a channel
+  int own, pitch;                  // in NHWC the cells of a pixel that x has, and that its map has
   int first_piece, first_stretch;  // the blocks with which the map begins in each kernel
 };
 
@@ -69,6 +71,11 @@ APEXX_DEVICE float block_total(float v, float* scratch) {
   return v;
 }
 
+// place_of_cell returns where a cell of x lies, counted from the first one.
+APEXX_DEVICE int place_of_cell(const CellNormArgs& a, const NormMap& m, int cell) {
+  return a.planes || m.own == m.pitch ? cell : cell + quotient_of(cell, 1.0f / m.own) * (m.pitch - m.own);
+}
+
 template <class T>
 APEXX_DEVICE void moments_of_cells(const CellNormArgs& a) {
   __shared__ float scratch[kCellThreads / 32];
@@ -77,12 +84,12 @@ APEXX_DEVICE void moments_of_cells(const CellNormArgs& a) {
   while (static_cast<int>(blockIdx.x) < a.maps[number].first_piece) number--;
   const NormMap& m = a.maps[number];
   const int t = threadIdx.x, own = blockIdx.x - m.first_piece, first = own * m.piece, left = m.cells - first, cells = left < m.piece ? left : m.piece;
-  const NormCell<T>* x = static_cast<const NormCell<T>*>(m.x) + static_cast<int64_t>(blockIdx.y) * m.cells + first;
+  const NormCell<T>* x = static_cast<const NormCell<T>*>(m.x) + blockIdx.y * m.stride;
   NormCell<T> held[kHeldCells<T>];
   float sum = 0;
 #pragma unroll
   for (int i = 0; i < kHeldCells<T>; i++) {
-    if (t + i * kCellThreads < cells) held[i] = x[t + i * kCellThreads];
+    if (t + i * kCellThreads < cells) held[i] = x[place_of_cell(a, m, first + t + i * kCellThreads)];
   }
 #pragma unroll
   for (int i = 0; i < kHeldCells<T>; i++) {
@@ -129,7 +136,7 @@ APEXX_DEVICE void apply_to_cells(const CellNormArgs& a) {
   const bool gated = a.activation == kNormGate;
   const int cells = gated ? map.cells / 2 : map.cells;
   const int gate_at = a.planes ? cells : map.run;  // of x, from the cell of a value on
-  const NormCell<T>* x = static_cast<const NormCell<T>*>(map.x) + static_cast<int64_t>(blockIdx.y) * map.cells;
+  const NormCell<T>* x = static_cast<const NormCell<T>*>(map.x) + blockIdx.y * map.stride;
   const NormCell<T>* residual = map.residual ? static_cast<const NormCell<T>*>(map.residual) + static_cast<int64_t>(blockIdx.y) * cells : nullptr;
   NormCell<T>* y = static_cast<NormCell<T>*>(map.y) + static_cast<int64_t>(blockIdx.y) * cells;
   const int first = (blockIdx.x - map.first_stretch) * kApplyCells * kCellThreads + threadIdx.x;
@@ -138,7 +145,7 @@ APEXX_DEVICE void apply_to_cells(const CellNormArgs& a) {
   for (int i = 0; i < kApplyCells; i++) {  // all loads are under way before the moments are there
     const int cell = first + i * kCellThreads;
     if (cell >= cells) continue;
-    const NormCell<T>* from = x + cell + (gated && !a.planes ? cell / map.run * map.run : 0);
+    const NormCell<T>* from = x + cell + (a.planes || map.run == map.pitch ? 0 : cell / map.run * (map.pitch - map.run));
     value[i] = *from;
     if (gated) gate[i] = from[gate_at];
     if (residual) added[i] = residual[cell];

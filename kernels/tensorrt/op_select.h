@@ -80,6 +80,31 @@ inline int64_t hilbert_distance(int64_t x, int64_t y, int64_t side) {
   return d;
 }
 
+// ranks_of returns the key of every tile of a grid in an order of tiles (graph.TileOrder.Ranks).
+inline std::vector<int64_t> ranks_of(const std::string& mode, int64_t h, int64_t w) {
+  std::vector<int64_t> list;
+  int64_t side = 1;
+  while (side < h || side < w) side *= 2;
+  for (int64_t y = 0; y < h; y++) {
+    for (int64_t x = 0; x < w; x++) {
+      list.push_back(mode == "hilbert" ? hilbert_distance(x, y, side)
+                     : mode == "l2r"   ? y * w + x
+                     : mode == "r2l"   ? y * w + w - 1 - x
+                     : mode == "u2d"   ? x * h + y
+                     : mode == "d2u"   ? x * h + h - 1 - y
+                                       : 2 * (y * w + x * h) + w + h - 2);
+    }
+  }
+  return list;
+}
+
+// check_order refuses a grid that is empty or too large, and unknown orders.
+inline void check_order(const std::string& mode, int h, int w) {
+  require(h >= 1 && w >= 1 && static_cast<int64_t>(h) * w < 1 << 24, "the grid %dx%d is empty or too large", h, w);
+  const bool known = mode == "hilbert" || mode == "multi_direction" || mode == "l2r" || mode == "r2l" || mode == "u2d" || mode == "d2u";
+  require(known, "mode is %s, want hilbert, multi_direction, l2r, r2l, u2d or d2u", mode.c_str());
+}
+
 class TileOrder : public Named<TileOrder> {
  public:
   static constexpr char kName[] = "TileOrder";
@@ -89,11 +114,7 @@ class TileOrder : public Named<TileOrder> {
     f.integer("grid_width", &width_);
     f.text("mode", &mode_);
   }
-  void check() const override {
-    require(height_ >= 1 && width_ >= 1 && static_cast<int64_t>(height_) * width_ < 1 << 24, "the grid %dx%d is empty or too large", height_, width_);
-    const bool known = mode_ == "hilbert" || mode_ == "multi_direction" || mode_ == "l2r" || mode_ == "r2l" || mode_ == "u2d" || mode_ == "d2u";
-    require(known, "mode is %s, want hilbert, multi_direction, l2r, r2l, u2d or d2u", mode_.c_str());
-  }
+  void check() const override { check_order(mode_, height_, width_); }
   std::vector<Input> inputs(int count) const override {
     require(count == 1, "%d inputs, want 1: ids", count);
     return {{Role::kIndex, 2}};
@@ -102,31 +123,12 @@ class TileOrder : public Named<TileOrder> {
   void accept(const std::vector<Tensor>&) const override {}
   void compute(Call& c) const override {
     const Tensor& ids = c.in(0);
-    const TileOrderArgs args = {c.input<int64_t>(0), c.table([&] { return ranks(); }), c.output<int64_t>(0), integer_of(ids.dims[0]), integer_of(ids.dims[1]),
+    const TileOrderArgs args = {c.input<int64_t>(0), c.table([&] { return ranks_of(mode_, height_, width_); }), c.output<int64_t>(0), integer_of(ids.dims[0]), integer_of(ids.dims[1]),
                                 height_ * width_, 0, c.fault()};
     APEXX_LAUNCH(c, tile_order, Grid{blocks_of(ids.size(), kTilesThreads)}, kTilesThreads, args);
   }
 
  private:
-  // ranks returns the key of every tile of the grid (graph.TileOrder.Ranks).
-  std::vector<int64_t> ranks() const {
-    std::vector<int64_t> list;
-    int64_t side = 1;
-    while (side < height_ || side < width_) side *= 2;
-    const int64_t h = height_, w = width_;
-    for (int64_t y = 0; y < h; y++) {
-      for (int64_t x = 0; x < w; x++) {
-        list.push_back(mode_ == "hilbert" ? hilbert_distance(x, y, side)
-                       : mode_ == "l2r"   ? y * w + x
-                       : mode_ == "r2l"   ? y * w + w - 1 - x
-                       : mode_ == "u2d"   ? x * h + y
-                       : mode_ == "d2u"   ? x * h + h - 1 - y
-                                          : 2 * (y * w + x * h) + w + h - 2);
-      }
-    }
-    return list;
-  }
-
   int height_ = 0, width_ = 0;
   std::string mode_;
 };

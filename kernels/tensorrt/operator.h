@@ -117,6 +117,9 @@ class Operator {
   virtual void accept(const std::vector<Tensor>& in) const = 0;
   // native tells whether compute takes maps as they are; else they come to it, and are taken from it, as float32 planes.
   virtual bool native(const std::vector<Tensor>&) const { return false; }
+  // cells tells whether an engine has to bring float16 maps as kHWC8 where their channels are whole cells: beside convolutions, which leave and take them so,
+  // an engine that may choose for many maps at once chooses planes, and turns each.
+  virtual bool cells() const { return false; }
   // compute launches the kernels.
   virtual void compute(Call&) const = 0;
 };

@@ -3,7 +3,10 @@
 
 #include "op_boxes.h"
 #include "op_detect.h"
+#include "op_heavy.h"
+#include "op_logits.h"
 #include "op_norm.h"
+#include "op_route.h"
 #include "op_select.h"
 #include "op_tiles.h"
 
@@ -37,8 +40,9 @@ std::vector<Entry> entries_of() {
 
 // entries lists the plugins, by name.
 inline const std::vector<Entry>& entries() {
-  static const std::vector<Entry> list = entries_of<BoxMask, DecodeBoxes, GreedySelect, GroupNormFusion, RoiMeanPool, SelectDetections, SplitSelect,
-                                                    TileAggregate, TileOrder, TilePack, TileSSMScan, TileUnpackFusion>();
+  static const std::vector<Entry> list = entries_of<BoxMask, BoxVector, DecodeBoxes, Gates, GreedySelect, GroupNormFusion, HeavyPath, Logits, MaskDetail,
+                                                    PrototypeMasks, Proxies, RoiMeanPool, Route, SelectDetections, SplitSelect, TileAggregate, TileOrder, TilePack,
+                                                    TileSSMScan, TileUnpackFusion>();
   return list;
 }
 
@@ -67,16 +71,18 @@ inline std::vector<Tensor> infer(const Operator& op, const std::vector<Tensor>& 
   return out;
 }
 
-// fits tells whether operand t may be what it is in a node whose first operand is `first`: input or output of a role.
-inline bool fits(Role role, const Tensor& t, const Tensor& first) {
+// fits tells whether operand t, of which rank, type, format and channels count, may be what it is in a node whose first operand is `first`: input or output
+// of a role.
+inline bool fits(const Operator& op, Role role, const Tensor& t, const Tensor& first) {
   switch (role) {
     case Role::kNumber: return t.element == Element::kFloat && t.format == Format::kLinear;
     case Role::kIndex: return t.element == Element::kInt64 && t.format == Format::kLinear;
     case Role::kMap: break;
   }
   if (t.element != first.element || t.element == Element::kInt64) return false;
-  return t.format == Format::kLinear ? first.format == Format::kLinear || t.rank != 4
-                                     : t.rank == 4 && t.element == Element::kHalf && first.format == t.format;
+  if (t.format == Format::kHWC8) return t.rank == 4 && t.element == Element::kHalf && first.format == t.format;
+  if (t.rank == 4 && t.element == Element::kHalf && op.cells() && t.dims[1] % kCell == 0) return false;
+  return first.format == Format::kLinear || t.rank != 4;
 }
 
 }  // namespace apexx::plugin

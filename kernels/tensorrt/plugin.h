@@ -153,8 +153,9 @@ class Plugin final : public nvinfer1::IPluginV3,
       const Role role = position < inputs ? wanted[position].role : results[position - inputs].role;
       Tensor t = {}, first = {};
       t.rank = d[position].desc.dims.nbDims, first.rank = d[0].desc.dims.nbDims;
+      t.dims[1] = d[position].desc.dims.d[1];
       return element_of(d[position].desc.type, &t.element) && format_of(d[position].desc.format, &t.format) && element_of(d[0].desc.type, &first.element) &&
-             format_of(d[0].desc.format, &first.format) && fits(role, t, first);
+             format_of(d[0].desc.format, &first.format) && fits(*op_, role, t, first);
     });
   }
   size_t getWorkspaceSize(const nvinfer1::DynamicPluginTensorDesc* in, int32_t inputs, const nvinfer1::DynamicPluginTensorDesc* out,

@@ -142,7 +142,7 @@ func roiMean(c *call) ([][]float64, error) {
 				out[at] = momentsOf(height*width, func(i int) (float64, float64) {
 					cell := plane + (ys.low+i/width)*s[3] + xs.low + i%width
 					return x.floats()[cell], x.spread(cell)
-				}).meanSpread
+				}).inBlocks(height*width, pyramidBlock)
 			}
 		}
 	}
@@ -161,11 +161,13 @@ func boxMask(c *call) ([][]float64, error) {
 		if ys.uncertain || xs.uncertain {
 			scores[row] = math.Inf(1)
 		} else if height > 0 && width > 0 {
-			scores[row] = momentsOf(height*width, func(i int) (float64, float64) {
+			m := momentsOf(height*width, func(i int) (float64, float64) {
 				at := (row*s[2]+ys.low+i/width)*s[3] + xs.low + i%width
 				y := logistic(x.floats()[at])
-				return y, root(y*(1-y)*x.spread(at), elementary(y))
-			}).meanSpread
+				return y, y * (1 - y) * x.spread(at)
+			})
+			own := Unit * math.Sqrt((16*(m.variance+m.mean*m.mean)+8*m.mean+1)/float64(height*width)) // √(Σ elementary(y)²)/n, of each cell by itself
+			scores[row] = root(m.inBlocks(height*width, pyramidBlock), own)
 		}
 		for i := range s[2] * s[3] {
 			at := row*s[2]*s[3] + i

@@ -27,11 +27,23 @@ import (
 const Unit = 0x1p-24
 
 // Factors are λ by the name of a tolerance profile: how many spreads pass.
-var Factors = map[string]float64{"quality": 4, "balanced": 6, "edge": 8}
+var Factors = map[string]float64{"quality": leastFactor, "balanced": 6, "edge": Reach}
+
+// In a whole run an error decides between two results, such as the sides of a branch, where Reach spreads may carry a value from one to the
+// other, and what it jumps there is allowed by leastFactor spreads: so a spread is the same for every λ of Factors, which are between the two.
+const (
+	leastFactor = 4
+	Reach       = 8
+)
 
 // Dependent is how many budgets of a whole run an honest one may be off. Spreads take the errors of different elements for independent, and
-// normalisations make them depend on each other: 1.8 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
+// normalisations make them depend on each other: 1.7 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
 const Dependent = 4
+
+// Together is by how much the errors of declared roundings inside a step add up more than independent ones: a value that falls to its other neighbour
+// is off by a whole quantum, whatever λ, and few of them add up like their number and not like its root. 1.4 was seen, in TF32 in the result of a step
+// of 34 nodes with four roundings (TOLERANCES.md).
+const Together = 2
 
 // Value is a tensor in exact arithmetic. Of floats the elements are float64 and the shape of a spread that is not nil is the tensor's;
 // an infinite spread says that nothing is known of an element, such as one of a cell at the edge of a box.
@@ -46,6 +58,15 @@ func Exact(t *tensor.Tensor) Value {
 		t = tensor.Must(tensor.Of(t.Float64s(), t.Shape()...))
 	}
 	return Value{Tensor: t}
+}
+
+// Times returns the value with so many times its spread.
+func (v Value) Times(n float64) Value {
+	wider := make([]float64, len(v.Spread))
+	for i, s := range v.Spread {
+		wider[i] = n * s
+	}
+	return Value{Tensor: v.Tensor, Spread: wider}
 }
 
 // floats returns the elements of a floating-point value.
@@ -64,8 +85,10 @@ func (v Value) exact() bool { return v.Spread == nil }
 
 // Budget derives spreads.
 type Budget struct {
-	// Factor is λ > 0. Rules need it where an error decides between two results, such as the neighbours to which a value may be rounded.
+	// Factor is λ > 0. Rules need it where an error decides between two results, such as the neighbours to which a value may be rounded;
+	// those of a whole run take Reach for it.
 	Factor float64
+	whole  bool // rules are of a whole run
 	// Products evaluates convolutions and matrix products of squares: a backend that has fp32.
 	Products backends.Backend
 	Options  backends.Options // of its sessions
@@ -141,6 +164,14 @@ var Rules = map[string]rule{
 	"MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": globalPool, "BatchNormalization": batchNorm, "Transpose": transpose,
 	"ConvTranspose": product, "TopK": topK, "LSTM": lstm,
 	"GreedySelect": chosen, "SplitSelect": chosen, "TileOrder": chosen, "SelectDetections": chosen,
+}
+
+// jump is the spread of a value that may be off by that much at once.
+func (b *Budget) jump(by float64) float64 {
+	if b.whole {
+		return by / leastFactor
+	}
+	return by / b.Factor
 }
 
 // chosen is the rule of operators that choose: what they choose has no error.

@@ -185,7 +185,7 @@ func floor(c *call) ([][]float64, error) {
 		if math.Floor(v-e) == math.Floor(v+e) {
 			return 0
 		}
-		return (math.Ceil(e) + 1) / c.Factor
+		return c.jump(math.Ceil(e) + 1)
 	})
 }
 
@@ -240,7 +240,7 @@ func round(c *call) ([][]float64, error) {
 		if nearest := math.RoundToEven(v/quantum) * quantum; nearest == y && math.Abs(v-nearest)+e < quantum/4 {
 			return 0 // also where the quantum is half as large, below a power of two
 		}
-		return curved * (quantum + e) / c.Factor
+		return c.jump(curved * (quantum + e))
 	})
 }
 
@@ -265,6 +265,6 @@ func roundScaled(c *call, op graph.Round) ([][]float64, error) {
 		if middle := math.Abs(v/quantum-math.Floor(v/quantum)-0.5) * quantum; middle > 2*e {
 			return Unit * math.Abs(y)
 		}
-		return curved*(quantum+e)*s/c.Factor + Unit*math.Abs(y)
+		return c.jump(curved*(quantum+e)*s) + Unit*math.Abs(y)
 	})
 }

@@ -10,6 +10,7 @@ import (
 type moments struct {
 	mean, variance             float64
 	meanSpread, varianceSpread float64
+	carried                    float64 // of meanSpread, what the spreads of the numbers leave where they are independent
 }
 
 // momentsOf follows from the rule of a product with b = 1/n. Terms of one sign make partial sums that grow: an execution that adds in two
@@ -35,10 +36,21 @@ func momentsOf(n int, at func(i int) (v, spread float64)) moments {
 	count := float64(n)
 	m.variance /= count
 	second := m.variance + m.mean*m.mean
-	m.meanSpread = root(Unit*math.Sqrt(second+m.mean*m.mean*math.Sqrt(count)), math.Sqrt(inputs)/count)
+	m.carried = math.Sqrt(inputs) / count
+	m.meanSpread = root(Unit*math.Sqrt(second+m.mean*m.mean*math.Sqrt(count)), m.carried)
 	m.varianceSpread = root(Unit*second*math.Sqrt(4+math.Sqrt(count)), 2*math.Sqrt(weighted)/count)
 	return m
 }
+
+// inBlocks is the spread of the mean of n cells of a map in which every block of cells has one error: E[σx²]·min(1, block/n) instead of
+// E[σx²]/n.
+func (m moments) inBlocks(n, block int) float64 {
+	return math.Sqrt(m.meanSpread*m.meanSpread + m.carried*m.carried*float64(min(n, block)-1))
+}
+
+// pyramidBlock is the block of cells of the finest level of a pyramid that share the error of a cell of its coarsest: two levels above, which
+// nearest-neighbour upsampling has copied to 4·4 cells.
+const pyramidBlock = 16
 
 // normalised is the rule of y = (x-μ)·r·γ + β with r = 1/√(v+ε), over groups of consecutive channels of a tensor [B, channels, rest]:
 //

@@ -18,7 +18,7 @@ const maxValues = 1 << 27
 // spreads are then those of what follows from them. A spread is float64, in the shape of its value, infinite where nothing is known;
 // integers, booleans and what is exact have zeros.
 //
-// A spread depends on values through slopes and sizes, so values in float32, of Products, serve as well as exact ones.
+// Spreads are the same whatever the Factor, from 4 to Reach: it only multiplies them. A spread depends on values through slopes and sizes, so values in float32, of Products, serve as well as exact ones.
 func (b *Budget) Whole(ctx context.Context, g *graph.Graph, inputs tensor.List, replay, taps []string) (tensor.List, error) {
 	given, err := g.WithReplay(replay)
 	if err == nil {
@@ -27,7 +27,9 @@ func (b *Budget) Whole(ctx context.Context, g *graph.Graph, inputs tensor.List, 
 	if err != nil {
 		return nil, err
 	}
-	w := &whole{b: b, last: map[*graph.Value]*graph.Node{}, known: map[*graph.Value]Value{}}
+	of := *b
+	of.Factor, of.whole = Reach, true
+	w := &whole{b: &of, last: map[*graph.Value]*graph.Node{}, known: map[*graph.Value]Value{}}
 	if err := w.plan(given); err != nil {
 		return nil, err
 	}

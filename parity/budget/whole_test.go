@@ -87,3 +87,31 @@ func TestWholeIsBounded(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestWholeServesEveryProfile derives the same spreads under every λ, through a branch and a jump that errors of 7 spreads reach and of 4 do not.
+func TestWholeServesEveryProfile(t *testing.T) {
+	const off = 7 * 512 * budget.Unit // what the sum below leaves x - 512 off by is 512·u
+	b := graph.NewBuilder("branches")
+	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 2}})
+	near := b.Add1("near", graph.Binary{Fn: graph.Sub}, b.Add1("raised", graph.Binary{Fn: graph.Add}, x, b.Scalar(512)), b.Scalar(512))
+	b.Output("relu", b.Add1("relu", graph.Unary{Fn: graph.Relu}, near))
+	b.Output("floor", b.Add1("floor", graph.Unary{Fn: graph.Floor}, near))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of([]float32{-off, -0.5}, 1, 2))}}
+	for profile, factor := range budget.Factors {
+		spreads, err := budget.New(reference.New(), factor, 1).Whole(t.Context(), g, inputs, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		relu, floor := tensor.Data[float64](spreads.Get("relu")), tensor.Data[float64](spreads.Get("floor"))
+		if relu[0] == 0 || relu[1] != 0 {
+			t.Errorf("%s: behind the branch %v, want a spread of the first alone", profile, relu)
+		}
+		if factor*floor[0] < 1 || floor[1] != 0 {
+			t.Errorf("%s: λ·σ behind the jump is %g and %g, want at least 1 and 0", profile, factor*floor[0], factor*floor[1])
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (c *Certificate) Seal() {
 	c.FactsDigest = hex.EncodeToString(h.Sum(nil))
 }
 
-// Read reads a certificate. One whose digest of the facts is not theirs, or that contradicts itself, is refused.
+// Read reads a certificate and checks it.
 func Read(from io.Reader) (*Certificate, error) {
 	d := json.NewDecoder(from)
 	d.DisallowUnknownFields()
@@ -100,28 +100,36 @@ func Read(from io.Reader) (*Certificate, error) {
 	if err := d.Decode(&c); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	if c.Schema != SchemaID {
-		return nil, fmt.Errorf("certificate: its schema is %.40q, want %q", c.Schema, SchemaID)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
-	sealed := c
+	return &c, nil
+}
+
+// Check refuses a certificate whose digest of the facts is not theirs, or that contradicts itself.
+func (c *Certificate) Check() error {
+	if c.Schema != SchemaID {
+		return fmt.Errorf("certificate: its schema is %.40q, want %q", c.Schema, SchemaID)
+	}
+	sealed := *c
 	sealed.Seal()
 	if sealed.FactsDigest != c.FactsDigest {
-		return nil, fmt.Errorf("certificate: facts_sha256 is not that of its facts")
+		return fmt.Errorf("certificate: facts_sha256 is not that of its facts")
 	}
 	if len(c.Entries) == 0 {
-		return nil, fmt.Errorf("certificate: it has no entries")
+		return fmt.Errorf("certificate: it has no entries")
 	}
 	for _, e := range c.Entries {
 		if len(e.Claims) == 0 {
-			return nil, fmt.Errorf("certificate: case %q on %s has no claims", e.Case, e.Column)
+			return fmt.Errorf("certificate: case %q on %s has no claims", e.Case, e.Column)
 		}
 		for _, x := range e.Claims {
 			if !slices.Contains(Kinds, x.Kind) || x.Same != (x.Digest == e.Digest) {
-				return nil, fmt.Errorf("certificate: case %q on %s contradicts itself about %s, %s", e.Case, e.Column, x.Kind, x.Variant)
+				return fmt.Errorf("certificate: case %q on %s contradicts itself about %s, %s", e.Case, e.Column, x.Kind, x.Variant)
 			}
 		}
 	}
-	return &c, nil
+	return nil
 }
 
 // Compare lists, one line each, what a certificate that was taken anew has otherwise. Nothing means that all of it holds.
@@ -164,8 +172,29 @@ func sameWord(same bool) string {
 	return "others"
 }
 
-// Text writes a certificate for people: a line per case and backend, with how many variations of each kind gave the same bits.
+// Verdict says in a line whether the certificate finds everything deterministic.
+func (c *Certificate) Verdict() string {
+	words := make([]string, len(deterministic))
+	for i, k := range deterministic {
+		words[i] = string(k)
+	}
+	if !c.Deterministic() {
+		return "NOT DETERMINISTIC: of " + strings.Join(words, ", ") + " not all gave the same bits"
+	}
+	return "DETERMINISTIC: all of " + strings.Join(words, ", ") + " gave the same bits"
+}
+
+// Text writes a certificate for people: its table and its verdict.
 func (c *Certificate) Text(w io.Writer) error {
+	if err := c.Table(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, c.Verdict())
+	return err
+}
+
+// Table writes a line per case and backend, with how many variations of each kind gave the same bits, and what that means.
+func (c *Certificate) Table(w io.Writer) error {
 	var b bytes.Buffer
 	width := len("case")
 	for _, e := range c.Entries {
@@ -193,15 +222,6 @@ func (c *Certificate) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "  %.12s\n", e.Digest)
 	}
 	b.WriteString("\nHow many variations gave the same bits as one image in a fresh process with the default number of threads.\n")
-	words := make([]string, len(deterministic))
-	for i, k := range deterministic {
-		words[i] = string(k)
-	}
-	verdict := "DETERMINISTIC: all of " + strings.Join(words, ", ") + " gave the same bits"
-	if !c.Deterministic() {
-		verdict = "NOT DETERMINISTIC: of " + strings.Join(words, ", ") + " not all gave the same bits"
-	}
-	fmt.Fprintf(&b, "%s\n", verdict)
 	_, err := b.WriteTo(w)
 	return err
 }

@@ -144,6 +144,7 @@ type driftingSession struct {
 	backendtest.Fake
 	of    *drifting
 	sum   float32
+	runs  int
 	steps []time.Duration
 }
 
@@ -151,7 +152,7 @@ func (s *driftingSession) run(context.Context, tensor.List) (tensor.List, error)
 	if s.of.panics {
 		panic("index out of range")
 	}
-	s.sum += s.of.step
+	s.sum, s.runs = s.sum+s.of.step, s.runs+1
 	if s.of.err != nil {
 		return nil, s.of.err
 	}
@@ -161,8 +162,10 @@ func (s *driftingSession) Plan() backends.Plan { return backends.Plan{Folded: []
 func (s *driftingSession) LastTiming() backends.Timing {
 	return backends.Timing{Execute: 7, Steps: s.steps}
 }
-func (s *driftingSession) Memory() backends.MemoryUse { return backends.MemoryUse{Host: 9} }
-func (s *driftingSession) Close() error               { s.of.closed++; clear(s.steps); return nil }
+func (s *driftingSession) Memory() backends.MemoryUse {
+	return backends.MemoryUse{Host: 9, Peak: int64(s.runs)}
+}
+func (s *driftingSession) Close() error { s.of.closed++; clear(s.steps); return nil }
 
 func TestCollect(t *testing.T) {
 	for _, tt := range []struct {
@@ -176,7 +179,7 @@ func TestCollect(t *testing.T) {
 		if d := r.Deterministic(); d != nil {
 			got = fmt.Sprint(*d)
 		}
-		if r.State != Measured || got != tt.want || b.closed != 1 || r.Timing.Execute != 7 || r.Memory.Host != 9 || r.Wall <= 0 ||
+		if r.State != Measured || got != tt.want || b.closed != 1 || r.Timing.Execute != 7 || r.Memory != (backends.MemoryUse{Host: 9, Peak: int64(tt.runs)}) || r.Wall <= 0 ||
 			r.Plan == nil || len(r.Plan.Folded) != 1 || !slices.Equal(r.Timing.Steps, []time.Duration{3, 4}) {
 			t.Errorf("%+v: %+v, deterministic %s, closed %d times", tt, r, got, b.closed)
 		}

@@ -20,12 +20,11 @@ type Run struct {
 	Again     tensor.List // of the last run of the same session, nil where it ran once
 	Decisions tensor.List // taps of the first run that record what was decided, where the caller asked for them
 	Compile   time.Duration
-	Plan      *backends.Plan  // of the session, nil where none was compiled
-	Timing    backends.Timing // of the first run; the times of steps are the Run's own
-	Memory    backends.MemoryUse
-	Peak      int64         // bytes of peak resident memory of the process, 0 where unknown
-	Wall      time.Duration // as the caller saw it, compilation and transport included
-	Err       error         // behind an outcome other than Measured
+	Plan      *backends.Plan     // of the session, nil where none was compiled
+	Timing    backends.Timing    // of the first run; the times of steps are the Run's own
+	Memory    backends.MemoryUse // of the first run, its Peak of all runs
+	Wall      time.Duration      // as the caller saw it, compilation and transport included
+	Err       error              // behind an outcome other than Measured
 }
 
 // SetApart moves the taps of those names from the outputs to Decisions: they are compared as what followed from them, and not as
@@ -113,9 +112,7 @@ func (r *Run) collect(ctx context.Context, b backends.Backend, g *graph.Graph, i
 			r.Again = out.Clone()
 		}
 	}
-	if process, ok := session.(interface{ Peak() int64 }); ok { // a worker's session knows its process
-		r.Peak = process.Peak()
-	}
+	r.Memory.Peak = session.Memory().Peak
 	return nil
 }
 

@@ -2,11 +2,14 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/parity/locate"
 )
 
@@ -17,6 +20,10 @@ type Trial struct {
 	Ratio  float64 // largest error of the faulty candidate there, over the budget of that element
 	Caught bool    // some step is beyond its budget
 	Exact  bool    // the step of the fault is, and no other
+
+	// Refused is the error with which the backend itself refused to compute on, such as of a number that its arithmetic does not hold, where it did;
+	// the fault is caught then, and located where the error names the step.
+	Refused string
 }
 
 // Silent tells whether the fault changes nothing on these inputs, in exact arithmetic.
@@ -55,18 +62,23 @@ func (s *Subject) Check(ctx context.Context, x Planted) (Trial, error) {
 	t.Effect = ratioOf(&effect[at-low])
 	candidate := s.Candidate
 	candidate.Backend = &Backend{candidate.Backend, x}
-	errors, err := s.Bench.ForceSome(ctx, candidate, low, high)
-	if err != nil {
+	found, err := s.Bench.ForceSome(ctx, candidate, low, high)
+	var ran *locate.RunError
+	switch o := evidence.Of(ctx, err); {
+	case o.State == evidence.Errored && errors.As(err, &ran): // and not a graph that the backend cannot compile
+		t.Refused, t.Caught, t.Exact = o.Detail, true, strings.Contains(o.Detail, s.Bench.Steps()[at].Name)
+		return t, nil
+	case err != nil:
 		return t, fmt.Errorf("%s: %w", x, err)
 	}
-	t.Ratio = ratioOf(&errors[at-low])
+	t.Ratio = ratioOf(&found[at-low])
 	beyond := 0
-	for i := range errors {
-		if !errors[i].Within() {
+	for i := range found {
+		if !found[i].Within() {
 			beyond++
 		}
 	}
-	t.Caught, t.Exact = beyond > 0, beyond == 1 && !errors[at-low].Within()
+	t.Caught, t.Exact = beyond > 0, beyond == 1 && !found[at-low].Within()
 	return t, nil
 }
 

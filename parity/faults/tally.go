@@ -17,6 +17,7 @@ type Tally struct {
 	Visible int    `json:"visible"` // the rest
 	Caught  int    `json:"caught"`  // of the visible ones
 	Exact   int    `json:"exact"`   // of the visible ones, located to the exact step
+	Refused int    `json:"refused"` // of those that were caught, with which the backend itself refused to compute on
 }
 
 func (t *Tally) add(x *Trial) {
@@ -33,6 +34,9 @@ func (t *Tally) add(x *Trial) {
 		}
 		if x.Exact {
 			t.Exact++
+		}
+		if x.Refused != "" {
+			t.Refused++
 		}
 	}
 }
@@ -121,6 +125,9 @@ func (s *Selfcheck) Text(w io.Writer) error {
 		for _, x := range s.Missed {
 			fmt.Fprintf(&b, "  %-90s %.2f of the budget\n", x.Fault, x.Effect)
 		}
+	}
+	if n := s.Total.Refused; n > 0 {
+		fmt.Fprintf(&b, "\n%d of those that are caught ended the execution: the backend refuses such numbers itself\n", n)
 	}
 	fmt.Fprintf(&b, "\nclean steps: %d, failures: %d\n", s.Cells, len(s.False))
 	for _, f := range s.False {

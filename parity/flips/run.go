@@ -181,7 +181,7 @@ func (r *run) compare(ctx context.Context, t *Tally, ref, cand *execution) error
 }
 
 func (r *run) report(ref, cand tensor.List, pair parity.Pair) *parity.Report {
-	return parity.CompareOutputs(ref, cand, parity.Options{Class: parity.PairClass(pair.Reference.Precision, pair.Candidate.Precision), Setting: r.spec.Setting})
+	return parity.CompareOutputs(ref, cand, parity.Options{Class: parity.PairClass(pair.Reference, pair.Candidate), Setting: r.spec.Setting})
 }
 
 // hold routes the same inputs with given tiles of level 0.

@@ -3,6 +3,7 @@ package locate
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -298,8 +299,11 @@ func (t *trace) exactInputs(u *unitTrace) map[*graph.Value]budget.Value {
 	return in
 }
 
-// spread derives the spreads of a unit's values, node by node, from those of what it reads.
+// spread derives the spreads of a unit's values, node by node, from those of what it reads. What other nodes of the unit read of a declared rounding
+// strays by budget.Together more than the rounding itself, which is held to its own spread where the unit returns it.
 func (t *trace) spread(u *unitTrace, exact map[string]*tensor.Tensor, values map[*graph.Value]budget.Value) error {
+	own := map[*graph.Value]budget.Value{}
+	defer func() { maps.Copy(values, own) }()
 	for _, n := range u.Nodes {
 		var out []*tensor.Tensor
 		for _, v := range n.Outputs {
@@ -311,6 +315,9 @@ func (t *trace) spread(u *unitTrace, exact map[string]*tensor.Tensor, values map
 		}
 		for i, v := range n.Outputs {
 			values[v] = bounded[i]
+			if _, is := n.Op.(graph.Round); is && bounded[i].Spread != nil {
+				own[v], values[v] = bounded[i], bounded[i].Times(budget.Together)
+			}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/ort"
@@ -40,9 +41,7 @@ func scene(t *testing.T, at int) (*graph.Graph, tensor.List) {
 // run locates in a scene.
 func run(t *testing.T, candidate backends.Backend, p backends.Precision) *locate.Trace {
 	t.Helper()
-	if a := candidate.Probe(t.Context()); !a.Available {
-		t.Skipf("%s is unavailable: %s: %s", candidate.Name(), a.Reason, a.Detail)
-	}
+	backendtest.SkipWithout(t, candidate)
 	g, inputs := scene(t, 0)
 	opts := backends.Options{Precision: p}
 	trace, err := locate.Run(t.Context(), locate.Spec{Graph: g, Inputs: inputs, Oracle: reference.New(), Profile: "quality",

@@ -239,6 +239,15 @@ func execute(ctx context.Context, b backends.Backend, g *graph.Graph, inputs ten
 	return out, err
 }
 
+// RunError is the error of a session that was compiled: of what it was given or computed.
+type RunError struct{ Err error }
+
+// Error returns the text of the cause.
+func (e *RunError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *RunError) Unwrap() error { return e.Err }
+
 // executePlanned returns the plan of the session too.
 func executePlanned(ctx context.Context, b backends.Backend, g *graph.Graph, inputs tensor.List, opts backends.Options) (out tensor.List, plan backends.Plan, err error) {
 	s, err := b.Compile(ctx, g, opts)
@@ -251,7 +260,7 @@ func executePlanned(ctx context.Context, b backends.Backend, g *graph.Graph, inp
 		}
 	}()
 	if out, err = backends.Run(ctx, s, inputs); err != nil {
-		return nil, plan, err
+		return nil, plan, &RunError{err}
 	}
 	return out.Clone(), s.Plan(), nil
 }

@@ -11,7 +11,7 @@ import (
 // BenchmarkWhole derives the budgets of a whole run of 512×512.
 func BenchmarkWhole(b *testing.B) {
 	g, inputs := largeScene(b)
-	of := &budget.Budget{Factor: 6, Products: reference.New(), Options: backends.Options{Extra: map[string]string{"winograd": "off"}}}
+	of := &budget.Budget{Products: reference.New(), Options: backends.Options{Extra: map[string]string{"winograd": "off"}}}
 	for b.Loop() {
 		if _, err := of.Whole(b.Context(), g, inputs, nil, nil); err != nil {
 			b.Fatal(err)

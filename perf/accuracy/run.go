@@ -87,16 +87,18 @@ func (r *Run) Check(d *DataSet) error {
 		return nil
 	case len(r.FirstSHA256) != 64 || !r.Parity.State.Compared():
 		return errors.New("nobody compared what its session gives")
-	case r.Found.Boxes == nil:
-		return errors.New("it has no boxes")
 	}
 	if err := r.Parity.Check(); err != nil {
 		return err
 	}
-	return r.Found.check(d)
+	return r.Found.Check(d)
 }
 
-func (f *Found) check(d *DataSet) error {
+// Check holds what was found against the data set, and its numbers against what they come from.
+func (f *Found) Check(d *DataSet) error {
+	if f.Boxes == nil {
+		return errors.New("it has no boxes")
+	}
 	objects := 0
 	for _, c := range f.Boxes.PerClass() {
 		objects += c.Objects

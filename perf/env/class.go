@@ -5,8 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/apex-x/apexx/perf"
 )
 
 // Kind is what decides how well a machine can be trusted with small differences.
@@ -60,6 +63,21 @@ func Classify(e Environment, threads int, gpu *GPU) Class {
 	}
 	c.ID = c.slug()
 	return c
+}
+
+// ClassesOf returns the classes that a record of cells may name: those of the GPUs of e where a cell computes on one, which of them the workers were given,
+// and that of its processors where none does or e tells of no GPU.
+func ClassesOf(e Environment, threads int, cells []perf.Cell) []Class {
+	var list []Class
+	if slices.ContainsFunc(cells, func(c perf.Cell) bool { return perf.OnDevice(c.Backend) }) {
+		for i := range e.GPUs {
+			list = append(list, Classify(e, threads, &e.GPUs[i]))
+		}
+	}
+	if list == nil {
+		list = []Class{Classify(e, threads, nil)}
+	}
+	return list
 }
 
 // coresOf returns how many processors can be at work: the least of those that the process may use, the quota of its control groups,

@@ -96,7 +96,7 @@ func (p *process) parityRun(ctx context.Context, c perf.Cell) (r ParityRun, got 
 	if err != nil {
 		return r, nil, err
 	}
-	by := comparison{workloads, parity.PairClass(backends.FP64, c.Precision), levelOf(c)}
+	by := comparison{workloads, parity.PairClass(oracle, columnOf(c)), levelOf(c)}
 	if r.Parity, err = p.compareBoth(ctx, c, work, by, want, got, workloads.learn); err != nil {
 		return r, nil, err
 	}
@@ -120,7 +120,7 @@ func (p *process) changed(ctx context.Context, c perf.Cell, base, got *answers) 
 	if err != nil {
 		return perf.Parity{}, err
 	}
-	by := comparison{p.side.Workloads, parity.PairClass(c.Precision, c.Precision), parity.EndToEnd}
+	by := comparison{p.side.Workloads, parity.PairClass(columnOf(c), columnOf(c)), parity.EndToEnd}
 	return p.compareBoth(ctx, c, work, by, base, got, func(place, *recorded, perf.Parity) {})
 }
 

@@ -88,7 +88,7 @@ func (w *Workloads) verify(ctx context.Context, c perf.Cell, work Workload, s sn
 	if err != nil {
 		return perf.Parity{}, err
 	}
-	r := comparison{w, parity.PairClass(backends.FP64, c.Precision), levelOf(c)}.report(c, want[s.feed].outputs, s.outputs, false)
+	r := comparison{w, parity.PairClass(oracle, columnOf(c)), levelOf(c)}.report(c, want[s.feed].outputs, s.outputs, false)
 	p := parityOf(r, r.State, r.Summary())
 	if p.State == evidence.Unverified {
 		if like, ok := w.asSettled(c, s, p.MaxAbs); ok {
@@ -105,7 +105,7 @@ func (w *Workloads) asSettled(c perf.Cell, s snapshot, maxAbs float64) (perf.Par
 	if !ok {
 		return perf.Parity{}, false
 	}
-	r := comparison{w, parity.PairClass(c.Precision, c.Precision), levelOf(c)}.report(c, of.outputs, s.outputs, false)
+	r := comparison{w, parity.PairClass(columnOf(c), columnOf(c)), levelOf(c)}.report(c, of.outputs, s.outputs, false)
 	of.parity.MaxAbs = max(of.parity.MaxAbs, maxAbs)
 	return of.parity, r.State == evidence.Pass
 }
@@ -134,6 +134,14 @@ func levelOf(c perf.Cell) parity.Level {
 		return parity.Op
 	}
 	return parity.EndToEnd
+}
+
+// oracle is the column of what cells are held to.
+var oracle = parity.Column{Backend: "reference", Precision: backends.FP64}
+
+// columnOf is what a matrix would call a cell's sessions.
+func columnOf(c perf.Cell) parity.Column {
+	return parity.Column{Backend: c.Backend, Precision: c.Precision}
 }
 
 // comparison says by which tolerances outputs of cells are held against each other.

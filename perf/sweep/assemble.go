@@ -24,7 +24,7 @@ func (s *Store) Result() *Result {
 				cell.Parity, cell.Work = t.Parity, t.Work
 			}
 		}
-		if timed := timedParity(c, r.Measurements); timed != nil && timed.State.Worse(cell.Parity.State) {
+		if timed := timedParity(c, r.Measurements); timed != nil && worse(*timed, cell.Parity) {
 			cell.Parity = *timed
 		}
 		r.Cells = append(r.Cells, cell)
@@ -48,11 +48,16 @@ func timedParity(c perf.Cell, all []perf.Measurement) (worst *perf.Parity) {
 		if m.Outputs != nil {
 			p = m.Outputs.Parity
 		}
-		if worst == nil || p.State.Worse(worst.State) {
+		if worst == nil || worse(p, *worst) {
 			worst = &perf.Parity{State: p.State, MaxAbs: p.MaxAbs, Detail: strings.TrimSuffix(fmt.Sprintf("timed in replicate %d: %s", m.Replicate, p.Detail), ": ")}
 		}
 	}
 	return worst
+}
+
+// worse tells whether a comparison ended worse than another, or as well with a greater error.
+func worse(p, than perf.Parity) bool {
+	return p.State.Worse(than.State) || p.State == than.State && p.MaxAbs > than.MaxAbs
 }
 
 // Sum sums up the measurements of one cell, whose state is the worst of its replicates'. Without any, the cell has failed for the reason not_measured.

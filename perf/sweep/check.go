@@ -33,7 +33,7 @@ func ValidClass(c env.Class) error {
 	return nil
 }
 
-// Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class; cells unique,
+// Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class, which is that of the environment; cells unique,
 // named as they are and those of the plan; every number finite, not negative and within perf.Measurement.Check; samples in the unit
 // that the plan's bounds tell; and every cell what Sum makes of the measurements, so that nothing but samples is believed. A result
 // may hold fewer replicates than its plan.
@@ -48,6 +48,9 @@ func (r *Result) Validate() error {
 	}
 	if err := ValidClass(r.Class); err != nil {
 		return err
+	}
+	if want := env.ClassesOf(r.Environment, r.Plan.Threads, r.Plan.Cells); !slices.Contains(want, r.Class) {
+		return fmt.Errorf("its class is %s (%s), its environment is of %s (%s): the file was changed after it was written", r.Class.ID, r.Class.Kind, want[0].ID, want[0].Kind)
 	}
 	if err := sound("", reflect.ValueOf(*r)); err != nil {
 		return err
@@ -148,11 +151,22 @@ func (r *Result) checkSums() error {
 		if got.Cell.Scope == perf.Complete && got.Ended().Holds() && got.Work == nil {
 			return fmt.Errorf("cell %s: work is missing, though its outputs were compared: the file was changed after it was written", got.Name)
 		}
-		if timed := timedParity(got.Cell, of[got.Cell]); timed != nil && timed.State.Worse(got.Parity.State) {
-			return fmt.Errorf("cell %s: parity.state is %s, of a timed session it is %s: the file was changed after it was written", got.Name, got.Parity.State, timed.State)
+		if err := checkParity(got.Parity, timedParity(got.Cell, of[got.Cell])); err != nil {
+			return fmt.Errorf("cell %s: %w", got.Name, err)
 		}
 	}
 	return nil
+}
+
+// checkParity refuses what is said of a cell and is better than what a timed session of it computed.
+func checkParity(got perf.Parity, timed *perf.Parity) error {
+	switch {
+	case timed == nil || !worse(*timed, got):
+		return nil
+	case timed.State == got.State:
+		return fmt.Errorf("parity.max_abs is %v, of a timed session it is %v: the file was changed after it was written", got.MaxAbs, timed.MaxAbs)
+	}
+	return fmt.Errorf("parity.state is %s, of a timed session it is %s: the file was changed after it was written", got.State, timed.State)
 }
 
 // rounding is the relative difference that a sum may have which was made by another build or written with fewer digits.

@@ -26,7 +26,7 @@ type Header struct {
 	Environment env.Environment `json:"environment"`
 	Class       env.Class       `json:"class"`
 	Plan        Plan            `json:"plan"`
-	// Files are the libraries and workers that the plan's backends open: SHA-256 by backend.
+	// Files are the workers and libraries that the plan's backends compute with: SHA-256 by backend, of further libraries by backend and key.
 	Files map[string]string `json:"files,omitempty"`
 }
 

@@ -37,8 +37,8 @@ func plan() sweep.Plan {
 
 func header() sweep.Header {
 	return sweep.Header{When: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Version: "v0.3.0", Program: "1a", Command: "apexx sweep", Plan: plan(),
-		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU}, Files: map[string]string{"ort": "0f"},
-		Environment: env.Environment{CPU: env.CPU{Procs: 2}, Libraries: []env.Software{{Key: "instruction_set", Value: "avx2"}}}}
+		Class: env.Class{ID: "cpu-test-2c", Kind: env.SharedCPU, CPU: "test", Cores: 2}, Files: map[string]string{"ort": "0f"},
+		Environment: env.Environment{CPU: env.CPU{Model: "test", Cores: 2, Procs: 2}, Libraries: []env.Software{{Key: "instruction_set", Value: "avx2"}}}}
 }
 
 func openStore(t *testing.T, dir string) *sweep.Store {

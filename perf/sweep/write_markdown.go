@@ -152,8 +152,8 @@ func markdownRow(s *strings.Builder, c *CellResult) {
 	if c.EndToEnd != nil {
 		whole = digits(c.EndToEnd.P50)
 	}
-	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %.1f %% | %s | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
-		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), 100*m.Spread, whole, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
+	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
+		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), m.SpreadText(1), whole, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
 		device, c.AllocsPerRun, escapeMarkdown(string(c.Parity.State)))
 }
 

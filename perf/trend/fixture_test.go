@@ -27,7 +27,7 @@ var (
 func sweepOf(day int, commit string, ms float64) *sweep.Result {
 	r := rand.New(rand.NewPCG(uint64(day), 1))
 	s := &sweep.Result{Schema: sweep.SchemaID, When: epoch.AddDate(0, 0, day), Version: "v0.3.0",
-		Environment: env.Environment{Commit: commit, Go: "go1.26.8", Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}},
+		Environment: env.Environment{Commit: commit, Go: "go1.26.8", CPU: env.CPU{Model: "AMD EPYC", Cores: 2}, Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}},
 		Class:       env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"},
 		Plan:        sweep.Plan{Cells: []perf.Cell{cellA, cellB}, Replicates: 3, Iterations: 40, BoundNS: time.Hour.Nanoseconds()}}
 	for _, c := range []struct {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf/gate"
 )
 
@@ -38,6 +39,7 @@ func TestAssess(t *testing.T) {
 		"nothing wrong":       {func(*testing.T, *candidate) {}, CPUGate, Pass, "pass: no cell is slower by 8 % or more", Passed},
 		"not required":        {func(*testing.T, *candidate) {}, "trt_engine", NA, "", Passed},
 		"no artifact":         {drop("sweep/sweep.json"), PerformanceReport, Fail, "no evidence was given", Failed},
+		"a plan of more":      {func(_ *testing.T, c *candidate) { c.sweep.Plan.Replicates = 50 }, PerformanceReport, Fail, "in 5 of 50 replicates", Failed},
 		"no gate":             {drop("gate/gate.json"), CPUGate, Pending, "no evidence was given", Warned},
 		"no sign-off":         {func(_ *testing.T, c *candidate) { c.signOffs = nil }, "security_review", Pending, "no evidence was given", Warned},
 		"a regression":        {func(t *testing.T, c *candidate) { c.regress(t) }, CPUGate, Fail, "regression: " + slowed, Failed},
@@ -49,6 +51,9 @@ func TestAssess(t *testing.T) {
 		"another profile": {func(_ *testing.T, c *candidate) {
 			c.policy = strings.Replace(testPolicy, "balanced e2e", "quality e2e", 1)
 		}, ParityReport, Fail, `judged by "balanced e2e"`, Failed},
+		"a lax profile beside the accepted one": {func(t *testing.T, c *candidate) {
+			c.matrix.Matrix = compared(t, noisy{}, parity.Balanced.Policy(parity.EndToEnd), parity.Edge.Policy(parity.EndToEnd))
+		}, ParityReport, Fail, `judged by "edge e2e", the policy accepts`, Failed},
 		"a cell left out": {func(_ *testing.T, c *candidate) { c.policy = strings.Replace(testPolicy, "128x128", "512x512", 1) }, CPUGate, Fail, "reference/nano/fp32/512x512/b1/complete, which was not measured", Failed},
 		"a coarse gate": {func(_ *testing.T, c *candidate) {
 			c.policy = strings.Replace(testPolicy, `"max_delta": 0.08`, `"max_delta": 0.05`, 1)

@@ -154,9 +154,9 @@ func (c *candidate) compareBackends(t *testing.T, digests reports.ModelDigests) 
 	c.matrix = &reports.Document{When: now, Build: reports.Build{Revision: commit}, Model: &digests, Matrix: compared(t, noisy{})}
 }
 
-// compared is a matrix of two cases in three columns.
-func compared(t *testing.T, n noisy) *parity.Matrix {
-	return must(parity.Run(context.Background(), parity.MatrixSpec{Name: "builtin", Cases: []parity.Case{{Name: "coffee"}, {Name: "rocket"}}, Runner: n,
+// compared is a matrix of two cases in three columns, balanced where no policy is given.
+func compared(t *testing.T, n noisy, policies ...parity.Policy) *parity.Matrix {
+	return must(parity.Run(context.Background(), parity.MatrixSpec{Name: "builtin", Cases: []parity.Case{{Name: "coffee"}, {Name: "rocket"}}, Runner: n, Policies: policies,
 		Columns: []parity.Column{{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}))(t)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity"
@@ -32,8 +33,10 @@ func (m matrixRecord) origin() origin {
 
 func (m matrixRecord) judge(r *rules) (Status, string) {
 	rule, code := r.policy.Matrix, m.ExitCode()
-	if !slices.Contains(rule.Policies, m.Matrix.Policy) {
-		return Fail, fmt.Sprintf("it was judged by %q, the policy accepts %q", m.Matrix.Policy, rule.Policies)
+	for _, name := range m.Matrix.Policies {
+		if !slices.Contains(rule.Policies, name) {
+			return Fail, fmt.Sprintf("it was judged by %q, the policy accepts %q", name, rule.Policies)
+		}
 	}
 	switch code {
 	case exit.OK:
@@ -50,7 +53,8 @@ func (m matrixRecord) judge(r *rules) (Status, string) {
 		}
 	}
 	for i := range m.Matrix.Cells {
-		if why := lacks(&m.Matrix.Cells[i], r.outputs); why != "" {
+		c := &m.Matrix.Cells[i]
+		if why := lacks(c, m.Matrix.Key(c), r.outputs); why != "" {
 			return Fail, why
 		}
 	}
@@ -65,13 +69,13 @@ func (m matrixRecord) compared(name string, col parity.Column) bool {
 }
 
 // lacks names an output of the released model that a cell did not compare. Stored expectations may cover a part of the outputs.
-func lacks(c *parity.Cell, outputs []string) string {
+func lacks(c *parity.Cell, key string, outputs []string) string {
 	if c.Report == nil || c.Pair.Reference.Backend == parity.GoldenBackend {
 		return ""
 	}
 	for _, name := range outputs {
 		if !slices.ContainsFunc(c.Report.Outputs, func(o parity.TensorReport) bool { return o.Name == name }) {
-			return fmt.Sprintf("%s, %s: the output %s of the released model was not compared", c.Case, c.Pair, name)
+			return fmt.Sprintf("%s: the output %s of the released model was not compared", key, name)
 		}
 	}
 	return ""
@@ -79,14 +83,14 @@ func lacks(c *parity.Cell, outputs []string) string {
 
 func (m matrixRecord) sum(code int) string {
 	held := m.Matrix.Count(evidence.Pass) + m.Matrix.Count(evidence.Explained)
-	return fmt.Sprintf("%s: %d of %d cells hold (%s)", evidence.Verdict(code), held, len(m.Matrix.Cells), m.Matrix.Policy)
+	return fmt.Sprintf("%s: %d of %d cells hold (%s)", evidence.Verdict(code), held, len(m.Matrix.Cells), strings.Join(m.Matrix.Policies, ", "))
 }
 
 func (m matrixRecord) tests() []test {
 	var list []test
 	for i := range m.Matrix.Cells {
 		c := &m.Matrix.Cells[i]
-		name := fmt.Sprintf("%s, %s", c.Case, c.Pair)
+		name := m.Matrix.Key(c)
 		switch {
 		case c.State.Holds():
 			list = append(list, test{name, Pass})

@@ -149,3 +149,45 @@ func TestWriteErrorsNameThePicture(t *testing.T) {
 		}
 	}
 }
+
+// Every text that says something carries its length, whatever it has to escape, and no line begins or ends outside the picture.
+func TestTextKeepsItsLength(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteSVG(&b, swatches(t)); err != nil {
+		t.Fatal(err)
+	}
+	d := xml.NewDecoder(&b)
+	texts := 0
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok || start.Name.Local != "text" {
+			continue
+		}
+		var element struct {
+			X         float64 `xml:"x,attr"`
+			Length    float64 `xml:"textLength,attr"`
+			Transform string  `xml:"transform,attr"`
+			Text      string  `xml:",chardata"`
+		}
+		if err := d.DecodeElement(&element, &start); err != nil {
+			t.Fatal(err)
+		}
+		texts++
+		if element.Length <= 0 {
+			t.Errorf("%q has no length", element.Text)
+		}
+		if upright := !strings.Contains(element.Transform, "rotate"); upright && (element.X < 0 || element.X+element.Length > Width) {
+			t.Errorf("%q stands from %g to %g of %d", element.Text, element.X, element.X+element.Length, Width)
+		}
+	}
+	if texts < 20 {
+		t.Errorf("the figure has %d texts", texts)
+	}
+}

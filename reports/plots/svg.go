@@ -30,8 +30,23 @@ func (f *Figure) element(size string) string {
 	f.svgCanvas().WriteTo(&raw) // to memory, which takes everything
 	_, body, _ := strings.Cut(raw.String(), `xmlns:xlink="http://www.w3.org/1999/xlink">`)
 	body = strings.ReplaceAll(body, "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
+	body = keepLengths(body)
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" role="img" %s viewBox="0 0 %d %g"><title>%s</title><desc>%s</desc>%s`,
 		size, Width, f.Height.Points(), html.EscapeString(Printable(f.Title)), html.EscapeString(Printable(f.Subtitle)), body)
+}
+
+// A text as vgsvg writes it: its weight, its size and what it says, with <, & and quotes escaped.
+var textElement = regexp.MustCompile(`<text ([^>]*font-weight:(bold|normal);[^>]*font-size:([0-9.]+)px[^>]*)>([^<]+)</text>`)
+
+// keepLengths tells of every text how long it is in the font that the layout is made for: where the reader has none of the same
+// metrics, a wider one is set tighter instead of running into its neighbour or out of the picture.
+func keepLengths(svg string) string {
+	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
+		part := textElement.FindStringSubmatch(element)
+		size, _ := strconv.ParseFloat(part[3], 64) // of the pattern's digits
+		length := text(size, Ink, part[2] == "bold").Width(html.UnescapeString(part[4]))
+		return fmt.Sprintf(`<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, length.Points(), part[1], part[4])
+	})
 }
 
 // themes gives the colours of the style the names that a page may redefine.

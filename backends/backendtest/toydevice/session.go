@@ -30,27 +30,18 @@ type session struct {
 
 // Upload implements backends.Session.
 func (s *session) Upload(_ context.Context, inputs tensor.List) error {
-	start := time.Now()
-	if err := s.progress.Uploading(); err != nil {
-		return err
-	}
-	if err := backends.CheckInputs(s.graph, inputs); err != nil {
-		return err
-	}
-	for i, v := range s.graph.Inputs {
-		s.memory.write(s.inputs[i], inputs.Get(v.Name))
-	}
-	s.progress.Uploaded()
-	s.timing.Upload = time.Since(start)
-	return nil
+	return s.progress.Upload(s.graph, inputs, &s.timing, func(i int, x *tensor.Tensor) error {
+		s.memory.write(s.inputs[i], x)
+		return nil
+	})
 }
 
 // Execute implements backends.Session. The device's clock starts once the memory is spoiled.
 func (s *session) Execute(ctx context.Context) error {
-	start := time.Now()
-	if err := s.progress.Executing(); err != nil {
-		return err
-	}
+	return s.progress.Execute(ctx, &s.timing, func() error { return s.execute(ctx) })
+}
+
+func (s *session) execute(ctx context.Context) error {
 	s.memory.spoil(s.arena, s.inputs)
 	begun := time.Now()
 	now := func() time.Duration { return time.Since(begun).Truncate(tick) }
@@ -67,9 +58,7 @@ func (s *session) Execute(ctx context.Context) error {
 			last += s.timing.Steps[i]
 		}
 	}
-	s.progress.Executed()
 	s.timing.Device = now()
-	s.timing.Execute = time.Since(start)
 	return nil
 }
 

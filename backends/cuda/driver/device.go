@@ -126,6 +126,8 @@ type executable struct {
 	graph      C.CUgraphExec
 	steps      [][]C.apexx_launch // with their arguments in memory of C
 	start, end cu.Event
+	chain      C.CUgraphExec // of RunSteps; nil until it is wanted
+	marks      []cu.Event    // of the chain: before each step, and behind the last
 }
 
 // Prepare implements cuda.Device.
@@ -227,11 +229,17 @@ func duration(ms float64) time.Duration { return time.Duration(ms * float64(time
 // RunSteps implements cuda.Executable.
 func (e *executable) RunSteps(times []time.Duration) error {
 	return e.device.gpu.do(func() error {
-		for i := range e.steps {
-			if err := e.runStep(i); err != nil {
-				return fmt.Errorf("step %d: the device failed: %w", i, err)
+		if e.chain == nil {
+			if err := e.recordChain(); err != nil {
+				return fmt.Errorf("the steps one after the other: %w", err)
 			}
-			ms, err := e.start.Elapsed(e.end)
+		}
+		var whole C.float
+		if err := check(C.apexx_graph_run(e.chain, streamOf(e.device.stream), eventOf(e.start), eventOf(e.end), &whole)); err != nil {
+			return fmt.Errorf("the device failed: %w", err)
+		}
+		for i := range times {
+			ms, err := e.marks[i].Elapsed(e.marks[i+1])
 			if err != nil {
 				return err
 			}
@@ -241,19 +249,48 @@ func (e *executable) RunSteps(times []time.Duration) error {
 	})
 }
 
-func (e *executable) runStep(i int) error {
-	if err := e.start.Record(e.device.stream); err != nil {
+// recordChain makes the CUDA graph of RunSteps. The device itself records the events between steps: launched one by one, steps of some microseconds would be
+// measured with how long the host takes to launch them.
+func (e *executable) recordChain() error {
+	var graph C.CUgraph
+	if err := check(C.cuGraphCreate(&graph, 0)); err != nil {
 		return err
 	}
-	for k := range e.steps[i] {
-		if err := check(C.apexx_launch_now(streamOf(e.device.stream), &e.steps[i][k])); err != nil {
+	if err := e.addChain(graph); err != nil {
+		return errors.Join(err, check(C.cuGraphDestroy(graph)))
+	}
+	return check(C.apexx_graph_finish(graph, streamOf(e.device.stream), &e.chain))
+}
+
+func (e *executable) addChain(graph C.CUgraph) error {
+	var last []C.CUgraphNode
+	mark := func() error {
+		event, err := cu.MakeEvent(cu.DefaultEvent)
+		if err != nil {
+			return err
+		}
+		e.marks = append(e.marks, event)
+		var node C.CUgraphNode
+		err = check(C.cuGraphAddEventRecordNode(&node, graph, unsafe.SliceData(last), C.size_t(len(last)), eventOf(event)))
+		last = []C.CUgraphNode{node}
+		return err
+	}
+	if err := mark(); err != nil {
+		return err
+	}
+	for i, launches := range e.steps {
+		for k := range launches {
+			var node C.CUgraphNode
+			if err := check(C.apexx_graph_add(graph, &node, unsafe.SliceData(last), C.size_t(len(last)), 0, &launches[k])); err != nil {
+				return fmt.Errorf("launch %d of step %d: %w", k, i, err)
+			}
+			last = []C.CUgraphNode{node}
+		}
+		if err := mark(); err != nil {
 			return err
 		}
 	}
-	if err := e.end.Record(e.device.stream); err != nil {
-		return err
-	}
-	return e.end.Synchronize()
+	return nil
 }
 
 // Close implements cuda.Executable.
@@ -265,6 +302,13 @@ func (e *executable) Close() error {
 			}
 		}
 		e.steps = nil
-		return errors.Join(check(C.cuGraphExecDestroy(e.graph)), cu.DestroyEvent(&e.start), cu.DestroyEvent(&e.end))
+		errs := []error{check(C.cuGraphExecDestroy(e.graph)), cu.DestroyEvent(&e.start), cu.DestroyEvent(&e.end)}
+		if e.chain != nil {
+			errs = append(errs, check(C.cuGraphExecDestroy(e.chain)))
+		}
+		for i := range e.marks {
+			errs = append(errs, cu.DestroyEvent(&e.marks[i]))
+		}
+		return errors.Join(errs...)
 	})
 }

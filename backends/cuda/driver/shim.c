@@ -101,8 +101,3 @@ CUresult apexx_graph_run(CUgraphExec executable, CUstream stream, CUevent start,
   if (result == CUDA_SUCCESS) result = cuEventElapsedTime(milliseconds, start, end);
   return result;
 }
-
-CUresult apexx_launch_now(CUstream stream, const apexx_launch* l) {
-  void* arguments[] = {(void*)l->argument};
-  return cuLaunchKernel(l->function, l->grid_x, l->grid_y, l->grid_z, l->threads, 1, 1, l->shared, stream, arguments, NULL);
-}

@@ -35,6 +35,3 @@ CUresult apexx_graph_finish(CUgraph graph, CUstream stream, CUgraphExec* executa
 
 // apexx_graph_run executes a graph, waits for its end, and measures it by two events.
 CUresult apexx_graph_run(CUgraphExec executable, CUstream stream, CUevent start, CUevent end, float* milliseconds);
-
-// apexx_launch_now launches a kernel on a stream.
-CUresult apexx_launch_now(CUstream stream, const apexx_launch* launch);

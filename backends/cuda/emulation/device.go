@@ -15,6 +15,7 @@ static int call_kernel(void* f, const char* name, size_t* arguments, int* thread
 	return ((kernel_function)f)(name, arguments, threads);
 }
 static const char* call_name(void* f, size_t i) { return ((name_function)f)(i); }
+static int call_launched(void* f, const char* name) { return ((int (*)(const char*))f)(name); }
 static void call_launch(void* f, const char* name, unsigned x, unsigned y, unsigned z, int threads, const void* args) {
 	((launch_function)f)(name, x, y, z, threads, args);
 }
@@ -82,6 +83,31 @@ func Open(folder string) (Driver, error) {
 		}
 	}
 	return Driver{library: d, properties: kernels.Device{Multiprocessors: 1}}, nil
+}
+
+// Launched returns those of some kernels that were launched in this process by a library that Build made.
+func Launched(library string, kernels []string) ([]string, error) {
+	path, symbol := C.CString(library), C.CString("apexx_launched")
+	defer C.free(unsafe.Pointer(path))
+	defer C.free(unsafe.Pointer(symbol))
+	handle := C.dlopen(path, C.RTLD_NOW|C.RTLD_NOLOAD)
+	if handle == nil {
+		return nil, fmt.Errorf("%s is not open", library)
+	}
+	defer C.dlclose(handle)
+	launched := C.dlsym(handle, symbol)
+	if launched == nil {
+		return nil, fmt.Errorf("%s has no apexx_launched", library)
+	}
+	var list []string
+	for _, kernel := range kernels {
+		name := C.CString(kernel)
+		if C.call_launched(launched, name) != 0 {
+			list = append(list, kernel)
+		}
+		C.free(unsafe.Pointer(name))
+	}
+	return list, nil
 }
 
 // Kernels lists the kernels.

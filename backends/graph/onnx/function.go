@@ -97,6 +97,9 @@ func (w *writer) inline(n *nodeWriter) {
 	if f == nil {
 		return
 	}
+	if w.opts.Batch != "" {
+		freeBody(f)
+	}
 	outside := map[string]string{"": ""}
 	for i, name := range f.Inputs {
 		outside[name] = n.inputs[i]

@@ -23,7 +23,7 @@ type decision struct {
 	Scores []string `json:"scores,omitempty"`
 }
 
-// addMarks adds the taps and decisions whose values the graph computes to the entries of the metadata.
+// addMarks adds the taps and decisions whose values the graph computes, its parts and its calibration to the entries of the metadata.
 func addMarks(entries map[string]string, g *graph.Graph) error {
 	present := touched(g)
 	var taps []tap
@@ -48,7 +48,8 @@ func addMarks(entries map[string]string, g *graph.Graph) error {
 		}
 		decisions = append(decisions, mark)
 	}
-	return errors.Join(addMark(entries, tapsKey, taps), addMark(entries, decisionsKey, decisions), addCalibration(entries, g.Calibration))
+	return errors.Join(addMark(entries, tapsKey, taps), addMark(entries, decisionsKey, decisions), addMark(entries, partsKey, g.Parts),
+		addCalibration(entries, g.Calibration))
 }
 
 // calibration is a graph.Calibration in the metadata.
@@ -97,7 +98,7 @@ func (r *reader) marks() error {
 	var taps []tap
 	var decisions []decision
 	var calibrations []calibration
-	if err := errors.Join(r.mark(tapsKey, &taps), r.mark(decisionsKey, &decisions), r.mark(calibrationKey, &calibrations)); err != nil {
+	if err := errors.Join(r.mark(tapsKey, &taps), r.mark(decisionsKey, &decisions), r.mark(partsKey, &r.g.Parts), r.mark(calibrationKey, &calibrations)); err != nil {
 		return err
 	}
 	if len(calibrations) > 0 {

@@ -104,7 +104,17 @@ func (n *nodeWriter) constant(i int, name string, t *tensor.Tensor) {
 }
 
 func (n *nodeWriter) intsInput(i int, name string, p *[]int) {
-	n.constant(i, name, tensor.Must(tensor.Of(int64s(*p), len(*p))))
+	list := *p
+	if n.model.opts.Batch != "" {
+		switch n.node.Op.(type) {
+		case graph.Reshape:
+			list = freeReshape(list)
+		case graph.Resize:
+			n.scales(list)
+			return
+		}
+	}
+	n.constant(i, name, tensor.Must(tensor.Of(int64s(list), len(list))))
 }
 
 func (n *nodeWriter) floatInput(i int, name string, p *float64, _ float64) {

@@ -41,6 +41,9 @@ func describeGraph(g *graph.Graph) string {
 	if c := g.Calibration; c != nil {
 		fmt.Fprintf(&s, "calibration %v %q\n", c.Ranges, c.Wide)
 	}
+	for _, p := range g.Parts {
+		fmt.Fprintf(&s, "part %q\n", p)
+	}
 	return s.String()
 }
 

@@ -111,6 +111,7 @@ func ownOps(t testing.TB) *graph.Graph {
 	b.Decide(graph.Decision{Value: kept[0], Count: kept[1], Limit: 160, Scores: []*graph.Value{maps, cls2, quality, quality2}})
 	g := build(t, b)
 	g.Calibration = &graph.Calibration{Ranges: map[string]float32{"features": 1, "tokens": 0.1}, Wide: []string{"pool"}}
+	g.Parts = [][]string{{"pool"}, {"features", "tokens"}}
 	return g
 }
 

@@ -108,11 +108,18 @@ func appendRaw(buf []byte, t *tensor.Tensor, lo, hi int) []byte {
 }
 
 // valueInfo encodes a ValueInfoProto with a static shape.
-func valueInfo(name string, t graph.Type) message {
+func valueInfo(name string, t graph.Type) message { return namedInfo(name, t, "") }
+
+// namedInfo encodes a ValueInfoProto whose first dimension has a name instead of a number, unless it is "".
+func namedInfo(name string, t graph.Type, batch string) message {
 	var shape, typ, outer, m message
-	for _, d := range t.Shape {
+	for i, d := range t.Shape {
 		var dim message
-		dim.int(dimValue, int64(d))
+		if i == 0 && batch != "" {
+			dim.str(dimParam, batch)
+		} else {
+			dim.int(dimValue, int64(d))
+		}
 		shape.bytes(shapeDim, dim)
 	}
 	typ.int(typeTensorElem, elemTypes[t.DType])

@@ -19,12 +19,13 @@ import (
 // irVersion is the version of the file format: the first with metadata of nodes.
 const irVersion = 10
 
-// The metadata entries that list the declared taps, the decisions and the calibration, as JSON, and that names a domain whose operators
-// are inlined.
+// The metadata entries that list the declared taps, the decisions, the calibration and the parts, as JSON, and that names a domain whose
+// operators are inlined.
 const (
 	tapsKey        = "apexx.taps"
 	decisionsKey   = "apexx.decisions"
 	calibrationKey = "apexx.calibration"
+	partsKey       = "apexx.parts"
 	inlinedKey     = "apexx.inlined"
 )
 
@@ -37,6 +38,10 @@ type WriteOptions struct {
 	Form Form
 	// External are the constants whose data lie in the file of weights beside the model, which WriteWeights wrote: they are not written again.
 	External Places
+	// Batch names the first dimension of inputs and outputs, which is then free, in a model of the form Plugins; "" for none. Shapes of Reshape leave
+	// theirs to the number of elements, and a Resize has scales instead of sizes. All else of the graph that depends on it is written as it is, constants above all: with the size that the
+	// graph has, the model is the graph, and it is the model of every size whose graph gives the same bytes.
+	Batch string
 }
 
 // Form is a way to spell the operators that have a body of standard operators.
@@ -121,7 +126,7 @@ func (w *writer) write(out io.Writer, g *graph.Graph) error {
 
 	head := w.nodes
 	head.str(graphName, g.Name)
-	tail := declarations(g, w.opts.Form != Plugins)
+	tail := declarations(g, w.opts)
 	size := len(head) + len(tail)
 	for _, i := range w.initializers {
 		size += protowire.SizeTag(graphInitializer) + protowire.SizeBytes(i.size())
@@ -283,17 +288,17 @@ func (w *writer) node(n *graph.Node) {
 }
 
 // declarations encodes the typed inputs and outputs of a graph, and its intermediates, unless they may be narrower than they are called (NarrowCast).
-func declarations(g *graph.Graph, intermediates bool) message {
+func declarations(g *graph.Graph, opts WriteOptions) message {
 	var m message
 	for _, v := range g.Inputs {
-		m.bytes(graphInput, valueInfo(v.Name, v.Type))
+		m.bytes(graphInput, namedInfo(v.Name, v.Type, opts.Batch))
 	}
 	isOutput := map[string]bool{}
 	for _, p := range g.Outputs {
-		m.bytes(graphOutput, valueInfo(p.Name, p.Value.Type))
+		m.bytes(graphOutput, namedInfo(p.Name, p.Value.Type, opts.Batch))
 		isOutput[p.Name] = true
 	}
-	if !intermediates {
+	if opts.Form == Plugins {
 		return m
 	}
 	for _, n := range g.Nodes {

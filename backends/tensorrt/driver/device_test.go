@@ -24,19 +24,7 @@ import (
 
 // device is the backend on the GPU of this machine, at the lowest level of optimisation: the suite has hundreds of engines. Where there is no device, every test
 // skips with the reason.
-var device = quick{tensorrt.New(driver.New())}
-
-// quick compiles at level 0.
-type quick struct{ backends.Backend }
-
-func (q quick) Compile(ctx context.Context, g *graph.Graph, o backends.Options) (backends.Session, error) {
-	extra := map[string]string{tensorrt.LevelOption: "0"}
-	for key, value := range o.Extra {
-		extra[key] = value
-	}
-	o.Extra = extra
-	return q.Backend.Compile(ctx, g, o)
-}
+var device = backendtest.WithExtra(tensorrt.New(driver.New()), map[string]string{tensorrt.LevelOption: "0"})
 
 func TestMain(m *testing.M) {
 	driver.Relaunch()
@@ -52,13 +40,6 @@ func TestModules(t *testing.T) { backendtest.RunModules(t, device, suite) }
 func TestReplay(t *testing.T) { backendtest.RunReplay(t, device, suite) }
 
 func TestSessions(t *testing.T) { backendtest.RunSessions(t, device, suite) }
-
-func skipWithout(t *testing.T) {
-	t.Helper()
-	if a := device.Probe(t.Context()); !a.Available {
-		t.Skipf("tensorrt is unavailable: %s: %s", a.Reason, a.Detail)
-	}
-}
 
 // complete returns the trained nano model with one of its scenes.
 func complete(t *testing.T, p backends.Precision) (*graph.Graph, tensor.List) {
@@ -82,15 +63,11 @@ func complete(t *testing.T, p backends.Precision) (*graph.Graph, tensor.List) {
 // TestOneGraph: the complete model runs as one CUDA graph, gives equal bits in a thousand runs beside another session, and a second build from the cache of
 // timings is the same engine.
 func TestOneGraph(t *testing.T) {
-	skipWithout(t)
+	backendtest.SkipWithout(t, device)
 	g, inputs := complete(t, backends.FP16)
 	var all sync.WaitGroup
 	for i := range 2 {
-		s, err := device.Compile(t.Context(), g, backends.Options{Precision: backends.FP16})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
+		s := backendtest.Open(t, device, g, backends.Options{Precision: backends.FP16})
 		if want := "TensorRT " + version(t); s.Plan().Library != want {
 			t.Errorf("the plan says %q, want %q", s.Plan().Library, want)
 		}
@@ -117,7 +94,7 @@ func version(t *testing.T) string {
 
 // TestInterrupted: a build ends soon after its context, and leaves no engine.
 func TestInterrupted(t *testing.T) {
-	skipWithout(t)
+	backendtest.SkipWithout(t, device)
 	g, _ := complete(t, backends.FP32)
 	path := filepath.Join(t.TempDir(), "x.engine")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -142,13 +119,9 @@ func TestInterrupted(t *testing.T) {
 
 // TestStepTimes: the times of the steps add up to about that of the whole, launched layer by layer.
 func TestStepTimes(t *testing.T) {
-	skipWithout(t)
+	backendtest.SkipWithout(t, device)
 	g, inputs := complete(t, backends.FP32)
-	s, err := device.Compile(t.Context(), g, backends.Options{StepTimes: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := backendtest.Open(t, device, g, backends.Options{StepTimes: true})
 	if _, err := backends.Run(t.Context(), s, inputs); err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,7 @@ func (l *library) openLibraries(files libraries) error {
 		return err
 	}
 	l.facts.Library, l.facts.Version = files.infer, versionText(int(version))
+	l.facts.Parser, l.facts.Builder = files.parser, files.builder(l.facts.Version)
 	l.facts.NoBuilder = files.withoutBuilder(l.facts.Version)
 	return nil
 }
@@ -180,6 +181,7 @@ func (l *library) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Built, 
 	request := C.apexx_trt_build{
 		model: C.CBytes(b.Model), model_size: C.size_t(len(b.Model)), timings: C.CBytes(b.Timings), timings_size: C.size_t(len(b.Timings)),
 		tf32: flag(b.TF32), level: C.int(b.Level), progress: C.uintptr_t(watch),
+		batches: [3]C.int64_t{C.int64_t(b.Batches.Min), C.int64_t(b.Batches.Opt), C.int64_t(b.Batches.Max)},
 	}
 	defer C.free(unsafe.Pointer(request.model))
 	defer C.free(unsafe.Pointer(request.timings))

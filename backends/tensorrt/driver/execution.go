@@ -37,7 +37,7 @@ func (*library) Load(engine []byte, o tensorrt.LoadOptions) (tensorrt.Execution,
 	if len(engine) == 0 {
 		return nil, unavailable(backends.EngineCorrupt, "the engine is empty")
 	}
-	if code := C.apexx_trt_load(unsafe.Pointer(&engine[0]), C.size_t(len(engine)), flag(o.LayerTimes), &e.run, &text); code != 0 {
+	if code := C.apexx_trt_load(unsafe.Pointer(&engine[0]), C.size_t(len(engine)), C.int64_t(o.Batch), flag(o.LayerTimes), &e.run, &text); code != 0 {
 		return nil, failure(loadReasons, code, text, "loading the engine")
 	}
 	for i := range C.apexx_trt_bindings(e.run) {

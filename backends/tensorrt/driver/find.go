@@ -126,12 +126,17 @@ func librariesOf(infer string) (libraries, error) {
 	return l, checkELF(path, "createInferRuntime_INTERNAL")
 }
 
+// builder returns the library that a TensorRT of that version builds with, "" where it is not there.
+func (l libraries) builder(version string) string {
+	return newest(l.folder, fmt.Sprintf(builderLibrary, version))
+}
+
 // withoutBuilder says what is missing beside a TensorRT of that version to build engines; "" if nothing is.
 func (l libraries) withoutBuilder(version string) string {
 	switch {
 	case l.parser == "":
 		return fmt.Sprintf("there is no libnvonnxparser.so.10 in %s", l.folder)
-	case newest(l.folder, fmt.Sprintf(builderLibrary, version)) == "":
+	case l.builder(version) == "":
 		return fmt.Sprintf("there is no libnvinfer_builder_resource.so.%s in %s: engines that were built elsewhere run, none can be built", version, l.folder)
 	}
 	return ""

@@ -186,6 +186,24 @@ void configure(nvinfer1::IBuilderConfig& config, const apexx_trt_build& b) {
   config.setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
 }
 
+// profile lets the first dimension of every input be one of the batches.
+int profile(nvinfer1::IBuilder& builder, nvinfer1::INetworkDefinition& network, const apexx_trt_build& b, nvinfer1::IBuilderConfig& config, char** error) {
+  if (b.batches[0] == 0) return APEXX_TRT_OK;
+  constexpr nvinfer1::OptProfileSelector kSelectors[] = {nvinfer1::OptProfileSelector::kMIN, nvinfer1::OptProfileSelector::kOPT, nvinfer1::OptProfileSelector::kMAX};
+  nvinfer1::IOptimizationProfile* const shapes = builder.createOptimizationProfile();  // the builder's own
+  if (!shapes) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no optimisation profile");
+  for (int32_t i = 0; i < network.getNbInputs(); i++) {
+    const nvinfer1::ITensor& input = *network.getInput(i);
+    for (int s = 0; s < 3; s++) {
+      nvinfer1::Dims shape = input.getDimensions();
+      shape.d[0] = b.batches[s];
+      if (!shapes->setDimensions(input.getName(), kSelectors[s], shape)) return refuse(error, APEXX_TRT_FAILED, "an optimisation profile was refused");
+    }
+  }
+  if (config.addOptimizationProfile(shapes) < 0) return refuse(error, APEXX_TRT_FAILED, "the optimisation profile was refused");
+  return APEXX_TRT_OK;
+}
+
 int parse(nvinfer1::INetworkDefinition& network, const apexx_trt_build& b, char** error, std::unique_ptr<nvonnxparser::IParser>& parser) {
   parser.reset(static_cast<nvonnxparser::IParser*>(library.create_parser(&network, &logger, NV_ONNX_PARSER_VERSION)));
   if (!parser) return refuse(error, APEXX_TRT_FAILED, "the ONNX parser gave nothing");
@@ -248,6 +266,18 @@ struct apexx_trt_run {
     if (stream) cuda.call_cuStreamDestroy(stream);
   }
 
+  // shape_inputs chooses the first dimension of inputs in which it is free.
+  int shape_inputs(int64_t batch, char** error) {
+    for (int32_t i = 0; i < engine->getNbIOTensors(); i++) {
+      const char* name = engine->getIOTensorName(i);
+      nvinfer1::Dims shape = engine->getTensorShape(name);
+      if (engine->getTensorIOMode(name) != nvinfer1::TensorIOMode::kINPUT || shape.nbDims == 0 || shape.d[0] >= 0) continue;
+      shape.d[0] = batch;
+      if (!context->setInputShape(name, shape)) return refuse(error, APEXX_TRT_FAILED, "the engine does not take the batch");
+    }
+    return APEXX_TRT_OK;
+  }
+
   int bind(char** error) {
     for (int32_t i = 0; i < engine->getNbIOTensors(); i++) {
       Binding b{};
@@ -255,11 +285,11 @@ struct apexx_trt_run {
       b.seen.input = engine->getTensorIOMode(b.seen.name) == nvinfer1::TensorIOMode::kINPUT;
       b.seen.element = element_of(engine->getTensorDataType(b.seen.name));
       if (b.seen.element < 0) return fail(error, APEXX_TRT_FAILED, "%s has an element type that this worker does not know", b.seen.name);
-      const nvinfer1::Dims shape = engine->getTensorShape(b.seen.name);
+      const nvinfer1::Dims shape = context->getTensorShape(b.seen.name);
       b.seen.rank = shape.nbDims;
       b.seen.bytes = kElementBytes[b.seen.element];
       for (int d = 0; d < shape.nbDims; d++) {
-        if (shape.d[d] < 0) return fail(error, APEXX_TRT_FAILED, "%s has a dynamic shape: the shapes of a session are fixed", b.seen.name);
+        if (shape.d[d] < 0) return fail(error, APEXX_TRT_FAILED, "%s has no fixed shape, though its inputs have", b.seen.name);
         b.seen.dims[d] = shape.d[d];
         b.seen.bytes *= shape.d[d];
       }
@@ -310,7 +340,7 @@ struct apexx_trt_run {
     return APEXX_TRT_OK;
   }
 
-  int prepare(const void* data, size_t size, bool layer_times, char** error) {
+  int prepare(const void* data, size_t size, int64_t batch, bool layer_times, char** error) {
     CUDA(cuCtxSetCurrent(cuda.context));
     CUDA(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     CUDA(cuEventCreate(&start, CU_EVENT_DEFAULT));
@@ -325,6 +355,7 @@ struct apexx_trt_run {
     const char* information = inspector ? inspector->getEngineInformation(nvinfer1::LayerInformationFormat::kJSON) : nullptr;
     layers = information ? information : "{}";
     device_bytes = engine->getDeviceMemorySizeV2() + static_cast<int64_t>(size);
+    if (const int code = shape_inputs(batch, error)) return code;
     if (const int code = bind(error)) return code;
     if (layer_times) context->setProfiler(&profiler);
     if (const int code = warm_up(error)) return code;
@@ -459,6 +490,7 @@ int apexx_trt_build_engine(const apexx_trt_build* b, apexx_trt_blob* engine, ape
   std::unique_ptr<nvonnxparser::IParser> parser;  // weights of the network lie in it
   if (const int code = parse(*network, *b, error, parser)) return code;
   configure(*config, *b);
+  if (const int code = profile(*builder, *network, *b, *config, error)) return code;
   Monitor monitor(b->progress);
   if (b->progress) config->setProgressMonitor(&monitor);
   std::unique_ptr<nvinfer1::ITimingCache> cache(config->createTimingCache(b->timings, b->timings_size));
@@ -473,10 +505,10 @@ int apexx_trt_build_engine(const apexx_trt_build* b, apexx_trt_blob* engine, ape
   return APEXX_TRT_OK;
 }
 
-int apexx_trt_load(const void* engine, size_t size, int layer_times, apexx_trt_run** run, char** error) {
+int apexx_trt_load(const void* engine, size_t size, int64_t batch, int layer_times, apexx_trt_run** run, char** error) {
   logger.take("");
   auto made = std::make_unique<apexx_trt_run>();
-  if (const int code = made->prepare(engine, size, layer_times != 0, error)) return code;
+  if (const int code = made->prepare(engine, size, batch, layer_times != 0, error)) return code;
   *run = made.release();
   return APEXX_TRT_OK;
 }

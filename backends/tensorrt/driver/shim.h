@@ -60,6 +60,7 @@ typedef struct {
   size_t timings_size;
   int tf32;   // 1: products of float32 may be TF32
   int level;  // of optimisation
+  int64_t batches[3];  // least, most usual and largest first dimension of every input, if it is free; else 0
   uintptr_t progress;  // handed to apexxProgress; 0: to nobody
 } apexx_trt_build;
 
@@ -79,8 +80,9 @@ typedef struct {
   size_t bytes;
 } apexx_trt_binding;
 
-// apexx_trt_load makes an engine executable. With layer_times every run tells the time of each layer, and is no CUDA graph.
-int apexx_trt_load(const void* engine, size_t size, int layer_times, apexx_trt_run** run, char** error);
+// apexx_trt_load makes an engine executable, with inputs of a first dimension where that is free. With layer_times every run tells the time of each layer, and
+// is no CUDA graph.
+int apexx_trt_load(const void* engine, size_t size, int64_t batch, int layer_times, apexx_trt_run** run, char** error);
 int apexx_trt_bindings(const apexx_trt_run* run);
 apexx_trt_binding apexx_trt_get_binding(const apexx_trt_run* run, int i);
 // apexx_trt_captured is "" for an engine that runs as one CUDA graph, else why it does not.

@@ -6,7 +6,7 @@
 // Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
 // compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
 // largest root mean square of a scene. Beside the sessions as they are stand two faults, on the reference: roundings that truncate, and the
-// next coarser format. All scenes take one processor some twenty minutes.
+// next coarser format; and what is no fault but has limits of its own, fp16 whose sums are rounded to it too. All scenes take one processor some twenty minutes.
 package main
 
 import (
@@ -39,6 +39,9 @@ func main() {
 
 // tapped is of how many scenes all taps are compared, which takes longer than computing them.
 const tapped = 4
+
+// summing is the executor whose sums are in fp16.
+const summing = "reference with sums in fp16"
 
 // threads is how many processors the sessions use: the tool runs beside other work.
 const threads = 1
@@ -105,6 +108,14 @@ type executor struct {
 	free, replayed backends.Session
 }
 
+// column is what a matrix would call the executor. One with sums in fp16 computes as tensorrt does.
+func (e *executor) column() parity.Column {
+	if e.name == summing {
+		return parity.Column{Backend: "tensorrt", Precision: e.precision}
+	}
+	return parity.Column{Backend: e.name, Precision: e.precision}
+}
+
 // outputs are those of a free session and of one under the oracle's decisions.
 type outputs struct{ free, replayed, decisions tensor.List }
 
@@ -160,6 +171,16 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 	if !slices.Contains(precisions, backends.FP16) {
 		return b, nil
 	}
+	narrow, err := paritytest.NarrowSums(b.graph)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := b.compile(summing, "reference", narrow, backends.FP16, backends.FP32)
+	if err != nil {
+		return nil, err
+	}
+	compare(oracle, sums)
+	compare(emulated[backends.FP16], sums)
 	posing, err := b.compile("bf16 posing as reference", "reference", b.graph, backends.FP16, backends.BF16)
 	if err != nil {
 		return nil, err
@@ -242,7 +263,7 @@ func newPair(b *bench, ref, cand int, setting parity.Setting) *pair {
 	r, c := b.executors[ref], b.executors[cand]
 	return &pair{
 		title: fmt.Sprintf("%s/%s against %s/%s", c.name, c.precision, r.name, r.precision), ref: ref, cand: cand,
-		options: parity.Options{Class: parity.PairClass(r.precision, c.precision), Setting: setting},
+		options: parity.Options{Class: parity.PairClass(r.column(), c.column()), Setting: setting},
 		largest: map[string]float64{}, angles: map[string]float64{}, relative: map[string]float64{}, squares: map[string][]float64{},
 		states: map[string]int{}, replays: map[string]int{}, complaints: map[string]int{}, least: 1,
 	}

@@ -74,7 +74,7 @@ var When = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func New(seed uint64, spec Spec) *sweep.Result {
 	spec = spec.filled()
 	r := &sweep.Result{Schema: sweep.SchemaID, When: When, Version: "v0.3.0", Command: "apexx sweep --out out/sweep",
-		Environment: environment(spec.GPU), Class: class(spec.GPU),
+		Environment: environment(spec.GPU),
 		Plan: sweep.Plan{Replicates: spec.Replicates, Iterations: spec.Samples, BoundNS: time.Hour.Nanoseconds(), Seed: seed,
 			Weights:      map[string]string{"nano": strings.Repeat("5a", 32)},
 			ConfigSHA256: map[string]string{"nano": strings.Repeat("c3", 32)}}}
@@ -89,6 +89,7 @@ func New(seed uint64, spec Spec) *sweep.Result {
 			}
 		}
 	}
+	r.Class = env.ClassesOf(r.Environment, r.Plan.Threads, r.Plan.Cells)[0]
 	rng := rand.New(rand.NewPCG(seed, 0xa9e))
 	for i, c := range r.Plan.Cells {
 		if spec.Absent(c) {
@@ -207,14 +208,6 @@ func work(c perf.Cell) *perf.Work {
 		w.Candidates = append(w.Candidates, 212+i)
 	}
 	return w
-}
-
-func class(gpu bool) env.Class {
-	if gpu {
-		return env.Class{Kind: env.UnlockedGPU, ID: "gpu-nvidia-h200-132sm-700w-ecc-nomig", CPU: "Intel(R) Xeon(R) Platinum 8480C", Cores: 16,
-			GPU: "NVIDIA H200", SMs: 132, PowerLimitW: 700, ECC: "on", MIG: "off"}
-	}
-	return env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c", CPU: "AMD EPYC", Cores: 2}
 }
 
 func environment(gpu bool) env.Environment {

@@ -1,4 +1,4 @@
-package cuda
+package regions
 
 import (
 	"slices"
@@ -10,16 +10,16 @@ import (
 // Parts of the graph with several results, which no rule of package lower describes, become one node each: the proxies, the gates, and the router
 // with the selections that follow it. Where the graph is another one, or larger than what the kernels hold, it stays single steps.
 const (
-	opProxies = lower.Fused("Proxies")
-	opGates   = lower.Fused("Gates")
-	opRoute   = lower.Fused("Route")
+	Proxies = lower.Fused("Proxies")
+	Gates   = lower.Fused("Gates")
+	Route   = lower.Fused("Route")
 )
 
 // members are nodes under their roles.
 type members map[string]*lower.Node
 
-// joinRegions looks for each of them.
-func joinRegions(p *lower.Program) {
+// Join makes one node of each of them, where a program has it.
+func Join(p *lower.Program) {
 	for _, n := range slices.Clone(p.Nodes) {
 		if n.ForTaps() {
 			continue
@@ -27,16 +27,16 @@ func joinRegions(p *lower.Program) {
 		switch n.Op.(type) {
 		case graph.Concat:
 			if m := proxiesOf(n, readersOf(p)); m != nil {
-				p.Join(opProxies, m)
+				p.Join(Proxies, m)
 			}
 		case graph.TileAggregate:
 			if m := routeOf(n, readersOf(p)); m != nil {
-				p.Join(opRoute, m)
+				p.Join(Route, m)
 			}
 		}
 	}
 	if m := gatesOf(p, readersOf(p)); m != nil {
-		p.Join(opGates, m)
+		p.Join(Gates, m)
 	}
 }
 
@@ -194,7 +194,8 @@ func (m members) addSelection(r readers) {
 	}
 }
 
-const mostGates = 4
+// MostGates is how many gates one node makes at most.
+const MostGates = 4
 
 // gatesOf returns the nodes that make the gates of all levels of boundary and uncertainty (backends/model, gateProxies and fusionGate). The two
 // operands are those of the first gate in the program; a gate of others is not taken.
@@ -204,12 +205,12 @@ func gatesOf(p *lower.Program, r readers) members {
 		g := gateOf(n, r)
 		switch {
 		case g == nil || n.ForTaps():
-		case len(m) == 0 || g["boundary clean"] == m["boundary clean"] && g["uncertainty clean"] == m["uncertainty clean"] && m[gateRole(mostGates-1, "gate")] == nil:
+		case len(m) == 0 || g["boundary clean"] == m["boundary clean"] && g["uncertainty clean"] == m["uncertainty clean"] && m[GateRole(MostGates-1, "gate")] == nil:
 			count := m.gates()
 			for role, node := range g {
 				switch role {
 				case "boundary", "uncertainty", "sum", "logit", "gate":
-					role = gateRole(count, role)
+					role = GateRole(count, role)
 				}
 				m[role] = node
 			}
@@ -221,12 +222,13 @@ func gatesOf(p *lower.Program, r readers) members {
 	return m
 }
 
-func gateRole(i int, role string) string { return role + " " + string(rune('0'+i)) }
+// GateRole is the role of a part of the gate i in a node Gates.
+func GateRole(i int, role string) string { return role + " " + string(rune('0'+i)) }
 
 // gates counts the gates among the members.
 func (m members) gates() int {
 	n := 0
-	for m[gateRole(n, "gate")] != nil {
+	for m[GateRole(n, "gate")] != nil {
 		n++
 	}
 	return n
