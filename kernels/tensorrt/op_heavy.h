@@ -60,7 +60,8 @@ class HeavyPath : public Named<HeavyPath> {
     for (int i = first() + 9; i < first() + 12; i++) expect("a parameter of a pair of channels", in[i], {2 * channels});
   }
   void compute(Call& c) const override {
-    constexpr int kFull = 3 * 132;  // blocks of heavy_refine that a large GPU holds: where there would be more, a block takes several strips
+    // Blocks of heavy_refine and of heavy_write that a large GPU holds: where there would be more, a block takes several strips, or stretches of channels.
+    constexpr int kRefineFull = 3 * 132, kWriteFull = 5 * 132;
     const Tensor& x = c.in(0);
     const int64_t batch = x.dims[0], channels = x.dims[1], k = c.in(1).dims[1], area = static_cast<int64_t>(tile_) * tile_, tiles = batch * k;
     const int strips = integer_of(blocks_of(area, kHeavyPixels)), pieces = strips * kHeavyWarps;
@@ -75,12 +76,14 @@ class HeavyPath : public Named<HeavyPath> {
     a.pieces_of_tile = pieces, a.tiling = tiling_of(x, tile_);
     a.row_epsilon = row_epsilon_, a.group_epsilon = group_epsilon_, a.limit = limit_, a.low = low_, a.high = high_;
     a.written = integer_of(std::max<int64_t>(4 * kWriteThreads / area, 1)), a.strips = strips;
-    a.together = integer_of(std::clamp<int64_t>(blocks_of(strips * tiles, kFull), 1, strips));
+    a.together = integer_of(std::clamp<int64_t>(blocks_of(strips * tiles, kRefineFull), 1, strips));
+    const int64_t stretches = blocks_of(channels, a.written);  // of a cell
+    a.stretches = integer_of(std::clamp<int64_t>(blocks_of(a.tiling.tiles * stretches * batch, kWriteFull), 1, stretches));
     a.halves = product_.halves(), a.product = product_.rounding(), a.stored = stored_.rounding();
     a.fault = c.fault();
     APEXX_LAUNCH(c, heavy_tokens, (Grid{k, blocks_of(channels, kHeavyWarps), batch}), kHeavyThreads, a);
     APEXX_LAUNCH(c, heavy_refine, (Grid{blocks_of(strips, a.together), k, batch}), kHeavyThreads, a);
-    APEXX_LAUNCH(c, heavy_write, (Grid{a.tiling.tiles, blocks_of(channels, a.written), batch}), kWriteThreads, a);
+    APEXX_LAUNCH(c, heavy_write, (Grid{a.tiling.tiles, blocks_of(stretches, a.stretches), batch}), kWriteThreads, a);
   }
 
  private:
