@@ -49,7 +49,8 @@ func (r *Result) Validate() error {
 	if err := ValidClass(r.Class); err != nil {
 		return err
 	}
-	if want := env.ClassesOf(r.Environment, r.Plan.Threads, r.Plan.Cells); !slices.Contains(want, r.Class) {
+	want := env.ClassesOf(r.Environment, r.Plan.Threads, r.Plan.Cells)
+	if !slices.ContainsFunc(want, func(c env.Class) bool { return c.ID == r.Class.ID && c.Kind == r.Class.Kind }) {
 		return fmt.Errorf("its class is %s (%s), its environment is of %s (%s): the file was changed after it was written", r.Class.ID, r.Class.Kind, want[0].ID, want[0].Kind)
 	}
 	if err := sound("", reflect.ValueOf(*r)); err != nil {
