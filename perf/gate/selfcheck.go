@@ -35,8 +35,8 @@ type Selfcheck struct {
 	Simulated []Rates      `json:"simulated"`
 }
 
-// NewSelfcheck sums trials up and simulates the rates that are too rare to measure: simulated runs of each slowdown, with as
-// many cells as the trials have and with 40.
+// NewSelfcheck sums trials up and simulates the rates that are too rare to measure: simulated runs of each slowdown of a cell, with as
+// many cells as the trials have, and with 40, or where the trials tell of steps, with those, one of which is slowed.
 func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated int) *Selfcheck {
 	s := &Selfcheck{SelfcheckHeader: h, Until: until.UTC().Truncate(time.Second), Tallies: Tallies(trials)}
 	s.Noise, s.OtherNoise = TrialNoise(trials)
@@ -49,6 +49,7 @@ func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated 
 		return s // too few trials to simulate
 	}
 	sim := Simulation{Noise: s.Noise, Others: s.OtherNoise, Policy: h.Policy, Kind: h.Class.Kind, Cells: len(h.Cells), Runs: simulated}
+	s.simulate(sim)
 	if sim.Steps = StepNoiseOf(trials); len(sim.Steps) > 0 {
 		scatter := scatterOfSteps(sim.Steps)
 		s.StepNoise, sim.Runs = &scatter, max(simulated/stepRuns, 1)
@@ -57,7 +58,6 @@ func NewSelfcheck(h SelfcheckHeader, trials []Trial, until time.Time, simulated 
 		s.simulate(sim)
 		return s
 	}
-	s.simulate(sim)
 	sim.Cells = wideScreen
 	s.simulate(sim)
 	return s
@@ -114,11 +114,13 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 	p("\n| simulated with that noise | cells | runs | called a regression | right cell, and no other | inconclusive |\n|---|---|---|---|---|---|\n")
 	for _, r := range s.Simulated {
 		name := "equal builds"
-		if r.Slowdown > 0 {
+		switch {
+		case r.Slowdown > 0 && r.Steps > 0:
+			name = fmt.Sprintf("%s of %d steps slower by %.3g %%", map[bool]string{false: "one", true: "the noisiest"}[r.Noisiest], r.Steps, 100*r.Slowdown)
+		case r.Slowdown > 0:
 			name = fmt.Sprintf("one cell slower by %.3g %%", 100*r.Slowdown)
-			if r.Steps > 0 {
-				name = fmt.Sprintf("%s of %d steps slower by %.3g %%", map[bool]string{false: "one", true: "the noisiest"}[r.Noisiest], r.Steps, 100*r.Slowdown)
-			}
+		case r.Steps > 0:
+			name = fmt.Sprintf("equal builds, %d steps judged too", r.Steps)
 		}
 		share := func(k int) string { return fmt.Sprintf("%d (%s %%)", k, perCent(k, r.Runs)) }
 		p("| %s | %d | %d | %s | %s | %s |\n", name, r.Cells, r.Runs, share(r.Alarms), share(r.Right), share(r.Inconclusive))
