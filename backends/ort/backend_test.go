@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -38,16 +39,7 @@ func build(t testing.TB, b *graph.Builder) *graph.Graph {
 
 func compile(t testing.TB, g *graph.Graph, opts backends.Options) backends.Session {
 	t.Helper()
-	s, err := needsLibrary(t).Compile(context.Background(), g, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return backendtest.Open(t, needsLibrary(t), g, opts)
 }
 
 func run(t testing.TB, s backends.Session, inputs ...tensor.Named) tensor.List {

@@ -60,18 +60,15 @@ func (b *Batches) UnmarshalText(text []byte) (err error) {
 // write writes the model of a session: of the batches that the options ask for, else of those of an engine file that serves the graph's batch, else of that
 // batch alone.
 func (c *compilation) write() (err error) {
-	if c.settings.batches == (Batches{}) {
-		if c.adopt() {
-			return nil
+	if asked := c.settings.batches; asked != (Batches{}) {
+		if c.batch, err = batchOf(c.graph); err != nil {
+			return err
 		}
-		c.export, err = c.exported()
-		return err
-	}
-	if c.batch, err = batchOf(c.graph); err != nil {
-		return err
-	}
-	if !c.settings.batches.Serve(c.batch) {
-		return unavailable(backends.BatchUnsupported, "a batch of %d is outside the batches %v", c.batch, c.settings.batches)
+		if !asked.Serve(c.batch) {
+			return unavailable(backends.BatchUnsupported, "a batch of %d is outside the batches %v", c.batch, asked)
+		}
+	} else if c.adopt() {
+		return nil
 	}
 	c.export, err = c.exported()
 	return err

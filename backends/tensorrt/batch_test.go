@@ -80,11 +80,7 @@ func outputsOf(t *testing.T, b backends.Backend, g *graph.Graph, inputs tensor.L
 	if err != nil {
 		t.Fatal(err)
 	}
-	var copies tensor.List
-	for _, n := range out {
-		copies = append(copies, tensor.Named{Name: n.Name, Tensor: n.Tensor.Clone()})
-	}
-	return copies
+	return out.Clone()
 }
 
 // TestBatchesOfFiles: a session takes an engine of several batches that is named or prebuilt if it fits, and has its own where a prebuilt one does not.

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apex-x/apexx/perf"
 )
 
 func TestClassify(t *testing.T) {
@@ -35,6 +38,31 @@ func TestClassify(t *testing.T) {
 	for kind, want := range map[Kind]float64{LockedGPU: 0.02, UnlockedGPU: 0.03, SharedCPU: 0.08} {
 		if kind.Delta() != want {
 			t.Errorf("δ of %s is %g, want %g", kind, kind.Delta(), want)
+		}
+	}
+}
+
+// TestClassesOf: a record of cells on a GPU may be of any that the machine has, and of the processors where it has none; another record is of these.
+func TestClassesOf(t *testing.T) {
+	e := Environment{CPU: CPU{Model: "a", Cores: 4}, GPUs: []GPU{{Name: "b"}, {Name: "c"}}}
+	host, device := perf.Cell{Backend: "ort"}, perf.Cell{Backend: "cuda"}
+	const gpu = "gpu-unlocked-%s-0sm-0w-anyecc-anymig--a-2c"
+	for _, c := range []struct {
+		gpus  []GPU
+		cells []perf.Cell
+		want  []string
+	}{
+		{e.GPUs, []perf.Cell{host, host}, []string{"cpu-a-2c"}},
+		{e.GPUs, []perf.Cell{host, device}, []string{fmt.Sprintf(gpu, "b"), fmt.Sprintf(gpu, "c")}},
+		{nil, []perf.Cell{device}, []string{"cpu-a-2c"}},
+	} {
+		e.GPUs = c.gpus
+		var got []string
+		for _, class := range ClassesOf(e, 2, c.cells) {
+			got = append(got, class.ID)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v on %d GPUs: %q, want %q", c.cells, len(c.gpus), got, c.want)
 		}
 	}
 }
