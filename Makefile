@@ -10,6 +10,7 @@
 # make kernels-test  what of the kernels needs no GPU, and what the Go package must say like them
 # make setup-ort-gpu  ONNX Runtime with its CUDA and TensorRT providers, into DEPS/ort-gpu, 247 MB; CUDA 13, cuDNN 9 and TensorRT 10 are the user's
 # make setup-cuda    what make cuda needs, into CUDA_VENV: no GPU, no root, no CUDA installed
+# make cuda-headers  headers of CUDA 12 alone, into DEPS/cuda, 4 MB: then make lint vets what is behind the tag cuda
 # make cuda          the worker apexx-cuda with the kernels inside: needs NVCC and the headers of CUDA 11.8 to 12, no GPU
 # make tensorrt-plugins  .bin/libapexx-tensorrt.so: needs NVCC and, in TENSORRT_ROOT, the headers of TensorRT 10; no GPU, no library of TensorRT
 # make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
@@ -39,7 +40,7 @@ NVCCARCHS  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code
 # What make setup-cuda makes, and what it installs: the compiler of CUDA 13, and headers of CUDA 12, which gorgonia.org/cu needs.
 CUDA_VENV  ?= .cuda
 CUDA_WHEELS := nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-cuda-runtime-cu12==12.9.*
-CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nvidia/cuda_runtime/include) /usr/local/cuda/include)
+CUDA_HEADERS ?= $(firstword $(wildcard $(CUDA_VENV)/lib/python*/site-packages/nvidia/cuda_runtime/include $(DEPS)/cuda/include) /usr/local/cuda/include)
 # Further flags of the compiler for the plugins: where its libraries are if it was installed as wheels.
 PLUGIN_FLAGS  ?= $(addprefix -L,$(wildcard $(dir $(NVCC))../lib))
 # What the measured column of the budget is taken from.
@@ -65,7 +66,7 @@ WITH_CUDA    = CGO_CFLAGS='$(CUDA_CFLAGS)' CGO_LDFLAGS='$(CUDA_LDFLAGS)' $(GO)
 WITH_TENSORRT = CPATH='$(TENSORRT_ROOT)/include:$(TENSORRT_CUDA_HEADERS)' $(GO)
 KERNEL_IMAGES := backends/cuda/driver/images
 
-.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-ort-gpu setup-cuda cuda setup-tensorrt tensorrt tensorrt-plugins gpu-tests clean
+.PHONY: all build run test lint deps bench gate selfcheck fuzz generate release sbom reproduce kernels kernels-test budget setup-ort-gpu setup-cuda cuda-headers cuda cuda-worker setup-tensorrt tensorrt tensorrt-plugins gpu-tests clean
 all: build
 
 build:
@@ -103,10 +104,10 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags purego ./backends/reference/...
 	CGO_ENABLED=0 $(GO) vet ./...
-	GO='$(GO)' .ci/vet-tags
+	GO='$(GO)' DEPS='$(abspath $(DEPS))' .ci/vet-tags
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) -C backends/reference/internal/kernel/asm test .
-	@if command -v shellcheck >/dev/null; then shellcheck backends/ort/fetch.sh $$(git grep -lI '^#!.*sh$$' -- .ci); else echo 'shellcheck is not installed: skipped'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $$(git grep -lI '^#!.*sh$$' -- .ci backends); else echo 'shellcheck is not installed: skipped'; fi
 
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./backends/backendtest/
@@ -149,7 +150,12 @@ setup-cuda:
 	python3 -m venv $(CUDA_VENV)
 	$(CUDA_VENV)/bin/python -m pip install --quiet --no-deps $(CUDA_WHEELS)
 
+cuda-headers:
+	sh backends/cuda/fetch.sh $(DEPS)/cuda
+
+# The worker alone has the kernels that are there, none on a clean clone: it is for machines without NVCC, where it shows that all else builds.
 cuda: images
+cuda cuda-worker:
 	$(WITH_CUDA) build -tags cuda -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-cuda ./cmd/apexx-cuda
 
 # Kernels as in ops.fatbin. Nothing of TensorRT is linked; the CUDA runtime and the C++ library are inside.

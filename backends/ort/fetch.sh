@@ -11,10 +11,9 @@ soname=libonnxruntime.so.1
 # Of the npm package, all platforms in one (base64 in the registry's field dist.integrity).
 npm_sha512=b7086cd42d82fc1164cf5c9ce4e634288536194aba0d444eee10f86f1e50d90cb79c0309c115d6f31537355733136f5503d96894b3987a9a03f1f8d318e7c8ab
 
-fail() {
-	echo "fetch.sh: $*" >&2
-	exit 1
-}
+here=$(dirname "$0")
+# shellcheck source=backends/fetching.sh
+. "$here/../fetching.sh"
 
 gpu=
 if [ "${1:-}" = --gpu ]; then gpu=yes && shift; fi
@@ -45,11 +44,6 @@ case "$(uname -s) $(uname -m)" in
 *) fail "no library is pinned for $(uname -s) $(uname -m); set APEXX_ORT_LIB to one of your own" ;;
 esac
 
-# has FILE BITS DIGEST: the file is there and has the digest.
-has() {
-	[ -f "$1" ] && [ "$("sha$2sum" <"$1" | cut -d ' ' -f 1)" = "$3" ]
-}
-
 # has_gpu FOLDER: every library for a GPU is there.
 has_gpu() {
 	for entry in $gpu_libraries; do
@@ -64,11 +58,7 @@ elif has "$target/$soname" 256 "$npm_library" || has "$target/$soname" 256 "$whe
 	exit 0
 fi
 
-mkdir -p "$target" || fail "cannot create the folder $target"
-# Beside the target, so that the last step is a rename within one file system.
-work=$(mktemp -d "$target/.fetch.XXXXXX") || fail "cannot write to the folder $target"
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
+workspace "$target"
 
 # from_npm leaves the library in $work/library.
 from_npm() {
@@ -80,31 +70,19 @@ from_npm() {
 	has "$work/library" 256 "$npm_library" || fail "the library in the npm package does not have the pinned digest"
 }
 
-# wheel NAME DIGEST fetches a wheel of PyPI to $work/wheel.
-wheel() {
-	command -v python3 >/dev/null || return 1
-	python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$work" \
-		--platform "manylinux_2_28_$wheel_platform" --python-version 3.11 --implementation cp --abi cp311 \
-		"$1==$version" >>"$work/log" 2>&1 || return 1
-	mv "$work"/onnxruntime*.whl "$work/wheel"
-	has "$work/wheel" 256 "$2" || fail "the PyPI wheel $1 $version does not have the pinned digest"
-}
-
 # member LIBRARY writes a library of the wheel to standard output.
-member() {
-	python3 -c 'import shutil, sys, zipfile; shutil.copyfileobj(zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]), sys.stdout.buffer)' "$work/wheel" "onnxruntime/capi/$1"
-}
+member() { wheel_member "onnxruntime/capi/$1"; }
 
 # from_pypi leaves the library in $work/library.
 from_pypi() {
-	wheel onnxruntime "$wheel_sha256" || return 1
+	wheel onnxruntime "$version" "manylinux_2_28_$wheel_platform" "$wheel_sha256" || return 1
 	member "libonnxruntime.so.$version" >"$work/library" || return 1
 	has "$work/library" 256 "$wheel_library" || fail "the library in the PyPI wheel does not have the pinned digest"
 }
 
 # gpu_from_pypi leaves the libraries in $work/gpu.
 gpu_from_pypi() {
-	wheel onnxruntime-gpu "$gpu_wheel_sha256" || return 1
+	wheel onnxruntime-gpu "$version" "manylinux_2_28_$wheel_platform" "$gpu_wheel_sha256" || return 1
 	mkdir "$work/gpu"
 	for entry in $gpu_libraries; do
 		member "${entry%%=*}" >"$work/gpu/${entry%%=*}" || return 1
@@ -113,11 +91,11 @@ gpu_from_pypi() {
 }
 
 if [ "$gpu" ]; then
-	gpu_from_pypi || fail "pip could not fetch onnxruntime-gpu $version$(tail -n 1 "$work/log" 2>/dev/null | sed 's/^/: /'); or set APEXX_ORT_GPU_LIB to a library of your own"
+	gpu_from_pypi || fail "pip could not fetch onnxruntime-gpu $version$(why); or set APEXX_ORT_GPU_LIB to a library of your own"
 	chmod 755 "$work/gpu"/*
 	mv -f "$work/gpu"/* "$target/"
 	exit 0
 fi
-from_npm || from_pypi || fail "neither npm nor pip could fetch ONNX Runtime $version$(tail -n 1 "$work/log" 2>/dev/null | sed 's/^/: /'); or set APEXX_ORT_LIB to a library of your own"
+from_npm || from_pypi || fail "neither npm nor pip could fetch ONNX Runtime $version$(why); or set APEXX_ORT_LIB to a library of your own"
 chmod 755 "$work/library"
 mv -f "$work/library" "$target/$soname"

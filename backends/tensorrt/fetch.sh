@@ -14,10 +14,9 @@ inside=org/bytedeco/tensorrt/linux-x86_64
 base=${MAVEN_REPOSITORY:-https://repo1.maven.org/maven2}
 url=$base/org/bytedeco/tensorrt/$version/tensorrt-$version-linux-x86_64-redist.jar
 
-fail() {
-	echo "fetch.sh: $*" >&2
-	exit 1
-}
+here=$(dirname "$0")
+# shellcheck source=backends/fetching.sh
+. "$here/../fetching.sh"
 
 if [ $# -ne 1 ] || [ -z "$1" ]; then fail "usage: fetch.sh FOLDER"; fi
 target=$1
@@ -30,14 +29,11 @@ stamp=$target/.apexx-$version
 if [ -f "$stamp" ]; then exit 0; fi
 command -v unzip >/dev/null || fail "unzip is not installed"
 
-mkdir -p "$target" || fail "cannot create the folder $target"
-work=$(mktemp -d "$target/.fetch.XXXXXX") || fail "cannot write to the folder $target"
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
+workspace "$target"
 
 echo "fetch.sh: $url, 1.1 GB" >&2
 curl --fail --silent --show-error --location --retry 3 --output "$work/redist.jar" "$url" || fail "cannot fetch $url"
-[ "$(sha256sum <"$work/redist.jar" | cut -d ' ' -f 1)" = "$sha256" ] || fail "$url does not have the pinned digest"
+has "$work/redist.jar" 256 "$sha256" || fail "$url does not have the pinned digest"
 for name in $libraries; do
 	unzip -q -j "$work/redist.jar" "$inside/$name" -d "$work" || fail "the archive has no $name"
 done
