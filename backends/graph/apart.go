@@ -22,7 +22,7 @@ func GivenInput(name string) string { return "given." + name }
 //
 // It fails where a node is in two parts, or a wanted value is not computed in its part.
 func (g *Graph) Apart(parts []Part) (*Graph, error) {
-	a := &apart{fixed: fixed(g), of: map[*Node]int{}, given: map[*Value]*Value{}, moved: map[*Value]*Value{}, out: &Graph{Name: g.Name, Metadata: maps.Clone(g.Metadata)}}
+	a := &apart{fixed: fixed(g), of: map[*Node]int{}, given: map[*Value]*Value{}, out: &Graph{Name: g.Name, Metadata: maps.Clone(g.Metadata)}}
 	for i, p := range parts {
 		names := make([]string, len(p.Nodes))
 		for j, n := range p.Nodes {
@@ -43,10 +43,10 @@ func (g *Graph) Apart(parts []Part) (*Graph, error) {
 			if at, in := a.of[v.Producer]; !in || at != i {
 				return nil, fmt.Errorf("graph %s apart: the value %q is not computed in its part", g.Name, v.Name)
 			}
-			a.out.Outputs = append(a.out.Outputs, Port{v.Name, a.moved[v]})
+			a.out.Outputs = append(a.out.Outputs, Port{v.Name, v})
 		}
 	}
-	return a.out, nil
+	return a.Graph(a.out), nil
 }
 
 // Fixed returns the nodes of g that depend on constants alone: no input changes what they compute.
@@ -71,27 +71,23 @@ func fixed(g *Graph) map[*Value]bool {
 
 // apart maps the values of a graph to those of its parts.
 type apart struct {
+	Rewriter
 	fixed map[*Value]bool
 	of    map[*Node]int // the part of a node
 	given map[*Value]*Value
-	moved map[*Value]*Value
 	out   *Graph
 }
 
 // move copies a node, and first what it reads of constants.
 func (a *apart) move(n *Node) {
-	if a.moved[n.Outputs[0]] != nil {
+	if a.Replaced(n.Outputs[0]) {
 		return // computed from constants, and read before
 	}
-	moved := &Node{Name: n.Name, Op: n.Op}
+	var operands []*Value
 	for _, v := range n.Inputs {
-		moved.Inputs = append(moved.Inputs, a.operand(n, v))
+		operands = append(operands, a.operand(n, v))
 	}
-	for _, v := range n.Outputs {
-		out := &Value{Name: v.Name, Type: v.Type, Producer: moved}
-		a.moved[v], moved.Outputs = out, append(moved.Outputs, out)
-	}
-	a.out.Nodes = append(a.out.Nodes, moved)
+	a.CopyWith(n, operands)
 }
 
 // operand returns what a node reads in the place of v.
@@ -101,9 +97,9 @@ func (a *apart) operand(n *Node, v *Value) *Value {
 		return v
 	case a.fixed[v]:
 		a.move(v.Producer)
-		return a.moved[v]
+		return a.Value(v)
 	case v.Producer != nil && a.together(v.Producer, n):
-		return a.moved[v]
+		return a.Value(v)
 	case a.given[v] == nil:
 		a.given[v] = &Value{Name: GivenInput(v.Name), Type: v.Type}
 		a.out.Inputs = append(a.out.Inputs, a.given[v])

@@ -126,10 +126,10 @@ func (g *Graph) WithReplay(names []string) (*Graph, error) {
 		return g, err
 	}
 	out := *g
-	out.Inputs, out.Nodes = slices.Clone(g.Inputs), nil
-	c := cutter{g: g, values: map[*Value]*Value{}}
+	out.Inputs = slices.Clone(g.Inputs)
+	c := cutter{g: g}
 	for _, v := range g.Inputs {
-		c.values[v] = v
+		c.Replace(v, v)
 	}
 	for _, d := range chosen {
 		for _, v := range d.values() {
@@ -137,36 +137,17 @@ func (g *Graph) WithReplay(names []string) (*Graph, error) {
 			if g.hasInput(in.Name) {
 				return nil, fmt.Errorf("the decision %q of graph %s is replayed already", d.Name(), g.Name)
 			}
-			pass := &Node{Name: v.Name, Op: Unary{Fn: Identity}, Inputs: []*Value{in}}
-			pass.Outputs = []*Value{{Name: v.Name, Type: v.Type, Producer: pass}}
-			c.values[v] = pass.Outputs[0]
-			out.Inputs, out.Nodes = append(out.Inputs, in), append(out.Nodes, pass)
+			out.Inputs = append(out.Inputs, in)
+			c.Replace(v, c.Add(v.Name, Unary{Fn: Identity}, v.Type, in))
 		}
 	}
 	for _, n := range g.Nodes {
-		if !slices.ContainsFunc(n.Outputs, func(v *Value) bool { return c.values[v] == nil }) {
+		if !slices.ContainsFunc(n.Outputs, func(v *Value) bool { return !c.Replaced(v) }) {
 			continue // all of it is given
 		}
-		moved, err := c.move(n)
-		if err != nil {
+		if err := c.move(n); err != nil {
 			return nil, err
 		}
-		out.Nodes = append(out.Nodes, moved)
 	}
-	out.Outputs, out.Taps = c.ports(g.Outputs), c.ports(g.Taps)
-	out.Decisions = mapped(g.Decisions, c.value)
-	return &out, nil
-}
-
-// mapped returns decisions of another graph, in which value gives what stands for a value, nil for nil.
-func mapped(decisions []Decision, value func(*Value) *Value) []Decision {
-	var out []Decision
-	for _, d := range decisions {
-		moved := Decision{Value: value(d.Value), Count: value(d.Count), Limit: d.Limit}
-		for _, v := range d.Scores {
-			moved.Scores = append(moved.Scores, value(v))
-		}
-		out = append(out, moved)
-	}
-	return out
+	return c.Graph(&out), nil
 }

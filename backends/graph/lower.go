@@ -23,7 +23,7 @@ func Lower(g *Graph, f Format) (*Graph, error) {
 		return nil, fmt.Errorf("lower graph %s: %w", g.Name, err)
 	}
 	l := &lowering{
-		format: f, router: g.Routed(), values: map[*Value]*Value{}, exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
+		format: f, router: g.Routed(), exact: map[*Value]bool{}, rounded: map[*Value]*Value{},
 		stored: map[*Value]bool{}, names: map[string]bool{},
 	}
 	if c := g.Calibration; c != nil && f.Scaled() {
@@ -32,8 +32,6 @@ func Lower(g *Graph, f Format) (*Graph, error) {
 		}
 		l.ranges, l.wide = c.Ranges, c.Wide
 	}
-	out := *g
-	out.Nodes = nil
 	if err := l.plan(g); err != nil {
 		return nil, fmt.Errorf("lower graph %s to %s: %w", g.Name, f, err)
 	}
@@ -43,13 +41,12 @@ func Lower(g *Graph, f Format) (*Graph, error) {
 	if l.err != nil {
 		return nil, fmt.Errorf("lower graph %s to %s: %w", g.Name, f, l.err)
 	}
-	out.Nodes, out.Outputs, out.Taps = l.nodes, l.ports(g.Outputs), l.ports(g.Taps)
-	out.Decisions = mapped(g.Decisions, l.value)
-	return &out, nil
+	return l.Graph(g), nil
 }
 
-// lowering maps the values of a graph to those of the lowered one.
+// lowering copies the nodes of a graph, and rounds.
 type lowering struct {
+	Rewriter
 	format Format
 	router map[*Value]bool // computed from the statistics of tiles
 	stored map[*Value]bool // values of the graph that are rounded for all who read them
@@ -57,10 +54,8 @@ type lowering struct {
 	ranges map[string]float32 // of values, for a format with a scale
 	wide   []string           // nodes whose operands are not rounded
 
-	values  map[*Value]*Value // of the graph, those that have been replaced
 	exact   map[*Value]bool   // values of the lowered graph whose elements the format has
 	rounded map[*Value]*Value // of the lowered graph, for operands that are rounded where they are read
-	nodes   []*Node
 	err     error
 }
 
@@ -131,36 +126,26 @@ func (g *Graph) Routed() map[*Value]bool {
 	return from
 }
 
-// value returns what stands for a value of the graph.
-func (l *lowering) value(v *Value) *Value {
-	if replaced := l.values[v]; replaced != nil {
-		return replaced
-	}
-	return v
-}
-
 // add copies a node, its operands rounded where there is a point, and rounds what it computes where that is stored.
 func (l *lowering) add(n *Node) {
-	moved := &Node{Name: n.Name, Op: n.Op, Inputs: make([]*Value, len(n.Inputs))}
-	for i, v := range n.Inputs {
-		if moved.Inputs[i] = l.value(v); l.point(n, i) {
-			moved.Inputs[i] = l.operand(n, i, moved.Inputs[i])
+	operands := l.Operands(n)
+	for i, v := range operands {
+		if l.point(n, i) {
+			operands[i] = l.operand(n, i, v)
 		}
 	}
-	l.nodes = append(l.nodes, moved)
+	moved := l.CopyWith(n, operands)
 	exact := l.keepsExact(moved)
-	for _, v := range n.Outputs {
-		out := &Value{Name: v.Name, Type: v.Type, Producer: moved}
-		moved.Outputs = append(moved.Outputs, out)
+	for i, v := range n.Outputs {
+		out := moved.Outputs[i]
 		l.exact[out] = exact
 		if l.stored[v] && !exact {
 			out.Name = l.claim(v.Name + ".unrounded")
 			if n.Name == v.Name {
 				moved.Name = out.Name
 			}
-			out = l.round(out, v.Name)
+			l.Replace(v, l.round(out, v.Name))
 		}
-		l.values[v] = out
 	}
 }
 
@@ -203,11 +188,7 @@ func (l *lowering) round(v *Value, name string) *Value {
 }
 
 func (l *lowering) roundBy(op Round, name string, in ...*Value) *Value {
-	v := in[0]
-	n := &Node{Name: name, Op: op, Inputs: in}
-	out := &Value{Name: name, Type: v.Type, Producer: n}
-	n.Outputs = []*Value{out}
-	l.nodes = append(l.nodes, n)
+	out := l.Add(name, op, in[0].Type, in...)
 	l.exact[out] = true
 	return out
 }
@@ -219,12 +200,4 @@ func (l *lowering) claim(name string) string {
 	}
 	l.names[name] = true
 	return name
-}
-
-func (l *lowering) ports(ports []Port) []Port {
-	out := make([]Port, len(ports))
-	for i, p := range ports {
-		out[i] = Port{p.Name, l.value(p.Value)}
-	}
-	return out
 }

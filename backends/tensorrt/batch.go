@@ -132,48 +132,30 @@ func freeBatch(g *graph.Graph) (*graph.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &freer{batch: n, input: g.Inputs[0], out: bare(g), ones: map[string]*graph.Value{}, first: map[*graph.Value]*graph.Value{}, rows: map[*graph.Value]*graph.Value{}}
-	f.out.Nodes = nil
-	moved := map[*graph.Value]*graph.Value{}
+	f := &freer{batch: n, input: g.Inputs[0], ones: map[string]*graph.Value{}, first: map[*graph.Value]*graph.Value{}, rows: map[*graph.Value]*graph.Value{}}
 	for _, node := range g.Nodes {
-		same := &graph.Node{Name: node.Name, Op: node.Op}
-		for _, v := range node.Inputs {
-			in := moved[v]
-			if in == nil {
-				if in, err = f.operand(node, v); err != nil {
-					return nil, err
-				}
+		operands := f.Operands(node)
+		for i, v := range operands {
+			if operands[i], err = f.operand(node, v); err != nil {
+				return nil, err
 			}
-			same.Inputs = append(same.Inputs, in)
 		}
-		for _, v := range node.Outputs {
-			moved[v] = &graph.Value{Name: v.Name, Type: v.Type, Producer: same}
-			same.Outputs = append(same.Outputs, moved[v])
-		}
-		f.out.Nodes = append(f.out.Nodes, same)
+		f.CopyWith(node, operands)
 	}
-	f.out.Outputs = nil
-	for _, p := range g.Outputs {
-		v := p.Value
-		if moved[v] != nil {
-			v = moved[v]
-		}
-		f.out.Outputs = append(f.out.Outputs, graph.Port{Name: p.Name, Value: v})
-	}
-	return f.out, nil
+	return f.Graph(bare(g)), nil
 }
 
 // A freer copies nodes, and repeats rows of constants.
 type freer struct {
+	graph.Rewriter
 	batch int
-	input *graph.Value // whose first dimension is the batch
-	out   *graph.Graph
+	input *graph.Value                  // whose first dimension is the batch
 	ones  map[string]*graph.Value       // by type and rank
 	first map[*graph.Value]*graph.Value // row of a constant
 	rows  map[*graph.Value]*graph.Value // and that row repeated
 }
 
-// operand returns what a node reads in the place of what is no result of another: a constant that has a row for each sample, repeated where the node does not
+// operand returns what a node reads in the place of an operand: of a constant that has a row for each sample that row, repeated where the node does not
 // do that itself. Weights have none, though their first dimension may be as large.
 func (f *freer) operand(n *graph.Node, v *graph.Value) (*graph.Value, error) {
 	if v == nil || v.Const == nil || len(v.Shape) == 0 || v.Shape[0] != f.batch {
@@ -211,7 +193,7 @@ func (f *freer) repeated(v *graph.Value) (*graph.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.Name, err)
 	}
-	f.rows[v] = f.add(v.Name+".rows", graph.Binary{Fn: graph.Mul}, v.Type, row, ones)
+	f.rows[v] = f.Add(v.Name+".rows", graph.Binary{Fn: graph.Mul}, v.Type, row, ones)
 	return f.rows[v], nil
 }
 
@@ -238,8 +220,8 @@ func (f *freer) column(t tensor.DType, rank int) (*graph.Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		size := f.add(key+".count", onnx.BatchSize(), graph.Type{DType: tensor.Int64, Shape: []int{1}}, f.input)
-		f.ones[key] = f.add(key, op, graph.Type{DType: t, Shape: []int{f.batch}}, size)
+		size := f.Add(key+".count", onnx.BatchSize(), graph.Type{DType: tensor.Int64, Shape: []int{1}}, f.input)
+		f.ones[key] = f.Add(key, op, graph.Type{DType: t, Shape: []int{f.batch}}, size)
 	}
 	if rank == 1 {
 		return f.ones[key], nil
@@ -248,15 +230,7 @@ func (f *freer) column(t tensor.DType, rank int) (*graph.Value, error) {
 	if f.ones[shaped] == nil {
 		shape := slices.Repeat([]int{1}, rank)
 		shape[0] = f.batch
-		f.ones[shaped] = f.add(shaped, graph.Reshape{Shape: shape}, graph.Type{DType: t, Shape: shape}, f.ones[key])
+		f.ones[shaped] = f.Add(shaped, graph.Reshape{Shape: shape}, graph.Type{DType: t, Shape: shape}, f.ones[key])
 	}
 	return f.ones[shaped], nil
-}
-
-func (f *freer) add(name string, op graph.Op, t graph.Type, inputs ...*graph.Value) *graph.Value {
-	n := &graph.Node{Name: name, Op: op, Inputs: inputs}
-	v := &graph.Value{Name: name, Type: t, Producer: n}
-	n.Outputs = []*graph.Value{v}
-	f.out.Nodes = append(f.out.Nodes, n)
-	return v
 }

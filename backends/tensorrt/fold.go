@@ -9,40 +9,23 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// fold computes what a graph makes of constants alone by element-wise operators and roundings, such as the decay of a recurrence of its parameter. TensorRT computes those in
-// front of a plugin in every run.
+// fold computes what a graph makes of constants alone by element-wise operators and roundings, such as the decay of a recurrence of its parameter. TensorRT
+// computes those in front of a plugin in every run.
 func fold(g *graph.Graph) *graph.Graph {
-	out, copies := *g, map[*graph.Value]*graph.Value{}
 	returned := map[*graph.Value]bool{}
 	for _, p := range g.Outputs {
 		returned[p.Value] = true
 	}
-	of := func(v *graph.Value) *graph.Value {
-		if c := copies[v]; c != nil {
-			return c
-		}
-		return v
-	}
-	out.Nodes, out.Outputs = nil, nil
+	var r graph.Rewriter
 	for _, n := range g.Nodes {
-		moved := &graph.Node{Name: n.Name, Op: n.Op}
-		for _, v := range n.Inputs {
-			moved.Inputs = append(moved.Inputs, of(v))
-		}
-		for _, v := range n.Outputs {
-			copies[v] = &graph.Value{Name: v.Name, Type: v.Type, Producer: moved}
-			moved.Outputs = append(moved.Outputs, copies[v])
-		}
-		if t := evaluate(moved); t != nil && !returned[n.Outputs[0]] {
-			copies[n.Outputs[0]] = &graph.Value{Name: n.Outputs[0].Name, Type: n.Outputs[0].Type, Const: t}
+		y := n.Outputs[0]
+		if t := evaluate(n.Op, r.Operands(n), y.Shape); t != nil && !returned[y] {
+			r.Replace(y, &graph.Value{Name: y.Name, Type: y.Type, Const: t})
 			continue
 		}
-		out.Nodes = append(out.Nodes, moved)
+		r.Copy(n)
 	}
-	for _, p := range g.Outputs {
-		out.Outputs = append(out.Outputs, graph.Port{Name: p.Name, Value: of(p.Value)})
-	}
-	return &out
+	return r.Graph(g)
 }
 
 // unary are the functions that fold computes.
@@ -58,18 +41,18 @@ var binary = map[graph.BinaryFn]func(x, y float64) float64{
 	graph.Mul: func(x, y float64) float64 { return x * y },
 }
 
-// evaluate returns what a node makes of float32 constants, each element rounded once; nil for another node.
-func evaluate(n *graph.Node) *tensor.Tensor {
+// evaluate returns what an operator makes of float32 constants, each element rounded once; nil for other operators and operands.
+func evaluate(op graph.Op, operands []*graph.Value, shape []int) *tensor.Tensor {
 	var in [][]float32
-	for _, v := range n.Inputs {
+	for _, v := range operands {
 		if v == nil || v.Const == nil || v.Const.DType() != tensor.Float32 {
 			return nil
 		}
 		in = append(in, tensor.Data[float32](v.Const))
 	}
-	out := tensor.New(tensor.Float32, n.Outputs[0].Shape...)
+	out := tensor.New(tensor.Float32, shape...)
 	to := tensor.Data[float32](out)
-	switch op := n.Op.(type) {
+	switch op := op.(type) {
 	case graph.Unary:
 		f := unary[op.Fn]
 		if f == nil {
@@ -90,7 +73,7 @@ func evaluate(n *graph.Node) *tensor.Tensor {
 		if op.To != graph.FP16 && op.To != graph.BF16 {
 			return nil
 		}
-		return onnx.RoundConstant(op.To, n.Inputs[0].Const)
+		return onnx.RoundConstant(op.To, operands[0].Const)
 	default:
 		return nil
 	}

@@ -24,22 +24,20 @@ func typed(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
 	default:
 		return bare(g), nil
 	}
-	t := &typer{format: f, maps: narrow(g, f), wide: map[*graph.Value]*graph.Value{}, low: map[*graph.Value]*graph.Value{}, out: bare(g)}
-	t.out.Nodes = nil
+	t := &typer{format: f, maps: narrow(g, f), wide: map[*graph.Value]*graph.Value{}, low: map[*graph.Value]*graph.Value{}}
 	for _, n := range g.Nodes {
 		if err := t.add(n); err != nil {
 			return nil, err
 		}
 	}
-	t.out.Outputs = nil
 	for _, p := range g.Outputs {
 		v, err := t.as(p.Value, false)
 		if err != nil {
 			return nil, err
 		}
-		t.out.Outputs = append(t.out.Outputs, graph.Port{Name: p.Name, Value: v})
+		t.Replace(p.Value, v)
 	}
-	return t.out, nil
+	return t.Graph(bare(g)), nil
 }
 
 // bare is a graph without what does not change what it computes, such as metadata, so that equal computations have equal engines.
@@ -49,33 +47,15 @@ func bare(g *graph.Graph) *graph.Graph {
 
 // withoutRounds is a graph without its roundings to TF32, which the library's products do themselves.
 func withoutRounds(g *graph.Graph) *graph.Graph {
-	out, copies := bare(g), map[*graph.Value]*graph.Value{}
-	of := func(v *graph.Value) *graph.Value {
-		if c := copies[v]; c != nil {
-			return c
-		}
-		return v
-	}
-	out.Nodes, out.Outputs = nil, nil
+	var r graph.Rewriter
 	for _, n := range g.Nodes {
 		if op, ok := n.Op.(graph.Round); ok && op.To == graph.TF32 {
-			copies[n.Outputs[0]] = of(n.Inputs[0])
+			r.Replace(n.Outputs[0], r.Value(n.Inputs[0]))
 			continue
 		}
-		moved := &graph.Node{Name: n.Name, Op: n.Op}
-		for _, v := range n.Inputs {
-			moved.Inputs = append(moved.Inputs, of(v))
-		}
-		for _, v := range n.Outputs {
-			copies[v] = &graph.Value{Name: v.Name, Type: v.Type, Producer: moved}
-			moved.Outputs = append(moved.Outputs, copies[v])
-		}
-		out.Nodes = append(out.Nodes, moved)
+		r.Copy(n)
 	}
-	for _, p := range g.Outputs {
-		out.Outputs = append(out.Outputs, graph.Port{Name: p.Name, Value: of(p.Value)})
-	}
-	return out
+	return r.Graph(bare(g))
 }
 
 // narrow returns the maps of features that go into a Round to the format, by nodes that hand maps on.
@@ -127,11 +107,11 @@ func narrowable(n *graph.Node, f graph.Format) bool {
 
 // A typer copies nodes, and casts between them.
 type typer struct {
+	graph.Rewriter
 	format graph.Format
 	maps   map[*graph.Value]bool
 	wide   map[*graph.Value]*graph.Value // by value of the graph: it in float32, or whatever its type is
 	low    map[*graph.Value]*graph.Value // and in the format
-	out    *graph.Graph
 }
 
 func (t *typer) add(n *graph.Node) error {
@@ -139,24 +119,21 @@ func (t *typer) add(n *graph.Node) error {
 		return t.round(n)
 	}
 	low := narrowable(n, t.format) && !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return !t.maps[v] })
-	moved := &graph.Node{Name: n.Name, Op: n.Op}
+	to := t.wide
+	if low {
+		to = t.low
+	}
+	var operands []*graph.Value
 	for i, v := range n.Inputs {
 		in, err := t.as(v, low && !t.parameter(n, i) || t.eitherWay(n, i))
 		if err != nil {
 			return err
 		}
-		moved.Inputs = append(moved.Inputs, in)
+		operands = append(operands, in)
 	}
-	for _, v := range n.Outputs {
-		same := &graph.Value{Name: v.Name, Type: v.Type, Producer: moved}
-		moved.Outputs = append(moved.Outputs, same)
-		if low {
-			t.low[v] = same
-		} else {
-			t.wide[v] = same
-		}
+	for i, v := range t.CopyWith(n, operands).Outputs {
+		to[n.Outputs[i]] = v
 	}
-	t.out.Nodes = append(t.out.Nodes, moved)
 	return nil
 }
 
@@ -190,14 +167,18 @@ func (t *typer) round(n *graph.Node) error {
 		return err
 	}
 	in, err := t.as(from, false)
-	t.low[to] = t.cast(in, n.Name, to.Name, onnx.NarrowCast(t.format, to.Type))
-	return err
+	if err != nil {
+		return err
+	}
+	t.low[to] = t.Add(to.Name, onnx.NarrowCast(t.format, to.Type), to.Type, in)
+	t.low[to].Producer.Name = n.Name
+	return nil
 }
 
 // as returns a value in the format, or in float32. What is no float32 has one type.
 func (t *typer) as(v *graph.Value, low bool) (*graph.Value, error) {
 	if v == nil || v.DType != tensor.Float32 {
-		return t.same(v), nil
+		return t.Value(v), nil
 	}
 	of, other := t.wide, t.low
 	if low {
@@ -210,8 +191,11 @@ func (t *typer) as(v *graph.Value, low bool) (*graph.Value, error) {
 	switch {
 	case v.Const != nil && low:
 		op, err := onnx.NarrowConstant(t.format, v.Const)
-		of[v] = t.cast(nil, v.Name+".narrow", v.Name+".narrow", op)
-		return of[v], err
+		if err != nil {
+			return nil, err
+		}
+		of[v] = t.Add(v.Name+".narrow", op, op.Outputs[0])
+		return of[v], nil
 	case v.Producer == nil && !low:
 		return v, nil
 	case v.Producer == nil:
@@ -222,28 +206,6 @@ func (t *typer) as(v *graph.Value, low bool) (*graph.Value, error) {
 	if low {
 		name, op = v.Name+".narrow", onnx.NarrowCast(t.format, v.Type)
 	}
-	of[v] = t.cast(from, name, name, op)
+	of[v] = t.Add(name, op, v.Type, from)
 	return of[v], nil
-}
-
-func (t *typer) same(v *graph.Value) *graph.Value {
-	if v != nil && t.wide[v] != nil {
-		return t.wide[v]
-	}
-	return v
-}
-
-// cast adds a node of one result.
-func (t *typer) cast(from *graph.Value, node, name string, op graph.Op) *graph.Value {
-	n := &graph.Node{Name: node, Op: op}
-	types := graph.Type{DType: tensor.Float32}
-	if from != nil {
-		n.Inputs, types.Shape = []*graph.Value{from}, from.Shape
-	} else if o, ok := op.(graph.Opaque); ok {
-		types = o.Outputs[0]
-	}
-	v := &graph.Value{Name: name, Type: types, Producer: n}
-	n.Outputs = []*graph.Value{v}
-	t.out.Nodes = append(t.out.Nodes, n)
-	return v
 }

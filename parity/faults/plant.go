@@ -65,68 +65,38 @@ func (x Planted) In(g *graph.Graph) *graph.Graph {
 	if at < 0 || !x.Fault.fits(g.Nodes[at]) {
 		return g
 	}
-	p := &planting{Planted: x, rng: rand.New(rand.NewPCG(x.Seed, 7)), values: map[*graph.Value]*graph.Value{}}
-	out := *g
-	out.Nodes = nil
+	p := &planting{Planted: x, rng: rand.New(rand.NewPCG(x.Seed, 7))}
 	for i, n := range g.Nodes {
-		p.node = &graph.Node{Name: n.Name, Op: n.Op}
-		for _, v := range n.Inputs {
-			p.node.Inputs = append(p.node.Inputs, p.value(v))
+		if i != at {
+			p.Copy(n)
+			continue
 		}
-		for _, v := range n.Outputs {
-			moved := &graph.Value{Name: v.Name, Type: v.Type, Producer: p.node}
-			p.node.Outputs, p.values[v] = append(p.node.Outputs, moved), moved
-		}
+		p.sound, p.node = n, p.Moved(n, p.Operands(n))
 		p.added = []*graph.Node{p.node}
-		if i == at {
-			x.Fault.plant(p, p.node)
-			p.publish(n)
-		}
-		out.Nodes = append(out.Nodes, p.added...)
+		x.Fault.plant(p, p.node)
+		p.publish()
+		p.Append(p.added...)
 	}
-	out.Outputs, out.Taps = p.ports(g.Outputs), p.ports(g.Taps)
-	out.Decisions = slices.Clone(g.Decisions)
-	for i, d := range out.Decisions {
-		out.Decisions[i].Value, out.Decisions[i].Count = p.value(d.Value), p.value(d.Count)
-		out.Decisions[i].Scores = slices.Clone(d.Scores)
-		for j, v := range d.Scores {
-			out.Decisions[i].Scores[j] = p.value(v)
-		}
-	}
-	return &out
+	return p.Graph(g)
 }
 
-// planting is a fault that is being planted: into node, a copy of the graph's, before and behind which nodes may be added.
+// planting is a fault that is being planted: into node, a copy of a sound one of the graph, before and behind which nodes may be added.
 type planting struct {
 	Planted
-	rng    *rand.Rand
-	values map[*graph.Value]*graph.Value // of the graph
-	node   *graph.Node
-	added  []*graph.Node // node and what belongs to the fault, in the order of execution
-	fresh  int
+	graph.Rewriter
+	rng   *rand.Rand
+	sound *graph.Node
+	node  *graph.Node
+	added []*graph.Node // node and what belongs to the fault, in the order of execution
+	fresh int
 }
 
 const mark = ".fault."
 
-func (p *planting) value(v *graph.Value) *graph.Value {
-	if moved := p.values[v]; moved != nil {
-		return moved
-	}
-	return v
-}
-
-func (p *planting) ports(list []graph.Port) []graph.Port {
-	out := make([]graph.Port, len(list))
-	for i, o := range list {
-		out[i] = graph.Port{Name: o.Name, Value: p.value(o.Value)}
-	}
-	return out
-}
-
-// publish gives what the fault made of an output of n the name of that output. What the node itself computed goes by another name then.
-func (p *planting) publish(n *graph.Node) {
-	for i, v := range n.Outputs {
-		if last := p.values[v]; last != p.node.Outputs[i] {
+// publish gives what the fault made of an output of the node the name of that output. What the node itself computed goes by another name then.
+func (p *planting) publish() {
+	for i, v := range p.sound.Outputs {
+		if last := p.Value(v); last != p.node.Outputs[i] {
 			p.node.Outputs[i].Name += mark + "sound"
 			last.Name = v.Name
 		}
@@ -176,13 +146,7 @@ func (p *planting) constant(t *tensor.Tensor) *graph.Value {
 
 // result lets output i be what do makes of it.
 func (p *planting) result(i int, do func(y *graph.Value) *graph.Value) {
-	y := p.node.Outputs[i]
-	for from, to := range p.values {
-		if to == y {
-			p.values[from] = do(y)
-			return
-		}
-	}
+	p.Replace(p.sound.Outputs[i], do(p.node.Outputs[i]))
 }
 
 // Backend executes every graph with a fault. Its plans are those of what it executes, without the nodes that the fault added.
