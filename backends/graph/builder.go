@@ -57,7 +57,7 @@ func (b *Builder) Const(name string, t *tensor.Tensor) *Value {
 		return v
 	}
 	b.claim(name)
-	v := &Value{Name: name, Type: Type{t.DType(), t.Shape()}, Const: t}
+	v := Constant(name, t)
 	b.consts[name] = v
 	return v
 }

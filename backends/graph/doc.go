@@ -9,7 +9,7 @@
 //     a session may be asked to return as well).
 //  3. Decisions mark the values that hold choices. WithReplay makes them inputs, Lower rounds at declared points for a low precision,
 //     WithTaps adds outputs and drops what nothing needs, Cut takes out a part, Apart takes everything into parts. Values keep their
-//     names in all of them.
+//     names in all of them. A Rewriter makes the new graph of the old one.
 //  4. Package onnx, below this one, writes a graph as an ONNX model and reads it back; its operators of the domain "apexx"
 //     carry a body of standard operators, so that an ONNX runtime that never heard of them runs the same file.
 //

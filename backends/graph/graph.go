@@ -68,6 +68,11 @@ type Value struct {
 	Const    *tensor.Tensor // set for constants alone
 }
 
+// Constant returns a constant of that name.
+func Constant(name string, t *tensor.Tensor) *Value {
+	return &Value{Name: name, Type: Type{t.DType(), t.Shape()}, Const: t}
+}
+
 // Node is one application of an operator. Inputs holds nil where an optional input is absent.
 type Node struct {
 	Name    string

@@ -176,7 +176,7 @@ func (l *lowering) operand(n *Node, i int, v *Value) *Value {
 			return l.rounded[v]
 		}
 		t, axis := l.scale(n, i, v)
-		scale := &Value{Name: l.claim(name + ".scale"), Type: Type{t.DType(), t.Shape()}, Const: t}
+		scale := Constant(l.claim(name+".scale"), t)
 		l.rounded[v] = l.roundBy(Round{To: l.format, Axis: axis}, name, v, scale)
 	}
 	return l.rounded[v]

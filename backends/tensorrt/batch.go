@@ -208,7 +208,7 @@ func (f *freer) row(v *graph.Value, name string) (*graph.Value, error) {
 	if !bytes.Equal(data, bytes.Repeat(first, f.batch)) {
 		return nil, unavailable(backends.BatchUnsupported, "an engine of several batches: the constant %s is not the same for every sample", v.Name)
 	}
-	f.first[v] = &graph.Value{Name: name, Type: graph.Type{DType: v.DType, Shape: row.Shape()}, Const: row}
+	f.first[v] = graph.Constant(name, row)
 	return f.first[v], nil
 }
 

@@ -20,7 +20,7 @@ func fold(g *graph.Graph) *graph.Graph {
 	for _, n := range g.Nodes {
 		y := n.Outputs[0]
 		if t := evaluate(n.Op, r.Operands(n), y.Shape); t != nil && !returned[y] {
-			r.Replace(y, &graph.Value{Name: y.Name, Type: y.Type, Const: t})
+			r.Replace(y, graph.Constant(y.Name, t))
 			continue
 		}
 		r.Copy(n)

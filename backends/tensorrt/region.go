@@ -244,8 +244,7 @@ func vector(v *graph.Value) *graph.Value {
 	if v.Const == nil || len(v.Shape) != 0 {
 		return v
 	}
-	t := tensor.Must(v.Const.Reshaped(1))
-	return &graph.Value{Name: v.Name + ".vector", Type: graph.Type{DType: v.DType, Shape: t.Shape()}, Const: t}
+	return graph.Constant(v.Name+".vector", tensor.Must(v.Const.Reshaped(1)))
 }
 
 // graph returns the graph of what its outputs need, each node behind those that it reads, else in the order that was.

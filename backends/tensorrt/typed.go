@@ -163,7 +163,7 @@ func (t *typer) round(n *graph.Node) error {
 	case from.Const != nil:
 		rounded := onnx.RoundConstant(t.format, from.Const)
 		v, err := t.as(from, true)
-		t.low[to], t.wide[to] = v, &graph.Value{Name: to.Name, Type: to.Type, Const: rounded}
+		t.low[to], t.wide[to] = v, graph.Constant(to.Name, rounded)
 		return err
 	}
 	in, err := t.as(from, false)

@@ -180,7 +180,7 @@ func (w *widener) wide(list []*graph.Node) []*graph.Node {
 		own := slices.Clone(first.Inputs[operand].Shape)
 		own[0] = shape[1]
 		t := tensor.Must(tensor.Of(all, own...))
-		n.Inputs = append(n.Inputs, &graph.Value{Name: fmt.Sprintf("%s.wide.%d", first.Name, operand), Type: graph.Type{DType: tensor.Float32, Shape: own}, Const: t})
+		n.Inputs = append(n.Inputs, graph.Constant(fmt.Sprintf("%s.wide.%d", first.Name, operand), t))
 	}
 	return nodes
 }

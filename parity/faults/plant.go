@@ -141,7 +141,7 @@ func (p *planting) name() string {
 
 // constant makes a constant of a tensor.
 func (p *planting) constant(t *tensor.Tensor) *graph.Value {
-	return &graph.Value{Name: p.name(), Type: graph.Type{DType: t.DType(), Shape: t.Shape()}, Const: t}
+	return graph.Constant(p.name(), t)
 }
 
 // result lets output i be what do makes of it.

@@ -22,8 +22,8 @@ func Truncating(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
 	out := *low
 	out.Nodes = nil
 	// r·(1-1.5·2^-m/2) is between half a unit and one and a half below r, for any r of m bits behind the point: its nearest neighbour below.
-	below := constant("truncate.below", 1-0.75*math.Ldexp(1, 1-layout.Significand))
-	zero := constant("truncate.zero", 0)
+	below := graph.Constant("truncate.below", tensor.Scalar(float32(1-0.75*math.Ldexp(1, 1-layout.Significand))))
+	zero := graph.Constant("truncate.zero", tensor.Scalar(float32(0)))
 	for _, n := range low.Nodes {
 		if _, ok := n.Op.(graph.Round); ok {
 			out.Nodes = append(out.Nodes, truncate(n, below, zero)...)
@@ -32,11 +32,6 @@ func Truncating(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
 		}
 	}
 	return &out, nil
-}
-
-func constant(name string, v float64) *graph.Value {
-	t := tensor.Scalar(float32(v))
-	return &graph.Value{Name: name, Type: graph.Type{DType: t.DType(), Shape: t.Shape()}, Const: t}
 }
 
 // truncate spells one rounding r of x: r where |r| ≤ |x|, else the neighbour of r towards zero. q = δ/δ with δ = max(|r|-|x|, 0) is NaN

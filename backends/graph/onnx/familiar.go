@@ -48,7 +48,7 @@ func (r *reader) addFamiliar(n *rawNode, read func(*nodeReader) (graph.Op, *tens
 	if r.made += constant.Len(); r.made > mostMade {
 		return fmt.Errorf("constants that the file does not hold have more than %d elements", mostMade)
 	}
-	return r.define(&graph.Value{Name: n.outputs[0], Type: graph.Type{DType: constant.DType(), Shape: constant.Shape()}, Const: constant})
+	return r.define(graph.Constant(n.outputs[0], constant))
 }
 
 func readFlatten(n *nodeReader) (graph.Op, *tensor.Tensor) {

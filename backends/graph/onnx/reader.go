@@ -106,7 +106,7 @@ func (r *reader) constant(name string, raw rawTensor) error {
 	if err != nil {
 		return fmt.Errorf("constant %q: %w", name, err)
 	}
-	return r.define(&graph.Value{Name: name, Type: graph.Type{DType: t.DType(), Shape: t.Shape()}, Const: t})
+	return r.define(graph.Constant(name, t))
 }
 
 func (r *reader) initializer(b []byte) error {
