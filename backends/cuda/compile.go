@@ -158,7 +158,7 @@ func (c *compiler) lowerNodes(p *lower.Program) error {
 	p.SetNodes(slices.DeleteFunc(slices.Clone(p.Nodes), func(n *lower.Node) bool { return n.Op == opMap })) // hosted by their readers
 	for _, n := range p.Nodes {
 		s := &step{Step: lower.Step{Node: n}, number: len(c.steps)}
-		if !empty(n.Out) {
+		if !lower.Empty(n.Out) {
 			if err := c.host(s); err != nil {
 				return err
 			}
@@ -227,28 +227,14 @@ func (c *compiler) lowerStep(s *step) error {
 // lowerAside lowers those covered nodes of a fused one that compute the values aside, but for those in have, which the step itself stores. They
 // run before the step, which computes what it computes without them.
 func (c *compiler) lowerAside(s *step, have ...*lower.Value) error {
-	nodes, between := s.Node.PartsAside(have...)
-	s.AddBetween(between...)
-	for _, n := range nodes {
+	return s.LowerAside(func(n *lower.Node) (*lower.Step, error) {
 		part := &step{Step: lower.Step{Node: n}}
-		if err := c.lowerStep(part); err != nil {
-			return err
-		}
-		s.Include(&part.Step)
+		err := c.lowerStep(part)
 		if part.launches != nil {
 			s.aside = append(s.aside, part)
 		}
-	}
-	return nil
-}
-
-func empty(out []*lower.Value) bool {
-	for _, v := range out {
-		if v.Len() > 0 {
-			return false
-		}
-	}
-	return true
+		return &part.Step, err
+	}, have...)
 }
 
 func (c *compiler) plannedSteps() []*lower.Step {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/kernels"
 )
@@ -131,8 +132,6 @@ func coarseOf(n *lower.Node) *lower.Value {
 	return nil
 }
 
-func residualOf(n *lower.Node) *lower.Value { return addend(n.Part("sum"), n.Part("gate")) }
-
 // source returns what a kernel of the network reads for a value: it rounds operands itself, and so does a conversion to a map.
 func (c *compiler) source(v *lower.Value) *lower.Value {
 	if n := v.Producer; n != nil {
@@ -199,7 +198,7 @@ func (c *compiler) demands(p *lower.Program) map[*lower.Value]*demand {
 			reads(n, y, y)
 			of(y).moments = true
 			of(y).kept = of(y).kept || len(n.Aside()) > 0
-			if r := residualOf(n); r != nil {
+			if r := regions.Residual(n); r != nil {
 				normalises(n, r, c.addedSource(r))
 			}
 		case c.leftToReaders(n, d):
@@ -288,7 +287,7 @@ func (c *compiler) placeNorm(n *lower.Node, d map[*lower.Value]*demand) []*lower
 	var nodes []*lower.Node
 	m, of := c.norms[n], d[n.Out[0]]
 	m.in = operand{c.stored[m.norm.In[0]], m.norm}
-	if r := residualOf(n); r != nil {
+	if r := regions.Residual(n); r != nil {
 		m.residual = c.operand(c.addedSource(r), true, &nodes)
 	}
 	n.In = c.inputs(m.in, m.residual)

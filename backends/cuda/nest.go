@@ -1,6 +1,10 @@
 package cuda
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/apex-x/apexx/backends/lower"
+)
 
 const (
 	maxAxes     = 8
@@ -20,7 +24,7 @@ func newNest(out []int, operands ...[]int) (nest, error) {
 	l := nest{n: 1}
 	strides := make([][]int, len(operands))
 	for i, s := range operands {
-		strides[i] = broadcastStrides(s, len(out))
+		strides[i] = lower.BroadcastStrides(s, len(out))
 	}
 	for d := len(out) - 1; d >= 0; d-- {
 		l.n *= int64(out[d])
@@ -59,18 +63,4 @@ func (l *nest) push(size int64, st [maxOperands]int64) bool {
 	}
 	l.axes++
 	return true
-}
-
-// broadcastStrides returns the strides of a row-major operand along the axes of an output of the given rank: 0 where the operand has one
-// element or lacks the axis.
-func broadcastStrides(shape []int, rank int) []int {
-	strides := make([]int, rank)
-	step := 1
-	for i := len(shape) - 1; i >= 0; i-- {
-		if shape[i] != 1 {
-			strides[rank-len(shape)+i] = step
-		}
-		step *= shape[i]
-	}
-	return strides
 }

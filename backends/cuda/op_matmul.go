@@ -26,7 +26,7 @@ func lowerGemm(_ *compiler, s *step) error {
 	a, y, addend := s.Node.In[0], s.Node.Out[0], s.Node.Input(2)
 	args := matMulArgs{m: int32(a.Shape[0]), k: int32(a.Shape[1]), n: int32(y.Shape[1]), transposed: flag(s.Node.Op.(graph.Gemm).TransB)}
 	if addend != nil {
-		strides := broadcastStrides(addend.Shape, 2)
+		strides := lower.BroadcastStrides(addend.Shape, 2)
 		args.addendRow, args.addendColumn = int32(strides[0]), int32(strides[1])
 	}
 	lowerProduct(s, 1, addend, args)

@@ -20,24 +20,9 @@ type copyArgs struct {
 	outer  int64
 }
 
-// around returns the number of elements before, along and after an axis.
-func around(shape []int, axis int) (outer, size, inner int) {
-	if axis < 0 {
-		axis += len(shape)
-	}
-	outer, inner = 1, 1
-	for _, d := range shape[:axis] {
-		outer *= d
-	}
-	for _, d := range shape[axis+1:] {
-		inner *= d
-	}
-	return outer, shape[axis], inner
-}
-
 func lowerConcat(_ *compiler, s *step) error {
 	y := s.Node.Out[0]
-	outer, size, inner := around(y.Shape, s.Node.Op.(graph.Concat).Axis)
+	outer, size, inner := lower.Around(y.Shape, s.Node.Op.(graph.Concat).Axis)
 	s.launches = func(m *memory) []Launch {
 		var pieces []copyPiece
 		at := 0
@@ -54,7 +39,7 @@ func lowerConcat(_ *compiler, s *step) error {
 // lowerSplit makes the parts views where they are contiguous, and otherwise copies them.
 func lowerSplit(_ *compiler, s *step) error {
 	x := s.Node.In[0]
-	outer, size, inner := around(x.Shape, s.Node.Op.(graph.Split).Axis)
+	outer, size, inner := lower.Around(x.Shape, s.Node.Op.(graph.Split).Axis)
 	if outer == 1 {
 		at := 0
 		for _, v := range s.Node.Out {
@@ -109,7 +94,7 @@ type gatherArgs struct {
 
 func lowerGather(_ *compiler, s *step) error {
 	x, ids, y := s.Node.In[0], s.Node.In[1], s.Node.Out[0]
-	outer, size, inner := around(x.Shape, s.Node.Op.(graph.Gather).Axis)
+	outer, size, inner := lower.Around(x.Shape, s.Node.Op.(graph.Gather).Axis)
 	s.launches = func(m *memory) []Launch {
 		args := gatherArgs{m.at(x), m.at(ids), m.at(y), int64(outer), int64(size), int64(ids.Len()), int64(inner), m.faultOf(s.number)}
 		return []Launch{linear(byWidth("gather", x), y.Len(), moveThreads, args)}

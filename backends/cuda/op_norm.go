@@ -3,6 +3,7 @@ package cuda
 import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -44,7 +45,7 @@ func lowerNorm(c *compiler, s *step) error {
 		node = s.Node
 	}
 	x, scale, shift, y := node.In[0], node.In[1], node.In[2], s.Node.Out[0]
-	residual := addend(s.Node.Part("sum"), s.Node.Part("gate"))
+	residual := regions.Residual(s.Node)
 	switch {
 	case s.Node.Part("gate") != nil:
 		activation = gateActivation

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/kernels"
 )
@@ -82,13 +83,13 @@ func (c *compiler) useTensorCores(p *lower.Program) {
 				{Op: name, Or: []string{sum}, Role: "conv"},
 			}}},
 			{Name: string(opNormMap), Where: c.normalisesMap, Unstored: []string{"normalised"}, Pattern: lower.Pattern{Op: "Round", Role: "round", In: []lower.Pattern{
-				{Op: "GroupNormSiLU", Or: []string{"GroupNormGate"}, Role: "normalised"},
+				{Op: regions.GroupNormSiLU, Or: []string{regions.GroupNormGate}, Role: "normalised"},
 			}}},
 		})
 		return
 	}
 	for _, n := range p.Nodes {
-		if op := n.Op.OpType(); distance[n] > 0 && (op == "GroupNormSiLU" || op == "GroupNormGate") && c.normalises(n) {
+		if op := n.Op.OpType(); distance[n] > 0 && (op == regions.GroupNormSiLU || op == regions.GroupNormGate) && c.normalises(n) {
 			n.Op = opNormMap
 		}
 	}
@@ -194,7 +195,7 @@ func (c *compiler) normalises(n *lower.Node) bool {
 	norm := n.Part("norm")
 	op, y := norm.Op.(graph.GroupNormalization), norm.In[0]
 	width := y.Shape[1]
-	residual := addend(n.Part("sum"), n.Part("gate"))
+	residual := regions.Residual(n)
 	if n.Part("gate") != nil {
 		width /= 2
 	}

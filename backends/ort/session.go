@@ -153,7 +153,7 @@ func (s *session) Upload(_ context.Context, inputs tensor.List) error {
 func (s *session) copyIn(inputs tensor.List) error {
 	if s.device == nil {
 		for _, to := range s.inputs {
-			copyInto(to.Tensor, inputs.Get(to.Name))
+			copy(tensor.Bytes(to.Tensor), tensor.Bytes(inputs.Get(to.Name)))
 		}
 		return nil
 	}
@@ -212,22 +212,6 @@ func (s *session) terminateWith(ctx context.Context) (reset func()) {
 			<-done
 			_ = s.options.UnsetTerminate()
 		}
-	}
-}
-
-// copyInto copies a tensor into a bound one of the same type and size.
-func copyInto(to, from *tensor.Tensor) {
-	switch to.DType() {
-	case tensor.Float32:
-		copy(tensor.Data[float32](to), tensor.Data[float32](from))
-	case tensor.Float64:
-		copy(tensor.Data[float64](to), tensor.Data[float64](from))
-	case tensor.Int32:
-		copy(tensor.Data[int32](to), tensor.Data[int32](from))
-	case tensor.Int64:
-		copy(tensor.Data[int64](to), tensor.Data[int64](from))
-	default:
-		copy(tensor.Data[bool](to), tensor.Data[bool](from))
 	}
 }
 

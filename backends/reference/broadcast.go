@@ -1,5 +1,7 @@
 package reference
 
+import "github.com/apex-x/apexx/backends/lower"
+
 // A nest is the loop of an element-wise operation over broadcast operands: rows of n consecutive output elements, in which
 // every operand either advances by one or stands still. Neighbouring axes along which all operands behave alike are merged,
 // so that equal shapes give one row, and a vector per channel gives one row per channel.
@@ -17,7 +19,7 @@ func newNest(out []int, operands ...[]int) *nest {
 	l := &nest{rows: 1, n: 1}
 	strides := make([][]int, len(operands))
 	for i, s := range operands {
-		strides[i] = broadcastStrides(s, len(out))
+		strides[i] = lower.BroadcastStrides(s, len(out))
 	}
 	for d := len(out) - 1; d >= 0; d-- {
 		if out[d] == 1 {
@@ -52,20 +54,6 @@ func (l *nest) push(size int, st [maxOperands]int) {
 		}
 	}
 	l.dims, l.strides = append(l.dims, size), append(l.strides, st)
-}
-
-// broadcastStrides returns the strides of a row-major operand along the axes of an output of the given rank: 0 where the
-// operand has one element or lacks the axis.
-func broadcastStrides(shape []int, rank int) []int {
-	strides := make([]int, rank)
-	step := 1
-	for i := len(shape) - 1; i >= 0; i-- {
-		if shape[i] != 1 {
-			strides[rank-len(shape)+i] = step
-		}
-		step *= shape[i]
-	}
-	return strides
 }
 
 // at returns the offsets of the operands at the start of a row.

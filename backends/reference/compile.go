@@ -136,7 +136,7 @@ func (c *compiler) lowerNodes(p *lower.Program) error {
 		}
 		switch {
 		case s.bind == nil: // the outputs are views
-		case empty(n.Out):
+		case lower.Empty(n.Out):
 			for _, v := range n.Out {
 				v.Data = tensor.New(v.DType, v.Shape...)
 			}
@@ -161,19 +161,14 @@ func (c *compiler) lowerStep(s *step) error {
 // lowerAside lowers those covered nodes of a fused one that compute the values aside from the values in have, which the step has
 // anyway.
 func (c *compiler) lowerAside(s *step, have ...*lower.Value) error {
-	nodes, between := s.Node.PartsAside(have...)
-	s.AddBetween(between...)
-	for _, n := range nodes {
+	return s.LowerAside(func(n *lower.Node) (*lower.Step, error) {
 		part := newStep(n)
-		if err := c.lowerStep(part); err != nil {
-			return err
-		}
-		s.Include(&part.Step)
+		err := c.lowerStep(part)
 		if part.bind != nil {
 			s.aside = append(s.aside, part)
 		}
-	}
-	return nil
+		return &part.Step, err
+	}, have...)
 }
 
 // bindAside returns what stores the values aside. A step must run it before its result takes the place of an operand.
@@ -190,15 +185,6 @@ func (s *step) bindAside() func() error {
 		}
 		return nil
 	}
-}
-
-func empty(out []*lower.Value) bool {
-	for _, v := range out {
-		if v.Len() > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // parallel returns a run function that calls f(i) for every i in [0, tasks) on the pool.

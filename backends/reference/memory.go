@@ -22,7 +22,7 @@ func (c *compiler) place(p *lower.Program) []boundStep {
 	c.arena = plan.Bytes
 	arena := alignedBytes(plan.Bytes)
 	for _, v := range plan.Values {
-		v.Data = within(arena, v)
+		v.Data = tensor.On(arena[v.Place():][:v.Bytes():v.Bytes()], v.DType, v.Shape...)
 	}
 	for _, v := range plan.Views {
 		owner, off := v.Root()
@@ -50,31 +50,6 @@ func alignedBytes(size int) []byte {
 	return s[skip : skip+size : skip+size]
 }
 
-// within returns the elements of a value that lies in the arena.
-func within(arena []byte, v *lower.Value) *tensor.Tensor {
-	if v.Len() == 0 {
-		return tensor.New(v.DType, v.Shape...)
-	}
-	bytes := arena[v.Place():][:v.Bytes()]
-	switch v.DType {
-	case tensor.Float32:
-		return typed[float32](bytes, v.Shape)
-	case tensor.Float64:
-		return typed[float64](bytes, v.Shape)
-	case tensor.Int32:
-		return typed[int32](bytes, v.Shape)
-	case tensor.Int64:
-		return typed[int64](bytes, v.Shape)
-	}
-	return typed[bool](bytes, v.Shape)
-}
-
-func typed[E tensor.Element](bytes []byte, shape []int) *tensor.Tensor {
-	var e E
-	n := len(bytes) / int(unsafe.Sizeof(e))
-	return tensor.Must(tensor.Of(unsafe.Slice((*E)(unsafe.Pointer(&bytes[0])), n), shape...))
-}
-
 // elements returns the elements of a value that has memory.
 func elements[E tensor.Element](v *lower.Value) []E { return tensor.Data[E](v.Data) }
 
@@ -88,23 +63,10 @@ func optional[E tensor.Element](v *lower.Value) []E {
 
 // window returns the part of t that starts at element off, with another shape.
 func window(t *tensor.Tensor, off int, shape []int) *tensor.Tensor {
-	switch t.DType() {
-	case tensor.Float32:
-		return windowOf[float32](t, off, shape)
-	case tensor.Float64:
-		return windowOf[float64](t, off, shape)
-	case tensor.Int32:
-		return windowOf[int32](t, off, shape)
-	case tensor.Int64:
-		return windowOf[int64](t, off, shape)
-	}
-	return windowOf[bool](t, off, shape)
-}
-
-func windowOf[E tensor.Element](t *tensor.Tensor, off int, shape []int) *tensor.Tensor {
+	size := t.DType().Size()
 	n := 1
 	for _, d := range shape {
 		n *= d
 	}
-	return tensor.Must(tensor.Of(tensor.Data[E](t)[off:off+n:off+n], shape...))
+	return tensor.On(tensor.Bytes(t)[off*size:][:n*size:n*size], t.DType(), shape...)
 }

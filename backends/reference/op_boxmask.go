@@ -3,6 +3,7 @@ package reference
 import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -13,7 +14,10 @@ func lowerBoxMask[T tensor.Float](c *compiler, s *step) error {
 	var common *lower.Value
 	resize := node.Part("resize")
 	if resize != nil {
-		node, x, common = s.Node.Part("mask"), resize.In[0], addend(s.Node.Part("sum"), resize)
+		node, x = s.Node.Part("mask"), resize.In[0]
+	}
+	if sum := s.Node.Part("sum"); sum != nil {
+		common = regions.Factor(sum, resize)
 	}
 	op, boxes := node.Op.(graph.BoxMask), node.In[1]
 	m := &boxMask[T]{perImage: y.Shape[1], h: y.Shape[2], w: y.Shape[3], inH: x.Shape[2], inW: x.Shape[3]}

@@ -108,7 +108,7 @@ func lowerBatchNorm[T tensor.Float](c *compiler, s *step) error {
 // lowerSoftmax sums in float64.
 func lowerSoftmax[T tensor.Float](c *compiler, s *step) error {
 	x := s.Node.In[0]
-	outer, size, inner := around(x.Shape, s.Node.Op.(graph.Softmax).Axis)
+	outer, size, inner := lower.Around(x.Shape, s.Node.Op.(graph.Softmax).Axis)
 	s.Allow(x)
 	s.bind = func() func() error {
 		xs, ys := elements[T](x), elements[T](s.Node.Out[0])

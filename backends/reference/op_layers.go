@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/lower"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -65,7 +66,7 @@ func (t *transposed[T]) row(at int, y []T) {
 // lowerTopK inserts each element into the list of the best so far. A NaN is the last choice.
 func lowerTopK[T tensor.Float](c *compiler, s *step) error {
 	op, x := s.Node.Op.(graph.TopK), s.Node.In[0]
-	outer, size, inner := around(x.Shape, op.Axis)
+	outer, size, inner := lower.Around(x.Shape, op.Axis)
 	s.bind = func() func() error {
 		xs, values, ids := elements[T](x), elements[T](s.Node.Out[0]), elements[int64](s.Node.Out[1])
 		return c.ranges(outer*inner, size, func(lo, hi int) {

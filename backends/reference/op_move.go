@@ -50,21 +50,6 @@ func lowerReshape(_ *compiler, s *step) error {
 	return nil
 }
 
-// around returns the number of elements before, along and after an axis.
-func around(shape []int, axis int) (outer, size, inner int) {
-	if axis < 0 {
-		axis += len(shape)
-	}
-	outer, inner = 1, 1
-	for _, d := range shape[:axis] {
-		outer *= d
-	}
-	for _, d := range shape[axis+1:] {
-		inner *= d
-	}
-	return outer, shape[axis], inner
-}
-
 func lowerConcat(c *compiler, s *step) error {
 	byWidth(s.Node.Out[0], func() { concat[uint8](c, s) }, func() { concat[uint32](c, s) }, func() { concat[uint64](c, s) })
 	return nil
@@ -73,13 +58,13 @@ func lowerConcat(c *compiler, s *step) error {
 func concat[U unit](c *compiler, s *step) {
 	axis, y := s.Node.Op.(graph.Concat).Axis, s.Node.Out[0]
 	s.bind = func() func() error {
-		outer, size, inner := around(y.Shape, axis)
+		outer, size, inner := lower.Around(y.Shape, axis)
 		ys := units[U](y)
 		parts := make([][]U, len(s.Node.In))
 		starts := make([]int, len(s.Node.In))
 		at := 0
 		for i, v := range s.Node.In {
-			_, n, _ := around(v.Shape, axis)
+			_, n, _ := lower.Around(v.Shape, axis)
 			parts[i], starts[i] = units[U](v), at
 			at += n * inner
 		}
@@ -94,12 +79,12 @@ func concat[U unit](c *compiler, s *step) {
 // lowerSplit makes the parts views where they are contiguous, and otherwise copies them.
 func lowerSplit(c *compiler, s *step) error {
 	x, axis := s.Node.In[0], s.Node.Op.(graph.Split).Axis
-	outer, _, inner := around(x.Shape, axis)
+	outer, _, inner := lower.Around(x.Shape, axis)
 	if outer == 1 {
 		at := 0
 		for _, v := range s.Node.Out {
 			v.ViewOf(x, at)
-			_, n, _ := around(v.Shape, axis)
+			_, n, _ := lower.Around(v.Shape, axis)
 			at += n * inner
 		}
 		return nil
@@ -111,13 +96,13 @@ func lowerSplit(c *compiler, s *step) error {
 func split[U unit](c *compiler, s *step) {
 	axis, x := s.Node.Op.(graph.Split).Axis, s.Node.In[0]
 	s.bind = func() func() error {
-		outer, size, inner := around(x.Shape, axis)
+		outer, size, inner := lower.Around(x.Shape, axis)
 		xs := units[U](x)
 		parts := make([][]U, len(s.Node.Out))
 		starts := make([]int, len(s.Node.Out))
 		at := 0
 		for i, v := range s.Node.Out {
-			_, n, _ := around(v.Shape, axis)
+			_, n, _ := lower.Around(v.Shape, axis)
 			parts[i], starts[i] = units[U](v), at
 			at += n * inner
 		}
@@ -137,7 +122,7 @@ func lowerGather(c *compiler, s *step) error {
 func gather[U unit](c *compiler, s *step) {
 	axis, x, index, y := s.Node.Op.(graph.Gather).Axis, s.Node.In[0], s.Node.In[1], s.Node.Out[0]
 	s.bind = func() func() error {
-		outer, size, inner := around(x.Shape, axis)
+		outer, size, inner := lower.Around(x.Shape, axis)
 		xs, ys, ids := units[U](x), units[U](y), elements[int64](index)
 		n := len(ids)
 		pick := c.ranges(outer, n*inner, func(lo, hi int) {

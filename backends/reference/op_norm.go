@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/lower"
+	"github.com/apex-x/apexx/backends/lower/regions"
 	"github.com/apex-x/apexx/backends/reference/internal/kernel"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -116,7 +117,7 @@ func lowerNormGate[T tensor.Float](c *compiler, s *step) error {
 	if err != nil {
 		return err
 	}
-	residual := addend(s.Node.Part("sum"), s.Node.Part("gate"))
+	residual := regions.Residual(s.Node)
 	if residual != nil {
 		s.Allow(residual)
 	}

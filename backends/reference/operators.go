@@ -1,6 +1,9 @@
 package reference
 
-import "github.com/apex-x/apexx/backends/tensor"
+import (
+	"github.com/apex-x/apexx/backends/lower/regions"
+	"github.com/apex-x/apexx/backends/tensor"
+)
 
 // A lowering turns the node of s into what s runs, or makes its outputs views of its inputs and leaves s without a bind.
 type lowering func(c *compiler, s *step) error
@@ -8,15 +11,15 @@ type lowering func(c *compiler, s *step) error
 // operators returns the lowering of each operator, by its type, for sessions that compute in T.
 func operators[T tensor.Float]() map[string]lowering {
 	return map[string]lowering{
-		"Identity": lowerIdentity,
-		"Sigmoid":  lowerActivation[T],
-		"Tanh":     lowerActivation[T],
-		"Softplus": lowerActivation[T],
-		"SiLU":     lowerActivation[T],
-		"Relu":     lowerRelu[T],
-		"Floor":    lowerFloor[T],
-		"IsNaN":    lowerIsNaN[T],
-		"Clip":     lowerClip[T],
+		"Identity":   lowerIdentity,
+		"Sigmoid":    lowerActivation[T],
+		"Tanh":       lowerActivation[T],
+		"Softplus":   lowerActivation[T],
+		regions.SiLU: lowerActivation[T],
+		"Relu":       lowerRelu[T],
+		"Floor":      lowerFloor[T],
+		"IsNaN":      lowerIsNaN[T],
+		"Clip":       lowerClip[T],
 
 		"Add": lowerBinary[T], "Sub": lowerBinary[T], "Mul": lowerBinary[T],
 		"Div": lowerBinary[T], "Max": lowerBinary[T], "Min": lowerBinary[T],
@@ -32,11 +35,11 @@ func operators[T tensor.Float]() map[string]lowering {
 		"ReduceL2":           lowerReduce[T],
 		"Resize":             lowerResize[T],
 
-		"GroupNormSiLU":     lowerNorm[T],
-		"ConvGroupNorm":     lowerNorm[T],
-		"ConvGroupNormSiLU": lowerNorm[T],
-		"GroupNormGate":     lowerNormGate[T],
-		"ConvGroupNormGate": lowerNormGate[T],
+		regions.GroupNormSiLU: lowerNorm[T],
+		"ConvGroupNorm":       lowerNorm[T],
+		"ConvGroupNormSiLU":   lowerNorm[T],
+		regions.GroupNormGate: lowerNormGate[T],
+		"ConvGroupNormGate":   lowerNormGate[T],
 
 		"Exp": lowerFunction[T], "Log": lowerFunction[T], "Sqrt": lowerFunction[T],
 		"Erf": lowerFunction[T], "Neg": lowerFunction[T], "Abs": lowerFunction[T],

@@ -112,23 +112,13 @@ func (s *session) accepts(inputs tensor.List) bool {
 
 // load copies an input into the arena, widening float32 where the session computes in float64.
 func load(dst, src *tensor.Tensor) {
-	switch src.DType() {
-	case tensor.Float32:
-		from := tensor.Data[float32](src)
-		if dst.DType() == tensor.Float32 {
-			copy(tensor.Data[float32](dst), from)
-			return
-		}
-		to := tensor.Data[float64](dst)
-		for i, v := range from {
-			to[i] = float64(v)
-		}
-	case tensor.Int32:
-		copy(tensor.Data[int32](dst), tensor.Data[int32](src))
-	case tensor.Int64:
-		copy(tensor.Data[int64](dst), tensor.Data[int64](src))
-	case tensor.Bool:
-		copy(tensor.Data[bool](dst), tensor.Data[bool](src))
+	if dst.DType() == src.DType() {
+		copy(tensor.Bytes(dst), tensor.Bytes(src))
+		return
+	}
+	to := tensor.Data[float64](dst)
+	for i, v := range tensor.Data[float32](src) {
+		to[i] = float64(v)
 	}
 }
 

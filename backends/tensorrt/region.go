@@ -46,7 +46,7 @@ func region(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusion
 // pluginOf describes the plugin of a region, nil where a node is none or has something that its plugin does not know.
 func pluginOf(n *lower.Node) *regionPlugin {
 	describe := map[string]func(func(string) *lower.Node, *lower.Node) *regionPlugin{
-		"Proxies": proxiesPlugin, "Gates": gatesPlugin, "Route": routePlugin, regions.HeavyPath: heavyPlugin, regions.BoxVector: vectorPlugin,
+		regions.Proxies: proxiesPlugin, regions.Gates: gatesPlugin, regions.Route: routePlugin, regions.HeavyPath: heavyPlugin, regions.BoxVector: vectorPlugin,
 		regions.UnitBoxVector: vectorPlugin, regions.MaskDetail: detailPlugin, regions.PrototypeMasks: masksPlugin,
 	}[n.Op.OpType()]
 	if describe == nil {

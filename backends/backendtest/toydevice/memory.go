@@ -1,8 +1,6 @@
 package toydevice
 
 import (
-	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/apex-x/apexx/backends/tensor"
@@ -21,48 +19,10 @@ func (a address) bytes() int { return tensor.New(a.dtype, a.shape...).Len() * a.
 type memory []byte
 
 // write copies a tensor of the host to an address, whose type it has.
-func (m memory) write(a address, t *tensor.Tensor) {
-	switch t.DType() {
-	case tensor.Float32:
-		store(m[a.at:], tensor.Data[float32](t))
-	case tensor.Float64:
-		store(m[a.at:], tensor.Data[float64](t))
-	case tensor.Int32:
-		store(m[a.at:], tensor.Data[int32](t))
-	case tensor.Int64:
-		store(m[a.at:], tensor.Data[int64](t))
-	case tensor.Bool:
-		store(m[a.at:], tensor.Data[bool](t))
-	}
-}
+func (m memory) write(a address, t *tensor.Tensor) { copy(m[a.at:], tensor.Bytes(t)) }
 
 // read copies what lies at an address into a tensor of the host.
-func (m memory) read(a address, t *tensor.Tensor) {
-	switch t.DType() {
-	case tensor.Float32:
-		load(m[a.at:], tensor.Data[float32](t))
-	case tensor.Float64:
-		load(m[a.at:], tensor.Data[float64](t))
-	case tensor.Int32:
-		load(m[a.at:], tensor.Data[int32](t))
-	case tensor.Int64:
-		load(m[a.at:], tensor.Data[int64](t))
-	case tensor.Bool:
-		load(m[a.at:], tensor.Data[bool](t))
-	}
-}
-
-func store[T tensor.Element](m []byte, data []T) {
-	if _, err := binary.Encode(m[:len(data)*tensor.DTypeOf[T]().Size()], binary.LittleEndian, data); err != nil {
-		panic(fmt.Sprintf("toydevice: %v", err)) // of a type without a size, which no element has
-	}
-}
-
-func load[T tensor.Element](m []byte, data []T) {
-	if _, err := binary.Decode(m[:len(data)*tensor.DTypeOf[T]().Size()], binary.LittleEndian, data); err != nil {
-		panic(fmt.Sprintf("toydevice: %v", err))
-	}
-}
+func (m memory) read(a address, t *tensor.Tensor) { copy(tensor.Bytes(t), m[a.at:]) }
 
 // register loads what lies at an address as a kernel has it: floats as float64.
 func (m memory) register(a address) *tensor.Tensor {

@@ -18,7 +18,7 @@ import (
 // Environment variables.
 const (
 	LibraryVariable = "APEXX_NVRTC"        // "on", or the file of the library: the kernels are compiled on this machine; unset: they are not
-	HeadersVariable = "APEXX_CUDA_INCLUDE" // the folder of CUDA's headers; unset: found beside the library
+	headersVariable = "APEXX_CUDA_INCLUDE" // the folder of CUDA's headers; unset: found beside the library
 )
 
 // FromEnvironment opens the library that the environment asks for, and finds the headers; nil where it asks for none.
@@ -33,7 +33,7 @@ func FromEnvironment(getenv func(string) string) (l *Library, headers string, er
 	if l, err = Open(file); err != nil {
 		return nil, "", err
 	}
-	headers, err = findHeaders(file, getenv(HeadersVariable))
+	headers, err = findHeaders(file, getenv(headersVariable))
 	return l, headers, err
 }
 
@@ -57,7 +57,7 @@ func findHeaders(library, named string) (string, error) {
 		}
 	}
 	return "", &backends.Unavailable{Backend: "cuda", Reason: backends.HeadersNotFound,
-		Detail: fmt.Sprintf("NVRTC needs %s, which is in none of %v: name the folder of CUDA's headers by %s", neededHeader, folders, HeadersVariable)}
+		Detail: fmt.Sprintf("NVRTC needs %s, which is in none of %v: name the folder of CUDA's headers by %s", neededHeader, folders, headersVariable)}
 }
 
 // program is a file of kernels and how it is compiled, as the Makefile does.

@@ -89,7 +89,7 @@ func isHeavyPath(m lower.Match) bool {
 	return side <= heavyTile && side%4 == 0 && c <= heavyChannels && c%4 == 0 && hidden <= heavyHidden && hidden%4 == 0 && m.Value("dense").Len() > 0 &&
 		slices.Equal(m.Node("tokens").Op.(graph.Reduce).Axes, []int{3, 4}) && scansForHeavyPath(m) &&
 		isLinear(m.Node("first"), hidden) && isLinear(m.Node("last"), 2*c) && isNumber(m.Value("one"), 1) &&
-		SplitsInHalves(m.Node("parts")) && SplitsInHalves(m.Node("halves")) && m.Node("norm").Op.(graph.GroupNormalization).Groups == 1 &&
+		splitsInHalves(m.Node("parts")) && splitsInHalves(m.Node("halves")) && m.Node("norm").Op.(graph.GroupNormalization).Groups == 1 &&
 		slices.Equal(m.Node("rows").Out[0].Shape, []int{m.Value("ids").Len(), c}) &&
 		isConv(m.Node("depthwise"), 3, c, c) && isConv(m.Node("pointwise"), 1, 2*c, 1) && !m.Node("unpack").Op.(graph.TileUnpackFusion).Blend
 }
@@ -128,10 +128,4 @@ func Factor(product, of *lower.Node) *lower.Value {
 		return product.In[1]
 	}
 	return product.In[0]
-}
-
-// SplitsInHalves tells whether a node splits channels into two equal parts.
-func SplitsInHalves(n *lower.Node) bool {
-	op := n.Op.(graph.Split)
-	return op.Axis == 1 && len(op.Sizes) == 2 && op.Sizes[0] == op.Sizes[1]
 }

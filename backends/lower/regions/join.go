@@ -10,9 +10,9 @@ import (
 // Parts of the graph with several results, which no rule of package lower describes, become one node each: the proxies, the gates, and the router
 // with the selections that follow it. Where the graph is another one, or larger than what the kernels hold, it stays single steps.
 const (
-	Proxies = lower.Fused("Proxies")
-	Gates   = lower.Fused("Gates")
-	Route   = lower.Fused("Route")
+	Proxies = "Proxies"
+	Gates   = "Gates"
+	Route   = "Route"
 )
 
 // members are nodes under their roles.
@@ -27,16 +27,16 @@ func Join(p *lower.Program) {
 		switch n.Op.(type) {
 		case graph.Concat:
 			if m := proxiesOf(n, readersOf(p)); m != nil {
-				p.Join(Proxies, m)
+				p.Join(lower.Fused(Proxies), m)
 			}
 		case graph.TileAggregate:
 			if m := routeOf(n, readersOf(p)); m != nil {
-				p.Join(Route, m)
+				p.Join(lower.Fused(Route), m)
 			}
 		}
 	}
 	if m := gatesOf(p, readersOf(p)); m != nil {
-		p.Join(Gates, m)
+		p.Join(lower.Fused(Gates), m)
 	}
 }
 
