@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/internal/caps"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
@@ -95,13 +96,40 @@ func (ch *choice) selectBackend(c *cli.Context) error {
 	return nil
 }
 
-// openModel opens the model where it is not open already.
-func (ch *choice) openModel(c *cli.Context) (*source.Model, error) {
+// open selects the backend, and then opens the model where it is not open already, with the calibration that the precision needs.
+func (ch *choice) open(c *cli.Context) (*source.Model, error) {
+	if err := ch.selectBackend(c); err != nil {
+		return nil, err
+	}
 	if ch.model == nil {
 		var err error
 		if ch.model, err = openModel(c); err != nil {
 			return nil, err
 		}
 	}
-	return ch.model, nil
+	return ch.model, namedCalibration(c, ch.model, ch.precision)
+}
+
+// execution is what the flags say of one session: its backend, threads and decoding.
+type execution struct {
+	*choice
+	threads int
+	decode  model.Decode
+}
+
+// chosenExecution reads choiceFlags, backendFlags and decodeFlags.
+func chosenExecution(c *cli.Context) (x execution, err error) {
+	if x.choice, err = chosenBackend(c); err != nil {
+		return x, err
+	}
+	if x.threads, err = threadsOf(c); err != nil {
+		return x, err
+	}
+	x.decode, err = decodeOf(c)
+	return x, err
+}
+
+// options are those of the session, once it is open.
+func (x execution) options() backends.Options {
+	return backends.Options{Precision: x.precision, Threads: x.threads, Extra: x.extra}
 }

@@ -39,37 +39,24 @@ func planCommand() *cli.Command {
 }
 
 func showPlan(c *cli.Context) error {
-	choice, err := chosenBackend(c)
-	if err != nil {
-		return err
-	}
-	threads, err := threadsOf(c)
-	if err != nil {
-		return err
-	}
-	decode, err := decodeOf(c)
+	x, err := chosenExecution(c)
 	if err != nil {
 		return err
 	}
 	if n := c.Int("times"); n < 0 || n > maxPlanTimes {
 		return usagef("--times %d is outside [0, %d]", n, maxPlanTimes)
 	}
-	if err := choice.selectBackend(c); err != nil {
-		return err
-	}
-	m, err := choice.openModel(c)
+	m, err := x.open(c)
 	if err != nil {
 		return err
 	}
-	if err := namedCalibration(c, m, choice.precision); err != nil {
-		return err
-	}
-	shape, err := shapeOf(c, m, decode)
+	shape, err := shapeOf(c, m, x.decode)
 	if err != nil {
 		return err
 	}
-	opts := backends.Options{Precision: choice.precision, Threads: threads, Extra: choice.extra, Taps: c.StringSlice("tap")}
-	plan, err := compiledPlan(c, choice.backend, m, shape, opts)
+	opts := x.options()
+	opts.Taps = c.StringSlice("tap")
+	plan, err := compiledPlan(c, x.backend, m, shape, opts)
 	if err != nil {
 		return err
 	}

@@ -42,15 +42,7 @@ func runCommand() *cli.Command {
 
 // runModel checks everything that can be checked before it reads an input, then runs the inputs one by one.
 func runModel(c *cli.Context) error {
-	choice, err := chosenBackend(c)
-	if err != nil {
-		return err
-	}
-	threads, err := threadsOf(c)
-	if err != nil {
-		return err
-	}
-	decode, err := decodeOf(c)
+	x, err := chosenExecution(c)
 	if err != nil {
 		return err
 	}
@@ -62,18 +54,11 @@ func runModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := choice.selectBackend(c); err != nil {
-		return err
-	}
-	m, err := choice.openModel(c)
+	m, err := x.open(c)
 	if err != nil {
 		return err
 	}
-	if err := namedCalibration(c, m, choice.precision); err != nil {
-		return err
-	}
-	r := runner{c: c, choice: choice, model: m, decode: decode, many: len(images) > 1 || sequence != nil,
-		options: backends.Options{Precision: choice.precision, Threads: threads, Extra: choice.extra}}
+	r := runner{c: c, choice: x.choice, model: m, decode: x.decode, many: len(images) > 1 || sequence != nil, options: x.options()}
 	if c.Bool("taps") {
 		r.options.Taps = []string{"all"}
 	}
