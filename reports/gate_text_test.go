@@ -32,7 +32,7 @@ func tableOf(t *testing.T, r *gate.Record, opt TableOptions) string {
 func TestGateGolden(t *testing.T) {
 	r := synthetic.Gate(1, gate.ParityFailed)
 	goldenfile.Check(t, "gate.md", written(t, GateMarkdown, r))
-	goldenfile.Check(t, "gate-summary.md", written(t, GateSummary, r))
+	goldenfile.Check(t, "gate-summary.md", written(t, gateSummary, r))
 	goldenfile.Check(t, "gate-table-120.txt", tableOf(t, r, TableOptions{Width: 120}))
 	goldenfile.Check(t, "gate-table-70.txt", tableOf(t, r, TableOptions{Width: 70}))
 	var all strings.Builder
@@ -47,7 +47,7 @@ func TestGateTextIsInert(t *testing.T) {
 	r := synthetic.HostileGate(1)
 	command := regexp.MustCompile(`(?m)^\s*::|##\[`)
 	r.Verdict.Reasons = append(r.Verdict.Reasons, "::error::first", "##[error]old", strings.Repeat("x ", 33)+"::error::wrapped")
-	for name, text := range map[string]string{"Markdown": written(t, GateMarkdown, r), "summary": written(t, GateSummary, r), "table": tableOf(t, r, TableOptions{Width: 80})} {
+	for name, text := range map[string]string{"Markdown": written(t, GateMarkdown, r), "summary": written(t, gateSummary, r), "table": tableOf(t, r, TableOptions{Width: 80})} {
 		if i := strings.IndexFunc(text, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f || c == '\u202e' || c == '\uFFFD' }); i >= 0 {
 			t.Errorf("%s holds a control character: %q", name, text[max(i-20, 0):min(i+20, len(text))])
 		}
@@ -55,7 +55,7 @@ func TestGateTextIsInert(t *testing.T) {
 			t.Errorf("%s holds a command: %q", name, text[at[0]:min(at[1]+30, len(text))])
 		}
 	}
-	for name, text := range map[string]string{"Markdown": written(t, GateMarkdown, r), "summary": written(t, GateSummary, r)} {
+	for name, text := range map[string]string{"Markdown": written(t, GateMarkdown, r), "summary": written(t, gateSummary, r)} {
 		for _, markup := range []string{"<script", "<img", "http://", "*bold*", " `code`"} {
 			if at := strings.Index(strings.ReplaceAll(text, `\*`, ""), markup); at >= 0 {
 				t.Errorf("%s lets %q through: %q", name, markup, text[at:min(at+60, len(text))])
@@ -82,7 +82,7 @@ func TestGateTableFits(t *testing.T) {
 
 func TestGateWithoutParts(t *testing.T) {
 	for name, r := range map[string]*gate.Record{"nil": nil, "empty": {}, "no estimates": {Verdict: &gate.Verdict{Outcome: gate.Regression, Cells: []gate.Cell{{State: gate.CellRegressed}, {State: "of a later version"}}, Controls: []gate.Control{{Fired: true}}}}} {
-		for _, text := range []string{written(t, GateMarkdown, r), tableOf(t, r, TableOptions{}), written(t, GateHTML, r), written(t, GateSummary, r)} {
+		for _, text := range []string{written(t, GateMarkdown, r), tableOf(t, r, TableOptions{}), written(t, GateHTML, r), written(t, gateSummary, r)} {
 			if want := "NO VERDICT"; (r == nil || r.Verdict == nil) && !strings.Contains(text, want) {
 				t.Errorf("%s does not say %q: %s", name, want, text)
 			}

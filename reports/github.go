@@ -58,13 +58,6 @@ func appendSummary(path string, r *gate.Record) (err error) {
 	return err
 }
 
-// GateSummary writes a gate's record as the Markdown of a job summary, of at most SummaryLimit bytes: the verdict, the cells that
-// are not clear, and the rest folded.
-func GateSummary(w io.Writer, r *gate.Record) error {
-	_, err := io.WriteString(w, summary(gateRecord(r), SummaryLimit))
-	return err
-}
-
 // summary returns as many of the parts, in the order of their weight, as fit the limit, each of them whole. It is empty where
 // not even the verdict fits.
 func summary(r *gate.Record, limit int) string {

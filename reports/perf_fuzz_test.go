@@ -42,7 +42,7 @@ func FuzzGateReports(f *testing.F) {
 		}
 		readJUnit(t, written(t, GateJUnit, &r))
 		checkParts(t, written(t, GateHTML, &r))
-		for _, write := range []func(io.Writer, *gate.Record) error{GateMarkdown, GateSummary} {
+		for _, write := range []func(io.Writer, *gate.Record) error{GateMarkdown, gateSummary} {
 			written(t, write, &r)
 		}
 		tableOf(t, &r, TableOptions{Width: 80})

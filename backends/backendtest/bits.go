@@ -27,15 +27,15 @@ func SameBits(ctx context.Context, s backends.Session, inputs tensor.List, execu
 		if err != nil {
 			return err
 		}
-		if name := Differing(got, want); name != "" {
+		if name := differing(got, want); name != "" {
 			return fmt.Errorf("execution %d: %s has other bits than in the first run", i, name)
 		}
 	}
 	return nil
 }
 
-// Differing returns the name of the first tensor that is not the same in another list of the same session, bit for bit; "" if there is none.
-func Differing(got, want tensor.List) string {
+// differing returns the name of the first tensor that is not the same in another list of the same session, bit for bit; "" if there is none.
+func differing(got, want tensor.List) string {
 	for _, w := range want {
 		if !tensor.Identical(got.Get(w.Name), w.Tensor) {
 			return w.Name

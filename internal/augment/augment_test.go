@@ -31,7 +31,7 @@ func randomSample(t *testing.T, rnd *rand.Rand, width, height int) Sample {
 		}
 		list = append(list, a)
 	}
-	s, err := NewSample(p, list)
+	s, err := newSample(p, list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestRecipe(t *testing.T) {
 
 func TestNewSampleRefuses(t *testing.T) {
 	p := &picture.Picture{Width: 4, Height: 4, Pix: make([]byte, 48)}
-	_, err := NewSample(p, []*coco.Annotation{{ID: 7, Segmentation: coco.Segmentation{Size: [2]int{4, 5}, Counts: []uint32{20}}}})
+	_, err := newSample(p, []*coco.Annotation{{ID: 7, Segmentation: coco.Segmentation{Size: [2]int{4, 5}, Counts: []uint32{20}}}})
 	if err == nil || err.Error() != "annotation 7: the mask has 4×5 pixels, and the picture 4×4 (height×width)" {
 		t.Errorf("%v", err)
 	}

@@ -43,7 +43,7 @@ func (r Recipe) Write(ctx context.Context, from Source, count int, dir string) (
 		if err != nil {
 			return Sample{}, err
 		}
-		return NewSample(p, objects[im.ID])
+		return newSample(p, objects[im.ID])
 	}
 	out := &coco.Dataset{Categories: from.Data.Categories}
 	for i := range count {

@@ -25,8 +25,8 @@ type Object struct {
 	whole float64 // pixels of the mask, or area of the box, as annotated
 }
 
-// NewSample takes a picture and the annotations of its image. It is an error if a mask is none or has another size than the picture.
-func NewSample(p *picture.Picture, annotations []*coco.Annotation) (Sample, error) {
+// newSample takes a picture and the annotations of its image. It is an error if a mask is none or has another size than the picture.
+func newSample(p *picture.Picture, annotations []*coco.Annotation) (Sample, error) {
 	s := Sample{Picture: p}
 	for _, a := range annotations {
 		o := Object{Category: a.Category, Box: a.Box, Area: a.Area, Crowd: a.Crowd, whole: a.Box[2] * a.Box[3]}

@@ -92,7 +92,7 @@ func Decode(data []byte) (*Picture, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	return FromImage(img).Oriented(orientation(data)), nil
+	return fromImage(img).Oriented(orientation(data)), nil
 }
 
 // formatOf recognises a file by its first bytes.
@@ -124,8 +124,8 @@ func explain(err error) error {
 	return fmt.Errorf("the image cannot be decoded: %w", err)
 }
 
-// FromImage copies an image without its transparency.
-func FromImage(img image.Image) *Picture {
+// fromImage copies an image without its transparency.
+func fromImage(img image.Image) *Picture {
 	b := img.Bounds()
 	p := &Picture{Width: b.Dx(), Height: b.Dy(), Pix: make([]byte, 3*b.Dx()*b.Dy())}
 	at := pixels(img)

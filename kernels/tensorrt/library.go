@@ -22,7 +22,6 @@ typedef struct {
 } functions;
 
 static int32_t call_abi(functions* f) { return f->abi(); }
-static const char* call_digest(functions* f) { return f->digest(); }
 static int32_t call_tensorrt(functions* f) { return f->tensorrt(); }
 static int32_t call_count(functions* f) { return f->count(); }
 static const apexx_plugin* call_get(functions* f, int32_t i) { return f->get(i); }
@@ -102,9 +101,6 @@ func Open(path string) (*Library, error) {
 	}
 	return l, nil
 }
-
-// Digest names the sources that the library was built of.
-func (l *Library) Digest() string { return C.GoString(C.call_digest(l.functions)) }
 
 // TensorRT returns the version of TensorRT's headers that the library was built with, 100600 for 10.6.0, and 0 where it was built without.
 func (l *Library) TensorRT() int { return int(C.call_tensorrt(l.functions)) }

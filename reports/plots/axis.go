@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Linear sets an axis to [low, high] with about n labelled ticks at round values.
-func Linear(a *plot.Axis, low, high float64, n int) {
+// linear sets an axis to [low, high] with about n labelled ticks at round values.
+func linear(a *plot.Axis, low, high float64, n int) {
 	if !(low < high) || math.IsInf(high-low, 0) {
 		low, high = 0, 1
 	}
@@ -50,13 +50,13 @@ func roundTo(v, step float64) float64 {
 	return v
 }
 
-// Logarithmic sets an axis to a logarithmic scale over [low, high], both positive. Ticks are labelled at powers of ten; where
+// logarithmic sets an axis to a logarithmic scale over [low, high], both positive. Ticks are labelled at powers of ten; where
 // those are fewer than three, also at 2 and 5 times them, or at more multiples.
-func Logarithmic(a *plot.Axis, low, high float64) {
+func logarithmic(a *plot.Axis, low, high float64) {
 	if !(low > 0 && low < high) || math.IsInf(high, 0) {
 		low, high = 1, 10
 	}
-	Linear(a, low, high, 4) // the ticks of an axis that is too short for any of those below
+	linear(a, low, high, 4) // the ticks of an axis that is too short for any of those below
 	a.Scale = plot.LogScale{}
 	every := math.Ceil((math.Log10(high) - math.Log10(low)) / 8) // decades between labels
 	for _, labelled := range [][]float64{{1}, {1, 2, 5}, {1, 1.5, 2, 3, 5, 7}, {1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9}} {
@@ -91,8 +91,8 @@ func logTicks(low, high, every float64, labelled []float64) (ticks plot.Constant
 	return ticks, labels
 }
 
-// AddGrid draws lines at the labelled ticks. Add it before the data.
-func AddGrid(p *plot.Plot) {
+// addGrid draws lines at the labelled ticks. Add it before the data.
+func addGrid(p *plot.Plot) {
 	g := plotter.NewGrid()
 	g.Horizontal.Color, g.Vertical.Color = Grid, Grid
 	g.Horizontal.Width, g.Vertical.Width = vg.Points(0.6), vg.Points(0.6)
@@ -103,8 +103,8 @@ func AddGrid(p *plot.Plot) {
 // it.
 const greatest, least = 1e15, 1e-12
 
-// Finite tells whether x can be drawn on a linear axis: a number of at most 10¹⁵.
-func Finite(x float64) bool { return math.Abs(x) <= greatest }
+// finite tells whether x can be drawn on a linear axis: a number of at most 10¹⁵.
+func finite(x float64) bool { return math.Abs(x) <= greatest }
 
-// Positive tells whether x can be drawn on a logarithmic axis: a number from 10⁻¹² to 10¹⁵.
-func Positive(x float64) bool { return x >= least && x <= greatest }
+// positive tells whether x can be drawn on a logarithmic axis: a number from 10⁻¹² to 10¹⁵.
+func positive(x float64) bool { return x >= least && x <= greatest }

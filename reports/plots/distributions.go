@@ -42,13 +42,13 @@ func Distributions(r *gate.Record, most int) *Figure {
 		more = fmt.Sprintf(" The %d worst cells are shown, and %d more are not.", most, n)
 		rows = rows[:most]
 	}
-	p := NewPanel("", "time of one call, % of the median of the cell's base", "")
+	p := newPanel("", "time of one call, % of the median of the cell's base", "")
 	strips := &strips{rows: rows}
 	strips.low, strips.high = strips.bounds()
 	if strips.high/strips.low > 4 {
-		Logarithmic(&p.X, strips.low, strips.high)
+		logarithmic(&p.X, strips.low, strips.high)
 	} else {
-		Linear(&p.X, strips.low, strips.high, 8)
+		linear(&p.X, strips.low, strips.high, 8)
 	}
 	p.Y.Min, p.Y.Max = -0.5, float64(len(rows))-0.5
 	p.Y.Padding, p.Y.Tick.Length, p.Y.Width = 0, 0, 0
@@ -76,7 +76,7 @@ func (s *strips) bounds() (low, high float64) {
 		base := row.arms[perf.Base].middle
 		for _, arm := range row.arms {
 			for _, v := range []float64{slices.Min(arm.medians), slices.Max(arm.medians), stat.Quantile(arm.pooled, 0.01), stat.Quantile(arm.pooled, 0.97)} {
-				if x := 100 * v / base; Positive(x) {
+				if x := 100 * v / base; positive(x) {
 					low, high = min(low, x), max(high, x)
 				}
 			}
@@ -91,7 +91,7 @@ func (s *strips) bounds() (low, high float64) {
 func (s *strips) names() plot.ConstantTicks {
 	var ticks plot.ConstantTicks
 	for i, row := range s.rows {
-		ticks = append(ticks, plot.Tick{Value: float64(len(s.rows) - 1 - i), Label: Shorten(Printable(row.cell.Name), 42)})
+		ticks = append(ticks, plot.Tick{Value: float64(len(s.rows) - 1 - i), Label: Shorten(printable(row.cell.Name), 42)})
 	}
 	return ticks
 }
@@ -115,7 +115,7 @@ func (s *strips) remark(row cellSamples) (string, string) {
 	if beyond > 0 {
 		second += fmt.Sprintf(", %d off scale", beyond)
 	}
-	return Printable(Shorten(first, 34)), second
+	return printable(Shorten(first, 34)), second
 }
 
 // change renders a ratio as a signed percentage.
@@ -178,10 +178,10 @@ func (s *strips) strip(c draw.Canvas, x func(float64) vg.Length, y vg.Length, ba
 			dots.Line(vg.Point{X: at.X + 0.6, Y: at.Y})
 		}
 	}
-	c.SetLineStyle(draw.LineStyle{Color: Faded(style.Color, 0.45), Width: vg.Points(1.2)})
+	c.SetLineStyle(draw.LineStyle{Color: faded(style.Color, 0.45), Width: vg.Points(1.2)})
 	c.Stroke(dots)
 	glyph := style.Glyph()
-	glyph.Radius, glyph.Color = 2.4, Faded(style.Color, 0.75)
+	glyph.Radius, glyph.Color = 2.4, faded(style.Color, 0.75)
 	for _, v := range arm.medians {
 		if percent := 100 * v / base; percent >= s.low && percent <= s.high {
 			c.DrawGlyphNoClip(glyph, vg.Point{X: x(percent), Y: y})

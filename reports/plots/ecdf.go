@@ -47,7 +47,7 @@ func Cumulative(r *gate.Record, most int) *Figure {
 
 // cumulativePanel draws one cell.
 func cumulativePanel(c cellSamples) *plot.Plot {
-	p := NewPanel(Shorten(c.cell.Name, 40), "time of one call (ms)", "samples (%)")
+	p := newPanel(Shorten(c.cell.Name, 40), "time of one call (ms)", "samples (%)")
 	p.Title.TextStyle = text(tickSize, Ink, true)
 	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YBottom
 	low, high := math.Inf(1), math.Inf(-1)
@@ -58,12 +58,12 @@ func cumulativePanel(c cellSamples) *plot.Plot {
 		low, high = low*0.99, low*1.01
 	}
 	if high/low > 5 {
-		Logarithmic(&p.X, low, high)
+		logarithmic(&p.X, low, high)
 	} else {
-		Linear(&p.X, low, high, 4)
+		linear(&p.X, low, high, 4)
 	}
-	Linear(&p.Y, 0, 100, 4)
-	AddGrid(p)
+	linear(&p.Y, 0, 100, 4)
+	addGrid(p)
 	for _, side := range []struct {
 		arm   perf.Arm
 		style Series
@@ -75,7 +75,7 @@ func cumulativePanel(c cellSamples) *plot.Plot {
 		line := &plotter.Line{XYs: steps(arm, low, high), LineStyle: side.style.Line()}
 		p.Add(line)
 		medians := &plotter.Scatter{GlyphStyle: side.style.Glyph()}
-		medians.Color, medians.Radius = Faded(side.style.Color, 0.6), 2.4
+		medians.Color, medians.Radius = faded(side.style.Color, 0.6), 2.4
 		for _, m := range arm.medians {
 			if m >= low && m <= high {
 				medians.XYs = append(medians.XYs, plotter.XY{X: m, Y: 50})

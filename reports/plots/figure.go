@@ -76,9 +76,9 @@ func (f *Figure) draw(c draw.Canvas) {
 		y -= style.Height("Ag") * 1.25
 	}
 	title := text(titleSize, Ink, true)
-	put(title, fit(Printable(f.Title), title, c.Max.X-c.Min.X))
+	put(title, fit(printable(f.Title), title, c.Max.X-c.Min.X))
 	soft := text(bodySize, Soft, false)
-	for _, line := range wrap(Printable(f.Subtitle), soft, c.Max.X-c.Min.X) {
+	for _, line := range wrap(printable(f.Subtitle), soft, c.Max.X-c.Min.X) {
 		put(soft, line)
 	}
 	y = f.drawLegend(c, y-4) - 8
@@ -94,7 +94,7 @@ func (f *Figure) drawLegend(c draw.Canvas, y vg.Length) vg.Length {
 	row := style.Height("Ag") * 1.4
 	x := c.Min.X
 	for i, e := range f.Legend {
-		label := fit(Printable(e.Label), style, c.Max.X-c.Min.X-swatch-5)
+		label := fit(printable(e.Label), style, c.Max.X-c.Min.X-swatch-5)
 		width := swatch + 5 + style.Width(label)
 		if i > 0 && x+width > c.Max.X {
 			x, y = c.Min.X, y-row

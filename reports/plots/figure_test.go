@@ -54,11 +54,11 @@ func parseXML(t *testing.T, doc []byte) string {
 
 // swatches is a figure with every style, and a title that tries to break out of the markup.
 func swatches(t *testing.T) *Figure {
-	p := NewPanel("every series", "position (index)", "value (arbitrary)")
+	p := newPanel("every series", "position (index)", "value (arbitrary)")
 	f := &Figure{Title: `Styles <script>alert("1")</script> & "quotes" style="fill:#0072B2"` + "\x00\x1b[31m", Subtitle: strings.Repeat("One sentence that has to wrap. ", 12),
-		Panels: [][]*plot.Plot{{p, NewPanel("an empty panel", "x", "y")}}, Height: 400}
+		Panels: [][]*plot.Plot{{p, newPanel("an empty panel", "x", "y")}}, Height: 400}
 	for i := range 9 {
-		s := SeriesOf(i)
+		s := seriesOf(i)
 		xy := plotter.XYs{{X: 0, Y: float64(i)}, {X: 1, Y: float64(i) + 0.5}, {X: 2, Y: float64(i) - 0.5}}
 		line, points, err := plotter.NewLinePoints(xy)
 		if err != nil {
@@ -121,7 +121,7 @@ func TestInlineIsThemed(t *testing.T) {
 func TestSeriesAreDistinct(t *testing.T) {
 	seen := map[string]int{}
 	for i := range 49 {
-		s := SeriesOf(i)
+		s := seriesOf(i)
 		key := fmt.Sprint(s.Marker, s.Color)
 		if j, ok := seen[key]; ok && i < 21 {
 			t.Errorf("series %d looks like series %d", i, j)

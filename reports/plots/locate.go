@@ -31,12 +31,12 @@ func Locate(name string, t *locate.Trace) *Figure {
 		}
 		return float64(e.Ratio)
 	}
-	upper := NewPanel("", "", "local error over budget")
-	lower := NewPanel("", "step, in the order of execution", "noise")
+	upper := newPanel("", "", "local error over budget")
+	lower := newPanel("", "step, in the order of execution", "noise")
 	var within, beyond, local, whole plotter.XYs
 	top := 10.0
 	for i := range t.Steps {
-		if r := ratio(&t.Steps[i].Local); Positive(r) {
+		if r := ratio(&t.Steps[i].Local); positive(r) {
 			top = max(top, min(r, 1e6)*2)
 		}
 	}
@@ -45,14 +45,14 @@ func Locate(name string, t *locate.Trace) *Figure {
 		x := float64(i + 1)
 		if r := ratio(&s.Local); r > 1 {
 			beyond = append(beyond, plotter.XY{X: x, Y: min(r, top)})
-		} else if Positive(r) {
+		} else if positive(r) {
 			within = append(within, plotter.XY{X: x, Y: max(r, 1e-3)})
 		}
 		for _, p := range []struct {
 			to *plotter.XYs
 			v  parity.Number
 		}{{&local, s.Local.Noise}, {&whole, s.Accumulated.Noise}} {
-			if Positive(float64(p.v)) {
+			if positive(float64(p.v)) {
 				*p.to = append(*p.to, plotter.XY{X: x, Y: float64(p.v)})
 			}
 		}
@@ -61,15 +61,15 @@ func Locate(name string, t *locate.Trace) *Figure {
 		return nil
 	}
 	for _, p := range []*plot.Plot{upper, lower} {
-		Linear(&p.X, 1, float64(max(len(t.Steps), 2)), 8)
-		AddGrid(p)
+		linear(&p.X, 1, float64(max(len(t.Steps), 2)), 8)
+		addGrid(p)
 	}
-	Logarithmic(&upper.Y, 1e-3, top)
+	logarithmic(&upper.Y, 1e-3, top)
 	low, high := math.Inf(1), 0.0
 	for _, p := range append(append(plotter.XYs{}, local...), whole...) {
 		low, high = min(low, p.Y), max(high, p.Y)
 	}
-	Logarithmic(&lower.Y, low/2, high*2)
+	logarithmic(&lower.Y, low/2, high*2)
 	upper.Add(&plotter.Line{XYs: plotter.XYs{{X: 1, Y: 1}, {X: float64(len(t.Steps)), Y: 1}}, LineStyle: budgetLine},
 		points(within, localSeries), points(beyond, beyondSeries))
 	lower.Add(points(local, localSeries), points(whole, accumulatedSeries))
@@ -105,5 +105,5 @@ func (l stepLabel) Plot(c draw.Canvas, p *plot.Plot) {
 	if at.X > c.Center().X {
 		style.XAlign, at.X = draw.XRight, at.X-12
 	}
-	onPaper(&c, style, at, fit(Printable(l.name), style, (c.Max.X-c.Min.X)*0.48))
+	onPaper(&c, style, at, fit(printable(l.name), style, (c.Max.X-c.Min.X)*0.48))
 }

@@ -73,8 +73,8 @@ func pareto(cells []sweep.CellResult, plan *accuracy.Plan) *Figure {
 	base := cells[0].Quality.Result
 	f := &Figure{Height: 400, Subtitle: fmt.Sprintf("AP of boxes on %s, %d images; bars are %g %% intervals of the difference from %s (dashed), whiskers of the time reach from the median to the 90th percentile. "+
 		"The grey line joins what no other cell beats in both.", plan.DataSet.Name, plan.DataSet.Images, 100*plan.Policy.Confidence, base.Against)}
-	p := NewPanel("", "latency of one call (ms)", "AP of boxes (hundredths)")
-	AddGrid(p)
+	p := newPanel("", "latency of one call (ms)", "AP of boxes (hundredths)")
+	addGrid(p)
 	level := 100 * base.Of(accuracy.BoxAP).Base
 	var all []rated
 	xs, ys := []float64{}, []float64{level}
@@ -85,13 +85,13 @@ func pareto(cells []sweep.CellResult, plan *accuracy.Plan) *Figure {
 	}
 	widen(&p.X, xs, 1.15)
 	room := max(0.1, 0.1*(slices.Max(ys)-slices.Min(ys)))
-	Linear(&p.Y, slices.Min(ys)-room, slices.Max(ys)+room, 5)
+	linear(&p.Y, slices.Min(ys)-room, slices.Max(ys)+room, 5)
 	p.Add(&plotter.Line{XYs: plotter.XYs{{X: p.X.Min, Y: level}, {X: p.X.Max, Y: level}}, LineStyle: draw.LineStyle{Color: Soft, Width: vg.Points(0.9), Dashes: []vg.Length{4, 3}}})
 	if line := frontier(all); len(line) > 1 {
-		p.Add(&plotter.Line{XYs: line, LineStyle: draw.LineStyle{Color: Faded(Soft, 0.5), Width: vg.Points(3)}})
+		p.Add(&plotter.Line{XYs: line, LineStyle: draw.LineStyle{Color: faded(Soft, 0.5), Width: vg.Points(3)}})
 	}
 	for i, v := range all {
-		style := SeriesOf(i)
+		style := seriesOf(i)
 		p.Add(cross{v, style})
 		f.Legend = append(f.Legend, style.Entry(v.name, false, true))
 	}

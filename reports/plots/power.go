@@ -24,11 +24,11 @@ type PowerPoint struct {
 
 // valid tells whether the counts fit each other.
 func (p PowerPoint) valid() bool {
-	return p.Runs > 0 && p.Detected >= 0 && p.Detected <= p.Runs && p.Named >= 0 && p.Named <= p.Detected && p.Inconclusive >= 0 && p.Inconclusive <= p.Runs-p.Detected && p.Slowdown >= 0 && Finite(p.Slowdown)
+	return p.Runs > 0 && p.Detected >= 0 && p.Detected <= p.Runs && p.Named >= 0 && p.Named <= p.Detected && p.Inconclusive >= 0 && p.Inconclusive <= p.Runs-p.Detected && p.Slowdown >= 0 && finite(p.Slowdown)
 }
 
-// PowerConfidence is that of the intervals in a power curve.
-const PowerConfidence = 0.95
+// powerConfidence is that of the intervals in a power curve.
+const powerConfidence = 0.95
 
 // Power draws how often a gate detects a slowdown over its size, with exact binomial intervals, and at 0 its false alarms. where
 // says on what machine and cells it was measured. Points whose counts contradict each other are an error; no points give a nil
@@ -45,16 +45,16 @@ func Power(where string, points []PowerPoint) (*Figure, error) {
 	}
 	detected := func(p PowerPoint) int { return p.Detected }
 	series := []rate{
-		{"detected (false alarms at 0 %)", detected, SeriesOf(0), 0},
-		{"detected and the right cell named", func(p PowerPoint) int { return p.Named }, SeriesOf(2), 1},
-		{"inconclusive", func(p PowerPoint) int { return p.Inconclusive }, SeriesOf(1), -1},
+		{"detected (false alarms at 0 %)", detected, seriesOf(0), 0},
+		{"detected and the right cell named", func(p PowerPoint) int { return p.Named }, seriesOf(2), 1},
+		{"inconclusive", func(p PowerPoint) int { return p.Inconclusive }, seriesOf(1), -1},
 	}
-	p := NewPanel("", "slowdown injected into one cell (%)", "share of the gate's runs (%)")
+	p := newPanel("", "slowdown injected into one cell (%)", "share of the gate's runs (%)")
 	high := 100 * points[len(points)-1].Slowdown
-	Linear(&p.X, 0, max(high, 1)*1.04, 10)
+	linear(&p.X, 0, max(high, 1)*1.04, 10)
 	p.X.Min = -0.03 * max(high, 1)
-	Linear(&p.Y, 0, 100, 5)
-	AddGrid(p)
+	linear(&p.Y, 0, 100, 5)
+	addGrid(p)
 	f := &Figure{Title: "Power of the gate", Height: 400, Panels: [][]*plot.Plot{{p}}}
 	for _, s := range series {
 		p.Add(s.plotter(points))
@@ -62,7 +62,7 @@ func Power(where string, points []PowerPoint) (*Figure, error) {
 	}
 	p.Add(runsNote(points))
 	p.Y.Min, p.Y.Max = -1, 101
-	f.Subtitle = fmt.Sprintf("%s%s Bars are exact %.0f %% intervals (Clopper-Pearson).", sentence(where), falseAlarms(points[0]), 100*PowerConfidence)
+	f.Subtitle = fmt.Sprintf("%s%s Bars are exact %.0f %% intervals (Clopper-Pearson).", sentence(where), falseAlarms(points[0]), 100*powerConfidence)
 	return f, nil
 }
 
@@ -79,7 +79,7 @@ func falseAlarms(p PowerPoint) string {
 	if p.Slowdown != 0 {
 		return "There were no A/A runs, so the false-alarm rate is not known."
 	}
-	_, high := stat.ClopperPearson(p.Detected, p.Runs, PowerConfidence)
+	_, high := stat.ClopperPearson(p.Detected, p.Runs, powerConfidence)
 	return fmt.Sprintf("False alarms: %d of %d A/A runs, so the rate is at most %.3g %%.", p.Detected, p.Runs, 100*high)
 }
 
@@ -98,7 +98,7 @@ func (r rate) plotter(points []PowerPoint) plot.Plotter {
 			continue // an A/A run has no right cell to name
 		}
 		k := r.of(p)
-		low, high := stat.ClopperPearson(k, p.Runs, PowerConfidence)
+		low, high := stat.ClopperPearson(k, p.Runs, powerConfidence)
 		list.at = append(list.at, interval{100 * p.Slowdown, 100 * float64(k) / float64(p.Runs), 100 * low, 100 * high})
 	}
 	return list

@@ -26,7 +26,7 @@ func PrecisionRecall(curves []RecallCurve) *Figure {
 	for _, c := range curves {
 		style, known := styles[c.Name]
 		if !known {
-			style = SeriesOf(len(styles))
+			style = seriesOf(len(styles))
 			styles[c.Name] = style
 			f.Legend = append(f.Legend, style.Entry(c.Name, true, false))
 		}
@@ -43,10 +43,10 @@ func PrecisionRecall(curves []RecallCurve) *Figure {
 }
 
 func recallPanel(title string) *plot.Plot {
-	p := NewPanel(title, "recall", "precision")
-	Linear(&p.X, 0, 1, 5)
-	Linear(&p.Y, 0, 1, 5)
-	AddGrid(p)
+	p := newPanel(title, "recall", "precision")
+	linear(&p.X, 0, 1, 5)
+	linear(&p.Y, 0, 1, 5)
+	addGrid(p)
 	return p
 }
 

@@ -67,7 +67,7 @@ func byCell(measurements []perf.Measurement) map[perf.Cell]map[perf.Arm]armSampl
 		}
 		var ms []float64
 		for _, ns := range m.Samples {
-			if Positive(ns / 1e6) {
+			if positive(ns / 1e6) {
 				ms = append(ms, ns/1e6)
 			}
 		}

@@ -39,7 +39,7 @@ func Scaling(r *sweep.Result) []ScalingFigure {
 	for _, c := range r.Cells {
 		name := seriesName(c.Cell)
 		if _, ok := styles[name]; !ok {
-			styles[name] = SeriesOf(len(styles))
+			styles[name] = seriesOf(len(styles))
 		}
 		if drawable(c) {
 			k := group{c.Cell.Profile, c.Cell.Scope}
@@ -61,7 +61,7 @@ func Scaling(r *sweep.Result) []ScalingFigure {
 // drawable tells whether the cell has numbers, and numbers that count: speed without parity is none.
 func drawable(c sweep.CellResult) bool {
 	s := c.Summary
-	return s != nil && c.Parity.State != "fail" && Positive(s.P50) && Positive(s.Throughput) && Positive(pixels(c.Cell)) && Positive(float64(c.Cell.Batch))
+	return s != nil && c.Parity.State != "fail" && positive(s.P50) && positive(s.Throughput) && positive(pixels(c.Cell)) && positive(float64(c.Cell.Batch))
 }
 
 func seriesName(c perf.Cell) string { return fmt.Sprintf("%s %s", c.Backend, c.Precision) }
@@ -143,8 +143,8 @@ func (f *Figure) column(title, xLabel string, cells []sweep.CellResult, x func(p
 
 // scalingPanel draws one quantity of every series over x.
 func scalingPanel(title, yLabel string, cells []sweep.CellResult, styles map[string]Series, x func(perf.Cell) float64, y func(*perf.Summary) (v, whisker float64)) *plot.Plot {
-	p := NewPanel(title, "", yLabel)
-	AddGrid(p)
+	p := newPanel(title, "", yLabel)
+	addGrid(p)
 	var xs, ys []float64
 	for _, name := range names(cells) {
 		points := whiskers{style: styles[name]}
@@ -153,7 +153,7 @@ func scalingPanel(title, yLabel string, cells []sweep.CellResult, styles map[str
 				continue
 			}
 			v, end := y(c.Summary)
-			if !Positive(end) {
+			if !positive(end) {
 				end = v
 			}
 			points.at = append(points.at, whisker{x(c.Cell), v, end})
@@ -174,7 +174,7 @@ func scalingPanel(title, yLabel string, cells []sweep.CellResult, styles map[str
 
 // widen sets a logarithmic axis around the values.
 func widen(a *plot.Axis, values []float64, factor float64) {
-	Logarithmic(a, slices.Min(values)/factor, slices.Max(values)*factor)
+	logarithmic(a, slices.Min(values)/factor, slices.Max(values)*factor)
 }
 
 // ticksAt labels an axis at the measured values themselves where they are few enough to be read, instead of at powers of ten.

@@ -49,8 +49,8 @@ var seriesStyles = []Series{
 	{Sky, Cross, []vg.Length{6, 2, 1.5, 2, 1.5, 2}},
 }
 
-// SeriesOf returns the style of series i ≥ 0: seven distinct ones, then colour, marker and dashes recombine.
-func SeriesOf(i int) Series {
+// seriesOf returns the style of series i ≥ 0: seven distinct ones, then colour, marker and dashes recombine.
+func seriesOf(i int) Series {
 	n := len(seriesStyles)
 	s := seriesStyles[i%n]
 	round := i / n
@@ -69,8 +69,8 @@ func (s Series) Glyph() draw.GlyphStyle {
 	return draw.GlyphStyle{Color: s.Color, Radius: vg.Points(3.2), Shape: s.Marker}
 }
 
-// Faded returns a colour with the opacity, in [0,1], that lets points over each other be seen.
-func Faded(c color.NRGBA, opacity float64) color.NRGBA {
+// faded returns a colour with the opacity, in [0,1], that lets points over each other be seen.
+func faded(c color.NRGBA, opacity float64) color.NRGBA {
 	c.A = uint8(math.Round(255 * opacity))
 	return c
 }
@@ -143,11 +143,11 @@ func text(size float64, c color.Color, bold bool) draw.TextStyle {
 	return draw.TextStyle{Color: c, Font: f, Handler: plot.DefaultTextHandler}
 }
 
-// NewPanel returns an empty plot in the style of the package, with labels that name their units.
-func NewPanel(title, xLabel, yLabel string) *plot.Plot {
+// newPanel returns an empty plot in the style of the package, with labels that name their units.
+func newPanel(title, xLabel, yLabel string) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil // the figure's shows
-	p.Title.Text = Printable(title)
+	p.Title.Text = printable(title)
 	p.Title.TextStyle = text(bodySize+0.5, Ink, true)
 	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YBottom
 	styleAxis(&p.X, xLabel)
@@ -157,7 +157,7 @@ func NewPanel(title, xLabel, yLabel string) *plot.Plot {
 
 // styleAxis sets an axis in the style of the package, keeping the alignment that suits its direction.
 func styleAxis(a *plot.Axis, label string) {
-	a.Label.Text = Printable(label)
+	a.Label.Text = printable(label)
 	a.Label.Padding = vg.Points(4)
 	a.LineStyle = draw.LineStyle{Color: Soft, Width: vg.Points(0.7)}
 	a.Tick.LineStyle = a.LineStyle
@@ -171,8 +171,8 @@ func restyle(style *draw.TextStyle, to draw.TextStyle) {
 	*style = to
 }
 
-// Printable makes any string fit to be drawn: one line, no control characters, valid UTF-8.
-func Printable(s string) string {
+// printable makes any string fit to be drawn: one line, no control characters, valid UTF-8.
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':

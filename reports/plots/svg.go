@@ -32,7 +32,7 @@ func (f *Figure) element(size string) string {
 	body = strings.ReplaceAll(body, "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
 	body = keepLengths(body)
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" role="img" %s viewBox="0 0 %d %g"><title>%s</title><desc>%s</desc>%s`,
-		size, Width, f.Height.Points(), html.EscapeString(Printable(f.Title)), html.EscapeString(Printable(f.Subtitle)), body)
+		size, Width, f.Height.Points(), html.EscapeString(printable(f.Title)), html.EscapeString(printable(f.Subtitle)), body)
 }
 
 // A text as vgsvg writes it: its weight, its size and what it says, with <, & and quotes escaped.

@@ -19,7 +19,7 @@ import (
 var (
 	runStyle    = Series{Blue, Disk, nil}
 	meanLine    = draw.LineStyle{Color: Ink, Width: vg.Points(1.3)}
-	bandFill    = Faded(Sky, 0.45)
+	bandFill    = faded(Sky, 0.45)
 	changeStyle = draw.LineStyle{Color: Vermillion, Width: vg.Points(1.2), Dashes: []vg.Length{5, 3}}
 	tagStyle    = Series{Green, Diamond, nil}
 	markStyle   = Series{Purple, Square, nil}
@@ -29,19 +29,19 @@ var (
 // mean between change points with its 95 % confidence interval shaded, change points as vertical lines that name the range of commits
 // and the effect, releases, and runs that were marked with what was said of them; how many runs were removed is said. Values that cannot be drawn are left out; it is nil where none is left.
 func Trend(c *trend.Class, s *trend.Series) *Figure {
-	if !slices.ContainsFunc(s.Values, Finite) || len(s.Runs) != len(s.Values) {
+	if !slices.ContainsFunc(s.Values, finite) || len(s.Runs) != len(s.Values) {
 		return nil
 	}
-	p := NewPanel("", "run, in the order of commits, with the date of its measurement (UTC)", quantity(s))
+	p := newPanel("", "run, in the order of commits, with the date of its measurement (UTC)", quantity(s))
 	low, high := trendRange(s)
 	n := len(s.Values)
 	p.X.Min, p.X.Max = -0.6, float64(n)-0.4
 	p.X.Tick.Marker = runTicks(c, s)
 	tags := tagsOf(c, s)
-	Linear(&p.Y, low, high, 6)
+	linear(&p.Y, low, high, 6)
 	row := (high - low) * 0.09
 	p.Y.Min, p.Y.Max = low-row*float64(min(len(tags), tagRows)), high+row*float64(min(len(s.Changes), labelRows))
-	AddGrid(p)
+	addGrid(p)
 	for _, g := range s.Segments {
 		p.Add(band(g))
 	}
@@ -122,7 +122,7 @@ func quantity(s *trend.Series) string {
 func trendRange(s *trend.Series) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	take := func(v float64) {
-		if Finite(v) {
+		if finite(v) {
 			low, high = min(low, v), max(high, v)
 		}
 	}
@@ -155,7 +155,7 @@ func runTicks(c *trend.Class, s *trend.Series) plot.ConstantTicks {
 func runsOf(s *trend.Series, style draw.GlyphStyle, keep func(int) bool) plot.Plotter {
 	points := &plotter.Scatter{GlyphStyle: style}
 	for i, v := range s.Values {
-		if Finite(v) && keep(i) {
+		if finite(v) && keep(i) {
 			points.XYs = append(points.XYs, plotter.XY{X: float64(i), Y: v})
 		}
 	}
@@ -176,7 +176,7 @@ func (t tag) Plot(c draw.Canvas, p *plot.Plot) {
 	x := toX(t.x)
 	style := text(tickSize, t.color, true)
 	style.YAlign, style.XAlign = draw.YBottom, draw.XCenter
-	label := Shorten(Printable(t.name), 20)
+	label := Shorten(printable(t.name), 20)
 	half := style.Width(label) / 2
 	at := vg.Point{X: min(max(x, c.Min.X+half), c.Max.X-half), Y: c.Min.Y + 1 + vg.Length(t.row)*style.Height("Ag")*1.25}
 	c.StrokeLine2(draw.LineStyle{Color: t.color, Width: vg.Points(0.8)}, x, toY(t.y), x, at.Y+style.Height("Ag"))
@@ -188,7 +188,7 @@ func tagsOf(c *trend.Class, s *trend.Series) (tags []plot.Plotter) {
 	for i, v := range s.Values {
 		r := &c.Runs[s.Runs[i]]
 		for _, t := range []tag{{name: r.Release, color: Green}, {name: r.Marked, color: markStyle.Color}} {
-			if t.name != "" && Finite(v) {
+			if t.name != "" && finite(v) {
 				t.x, t.y, t.row = float64(i), v, len(tags)%tagRows
 				tags = append(tags, t)
 			}
@@ -210,7 +210,7 @@ type band trend.Segment
 
 // Plot draws the interval and the mean over it.
 func (b band) Plot(c draw.Canvas, p *plot.Plot) {
-	if !Finite(b.Low) || !Finite(b.High) {
+	if !finite(b.Low) || !finite(b.High) {
 		return
 	}
 	x, y := p.Transforms(&c)
@@ -247,7 +247,7 @@ func (l changeLabel) Plot(c draw.Canvas, p *plot.Plot) {
 	x := toX(float64(l.Index) - 0.5)
 	style := text(tickSize, Vermillion, true)
 	style.YAlign = draw.YTop
-	label := fit(fmt.Sprintf("%+.1f %% in %s..%s", 100*(l.Ratio-1), Printable(l.Before), Printable(l.After)), style, (c.Max.X-c.Min.X)*0.48)
+	label := fit(fmt.Sprintf("%+.1f %% in %s..%s", 100*(l.Ratio-1), printable(l.Before), printable(l.After)), style, (c.Max.X-c.Min.X)*0.48)
 	at := vg.Point{X: x + 4, Y: c.Max.Y - 2 - vg.Length(l.row)*style.Height("Ag")*1.25}
 	if x > c.Center().X {
 		style.XAlign, at.X = draw.XRight, x-4

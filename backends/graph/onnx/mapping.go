@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"fmt"
-	"sort"
 	"strconv"
 
 	"github.com/apex-x/apexx/backends/graph"
@@ -87,16 +86,6 @@ var entries = func() map[string]entry {
 	}
 	return all
 }()
-
-// OpTypes lists the operator types of package graph that this package reads and writes, in alphabetical order.
-func OpTypes() []string {
-	var out []string
-	for t := range entries {
-		out = append(out, t)
-	}
-	sort.Strings(out)
-	return out
-}
 
 // exactKey prefixes the metadata entries of a node that restore parameters which an ONNX attribute, a float32, only
 // approximates.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/internal/input"
 )
 
 // The versions of the standard operator set in which the operators of package graph mean what they mean there.
@@ -13,19 +12,6 @@ const (
 	oldestOpset = 18
 	newestOpset = 23
 )
-
-// ReadFile reads an ONNX model from a file.
-func ReadFile(path string) (*graph.Graph, error) {
-	data, err := input.Read(path, input.Model)
-	if err != nil {
-		return nil, err
-	}
-	g, err := Read(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return g, nil
-}
 
 // Read rebuilds the graph of an ONNX model: of one that Write made in the forms Functions or Plain (functions are not read:
 // an operator of ours is known by its type and attributes), or of any other that has static shapes and uses only operators of

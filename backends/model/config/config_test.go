@@ -3,8 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -220,7 +218,7 @@ func TestOverrideRepairsTheFile(t *testing.T) {
 
 func TestBoundedInput(t *testing.T) {
 	tests := []struct{ name, source, want string }{
-		{"too large", strings.Repeat("#", MaxSize+1), "larger than 1048576 bytes"},
+		{"too large", strings.Repeat("#", maxSize+1), "larger than 1048576 bytes"},
 		{"deep flow", strings.Repeat("[", 500_000), "not YAML"},
 		{"deep blocks", "model:" + strings.Repeat("\n - ", 3) + strings.Repeat("- ", 200_000), ""},
 		{"alias bomb", bomb(), "unknown section"},
@@ -237,7 +235,7 @@ func TestBoundedInput(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Parse(nil, []string{"train.output_dir=" + strings.Repeat("x", MaxSize)}); err == nil {
+	if _, err := Parse(nil, []string{"train.output_dir=" + strings.Repeat("x", maxSize)}); err == nil {
 		t.Error("an override of 1 MiB is accepted")
 	}
 }
@@ -258,27 +256,6 @@ func manyKeys(n int) string {
 		fmt.Fprintf(&out, "  kmax_l%d: 1\n", i+10) // each close to known keys
 	}
 	return out.String()
-}
-
-func TestLoad(t *testing.T) {
-	dir := t.TempDir()
-	good, bad := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "bad.yaml")
-	if err := errors.Join(os.WriteFile(good, []byte("model: {profile: nano}"), 0o600), os.WriteFile(bad, []byte("model: {profile: 1}"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if c, err := Load(good, []string{"model.num_classes=3"}); err != nil || c.Model.Profile != "nano" || c.Model.NumClasses != 3 {
-		t.Errorf("got %+v, %v", c.Model, err)
-	}
-	for path, want := range map[string]string{
-		bad:                       bad + ": model.profile: found 1, want one of",
-		filepath.Join(dir, "no"):  "no such file",
-		dir:                       "read configuration",
-		filepath.Join(good, "no"): "not a directory",
-	} {
-		if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
-			t.Errorf("%s: got %v, want %q", path, err, want)
-		}
-	}
 }
 
 func TestValidateNamesEverything(t *testing.T) {

@@ -13,25 +13,8 @@ import (
 	"github.com/apex-x/apexx/internal/input"
 )
 
-// MaxSize is the largest configuration accepted, in bytes, the overrides included.
-var MaxSize = int(input.Configuration.Max)
-
-// Load is Parse on the file at path. Errors name path; everything wrong with the content is a Problems.
-func Load(path string, overrides []string) (Config, error) {
-	source, err := input.Read(path, input.Configuration)
-	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
-	}
-	c, err := Parse(source, overrides)
-	if err == nil {
-		return c, nil
-	}
-	separator := " "
-	if strings.Contains(err.Error(), "\n") {
-		separator = "\n"
-	}
-	return Config{}, fmt.Errorf("configuration %s:%s%w", path, separator, err)
-}
+// maxSize is the largest configuration accepted, in bytes, the overrides included.
+var maxSize = int(input.Configuration.Max)
 
 // Parse reads YAML (nil or empty for the defaults), applies overrides of the form section.key=value over it in their order,
 // fills what is left to the profile, and validates. Overrides are applied to what was read, before the profile expands:
@@ -45,8 +28,8 @@ func Parse(source []byte, overrides []string) (Config, error) {
 	for _, o := range overrides {
 		size += len(o)
 	}
-	if size > MaxSize {
-		return Config{}, fmt.Errorf("configuration larger than %d bytes", MaxSize)
+	if size > maxSize {
+		return Config{}, fmt.Errorf("configuration larger than %d bytes", maxSize)
 	}
 	root, err := parseYAML(source)
 	if err != nil {

@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,19 +44,6 @@ func (e *MismatchError) Error() string {
 	return out.String()
 }
 
-// Load reads the safetensors file at path for cfg. Errors name path; a file that reads but does not fit is a *MismatchError.
-func Load(path string, cfg config.Config) (*Set, error) {
-	file, err := safetensors.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
-	}
-	set, err := FromFile(file, cfg)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("weights %s: %w", path, err)
-	}
-	return set, nil
-}
-
 // FromFile copies the parameters of cfg out of file, which may be closed afterwards. Every parameter that cfg expects must be
 // there, unless it is Optional, and no other; types F32, F16 and BF16 are read; every value must be finite. The error is a
 // *MismatchError with all differences, or says that the metadata is wrong.
@@ -66,7 +52,7 @@ func FromFile(file *safetensors.File, cfg config.Config) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{metadata: metadata}
+	set := &Set{}
 	expected := map[string]bool{}
 	var diff MismatchError
 	for _, p := range Expected(cfg) {

@@ -17,9 +17,8 @@ type Tensor struct {
 // Set is a complete set of parameters, finite throughout. It is not modified after it is made, so goroutines may share it;
 // callers must not modify what its methods return.
 type Set struct {
-	names    []string // ascending
-	tensors  map[string]Tensor
-	metadata Metadata
+	names   []string // ascending
+	tensors map[string]Tensor
 }
 
 // put adds a parameter that the set does not have yet.
@@ -40,9 +39,6 @@ func (s *Set) Get(name string) (Tensor, bool) {
 	t, ok := s.tensors[name]
 	return t, ok
 }
-
-// Metadata is what the weights' file says about itself, zero for hashed weights.
-func (s *Set) Metadata() Metadata { return s.metadata }
 
 // Digest identifies the values: the SHA-256, in hexadecimal, of every parameter in ascending order of names, each as the
 // name's length and bytes, the rank, the dimensions and the values' float32 bits, all numbers little-endian, lengths in

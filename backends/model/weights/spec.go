@@ -45,14 +45,6 @@ func (s Spec) String() string {
 	return s.Path
 }
 
-// Load makes the set for cfg. The errors are those of the function Load; hashed weights have none.
-func (s Spec) Load(cfg config.Config) (*Set, error) {
-	if s.Path == "" {
-		return Hashed(cfg, s.Seed), nil
-	}
-	return Load(s.Path, cfg)
-}
-
 // Metadata is what a weights file says about itself. Absent entries are zero.
 type Metadata struct {
 	Profile    string

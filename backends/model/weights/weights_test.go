@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -271,19 +269,6 @@ bad track_head.embedding_mlp.2.bias: found shape [8 8], want [64]`
 	_, err := FromFile(bad, cfg)
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
-	}
-}
-
-func TestLoadNamesThePath(t *testing.T) {
-	dir := t.TempDir()
-	broken := filepath.Join(dir, "broken.safetensors")
-	if err := os.WriteFile(broken, []byte("nothing of the kind"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]string{broken: "not a safetensors file?", filepath.Join(dir, "none"): "no such file"} {
-		if _, err := Load(path, config.Default()); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %s and %q", err, path, want)
-		}
 	}
 }
 
