@@ -151,6 +151,30 @@ func (m *CostModel) Expected(l Level, probabilities []float64, includeIO bool) (
 	return expectedCost(probabilities, c.heavy(includeIO), c.Cheap)
 }
 
+// ExpectedCost returns the sum over tiles of p*heavy + (1-p)*cheap, in float64. p must be in [0,1]; the tensor form of the
+// original took a NaN for 0. cheap must be finite and >= 0, heavy finite and > cheap. Source: spec 14.
+func ExpectedCost[T Float](probabilities []T, heavy, cheap float64) (float64, error) {
+	if !finite(cheap) || cheap < 0 {
+		return 0, fmt.Errorf("c_cheap is %v: must be >= 0 and finite", cheap)
+	}
+	if !finite(heavy) || heavy <= cheap {
+		return 0, fmt.Errorf("c_heavy is %v: must be > c_cheap, which is %v, and finite", heavy, cheap)
+	}
+	return expectedCost(probabilities, heavy, cheap)
+}
+
+func expectedCost[T Float](probabilities []T, heavy, cheap float64) (float64, error) {
+	total := 0.0
+	for i, v := range probabilities {
+		p := float64(v)
+		if !(p >= 0 && p <= 1) {
+			return 0, fmt.Errorf("probability %v of tile %d: must be in [0, 1]", p, i)
+		}
+		total += float64(p*heavy) + float64((1-p)*cheap)
+	}
+	return total, nil
+}
+
 // CostCounts says how many tiles of each level take each path. Absent levels count 0.
 type CostCounts struct{ Heavy, Cheap, Split map[Level]int }
 

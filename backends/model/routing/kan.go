@@ -134,3 +134,16 @@ func (k *KANLike[T]) normalise(y, x []T) {
 func (k *KANLike[T]) PredictUtilities(signals []float64) ([]float64, error) {
 	return predict(signals, k.config.InputDim, k.Forward)
 }
+
+// replaceNonFinite maps NaN to nan and infinities to ±inf; finite values stay.
+func replaceNonFinite[T Float](v, nan, inf T) T {
+	switch {
+	case v != v:
+		return nan
+	case math.IsInf(float64(v), 1):
+		return inf
+	case math.IsInf(float64(v), -1):
+		return -inf
+	}
+	return v
+}

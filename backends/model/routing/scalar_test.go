@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"math"
 	"testing"
 )
 
@@ -11,16 +10,6 @@ func TestSigmoid(t *testing.T) {
 			t.Errorf("Sigmoid(%v) = %v, want %v", x, got, want)
 		}
 	}
-}
-
-func TestDualStep(t *testing.T) {
-	for _, c := range []struct{ mu, cost, budget, lr, want float64 }{{.1, 2, 1, .5, .6}, {.1, 0, 1, .5, 0}} {
-		if got := must(DualStep(c.mu, c.cost, c.budget, c.lr))(t); got != c.want {
-			t.Errorf("DualStep%v = %v", c, got)
-		}
-	}
-	_, err := DualStep(.1, math.NaN(), 1, .5)
-	wantErr(t, err, "finite")
 }
 
 func TestMean(t *testing.T) {

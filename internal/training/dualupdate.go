@@ -1,9 +1,11 @@
-package routing
+package training
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/apex-x/apexx/backends/model/routing"
 )
 
 // DualUpdate is one step of a [DualController].
@@ -53,9 +55,11 @@ func (u DualUpdate) String() string {
 	return b.String()
 }
 
+// logFloat writes a number as the original does, and so as its JSON.
 func logFloat(v float64) string {
-	if !finite(v) {
+	text, err := routing.CanonicalJSON(v)
+	if err != nil { // it is not finite
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	return formatFloat(v)
+	return string(text)
 }

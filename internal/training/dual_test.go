@@ -1,4 +1,4 @@
-package routing
+package training
 
 import (
 	"math"
@@ -143,4 +143,14 @@ func TestDualErrors(t *testing.T) {
 	if d.Mu() != .1 || d.Last().Updates != 0 {
 		t.Errorf("failed updates moved the controller: mu %v, %v", d.Mu(), d.Last())
 	}
+}
+
+func TestDualStep(t *testing.T) {
+	for _, c := range []struct{ mu, cost, budget, lr, want float64 }{{.1, 2, 1, .5, .6}, {.1, 0, 1, .5, 0}} {
+		if got := must(DualStep(c.mu, c.cost, c.budget, c.lr))(t); got != c.want {
+			t.Errorf("DualStep%v = %v", c, got)
+		}
+	}
+	_, err := DualStep(.1, math.NaN(), 1, .5)
+	wantErr(t, err, "finite")
 }

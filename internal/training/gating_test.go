@@ -1,10 +1,12 @@
-package routing
+package training
 
 import (
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/apex-x/apexx/backends/model/routing"
 )
 
 func TestGates(t *testing.T) {
@@ -64,7 +66,7 @@ func TestGateGradient(t *testing.T) {
 		p := must(SigmoidProbabilities([]float64{u[i] + h, u[i] - h}, temperature))(t)
 		near(t, "gradient", g[i], up[i]*(p[0]-p[1])/(2*h), 1e-8)
 	}
-	if g = must(GateGradient([]float64{math.NaN(), math.Inf(1), 91, -91}, repeat(1, 4), temperature))(t); !slices.Equal(g, repeat(0, 4)) {
+	if g = must(GateGradient([]float64{math.NaN(), math.Inf(1), 91, -91}, []float64{1, 1, 1, 1}, temperature))(t); !slices.Equal(g, make([]float64, 4)) {
 		t.Errorf("gradients outside the range: %v", g)
 	}
 	_, err := GateGradient(u, up[1:], 1)
@@ -91,11 +93,11 @@ func TestExpectedCost(t *testing.T) {
 		u                  []float64
 		heavy, cheap, want float64
 	}{{[]float64{0, 1}, 1, 0, 1.2310585786300048}, {[]float64{0, 1, -2}, 1, .2, 1.680209200521698}} {
-		if got := must(ExpectedCost(must(SigmoidProbabilities(c.u, 1))(t), c.heavy, c.cheap))(t); got != c.want {
+		if got := must(routing.ExpectedCost(must(SigmoidProbabilities(c.u, 1))(t), c.heavy, c.cheap))(t); got != c.want {
 			t.Errorf("expected cost of %v = %v, want %v", c.u, got, c.want)
 		}
 	}
-	if got := must(ExpectedCost([]float32{0, .5, 1}, 2, 0))(t); got != 3 {
+	if got := must(routing.ExpectedCost([]float32{0, .5, 1}, 2, 0))(t); got != 3 {
 		t.Errorf("expected cost %v, want 3", got)
 	}
 	for _, c := range []struct {
@@ -103,7 +105,7 @@ func TestExpectedCost(t *testing.T) {
 		heavy, cheap float64
 		sub          string
 	}{{.5, 1, -1, "c_cheap"}, {.5, 1, 1, "c_heavy"}, {.5, math.NaN(), 0, "c_heavy"}, {math.NaN(), 1, 0, "in [0, 1]"}, {1.01, 1, 0, "in [0, 1]"}} {
-		_, err := ExpectedCost([]float64{c.p}, c.heavy, c.cheap)
+		_, err := routing.ExpectedCost([]float64{c.p}, c.heavy, c.cheap)
 		wantErr(t, err, c.sub)
 	}
 }

@@ -1,4 +1,4 @@
-package routing
+package training
 
 import (
 	"fmt"
@@ -152,3 +152,16 @@ func (d *DualController) budget(cost, budget float64) (float64, error) {
 	}
 	return budget, nil
 }
+
+// DualStep returns max(0, mu + lr*(cost-budget)), the plain projected step that [DualController] refines. All values must be
+// finite; the original turned a NaN into 0. Source: spec 11.
+func DualStep(mu, cost, budget, lr float64) (float64, error) {
+	for _, v := range []float64{mu, cost, budget, lr} {
+		if !finite(v) {
+			return 0, fmt.Errorf("dual step of mu %v, cost %v, budget %v, rate %v: all must be finite", mu, cost, budget, lr)
+		}
+	}
+	return max(0, mu+float64(lr*(cost-budget))), nil
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
