@@ -8,8 +8,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -131,18 +130,11 @@ func narrow(t *tensor.Tensor) *tensor.Tensor {
 // have 4 cells.
 func smallModel(t *testing.T, set []string, detections int) (*graph.Graph, tensor.List) {
 	t.Helper()
-	set = append([]string{"model.profile=nano", "model.num_classes=3", "model.tile_size_l0=4", "model.tile_size_l1=2", "model.tile_size_l2=1",
+	set = append([]string{"model.num_classes=3", "model.tile_size_l0=4", "model.tile_size_l1=2", "model.tile_size_l2=1",
 		"model.input_height=32", "model.input_width=32", "model.pv_channels=[16, 24, 32]", "model.ff_channels=[24, 32]", "routing.budget_b1=2.4", "routing.budget_b2=2"}, set...)
-	cfg, err := config.Parse(nil, set)
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := model.DefaultDecode()
 	d.MaxDetections = detections
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 11)), model.Options{Batch: 2, Height: 64, Width: 96, Decode: d})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 11, model.Options{Batch: 2, Height: 64, Width: 96, Decode: d}, set...)
 	image := seeded(2000).normal(2, 3, 64, 96)
 	for i := range tensor.Data[float32](image) {
 		v := &tensor.Data[float32](image)[i]

@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // SkipWithout skips a test, with the reason, where the backend is not available.
@@ -28,4 +29,14 @@ func Open(t testing.TB, b backends.Backend, g *graph.Graph, opts backends.Option
 		}
 	})
 	return s
+}
+
+// Outputs executes a session once, and returns copies of its outputs.
+func Outputs(t testing.TB, s backends.Session, inputs tensor.List) tensor.List {
+	t.Helper()
+	out, err := backends.Run(t.Context(), s, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Clone()
 }

@@ -88,10 +88,10 @@ func TestManyCandidates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inputs := c.of.make(rand.New(rand.NewPCG(uint64(i), 5)))
 			g := detections(t, inputs, c.top, c.most, c.iou)
-			want := run(t, backendtest.Open(t, reference.New(), g, backends.Options{}), inputs)
+			want := backendtest.Outputs(t, backendtest.Open(t, reference.New(), g, backends.Options{}), inputs)
 			s := backendtest.Open(t, cuda.New(driver(t)), g, backends.Options{})
 			for range 2 { // the counters are as they were
-				got := run(t, s, inputs)
+				got := backendtest.Outputs(t, s, inputs)
 				for _, name := range []string{"pairs", "valid", "classes"} {
 					if !tensor.Identical(got.Get(name), want.Get(name)) {
 						t.Errorf("%s: %v, want %v", name, got.Get(name), want.Get(name))

@@ -13,24 +13,16 @@ import (
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // routed cuts out of a model what lies between the network's maps: routing, the heavy path, and what is computed of the boxes.
 func routed(t *testing.T, set ...string) (*graph.Graph, tensor.List) {
 	t.Helper()
-	cfg, err := config.Parse(nil, append([]string{"model.profile=nano", "model.num_classes=3"}, set...))
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := model.DefaultDecode()
 	d.MaxDetections = 6
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 7)), model.Options{Batch: 2, Height: 128, Width: 256, Decode: d})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 7, model.Options{Batch: 2, Height: 128, Width: 256, Decode: d}, append([]string{"model.num_classes=3"}, set...)...)
 	values := map[string]*graph.Value{}
 	for _, n := range g.Nodes {
 		for _, v := range n.Outputs {
@@ -49,13 +41,13 @@ func routed(t *testing.T, set ...string) (*graph.Graph, tensor.List) {
 		"inst_seg_head.coeff_source", "track_head.feature_proj.1.silu", "seg.prototypes", "boxes")
 	outputs := pick("proxy.boundary", "utilities", "split_utilities", "ff.select_l0", "ff.l0_path.order", "ff.select_l1", "ff.l0_path.fusion_gate", "ff.l1_path.fusion_gate",
 		"ff.l0_path.unpack", "ff.l1_path.unpack", "seg.coefficients", "embeddings", "mask_logits", "mask_scores")
-	g, err = g.Cut(inputs, outputs)
+	cut, err := g.Cut(inputs, outputs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(3, 8))
 	var list tensor.List
-	for _, in := range g.Inputs {
+	for _, in := range cut.Inputs {
 		x := tensor.New(tensor.Float32, in.Shape...)
 		data := tensor.Data[float32](x)
 		for i := range data {
@@ -66,7 +58,7 @@ func routed(t *testing.T, set ...string) (*graph.Graph, tensor.List) {
 		}
 		list = append(list, tensor.Named{Name: in.Name, Tensor: x})
 	}
-	return g, list
+	return cut, list
 }
 
 // What is computed in few launches is what the nodes give one by one, but for the order of sums, in all precisions.
@@ -83,14 +75,14 @@ func TestFusedAsSingle(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g, inputs := routed(t, c.set...)
 			for _, p := range cuda.Precisions {
-				single := run(t, backendtest.Open(t, cuda.NewUnfused(driver(t)), g, backends.Options{Precision: p}), inputs)
+				single := backendtest.Outputs(t, backendtest.Open(t, cuda.NewUnfused(driver(t)), g, backends.Options{Precision: p}), inputs)
 				s := backendtest.Open(t, cuda.New(driver(t)), g, backends.Options{Precision: p})
 				for _, op := range c.steps {
 					if !slices.ContainsFunc(s.Plan().Steps, func(s backends.Step) bool { return s.Op == op }) {
 						t.Errorf("%s: no step %s", p, op)
 					}
 				}
-				requireNear(t, p, run(t, s, inputs), single)
+				requireNear(t, p, backendtest.Outputs(t, s, inputs), single)
 			}
 		})
 	}

@@ -13,8 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/cuda/emulation"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/kernels"
 )
@@ -42,14 +41,7 @@ func (d recordingDevice) Prepare(s cuda.Schedule) (cuda.Executable, error) {
 
 // TestLaunches shows what the complete model becomes: every step with its launches, and after which steps it runs.
 func TestLaunches(t *testing.T) {
-	cfg, err := config.Parse(nil, []string{"model.profile=nano"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 5, model.Options{Batch: 1, Height: 512, Width: 512})
 	for _, c := range []struct {
 		name      string
 		device    kernels.Device
@@ -92,14 +84,7 @@ func describe(plan backends.Plan, s *cuda.Schedule) string {
 // A tap leaves the launches of the network as they are: what lies between two of them is stored besides. Only in a sum that one kernel adds up
 // is there nothing to store, so a tap parts it, and the plan says so.
 func TestTapPartsSum(t *testing.T) {
-	cfg, err := config.Parse(nil, []string{"model.profile=nano"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: 1, Height: 128, Width: 128, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 5, model.Options{Batch: 1, Height: 128, Width: 128})
 	for _, c := range []struct {
 		precision backends.Precision
 		tap       string

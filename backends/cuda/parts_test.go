@@ -11,21 +11,13 @@ import (
 	"github.com/apex-x/apexx/backends/cuda"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 )
 
 // TestParts takes the complete model into the convolutions that its steps merge. By itself each is the same step again: no launch computes
 // convolutions of two parts, though nothing of either needs the other, and those of one part stay together.
 func TestParts(t *testing.T) {
-	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.input_height=128", "model.input_width=128"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: 1, Height: 128, Width: 128, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 5, model.Options{Batch: 1, Height: 128, Width: 128}, "model.input_height=128", "model.input_width=128")
 	byName := map[string]*graph.Node{}
 	for _, n := range g.Nodes {
 		byName[n.Name] = n

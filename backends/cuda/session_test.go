@@ -17,8 +17,7 @@ import (
 	"github.com/apex-x/apexx/backends/cuda/emulation"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -30,31 +29,15 @@ func small(t *testing.T) (*graph.Graph, tensor.List) {
 
 func smallBatch(t *testing.T, batch int) (*graph.Graph, tensor.List) {
 	t.Helper()
-	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=3", "model.tile_size_l0=4", "model.tile_size_l1=2",
-		"model.input_height=32", "model.input_width=32", "model.pv_channels=[16, 24, 32]", "model.ff_channels=[24, 32]", "routing.budget_b1=2.4", "routing.budget_b2=2"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := model.DefaultDecode()
 	d.MaxDetections = 8
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 11)), model.Options{Batch: batch, Height: 64, Width: 96, Decode: d})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 11, model.Options{Batch: batch, Height: 64, Width: 96, Decode: d}, "model.num_classes=3", "model.tile_size_l0=4", "model.tile_size_l1=2",
+		"model.input_height=32", "model.input_width=32", "model.pv_channels=[16, 24, 32]", "model.ff_channels=[24, 32]", "routing.budget_b1=2.4", "routing.budget_b2=2")
 	image := tensor.New(tensor.Float32, batch, 3, 64, 96)
 	for i, v := 0, tensor.Data[float32](image); i < len(v); i++ {
 		v[i] = float32(0.5 + 0.5*math.Sin(0.37*float64(i)))
 	}
 	return g, tensor.List{{Name: "image", Tensor: image}}
-}
-
-func run(t *testing.T, s backends.Session, inputs tensor.List) tensor.List {
-	t.Helper()
-	out, err := backends.Run(t.Context(), s, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.Clone()
 }
 
 func requireSame(t *testing.T, what string, got, want tensor.List) {
@@ -71,10 +54,10 @@ func requireSame(t *testing.T, what string, got, want tensor.List) {
 func TestStepsInAnyOrder(t *testing.T) {
 	g, inputs := small(t)
 	for _, d := range []emulation.Driver{driver(t), driver(t).As(hopper)} {
-		want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{}), inputs)
+		want := backendtest.Outputs(t, backendtest.Open(t, cuda.New(d), g, backends.Options{}), inputs)
 		for seed := range uint64(10) {
 			shuffled := d.Shuffled(rand.New(rand.NewPCG(seed, 1)))
-			requireSame(t, "shuffled", run(t, backendtest.Open(t, cuda.New(shuffled), g, backends.Options{}), inputs), want)
+			requireSame(t, "shuffled", backendtest.Outputs(t, backendtest.Open(t, cuda.New(shuffled), g, backends.Options{}), inputs), want)
 		}
 	}
 }
@@ -89,9 +72,9 @@ func TestTapsChangeNothing(t *testing.T) {
 func tapsChangeNothing(t *testing.T, b backends.Backend) {
 	t.Helper()
 	g, inputs := small(t)
-	plain := run(t, backendtest.Open(t, b, g, backends.Options{}), inputs)
+	plain := backendtest.Outputs(t, backendtest.Open(t, b, g, backends.Options{}), inputs)
 	timed := backendtest.Open(t, b, g, backends.Options{StepTimes: true})
-	requireSame(t, "with step times", run(t, timed, inputs), plain)
+	requireSame(t, "with step times", backendtest.Outputs(t, timed, inputs), plain)
 	if got, want := len(timed.LastTiming().Steps), len(timed.Plan().Steps); got != want || timed.LastTiming().Device <= 0 {
 		t.Errorf("%d times for %d steps, device %v", got, want, timed.LastTiming().Device)
 	}
@@ -103,7 +86,7 @@ func tapsChangeNothing(t *testing.T, b backends.Backend) {
 	}
 	tapped := backendtest.Open(t, b, g, backends.Options{Taps: all})
 	if len(tapped.Plan().Split) == 0 {
-		requireSame(t, "with all taps", run(t, tapped, inputs), plain)
+		requireSame(t, "with all taps", backendtest.Outputs(t, tapped, inputs), plain)
 	}
 	if got, want := len(tapped.Plan().Steps), len(timed.Plan().Steps); got < want {
 		t.Errorf("%d steps with taps, %d without", got, want)
@@ -114,7 +97,7 @@ func tapsChangeNothing(t *testing.T, b backends.Backend) {
 		}
 		one := backendtest.Open(t, b, g, backends.Options{Taps: []string{name}})
 		if len(one.Plan().Split) == 0 {
-			requireSame(t, "with the tap "+name, run(t, one, inputs), plain)
+			requireSame(t, "with the tap "+name, backendtest.Outputs(t, one, inputs), plain)
 		}
 	}
 }
@@ -141,7 +124,7 @@ func TestIndexOutOfRange(t *testing.T) {
 			t.Errorf("outputs of an execution that failed: %v", err)
 		}
 	}
-	if got := run(t, s, inputs(2)).Get("y").Float64s(); got[1] != 3 {
+	if got := backendtest.Outputs(t, s, inputs(2)).Get("y").Float64s(); got[1] != 3 {
 		t.Errorf("after faults: %v", got)
 	}
 }
@@ -179,16 +162,16 @@ func TestOperandBeyondRange(t *testing.T) {
 		if _, err := backends.Run(t.Context(), s, inputs(1, 0)); err == nil || err.Error() != want {
 			t.Errorf("an infinite operand: %v", err)
 		}
-		if got := run(t, s, inputs(65519, 1)).Get("out").NonFinite(); got >= 0 {
+		if got := backendtest.Outputs(t, s, inputs(65519, 1)).Get("out").NonFinite(); got >= 0 {
 			t.Errorf("the largest operand: element %d is not finite", got)
 		}
-		if got := run(t, s, inputs(0, 0)).Get("out").Float64s(); !math.IsNaN(got[0]) || math.IsNaN(got[3]) {
+		if got := backendtest.Outputs(t, s, inputs(0, 0)).Get("out").Float64s(); !math.IsNaN(got[0]) || math.IsNaN(got[3]) {
 			t.Errorf("an operand that is not a number: outputs %v and, far from it, %v", got[0], got[3])
 		}
 	}
 	for _, p := range []backends.Precision{backends.TF32, backends.BF16} {
 		s := backendtest.Open(t, cuda.New(driver(t).As(hopper)), g, backends.Options{Precision: p})
-		run(t, s, inputs(70000, 1))
+		backendtest.Outputs(t, s, inputs(70000, 1))
 	}
 }
 
@@ -199,11 +182,11 @@ func TestPlaceInBatch(t *testing.T) {
 		opts := backends.Options{Precision: p}
 		g, two := smallBatch(t, 2)
 		one, single := smallBatch(t, 1)
-		both := run(t, backendtest.Open(t, b, g, opts), two)
+		both := backendtest.Outputs(t, backendtest.Open(t, b, g, opts), two)
 		s := backendtest.Open(t, b, one, opts)
 		for at := range 2 {
 			copy(tensor.Data[float32](single[0].Tensor), tensor.Data[float32](two[0].Tensor)[at*single[0].Tensor.Len():])
-			for _, want := range run(t, s, single) {
+			for _, want := range backendtest.Outputs(t, s, single) {
 				own, all := want.Tensor.Float64s(), both.Get(want.Name).Float64s()
 				if !slices.Equal(own, all[at*len(own):(at+1)*len(own)]) {
 					t.Errorf("%s: %s at place %d has other bits than alone", p, want.Name, at)
@@ -220,7 +203,7 @@ func TestExecuteRepeats(t *testing.T) {
 	if err := s.Execute(t.Context()); !errors.Is(err, backends.ErrNotUploaded) {
 		t.Errorf("before an upload: %v", err)
 	}
-	want := run(t, s, inputs)
+	want := backendtest.Outputs(t, s, inputs)
 	for range 2 {
 		if err := s.Execute(t.Context()); err != nil {
 			t.Fatal(err)

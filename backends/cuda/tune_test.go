@@ -98,10 +98,10 @@ func count(a *backends.Autotune, source backends.AutotuneSource) (n int) {
 func TestAutotune(t *testing.T) {
 	g, inputs := small(t)
 	d := clocked{driver(t).As(hopper), narrowFirst}
-	want := run(t, backendtest.Open(t, cuda.New(d.Driver), g, backends.Options{Precision: backends.FP16}), inputs)
+	want := backendtest.Outputs(t, backendtest.Open(t, cuda.New(d.Driver), g, backends.Options{Precision: backends.FP16}), inputs)
 	same := map[string]string{"autotune": filepath.Join(t.TempDir(), "same.json")}
 	s, first := autotuned(t, cuda.New(d), g, backends.FP16, same)
-	requireSame(t, "with the same bits", run(t, s, inputs), want)
+	requireSame(t, "with the same bits", backendtest.Outputs(t, s, inputs), want)
 	if n := count(first, backends.AutotuneMeasured); n == 0 || n == len(first.Entries) || first.Cache != "" {
 		t.Errorf("%d of %d keys were measured: %s", n, len(first.Entries), first.Cache)
 	}
@@ -122,9 +122,9 @@ func TestAutotune(t *testing.T) {
 			t.Errorf("%s %s takes %s, by %s", e.Op, e.Bucket, e.Kernel, e.Source)
 		}
 	}
-	out := run(t, s, inputs)
+	out := backendtest.Outputs(t, s, inputs)
 	twin, found := autotuned(t, cuda.New(clocked{d.Driver, func(cuda.Launch) time.Duration { return 1 }}), g, backends.FP16, other)
-	requireSame(t, "a second process with one cache", run(t, twin, inputs), out)
+	requireSame(t, "a second process with one cache", backendtest.Outputs(t, twin, inputs), out)
 	if found.Summary.CacheMisses != 0 || *found.Summary.HitRate != 1 || count(found, backends.AutotuneRegistry) != len(found.Entries) {
 		t.Errorf("%+v", found.Summary)
 	}
@@ -134,7 +134,7 @@ func TestAutotune(t *testing.T) {
 func TestAutotuneKeepsTheRule(t *testing.T) {
 	g, inputs := small(t)
 	d := driver(t).As(hopper)
-	want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
+	want := backendtest.Outputs(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
 	even := clocked{d, func(l cuda.Launch) time.Duration {
 		if strings.HasSuffix(l.Kernel, "_n32") {
 			return 985 * time.Microsecond // 1.5 % faster
@@ -142,7 +142,7 @@ func TestAutotuneKeepsTheRule(t *testing.T) {
 		return time.Millisecond
 	}}
 	s, _ := autotuned(t, cuda.New(even), g, backends.FP16, map[string]string{"autotune": filepath.Join(t.TempDir(), "c.json"), "autotune-rounding": "on"})
-	requireSame(t, "the rule's choices", run(t, s, inputs), want)
+	requireSame(t, "the rule's choices", backendtest.Outputs(t, s, inputs), want)
 }
 
 // TestAutotuneCache goes through caches that cannot be used: each is told, and measured anew.
@@ -215,13 +215,13 @@ func TestCandidatesOfSameBits(t *testing.T) {
 	g, inputs := small(t)
 	d := driver(t).As(hopper)
 	for _, p := range []backends.Precision{backends.FP16, backends.FP32} {
-		want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs)
+		want := backendtest.Outputs(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs)
 		for number := range 6 {
-			requireSame(t, string(p), run(t, backendtest.Open(t, cuda.NewForced(d, number, false), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs), want)
+			requireSame(t, string(p), backendtest.Outputs(t, backendtest.Open(t, cuda.NewForced(d, number, false), g, backends.Options{Precision: p, Taps: []string{"all"}}), inputs), want)
 		}
 	}
-	want := run(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
-	got := run(t, backendtest.Open(t, cuda.NewForced(d, 2, true), g, backends.Options{Precision: backends.FP16}), inputs)
+	want := backendtest.Outputs(t, backendtest.Open(t, cuda.New(d), g, backends.Options{Precision: backends.FP16}), inputs)
+	got := backendtest.Outputs(t, backendtest.Open(t, cuda.NewForced(d, 2, true), g, backends.Options{Precision: backends.FP16}), inputs)
 	if slices.EqualFunc(got, want, func(a, b tensor.Named) bool { return tensor.Identical(a.Tensor, b.Tensor) }) {
 		t.Error("other moments gave the same bits: the candidates are not what they are said to be")
 	}

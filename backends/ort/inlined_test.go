@@ -9,21 +9,13 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // TestInlinedModel: the complete model whose bodies stand in place of calls gives the bits of the one with functions.
 func TestInlinedModel(t *testing.T) {
-	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=3"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 1)), model.Options{Batch: 1, Height: 256, Width: 256, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 1, model.Options{Batch: 1, Height: 256, Width: 256}, "model.num_classes=3")
 	image := tensor.New(tensor.Float32, 1, 3, 256, 256)
 	for i, data := 0, tensor.Data[float32](image); i < len(data); i++ {
 		data[i] = float32(i*7919%1000) / 1000

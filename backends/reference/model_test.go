@@ -5,24 +5,16 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // hashedModel builds the complete nano model with hashed weights.
 func hashedModel(t testing.TB, batch, h, w int, overrides ...string) (*graph.Graph, tensor.List) {
 	t.Helper()
-	cfg, err := config.Parse(nil, append([]string{"model.profile=nano", "model.num_classes=3"}, overrides...))
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := model.DefaultDecode()
 	d.MaxDetections = 10
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 123)), model.Options{Batch: batch, Height: h, Width: w, Decode: d})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 123, model.Options{Batch: batch, Height: h, Width: w, Decode: d}, append([]string{"model.num_classes=3"}, overrides...)...)
 	image := filled([]int{batch, 3, h, w}, func(i float64) float64 { return float64(int(i*7919)%1009) / 1008 })
 	return g, tensor.List{{Name: "image", Tensor: image}}
 }

@@ -8,21 +8,13 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 )
 
 // TestRecomputedPoints holds the evidence of testdata/rounding against the points of today: what PyTorch recomputed are all values that
 // are rounded, none of them to other bits.
 func TestRecomputedPoints(t *testing.T) {
-	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=8", "routing.budget_b1=6.4", "routing.budget_b2=4", "routing.budget_total=16"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 1)), model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 1, model.Options{Batch: 1, Height: 512, Width: 512}, "model.num_classes=8", "routing.budget_b1=6.4", "routing.budget_b2=4", "routing.budget_total=16")
 	for _, f := range graph.Formats {
 		low, err := graph.Lower(g, f)
 		if err != nil {

@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -31,14 +31,7 @@ func TestParseBatches(t *testing.T) {
 // batched is the complete model of a configuration for a batch, with pictures that differ.
 func batched(t *testing.T, batch int, set ...string) (*graph.Graph, tensor.List) {
 	t.Helper()
-	cfg, err := config.Parse(nil, append([]string{"model.profile=nano", "model.num_classes=3"}, set...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 1)), model.Options{Batch: batch, Height: 128, Width: 128, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 1, model.Options{Batch: batch, Height: 128, Width: 128}, append([]string{"model.num_classes=3"}, set...)...)
 	image := tensor.New(tensor.Float32, batch, 3, 128, 128)
 	for i := range tensor.Data[float32](image) {
 		tensor.Data[float32](image)[i] = float32(i*7919%1009) / 1009
@@ -71,16 +64,7 @@ func TestOneEngineOfBatches(t *testing.T) {
 
 func outputsOf(t *testing.T, b backends.Backend, g *graph.Graph, inputs tensor.List, o backends.Options) tensor.List {
 	t.Helper()
-	s, err := b.Compile(t.Context(), g, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	out, err := backends.Run(t.Context(), s, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.Clone()
+	return backendtest.Outputs(t, backendtest.Open(t, b, g, o), inputs)
 }
 
 // TestBatchesOfFiles: a session takes an engine of several batches that is named or prebuilt if it fits, and has its own where a prebuilt one does not.

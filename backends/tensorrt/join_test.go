@@ -7,8 +7,7 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -88,14 +87,7 @@ func count(g *graph.Graph, op string) int {
 
 // The 48 normalisations of the model are 13 nodes in every type: what the towers, prototypes and projections do on all levels is two of them.
 func TestJoinOfTheModel(t *testing.T) {
-	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=8", "routing.budget_b1=6.4", "routing.budget_b2=4", "routing.budget_total=16"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 1)), model.Options{Batch: 1, Height: 512, Width: 512, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 1, model.Options{Batch: 1, Height: 512, Width: 512}, "model.num_classes=8", "routing.budget_b1=6.4", "routing.budget_b2=4", "routing.budget_total=16")
 	facts := newEmulated().facts
 	facts.Plugins = append(facts.Plugins, Plugin{Name: normFusion, Version: "1", Namespace: "apexx", Fields: append(slices.Clone(normFields), mapsField)})
 	for _, f := range []graph.Format{"", graph.FP16} {

@@ -16,8 +16,7 @@ import (
 	kernels "github.com/apex-x/apexx/backends/cuda/emulation"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensor"
 	plugins "github.com/apex-x/apexx/kernels/tensorrt"
@@ -190,16 +189,9 @@ func fused(t *testing.T, g *graph.Graph, f graph.Format, facts Facts) *graph.Gra
 
 func built(t *testing.T, set ...string) *graph.Graph {
 	t.Helper()
-	cfg, err := config.Parse(nil, append([]string{"model.profile=nano", "model.num_classes=3"}, set...))
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := model.DefaultDecode()
 	d.MaxDetections = 6
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 7)), model.Options{Batch: 2, Height: 128, Width: 256, Decode: d})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 7, model.Options{Batch: 2, Height: 128, Width: 256, Decode: d}, append([]string{"model.num_classes=3"}, set...)...)
 	return g
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/backendtest/toydevice"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -41,16 +42,8 @@ func block(t *testing.T) (*graph.Graph, tensor.List) {
 func run(t *testing.T, opts backends.Options) (backends.Plan, tensor.List) {
 	t.Helper()
 	g, inputs := block(t)
-	s, err := toydevice.New().Compile(t.Context(), g, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	out, err := backends.Run(t.Context(), s, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Plan(), out.Clone()
+	s := backendtest.Open(t, toydevice.New(), g, opts)
+	return s.Plan(), backendtest.Outputs(t, s, inputs)
 }
 
 func steps(p backends.Plan) string {

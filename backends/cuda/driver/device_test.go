@@ -21,8 +21,7 @@ import (
 	"github.com/apex-x/apexx/backends/cuda/driver"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	modelweights "github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/source"
@@ -42,14 +41,7 @@ func TestReplay(t *testing.T) { backendtest.RunReplay(t, device, suite) }
 // complete builds a model with hashed weights, and an image for each sample, all different.
 func complete(t *testing.T, batch, height, width int, set ...string) (*graph.Graph, tensor.List) {
 	t.Helper()
-	cfg, err := config.Parse(nil, append([]string{"model.profile=nano", "model.num_classes=8"}, set...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.Build(cfg, model.FromSet(modelweights.Hashed(cfg, 5)), model.Options{Batch: batch, Height: height, Width: width, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := modeltest.Hashed(t, 5, model.Options{Batch: batch, Height: height, Width: width}, append([]string{"model.num_classes=8"}, set...)...)
 	image := tensor.New(tensor.Float32, batch, 3, height, width)
 	d := tensor.Data[float32](image)
 	for i := range d {

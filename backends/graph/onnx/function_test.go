@@ -9,8 +9,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/body"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/weights"
+	"github.com/apex-x/apexx/backends/model/modeltest"
 )
 
 // calls lists the nodes and the functions of a model.
@@ -153,18 +152,12 @@ func functionParts(data []byte) (name string, nodes []message, err error) {
 // completeModel has most of our operators several times, with different shapes and parameters.
 func completeModel(t *testing.T) *graph.Graph {
 	t.Helper()
-	cfg, err := config.Parse(nil, []string{"model.profile=nano", "model.num_classes=3", "model.nesting_depth=2", "model.kmax_l2=8", "routing.budget_b3=2"})
+	g := modeltest.Hashed(t, 1, model.Options{Batch: 1, Height: 256, Width: 256}, "model.num_classes=3", "model.nesting_depth=2", "model.kmax_l2=8", "routing.budget_b3=2")
+	low, err := graph.Lower(g, graph.FP16)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := model.Build(cfg, model.FromSet(weights.Hashed(cfg, 1)), model.Options{Batch: 1, Height: 256, Width: 256, Decode: model.DefaultDecode()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if g, err = graph.Lower(g, graph.FP16); err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return low
 }
 
 // TestFunctionsByNameAlone: a parser that ignores the field overload, as TensorRT's does, finds for every call the body that was made
