@@ -108,8 +108,8 @@ func (c *Cell) countSets(ref, cand tensor.List) {
 	}
 }
 
-// judgeSets adds up the cells of each pair, which are the same under every policy. A share that is reached passes; one that is not fails if it is no accident, and else there are
-// too few detections to tell.
+// judgeSets adds up the cells of each pair, which are the same under every policy. A share that is reached passes; one that is not fails if it is no accident,
+// and else there are too few detections to tell.
 func (m *Matrix) judgeSets() []SetVerdict {
 	var out []SetVerdict
 	for i, p := range m.Pairs {

@@ -278,8 +278,8 @@ type Profile struct {
 }
 
 // The profiles, strictest first. ONNX Runtime and the reference in fp32 were seen to differ from fp64 by at most 4e-4 px, with trained
-// and hashed weights of every size, and with the trained ones by 9e-7 in scores and 5e-5 in logits; a coordinate is a softplus of logits times a stride of up to 128 px, so that an error of 1e-2
-// in a logit, which fp16 may make, is about a pixel.
+// and hashed weights of every size, and with the trained ones by 9e-7 in scores and 5e-5 in logits; a coordinate is a softplus of logits times a stride of up
+// to 128 px, so that an error of 1e-2 in a logit, which fp16 may make, is about a pixel.
 var (
 	Quality = Profile{
 		name:     "quality",

@@ -10,9 +10,9 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// MatrixJUnit writes the matrix as JUnit XML: a case for every cell, one for the detections as sets of a pair, one for a certificate, and one for the matrix itself,
-// which is an error where the exit code is another than 0 and no cell says why, such as a backend that was never compared. A cell that
-// fails is a failure; one that crashed, hung, erred or could not be verified is an error; what cannot be had here is skipped.
+// MatrixJUnit writes the matrix as JUnit XML: a case for every cell, one for the detections as sets of a pair, one for a certificate, and one for the matrix
+// itself, which is an error where the exit code is another than 0 and no cell says why, such as a backend that was never compared. A cell that fails is a
+// failure; one that crashed, hung, erred or could not be verified is an error; what cannot be had here is skipped.
 func MatrixJUnit(w io.Writer, d *Document) error {
 	d = clean(d)
 	m := d.Matrix

@@ -103,7 +103,8 @@ func (d Detection) caption() string {
 	return text
 }
 
-// drawable returns the detections to draw, those of tracks and those that are strong enough, from the weakest to the strongest; a report has them the other way round.
+// drawable returns the detections to draw, those of tracks and those that are strong enough, from the weakest to the strongest; a report has them the other
+// way round.
 func drawable(detections []Detection) []located {
 	var shown []located
 	for _, d := range slices.Backward(detections) {

@@ -42,7 +42,8 @@ func TestOperators(t *testing.T) {
 	}
 }
 
-// Whole models take their time in the emulation, and have the network's kernels where they can. A rounding is a kernel of its own, so one low precision stands for the others.
+// Whole models take their time in the emulation, and have the network's kernels where they can. A rounding is a kernel of its own, so one low precision stands
+// for the others.
 var models = backendtest.Options{Precisions: []backends.Precision{backends.FP32, backends.FP16}, Complete: true}
 
 func TestModules(t *testing.T) { backendtest.RunModules(t, cuda.New(driver(t).As(hopper)), models) }

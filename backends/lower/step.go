@@ -46,8 +46,8 @@ func (s *Step) Include(part *Step) {
 	s.packed = append(s.packed, part.packed...)
 }
 
-// LowerAside gives the step the workspace of those covered nodes of a fused one that compute the values aside, but for those in have, which the step stores itself.
-// one lowers such a node.
+// LowerAside gives the step the workspace of those covered nodes of a fused one that compute the values aside, but for those in have, which the step stores
+// itself. one lowers such a node.
 func (s *Step) LowerAside(one func(*Node) (*Step, error), have ...*Value) error {
 	nodes, between := s.Node.PartsAside(have...)
 	s.AddBetween(between...)

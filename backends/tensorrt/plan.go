@@ -52,7 +52,8 @@ func (p *planner) node(name string) *graph.Node {
 }
 
 // planOf describes an engine of a graph: a step is a layer, with those before it that are part of no node, such as conversions between
-// formats. stepOf tells the step of every layer by its name. Nodes of no layer were folded, or are only another view of their operand, as a Round is that was left out.
+// formats. stepOf tells the step of every layer by its name. Nodes of no layer were folded, or are only another view of their operand, as a Round is that was
+// left out.
 func planOf(g *graph.Graph, layers []Layer, precision backends.Precision) (plan backends.Plan, stepOf map[string]int) {
 	p := newPlanner(g, layers)
 	covered := make([][]*graph.Node, len(layers))

@@ -115,8 +115,8 @@ func (s *session) LastTiming() backends.Timing { return s.timing }
 // Plan implements backends.Session.
 func (s *session) Plan() backends.Plan { return s.plan }
 
-// Memory implements backends.Session: on the device the engine with its weights, what its layers pass on, and inputs and outputs; on the host the page-locked memory of
-// those.
+// Memory implements backends.Session: on the device the engine with its weights, what its layers pass on, and inputs and outputs; on the host the page-locked
+// memory of those.
 func (s *session) Memory() backends.MemoryUse { return s.memory }
 
 // Close implements backends.Session.

@@ -8,14 +8,13 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// typed gives every value of a graph that is lowered to fp16 or bf16 its type: the network is strongly typed, so that TensorRT computes every layer in the types that
-// stand there, and nothing has to be hoped for.
+// typed gives every value of a graph that is lowered to fp16 or bf16 its type: the network is strongly typed, so that TensorRT computes every layer in the
+// types that stand there, and nothing has to be hoped for.
 //
-// A Round becomes the Cast to the format. A map of features that goes into one is in the format where a node of narrowable computes it: convolution, normalisation
-// and what lies between them. All else is float32, as in the graph: the router and its gates, selection, decoding, recurrences, normalised rows, masks, and the
-// logits of the last convolutions. A value that both kinds of node read is there in both types. Outputs are float32, an output that is rounded in the graph
-// to the format.
-// A Round of what is in the format already stands for nothing any more, and one of a constant is stored.
+// A Round becomes the Cast to the format. A map of features that goes into one is in the format where a node of narrowable computes it: convolution,
+// normalisation and what lies between them. All else is float32, as in the graph: the router and its gates, selection, decoding, recurrences, normalised rows,
+// masks, and the logits of the last convolutions. A value that both kinds of node read is there in both types. Outputs are float32, an output that is rounded
+// in the graph to the format. A Round of what is in the format already stands for nothing any more, and one of a constant is stored.
 func typed(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
 	switch f {
 	case graph.FP16, graph.BF16:

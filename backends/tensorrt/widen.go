@@ -15,8 +15,8 @@ const firstsField = "first_channels"
 // wholeCells is what numbers of channels, and of pixels of planes, have to be multiples of for firstsField (kCell in kernels/tensorrt).
 const wholeCells = 8
 
-// widen makes one convolution of those that read one map and that a normalisation reads, rounded or not: the first ones of all towers on a level. The normalisation takes of
-// the result the channels that are its own, so nothing has to cut it.
+// widen makes one convolution of those that read one map and that a normalisation reads, rounded or not: the first ones of all towers on a level. The
+// normalisation takes of the result the channels that are its own, so nothing has to cut it.
 func widen(g *graph.Graph, fusions []fusion, f Facts) (*graph.Graph, []fusion) {
 	var written []onnx.Attribute
 	for _, field := range append(slices.Clone(normFields), mapsField, firstsField) {

@@ -168,7 +168,8 @@ func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err e
 }
 
 // writeViews writes the reports of the original's suites: for the first workload of the sweep cpu_report.json where the reference was
-// measured and gpu_report.json always, and perf_trt_shape_sweep.json and .md for engines of TensorRT. Of a model of --model there are none: they tell of Apex-X's parts.
+// measured and gpu_report.json always, and perf_trt_shape_sweep.json and .md for engines of TensorRT. Of a model of --model there are none: they tell of
+// Apex-X's parts.
 func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 	if w.network != nil {
 		return nil

@@ -131,8 +131,8 @@ func TestPublicReports(t *testing.T) {
 	}
 }
 
-// TestNaiveMean locates what ONNX Runtime 1.30 really computes otherwise: the mean of a million numbers of each channel in one sum of float32, whose partial sums
-// are so large that most of what is added to them is rounded away. A mean of means passes, on the same numbers.
+// TestNaiveMean locates what ONNX Runtime 1.30 really computes otherwise: the mean of a million numbers of each channel in one sum of float32, whose partial
+// sums are so large that most of what is added to them is rounded away. A mean of means passes, on the same numbers.
 func TestNaiveMean(t *testing.T) {
 	library := ort.New()
 	if !library.Probe(t.Context()).Available {

@@ -46,7 +46,8 @@ type summer struct {
 	err     error
 }
 
-// isNarrow tells the convolutions whose results are maps in the format: those that are rounded, or added to others first. The stem has too few channels to count.
+// isNarrow tells the convolutions whose results are maps in the format: those that are rounded, or added to others first. The stem has too few channels to
+// count.
 func (s *summer) isNarrow(n *graph.Node) bool {
 	op, conv := n.Op.(graph.Conv)
 	if !conv || op.Group != 1 || n.Inputs[1].Shape[1]%productsTogether != 0 || len(s.readers[n.Outputs[0]]) == 0 {

@@ -9,7 +9,8 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// 2048 + 1 lies in the middle between two numbers of fp16 and goes to 2048, again and again, if it is rounded behind every 16 products, and is 2050 if it is not.
+// 2048 + 1 lies in the middle between two numbers of fp16 and goes to 2048, again and again, if it is rounded behind every 16 products, and is 2050 if it is
+// not.
 func TestNarrowSums(t *testing.T) {
 	b := graph.NewBuilder("sums")
 	x := b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1, 48, 1, 1}})

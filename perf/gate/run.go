@@ -21,8 +21,8 @@ type Runner struct {
 	Progress   func(stage string, done, total int)
 }
 
-// Run fills a record, of which the policy and the cells are set: parity of the head, then what it finds in the data set of Record.Quality, then the screen, then the confirmation of
-// its candidates, then the verdict. It stops at the first error of the environment; what goes wrong with a cell is in its
+// Run fills a record, of which the policy and the cells are set: parity of the head, then what it finds in the data set of Record.Quality, then the screen,
+// then the confirmation of its candidates, then the verdict. It stops at the first error of the environment; what goes wrong with a cell is in its
 // measurements. The caller has validated the policy.
 func (r *Runner) Run(ctx context.Context, rec *Record) error {
 	if err := r.parity(ctx, rec); err != nil {

@@ -13,8 +13,8 @@ type Progress func(done, total int, cell perf.Cell)
 
 // Run measures what the store does not hold yet: first one parity run of every cell (again of a cell that has one and lacks a replicate,
 // so that what its sessions compute is known by its outputs), then the replicates, each backend's cells
-// in a process of their own and an order of their own, and at last what the plan's data set asks for. It returns when everything is in the store, or with the error that
-// stopped it; the same call goes on from there.
+// in a process of their own and an order of their own, and at last what the plan's data set asks for. It returns when everything is in the store, or with the
+// error that stopped it; the same call goes on from there.
 func Run(ctx context.Context, s *Store, side measure.Side, o measure.Options, progress Progress) error {
 	r := runner{store: s, side: side, options: o, progress: progress}
 	r.done, r.total = s.Steps()

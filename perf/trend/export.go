@@ -16,8 +16,8 @@ const artifactTime = "2006-01-02T15:04:05.000000Z"
 var ErrNoRelease = errors.New("there is no earlier release of its class to compare it with; name one with apexx trend add --release TAG")
 
 // Export returns the original's trend artifact of a run of the history, and that run, whose runs are given as they were received: the last one, or
-// the one whose hash begins with id. A run that was removed is an error. A run that was read from an artifact gives that artifact. Of other runs it holds the ratchet's checks
-// against the last release before it (RatchetRule); one that is inconclusive fails, since the artifact has no word for it.
+// the one whose hash begins with id. A run that was removed is an error. A run that was read from an artifact gives that artifact. Of other runs it holds the
+// ratchet's checks against the last release before it (RatchetRule); one that is inconclusive fails, since the artifact has no word for it.
 func Export(runs []Run, id string) (*Artifact, *RunRef, error) {
 	at, err := find(runs, id)
 	if err != nil {

@@ -27,7 +27,8 @@ var (
 
 // Trend draws one metric of a class of machines over its runs, in the order in which they are judged and evenly spaced: every value, the
 // mean between change points with its 95 % confidence interval shaded, change points as vertical lines that name the range of commits
-// and the effect, releases, and runs that were marked with what was said of them; how many runs were removed is said. Values that cannot be drawn are left out; it is nil where none is left.
+// and the effect, releases, and runs that were marked with what was said of them; how many runs were removed is said. Values that cannot be drawn are left
+// out; it is nil where none is left.
 func Trend(c *trend.Class, s *trend.Series) *Figure {
 	if !slices.ContainsFunc(s.Values, finite) || len(s.Runs) != len(s.Values) {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 )
 
-// TestNarrowBits compares with the definition of a format (graph.Round): every element of fp16 stays itself, and what lies between two becomes the nearer, or the even
-// one.
+// TestNarrowBits compares with the definition of a format (graph.Round): every element of fp16 stays itself, and what lies between two becomes the nearer, or
+// the even one.
 func TestNarrowBits(t *testing.T) {
 	value := func(h uint16) float64 {
 		mantissa, exponent := float64(h&0x3ff), int(h>>10&31)

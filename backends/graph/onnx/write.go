@@ -39,8 +39,8 @@ type WriteOptions struct {
 	// External are the constants whose data lie in the file of weights beside the model, which WriteWeights wrote: they are not written again.
 	External Places
 	// Batch names the first dimension of inputs and outputs, which is then free, in a model of the form Plugins; "" for none. Shapes of Reshape leave
-	// theirs to the number of elements, and a Resize has scales instead of sizes. All else of the graph that depends on it is written as it is, constants above all: with the size that the
-	// graph has, the model is the graph, and it is the model of every size whose graph gives the same bytes.
+	// theirs to the number of elements, and a Resize has scales instead of sizes. All else of the graph that depends on it is written as it is, constants
+	// above all: with the size that the graph has, the model is the graph, and it is the model of every size whose graph gives the same bytes.
 	Batch string
 }
 

@@ -119,8 +119,8 @@ func (e *execution) Layers() string { return C.GoString(C.apexx_trt_layers(e.run
 // Captured implements tensorrt.Execution.
 func (e *execution) Captured() string { return C.GoString(C.apexx_trt_captured(e.run)) }
 
-// Memory implements tensorrt.Execution: on the device what the layers pass on, inputs and outputs, and as much as the serialised engine takes, which is about its
-// weights.
+// Memory implements tensorrt.Execution: on the device what the layers pass on, inputs and outputs, and as much as the serialised engine takes, which is about
+// its weights.
 func (e *execution) Memory() backends.MemoryUse {
 	m := backends.MemoryUse{Device: int64(C.apexx_trt_device_bytes(e.run))}
 	for _, h := range e.host {

@@ -1,9 +1,8 @@
 // Command asm writes the amd64 assembly of package kernel and the Go declarations that go with it.
 //
 // Each file of the package covers one step of the pipeline that package kernel describes: panels (pack.go), micro-kernels (gemm.go),
-// moments (moments.go), depthwise convolution (depthwise.go), Winograd's transforms (winograd.go) and elementwise functions (elementwise.go, loops.go). A last one, peak.go, is
-// for package peak. A generator is written once
-// and run for each vector width.
+// moments (moments.go), depthwise convolution (depthwise.go), Winograd's transforms (winograd.go) and elementwise functions (elementwise.go, loops.go). A last
+// one, peak.go, is for package peak. A generator is written once and run for each vector width.
 package main
 
 import (
