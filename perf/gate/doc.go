@@ -18,7 +18,8 @@
 //  5. Judge (judge.go) is a function of the record alone. blocksOf (blocks.go) makes a series of log ratios of every Metric
 //     (metric.go), whose Limit belongs to the kind of machine that executed the cell (policy.go, Record.target). A series is a
 //     regression where a confirmation's Hodges-Lehmann estimate reaches δ and its signed-rank test α (estimate.go). The steps of a plan are
-//     series beside the metrics, tested together (steps.go). resolution.go says what could have been missed. judge.settle lets what the sessions computed speak first, then judge.quality what they find; judge.controls whether the machine moved.
+//     series beside the metrics, tested together (steps.go). resolution.go says what could have been missed. What the sessions computed speaks before
+//     their times (judge.settle), what they find beside them (judge.quality), and controls that moved make the run inconclusive (judge.controls).
 //  6. judge.conclude (conclude.go) takes the outcome, its exit code and its sentences: a Verdict.
 //
 // Read (read.go) and Judge replay a record; Differs says whether the verdict that it holds is that of its samples.
