@@ -17,7 +17,7 @@ type Table struct {
 	Ranges  map[string]float32 // magnitudes up to which tensors are represented
 }
 
-// TableMethod is the Key.Method of ranges that were read from a table.
+// TableMethod is the Key.Method of ranges of a table that somebody brought.
 const TableMethod = "table"
 
 // tableHeader begins a table that tells its key (spec/runtime.md 10.8).
@@ -91,13 +91,12 @@ func cutScale(line string) (name string, scale float32, err error) {
 	return line[:at], scale, nil
 }
 
-// File returns the ranges of a table that a model's values have, under its key, whose method becomes TableMethod. A governed table has to have the
-// key of its model. What the table has of others is left out: which are missing File.Fits tells.
+// File returns the ranges of a table that a model's values have, under a key. A governed table has to have the key of its model. What the table has of
+// others is left out: which are missing File.Fits tells.
 func (t *Table) File(key Key, values []string) (*File, error) {
 	if t.Cache != "" && t.Cache != key.Cache() {
 		return nil, fmt.Errorf("its cache_key is %.12s, that of this model, profile and data version %.12s; calibrate again", t.Cache, key.Cache())
 	}
-	key.Method = TableMethod
 	ranges := map[string]float32{}
 	for _, name := range values {
 		if r, known := t.Ranges[name]; known {

@@ -48,14 +48,14 @@ func TestTableFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := Key{Source: Source{Export: "e", Profile: "quality", Operators: OwnOperators()}, Data: "d", Shape: []int{1, 3, 128, 128}}
+	key := Key{Source: Source{Export: "e", Profile: "quality", Operators: OwnOperators()}, Method: "m", Data: "d", Shape: []int{1, 3, 128, 128}}
 	for name, cache := range map[string]string{"legacy": "", "of this model": key.Cache(), "of another": "abc"} {
 		table.Cache = cache
 		f, err := table.File(key, []string{"image", "absent"})
 		if (err != nil) != (cache == "abc") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err == nil && (f.Key.Method != TableMethod || len(f.Ranges) != 1 || f.Ranges["image"] != table.Ranges["image"] || f.Cache != key.Cache()) {
+		if err == nil && (f.Key.Method != "m" || len(f.Ranges) != 1 || f.Ranges["image"] != table.Ranges["image"] || f.Cache != key.Cache()) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

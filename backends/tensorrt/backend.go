@@ -37,7 +37,7 @@ func (b backend) Probe(context.Context) backends.Availability {
 		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
 		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "parser_library", Value: f.Parser}, {Key: "builder_library", Value: f.Builder},
 		{Key: "plugin_library", Value: f.PluginLibrary}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
-		{Key: "no_builder", Value: f.NoBuilder},
+		{Key: "no_builder", Value: f.NoBuilder}, {Key: "calibrators", Value: f.calibratorsText()},
 	} {
 		if fact.Value != "" {
 			a.Facts = append(a.Facts, fact)
