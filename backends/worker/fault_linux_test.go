@@ -405,3 +405,20 @@ func TestFind(t *testing.T) {
 		t.Errorf("by a wrong variable: %v", err)
 	}
 }
+
+// TestHeadline: of what a dying program printed, the line that says why.
+func TestHeadline(t *testing.T) {
+	for stderr, want := range map[string]string{
+		"":                              "",
+		"loading\ncannot open x.so\n\n": "cannot open x.so",
+		"panic: index\n\tmore\n":        "panic: index",
+		"terminate called after throwing an instance of 'E'\n  what():  CUDA: 35\nAborted\n": "terminate called after throwing an instance of 'E': CUDA: 35",
+		"terminate called after throwing an instance of 'int'\nAborted\n":                    "terminate called after throwing an instance of 'int'",
+		"warning\nterminate called without an active exception\n":                            "terminate called without an active exception",
+		"terminate called recursively\nSIGABRT\n":                                            "terminate called recursively",
+	} {
+		if got := headline(stderr); got != want {
+			t.Errorf("%q: %q, want %q", stderr, got, want)
+		}
+	}
+}

@@ -86,6 +86,14 @@ func (l engineLibrary) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Bu
 	switch l.fault {
 	case "memory":
 		return tensorrt.Built{}, l.refuse(backends.DeviceMemoryExhausted, engineFault)
+	case "cuda": // fails while the builder is made
+		return tensorrt.Built{}, l.refuse(backends.BuilderUnavailable, "building the engine: CUDA initialization failure with error: 35. Please check your CUDA installation")
+	case "terminate":
+		fmt.Fprint(os.Stderr, "terminate called after throwing an instance of 'nvinfer1::CudaRuntimeError'\n  what():  misaligned address\n")
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Kill()
+		}
+		select {} // until it is dead
 	case "slow":
 		<-ctx.Done()
 		return tensorrt.Built{}, ctx.Err()
