@@ -43,8 +43,9 @@ func calibrateCommand() *cli.Command {
 			"--method tensorrt:entropy and tensorrt:max have the calibrator of TensorRT 10 run the cases, all of one shape, in a build that ends\n" +
 			"when it has the ranges. --table FILE keeps its table with the key: one that is there and fits is taken instead, a stale or legacy\n" +
 			"one is replaced. Engines of every backend are built from the ranges: apexx engine build --precision int8 --calibration FILE.",
-		Flags:  append(flags, sourceFlags()...),
-		Action: chooseRanges,
+		Flags:       append(flags, sourceFlags()...),
+		Action:      chooseRanges,
+		Subcommands: []*cli.Command{calibrateShowCommand()},
 	}
 }
 
