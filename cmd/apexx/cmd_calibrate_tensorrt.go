@@ -14,7 +14,6 @@ import (
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
-	"github.com/apex-x/apexx/parity/evidence"
 )
 
 // calibrateByTensorRT writes the ranges that TensorRT's own calibrator chooses.
@@ -83,7 +82,7 @@ func freshTable(c *cli.Context, backend backends.Backend, r rangesRequest, calib
 		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
 	}
 	if err != nil {
-		return nil, exit.With(evidence.ExitCode([]evidence.State{evidence.Of(c.Context, err).State}, false), fmt.Errorf("calibrate: %w", err))
+		return nil, compileError(c.Context, fmt.Errorf("calibrate: %w", err))
 	}
 	governed := calibrate.Governed(text, r.key)
 	table, err := calibrate.ParseTable(governed)

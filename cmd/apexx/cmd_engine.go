@@ -11,11 +11,9 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -84,7 +82,7 @@ func buildEngine(c *cli.Context) error {
 		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
 	}
 	if err != nil {
-		return exit.With(evidence.ExitCode([]evidence.State{evidence.Of(c.Context, err).State}, false), fmt.Errorf("build the engine: %w", err))
+		return compileError(c.Context, fmt.Errorf("build the engine: %w", err))
 	}
 	rec, err := tensorrt.ReadRecord(out)
 	if err != nil {
@@ -133,11 +131,7 @@ func engineGraph(c *cli.Context, opts backends.Options) (*graph.Graph, error) {
 				return nil, usagef("--%s and --manifest exclude each other: the manifest's model is complete", name)
 			}
 		}
-		_, model, err := reports.ReadManifest(path)
-		if err != nil {
-			return nil, err
-		}
-		return onnx.Read(model)
+		return manifestGraph(path, c.String("calibration"), opts.Precision)
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
