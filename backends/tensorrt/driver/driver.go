@@ -76,8 +76,9 @@ var (
 		C.APEXX_TRT_FAILED: backends.LibraryLoadFailed}
 	pluginReasons = map[C.int]backends.Reason{C.APEXX_TRT_NO_LIBRARY: backends.LibraryLoadFailed, C.APEXX_TRT_NO_SYMBOL: backends.PluginMismatch, C.APEXX_TRT_FAILED: backends.PluginMismatch}
 	buildReasons  = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted,
-		C.APEXX_TRT_NO_BUILDER: backends.BuilderUnavailable}
-	loadReasons = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted, C.APEXX_TRT_CORRUPT: backends.EngineCorrupt}
+		C.APEXX_TRT_NOT_STARTED: backends.BuilderUnavailable}
+	loadReasons = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted, C.APEXX_TRT_CORRUPT: backends.EngineCorrupt,
+		C.APEXX_TRT_NOT_STARTED: backends.LibraryLoadFailed}
 )
 
 // failure is the error of a code of the shim, whose text it frees.

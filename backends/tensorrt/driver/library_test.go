@@ -40,8 +40,8 @@ func fakes(t *testing.T) string {
 	return dir
 }
 
-// TestCalibrator: the shim hands the builder every batch and takes its table, ends the build then, and tells what fails; where TensorRT ends the process, that is
-// an error, and the process goes on.
+// TestCalibrator: the shim hands the builder every batch and takes its table, ends the build then, and tells what fails; where TensorRT ends the process, or would
+// when an engine is loaded, that is an error, and the process goes on.
 func TestCalibrator(t *testing.T) {
 	dir := fakes(t)
 	for _, c := range []struct{ fault, method, want string }{
@@ -54,6 +54,8 @@ func TestCalibrator(t *testing.T) {
 		{"batch", "max", "backend tensorrt is unavailable: engine_build_failed: calibrating: there is no input x of 12 bytes in batch 1"},
 		{"cancel", "max", "context canceled"},
 		{"builder", "max", "backend tensorrt is unavailable: builder_unavailable: calibrating: TensorRT gives no builder and does not say why"},
+		{"runtime", "load", "backend tensorrt is unavailable: library_load_failed: loading the engine: createInferRuntime: Error Code 6: API Usage Error (CUDA initialization failure with error: 35)"},
+		{"none", "load", "backend tensorrt is unavailable: library_load_failed: loading the engine: TensorRT gives no runtime and does not say why"},
 		{"end", "max", "backend tensorrt is unavailable: builder_unavailable: calibrating: CUDA initialization failure with error: 35"},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestCalibratorHere$", "-test.v")
@@ -86,6 +88,10 @@ func TestCalibratorHere(t *testing.T) {
 		inputs = append(inputs, tensor.List{{Name: "x", Tensor: x}})
 	}
 	said := func() string {
+		if os.Getenv("FAKE_METHOD") == "load" {
+			_, err := lib.Load([]byte("engine"), tensorrt.LoadOptions{})
+			return err.Error()
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		table, err := lib.Calibrate(ctx, tensorrt.Calibration{Model: []byte("model"), Method: os.Getenv("FAKE_METHOD"), Inputs: inputs, Progress: func(backends.Stage) {

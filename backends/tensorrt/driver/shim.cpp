@@ -266,7 +266,7 @@ int begin_build(char** error) {
         &library.no_builder));
   }
   if (library.builder) return APEXX_TRT_OK;
-  return refuse(error, APEXX_TRT_NO_BUILDER, library.no_builder ? library.no_builder->c_str() : "TensorRT gives no builder and does not say why");
+  return refuse(error, APEXX_TRT_NOT_STARTED, library.no_builder ? library.no_builder->c_str() : "TensorRT gives no builder and does not say why");
 }
 
 // Inputs are those of a network on the device, filled with one batch after the other.
@@ -448,8 +448,11 @@ struct apexx_trt_run {
     CUDA(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     CUDA(cuEventCreate(&start, CU_EVENT_DEFAULT));
     CUDA(cuEventCreate(&end, CU_EVENT_DEFAULT));
-    runtime.reset(static_cast<nvinfer1::IRuntime*>(library.create_runtime(&logger, NV_TENSORRT_VERSION)));
-    if (!runtime) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no runtime");
+    // Where CUDA fails, TensorRT 10.6 says so and returns an address at which there is nothing.
+    void* const given = library.create_runtime(&logger, NV_TENSORRT_VERSION);
+    const std::string said = logger.take("TensorRT gives no runtime and does not say why");
+    if (!given || said.find("createInferRuntime:") != std::string::npos) return fail(error, code_of(said, APEXX_TRT_NOT_STARTED), "%s", said.c_str());
+    runtime.reset(static_cast<nvinfer1::IRuntime*>(given));
     engine.reset(runtime->deserializeCudaEngine(data, size));
     if (!engine) return refuse(error, APEXX_TRT_CORRUPT, "TensorRT takes it for no engine");
     context.reset(engine->createExecutionContext());

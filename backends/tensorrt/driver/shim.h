@@ -19,7 +19,7 @@ enum {
   APEXX_TRT_NO_MEMORY,    // of the device
   APEXX_TRT_INTERRUPTED,  // by the progress function
   APEXX_TRT_CORRUPT,      // not an engine of this library
-  APEXX_TRT_NO_BUILDER,   // the library can begin no build
+  APEXX_TRT_NOT_STARTED,  // the library cannot begin to build, or to load
 };
 
 typedef struct {

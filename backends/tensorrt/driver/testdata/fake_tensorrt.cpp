@@ -111,7 +111,11 @@ void prepare() {
 extern "C" {
 
 int32_t getInferLibVersion() noexcept { return NV_TENSORRT_VERSION; }
-void* createInferRuntime_INTERNAL(void*, int32_t) noexcept { return nullptr; }
+void* createInferRuntime_INTERNAL(void* l, int32_t) noexcept {
+  if (!fails("runtime")) return nullptr;
+  static_cast<nvinfer1::ILogger*>(l)->log(nvinfer1::ILogger::Severity::kERROR, "createInferRuntime: Error Code 6: API Usage Error (CUDA initialization failure with error: 35)");
+  return reinterpret_cast<void*>(0x200);  // as 10.6 does
+}
 nvinfer1::IPluginRegistry* getPluginRegistry() noexcept { return nullptr; }
 
 void* createInferBuilder_INTERNAL(void* l, int32_t) noexcept {
