@@ -138,7 +138,7 @@ func writeRanges(c *cli.Context, path string, profile calibrate.Profile, method 
 }
 
 func sayReplaced(c *cli.Context, path, why string) {
-	fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s; it is replaced\n", printable.Line(path), why)
+	fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s; it is replaced\n", printable.Line(path), printable.Line(why))
 }
 
 // takeTable writes the ranges of a calibration table of TensorRT.
