@@ -52,6 +52,7 @@ func TestCalibrator(t *testing.T) {
 		{"memory", "max", "backend tensorrt is unavailable: device_memory_exhausted: calibrating: CUDA_ERROR_OUT_OF_MEMORY (2) from cuMemAlloc"},
 		{"copy", "max", "backend tensorrt is unavailable: device_memory_exhausted: calibrating: CUDA_ERROR_OUT_OF_MEMORY (2) from cuMemcpyHtoDAsync"},
 		{"batch", "max", "backend tensorrt is unavailable: engine_build_failed: calibrating: there is no input x of 12 bytes in batch 1"},
+		{"few", "max", "backend tensorrt is unavailable: engine_build_failed: calibrating: TensorRT asked for 1 of 3 batches"},
 		{"cancel", "max", "context canceled"},
 		{"builder", "max", "backend tensorrt is unavailable: builder_unavailable: calibrating: TensorRT gives no builder and does not say why"},
 		{"runtime", "load", "backend tensorrt is unavailable: library_load_failed: loading the engine: createInferRuntime: Error Code 6: API Usage Error (CUDA initialization failure with error: 35)"},

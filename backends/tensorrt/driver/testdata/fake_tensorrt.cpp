@@ -67,8 +67,10 @@ bool calibrate() {
   const char* names[] = {fails("input") ? "y" : "x"};
   void* bindings[1];
   float largest = 0;
-  while (calibrator->getBatch(bindings, names, 1))
+  while (calibrator->getBatch(bindings, names, 1)) {
     for (int i = 0; i < 3; i++) largest = fmaxf(largest, fabsf(static_cast<float*>(bindings[0])[i]));
+    if (fails("few")) break;
+  }
   if (fails("table")) return true;
   const float scale = largest / 127;
   unsigned bits;
