@@ -15,6 +15,7 @@
 # make tensorrt-plugins  .bin/libapexx-tensorrt.so: needs NVCC and, in TENSORRT_ROOT, the headers of TensorRT 10; no GPU, no library of TensorRT
 # make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
 # make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
+# make tensorrt-test  what of that worker needs no GPU, on libraries of TensorRT and CUDA that do nothing; needs the headers
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz; with TENSORRT_ROOT TensorRT's part, too
 
 GO       ?= go
@@ -177,6 +178,10 @@ tensorrt: tensorrt-worker tensorrt-plugins
 tensorrt-worker:
 	@test -f '$(TENSORRT_ROOT)/include/NvInfer.h' || { echo "tensorrt: no $(TENSORRT_ROOT)/include/NvInfer.h: name the folder of TensorRT 10 in TENSORRT_ROOT (its headers come with NVIDIA's archive or package libnvinfer-headers-dev)"; exit 5; }
 	$(WITH_TENSORRT) build -tags tensorrt -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/apexx-tensorrt ./cmd/apexx-tensorrt
+
+.PHONY: tensorrt-test
+tensorrt-test:
+	$(WITH_TENSORRT) test -tags tensorrt ./backends/tensorrt/driver
 
 # Of ONNX Runtime what is in DEPS; of TensorRT what TENSORRT_ROOT has headers for.
 gpu-tests: build cuda $(if $(wildcard $(TENSORRT_ROOT)/include/NvInfer.h),gpu-tests-tensorrt)

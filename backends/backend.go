@@ -140,6 +140,16 @@ type Availability struct {
 	Facts      []Fact
 }
 
+// Fact returns the value of an observation, "" for one that there is not.
+func (a Availability) Fact(key string) string {
+	for _, f := range a.Facts {
+		if f.Key == key {
+			return f.Value
+		}
+	}
+	return ""
+}
+
 // Fact is one observation of a probe.
 type Fact struct{ Key, Value string }
 

@@ -40,8 +40,9 @@ const (
 	EngineForeign             Reason = "engine_foreign"  // of another kind of device
 	EngineOutdated            Reason = "engine_outdated" // of another model, library, driver or build of the plugins
 	EngineCacheUnwritable     Reason = "engine_cache_unwritable"
-	BatchUnsupported          Reason = "batch_unsupported"  // outside the batches that an engine is to serve
-	PrecisionNotHeld          Reason = "precision_not_held" // where a layer has to compute in a wider one
+	CalibratorUnavailable     Reason = "calibrator_unavailable" // the backend's library finds no ranges by itself, or not by the method
+	BatchUnsupported          Reason = "batch_unsupported"      // outside the batches that an engine is to serve
+	PrecisionNotHeld          Reason = "precision_not_held"     // where a layer has to compute in a wider one
 	DeviceMemoryExhausted     Reason = "device_memory_exhausted"
 	ProviderUnavailable       Reason = "provider_unavailable"
 	PrecisionUnsupported      Reason = "precision_unsupported"
@@ -62,7 +63,7 @@ var Reasons = []Reason{
 	CudaUnavailable, CudaDeviceNotFound, CudaDeviceOutOfRange, CudaQueryFailed, FP8RequiresCuda, CudaCapabilityUnknown,
 	CapabilityBelowSM90, Int8RequiresCuda, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
 	LibrarySymbolMissing, HeadersNotFound, PluginMissing, PluginMismatch, BuilderUnavailable, EngineBuildFailed, EngineCorrupt, EngineForeign, EngineOutdated,
-	EngineCacheUnwritable, BatchUnsupported, PrecisionNotHeld, DeviceMemoryExhausted, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
+	EngineCacheUnwritable, CalibratorUnavailable, BatchUnsupported, PrecisionNotHeld, DeviceMemoryExhausted, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
 	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated, OnHost,
 }
 

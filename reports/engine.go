@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -84,43 +85,75 @@ func formatsText(l tensorrt.Layer) string {
 	return " → " + strings.Join(list, ", ")
 }
 
-// EngineDifferences writes in which layers two engines differ. It tells whether they do.
-func EngineDifferences(w io.Writer, a, b tensorrt.Record) (differ bool, err error) {
+// EngineDifferences writes in what two engines differ: what they were built from, how many bytes, and which layers. It tells whether they do.
+func EngineDifferences(w io.Writer, a, b tensorrt.Record, engineA, engineB []byte) (differ bool, err error) {
+	if bytes.Equal(engineA, engineB) && a.Key == b.Key {
+		_, err := io.WriteString(w, "the engines are the same, byte for byte\n")
+		return false, err
+	}
 	var text strings.Builder
-	switch {
-	case a.SHA256 == b.SHA256:
-		text.WriteString("the engines are the same, byte for byte\n")
-	case a.Key != b.Key:
-		differ = true
-		fmt.Fprintf(&text, "the engines were built from, by or for something else: keys %.12s and %.12s\n", a.Key.Digest(), b.Key.Digest())
-	default:
-		differ = true
+	if parts := a.Key.Differences(b.Key); len(parts) > 0 {
+		text.WriteString("the engines were built from, by or for something else:\n")
+		for _, p := range parts {
+			fmt.Fprintf(&text, "  %s: %s, %s\n", p.Part, p.One, p.Other)
+		}
+	} else {
 		text.WriteString("the engines have one key and differ\n")
 	}
-	if differ {
-		layerDifferences(&text, a.Layers, b.Layers)
-	}
+	text.WriteString(bytesText(engineA, engineB))
+	layerDifferences(&text, a.Layers, b.Layers)
 	_, err = io.WriteString(w, text.String())
-	return differ, err
+	return true, err
 }
 
-// layerDifferences tells layers of one name that another kernel computes, and how many layers are in one engine alone.
-func layerDifferences(w io.Writer, a, b []tensorrt.Layer) {
-	other := map[string]tensorrt.Layer{}
-	for _, l := range b {
-		other[l.Name] = l
+// bytesText counts the bytes in which engines differ.
+func bytesText(a, b []byte) string {
+	if len(a) != len(b) {
+		return fmt.Sprintf("%d bytes and %d bytes\n", len(a), len(b))
 	}
-	kernels, alone := 0, 0
+	differ, first := 0, 0
+	for i := range a {
+		if a[i] == b[i] {
+			continue
+		}
+		if differ == 0 {
+			first = i
+		}
+		differ++
+	}
+	if differ == 0 {
+		return "every byte is the same\n"
+	}
+	return fmt.Sprintf("%d of %d bytes differ, the first at %d\n", differ, len(a), first)
+}
+
+// layerDifferences tells layers of one name that another kernel computes, or whose results lie in memory in another format, and how many layers are in one
+// engine alone.
+func layerDifferences(w io.Writer, a, b []tensorrt.Layer) {
+	others := map[string][]tensorrt.Layer{}
+	for _, l := range b {
+		others[l.Name] = append(others[l.Name], l)
+	}
+	kernels, formats, alone := 0, 0, 0
 	for _, l := range a {
-		twin, there := other[l.Name]
-		delete(other, l.Name)
-		switch {
-		case !there:
+		same := others[l.Name]
+		if len(same) == 0 {
 			alone++
-		case twin.Tactic != l.Tactic:
+			continue
+		}
+		twin := same[0]
+		others[l.Name] = same[1:]
+		if twin.Tactic != l.Tactic {
 			kernels++
 			fmt.Fprintf(w, "%s: %s, %s\n", l.Name, l.Tactic, twin.Tactic)
+		} else if formatsText(twin) != formatsText(l) {
+			formats++
+			fmt.Fprintf(w, "%s:%s,%s\n", l.Name, formatsText(l), formatsText(twin))
 		}
 	}
-	fmt.Fprintf(w, "%d layers with another kernel, %d in the first alone, %d in the second alone\n", kernels, alone, len(other))
+	left := 0
+	for _, list := range others {
+		left += len(list)
+	}
+	fmt.Fprintf(w, "%d layers with another kernel, %d with another format, %d in the first alone, %d in the second alone\n", kernels, formats, alone, left)
 }

@@ -36,19 +36,28 @@ func TestEngineText(t *testing.T) {
 
 func TestEngineDifferences(t *testing.T) {
 	tuned := engine()
-	tuned.SHA256 = "20700f0b00c93bae"
 	tuned.Layers[1].Tactic = "sm90_b"
-	tuned.Layers = append(tuned.Layers[:3], tensorrt.Layer{Name: "new"})
+	tuned.Layers[2].Outputs = []tensorrt.LayerTensor{{Name: "y", Format: "Float"}}
+	tuned.Layers = append(tuned.Layers[:3], tensorrt.Layer{Name: "new"}, tensorrt.Layer{Name: "new"})
 	other := tuned
-	other.Key.Precision = backends.BF16
+	other.Key.Precision, other.Key.Model = backends.BF16, "ffffffffffffffff"
+	renamed := engine()
+	renamed.Key.Level = 5
 	for _, c := range []struct {
 		golden string
 		record tensorrt.Record
+		bytes  string
 		differ bool
-	}{{"engine-same.txt", engine(), false}, {"engine-tuned.txt", tuned, true}, {"engine-other.txt", other, true}} {
+	}{
+		{"engine-same.txt", engine(), "abcdef", false},
+		{"engine-tuned.txt", tuned, "abCdeF", true},
+		{"engine-other.txt", other, "abcdefg", true},
+		{"engine-renamed.txt", renamed, "abcdef", true}, // another optimisation level came to the same engine
+		{"engine-noise.txt", engine(), "abcdeF", true},  // of equal layers
+	} {
 		var differ bool
 		text := written(t, func(w io.Writer, r tensorrt.Record) (err error) {
-			differ, err = EngineDifferences(w, engine(), r)
+			differ, err = EngineDifferences(w, engine(), r, []byte("abcdef"), []byte(c.bytes))
 			return err
 		}, c.record)
 		goldenfile.Check(t, c.golden, text)

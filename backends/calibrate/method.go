@@ -32,7 +32,7 @@ func ParseMethod(text string) (Method, error) {
 			return Method{percentile, p}, nil
 		}
 	}
-	return Method{}, fmt.Errorf("unknown method %q (want entropy, max or percentile:P with P above 0 and up to 100, such as percentile:99.99)", text)
+	return Method{}, fmt.Errorf("unknown method %q (want entropy, max or percentile:P with P above 0 and up to 100, such as percentile:99.99; or tensorrt:entropy or tensorrt:max, TensorRT's own)", text)
 }
 
 // String is what ParseMethod reads.

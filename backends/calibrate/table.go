@@ -15,9 +15,10 @@ type Table struct {
 	Version string             // of TensorRT and of its calibrator, such as TRT-8601-EntropyCalibration2
 	Cache   string             // Key.Cache of what it belongs to; "" for a legacy table, which does not tell
 	Ranges  map[string]float32 // magnitudes up to which tensors are represented
+	Unfit   map[string]float32 // scales of tensors that are no ranges: not finite, negative or too great, as of one with an infinity in it
 }
 
-// TableMethod is the Key.Method of ranges that were read from a table.
+// TableMethod is the Key.Method of ranges of a table that somebody brought.
 const TableMethod = "table"
 
 // tableHeader begins a table that tells its key (spec/runtime.md 10.8).
@@ -35,9 +36,10 @@ func looksLikeTable(text []byte) bool {
 const largestLevel = 127
 
 // ParseTable reads a table: lines "NAME: SCALE", the scale being the bits of a float32 in hexadecimal, under a line with the version, and before
-// that the header of the governed form or, in a legacy table, nothing. Errors name the line.
+// that the header of the governed form or, in a legacy table, nothing. Errors name the line. A network has more tensors than those that int8 rounds: a scale that is
+// none spoils its own tensor alone.
 func ParseTable(text []byte) (*Table, error) {
-	t := &Table{Ranges: map[string]float32{}}
+	t := &Table{Ranges: map[string]float32{}, Unfit: map[string]float32{}}
 	rest, governed := strings.CutPrefix(string(text), tableHeader)
 	if governed {
 		var err error
@@ -50,19 +52,32 @@ func ParseTable(text []byte) (*Table, error) {
 		return nil, fmt.Errorf("no calibration table: it begins with %.40q, want TRT-VERSION-CALIBRATOR", t.Version)
 	}
 	for i, line := range lines[1:] {
-		name, scale, err := cutScale(strings.TrimSuffix(line, "\r"))
-		if _, twice := t.Ranges[name]; err == nil && twice {
-			err = fmt.Errorf("the tensor %.80q is there twice", name)
-		}
-		if err != nil {
+		if err := t.add(strings.TrimSuffix(line, "\r")); err != nil {
 			return nil, fmt.Errorf("line %d below the version: %w", i+1, err)
 		}
-		t.Ranges[name] = scale * largestLevel
 	}
 	if len(t.Ranges) == 0 {
 		return nil, errors.New("the calibration table has no scales")
 	}
 	return t, nil
+}
+
+func (t *Table) add(line string) error {
+	name, scale, err := cutScale(line)
+	if err != nil {
+		return err
+	}
+	_, twice := t.Ranges[name]
+	_, unfit := t.Unfit[name]
+	switch r := scale * largestLevel; {
+	case twice || unfit:
+		return fmt.Errorf("the tensor %.80q is there twice", name)
+	case r >= 0 && r <= math.MaxFloat32:
+		t.Ranges[name] = r
+	default:
+		t.Unfit[name] = scale
+	}
+	return nil
 }
 
 // cutKey reads the header of the governed form, which an empty line ends.
@@ -84,22 +99,23 @@ func cutScale(line string) (name string, scale float32, err error) {
 		return "", 0, fmt.Errorf("%.80q, want NAME: SCALE", line)
 	}
 	bits, err := strconv.ParseUint(line[at+2:], 16, 32)
-	scale = math.Float32frombits(uint32(bits))
-	if most := float32(math.MaxFloat32 / largestLevel); err != nil || !(scale >= 0 && scale <= most) {
-		return "", 0, fmt.Errorf("%.80q has no scale (want the bits of a float32 in hexadecimal, not negative)", line)
+	if err != nil {
+		return "", 0, fmt.Errorf("%.80q has no scale (want the bits of a float32 in hexadecimal)", line)
 	}
-	return line[:at], scale, nil
+	return line[:at], math.Float32frombits(uint32(bits)), nil
 }
 
-// File returns the ranges of a table that a model's values have, under its key, whose method becomes TableMethod. A governed table has to have the
-// key of its model. What the table has of others is left out: which are missing File.Fits tells.
+// File returns the ranges of a table that a model's values have, under a key. A governed table has to have the key of its model. What the table has of
+// others is left out: which are missing File.Fits tells. A value whose scale is no range is an error.
 func (t *Table) File(key Key, values []string) (*File, error) {
 	if t.Cache != "" && t.Cache != key.Cache() {
 		return nil, fmt.Errorf("its cache_key is %.12s, that of this model, profile and data version %.12s; calibrate again", t.Cache, key.Cache())
 	}
-	key.Method = TableMethod
 	ranges := map[string]float32{}
 	for _, name := range values {
+		if scale, unfit := t.Unfit[name]; unfit {
+			return nil, fmt.Errorf("the scale of the value %q is %v", name, scale)
+		}
 		if r, known := t.Ranges[name]; known {
 			ranges[name] = r
 		}

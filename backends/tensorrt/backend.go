@@ -37,7 +37,7 @@ func (b backend) Probe(context.Context) backends.Availability {
 		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
 		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "parser_library", Value: f.Parser}, {Key: "builder_library", Value: f.Builder},
 		{Key: "plugin_library", Value: f.PluginLibrary}, {Key: "plugins", Value: f.pluginsText()}, {Key: "plugins_sha256", Value: f.PluginDigest},
-		{Key: "no_builder", Value: f.NoBuilder},
+		{Key: "no_builder", Value: f.NoBuilder}, {Key: "calibrators", Value: f.calibratorsText()},
 	} {
 		if fact.Value != "" {
 			a.Facts = append(a.Facts, fact)
@@ -96,7 +96,7 @@ type compilation struct {
 }
 
 func (c *compilation) session(ctx context.Context) (*session, error) {
-	rec, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
+	_, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +104,15 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	layers, _, err := c.describe(run)
+	if err != nil {
+		return nil, errors.Join(err, run.Close())
+	}
 	s, err := newSession(c.graph, run)
 	if err != nil {
 		return nil, errors.Join(err, run.Close())
 	}
-	s.plan, s.stepOf = planOf(c.graph, rec.Layers, c.settings.precision)
+	s.plan, s.stepOf = planOf(c.graph, layers, c.settings.precision)
 	s.plan.Split = c.export.split
 	s.plan.Library = "TensorRT " + c.library.Facts().Version
 	if why := run.Captured(); why != "" {
@@ -136,13 +140,19 @@ func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built,
 	if err != nil {
 		return rec, built, err
 	}
-	rec.Layers, err = parseLayers(run.Layers())
-	if err = errors.Join(err, run.Close()); err != nil {
-		return rec, built, err
+	rec.Layers, rec.Held, err = c.describe(run)
+	return rec, built, errors.Join(err, run.Close())
+}
+
+// describe asks an engine what its layers are, whatever a file says of it, and what became in them of the nodes that are held, which have to be.
+func (c *compilation) describe(run Execution) ([]Layer, []Held, error) {
+	layers, err := parseLayers(run.Layers())
+	if err != nil {
+		return nil, nil, err
 	}
-	unfuse(rec.Layers, c.export.fusions)
-	rec.Held = evidence(c.graph, c.export.holds, rec.Layers)
-	return rec, built, checkHeld(rec.Held)
+	unfuse(layers, c.export.fusions)
+	held := evidence(c.graph, c.export.holds, layers)
+	return layers, held, checkHeld(held)
 }
 
 // checkHeld refuses an engine in which a result that was to be float32 is not.

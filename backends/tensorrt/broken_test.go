@@ -109,6 +109,8 @@ func TestBrokenBuilds(t *testing.T) {
 		{"record cut", newEmulated(), options(EngineOption, changed("record", func(b []byte) []byte { return b[:40] })), backends.EngineCorrupt, "its record: EOF"},
 		{"record of later times", newEmulated(), options(EngineOption, changed("later", func(b []byte) []byte { return bytes.Replace(b, []byte(`"level"`), []byte(`"Level2"`), 1) })),
 			backends.EngineCorrupt, `unknown field "Level2"`},
+		{"another record", newEmulated(), options(EngineOption, changed("edited", func(b []byte) []byte { return bytes.Replace(b, []byte(`"level":3`), []byte(`"level":4`), 1) })),
+			backends.EngineCorrupt, "its record is not the one that was written"},
 		{"another device", with(func(f *Facts) { f.Device, f.Capability = "Other GPU", "8.9" }), options(EngineOption, file("device", newEmulated())), backends.EngineForeign,
 			"device is Emulated GPU, here it is Other GPU, compute_capability is 9.0, here it is 8.9"},
 		{"another driver", with(func(f *Facts) { f.CUDA = "13.1" }), options(EngineOption, file("driver", newEmulated())), backends.EngineOutdated, "cuda is 13.0, here it is 13.1: build it anew"},

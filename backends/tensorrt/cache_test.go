@@ -116,6 +116,32 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// TestForgedRecord: a session tells the layers that its engine has, and not those that a file speaks of.
+func TestForgedRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.engine")
+	if err := compile(t, newEmulated(), options(EngineOption, path)); err != nil {
+		t.Fatal(err)
+	}
+	rec, engine, err := ReadEngine(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Layers = []Layer{{Name: "all", Nodes: []string{"relu", "pack", "neg"}}}
+	if err := writeEngine(path, rec, engine); err != nil {
+		t.Fatal(err)
+	}
+	g, _ := tiles(t)
+	lib := newEmulated()
+	s, err := New(lib).Compile(t.Context(), g, options(EngineOption, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n := len(s.Plan().Steps); n != 3 || len(lib.builds) != 0 {
+		t.Errorf("%d steps after %d builds, want the 3 of the engine that is there", n, len(lib.builds))
+	}
+}
+
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(engineMagic + `{"key":{}}` + "\n"))
 	f.Add([]byte("x"))

@@ -18,4 +18,7 @@
 //  6. The builder's own description of the engine tells which layer computes which nodes, in which precision: the plan, the steps and the evidence
 //     that what is float32 in the model is float32 in the engine (layer.go, plan.go).
 //  7. session: Upload and Download through page-locked memory, Execute as one launch of a CUDA graph (session.go).
+//
+// A graph that is to be calibrated by TensorRT takes another way (calibrate.go): in float32 and weakly typed, with the operators' plugins and no others, into a build that ends
+// when the table of ranges is there. What is made of the table is the calibration of a graph like any other, from step 1 on.
 package tensorrt

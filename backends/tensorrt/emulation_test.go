@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/reference"
@@ -29,7 +30,7 @@ const emulatedMagic = "emulated engine\n"
 // newEmulated has every plugin, each with the fields that the export writes.
 func newEmulated() *emulated {
 	e := &emulated{facts: Facts{Version: "10.6.0", Library: "/trt/libnvinfer.so.10", Device: "Emulated GPU", Capability: "9.0", CUDA: "13.0", Memory: 1 << 30,
-		PluginLibrary: "/trt/libapexx-tensorrt.so", PluginDigest: "d1"}}
+		PluginLibrary: "/trt/libapexx-tensorrt.so", PluginDigest: "d1", Calibrators: CalibratorsOf(10)}}
 	for _, op := range graph.Operators() {
 		if _, round := op.(graph.Round); !round && op.OpDomain() == graph.Domain {
 			attributes, err := onnx.Attributes(op)
@@ -63,6 +64,15 @@ func (e *emulated) Build(ctx context.Context, b Build) (Built, error) {
 	kept.Model = nil
 	e.builds = append(e.builds, kept)
 	return Built{Engine: append([]byte(emulatedMagic), b.Model...), Timings: append(bytes.Clone(b.Timings), 't')}, nil
+}
+
+// Calibrate is what IInt8MinMaxCalibrator would do, by the reference.
+func (e *emulated) Calibrate(ctx context.Context, c Calibration) ([]byte, error) {
+	g, err := onnx.Read(c.Model)
+	if err != nil {
+		return nil, err
+	}
+	return backendtest.Table(ctx, "TRT-100600-MinMaxCalibration", reference.New(), g, c.Inputs)
 }
 
 func (e *emulated) Load(engine []byte, o LoadOptions) (Execution, error) {

@@ -53,20 +53,14 @@ func digestOf(v any) string {
 // check says why an engine with the key have cannot be taken for one with the key k: engine_foreign for another device, else engine_outdated.
 func (k Key) check(have Key) error {
 	var foreign, outdated []string
-	note := func(list *[]string, name string, got, want any) {
-		if got != want {
-			*list = append(*list, fmt.Sprintf("%s is %v, here it is %v", name, got, want))
+	for _, d := range have.Differences(k) {
+		text := fmt.Sprintf("%s is %s, here it is %s", d.Part, d.One, d.Other)
+		if d.Part == "device" || d.Part == "compute_capability" {
+			foreign = append(foreign, text)
+		} else {
+			outdated = append(outdated, text)
 		}
 	}
-	note(&foreign, "device", have.Device, k.Device)
-	note(&foreign, "compute_capability", have.Capability, k.Capability)
-	note(&outdated, "tensorrt", have.TensorRT, k.TensorRT)
-	note(&outdated, "cuda", have.CUDA, k.CUDA)
-	note(&outdated, "plugins_sha256", short(have.Plugins), short(k.Plugins))
-	note(&outdated, "onnx_sha256", short(have.Model), short(k.Model))
-	note(&outdated, "precision", have.Precision, k.Precision)
-	note(&outdated, "level", have.Level, k.Level)
-	note(&outdated, "batches", cmp.Or(have.Batches.String(), "one"), cmp.Or(k.Batches.String(), "one"))
 	switch {
 	case len(foreign) > 0:
 		return unavailable(backends.EngineForeign, "%s", strings.Join(foreign, ", "))
@@ -74,6 +68,29 @@ func (k Key) check(have Key) error {
 		return unavailable(backends.EngineOutdated, "%s", strings.Join(outdated, ", "))
 	}
 	return nil
+}
+
+// KeyDifference is a part in which two keys differ, by its name in a record.
+type KeyDifference struct{ Part, One, Other string }
+
+// Differences lists the parts in which the key differs from another. Digests are cut.
+func (k Key) Differences(other Key) []KeyDifference {
+	var list []KeyDifference
+	note := func(part string, one, two any) {
+		if one != two {
+			list = append(list, KeyDifference{part, fmt.Sprint(one), fmt.Sprint(two)})
+		}
+	}
+	note("device", k.Device, other.Device)
+	note("compute_capability", k.Capability, other.Capability)
+	note("tensorrt", k.TensorRT, other.TensorRT)
+	note("cuda", k.CUDA, other.CUDA)
+	note("plugins_sha256", short(k.Plugins), short(other.Plugins))
+	note("onnx_sha256", short(k.Model), short(other.Model))
+	note("precision", k.Precision, other.Precision)
+	note("level", k.Level, other.Level)
+	note("batches", cmp.Or(k.Batches.String(), "one"), cmp.Or(other.Batches.String(), "one"))
+	return list
 }
 
 func short(digest string) string { return digest[:min(len(digest), 12)] }
@@ -85,6 +102,13 @@ type Record struct {
 	Bytes  int     `json:"engine_bytes"`
 	Layers []Layer `json:"layers"`
 	Held   []Held  `json:"held"` // what became of the nodes whose results are float32 in a lower precision
+
+	Content string `json:"record_sha256"` // of this record without it
+}
+
+func (r Record) content() string {
+	r.Content = ""
+	return digestOf(r)
 }
 
 // engineMagic begins an engine file. A line of JSON follows, the Record, and then the engine.
@@ -97,6 +121,7 @@ const maxRecord = 64 << 20
 func writeEngine(path string, r Record, engine []byte) error {
 	sum := sha256.Sum256(engine)
 	r.SHA256, r.Bytes = hex.EncodeToString(sum[:]), len(engine)
+	r.Content = r.content()
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -107,8 +132,8 @@ func writeEngine(path string, r Record, engine []byte) error {
 	})
 }
 
-// ReadRecord returns what an engine file says of its engine, which it does not check. What is no engine file is an *backends.Unavailable with the reason
-// engine_corrupt.
+// ReadRecord returns what an engine file says of its engine, which it does not read. What is no engine file, or one whose record was changed, is an
+// *backends.Unavailable with the reason engine_corrupt.
 func ReadRecord(path string) (Record, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -136,6 +161,9 @@ func readRecord(path string, r *bufio.Reader) (Record, error) {
 	if err := d.Decode(&rec); err != nil {
 		return corrupt("its record: %v", err)
 	}
+	if rec.Content != rec.content() {
+		return corrupt("its record is not the one that was written (record_sha256 differs): delete it")
+	}
 	return rec, nil
 }
 
@@ -153,6 +181,15 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 			return nil, fmt.Errorf("it has more than %d MiB", limit>>20)
 		}
 	}
+}
+
+// ReadEngine returns an engine and its record. One that was cut or changed is an *backends.Unavailable with the reason engine_corrupt.
+func ReadEngine(path string) (Record, []byte, error) {
+	rec, engine, err := readEngine(path)
+	if err == nil && engine == nil {
+		_, err = os.Stat(path)
+	}
+	return rec, engine, err
 }
 
 // readEngine returns an engine and its record. One that was cut or changed is an *backends.Unavailable with the reason engine_corrupt. There is no engine, and no

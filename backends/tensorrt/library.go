@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/calibrate"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
@@ -19,6 +20,9 @@ type Library interface {
 	Facts() Facts
 	// Build makes an engine. It takes minutes, and ends with ctx. Its error is an *backends.Unavailable where the builder refuses.
 	Build(ctx context.Context, b Build) (Built, error)
+	// Calibrate has the builder find ranges, without building an engine, and returns its table. It ends with ctx. Its error is an *backends.Unavailable where
+	// the builder refuses.
+	Calibrate(ctx context.Context, c Calibration) (table []byte, err error)
 	// Load makes an engine executable. Its error is an *backends.Unavailable for one that is none, or not for this library and device.
 	Load(engine []byte, o LoadOptions) (Execution, error)
 }
@@ -39,6 +43,8 @@ type Facts struct {
 	PluginDigest  string   // of the plugins' sources
 	WithoutPlugin string   // why there is no library of plugins; "" if there is one
 	NoBuilder     string   // why engines can be loaded and not built; "" if they can be built
+
+	Calibrators []calibrate.Calibrator // that the library has
 }
 
 // Plugin is an operator that the library of plugins offers.
@@ -55,6 +61,14 @@ type Build struct {
 	Timings []byte  // timing cache of earlier builds; nil for none
 	Batches Batches // the first dimension of every input, which is free in the model; the zero value for a model without
 	// Progress is told of the phases of the builder; nil for nobody.
+	Progress func(backends.Stage)
+}
+
+// Calibration is what the builder finds ranges with.
+type Calibration struct {
+	Model    []byte        // ONNX, in float32
+	Method   string        // of a Calibrator of the library's Facts
+	Inputs   []tensor.List // of the model
 	Progress func(backends.Stage)
 }
 

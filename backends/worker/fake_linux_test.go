@@ -57,6 +57,8 @@ func beWorker(mode string) error {
 		return serveNextMinor()
 	case "liar":
 		return serveLies(os.Getenv(lieVariable))
+	case "plain": // a backend and nothing more
+		return ServeStdio(context.Background(), struct{ backends.Backend }{fake{}})
 	case "other-backend":
 		return answerHello(Hello{Protocol: Protocol, Backend: "other"})
 	case "wrong-id":
@@ -143,6 +145,27 @@ func (fake) Compile(_ context.Context, g *graph.Graph, o backends.Options) (back
 		}
 	}
 	return s, nil
+}
+
+// Calibrate implements backends.Calibrator: a line for each batch with its method, the number of inputs and their sum.
+func (fake) Calibrate(_ context.Context, _ *graph.Graph, inputs []tensor.List, o backends.CalibrateOptions) ([]byte, error) {
+	if err := fault(o.Method); err != nil {
+		return nil, err
+	}
+	var table strings.Builder
+	for i, in := range inputs {
+		if o.Progress != nil {
+			o.Progress(backends.Stage{Name: "calibrating", Done: i + 1, Total: len(inputs)})
+		}
+		sum := float32(0)
+		for _, t := range in {
+			for _, v := range tensor.Data[float32](t.Tensor) {
+				sum += v
+			}
+		}
+		fmt.Fprintln(&table, o.Method, len(in), sum)
+	}
+	return []byte(table.String()), nil
 }
 
 // newFakeSession returns a session of a graph that has its taps already.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,12 +168,23 @@ func (d *Died) ending() string {
 // Unwrap returns the cause, so that errors.Is finds context.DeadlineExceeded and context.Canceled.
 func (d *Died) Unwrap() error { return d.Cause }
 
-// headline picks the line of a dying program's output that says why: what introduces a crash report, else the last line.
+// headline picks the line of a dying program's output that says why: what introduces a crash report, else the last line. That an exception of C++ ended it is told with what
+// the exception says, which is a line of its own.
 func headline(stderr string) string {
-	last := ""
+	last, thrown := "", ""
 	for line := range strings.Lines(stderr) {
 		line = oneLine(line)
-		for _, prefix := range []string{"panic: ", "fatal error: ", "terminate called", "SIGSEGV", "runtime: out of memory"} {
+		if thrown != "" {
+			if what, told := strings.CutPrefix(line, "what(): "); told {
+				return thrown + ": " + what
+			}
+			return thrown
+		}
+		if strings.HasPrefix(line, "terminate called") {
+			thrown = line
+			continue
+		}
+		for _, prefix := range []string{"panic: ", "fatal error: ", "SIGSEGV", "runtime: out of memory"} {
 			if strings.HasPrefix(line, prefix) {
 				return line
 			}
@@ -181,7 +193,7 @@ func headline(stderr string) string {
 			last = line
 		}
 	}
-	return last
+	return cmp.Or(thrown, last)
 }
 
 // refused is the error for a claim of a worker that the client does not believe. The worker goes on.

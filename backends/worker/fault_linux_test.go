@@ -36,8 +36,8 @@ func TestStartFailures(t *testing.T) {
 		{"slow", nil, backends.WorkerStartFailed, "during hello: no answer before the deadline"},
 		{"silent", nil, backends.WorkerStartFailed, "during hello: exit code 0"},
 		{"complain", nil, backends.WorkerStartFailed, "exit code 6: cannot open libfake.so"},
-		{"next-major", nil, backends.WorkerVersionMismatch, "speaks version 3.0 of the worker protocol, this program 2.1"},
-		{"last-major", nil, backends.WorkerVersionMismatch, "speaks version 1.2 of the worker protocol, this program 2.1: use builds of one major version"},
+		{"next-major", nil, backends.WorkerVersionMismatch, "speaks version 3.0 of the worker protocol, this program 2.2"},
+		{"last-major", nil, backends.WorkerVersionMismatch, "speaks version 1.2 of the worker protocol, this program 2.2: use builds of one major version"},
 		{"other-backend", nil, backends.WorkerStartFailed, `is a worker of backend "other"`},
 		{"wrong-id", nil, backends.WorkerStartFailed, "answered request 99, request 1 was asked"},
 		{"not-json", nil, backends.WorkerStartFailed, "not the JSON object"},
@@ -225,8 +225,8 @@ func TestErrors(t *testing.T) {
 		{"shape", run(floats(3, 1)), CodeBadInput, `input "x" is float32[3], the session was compiled for float32[2]`},
 		{"missing", run(tensor.List{{Name: "y", Tensor: floats(2, 1)[0].Tensor}}), CodeBadInput, `input "x" is missing`},
 		{"count", run(nil), CodeBadInput, "got 0 inputs, the graph has 1"},
-		{"unknown kind", w.call(ctx, 0, "profile", struct{}{}, nil), CodeUnknownKind, `this worker, of protocol 2.1, does not know "profile" requests`},
-		{"kind of protocol 1", w.call(ctx, 0, "run", sessionRequest{1}, nil), CodeUnknownKind, `this worker, of protocol 2.1, does not know "run" requests`},
+		{"unknown kind", w.call(ctx, 0, "profile", struct{}{}, nil), CodeUnknownKind, `this worker, of protocol 2.2, does not know "profile" requests`},
+		{"kind of protocol 1", w.call(ctx, 0, "run", sessionRequest{1}, nil), CodeUnknownKind, `this worker, of protocol 2.2, does not know "run" requests`},
 		{"unknown session", w.call(ctx, 0, kindExecute, sessionRequest{77}, nil), CodeBadMessage, "there is no session 77"},
 		{"body", w.call(ctx, 0, kindExecute, []int{1}, nil), CodeBadMessage, "body of execute message: json: cannot unmarshal array"},
 	} {
@@ -403,5 +403,22 @@ func TestFind(t *testing.T) {
 	var u *backends.Unavailable
 	if !errors.As(err, &u) || u.Reason != backends.WorkerNotFound || !strings.Contains(u.Detail, "APEXX_WORKER_SOME_GPU names") {
 		t.Errorf("by a wrong variable: %v", err)
+	}
+}
+
+// TestHeadline: of what a dying program printed, the line that says why.
+func TestHeadline(t *testing.T) {
+	for stderr, want := range map[string]string{
+		"":                              "",
+		"loading\ncannot open x.so\n\n": "cannot open x.so",
+		"panic: index\n\tmore\n":        "panic: index",
+		"terminate called after throwing an instance of 'E'\n  what():  CUDA: 35\nAborted\n": "terminate called after throwing an instance of 'E': CUDA: 35",
+		"terminate called after throwing an instance of 'int'\nAborted\n":                    "terminate called after throwing an instance of 'int'",
+		"warning\nterminate called without an active exception\n":                            "terminate called without an active exception",
+		"terminate called recursively\nSIGABRT\n":                                            "terminate called recursively",
+	} {
+		if got := headline(stderr); got != want {
+			t.Errorf("%q: %q, want %q", stderr, got, want)
+		}
 	}
 }

@@ -20,22 +20,23 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 2, Minor: 1}
+var Protocol = Version{Major: 2, Minor: 2}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
-	kindHello    = "hello"
-	kindProbe    = "probe"
-	kindCompile  = "compile"
-	kindUpload   = "upload"
-	kindExecute  = "execute"
-	kindDownload = "download"
-	kindMeasure  = "measure"
-	kindClose    = "close"    // of a session
-	kindShutdown = "shutdown" // of the worker
-	kindError    = "error"
+	kindHello     = "hello"
+	kindProbe     = "probe"
+	kindCompile   = "compile"
+	kindCalibrate = "calibrate"
+	kindUpload    = "upload"
+	kindExecute   = "execute"
+	kindDownload  = "download"
+	kindMeasure   = "measure"
+	kindClose     = "close"    // of a session
+	kindShutdown  = "shutdown" // of the worker
+	kindError     = "error"
 
-	// kindProgress is no reply: a compile request that asks for it may have any number of these before its reply, with its id.
+	// kindProgress is no reply: a compile or calibrate request that asks for it may have any number of these before its reply, with its id.
 	kindProgress = "progress"
 )
 

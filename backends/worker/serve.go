@@ -143,6 +143,8 @@ func (s *server) handle(ctx context.Context, m message) (any, error) {
 		return toProbeReply(s.backend.Probe(ctx)), nil
 	case kindCompile:
 		return request(m, func(r compileRequest) (any, error) { return s.compile(ctx, r, s.progress(m.ID, r.Progress)) })
+	case kindCalibrate:
+		return request(m, func(r calibrateRequest) (any, error) { return s.calibrate(ctx, r, s.progress(m.ID, r.Progress)) })
 	case kindUpload:
 		return request(m, func(r sessionRequest) (any, error) { return s.upload(ctx, r) })
 	case kindExecute:

@@ -24,9 +24,9 @@ func TestConversation(t *testing.T) {
 		requests []string
 		replies  []string // parts of them
 	}{
-		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":1},"backend":"fake","pid":`}},
+		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":2},"backend":"fake","pid":`}},
 		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":2}}}`, `{"id":2,"kind":"probe"}`},
-			[]string{`"protocol":{"major":2,"minor":1}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
+			[]string{`"protocol":{"major":2,"minor":2}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
 		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","precisions":["fp64","fp32"],"facts":[{"key":"pid",`}},
 		{"unknown kind", []string{greeting, `{"id":2,"kind":"profile"}`}, []string{"hello", `"code":"unknown_kind"`}},
 		{"kind of protocol 1", []string{greeting, `{"id":2,"kind":"run","body":{"session":1}}`}, []string{"hello", `"code":"unknown_kind"`}},
@@ -226,6 +226,9 @@ func TestJSONNames(t *testing.T) {
 		`{"session":1,"span":"execute","samples":2,"calls":3,"bound_ns":4,"warmup_runs":5,"collect":true}`: measureRequest{1, ExecuteAlone, 2, 3, 4, 5, true},
 		`{"host_ns":[1],"device_ns":[2],"steps_ns":[[3]],"clock_ns":4,"host_peak_bytes":6,"device_peak_bytes":7,` +
 			`"allocs_per_run":8,"alloc_bytes_per_run":9}`: measureReply{[]float64{1}, []float64{2}, [][]float64{{3}}, 4, 6, 7, 8, 9},
+		`{"folder":"f","graph":"g","graph_format":"onnx","weights":"w","inputs":"i","layout":[{"name":"x","dtype":"float32","shape":[1],"offset":0}],"stride":64,"batches":2,` +
+			`"method":"max","progress":true}`: calibrateRequest{"f", "g", "onnx", "w", "i", []place{{"x", "float32", []int{1}, 0}}, 64, 2, "max", true},
+		`{"table":"YWI="}`: calibrateReply{[]byte("ab")},
 		`{"code":"unavailable","message":"m","detail":"d","backend":"b","reason":"r","reason_detail":"rd"}`: wireError{"unavailable", "m", "d", "b", "r", "rd"},
 	} {
 		if got, err := json.Marshal(body); err != nil || string(got) != want {
@@ -244,6 +247,7 @@ func TestProtocolExamples(t *testing.T) {
 		"→hello": func() any { return new(helloRequest) }, "←hello": func() any { return new(Hello) },
 		"→probe": func() any { return new(struct{}) }, "←probe": func() any { return new(probeReply) },
 		"→compile": func() any { return new(compileRequest) }, "←compile": func() any { return new(compileReply) },
+		"→calibrate": func() any { return new(calibrateRequest) }, "←calibrate": func() any { return new(calibrateReply) },
 		"→upload": func() any { return new(sessionRequest) }, "←upload": func() any { return new(uploadReply) },
 		"→execute": func() any { return new(sessionRequest) }, "←execute": func() any { return new(executeReply) },
 		"→download": func() any { return new(downloadRequest) }, "←download": func() any { return new(downloadReply) },

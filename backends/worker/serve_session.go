@@ -38,7 +38,7 @@ func (s *server) compile(ctx context.Context, r compileRequest, progress func(ba
 			s.release(h)
 		}
 	}()
-	g, places, err := h.readGraph(r)
+	g, places, err := h.readGraph(r.Graph, r.GraphFormat, r.Weights)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *server) compile(ctx context.Context, r compileRequest, progress func(ba
 	if h.outputs, err = openRegion(r.Outputs, false); err != nil {
 		return nil, badMessage("outputs: %v", err)
 	}
-	if err := h.viewInputs(r.Layout); err != nil {
+	if h.views, err = h.view(r.Layout, h.inputs.data); err != nil {
 		return nil, badMessage("%v", err)
 	}
 	opts := backends.Options{
@@ -78,15 +78,15 @@ func (s *server) compile(ctx context.Context, r compileRequest, progress func(ba
 }
 
 // readGraph reads the graph, whose larger constants are views of its file of weights.
-func (h *hosted) readGraph(r compileRequest) (*graph.Graph, onnx.Places, error) {
-	if r.GraphFormat != formatONNX {
-		return nil, nil, badMessage("graph format %q is unknown (known: %s)", r.GraphFormat, formatONNX)
+func (h *hosted) readGraph(path, format, weightsPath string) (*graph.Graph, onnx.Places, error) {
+	if format != formatONNX {
+		return nil, nil, badMessage("graph format %q is unknown (known: %s)", format, formatONNX)
 	}
-	encoded, err := os.ReadFile(r.Graph)
+	encoded, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, badMessage("graph: %v", err)
 	}
-	weights, err := h.mapWeights(r.Weights)
+	weights, err := h.mapWeights(weightsPath)
 	if err != nil {
 		return nil, nil, badMessage("weights: %v", err)
 	}
@@ -112,23 +112,24 @@ func (h *hosted) mapWeights(path string) ([]byte, error) {
 	return h.weights.data, h.weights.fetch()
 }
 
-// viewInputs checks the layout against the graph.
-func (h *hosted) viewInputs(places []place) error {
+// view checks a layout of inputs in data against the graph, and returns them.
+func (h *hosted) view(places []place, data []byte) (tensor.List, error) {
 	if len(places) != len(h.graph.Inputs) {
-		return fmt.Errorf("the layout has %d inputs, the graph %d", len(places), len(h.graph.Inputs))
+		return nil, fmt.Errorf("the layout has %d inputs, the graph %d", len(places), len(h.graph.Inputs))
 	}
+	var views tensor.List
 	for i, p := range places {
 		want := h.graph.Inputs[i]
 		if p.Name != want.Name || p.DType != want.DType.String() || !slices.Equal(p.Shape, want.Shape) {
-			return fmt.Errorf("input %d is laid out as %q %s%v, the graph has %q %v", i, p.Name, p.DType, p.Shape, want.Name, want.Type)
+			return nil, fmt.Errorf("input %d is laid out as %q %s%v, the graph has %q %v", i, p.Name, p.DType, p.Shape, want.Name, want.Type)
 		}
-		t, err := p.view(h.inputs.data)
+		t, err := p.view(data)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		h.views = append(h.views, tensor.Named{Name: p.Name, Tensor: t})
+		views = append(views, tensor.Named{Name: p.Name, Tensor: t})
 	}
-	return nil
+	return views, nil
 }
 
 func (s *server) session(id int) (*hosted, error) {

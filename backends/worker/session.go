@@ -94,10 +94,7 @@ func (s *Session) makeFiles(g *graph.Graph, precision backends.Precision) (err e
 	for _, e := range want {
 		need += roundUp(e.bytes, alignment)
 	}
-	for _, v := range g.Constants() {
-		need += int64(v.Len()) * int64(v.DType.Size())
-	}
-	if s.folder, err = newFolder(need); err != nil {
+	if s.folder, err = newFolder(need + weightBytes(g)); err != nil {
 		return err
 	}
 	if err := writeGraph(s.folder, g); err != nil {
@@ -112,6 +109,14 @@ func (s *Session) makeFiles(g *graph.Graph, precision backends.Precision) (err e
 	}
 	s.outputs = &results{file: file, want: want}
 	return nil
+}
+
+// weightBytes is how much room the weights of a graph need.
+func weightBytes(g *graph.Graph) (n int64) {
+	for _, v := range g.Constants() {
+		n += int64(v.Len()) * int64(v.DType.Size())
+	}
+	return n
 }
 
 // writeGraph writes the weights once, into a file that the worker maps, and the graph without them.
@@ -141,7 +146,7 @@ func (s *Session) Upload(ctx context.Context, inputs tensor.List) error {
 	if err := s.progress.Uploading(); err != nil {
 		return s.wrap(err)
 	}
-	if err := s.place(inputs); err != nil {
+	if err := s.layout.place(s.inputs, 0, inputs); err != nil {
 		return err
 	}
 	var r uploadReply
@@ -211,12 +216,12 @@ func (s *Session) call(ctx context.Context, kind string, body, reply any) error 
 // wrap says of which backend a session is that cannot do what was asked.
 func (s *Session) wrap(err error) error { return fmt.Errorf("backend %s: %w", s.worker.spec.Name, err) }
 
-// place checks the inputs and writes them into their file.
-func (s *Session) place(inputs tensor.List) error {
-	if len(inputs) != len(s.layout.places) {
-		return badInput(fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(s.layout.places)))
+// place checks inputs and writes them into their file, whose layout begins at an offset.
+func (l layout) place(f *os.File, at int64, inputs tensor.List) error {
+	if len(inputs) != len(l.places) {
+		return badInput(fmt.Errorf("got %d inputs, the graph has %d", len(inputs), len(l.places)))
 	}
-	for _, p := range s.layout.places {
+	for _, p := range l.places {
 		t := inputs.Get(p.Name)
 		if t == nil {
 			return badInput(fmt.Errorf("input %q is missing", p.Name))
@@ -224,8 +229,8 @@ func (s *Session) place(inputs tensor.List) error {
 		if t.DType().String() != p.DType || !slices.Equal(t.Shape(), p.Shape) {
 			return badInput(fmt.Errorf("input %q is %v, the session was compiled for %s%v", p.Name, t, p.DType, p.Shape))
 		}
-		if _, err := s.inputs.WriteAt(tensor.Bytes(t), p.Offset); err != nil {
-			return fmt.Errorf("inputs for the worker of backend %s: %w", s.worker.spec.Name, err)
+		if _, err := f.WriteAt(tensor.Bytes(t), at+p.Offset); err != nil {
+			return fmt.Errorf("inputs for a worker: %w", err)
 		}
 	}
 	return nil

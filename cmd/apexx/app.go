@@ -136,9 +136,9 @@ func strict(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = onUsageError
 		c.HideHelpCommand = true
-		if len(c.Subcommands) > 0 {
+		strict(c.Subcommands)
+		if len(c.Subcommands) > 0 && c.Action == nil {
 			name, subs := c.Name, c.Subcommands
-			strict(subs)
 			c.Action = func(ctx *cli.Context) error {
 				if ctx.NArg() > 0 {
 					return usagef("unknown command %q%s", name+" "+ctx.Args().First(), suggest(ctx.Args().First(), subs))

@@ -23,11 +23,11 @@ func calibrateCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "out", Usage: "`FILE` for the ranges"},
 		&cli.StringFlag{Name: "cases", Value: "builtin", Usage: "`DIR` of pictures and safetensors files, or builtin: eight scenes, with the budgets that matrix gives its built-in cases"},
-		&cli.StringFlag{Name: "method", Value: calibrate.Max.String(), Usage: "how a range is chosen, `NAME`: entropy, max or percentile:P"},
+		&cli.StringFlag{Name: "method", Value: calibrate.Max.String(), Usage: "how a range is chosen, `NAME`: entropy, max or percentile:P; or by TensorRT's own calibrator, tensorrt:entropy or tensorrt:max"},
 		&cli.StringFlag{Name: "profile", Value: calibrate.Quality.Name, Usage: "precision profile `NAME`: quality, balanced or edge, which keep fewer layers in float32, and lose more detections"},
-		&cli.StringFlag{Name: "table", Usage: "take the ranges of a calibration table of TensorRT, `FILE`, instead of running cases"},
+		&cli.StringFlag{Name: "table", Usage: "take the ranges of a calibration table of TensorRT, `FILE`, instead of running cases; with tensorrt:METHOD, where its table is kept"},
 		&cli.StringFlag{Name: "data-version", Usage: "`NAME` of the version of the cases (default: a digest of them, or of the table)"},
-		&cli.StringFlag{Name: "backend", Value: "reference", Usage: "backend `NAME` that computes the values"},
+		&cli.StringFlag{Name: "backend", Value: "reference", Usage: "backend `NAME` that computes the values", DefaultText: "reference; tensorrt for its own methods"},
 		&cli.IntFlag{Name: "threads", Usage: "threads of a session, `N` from 1 to 1024", DefaultText: "all processors"},
 	}
 	return &cli.Command{
@@ -39,28 +39,45 @@ func calibrateCommand() *cli.Command {
 			"the profile, the method and the version of the cases. Where the file is there with the same key, nothing is done. Other\n" +
 			"commands take it with --calibration, and refuse it, with exit code 2, where it belongs to another model.\n\n" +
 			"A table of TensorRT is read with --table alone. One that tells its key has to be this model's; a legacy one, which does not, is\n" +
-			"believed. It needs a scale for every value that the profile rounds, under the names of the exported file.",
-		Flags:  append(flags, sourceFlags()...),
-		Action: calibrateModel,
+			"believed. It needs a scale for every value that the profile rounds, under the names of the exported file.\n\n" +
+			"--method tensorrt:entropy and tensorrt:max have the calibrator of TensorRT 10 run the cases, all of one shape, in a build that ends\n" +
+			"when it has the ranges. --table FILE keeps its table with the key: one that is there and fits is taken instead, a stale or legacy\n" +
+			"one is replaced. Engines of every backend are built from the ranges: apexx engine build --precision int8 --calibration FILE.",
+		Flags:       append(flags, sourceFlags()...),
+		Action:      chooseRanges,
+		Subcommands: []*cli.Command{calibrateShowCommand()},
 	}
 }
 
-func calibrateModel(c *cli.Context) error {
+func chooseRanges(c *cli.Context) error {
 	path := c.String("out")
 	if path == "" {
 		return usagef("--out FILE is missing")
 	}
-	method, err := calibrate.ParseMethod(c.String("method"))
-	if err != nil {
+	calibrator, theirs, err := calibrate.ParseCalibrator(c.String("method"))
+	if theirs && err != nil {
 		return exit.With(exit.Usage, err)
+	}
+	var method calibrate.Method
+	if !theirs {
+		if method, err = calibrate.ParseMethod(c.String("method")); err != nil {
+			return exit.With(exit.Usage, err)
+		}
 	}
 	profile, err := calibrate.ParseProfile(c.String("profile"))
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	if c.IsSet("table") {
+	switch {
+	case theirs:
+		return calibrateByTensorRT(c, path, profile, calibrator)
+	case c.IsSet("table"):
 		return takeTable(c, path, profile)
 	}
+	return calibrateModel(c, path, profile, method)
+}
+
+func calibrateModel(c *cli.Context, path string, profile calibrate.Profile, method calibrate.Method) error {
 	threads, err := threadsOf(c)
 	if err != nil {
 		return err
@@ -76,6 +93,20 @@ func calibrateModel(c *cli.Context) error {
 	if err := backend.Probe(c.Context).Err(name); err != nil {
 		return err
 	}
+	return writeRanges(c, path, profile, method, func(r rangesRequest) (*calibrate.File, error) {
+		return execute.Calibrate(c.Context, backend, r.model, r.cases, r.key, threads, caseProgress(c, len(r.cases)))
+	})
+}
+
+// rangesRequest says of what ranges are to be found, and under which key they are kept.
+type rangesRequest struct {
+	model *source.Model
+	cases []source.Case
+	key   calibrate.Key
+}
+
+// writeRanges writes the file of ranges that find returns, unless it is there.
+func writeRanges(c *cli.Context, path string, profile calibrate.Profile, method fmt.Stringer, find func(rangesRequest) (*calibrate.File, error)) error {
 	m, err := openModel(c)
 	if err != nil {
 		return err
@@ -92,9 +123,9 @@ func calibrateModel(c *cli.Context) error {
 		_, err := fmt.Fprintf(c.App.Writer, "%s is up to date\n", printable.Line(path))
 		return err
 	} else if why != "" {
-		fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s; it is replaced\n", printable.Line(path), why)
+		sayReplaced(c, path, why)
 	}
-	f, err := execute.Calibrate(c.Context, backend, m, cases, key, threads, caseProgress(c, len(cases)))
+	f, err := find(rangesRequest{m, cases, key})
 	if err != nil {
 		return err
 	}
@@ -104,6 +135,10 @@ func calibrateModel(c *cli.Context) error {
 	_, err = fmt.Fprintf(c.App.Writer, "%s  %d ranges by %s over %d cases, %d products in float32  key %.12s\n",
 		printable.Line(path), len(f.Ranges), method, len(cases), len(f.Key.Wide), f.Cache)
 	return err
+}
+
+func sayReplaced(c *cli.Context, path, why string) {
+	fmt.Fprintf(c.App.ErrWriter, "apexx: %s: %s; it is replaced\n", printable.Line(path), printable.Line(why))
 }
 
 // takeTable writes the ranges of a calibration table of TensorRT.

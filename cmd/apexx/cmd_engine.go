@@ -11,11 +11,9 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -46,7 +44,8 @@ func engineCommand() *cli.Command {
 			Usage:     "tell what an engine was built from and what its layers are",
 			ArgsUsage: "FILE [FILE]",
 			Description: "A layer is what TensorRT executes as a whole, with the nodes of the graph that it computes. Needs no TensorRT.\n" +
-				"Of two files it tells in which layers they differ. Exit codes: 0 one file, or two of one engine, 1 they differ.",
+				"Of two files it tells in which layers they differ, and in how many bytes. Exit codes: 0 one file, or two of one engine, byte\n" +
+				"for byte, 1 they differ, 5 a file is no engine, or was cut or changed.",
 			Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write the record as JSON"}},
 			Action: showEngine,
 		}},
@@ -83,7 +82,7 @@ func buildEngine(c *cli.Context) error {
 		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
 	}
 	if err != nil {
-		return exit.With(evidence.ExitCode([]evidence.State{evidence.Of(c.Context, err).State}, false), fmt.Errorf("build the engine: %w", err))
+		return compileError(c.Context, fmt.Errorf("build the engine: %w", err))
 	}
 	rec, err := tensorrt.ReadRecord(out)
 	if err != nil {
@@ -132,11 +131,7 @@ func engineGraph(c *cli.Context, opts backends.Options) (*graph.Graph, error) {
 				return nil, usagef("--%s and --manifest exclude each other: the manifest's model is complete", name)
 			}
 		}
-		_, model, err := reports.ReadManifest(path)
-		if err != nil {
-			return nil, err
-		}
-		return onnx.Read(model)
+		return manifestGraph(path, c.String("calibration"), opts.Precision)
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
@@ -173,15 +168,16 @@ func showEngine(c *cli.Context) error {
 		return usagef("%d files: want one engine, or two to compare", n)
 	}
 	var records []tensorrt.Record
+	var engines [][]byte
 	for _, path := range c.Args().Slice() {
-		rec, err := tensorrt.ReadRecord(path)
+		rec, engine, err := tensorrt.ReadEngine(path)
 		if err != nil {
 			return err
 		}
-		records = append(records, rec)
+		records, engines = append(records, rec), append(engines, engine)
 	}
 	if len(records) == 2 {
-		differ, err := reports.EngineDifferences(c.App.Writer, records[0], records[1])
+		differ, err := reports.EngineDifferences(c.App.Writer, records[0], records[1], engines[0], engines[1])
 		if err == nil && differ {
 			err = exit.Silent(exit.Failed)
 		}

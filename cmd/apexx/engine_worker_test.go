@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
@@ -40,7 +42,8 @@ func (l engineLibrary) Open() (tensorrt.Library, error) {
 }
 
 func (l engineLibrary) Facts() tensorrt.Facts {
-	f := tensorrt.Facts{Version: "10.6.0", Library: "/trt/libnvinfer.so.10", Device: "GPU", Capability: "9.0", CUDA: "13.0", PluginLibrary: "/trt/plugins.so", PluginDigest: "d1"}
+	f := tensorrt.Facts{Version: "10.6.0", Library: "/trt/libnvinfer.so.10", Device: "GPU", Capability: "9.0", CUDA: "13.0", PluginLibrary: "/trt/plugins.so", PluginDigest: "d1",
+		Calibrators: tensorrt.CalibratorsOf(10)}
 	for _, op := range graph.Operators() {
 		if _, round := op.(graph.Round); round || op.OpDomain() != graph.Domain || l.fault == "plugin" && op.OpType() == "TilePack" {
 			continue
@@ -66,6 +69,10 @@ func (l engineLibrary) Facts() tensorrt.Facts {
 		f.PluginDigest = "d2"
 	case "device":
 		f.Device, f.Capability = "Other GPU", "8.9"
+	case "calibrators": // as in 11
+		f.Calibrators = tensorrt.CalibratorsOf(11)
+	case "upgrade":
+		f.Version = "10.9.0"
 	case "builder":
 		f.NoBuilder = "there is no libnvinfer_builder_resource.so.10.6.0 in /trt"
 	}
@@ -79,6 +86,14 @@ func (l engineLibrary) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Bu
 	switch l.fault {
 	case "memory":
 		return tensorrt.Built{}, l.refuse(backends.DeviceMemoryExhausted, engineFault)
+	case "cuda": // fails while the builder is made
+		return tensorrt.Built{}, l.refuse(backends.BuilderUnavailable, "building the engine: CUDA initialization failure with error: 35. Please check your CUDA installation")
+	case "terminate":
+		fmt.Fprint(os.Stderr, "terminate called after throwing an instance of 'nvinfer1::CudaRuntimeError'\n  what():  misaligned address\n")
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Kill()
+		}
+		select {} // until it is dead
 	case "slow":
 		<-ctx.Done()
 		return tensorrt.Built{}, ctx.Err()
@@ -86,6 +101,27 @@ func (l engineLibrary) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Bu
 		return tensorrt.Built{Engine: append(b.Model, "tuned"...)}, nil
 	}
 	return tensorrt.Built{Engine: b.Model, Timings: []byte("measured")}, nil
+}
+
+// calibratorVersions begin the tables of the calibrators.
+var calibratorVersions = map[string]string{"entropy": "EntropyCalibration2", "max": "MinMaxCalibration"}
+
+func (l engineLibrary) Calibrate(ctx context.Context, c tensorrt.Calibration) ([]byte, error) {
+	switch l.fault {
+	case "memory":
+		return nil, l.refuse(backends.DeviceMemoryExhausted, engineFault)
+	case "slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "no table":
+		return []byte("TRT-"), nil
+	}
+	g, err := onnx.Read(c.Model)
+	if err != nil {
+		return nil, err
+	}
+	version := strings.ReplaceAll(l.Facts().Version, ".", "0")
+	return backendtest.Table(ctx, "TRT-"+version+"-"+calibratorVersions[c.Method], reference.New(), g, c.Inputs)
 }
 
 func (l engineLibrary) Load(engine []byte, o tensorrt.LoadOptions) (tensorrt.Execution, error) {

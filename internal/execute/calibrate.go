@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -29,9 +30,9 @@ func notCalibrated(backend string, err error) error {
 	return err
 }
 
-// CalibrationKey returns the key of a calibration of a model over cases, all of that model. An empty version of the data stands for a
-// digest of them.
-func CalibrationKey(m *source.Model, cases []source.Case, profile calibrate.Profile, method calibrate.Method, version string) (calibrate.Key, error) {
+// CalibrationKey returns the key of a calibration of a model over cases, all of that model, by a calibrate.Method or a calibrate.Calibrator. An empty version of
+// the data stands for a digest of them.
+func CalibrationKey(m *source.Model, cases []source.Case, profile calibrate.Profile, method fmt.Stringer, version string) (calibrate.Key, error) {
 	from, err := m.CalibrationSource(cases[0].Image.Shape(), profile)
 	if err != nil {
 		return calibrate.Key{}, err
@@ -75,6 +76,33 @@ func Calibrate(ctx context.Context, b backends.Backend, m *source.Model, cases [
 		}
 	}
 	return calibrate.New(key, histograms.Ranges(method)), nil
+}
+
+// OneShape is nil for cases of one shape, as CalibrateBy takes them.
+func OneShape(cases []source.Case) error {
+	groups := byShape(cases)
+	if len(groups) == 1 {
+		return nil
+	}
+	one, other := groups[0][0], groups[1][0]
+	return fmt.Errorf("case %s is %v, case %s is %v: a network that a library calibrates has one shape", one.Name, one.Image.Shape(), other.Name, other.Image.Shape())
+}
+
+// CalibrateBy has the library of a backend find ranges over cases of one model and one shape, and returns its table.
+func CalibrateBy(ctx context.Context, b backends.Backend, m *source.Model, cases []source.Case, method string, progress func(backends.Stage)) ([]byte, error) {
+	calibrator, ok := b.(backends.Calibrator)
+	if !ok {
+		return nil, &backends.Unavailable{Backend: b.Name(), Reason: backends.CalibratorUnavailable, Detail: "its library finds no ranges by itself"}
+	}
+	g, err := m.Graph(cases[0].Options(cases[0].Decode))
+	if err != nil {
+		return nil, err
+	}
+	var inputs []tensor.List
+	for _, c := range cases {
+		inputs = append(inputs, c.Tensors())
+	}
+	return calibrator.Calibrate(ctx, g, inputs, backends.CalibrateOptions{Method: method, Progress: progress})
 }
 
 // byShape groups cases, in the order in which their shapes first come.

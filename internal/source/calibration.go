@@ -129,23 +129,29 @@ func (m *Model) CalibrationTable(path string, profile calibrate.Profile, data st
 	return f, t.Version, nil
 }
 
-// fileOf takes from a table what a profile rounds of this model.
+// fileOf takes from a table that somebody brought what a profile rounds of this model.
 func (m *Model) fileOf(t *calibrate.Table, profile calibrate.Profile, data string) (*calibrate.File, error) {
 	shape := []int{1, 3, m.Config.Model.InputHeight, m.Config.Model.InputWidth}
 	from, err := m.CalibrationSource(shape, profile)
 	if err != nil {
 		return nil, err
 	}
-	g, err := m.Graph(model.Options{Batch: 1, Height: shape[2], Width: shape[3], Decode: model.DefaultDecode()})
+	return m.TableFile(t, calibrate.Key{Source: from, Method: calibrate.TableMethod, Data: data, Shape: shape})
+}
+
+// TableFile returns the ranges of a calibration table of TensorRT under a key of this model. A table of another key, or that lacks a value that is
+// rounded, is an error.
+func (m *Model) TableFile(t *calibrate.Table, key calibrate.Key) (*calibrate.File, error) {
+	g, err := m.Graph(model.Options{Batch: key.Shape[0], Height: key.Shape[2], Width: key.Shape[3], Decode: model.DefaultDecode()})
 	if err != nil {
 		return nil, err
 	}
-	g.Calibration = &graph.Calibration{Wide: from.Wide}
+	g.Calibration = &graph.Calibration{Wide: key.Wide}
 	var values []string
 	for _, v := range g.Ranged() {
 		values = append(values, v.Name)
 	}
-	f, err := t.File(calibrate.Key{Source: from, Data: data, Shape: shape}, values)
+	f, err := t.File(key, values)
 	if err != nil {
 		return nil, err
 	}

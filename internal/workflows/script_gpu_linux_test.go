@@ -28,8 +28,8 @@ func newGPUMachine(t *testing.T, gpus int, caps string) gpuMachine {
 		write(t, m.path("bin/"+name), called+"echo '    suite.go:9: backend cuda is unavailable: operator_unsupported: one case'\n")
 	}
 	write(t, m.path("caps"), caps)
-	// The gate whose head has a slowed step finds it.
-	write(t, m.path("bin/apexx"), called+"case \"$*\" in\ncaps) cat "+m.path("caps")+" ;;\n*slowed*) exit 1 ;;\nesac\n")
+	// The gate whose head has a slowed step finds it; ranges and engines become files.
+	write(t, m.path("bin/apexx"), called+"case \"$*\" in\ncaps) cat "+m.path("caps")+" ;;\n*slowed*) exit 1 ;;\ncalibrate\\ --*|engine\\ build*) while [ $# -gt 1 ]; do [ \"$1\" != --out ] || echo >\"$2\"; shift; done ;;\nesac\n")
 	write(t, m.path("path/nvidia-smi"), "#!/bin/sh\n[ $1 != --list-gpus ] || seq "+string(rune('0'+gpus))+"\n")
 	write(t, m.path("path/nproc"), "#!/bin/sh\necho 16\n")
 	write(t, m.path("path/taskset"), "#!/bin/sh\n")
@@ -66,7 +66,8 @@ func TestGPUEverything(t *testing.T) {
 	summary, calls, code := m.try("SANITIZE=1", "NVRTC=on", "SELFCHECK_FOR=1m", "APEXX_PEER=/peer.py", "PEER=", "ONLY=")
 	for _, part := range strings.Fields(`engines compliance.cuda compliance.tensorrt plugins golden.cuda golden.ort-cuda golden.tensorrt extremes.cuda scenes.tensorrt bits.cuda bits.tensorrt
 		bits.plugins bits.all fallback matrix matrix-low nvrtc sanitizer.memcheck.cuda sanitizer.racecheck.plugins sanitizer.initcheck.cuda sanitizer.synccheck.plugins
-		steps.cuda steps.tensorrt sweep engine-sweep gate.cuda gate.ort-cuda gate.tensorrt gate-step selfcheck`) {
+		steps.cuda steps.tensorrt sweep engine-sweep gate.cuda gate.ort-cuda gate.tensorrt gate-step selfcheck
+		calibrate twice low.int8 low.fp8`) {
 		if !strings.Contains(summary, "pass "+part+" (") {
 			t.Errorf("%s did not pass:\n%s", part, summary)
 		}
@@ -74,7 +75,8 @@ func TestGPUEverything(t *testing.T) {
 	if want := "fail peer.float32: exit 2, want 0"; code != 1 || !strings.Contains(summary, want) { // there is no such script
 		t.Errorf("exit code %d, want 1 for %q in\n%s", code, want, summary)
 	}
-	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "--engine-batches 1:4:8", "--head . --cells cuda", "slowed", "--selfcheck")
+	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "--engine-batches 1:4:8", "--out "+m.path("out/engine.first"), "engine show "+m.path("out/engine.first"),
+		"--head . --cells cuda", "slowed", "fp64,int8", "--selfcheck")
 	if i, j := strings.LastIndex(calls, "gpu any: compute-sanitizer"), strings.Index(calls, "TestStepTimes"); i > j {
 		t.Error("something is timed beside compute-sanitizer")
 	}
@@ -86,6 +88,26 @@ func TestGPUEverything(t *testing.T) {
 	} {
 		if !strings.Contains(calls, want) {
 			t.Errorf("%q is not in\n%s", want, calls)
+		}
+	}
+}
+
+// TestGPUBuildTwice: two engines may differ, if it can be told in what, and a table has to stand for what it was found with.
+func TestGPUBuildTwice(t *testing.T) {
+	for name, c := range map[string]struct{ part, does, want string }{
+		"engines differ":     {"twice", "engine\\ show*) exit 1 ;;", "pass twice"},
+		"an engine is cut":   {"twice", "engine\\ show*) exit 5 ;;", "fail twice: exit 1, want 0"},
+		"no second build":    {"twice", "*second*) exit 5 ;;", "fail twice: exit 5, want 0"},
+		"ranges differ":      {"calibrate", "calibrate\\ show*) exit 1 ;;", "pass calibrate"},
+		"no calibrator":      {"calibrate", "calibrate\\ --method*) exit 5 ;;", "fail calibrate: exit 5, want 0"},
+		"the table is other": {"calibrate", "*table.json*) echo other >\"${9}\" ;;", "fail calibrate: exit 1, want 0"},
+		"no int8":            {"calibrate", "engine\\ build*) exit 5 ;;", "fail calibrate: exit 5, want 0"},
+	} {
+		m := newGPUMachine(t, 1, everyBackend)
+		honest := m.read("bin/apexx")
+		write(t, m.path("bin/apexx"), strings.Replace(honest, "case \"$*\" in\n", "case \"$*\" in\n"+c.does+"\n", 1))
+		if summary, calls, _ := m.try("ONLY=" + c.part); !strings.HasPrefix(summary, c.want) {
+			t.Errorf("%s: %s want %s after\n%s", name, summary, c.want, calls)
 		}
 	}
 }
@@ -115,7 +137,7 @@ func TestGPUTwoDevices(t *testing.T) {
 		switch {
 		case strings.Contains(line, " caps"):
 			want = "gpu any: "
-		case strings.Contains(line, " sweep "), strings.Contains(line, " gate "), strings.Contains(line, "TestStepTimes"):
+		case strings.Contains(line, "/out/engine."), strings.Contains(line, "/out/low."), strings.Contains(line, " sweep "), strings.Contains(line, " gate "), strings.Contains(line, "TestStepTimes"):
 			want = "gpu 0: "
 		}
 		if !strings.HasPrefix(line, want) {

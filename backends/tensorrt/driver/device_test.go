@@ -83,13 +83,11 @@ func TestOneGraph(t *testing.T) {
 
 func version(t *testing.T) string {
 	t.Helper()
-	for _, f := range device.Probe(t.Context()).Facts {
-		if f.Key == "version" {
-			return f.Value
-		}
+	v := device.Probe(t.Context()).Fact("version")
+	if v == "" {
+		t.Fatal("the probe tells no version")
 	}
-	t.Fatal("the probe tells no version")
-	return ""
+	return v
 }
 
 // TestInterrupted: a build ends soon after its context, and leaves no engine.

@@ -19,6 +19,8 @@ import (
 	"unsafe"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/calibrate"
+	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/tensorrt"
 )
 
@@ -73,8 +75,10 @@ var (
 	libraryReasons = map[C.int]backends.Reason{C.APEXX_TRT_NO_LIBRARY: backends.LibraryLoadFailed, C.APEXX_TRT_NO_SYMBOL: backends.LibrarySymbolMissing,
 		C.APEXX_TRT_FAILED: backends.LibraryLoadFailed}
 	pluginReasons = map[C.int]backends.Reason{C.APEXX_TRT_NO_LIBRARY: backends.LibraryLoadFailed, C.APEXX_TRT_NO_SYMBOL: backends.PluginMismatch, C.APEXX_TRT_FAILED: backends.PluginMismatch}
-	buildReasons  = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted}
-	loadReasons   = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted, C.APEXX_TRT_CORRUPT: backends.EngineCorrupt}
+	buildReasons  = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted,
+		C.APEXX_TRT_NOT_STARTED: backends.BuilderUnavailable}
+	loadReasons = map[C.int]backends.Reason{C.APEXX_TRT_FAILED: backends.EngineBuildFailed, C.APEXX_TRT_NO_MEMORY: backends.DeviceMemoryExhausted, C.APEXX_TRT_CORRUPT: backends.EngineCorrupt,
+		C.APEXX_TRT_NOT_STARTED: backends.LibraryLoadFailed}
 )
 
 // failure is the error of a code of the shim, whose text it frees.
@@ -114,6 +118,7 @@ func (l *library) openLibraries(files libraries) error {
 	l.facts.Library, l.facts.Version = files.infer, versionText(int(version))
 	l.facts.Parser, l.facts.Builder = files.parser, files.builder(l.facts.Version)
 	l.facts.NoBuilder = files.withoutBuilder(l.facts.Version)
+	l.facts.Calibrators = tensorrt.CalibratorsOf(int(version) / 10000)
 	return nil
 }
 
@@ -146,11 +151,12 @@ func (l *library) openPlugins(path string) error {
 // Facts implements tensorrt.Library.
 func (l *library) Facts() tensorrt.Facts { return l.facts }
 
-// watcher is what a build tells of its progress.
+// watcher is what a build tells of its progress, and what a calibration takes its inputs from.
 type watcher struct {
-	ctx  context.Context
-	tell func(backends.Stage)
-	last time.Time
+	ctx    context.Context
+	tell   func(backends.Stage)
+	last   time.Time
+	inputs []tensor.List
 }
 
 // progressInterval is the least time between two stages that are told, as there are thousands.
@@ -167,6 +173,47 @@ func apexxProgress(handle C.uintptr_t, phase *C.char, done, total C.int) C.int {
 		w.tell(backends.Stage{Name: C.GoString(phase), Done: int(done), Total: int(total)})
 	}
 	return 1
+}
+
+//export apexxBatch
+func apexxBatch(handle C.uintptr_t, batch C.int, name *C.char, host unsafe.Pointer, bytes C.size_t) C.int {
+	w := cgo.Handle(handle).Value().(*watcher)
+	if w.ctx.Err() != nil {
+		return 0
+	}
+	t := w.inputs[batch].Get(C.GoString(name))
+	if t == nil || len(tensor.Bytes(t)) != int(bytes) {
+		return -1
+	}
+	copy(unsafe.Slice((*byte)(host), int(bytes)), tensor.Bytes(t))
+	return 1
+}
+
+// Calibrate implements tensorrt.Library.
+func (l *library) Calibrate(ctx context.Context, c tensorrt.Calibration) ([]byte, error) {
+	l.building.Lock()
+	defer l.building.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	watch := cgo.NewHandle(&watcher{ctx: ctx, tell: c.Progress, inputs: c.Inputs})
+	defer watch.Delete()
+	request := C.apexx_trt_calibration{
+		model: C.CBytes(c.Model), model_size: C.size_t(len(c.Model)), largest: flag(c.Method == calibrate.Max.Name), batches: C.int(len(c.Inputs)), handle: C.uintptr_t(watch),
+	}
+	defer C.free(unsafe.Pointer(request.model))
+	var table, text *C.char
+	var size C.size_t
+	switch code := C.apexx_trt_calibrate(&request, &table, &size, &text); code {
+	case C.APEXX_TRT_OK:
+		defer C.free(unsafe.Pointer(table))
+		return C.GoBytes(unsafe.Pointer(table), C.int(size)), nil
+	case C.APEXX_TRT_INTERRUPTED:
+		C.free(unsafe.Pointer(text))
+		return nil, ctx.Err()
+	default:
+		return nil, failure(buildReasons, code, text, "calibrating")
+	}
 }
 
 // Build implements tensorrt.Library.

@@ -3,115 +3,20 @@
 #include "shim.h"
 
 #include <NvInfer.h>
-#include <NvOnnxParser.h>
 #include <cuda.h>
 #include <dlfcn.h>
 
-#include <cstdarg>
 #include <cstdio>
-#include <cstring>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
-#include "../../../kernels/tensorrt/plugins.h"
+#include "ended.h"
+#include "library.h"
 
-#if NV_TENSORRT_MAJOR != 10
-#error "apexx-tensorrt is written for TensorRT 10: name the folder of its headers in TENSORRT_ROOT"
-#endif
-
-// apexxProgress is a function of Go. It returns 0 to interrupt the build.
-extern "C" int apexxProgress(uintptr_t handle, char* phase, int done, int total);
+using namespace shim;
 
 namespace {
-
-int fail(char** error, int code, const char* format, ...) __attribute__((format(printf, 3, 4)));
-
-int fail(char** error, int code, const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  if (vasprintf(error, format, list) < 0) *error = nullptr;
-  va_end(list);
-  return code;
-}
-
-// The CUDA driver. Each function is found by the name that cuda.h gives its present version.
-#define CUDA_FUNCTIONS(F)                                                                                                              \
-  F(cuInit) F(cuDriverGetVersion) F(cuDeviceGetCount) F(cuDeviceGet) F(cuDeviceGetName) F(cuDeviceGetAttribute) F(cuDeviceTotalMem)    \
-  F(cuDevicePrimaryCtxRetain) F(cuCtxSetCurrent) F(cuGetErrorName) F(cuMemAlloc) F(cuMemFree) F(cuMemHostAlloc) F(cuMemFreeHost)       \
-  F(cuMemsetD8Async) F(cuMemcpyHtoDAsync) F(cuMemcpyDtoHAsync) F(cuStreamCreate) F(cuStreamDestroy) F(cuStreamSynchronize)             \
-  F(cuStreamBeginCapture) F(cuStreamEndCapture) F(cuGraphInstantiateWithFlags) F(cuGraphUpload) F(cuGraphLaunch) F(cuGraphDestroy)     \
-  F(cuGraphExecDestroy) F(cuEventCreate) F(cuEventRecord) F(cuEventSynchronize) F(cuEventElapsedTime) F(cuEventDestroy)
-
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
-#define DECLARE(f) decltype(&f) call_##f = nullptr;
-
-struct Cuda {
-  CUDA_FUNCTIONS(DECLARE)
-  CUcontext context = nullptr;
-} cuda;
-
-const char* name_of(CUresult result) {
-  const char* name = nullptr;
-  return cuda.call_cuGetErrorName(result, &name) == CUDA_SUCCESS && name ? name : "an unknown error of the CUDA driver";
-}
-
-int code_of(CUresult result) { return result == CUDA_ERROR_OUT_OF_MEMORY ? APEXX_TRT_NO_MEMORY : APEXX_TRT_FAILED; }
-
-// CUDA returns from the function around it where a call fails. call is the name of a function and its arguments.
-#define CUDA(call)                                                                                                       \
-  if (const CUresult result = cuda.call_##call; result != CUDA_SUCCESS)                                                  \
-    return fail(error, code_of(result), "%s (%d) from %s", name_of(result), static_cast<int>(result), #call)
-
-// Logger keeps errors until the call in which they came up asks for them.
-class Logger : public nvinfer1::ILogger {
- public:
-  void log(Severity severity, const char* message) noexcept override {
-    if (severity > Severity::kERROR) return;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (text_.size() > 2000) return;
-    if (!text_.empty()) text_ += "; ";
-    text_ += message;
-  }
-
-  // take returns what was logged since the last time, or other.
-  std::string take(const char* other) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::string text;
-    text.swap(text_);
-    return text.empty() ? other : text;
-  }
-
- private:
-  std::mutex mutex_;
-  std::string text_;
-} logger;
-
-int code_of(const std::string& text, int otherwise) {
-  for (const char* sign : {"out of memory", "OutOfMemory", "OUT_OF_MEMORY"})
-    if (text.find(sign) != std::string::npos) return APEXX_TRT_NO_MEMORY;
-  return otherwise;
-}
-
-int refuse(char** error, int code, const char* what) {
-  const std::string text = logger.take(what);
-  return fail(error, code_of(text, code), "%s", text.c_str());
-}
-
-// TensorRT, and our plugins.
-struct Library {
-  void* (*create_builder)(void*, int32_t) = nullptr;
-  void* (*create_runtime)(void*, int32_t) = nullptr;
-  void* (*create_parser)(void*, void*, int) = nullptr;
-  void* (*registry)() = nullptr;
-  decltype(&apexx_plugins_get) plugin = nullptr;
-  decltype(&apexx_plugins_take_fault) take_fault = nullptr;
-  // Made for the first build and kept, as that takes 5 to 8 seconds: it reads the builder resource.
-  nvinfer1::IBuilder* builder = nullptr;
-} library;
 
 template <class F>
 bool find(void* handle, const char* name, F* function) {
@@ -131,41 +36,6 @@ void* open(const char* path, char** error) {
 #define SYMBOL(handle, path, name, function) \
   if (!find(handle, name, &function)) return fail(error, APEXX_TRT_NO_SYMBOL, "%s has no function %s", path, name)
 
-// Monitor tells Go how far a build is.
-class Monitor : public nvinfer1::IProgressMonitor {
- public:
-  explicit Monitor(uintptr_t handle) : handle_(handle) {}
-
-  void phaseStart(const char* phase, const char*, int32_t steps) noexcept override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    steps_[phase] = steps;
-    tell(phase, 0);
-  }
-  bool stepComplete(const char* phase, int32_t step) noexcept override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    tell(phase, step + 1);
-    return !interrupted_;
-  }
-  void phaseFinish(const char* phase) noexcept override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    steps_.erase(phase);
-  }
-  bool interrupted() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return interrupted_;
-  }
-
- private:
-  void tell(const char* phase, int done) {
-    if (!apexxProgress(handle_, const_cast<char*>(phase), done, steps_[phase])) interrupted_ = true;
-  }
-
-  uintptr_t handle_;
-  std::mutex mutex_;
-  std::map<std::string, int> steps_;
-  bool interrupted_ = false;
-};
-
 class Profiler : public nvinfer1::IProfiler {
  public:
   struct Time {
@@ -175,62 +45,6 @@ class Profiler : public nvinfer1::IProfiler {
   void reportLayerTime(const char* layer, float milliseconds) noexcept override { times.push_back({layer, milliseconds}); }
   std::vector<Time> times;
 };
-
-void configure(nvinfer1::IBuilderConfig& config, const apexx_trt_build& b) {
-  if (b.tf32) {
-    config.setFlag(nvinfer1::BuilderFlag::kTF32);
-  } else {
-    config.clearFlag(nvinfer1::BuilderFlag::kTF32);  // it is set before
-  }
-  config.setBuilderOptimizationLevel(b.level);
-  config.setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
-}
-
-// profile lets the first dimension of every input be one of the batches.
-int profile(nvinfer1::IBuilder& builder, nvinfer1::INetworkDefinition& network, const apexx_trt_build& b, nvinfer1::IBuilderConfig& config, char** error) {
-  if (b.batches[0] == 0) return APEXX_TRT_OK;
-  constexpr nvinfer1::OptProfileSelector kSelectors[] = {nvinfer1::OptProfileSelector::kMIN, nvinfer1::OptProfileSelector::kOPT, nvinfer1::OptProfileSelector::kMAX};
-  nvinfer1::IOptimizationProfile* const shapes = builder.createOptimizationProfile();  // the builder's own
-  if (!shapes) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no optimisation profile");
-  for (int32_t i = 0; i < network.getNbInputs(); i++) {
-    const nvinfer1::ITensor& input = *network.getInput(i);
-    for (int s = 0; s < 3; s++) {
-      nvinfer1::Dims shape = input.getDimensions();
-      shape.d[0] = b.batches[s];
-      if (!shapes->setDimensions(input.getName(), kSelectors[s], shape)) return refuse(error, APEXX_TRT_FAILED, "an optimisation profile was refused");
-    }
-  }
-  if (config.addOptimizationProfile(shapes) < 0) return refuse(error, APEXX_TRT_FAILED, "the optimisation profile was refused");
-  return APEXX_TRT_OK;
-}
-
-int parse(nvinfer1::INetworkDefinition& network, const apexx_trt_build& b, char** error, std::unique_ptr<nvonnxparser::IParser>& parser) {
-  parser.reset(static_cast<nvonnxparser::IParser*>(library.create_parser(&network, &logger, NV_ONNX_PARSER_VERSION)));
-  if (!parser) return refuse(error, APEXX_TRT_FAILED, "the ONNX parser gave nothing");
-  if (parser->parse(b.model, b.model_size)) return APEXX_TRT_OK;
-  std::string text;
-  for (int i = 0; i < parser->getNbErrors(); i++) {
-    const nvonnxparser::IParserError* e = parser->getError(i);
-    if (!text.empty()) text += "; ";
-    text += "node " + std::string(e->nodeName() ? e->nodeName() : "") + " (" + (e->nodeOperator() ? e->nodeOperator() : "") + "): " + e->desc();
-  }
-  logger.take("");
-  return fail(error, APEXX_TRT_FAILED, "the ONNX parser refuses the model: %s", text.c_str());
-}
-
-apexx_trt_blob blob_of(nvinfer1::IHostMemory* memory) { return {memory->data(), memory->size(), memory}; }
-
-int element_of(nvinfer1::DataType type) {
-  switch (type) {
-    case nvinfer1::DataType::kFLOAT: return APEXX_TRT_FLOAT32;
-    case nvinfer1::DataType::kINT32: return APEXX_TRT_INT32;
-    case nvinfer1::DataType::kINT64: return APEXX_TRT_INT64;
-    case nvinfer1::DataType::kBOOL: return APEXX_TRT_BOOL;
-    default: return -1;
-  }
-}
-
-constexpr size_t kElementBytes[] = {4, 4, 8, 1};
 
 }  // namespace
 
@@ -345,8 +159,11 @@ struct apexx_trt_run {
     CUDA(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     CUDA(cuEventCreate(&start, CU_EVENT_DEFAULT));
     CUDA(cuEventCreate(&end, CU_EVENT_DEFAULT));
-    runtime.reset(static_cast<nvinfer1::IRuntime*>(library.create_runtime(&logger, NV_TENSORRT_VERSION)));
-    if (!runtime) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no runtime");
+    // Where CUDA fails, TensorRT 10.6 says so and returns an address at which there is nothing.
+    void* const given = library.create_runtime(&logger, NV_TENSORRT_VERSION);
+    const std::string said = logger.take("TensorRT gives no runtime and does not say why");
+    if (!given || said.find("createInferRuntime:") != std::string::npos) return fail(error, code_of(said, APEXX_TRT_NOT_STARTED), "%s", said.c_str());
+    runtime.reset(static_cast<nvinfer1::IRuntime*>(given));
     engine.reset(runtime->deserializeCudaEngine(data, size));
     if (!engine) return refuse(error, APEXX_TRT_CORRUPT, "TensorRT takes it for no engine");
     context.reset(engine->createExecutionContext());
@@ -429,6 +246,7 @@ int apexx_trt_open(const char* infer, const char* parser, int* version, int* hea
   SYMBOL(handle, infer, "createInferRuntime_INTERNAL", library.create_runtime);
   SYMBOL(handle, infer, "getPluginRegistry", library.registry);
   SYMBOL(handle, infer, "createInferBuilder_INTERNAL", library.create_builder);
+  ended::watch(handle);
   *version = get_version();
   if (!parser) return APEXX_TRT_OK;
   if (!(handle = open(parser, error))) return APEXX_TRT_NO_LIBRARY;
@@ -469,40 +287,6 @@ void apexx_trt_plugin(int i, const char** name, const char** version, const char
 apexx_trt_field apexx_trt_plugin_field(int i, int field) {
   const apexx_plugin_field& f = library.plugin(i)->fields[field];
   return {f.name, f.required};
-}
-
-void apexx_trt_free_blob(apexx_trt_blob* blob) {
-  delete static_cast<nvinfer1::IHostMemory*>(blob->owner);
-  *blob = {};
-}
-
-int apexx_trt_build_engine(const apexx_trt_build* b, apexx_trt_blob* engine, apexx_trt_blob* timings, char** error) {
-  *engine = *timings = {};
-  CUDA(cuCtxSetCurrent(cuda.context));
-  logger.take("");
-  if (!library.builder) library.builder = static_cast<nvinfer1::IBuilder*>(library.create_builder(&logger, NV_TENSORRT_VERSION));
-  nvinfer1::IBuilder* const builder = library.builder;
-  if (!builder) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no builder");
-  std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(
-      1U << static_cast<uint32_t>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED)));
-  std::unique_ptr<nvinfer1::IBuilderConfig> config(builder->createBuilderConfig());
-  if (!network || !config) return refuse(error, APEXX_TRT_FAILED, "TensorRT gives no network");
-  std::unique_ptr<nvonnxparser::IParser> parser;  // weights of the network lie in it
-  if (const int code = parse(*network, *b, error, parser)) return code;
-  configure(*config, *b);
-  if (const int code = profile(*builder, *network, *b, *config, error)) return code;
-  Monitor monitor(b->progress);
-  if (b->progress) config->setProgressMonitor(&monitor);
-  std::unique_ptr<nvinfer1::ITimingCache> cache(config->createTimingCache(b->timings, b->timings_size));
-  if (!cache) cache.reset(config->createTimingCache(nullptr, 0));  // what was kept is of another library
-  if (cache) config->setTimingCache(*cache, false);
-  logger.take("");
-  std::unique_ptr<nvinfer1::IHostMemory> built(builder->buildSerializedNetwork(*network, *config));
-  if (b->progress && monitor.interrupted()) return fail(error, APEXX_TRT_INTERRUPTED, "interrupted");
-  if (!built) return refuse(error, APEXX_TRT_FAILED, "the builder gave nothing and did not say why");
-  if (nvinfer1::IHostMemory* kept = cache ? cache->serialize() : nullptr) *timings = blob_of(kept);
-  *engine = blob_of(built.release());
-  return APEXX_TRT_OK;
 }
 
 int apexx_trt_load(const void* engine, size_t size, int64_t batch, int layer_times, apexx_trt_run** run, char** error) {

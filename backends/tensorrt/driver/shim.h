@@ -19,6 +19,7 @@ enum {
   APEXX_TRT_NO_MEMORY,    // of the device
   APEXX_TRT_INTERRUPTED,  // by the progress function
   APEXX_TRT_CORRUPT,      // not an engine of this library
+  APEXX_TRT_NOT_STARTED,  // the library cannot begin to build, or to load
 };
 
 typedef struct {
@@ -66,6 +67,17 @@ typedef struct {
 
 // apexx_trt_build_engine builds an engine. One call at a time.
 int apexx_trt_build_engine(const apexx_trt_build* build, apexx_trt_blob* engine, apexx_trt_blob* timings, char** error);
+
+typedef struct {
+  const void* model;
+  size_t model_size;
+  int largest;        // 1: IInt8MinMaxCalibrator, 0: IInt8EntropyCalibrator2
+  int batches;        // that apexxBatch has
+  uintptr_t handle;   // handed to apexxProgress and apexxBatch
+} apexx_trt_calibration;
+
+// apexx_trt_calibrate has the builder find ranges. It builds no engine. One call at a time, none beside apexx_trt_build_engine. table is to be freed by the caller.
+int apexx_trt_calibrate(const apexx_trt_calibration* calibration, char** table, size_t* size, char** error);
 
 // apexx_trt_run is an engine with memory of its own.
 typedef struct apexx_trt_run apexx_trt_run;

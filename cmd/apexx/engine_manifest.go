@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/calibrate"
+	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/tensorrt"
+	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
+	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/reports"
+)
+
+// manifestGraph returns the graph of a manifest's model, with its ranges, of a file or of the binary, where a precision needs them and it was not exported in it.
+func manifestGraph(path, calibration string, p backends.Precision) (*graph.Graph, error) {
+	manifest, text, err := reports.ReadManifest(path)
+	if err != nil {
+		return nil, err
+	}
+	g, err := onnx.Read(text)
+	switch {
+	case err != nil || !p.Scaled():
+		return g, err
+	case rounded(g, p.Format()) && calibration != "":
+		return nil, usagef("--calibration: the model of %s was exported in %s, with ranges", printable.Line(path), p)
+	case rounded(g, p.Format()):
+		return g, nil
+	}
+	f, err := manifestRanges(calibration, manifest.Model)
+	if err != nil {
+		return nil, err
+	}
+	g.Calibration = f.Calibration()
+	return g, f.Fits(g)
+}
+
+// rounded tells a graph that was exported in a format.
+func rounded(g *graph.Graph, f graph.Format) bool {
+	for _, n := range g.Nodes {
+		if op, ok := n.Op.(graph.Round); ok && op.To == f {
+			return true
+		}
+	}
+	return false
+}
+
+// manifestRanges returns the ranges of a file, or those in the binary, of the model that a manifest tells of.
+func manifestRanges(path string, m reports.ManifestModel) (*calibrate.File, error) {
+	if path != "" {
+		text, err := input.Read(path, input.Calibration)
+		if err != nil {
+			return nil, fmt.Errorf("read calibration: %w", err)
+		}
+		f, err := calibrate.Parse(text)
+		if err == nil {
+			want := f.Key.Source
+			want.Config, want.Weights, want.Operators = m.Config, m.Weights, calibrate.OwnOperators()
+			err = f.Check(want)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("calibration %s: %w", printable.Line(path), err)
+		}
+		return f, nil
+	}
+	for _, text := range fixtures.Calibrations() {
+		if f, err := calibrate.Parse(text); err == nil && f.Key.Config == m.Config && f.Key.Weights == m.Weights {
+			return f, nil
+		}
+	}
+	return nil, &backends.Unavailable{Backend: tensorrt.Name, Reason: backends.NotCalibrated,
+		Detail: fmt.Sprintf("the binary has no ranges for config %.12s with weights %.12s; make a file with apexx calibrate, and name it with --calibration", m.Config, m.Weights)}
+}
+
+// compileError attaches its exit code to an error of a backend's Compile or Calibrate: what the graph or the options are to blame for is wrong usage.
+func compileError(ctx context.Context, err error) error {
+	var answer *worker.Error
+	if errors.As(err, &answer) && answer.Code == worker.CodeBadInput {
+		return exit.With(exit.Usage, err)
+	}
+	return exit.With(evidence.ExitCode([]evidence.State{evidence.Of(ctx, err).State}, false), err)
+}
