@@ -62,7 +62,7 @@ func (r *matrixReport) run() error {
 		r.gallery.Add(pc.Name, col.String(), e)
 		show(pc, col, e)
 	}
-	m, err := k.run(c.Context, spec)
+	m, err := k.run(c, spec)
 	if err == nil && r.certify != nil && c.Context.Err() == nil {
 		doc.Certificate, err = r.certify()
 	}
