@@ -86,6 +86,9 @@ func (m *Matrix) checkShape(policies []Policy) error {
 		if want := m.Cases[i/len(m.Columns)]; e.Case != want || e.Column != m.Columns[i%len(m.Columns)] {
 			return fmt.Errorf("execution %d is of %s in %s, want %s in %s", i, e.Case, e.Column, want, m.Columns[i%len(m.Columns)])
 		}
+		if min(e.Upload, e.Execute, e.Download, e.Wall) < 0 || min(e.HostBytes, e.DevBytes, e.Peak) < 0 {
+			return fmt.Errorf("execution %d, of %s in %s, took a negative time or memory", i, e.Case, e.Column)
+		}
 	}
 	var want []Cell
 	for _, name := range m.Cases {
@@ -113,6 +116,19 @@ func (m *Matrix) measured(caseAt int, col Column) evidence.State {
 	return m.Executions[caseAt*len(m.Columns)+slices.Index(m.Columns, col)].State
 }
 
+// deterministic is both of the sides of a cell; stored expectations did not run.
+func (m *Matrix) deterministic(caseAt int, p Pair) *bool {
+	of := func(col Column) *bool {
+		if col == golden {
+			return nil
+		}
+		return m.Executions[caseAt*len(m.Columns)+slices.Index(m.Columns, col)].Deterministic
+	}
+	return both(of(p.Reference), of(p.Candidate))
+}
+
+func equalBools(a, b *bool) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
 func worse(a, b evidence.State) evidence.State {
 	if b.Worse(a) {
 		return b
@@ -137,6 +153,9 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 		return nil
 	case !ran:
 		return fmt.Errorf("there is a report of a comparison, and its sides ended as %s and %s", ref, cand)
+	}
+	if want := m.deterministic(caseAt, c.Pair); !equalBools(c.Report.Deterministic, want) {
+		return errors.New("its report and its executions do not say the same of a second run")
 	}
 	for _, r := range []*Report{c.Report, c.Replay} {
 		if r == nil {

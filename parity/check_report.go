@@ -10,7 +10,7 @@ import (
 
 // checkFor derives a report of a cell anew from its numbers.
 func (r *Report) checkFor(c *Cell, policy Policy) error {
-	class, factor := c.Pair.class(), policy.Factor
+	class := c.Pair.class()
 	if c.Pair.Reference == golden && class == ClassDefault && !strings.HasSuffix(policy.Name, anyModel) {
 		policy = GoldenPolicy()
 	}
@@ -20,9 +20,6 @@ func (r *Report) checkFor(c *Cell, policy Policy) error {
 	if r.Policy != policy.Name {
 		return fmt.Errorf("its report was judged by %q, want %q", r.Policy, policy.Name)
 	}
-	if r.Budget != nil && float64(r.Budget.Factor) != factor {
-		return fmt.Errorf("its report has a budget at λ = %g, that of %q is %g", float64(r.Budget.Factor), policy.Name, factor)
-	}
 	if err := r.checkOutputs(policy, class); err != nil {
 		return err
 	}
@@ -30,6 +27,9 @@ func (r *Report) checkFor(c *Cell, policy Policy) error {
 		return err
 	}
 	if err := r.checkSums(policy, class); err != nil {
+		return err
+	}
+	if err := r.checkBudget(policy); err != nil {
 		return err
 	}
 	if want := r.state(); r.State != want || r.Passed != want.Holds() {
@@ -61,6 +61,26 @@ func (r *Report) checkOutputs(policy Policy, class Class) error {
 	}
 	if len(names)+len(r.Problems) == 0 {
 		return errors.New("its report compares no output")
+	}
+	return nil
+}
+
+// checkBudget sums the budgets of the outputs up again, unless the report says why it has none.
+func (r *Report) checkBudget(policy Policy) error {
+	switch held := slices.ContainsFunc(r.Outputs, func(o TensorReport) bool { return o.Budget != nil }); {
+	case r.Budget == nil && held:
+		return errors.New("its outputs are held to budgets, and its report is not")
+	case r.Budget == nil:
+		return nil
+	case float64(r.Budget.Factor) != policy.Factor:
+		return fmt.Errorf("its report has a budget at λ = %g, that of %q is %g", float64(r.Budget.Factor), policy.Name, policy.Factor)
+	case r.Budget.Missing != "" && held:
+		return fmt.Errorf("its report has no budget (%s), and its outputs have", r.Budget.Missing)
+	case r.Budget.Missing != "":
+		return nil
+	}
+	if want := summedUp(r.Outputs, &Budgets{Factor: policy.Factor}); *r.Budget != *want {
+		return fmt.Errorf("its budget is %q, that of its outputs %q", r.Budget, want)
 	}
 	return nil
 }
@@ -206,6 +226,9 @@ func (t *TensorReport) checkFigures() error {
 		return fmt.Errorf("its errors are %g on average and %g by their squares, and the largest is %g", t.MeanAbsErr, t.RMSErr, most)
 	case t.Worst != nil && math.Abs(float64(t.Worst.Candidate-t.Worst.Reference)) > most && t.NonFiniteMismatches == 0:
 		return fmt.Errorf("its worst element is off by %g, and its largest error is %g", math.Abs(float64(t.Worst.Candidate-t.Worst.Reference)), most)
+	case !(math.Abs(float64(t.Bias)) <= float64(t.MeanAbsErr)*rounded) || !(t.MaxRelErr >= 0) || !(t.NMSE >= 0) || !(t.Cosine >= -1 && t.Cosine <= 1):
+		return fmt.Errorf("no errors have an average of %g with a bias of %g, a largest relative one of %g, an NMSE of %g and a cosine of %g",
+			t.MeanAbsErr, t.Bias, t.MaxRelErr, t.NMSE, t.Cosine)
 	case t.MismatchRatio != Number(float64(t.MismatchCount)/float64(max(t.TotalCount, 1))):
 		return fmt.Errorf("%d of %d elements mismatch, which is not %g", t.MismatchCount, t.TotalCount, t.MismatchRatio)
 	}
