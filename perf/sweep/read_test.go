@@ -74,6 +74,9 @@ func TestValidateRefuses(t *testing.T) {
 			"cell reference/nano/fp32/256x256/b1/complete: parity.state is pass, of a timed session it is unverified"},
 		"a smaller error": {func(r *sweep.Result) { r.Cells[0].Parity.MaxAbs /= 2 }, "parity.max_abs is 1.55e-05, of a timed session it is 3.1e-05: the file was changed after it was written"},
 		"no work":         {func(r *sweep.Result) { r.Cells[0].Work = nil }, "cell reference/nano/fp32/256x256/b1/complete: work is missing, though its outputs were compared"},
+		"no budgets":      {func(r *sweep.Result) { r.Cells[0].Work = &perf.Work{TilesL0: []int{4}} }, "cell reference/nano/fp32/256x256/b1/complete: budgets lack b1"},
+		"an overspent budget": {func(r *sweep.Result) { r.Cells[0].Work.Budgets["b2"] = perf.Budget{Spent: 9, Limit: 8} },
+			"budgets.b2 spent 9 of 8, and is not said to be over"},
 		"all in µs": {func(r *sweep.Result) {
 			r.Plan.Iterations, r.Plan.BoundNS = 200, 4e8
 			scaleSamples(r, 1e-3)

@@ -56,7 +56,7 @@ func sum(s *sweep.Result) {
 		of := sweep.Sum(c, s.Measurements)
 		of.Parity = perf.Parity{State: evidence.Pass}
 		if c.Scope == perf.Complete {
-			of.Work = &perf.Work{TilesL0: []int{8}}
+			of.Work = &perf.Work{TilesL0: []int{8}, Budgets: map[string]perf.Budget{"b1": {}, "b2": {}, "b3": {}}}
 		}
 		s.Cells = append(s.Cells, of)
 	}
