@@ -72,7 +72,9 @@ func (r *matrixReport) run() error {
 	doc.When, doc.Version, doc.Build = time.Now(), readVersion().Version, ownBuild()
 	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, k.images(m)
 	code := doc.ExitCode()
-	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc), k.end(c, code == exit.Interrupted)); err != nil { // what an interruption left is reported, too
+	err = writeMatrix(c, doc)
+	kept := code == exit.Interrupted || err != nil                            // such as on a full disk: without a report, only the journal has what was computed
+	if err := errors.Join(c.Context.Err(), err, k.end(c, kept)); err != nil { // what an interruption left is reported, too
 		return err
 	}
 	if code != exit.OK {
