@@ -21,6 +21,9 @@ func (rec *Record) Check() error {
 	if rec.Schema != SchemaID {
 		return fmt.Errorf("the schema is %q, want %q", rec.Schema, SchemaID)
 	}
+	if rec.When.IsZero() {
+		return errors.New("it does not say when it was measured")
+	}
 	if err := rec.Policy.Validate(); err != nil {
 		return err
 	}

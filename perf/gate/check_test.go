@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -44,6 +45,8 @@ func TestCheck(t *testing.T) {
 		"another's class":    {func(r *Record) { r.Class.ID = "cpu-test-64c" }, "its environment is of cpu-test-2c (cpu)"},
 		"a class of no GPU":  {func(r *Record) { r.Class.GPU = "NVIDIA H200" }, "is described otherwise than its environment"},
 		"the class of a GPU": {func(r *Record) { r.Class.Kind = env.LockedGPU }, "its environment is of cpu-test-2c (cpu)"},
+		"no time":            {func(r *Record) { r.When = time.Time{} }, "when it was measured"},
+		"threads below none": {func(r *Record) { r.Policy.Threads = -1 }, "-1 threads"},
 		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "alpha 0"},
 		"p above alpha":      {func(r *Record) { r.Policy.ConfirmBlocks = 10 }, "10 confirming blocks cannot give a p below 0.00098"},
 		"no cells":           {func(r *Record) { r.Cells = nil }, "no cells"},
