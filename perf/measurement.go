@@ -53,6 +53,14 @@ type Measurement struct {
 	Devices []DeviceSample `json:"devices,omitempty"` // of every GPU, sampled between the timed regions
 }
 
+// Judged returns the samples of Execute that decide how fast a cell is: the device's own where there are some, else the host's. Nanoseconds.
+func (m *Measurement) Judged() []float64 {
+	if len(m.DeviceSamples) > 0 {
+		return m.DeviceSamples
+	}
+	return m.Samples
+}
+
 // DevicesOf lists the GPUs that measurements were taken on, by NVML's index, each once.
 func DevicesOf(measurements []Measurement) []int {
 	var list []int

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/perf/gate"
@@ -21,8 +22,13 @@ var (
 
 var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
 	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityText,
-	"missed": missed, "others": otherSeries, "against": changeText,
+	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable,
 }).Parse(perfHTML))
+
+// breakable lets the name of a cell be broken behind its slashes, and not within a word.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), "/", "/<wbr>"))
+}
 
 var gatePage = template.Must(template.Must(perfPage.Clone()).Parse(gateHTML))
 
