@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,10 @@ type matrixReport struct {
 // run runs the matrix, prints its table and writes its reports. There is one verdict, with the exit code, of all that was done.
 func (r *matrixReport) run() error {
 	c, doc, spec := r.c, r.doc, r.spec
+	expected := slices.ContainsFunc(spec.Cases, func(c parity.Case) bool { return c.Golden != nil })
+	if len(parity.DefaultPairs(spec.Columns, expected)) == 0 {
+		return usagef("there is nothing to compare %s with: name another backend or precision, or give the cases expected outputs", spec.Columns[0])
+	}
 	k, err := newKeeper(c, &spec, r.runner, r.gallery)
 	if err != nil {
 		return err
