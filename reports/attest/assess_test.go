@@ -78,8 +78,8 @@ func TestAssess(t *testing.T) {
 		"an evaluation":           {func(*testing.T, *candidate) {}, EvalReport, Pass, "PASS: AP of boxes 0.8160, -0.0040 against reference fp32 (-0.0080 to +0.0000)", Passed},
 		"no evaluation":           {drop("eval/eval.json"), EvalReport, Fail, "no evidence was given", Failed},
 		"a loss for certain": {func(_ *testing.T, c *candidate) {
-			c.eval.Comparison.Det.AP.Low, c.eval.Comparison.Det.AP.High = -0.03, -0.011
-			c.eval.Judge(0.01)
+			c.eval.Comparison.Det.AP.Low, c.eval.Comparison.Det.AP.High = -0.008, -0.0035
+			c.eval.Judge(0.003)
 		}, EvalReport, Fail, "FAIL: AP of boxes", Failed},
 		"a loss perhaps": {func(_ *testing.T, c *candidate) {
 			c.eval.Comparison.Det.AP.Low = -0.03
