@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/reports/plots"
 )
@@ -21,9 +22,18 @@ var (
 )
 
 var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
-	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityText,
+	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityHTML,
 	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable,
 }).Parse(perfHTML))
+
+// parityHTML is parityText with a number that is not broken at its sign.
+func parityHTML(p perf.Parity) template.HTML {
+	text := template.HTMLEscapeString(parityText(p))
+	if at := strings.LastIndexByte(text, ' '); at >= 0 {
+		text = text[:at+1] + `<span class="number">` + text[at+1:] + `</span>`
+	}
+	return template.HTML(text)
+}
 
 // breakable lets the name of a cell be broken behind its slashes, and not within a word.
 func breakable(name string) template.HTML {
