@@ -32,6 +32,9 @@ func (m *Matrix) Check() error {
 			return fmt.Errorf("the cell of %s: %w", m.Key(c), err)
 		}
 	}
+	if err := m.checkAlike(); err != nil {
+		return err
+	}
 	if !slices.EqualFunc(m.Sets, m.judgeSets(), SetVerdict.equal) {
 		return errors.New("the verdicts on detections as sets are not those of its cells")
 	}
@@ -83,6 +86,9 @@ func (m *Matrix) checkShape(policies []Policy) error {
 		if want := m.Cases[i/len(m.Columns)]; e.Case != want || e.Column != m.Columns[i%len(m.Columns)] {
 			return fmt.Errorf("execution %d is of %s in %s, want %s in %s", i, e.Case, e.Column, want, m.Columns[i%len(m.Columns)])
 		}
+		if min(e.Upload, e.Execute, e.Download, e.Wall) < 0 || min(e.HostBytes, e.DevBytes, e.Peak) < 0 {
+			return fmt.Errorf("execution %d, of %s in %s, took a negative time or memory", i, e.Case, e.Column)
+		}
 	}
 	var want []Cell
 	for _, name := range m.Cases {
@@ -110,6 +116,19 @@ func (m *Matrix) measured(caseAt int, col Column) evidence.State {
 	return m.Executions[caseAt*len(m.Columns)+slices.Index(m.Columns, col)].State
 }
 
+// deterministic is both of the sides of a cell; stored expectations did not run.
+func (m *Matrix) deterministic(caseAt int, p Pair) *bool {
+	of := func(col Column) *bool {
+		if col == golden {
+			return nil
+		}
+		return m.Executions[caseAt*len(m.Columns)+slices.Index(m.Columns, col)].Deterministic
+	}
+	return both(of(p.Reference), of(p.Candidate))
+}
+
+func equalBools(a, b *bool) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
 func worse(a, b evidence.State) evidence.State {
 	if b.Worse(a) {
 		return b
@@ -135,6 +154,9 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 	case !ran:
 		return fmt.Errorf("there is a report of a comparison, and its sides ended as %s and %s", ref, cand)
 	}
+	if want := m.deterministic(caseAt, c.Pair); !equalBools(c.Report.Deterministic, want) {
+		return errors.New("its report and its executions do not say the same of a second run")
+	}
 	for _, r := range []*Report{c.Report, c.Replay} {
 		if r == nil {
 			continue
@@ -151,6 +173,44 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 		err = fmt.Errorf("its state is %s, that of its numbers is %s", c.State, state)
 	}
 	return err
+}
+
+// checkAlike finds the same outputs in every comparison of a case: all columns execute one graph, and stored expectations are the same for all
+// of them. What was left out of a cell would not have been judged there.
+func (m *Matrix) checkAlike() error {
+	perCase := len(m.Policies) * len(m.Pairs)
+	for at := 0; at < len(m.Cells); at += perCase {
+		first := map[bool]*Cell{} // of stored expectations, and of columns
+		for i := at; i < at+perCase; i++ {
+			c := &m.Cells[i]
+			stored := c.Pair.Reference == golden
+			switch of := first[stored]; {
+			case c.Report == nil || len(c.Report.Problems) > 0:
+			case of == nil:
+				first[stored] = c
+			case !c.Report.alike(of.Report):
+				return fmt.Errorf("the cell of %s compares %s, that of %s compares %s", m.Key(c), c.Report.outputs(), m.Key(of), of.Report.outputs())
+			}
+			if c.Replay != nil && len(c.Replay.Problems) == 0 && !c.Replay.alike(c.Report) {
+				return fmt.Errorf("the cell of %s compares %s under the reference's decisions, and %s without", m.Key(c), c.Replay.outputs(), c.Report.outputs())
+			}
+		}
+	}
+	return nil
+}
+
+// alike tells whether two reports are of the same outputs, whose shapes a wrong backend may have got wrong.
+func (r *Report) alike(o *Report) bool {
+	return slices.EqualFunc(r.Outputs, o.Outputs, func(a, b TensorReport) bool { return a.Name == b.Name })
+}
+
+// outputs tells of a report how many outputs it has, and which, for people.
+func (r *Report) outputs() string {
+	var names []string
+	for i := range r.Outputs {
+		names = append(names, r.Outputs[i].Name)
+	}
+	return fmt.Sprintf("%d outputs (%s)", len(names), strings.Join(names, ", "))
 }
 
 // again derives the state of a cell that was compared from its reports and its sets.
@@ -171,170 +231,4 @@ func (c *Cell) again() (evidence.State, error) {
 	}
 	state, _ := c.Report.Settle(c.Replay)
 	return state, nil
-}
-
-// checkFor derives a report of a cell anew from its numbers.
-func (r *Report) checkFor(c *Cell, policy Policy) error {
-	class, factor := c.Pair.class(), policy.Factor
-	if c.Pair.Reference == golden && class == ClassDefault && !strings.HasSuffix(policy.Name, anyModel) {
-		policy = GoldenPolicy()
-	}
-	if r.CaseName != c.Case || r.ReferenceBackend != c.Pair.Reference.String() || r.CandidateBackend != c.Pair.Candidate.String() {
-		return fmt.Errorf("its report is of %s, %s against %s", r.CaseName, r.CandidateBackend, r.ReferenceBackend)
-	}
-	if r.Policy != policy.Name {
-		return fmt.Errorf("its report was judged by %q, want %q", r.Policy, policy.Name)
-	}
-	if r.Budget != nil && float64(r.Budget.Factor) != factor {
-		return fmt.Errorf("its report has a budget at λ = %g, that of %q is %g", float64(r.Budget.Factor), policy.Name, factor)
-	}
-	var names []string
-	for i := range r.Outputs {
-		o := &r.Outputs[i]
-		if slices.Contains(names, o.Name) {
-			return fmt.Errorf("output %s comes twice", o.Name)
-		}
-		names = append(names, o.Name)
-		if err := o.check(policy.For(o.Name, class)); err != nil {
-			return fmt.Errorf("output %s: %w", o.Name, err)
-		}
-		if o.Judgement == ByDecisions && o.Passed && slices.ContainsFunc(r.Decisions, func(d Decision) bool { return d.Verdict == Bug && d.concerns(o.Name) }) {
-			return fmt.Errorf("output %s passed, and a decision on it is a bug", o.Name)
-		}
-	}
-	for _, d := range r.Decisions {
-		if !slices.Contains([]Verdict{Tied, Explained, Unproven, Bug}, d.Verdict) {
-			return fmt.Errorf("a decision has the verdict %q", d.Verdict)
-		}
-		if d.Verdict == Explained && d.beyondBudget() {
-			return fmt.Errorf("a decision is explained, and its gap of %g is more than rounding leaves, %g", d.Gap, *d.Allowed)
-		}
-		if d.Verdict == Unproven && r.Unverified == "" {
-			return errors.New("a decision is unproven, and the report does not say so")
-		}
-	}
-	if want := r.state(); r.State != want || r.Passed != want.Holds() {
-		return fmt.Errorf("its report is %s (passed: %t), that of its numbers is %s", r.State, r.Passed, want)
-	}
-	return nil
-}
-
-// check holds what an output claims to have passed against the rule of the policy and the worst element.
-func (t *TensorReport) check(tol Tolerance) error {
-	if t.Problem != "" || !t.Passed {
-		if t.Passed {
-			return fmt.Errorf("it passed, and could not be compared: %s", t.Problem)
-		}
-		return nil
-	}
-	if err := t.checkCounts(); err != nil {
-		return err
-	}
-	if err := t.Budget.check(t.TotalCount); err != nil {
-		return err
-	}
-	isFloat := strings.HasPrefix(t.ReferenceDType, "float")
-	switch t.Judgement {
-	case ByTolerance:
-		if !isFloat || tol.Undefined || t.Tolerance != tol.String() {
-			return fmt.Errorf("it was judged by %q, the policy asks for %q", t.Tolerance, tol)
-		}
-		return t.checkWorst(tol)
-	case ByNothing:
-		if !isFloat || !tol.Undefined || t.Coverage.Compared != 0 {
-			return fmt.Errorf("nothing judged it, the policy asks for %q", tol)
-		}
-	case ByEquality:
-		if isFloat || t.MismatchCount > 0 {
-			return fmt.Errorf("it passed as equal, and %d elements of type %s differ", t.MismatchCount, t.ReferenceDType)
-		}
-	case ByBudget:
-		if !isFloat || tol.OfLargest == 0 || !t.Budget.within() || t.Budget.Unknown > 0 || t.Budget.Noise > amplified || t.NonFiniteMismatches > 0 {
-			return fmt.Errorf("it passed within its budget, and has %+v", t.Budget)
-		}
-	case ByDecisions:
-		if isFloat {
-			return fmt.Errorf("decisions judged it, which is of type %s", t.ReferenceDType)
-		}
-	default:
-		return fmt.Errorf("it was judged by %q", t.Judgement)
-	}
-	return nil
-}
-
-// checkCounts adds up what was compared and what was left out.
-func (t *TensorReport) checkCounts() error {
-	elements, leftOut := 1, 0
-	for _, n := range t.Shape {
-		elements *= n
-	}
-	for _, o := range t.Coverage.LeftOut {
-		if o.Elements < 1 {
-			return fmt.Errorf("it leaves out %d elements", o.Elements)
-		}
-		leftOut += o.Elements
-	}
-	counted := t.Histogram.Zero + t.Histogram.NonFinite
-	for _, n := range t.Histogram.Decades {
-		counted += n
-	}
-	switch {
-	case t.Coverage.Expected != elements || t.Coverage.Compared < 0 || t.Coverage.Compared+leftOut != elements:
-		return fmt.Errorf("of %d elements %d were compared and %d left out", elements, t.Coverage.Compared, leftOut)
-	case t.TotalCount != counted || t.Judgement != ByNothing && t.TotalCount != t.Coverage.Compared:
-		return fmt.Errorf("%d elements were compared, and its histogram has %d", t.TotalCount, counted)
-	case t.MismatchCount < 0 || t.MismatchCount > t.TotalCount || t.NonFiniteMismatches != t.Histogram.NonFinite:
-		return fmt.Errorf("%d of %d elements mismatch, %d of them not finite; its histogram has %d", t.MismatchCount, t.TotalCount, t.NonFiniteMismatches, t.Histogram.NonFinite)
-	}
-	return nil
-}
-
-// checkLargest holds the bound to the largest element, of which it is a part: that is at least the worst element, and at most the root of
-// the sum of all squares, which is RMS²·n/NMSE. Elements that were left out are in neither.
-func (t *TensorReport) checkLargest(tol Tolerance) error {
-	largest := float64(t.Atol) / tol.OfLargest
-	if t.Worst != nil && !(largest >= math.Abs(float64(t.Worst.Reference))*(1-1e-12)) {
-		return fmt.Errorf("it passed %s, and its bound is %g beside an element of %g", tol, t.Atol, t.Worst.Reference)
-	}
-	all := float64(t.RMSErr) * math.Sqrt(float64(t.TotalCount-t.NonFiniteMismatches)/float64(t.NMSE))
-	if t.NMSE > 0 && t.Coverage.Compared == t.Coverage.Expected && !(largest <= all*(1+1e-9)) {
-		return fmt.Errorf("it passed %s, and its bound is %g, where all elements together are %g", tol, t.Atol, all)
-	}
-	return nil
-}
-
-// checkWorst finds the element farthest beyond its tolerance within it, or the mismatches within what the rule forgives.
-func (t *TensorReport) checkWorst(tol Tolerance) error {
-	if tol.OfLargest > 0 {
-		if err := t.checkLargest(tol); err != nil {
-			return err
-		}
-		tol.Abs, tol.OfLargest = float64(t.Atol), 0
-	}
-	switch {
-	case tol.Noise > 0 && !(math.Sqrt(float64(t.NMSE)) <= tol.Noise):
-		return fmt.Errorf("it passed %s, and its noise is %g", tol, math.Sqrt(float64(t.NMSE)))
-	case t.NonFiniteMismatches > 0:
-		return fmt.Errorf("it passed, and %d elements are NaN, or infinite on one side", t.NonFiniteMismatches)
-	case t.Smallest == nil:
-		return errors.New("it does not say which tolerance would pass")
-	case tol.Angle > 0:
-		if t.Smallest.Angle == nil || !(float64(*t.Smallest.Angle) <= tol.Angle*(1+1e-12)) || t.MismatchCount > 0 {
-			return fmt.Errorf("it passed %s, and %s would be needed", tol, t.Smallest)
-		}
-		return nil
-	case t.Worst == nil:
-		if t.MaxAbsErr != 0 || t.MismatchCount > 0 || t.TotalCount != t.Histogram.Zero {
-			return errors.New("its elements differ, and it does not name the worst")
-		}
-		return nil
-	}
-	off, allowed := math.Abs(float64(t.Worst.Candidate-t.Worst.Reference)), tol.allowed(float64(t.Worst.Reference))
-	switch {
-	case t.MismatchCount > 0 && (tol.MismatchRatio == 0 || !(off <= forgiven*allowed)), t.MismatchCount == 0 && !(off <= allowed):
-		return fmt.Errorf("it passed %s, and its worst element is off by %g", tol, off)
-	case tol.Rel == 0 && !(float64(t.Smallest.Abs) <= tol.Abs):
-		return fmt.Errorf("it passed %s, and %s would be needed", tol, t.Smallest)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package parity
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,28 @@ func TestCheck(t *testing.T) {
 		"the report of another": {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.CaseName = "x" }, "its report is of x"},
 		"a report of no replay": {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Replay = c.Report }, "had decided nothing otherwise"},
 		"a wide tolerance":      {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Tolerance = "abs 1" }, "the policy asks for"},
+		"wide bounds":           {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Atol = 1 }, "its bounds are 1 and 0.0005 relative, those of"},
+		"wide relative bounds":  {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Rtol = 1 }, "its bounds are 5e-05 and 1 relative"},
+		"another class":         {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Class = "int8" }, `its class is "int8", that of its pair is "default"`},
+		"more may mismatch":     {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.MismatchRatioLimit = 1 }, "1 of the elements may mismatch, by the policy 0.0001"},
+		"a bound of a failure":  {wideFailure, "its bounds are 9 and 0.0005 relative"},
+		"no outputs":            {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Outputs = nil }, "compares no output"},
+		"an output less":        {anotherOutput, "compares 1 outputs (y)"},
+		"a largest error of 0":  {func(_ *Matrix, c *Cell, o *TensorReport) { o.Histogram = Histogram{Decades: [16]int{9: 1}} }, "its largest error is 0, in its histogram it is from 0.0001 to 0.001"},
+		"an error on average":   {func(_ *Matrix, _ *Cell, o *TensorReport) { o.MeanAbsErr = 1 }, "its errors are 1 on average"},
+		"a ratio of its own":    {func(_ *Matrix, _ *Cell, o *TensorReport) { o.MismatchRatio = 0.5 }, "0 of 1 elements mismatch, which is not 0.5"},
+		"another sum":           {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.MaxAbsErr = 0.5 }, "its largest error is 0.5 (mean 0, relative 0), that of its outputs is 0"},
+		"other counts":          {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.TotalCount = 9 }, "0 of 9 elements mismatch, of its outputs 0 of 1"},
+		"coverage of others":    {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Coverage.Compared = 9 }, "it covers 9 of 1 elements"},
+		"bits that were equal":  {func(_ *Matrix, c *Cell, _ *TensorReport) { yes := true; c.Report.Deterministic = &yes }, "do not say the same of a second run"},
+		"a negative time":       {func(m *Matrix, _ *Cell, _ *TensorReport) { m.Executions[0].Execute = -1 }, "execution 0, of"},
+		"a bias of its own":     {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Bias = 1 }, "with a bias of 1"},
+		"a cosine of 2":         {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Cosine = 2 }, "a cosine of 2"},
+		"a budget of none":      {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Budget = &BudgetSummary{Factor: 6, Output: "x"} }, "that of its outputs"},
+		"a budget at another λ": {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Budget = &BudgetSummary{Factor: 60} }, "λ = 60"},
+		"outputs of budgets":    {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Budget = &BudgetReport{Elements: 1} }, "its report is not"},
+		"an image left out":     {leftOut, "nothing of an image was compared of output x"},
+		"tiles that differ":     {func(_ *Matrix, _ *Cell, o *TensorReport) { decided(o) }, "1 of its elements differ, and nothing was decided otherwise"},
 		"judged by nothing":     {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = ByNothing }, "nothing judged it"},
 		"judged by decisions":   {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = ByDecisions }, "decisions judged it"},
 		"judged as equal":       {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Judgement = ByEquality }, "passed as equal"},
@@ -74,6 +97,27 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 	}
+}
+
+// wideFailure widens the bound of an output that failed.
+func wideFailure(m *Matrix, _ *Cell, _ *TensorReport) {
+	at := slices.IndexFunc(m.Cells, func(c Cell) bool { return c.State == evidence.Fail && c.Pair.Reference != golden })
+	m.Cells[at].Report.Outputs[0].Atol = 9
+}
+
+// anotherOutput renames the only output of a cell: it is no longer that of the case's other cells.
+func anotherOutput(_ *Matrix, c *Cell, o *TensorReport) { o.Name = "y" }
+
+// leftOut makes an output one of which nothing was compared.
+func leftOut(_ *Matrix, c *Cell, o *TensorReport) {
+	o.Coverage.Compared, o.TotalCount, o.Histogram = 0, 0, Histogram{}
+	o.Coverage.LeftOut = []Omission{{causeRerouted, 0, 1}}
+}
+
+// decided makes an output a list of tiles of which one differs.
+func decided(o *TensorReport) {
+	o.Judgement, o.Tolerance, o.ReferenceDType, o.Atol, o.Rtol = ByDecisions, "decisions", "int64", 0, 0
+	o.MismatchCount, o.MismatchRatio = 1, 1
 }
 
 // The bound of an output of unknown scale is a part of its largest element, and that is neither below the worst element nor above what all

@@ -208,7 +208,7 @@ func (r *caseRun) free(cell *Cell, policy Policy, budgets *Budgets) {
 		return r.compare(cell.Pair, ref, cand, Options{Policy: policy, Budgets: budgets})
 	}
 	report := compare(ref.Outputs, cand.Outputs)
-	report.Deterministic = bothDeterministic(&ref, &cand)
+	report.Deterministic = both(ref.Deterministic(), cand.Deterministic())
 	for _, again := range [][2]tensor.List{{ref.Outputs, cand.Again}, {ref.Again, cand.Outputs}} { // what differs from run to run has to hold in each
 		if report.Deterministic == nil || *report.Deterministic || again[0] == nil || again[1] == nil {
 			continue
@@ -239,9 +239,8 @@ func (r *caseRun) compare(p Pair, ref, cand tensor.List, opt Options) *Report {
 	return report
 }
 
-// bothDeterministic is false where one of two sessions gave other bits the second time, and nil where none of them ran twice.
-func bothDeterministic(ref, cand *evidence.Run) *bool {
-	a, b := ref.Deterministic(), cand.Deterministic()
+// both tells of two sessions whether each gave the same bits twice: false where one of them did not, and nil where none of them ran twice.
+func both(a, b *bool) *bool {
 	if a == nil || b != nil && !*b {
 		return b
 	}

@@ -246,8 +246,25 @@ func (w *Work) Check() error {
 		if err := firstError(within("budgets."+name+".spent", b.Spent, 0, math.MaxFloat32), within("budgets."+name+".limit", b.Limit, 0, math.MaxFloat32)); err != nil {
 			return err
 		}
+		const slack = 1e-6                                                // of what is added up over a batch
+		if name != "b1" && b.Spent > b.Limit*(1+slack)+slack && !b.Over { // b1 does not bind a model that is routed densely
+			return fmt.Errorf("budgets.%s spent %g of %g, and is not said to be over", name, b.Spent, b.Limit)
+		}
 	}
 	return nil
+}
+
+// CheckWhole is Check of what a complete model did, which accounts for each budget.
+func (w *Work) CheckWhole() error {
+	if w == nil {
+		return errors.New("work is missing, though its outputs were compared")
+	}
+	for _, name := range []string{"b1", "b2", "b3"} {
+		if _, ok := w.Budgets[name]; !ok {
+			return fmt.Errorf("budgets lack %s", name)
+		}
+	}
+	return w.Check()
 }
 
 // Check returns what no comparison can give, nil where there is nothing: a state that is none, a largest error that is no finite

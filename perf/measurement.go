@@ -2,6 +2,7 @@ package perf
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/apex-x/apexx/parity/evidence"
@@ -50,6 +51,25 @@ type Measurement struct {
 	Started time.Time      `json:"started"`
 	Device  *int           `json:"device,omitempty"`  // the GPU that the cell computes on, by NVML's index; nil for the host's processors
 	Devices []DeviceSample `json:"devices,omitempty"` // of every GPU, sampled between the timed regions
+}
+
+// Judged returns the samples of Execute that decide how fast a cell is: the device's own where there are some, else the host's. Nanoseconds.
+func (m *Measurement) Judged() []float64 {
+	if len(m.DeviceSamples) > 0 {
+		return m.DeviceSamples
+	}
+	return m.Samples
+}
+
+// DevicesOf lists the GPUs that measurements were taken on, by NVML's index, each once.
+func DevicesOf(measurements []Measurement) []int {
+	var list []int
+	for i := range measurements {
+		if d := measurements[i].Device; d != nil && !slices.Contains(list, *d) {
+			list = append(list, *d)
+		}
+	}
+	return list
 }
 
 // Outputs says what a timed session gave: parity belongs to the session that was timed, and not to another one of the same cell.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
@@ -110,8 +111,38 @@ func (s EvaluationSummary) check() error {
 		if d.MAP != d.COCO.AP || d.AP50 != d.COCO.AP50 || d.AP75 != d.COCO.AP75 || d.NumGT != objects || d.NumPred != found {
 			return fmt.Errorf("summary.%s contradicts its own parts", part.name)
 		}
+		if !d.meanOfClasses() {
+			return fmt.Errorf("summary.%s is not the mean of its classes", part.name)
+		}
 	}
 	return nil
+}
+
+// meanOfClasses tells whether each AP is the mean over the classes that have one; -1 where none has.
+func (d *DetectionEvaluation) meanOfClasses() bool {
+	for _, of := range []struct {
+		all   float64
+		class func(c *evaluate.ClassSummary) float64
+	}{
+		{d.MAP, func(c *evaluate.ClassSummary) float64 { return c.AP }},
+		{d.AP50, func(c *evaluate.ClassSummary) float64 { return c.AP50 }},
+		{d.AP75, func(c *evaluate.ClassSummary) float64 { return c.AP75 }},
+	} {
+		sum, n := 0.0, 0.0
+		for i := range d.PerClass {
+			if v := of.class(&d.PerClass[i]); v >= 0 {
+				sum, n = sum+v, n+1
+			}
+		}
+		want := -1.0
+		if n > 0 {
+			want = sum / n
+		}
+		if !(math.Abs(of.all-want) <= 1e-9 && of.all <= 1) {
+			return false
+		}
+	}
+	return true
 }
 
 // check holds the differences against the numbers of both sides.
@@ -150,7 +181,8 @@ func (c *EvaluationComparison) checkPixels(candidate EvaluationSummary) error {
 	return nil
 }
 
-// follows tells whether a difference is that of two numbers, with an interval that is one.
+// follows tells whether a difference is that of two numbers, within its interval.
 func follows(d evaluate.Difference, base, candidate float64) bool {
-	return d.Base == base && d.Candidate == candidate && d.Delta == candidate-base && d.Low <= d.High
+	const rounding = 1e-9
+	return d.Base == base && d.Candidate == candidate && d.Delta == candidate-base && d.Low-rounding <= d.Delta && d.Delta <= d.High+rounding
 }

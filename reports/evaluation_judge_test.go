@@ -51,6 +51,8 @@ func TestReadEvaluation(t *testing.T) {
 		"nothing compared":         {func(e *Evaluation) { e.Comparison = nil }, "nothing was compared"},
 		"no numbers":               {func(e *Evaluation) { e.Summary.Det = nil }, "has no numbers of boxes"},
 		"another AP":               {func(e *Evaluation) { e.Summary.Det.MAP = 0.9 }, "summary.det contradicts its own parts"},
+		"an AP of no class":        {func(e *Evaluation) { e.Summary.Det.PerClass[0].AP = 0.9 }, "summary.det is not the mean of its classes"},
+		"an interval elsewhere":    {func(e *Evaluation) { e.Comparison.Det.AP.Low, e.Comparison.Det.AP.High = 0.1, 0.1 }, "comparison.det contradicts the numbers of its sides"},
 		"lost objects":             {func(e *Evaluation) { e.Summary.InstSeg.NumGT = 7 }, "summary.inst_seg contradicts its own parts"},
 		"another base":             {func(e *Evaluation) { e.Comparison.Summary.Det.COCO.AP = 0.9 }, "summary.det contradicts its own parts"},
 		"another difference":       {func(e *Evaluation) { e.Comparison.InstSeg.AP.Delta = 0 }, "comparison.inst_seg contradicts the numbers of its sides"},

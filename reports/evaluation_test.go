@@ -19,7 +19,7 @@ func evaluated() *Evaluation {
 			{Name: "star | ring", Objects: 3, Found: 4, Summary: s, Sizes: evaluate.SizeCounts{Medium: 3}, Scores: scoreStrata(4, ap)}}, Scores: scoreStrata(11, ap)}
 	}
 	boxes, masks, baseBoxes, baseMasks := numbers(0.5), numbers(0.4), numbers(0.501), numbers(0.41)
-	boxes.AP75, boxes.COCO.AP75 = 0.561, 0.561
+	boxes.AP75, boxes.COCO.AP75, boxes.PerClass[0].AP75, boxes.PerClass[1].AP75 = 0.561, 0.561, 0.561, 0.561
 	differences := func(base, candidate *DetectionEvaluation) *evaluate.Differences {
 		one := func(base, candidate float64) evaluate.Difference {
 			delta := candidate - base

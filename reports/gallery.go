@@ -84,9 +84,10 @@ func (g *Gallery) Take(name string, cells []parity.Cell) (*CaseGallery, error) {
 		}
 		return nil
 	}
-	for _, c := range cells {
+	for i, c := range cells {
 		ref, cand := find(c.Pair.Reference), find(c.Pair.Candidate)
-		if ref == nil || cand == nil {
+		again := slices.ContainsFunc(cells[:i], func(o parity.Cell) bool { return o.Pair == c.Pair }) // under another policy
+		if ref == nil || cand == nil || again {
 			continue
 		}
 		pair := PairImages{Pair: c.Pair}

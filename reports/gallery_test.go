@@ -18,7 +18,8 @@ func TestGalleryTake(t *testing.T) {
 	take := func(state evidence.State) *CaseGallery {
 		g.cases["a"] = &galleryCase{drawn: []drawn{{ref.String(), plain, Overlay(plain)}, {cand.String(), tiled, Overlay(tiled)}}}
 		images, err := g.Take("a", []parity.Cell{
-			{Case: "a", Pair: parity.Pair{Reference: ref, Candidate: cand}, Outcome: evidence.Outcome{State: state}},
+			{Case: "a", Pair: parity.Pair{Reference: ref, Candidate: cand}, Policy: "quality e2e", Outcome: evidence.Outcome{State: state}},
+			{Case: "a", Pair: parity.Pair{Reference: ref, Candidate: cand}, Policy: "balanced e2e", Outcome: evidence.Outcome{State: state}}, // of the same pictures
 			{Case: "a", Pair: parity.Pair{Reference: ref, Candidate: parity.Column{Backend: "cuda", Precision: backends.FP32}}, Outcome: evidence.Outcome{State: evidence.Pass}},
 		})
 		if err != nil {

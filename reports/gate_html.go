@@ -4,8 +4,10 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/reports/plots"
 )
@@ -20,9 +22,23 @@ var (
 )
 
 var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
-	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityText,
-	"missed": missed, "others": otherSeries, "against": changeText,
+	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityHTML,
+	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable,
 }).Parse(perfHTML))
+
+// parityHTML is parityText with a number that is not broken at its sign.
+func parityHTML(p perf.Parity) template.HTML {
+	text := template.HTMLEscapeString(parityText(p))
+	if at := strings.LastIndexByte(text, ' '); at >= 0 {
+		text = text[:at+1] + `<span class="number">` + text[at+1:] + `</span>`
+	}
+	return template.HTML(text)
+}
+
+// breakable lets the name of a cell be broken behind its slashes, and not within a word.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), "/", "/<wbr>"))
+}
 
 var gatePage = template.Must(template.Must(perfPage.Clone()).Parse(gateHTML))
 

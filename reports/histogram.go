@@ -45,13 +45,16 @@ func histogramSVG(o parity.TensorReport) template.HTML {
 	return template.HTML(s.String())
 }
 
-// barClass colours a bar: equal elements, errors below and beyond the absolute tolerance, non-finite mismatches.
+// barClass colours a bar: equal elements, errors below and beyond the absolute tolerance, non-finite mismatches. Where no element has a
+// tolerance of its own, as in vectors that are judged by an angle, errors have one colour.
 func barClass(i int, o parity.TensorReport) string {
 	switch {
 	case i == 0:
 		return "zero"
 	case i > len(o.Histogram.Decades):
 		return "bad"
+	case o.Judgement == parity.ByNothing || o.Smallest != nil && o.Smallest.Angle != nil:
+		return "within"
 	case math.Pow10(i-1+parity.FirstDecade) >= float64(o.Atol):
 		return "beyond"
 	default:

@@ -60,7 +60,11 @@ func HTML(w io.Writer, d *Document) error {
 
 // CellHTML writes the self-contained page of one cell, by its place in its case: numbers, decisions, both executions and pictures.
 func CellHTML(w io.Writer, d *Document, caseAt, at int) error {
-	d = clean(d)
+	return cellHTML(w, clean(d), caseAt, at)
+}
+
+// cellHTML is CellHTML of a document that is clean: to copy the whole of it for every page takes minutes of a matrix of hundreds of cells.
+func cellHTML(w io.Writer, d *Document, caseAt, at int) error {
 	m := d.Matrix
 	p := pageOf(d)
 	one := cell(m, caseAt, at)
@@ -102,9 +106,10 @@ func cellFiles(dir string, d *Document) ([]outputFile, error) {
 		}
 	}
 	var files []outputFile
+	d = clean(d)
 	for _, i := range slices.Sorted(maps.Keys(wholeCases(d.Matrix))) {
 		for j := range perCase(d.Matrix) {
-			files = append(files, outputFile{filepath.Join("cells", cellPage(i, j)), func(w io.Writer) error { return CellHTML(w, d, i, j) }})
+			files = append(files, outputFile{filepath.Join("cells", cellPage(i, j)), func(w io.Writer) error { return cellHTML(w, d, i, j) }})
 		}
 	}
 	return files, nil

@@ -355,3 +355,22 @@ func TestWriteDir(t *testing.T) {
 		t.Errorf("a missing folder: %v", err)
 	}
 }
+
+// A bar is coloured as beyond the tolerance where elements have one.
+func TestBarClass(t *testing.T) {
+	angle := parity.Number(0.001)
+	for name, c := range map[string]struct {
+		o    parity.TensorReport
+		want string
+	}{
+		"below":     {parity.TensorReport{Judgement: parity.ByTolerance, Atol: 1e-2}, "within"},
+		"beyond":    {parity.TensorReport{Judgement: parity.ByTolerance, Atol: 1e-6}, "beyond"},
+		"integers":  {parity.TensorReport{Judgement: parity.ByEquality}, "beyond"},
+		"an angle":  {parity.TensorReport{Judgement: parity.ByTolerance, Smallest: &parity.SmallestRule{Angle: &angle}}, "within"},
+		"by nobody": {parity.TensorReport{Judgement: parity.ByNothing}, "within"},
+	} {
+		if got := barClass(10, c.o); got != c.want { // 1e-4 to 1e-3
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -211,6 +211,9 @@ func knownBackend(c *cli.Context, name string) (string, error) {
 func parsePrecisions(list string) ([]backends.Precision, error) {
 	var out []backends.Precision
 	for _, s := range strings.Split(list, ",") {
+		if strings.TrimSpace(s) == "" { // which by itself would be the default
+			return nil, usagef("the list of precisions %q has an empty name", list)
+		}
 		p, err := backends.ParsePrecision(strings.TrimSpace(s))
 		if err != nil {
 			return nil, exit.With(exit.Usage, err)

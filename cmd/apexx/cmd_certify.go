@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
@@ -50,10 +51,9 @@ func certifyCommand() *cli.Command {
 func runCertify(c *cli.Context) error {
 	var old *certify.Certificate
 	if path := c.String("verify"); path != "" {
-		f, err := os.Open(path)
+		data, err := input.Read(path, input.Record)
 		if err == nil {
-			old, err = certify.Read(f)
-			f.Close()
+			old, err = certify.Read(bytes.NewReader(data))
 		}
 		if err != nil {
 			return usagef("--verify %s: %w", printable.Line(path), err)
@@ -227,7 +227,7 @@ func verifyCertificate(c *cli.Context, old, now *certify.Certificate) error {
 	}
 	switch {
 	case len(changes) == 0:
-		_, err := fmt.Fprintln(c.App.Writer, "VERIFIED: every digest and every claim of the certificate holds")
+		_, err := fmt.Fprintf(c.App.Writer, "VERIFIED: every digest and every claim of the certificate holds, which says:\n%s\n", now.Verdict())
 		return err
 	case same:
 		return exit.With(exit.Failed, fmt.Errorf("%d lines of the certificate do not hold", len(changes)))

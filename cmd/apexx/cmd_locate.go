@@ -247,8 +247,11 @@ func writeLocate(c *cli.Context, l *reports.Locate) error {
 }
 
 func writeLocateDir(dir string, l *reports.Locate, write func(io.Writer) error) error {
+	folder := filepath.Join(dir, "step")
+	if err := execute.RemoveReproducer(folder); err != nil { // of an earlier run
+		return err
+	}
 	if r := l.Reproducer(); r != nil {
-		folder := filepath.Join(dir, "step")
 		other := l.Reference.Backend
 		if l.Finding.By == "reference" {
 			other = l.Candidate.Backend

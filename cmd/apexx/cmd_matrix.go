@@ -202,7 +202,11 @@ func certifyMatrix(c *cli.Context, path string, m *source.Model, columns []parit
 
 // enoughCases holds the number of cases to --min-cases.
 func enoughCases(c *cli.Context, n int) error {
-	if least := c.Int("min-cases"); n < least {
+	least := c.Int("min-cases")
+	if least < 0 {
+		return usagef("--min-cases %d: want a number of cases", least)
+	}
+	if n < least {
 		return usagef("%s has %d cases, and --min-cases asks for %d", printable.Line(c.String("cases")), n, least)
 	}
 	return nil

@@ -65,14 +65,21 @@ func newKeeper(c *cli.Context, spec *parity.MatrixSpec, runner *execute.MatrixRu
 }
 
 // run runs the matrix, case by case into the store.
-func (k *keeper) run(ctx context.Context, spec parity.MatrixSpec) (*parity.Matrix, error) {
+func (k *keeper) run(c *cli.Context, spec parity.MatrixSpec) (*parity.Matrix, error) {
 	finished := maps.Clone(spec.Finished) // the store's own grows
 	spec.Finished = finished
-	ctx, k.cancel = context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(c.Context)
+	k.cancel = cancel
 	defer k.cancel(nil)
 	spec.OnCase = k.keep
 	m, err := parity.Run(ctx, spec)
-	return m, errors.Join(err, k.err)
+	if err := errors.Join(err, k.err); err != nil || len(finished) == 0 {
+		return m, err
+	}
+	if err := m.Check(); err != nil { // by the rules of a file: what was kept in one may have been changed
+		return nil, exit.With(exit.Usage, fmt.Errorf("with the cases that were kept in %s: %w; remove its log.jsonl and compare again", c.String("report"), err))
+	}
+	return m, nil
 }
 
 // keep takes a case that was compared.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,10 @@ type matrixReport struct {
 // run runs the matrix, prints its table and writes its reports. There is one verdict, with the exit code, of all that was done.
 func (r *matrixReport) run() error {
 	c, doc, spec := r.c, r.doc, r.spec
+	expected := slices.ContainsFunc(spec.Cases, func(c parity.Case) bool { return c.Golden != nil })
+	if len(parity.DefaultPairs(spec.Columns, expected)) == 0 {
+		return usagef("there is nothing to compare %s with: name another backend or precision, or give the cases expected outputs", spec.Columns[0])
+	}
 	k, err := newKeeper(c, &spec, r.runner, r.gallery)
 	if err != nil {
 		return err
@@ -62,7 +67,7 @@ func (r *matrixReport) run() error {
 		r.gallery.Add(pc.Name, col.String(), e)
 		show(pc, col, e)
 	}
-	m, err := k.run(c.Context, spec)
+	m, err := k.run(c, spec)
 	if err == nil && r.certify != nil && c.Context.Err() == nil {
 		doc.Certificate, err = r.certify()
 	}
@@ -72,7 +77,9 @@ func (r *matrixReport) run() error {
 	doc.When, doc.Version, doc.Build = time.Now(), readVersion().Version, ownBuild()
 	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, k.images(m)
 	code := doc.ExitCode()
-	if err := errors.Join(c.Context.Err(), writeMatrix(c, doc), k.end(c, code == exit.Interrupted)); err != nil { // what an interruption left is reported, too
+	err = writeMatrix(c, doc)
+	kept := code == exit.Interrupted || err != nil                            // such as on a full disk: without a report, only the journal has what was computed
+	if err := errors.Join(c.Context.Err(), err, k.end(c, kept)); err != nil { // what an interruption left is reported, too
 		return err
 	}
 	if code != exit.OK {

@@ -3,6 +3,7 @@ package execute
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -38,6 +39,17 @@ const (
 	commandFile = "command.txt"
 )
 
+// RemoveReproducer takes away what WriteReproducer wrote to a folder, and the folder where it holds nothing else. One that is not there is none to remove.
+func RemoveReproducer(dir string) error {
+	for _, name := range []string{stepFile, inputsFile, exactFile, wrongFile, commandFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	os.Remove(dir) // fails where somebody keeps something there
+	return nil
+}
+
 // WriteReproducer writes a step by itself to a folder: the nodes as an ONNX file, the values that it reads, what float64 and what the backend
 // makes of them, and the command that compares them again. other is the backend beside which the fault was found.
 func WriteReproducer(dir string, r *locate.Reproducer, other, profile string) (command string, err error) {
@@ -52,11 +64,21 @@ func WriteReproducer(dir string, r *locate.Reproducer, other, profile string) (c
 		other = "reference"
 	}
 	command = fmt.Sprintf("apexx locate --model %s --tensors %s --backends %s,%s --precision %s --profile %s", stepFile, inputsFile, other, r.Side.Backend, r.Side.Precision, profile)
-	return command, errors.Join(
-		atomicfile.WriteBytes(filepath.Join(dir, stepFile), 0o644, model),
-		source.WriteTensors(filepath.Join(dir, inputsFile), nil, storable(r.Inputs)),
-		source.WriteTensors(filepath.Join(dir, exactFile), nil, storable(r.Exact)),
-		source.WriteTensors(filepath.Join(dir, wrongFile), nil, storable(r.Outputs)),
-		atomicfile.WriteBytes(filepath.Join(dir, commandFile), 0o644, []byte(command+"\n")),
-	)
+	tensors := func(name string, list tensor.List) error {
+		return source.WriteTensors(filepath.Join(dir, name), nil, storable(list))
+	}
+	for _, write := range []func() error{
+		func() error { return atomicfile.WriteBytes(filepath.Join(dir, stepFile), 0o644, model) },
+		func() error { return tensors(inputsFile, r.Inputs) },
+		func() error { return tensors(exactFile, r.Exact) },
+		func() error { return tensors(wrongFile, r.Outputs) },
+		func() error {
+			return atomicfile.WriteBytes(filepath.Join(dir, commandFile), 0o644, []byte(command+"\n"))
+		},
+	} {
+		if err := write(); err != nil {
+			return "", err
+		}
+	}
+	return command, nil
 }

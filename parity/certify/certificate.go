@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -100,6 +101,9 @@ func Read(from io.Reader) (*Certificate, error) {
 	if err := d.Decode(&c); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("certificate: something follows the object")
+	}
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
@@ -119,20 +123,41 @@ func (c *Certificate) Check() error {
 	if len(c.Entries) == 0 {
 		return fmt.Errorf("certificate: it has no entries")
 	}
-	for _, e := range c.Entries {
-		if len(e.Claims) == 0 {
-			return fmt.Errorf("certificate: case %q on %s has no claims", e.Case, e.Column)
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		if slices.ContainsFunc(c.Entries[:i], func(o Entry) bool { return o.Case == e.Case && o.Column == e.Column }) {
+			return fmt.Errorf("certificate: case %q on %s comes twice", e.Case, e.Column)
 		}
-		for _, x := range e.Claims {
-			if !slices.Contains(Kinds, x.Kind) || x.Same != (x.Digest == e.Digest) {
-				return fmt.Errorf("certificate: case %q on %s contradicts itself about %s, %s", e.Case, e.Column, x.Kind, x.Variant)
-			}
+		if err := e.check(); err != nil {
+			return fmt.Errorf("certificate: case %q on %s %w", e.Case, e.Column, err)
 		}
 	}
 	return nil
 }
 
-// Compare lists, one line each, what a certificate that was taken anew has otherwise. Nothing means that all of it holds.
+// check refuses an entry that lacks a kind of claim without which nobody can call it deterministic or not, or that contradicts itself.
+func (e *Entry) check() error {
+	for _, k := range deterministic {
+		if !slices.ContainsFunc(e.Claims, func(x Claim) bool { return x.Kind == k }) {
+			return fmt.Errorf("has no claims of the kind %s", k)
+		}
+	}
+	for i, x := range e.Claims {
+		switch {
+		case !slices.Contains(Kinds, x.Kind) || x.Same != (x.Digest == e.Digest):
+			return fmt.Errorf("contradicts itself about %s, %s", x.Kind, x.Variant)
+		case slices.ContainsFunc(e.Claims[:i], x.about):
+			return fmt.Errorf("has the claim of %s, %s, twice", x.Kind, x.Variant)
+		}
+	}
+	return nil
+}
+
+// about tells whether two claims are of one variation.
+func (x Claim) about(y Claim) bool { return x.Kind == y.Kind && x.Variant == y.Variant }
+
+// Compare lists, one line each, what a certificate that was taken anew has otherwise, or more: a claim that a certificate lacks may have been
+// taken out of it. Nothing means that all of it holds.
 func Compare(old, now *Certificate) []string {
 	var list []string
 	differ := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
@@ -153,13 +178,23 @@ func Compare(old, now *Certificate) []string {
 			differ("case %s on %s: the outputs have other bits", e.Case, e.Column)
 		}
 		for _, x := range e.Claims {
-			i := slices.IndexFunc(n.Claims, func(y Claim) bool { return y.Kind == x.Kind && y.Variant == x.Variant })
+			i := slices.IndexFunc(n.Claims, x.about)
 			switch {
 			case i < 0:
 				differ("case %s on %s: %s, %s, was not taken again", e.Case, e.Column, x.Kind, x.Variant)
 			case n.Claims[i].Same != x.Same:
 				differ("case %s on %s: %s, %s: the bits are %s, and were %s", e.Case, e.Column, x.Kind, x.Variant, sameWord(n.Claims[i].Same), sameWord(x.Same))
 			}
+		}
+		for _, x := range n.Claims {
+			if !slices.ContainsFunc(e.Claims, x.about) {
+				differ("case %s on %s: the certificate lacks %s, %s", e.Case, e.Column, x.Kind, x.Variant)
+			}
+		}
+	}
+	for _, n := range now.Entries {
+		if !slices.ContainsFunc(old.Entries, func(e Entry) bool { return n.Case == e.Case && n.Column == e.Column }) {
+			differ("the certificate lacks case %s on %s", n.Case, n.Column)
 		}
 	}
 	return list

@@ -131,7 +131,7 @@ func some() *Certificate {
 	other := strings.Repeat("f", 64)
 	c := &Certificate{Schema: SchemaID, Config: d, Weights: d, Facts: []Fact{{"cpu", "one"}}, Entries: []Entry{
 		{Case: "coffee", Input: d, Digest: d, Claims: []Claim{{Repeat, "run 2", d, true}, {Stale, "after another image", d, true}, {Process, "process 2", d, true}, {Beside, "run 1", d, true}, {Threads, "1 threads", other, false}, {Batch, "batch 2, position 0", d, true}}},
-		{Case: "astronaut", Input: d, Digest: other, Claims: []Claim{{Repeat, "run 2", d, false}, {Beside, "run 1", other, true}}},
+		{Case: "astronaut", Input: d, Digest: other, Claims: []Claim{{Repeat, "run 2", d, false}, {Stale, "after another image", other, true}, {Process, "process 2", other, true}, {Beside, "run 1", other, true}}},
 	}}
 	for i := range c.Entries {
 		c.Entries[i].Column.Backend, c.Entries[i].Column.Precision = "ort", backends.FP32
@@ -165,7 +165,10 @@ func TestCompare(t *testing.T) {
 	text := strings.Join(Compare(some(), now), "\n") + "\n"
 	now.Entries = now.Entries[1:]
 	now.Entries[0].Input = some().Entries[1].Input
-	goldenfile.Check(t, "compare.txt", text+strings.Join(Compare(some(), now), "\n")+"\n")
+	text += strings.Join(Compare(some(), now), "\n") + "\n"
+	less := some()
+	less.Entries[0].Claims, less.Entries = less.Entries[0].Claims[:4], less.Entries[:1]
+	goldenfile.Check(t, "compare.txt", text+strings.Join(Compare(less, some()), "\n")+"\n")
 }
 
 func TestRead(t *testing.T) {
@@ -176,9 +179,15 @@ func TestRead(t *testing.T) {
 	if c, err := Read(strings.NewReader(string(text))); err != nil || len(Compare(some(), c)) > 0 {
 		t.Errorf("%v", err)
 	}
+	if _, err := Read(strings.NewReader(string(text) + "{}")); err == nil {
+		t.Error("something follows, and is passed over")
+	}
 	for name, change := range map[string][2]string{
 		"another schema":              {`apexx.certificate/1`, `apexx.certificate/9`},
 		"other facts":                 {`"value":"one"`, `"value":"two"`},
+		"a kind of claim less":        {`"kind":"process"`, `"kind":"threads"`},
+		"a claim twice":               {`"kind":"batch","variant":"batch 2, position 0"`, `"kind":"repeat","variant":"run 2"`},
+		"a case twice":                {`"case":"astronaut"`, `"case":"coffee"`},
 		"a claim that contradicts":    {`"same":true`, `"same":false`},
 		"a kind that there is not":    {`"kind":"process"`, `"kind":"luck"`},
 		"a key that there is not":     {`"modified"`, `"Modified2"`},

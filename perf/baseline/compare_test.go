@@ -146,7 +146,7 @@ func TestCompareWarns(t *testing.T) {
 	b.Provenance.When = r.When.Add(-StaleAfter - 24*time.Hour)
 	b.Software = []env.Software{{Key: "go", Value: "go1.25"}, {Key: "driver", Value: "570"}}
 	r.Plan.Weights["nano"] = sum
-	r.Class.CPU = "AMD EPYC 9654"
+	b.Class.CPU = "AMD EPYC 9654"
 	delete(b.Metrics, "ort/nano/fp32/256x256/b1/tile-pack.p50_ms")
 	delete(b.Metrics, "ort/nano/fp32/256x256/b1/tile-pack.p95_ms")
 	c := compare(t, b, r)

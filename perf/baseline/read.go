@@ -15,7 +15,6 @@ import (
 	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/sortedjson"
 	"github.com/apex-x/apexx/perf/env"
-	"github.com/apex-x/apexx/perf/sweep"
 )
 
 // ErrNoBaseline says that there is nothing to compare with: no file for the class, or one of another class or other settings.
@@ -26,7 +25,7 @@ func Path(dir string, class env.Class) string { return filepath.Join(dir, class.
 
 // Find reads the baseline of a class from a folder. The error wraps ErrNoBaseline where the folder has none.
 func Find(dir string, class env.Class) (*Baseline, error) {
-	if err := sweep.ValidClass(class); err != nil {
+	if err := env.ValidClass(class); err != nil {
 		return nil, err
 	}
 	path := Path(dir, class)
@@ -120,7 +119,7 @@ func (b *Baseline) Validate() error {
 	case len(b.Metrics) == 0:
 		return errors.New("it has no metrics, so that anything would pass")
 	}
-	if err := sweep.ValidClass(b.Class); err != nil {
+	if err := env.ValidClass(b.Class); err != nil {
 		return err
 	}
 	if err := b.Noise.validate(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,24 @@ type Class struct {
 	MIG         string  `json:"mig,omitempty"`
 }
 
+// classID, of at most maxClassID bytes, is what fits a file name everywhere. (The regular expression says no length: compiling
+// 200 repetitions took longer than all else that starts with the program.)
+var classID = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+
+const maxClassID = 200
+
+// ValidClass says what is wrong with a class: its kind is one of the three, its ID lower-case letters, digits, dots, dashes and
+// underscores, at most 200 of them.
+func ValidClass(c Class) error {
+	if !slices.Contains([]Kind{LockedGPU, UnlockedGPU, SharedCPU}, c.Kind) {
+		return fmt.Errorf("class.kind is %q, want gpu-locked, gpu-unlocked or cpu", c.Kind)
+	}
+	if len(c.ID) > maxClassID || !classID.MatchString(c.ID) {
+		return fmt.Errorf("class.id %q is not fit for a file name (want lower-case letters, digits, dots and dashes)", c.ID)
+	}
+	return nil
+}
+
 // Classify returns the class of a machine for backends that compute on the given GPU of e, or on its processors for nil. Threads
 // are those of a session, 0 for GOMAXPROCS.
 func Classify(e Environment, threads int, gpu *GPU) Class {
@@ -65,19 +84,35 @@ func Classify(e Environment, threads int, gpu *GPU) Class {
 	return c
 }
 
-// ClassesOf returns the classes that a record of cells may name: those of the GPUs of e where a cell computes on one, which of them the workers were given,
-// and that of its processors where none does or e tells of no GPU.
-func ClassesOf(e Environment, threads int, cells []perf.Cell) []Class {
+// ClassesOf returns the classes that a record of cells may name: those of the GPUs of e where a cell computes on one, and of these only the devices, by
+// NVML's index, that its measurements name, if they name any; that of the processors where no cell computes on a GPU or e tells of none.
+func ClassesOf(e Environment, threads int, cells []perf.Cell, devices ...int) []Class {
 	var list []Class
 	if slices.ContainsFunc(cells, func(c perf.Cell) bool { return perf.OnDevice(c.Backend) }) {
 		for i := range e.GPUs {
-			list = append(list, Classify(e, threads, &e.GPUs[i]))
+			if len(devices) == 0 || slices.Contains(devices, e.GPUs[i].Index) {
+				list = append(list, Classify(e, threads, &e.GPUs[i]))
+			}
 		}
 	}
 	if list == nil {
 		list = []Class{Classify(e, threads, nil)}
 	}
 	return list
+}
+
+// CheckClass refuses a class that no GPU and no processors of e give a record of cells (ClassesOf). Every part of it counts, not the name alone: pages
+// show them, and limits belong to its kind.
+func CheckClass(c Class, e Environment, threads int, cells []perf.Cell, devices ...int) error {
+	list := ClassesOf(e, threads, cells, devices...)
+	if slices.Contains(list, c) {
+		return nil
+	}
+	const changed = "the file was changed after it was written"
+	if slices.ContainsFunc(list, func(o Class) bool { return o.ID == c.ID && o.Kind == c.Kind }) {
+		return fmt.Errorf("its class %s is described otherwise than its environment: %s", c.ID, changed)
+	}
+	return fmt.Errorf("its class is %q (%s), its environment is of %s (%s): %s", c.ID, c.Kind, list[0].ID, list[0].Kind, changed)
 }
 
 // coresOf returns how many processors can be at work: the least of those that the process may use, the quota of its control groups,

@@ -67,6 +67,54 @@ func TestClassesOf(t *testing.T) {
 	}
 }
 
+// TestCheckClass: a record is of a GPU that it was taken on, and everything in its class is that of the environment.
+func TestCheckClass(t *testing.T) {
+	e := Environment{CPU: CPU{Model: "a", Cores: 4}, GPUs: []GPU{{Name: "b"}, {Index: 1, Name: "c", ClocksLocked: true}}}
+	host, device := []perf.Cell{{Backend: "ort"}}, []perf.Cell{{Backend: "cuda"}}
+	cpu, b, c := Classify(e, 0, nil), Classify(e, 0, &e.GPUs[0]), Classify(e, 0, &e.GPUs[1])
+	described := b
+	described.PowerLimitW = 700
+	for name, tt := range map[string]struct {
+		class   Class
+		threads int
+		cells   []perf.Cell
+		devices []int
+		want    string
+	}{
+		"processors":             {cpu, 0, host, nil, ""},
+		"either GPU":             {c, 0, device, nil, ""},
+		"the GPU at work":        {b, 0, device, []int{0}, ""},
+		"both GPUs":              {b, 0, device, []int{1, 0}, ""},
+		"the processors, for it": {cpu, 0, device, []int{5}, ""}, // of which the environment tells nothing
+		"the other GPU":          {c, 0, device, []int{0}, "its environment is of gpu-unlocked-b-"},
+		"processors of a GPU":    {cpu, 0, device, nil, `its class is "cpu-a-4c" (cpu), its environment is of gpu-unlocked-b-`},
+		"a GPU of processors":    {b, 0, host, nil, "its environment is of cpu-a-4c (cpu)"},
+		"other threads":          {cpu, 2, host, nil, "its environment is of cpu-a-2c (cpu)"},
+		"none":                   {Class{}, 0, host, nil, `its class is "" ()`},
+		"another description":    {described, 0, device, nil, "is described otherwise than its environment"},
+	} {
+		err := CheckClass(tt.class, e, tt.threads, tt.cells, tt.devices...)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// TestValidClass lists classes that name a file everywhere, and others.
+func TestValidClass(t *testing.T) {
+	for id, valid := range map[string]bool{
+		"cpu-test-2c": true, "0": true, strings.Repeat("a", 200): true,
+		"": false, strings.Repeat("a", 201): false, "Cpu": false, ".hidden": false, "a/b": false, "a b": false, "é": false,
+	} {
+		if err := ValidClass(Class{Kind: SharedCPU, ID: id}); (err == nil) != valid {
+			t.Errorf("%.20q (%d bytes): %v", id, len(id), err)
+		}
+	}
+	if ValidClass(Class{Kind: "cloud", ID: "a"}) == nil {
+		t.Error("an unknown kind passes")
+	}
+}
+
 // TestCores lists what decides how many processors are at work, with the name that the class gets.
 func TestCores(t *testing.T) {
 	const period = " 100000\n"

@@ -183,13 +183,7 @@ func disturbed(m perf.Measurement) string {
 }
 
 // median is the replicate's figure: the median of its samples, by the device's own clock where it has one.
-func median(m perf.Measurement) float64 {
-	samples := m.Samples
-	if len(m.DeviceSamples) > 0 {
-		samples = m.DeviceSamples
-	}
-	return stat.Median(samples)
-}
+func median(m perf.Measurement) float64 { return stat.Median(m.Judged()) }
 
 // figures returns a metric of replicates that have it.
 func figures(list []perf.Measurement, k Metric) []float64 {

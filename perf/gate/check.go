@@ -9,10 +9,11 @@ import (
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 )
 
-// Check refuses records that Judge could not judge: another schema, an invalid policy, cells, controls or measurements that are
-// missing, come twice or make no sense. A live run is checked before it is judged, by the same rules as a file.
+// Check refuses records that Judge could not judge: another schema, an invalid policy, a class of machines that is not that of the
+// environment, cells, controls or measurements that are missing, come twice or make no sense. A live run is checked before it is judged, by the same rules as a file.
 func (rec *Record) Check() error {
 	if lacks := olderLacks[rec.Schema]; lacks != "" {
 		return fmt.Errorf("its schema is %s: %s; apexx %s judges it", rec.Schema, lacks, rec.Version)
@@ -20,13 +21,20 @@ func (rec *Record) Check() error {
 	if rec.Schema != SchemaID {
 		return fmt.Errorf("the schema is %q, want %q", rec.Schema, SchemaID)
 	}
+	if rec.When.IsZero() {
+		return errors.New("it does not say when it was measured")
+	}
 	if err := rec.Policy.Validate(); err != nil {
 		return err
 	}
 	if err := rec.checkCells(); err != nil {
 		return err
 	}
-	for _, m := range slices.Concat(rec.Screen, rec.Confirm) {
+	measured := slices.Concat(rec.Screen, rec.Confirm)
+	if err := env.CheckClass(rec.Class, rec.Environment, rec.Policy.Threads, rec.Cells, perf.DevicesOf(measured)...); err != nil {
+		return err
+	}
+	for _, m := range measured {
 		if !slices.Contains(rec.Cells, m.Cell) {
 			return fmt.Errorf("a measurement is of %s, which is not a cell of the record", m.Cell)
 		}
@@ -178,8 +186,11 @@ func checkSamples(m perf.Measurement, p Policy) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	if m.State == evidence.Measured && m.Outputs == nil {
+	switch {
+	case m.State == evidence.Measured && m.Outputs == nil:
 		return errors.New("nobody compared what it computed")
+	case m.State == evidence.Measured && m.Device == nil && perf.OnDevice(m.Cell.Backend): // δ is that of the device
+		return errors.New("it does not say on which GPU it was taken")
 	}
 	for _, ns := range m.DeviceSamples { // a ratio of two of them is judged
 		if ns == 0 {

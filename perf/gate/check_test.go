@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // small is a world whose record is short, with a candidate to confirm and an A/A arm.
@@ -39,6 +41,12 @@ func TestCheck(t *testing.T) {
 	}{
 		"another schema":     {func(r *Record) { r.Schema = "apexx.sweep/1" }, `the schema is "apexx.sweep/1"`},
 		"no schema":          {func(r *Record) { r.Schema = "" }, `the schema is ""`},
+		"no class":           {func(r *Record) { r.Class = env.Class{} }, `its class is "" ()`},
+		"another's class":    {func(r *Record) { r.Class.ID = "cpu-test-64c" }, "its environment is of cpu-test-2c (cpu)"},
+		"a class of no GPU":  {func(r *Record) { r.Class.GPU = "NVIDIA H200" }, "is described otherwise than its environment"},
+		"the class of a GPU": {func(r *Record) { r.Class.Kind = env.LockedGPU }, "its environment is of cpu-test-2c (cpu)"},
+		"no time":            {func(r *Record) { r.When = time.Time{} }, "when it was measured"},
+		"threads below none": {func(r *Record) { r.Policy.Threads = -1 }, "-1 threads"},
 		"no policy":          {func(r *Record) { r.Policy = Policy{} }, "alpha 0"},
 		"p above alpha":      {func(r *Record) { r.Policy.ConfirmBlocks = 10 }, "10 confirming blocks cannot give a p below 0.00098"},
 		"no cells":           {func(r *Record) { r.Cells = nil }, "no cells"},
@@ -128,6 +136,8 @@ func TestCheckSamples(t *testing.T) {
 	cut := func(m perf.Measurement, bound int64) perf.Measurement { m.BoundNS = bound; return m }
 	instant := of(2, 1e6)
 	instant.DeviceSamples = []float64{1e6, 0}
+	ofDevice := of(80, 5e6)
+	ofDevice.Cell.Backend = "cuda"
 	for name, c := range map[string]struct {
 		m    perf.Measurement
 		want string
@@ -138,6 +148,7 @@ func TestCheckSamples(t *testing.T) {
 		"80 samples of 5 µs":                      {of(80, 5e3), "other units"},
 		"200 samples of 5 ns":                     {of(200, 5), "its samples reach 5 ns"},
 		"a device that needs no time":             {instant, "a sample of the device is 0 ns"},
+		"nobody says on which GPU":                {ofDevice, "on which GPU"},
 		"a measurement that found no cell":        {perf.Measurement{Cell: cellsNamed(1)[0], State: evidence.Crashed}, ""},
 		"a measurement that is not a measurement": {of(0, 0), "it is measured and has no samples"},
 	} {

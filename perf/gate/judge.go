@@ -53,6 +53,9 @@ func (rec *Record) target(c perf.Cell) Target { return rec.Policy.target(rec.kin
 // kind returns the kind of machine that executed a cell. A GPU that the environment does not describe is one without locked clocks.
 func (rec *Record) kind(c perf.Cell) env.Kind {
 	at := slices.IndexFunc(rec.Screen, func(m perf.Measurement) bool { return m.Cell == c && m.Device != nil })
+	if at < 0 && perf.OnDevice(c.Backend) {
+		return env.UnlockedGPU
+	}
 	if at < 0 {
 		return env.SharedCPU
 	}

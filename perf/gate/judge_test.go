@@ -29,7 +29,7 @@ var scenarios = []struct {
 	{"one backend alone, slower", func(w *world) { w.cells, w.slow[1] = w.cells[:2], 1.2 }, Regression, exit.Failed, "clear regression"},
 	{"two of three backends slower", func(w *world) {
 		third := w.cells[0]
-		third.Backend = "cuda"
+		third.Backend = "another"
 		w.cells, w.slow = append(w.cells, third), map[int]float64{2: 1.2, 4: 1.2}
 	}, Regression, exit.Failed, "clear clear regression clear regression"},
 	{"faster", func(w *world) { w.slow[0] = 0.8 }, Pass, exit.OK, "faster clear clear clear"},

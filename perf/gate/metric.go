@@ -148,6 +148,8 @@ func (l Limit) Text(k Metric) string {
 	switch s := percent(1 + l.Delta); {
 	case l.Offset == 0:
 		return s
+	case k.Unit() == "ms" && amount < 1e3:
+		return fmt.Sprintf("%s and %.3g ns", s, amount)
 	case k.Unit() == "ms":
 		return fmt.Sprintf("%s and %.3g ms", s, perf.Millis(amount))
 	case k.Unit() == "bytes":

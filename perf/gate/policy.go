@@ -146,6 +146,8 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("%d candidates to confirm: want at least 1", p.MaxConfirm)
 	case p.ConfirmNS < 0:
 		return fmt.Errorf("the confirmation should take %v: want a time, or 0 for no limit", time.Duration(p.ConfirmNS))
+	case p.Threads < 0:
+		return fmt.Errorf("%d threads: want at least 1, or 0 for GOMAXPROCS", p.Threads)
 	case p.Steps != NoSteps && p.Steps != DeviceSteps && p.Steps != AllSteps:
 		return fmt.Errorf("steps of %q: want %s, %s or nothing", p.Steps, DeviceSteps, AllSteps)
 	case !(p.ControlShare >= 0 && p.ControlShare <= 1):

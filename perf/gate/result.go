@@ -172,6 +172,26 @@ func (c Cell) Final() *Estimate {
 	return nil
 }
 
+// Because names what gives a cell its state where that is not the time of the whole: another metric, or a step; "" where it is, or neither is.
+func (c Cell) Because() string {
+	if s := c.Of(Time); s == nil || s.State == c.State {
+		return ""
+	}
+	for _, s := range c.Series {
+		if s.State == c.State {
+			return s.Metric.Words()
+		}
+	}
+	if c.Steps != nil {
+		for _, s := range c.Steps.Series {
+			if s.State == c.State {
+				return "step " + s.Step
+			}
+		}
+	}
+	return ""
+}
+
 // Series is the verdict on one metric of a cell.
 type Series struct {
 	Metric  Metric    `json:"metric"`

@@ -15,6 +15,7 @@ import (
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/measure/measuretest"
 )
@@ -47,7 +48,7 @@ func runnerOf(t *testing.T, env ...string) (*Runner, *[]started) {
 func shortRecord(cells []perf.Cell) *Record {
 	p := quiet().policy
 	p.ScreenBlocks, p.ConfirmBlocks, p.MaxConfirm, p.Iterations, p.BoundNS, p.Seed = 3, 11, 1, 5, 1e6, 6
-	return &Record{Schema: SchemaID, Policy: p, Cells: cells}
+	return &Record{Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Policy: p, Cells: cells, Environment: testMachine, Class: env.Classify(testMachine, 0, nil)}
 }
 
 // TestRunner measures two builds, one of which is slowed in one cell.

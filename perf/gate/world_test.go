@@ -12,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // world makes records of runs whose truth is known: how much slower the head is, how blocks scatter, and what goes wrong.
@@ -36,6 +37,9 @@ type world struct {
 	touch func(stage Stage, cell int, m *perf.Measurement)
 }
 
+// testMachine has no GPU.
+var testMachine = env.Environment{CPU: env.CPU{Model: "Test", Cores: 2}}
+
 // cellsNamed returns cells of two backends: n of each.
 func cellsNamed(n int) []perf.Cell {
 	var out []perf.Cell
@@ -58,7 +62,7 @@ func quiet() world {
 // record measures the world, as Runner does, and judges.
 func (w world) record() *Record {
 	rng := rand.New(rand.NewPCG(w.seed, 1))
-	rec := &Record{Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Version: "0.3.0", Command: "apexx gate", Policy: w.policy, Cells: w.cells, Named: w.named, Accepted: w.accepted}
+	rec := &Record{Environment: testMachine, Class: env.Classify(testMachine, w.policy.Threads, nil), Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Version: "0.3.0", Command: "apexx gate", Policy: w.policy, Cells: w.cells, Named: w.named, Accepted: w.accepted}
 	for i, c := range w.cells {
 		of := func(parities map[int]perf.Parity) perf.Parity {
 			if p, ok := parities[i]; ok {

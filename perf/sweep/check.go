@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,24 +12,6 @@ import (
 	"github.com/apex-x/apexx/perf/accuracy"
 	"github.com/apex-x/apexx/perf/env"
 )
-
-// classID, of at most maxClassID bytes, is what fits a file name everywhere. (The regular expression says no length: compiling
-// 200 repetitions took longer than all else that starts with the program.)
-var classID = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-
-const maxClassID = 200
-
-// ValidClass says what is wrong with a class: its kind is one of the three, its ID lower-case letters, digits, dots, dashes and
-// underscores, at most 200 of them.
-func ValidClass(c env.Class) error {
-	if !slices.Contains([]env.Kind{env.LockedGPU, env.UnlockedGPU, env.SharedCPU}, c.Kind) {
-		return fmt.Errorf("class.kind is %q, want gpu-locked, gpu-unlocked or cpu", c.Kind)
-	}
-	if len(c.ID) > maxClassID || !classID.MatchString(c.ID) {
-		return fmt.Errorf("class.id %q is not fit for a file name (want lower-case letters, digits, dots and dashes)", c.ID)
-	}
-	return nil
-}
 
 // Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class, which is that of the environment; cells unique,
 // named as they are and those of the plan; every number finite, not negative and within perf.Measurement.Check; samples in the unit
@@ -46,12 +26,8 @@ func (r *Result) Validate() error {
 	case r.Plan.Replicates < 1 || r.Plan.Iterations < 1 || r.Plan.BoundNS < 1:
 		return fmt.Errorf("the plan has %d replicates of %d iterations in %d ns, want one or more", r.Plan.Replicates, r.Plan.Iterations, r.Plan.BoundNS)
 	}
-	if err := ValidClass(r.Class); err != nil {
+	if err := env.CheckClass(r.Class, r.Environment, r.Plan.Threads, r.Plan.Cells, perf.DevicesOf(r.Measurements)...); err != nil {
 		return err
-	}
-	want := env.ClassesOf(r.Environment, r.Plan.Threads, r.Plan.Cells)
-	if !slices.ContainsFunc(want, func(c env.Class) bool { return c.ID == r.Class.ID && c.Kind == r.Class.Kind }) {
-		return fmt.Errorf("its class is %s (%s), its environment is of %s (%s): the file was changed after it was written", r.Class.ID, r.Class.Kind, want[0].ID, want[0].Kind)
 	}
 	if err := sound("", reflect.ValueOf(*r)); err != nil {
 		return err
@@ -149,8 +125,10 @@ func (r *Result) checkSums() error {
 		if err := equal("", reflect.ValueOf(got), reflect.ValueOf(want)); err != nil {
 			return fmt.Errorf("cell %s: %w", got.Name, err)
 		}
-		if got.Cell.Scope == perf.Complete && got.Ended().Holds() && got.Work == nil {
-			return fmt.Errorf("cell %s: work is missing, though its outputs were compared: the file was changed after it was written", got.Name)
+		if got.Cell.Scope == perf.Complete && got.Ended().Holds() {
+			if err := got.Work.CheckWhole(); err != nil {
+				return fmt.Errorf("cell %s: %w: the file was changed after it was written", got.Name, err)
+			}
 		}
 		if err := checkParity(got.Parity, timedParity(got.Cell, of[got.Cell])); err != nil {
 			return fmt.Errorf("cell %s: %w", got.Name, err)

@@ -28,9 +28,10 @@ func TestValidateRefuses(t *testing.T) {
 		"another schema":      {func(r *sweep.Result) { r.Schema = "apexx.sweep/4" }, `schema is "apexx.sweep/4", want "apexx.sweep/3"`},
 		"no time":             {func(r *sweep.Result) { r.When = r.When.AddDate(-2025, -2, 0).Add(-12 * 3600e9) }, "when is missing"},
 		"no replicates":       {func(r *sweep.Result) { r.Plan.Replicates = 0 }, "0 replicates"},
-		"class kind":          {func(r *sweep.Result) { r.Class.Kind = "tpu" }, `class.kind is "tpu"`},
-		"class of others":     {func(r *sweep.Result) { r.Class.ID, r.Class.Cores = "cpu-amd-epyc-64c", 64 }, "its class is cpu-amd-epyc-64c (cpu), its environment is of cpu-amd-epyc-2c (cpu): the file was changed after it was written"},
-		"class id":            {func(r *sweep.Result) { r.Class.ID = "../../etc/passwd" }, "not fit for a file name"},
+		"class kind":          {func(r *sweep.Result) { r.Class.Kind = "tpu" }, `its class is "cpu-amd-epyc-2c" (tpu)`},
+		"class of others":     {func(r *sweep.Result) { r.Class.ID, r.Class.Cores = "cpu-amd-epyc-64c", 64 }, `its class is "cpu-amd-epyc-64c" (cpu), its environment is of cpu-amd-epyc-2c (cpu): the file was changed after it was written`},
+		"class described":     {func(r *sweep.Result) { r.Class.CPU = "a faster one" }, "is described otherwise than its environment"},
+		"class id":            {func(r *sweep.Result) { r.Class.ID = "../../etc/passwd" }, `its class is "../../etc/passwd"`},
 		"NaN sample":          {func(r *sweep.Result) { r.Measurements[0].Samples[1] = nan }, "measurements[0].samples_ns[1] is NaN"},
 		"infinite summary":    {func(r *sweep.Result) { r.Cells[0].Summary.P90 = math.Inf(1) }, "cells[0].summary.p90_ms is +Inf"},
 		"negative memory":     {func(r *sweep.Result) { r.Cells[1].HostPeakBytes = -1 }, "cells[1].host_peak_bytes is -1"},
@@ -73,6 +74,9 @@ func TestValidateRefuses(t *testing.T) {
 			"cell reference/nano/fp32/256x256/b1/complete: parity.state is pass, of a timed session it is unverified"},
 		"a smaller error": {func(r *sweep.Result) { r.Cells[0].Parity.MaxAbs /= 2 }, "parity.max_abs is 1.55e-05, of a timed session it is 3.1e-05: the file was changed after it was written"},
 		"no work":         {func(r *sweep.Result) { r.Cells[0].Work = nil }, "cell reference/nano/fp32/256x256/b1/complete: work is missing, though its outputs were compared"},
+		"no budgets":      {func(r *sweep.Result) { r.Cells[0].Work = &perf.Work{TilesL0: []int{4}} }, "cell reference/nano/fp32/256x256/b1/complete: budgets lack b1"},
+		"an overspent budget": {func(r *sweep.Result) { r.Cells[0].Work.Budgets["b2"] = perf.Budget{Spent: 9, Limit: 8} },
+			"budgets.b2 spent 9 of 8, and is not said to be over"},
 		"all in µs": {func(r *sweep.Result) {
 			r.Plan.Iterations, r.Plan.BoundNS = 200, 4e8
 			scaleSamples(r, 1e-3)

@@ -318,7 +318,8 @@ func TestSum(t *testing.T) {
 // TestResultOfStore takes the parity and work of the cell's own parity run.
 func TestResultOfStore(t *testing.T) {
 	s := &sweep.Store{Header: header()}
-	s.ParityRuns = []measure.ParityRun{{Cell: plan().Cells[1], Parity: perf.Parity{State: "pass", MaxAbs: 2}, Work: &perf.Work{TilesL0: []int{3}}}}
+	s.ParityRuns = []measure.ParityRun{{Cell: plan().Cells[1], Parity: perf.Parity{State: "pass", MaxAbs: 2},
+		Work: &perf.Work{TilesL0: []int{3}, Budgets: map[string]perf.Budget{"b1": {}, "b2": {}, "b3": {}}}}}
 	s.Measurements = []perf.Measurement{{Cell: plan().Cells[1], Replicate: 2, State: evidence.Errored}, {Cell: plan().Cells[0], Replicate: 1, State: evidence.Errored}}
 	r := s.Result()
 	if len(r.Cells) != 6 || r.Cells[0].Parity.State != "not-run" || r.Cells[1].Parity.MaxAbs != 2 || r.Cells[1].Work.TilesL0[0] != 3 || r.Cells[2].Reason != "not_measured" {

@@ -28,7 +28,7 @@ func sweepOf(day int, commit string, ms float64) *sweep.Result {
 	r := rand.New(rand.NewPCG(uint64(day), 1))
 	s := &sweep.Result{Schema: sweep.SchemaID, When: epoch.AddDate(0, 0, day), Version: "v0.3.0",
 		Environment: env.Environment{Commit: commit, Go: "go1.26.8", CPU: env.CPU{Model: "AMD EPYC", Cores: 2}, Libraries: []env.Software{{Key: "onnxruntime", Value: "1.30.0"}}},
-		Class:       env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"},
+		Class:       env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c", CPU: "AMD EPYC", Cores: 2},
 		Plan:        sweep.Plan{Cells: []perf.Cell{cellA, cellB}, Replicates: 3, Iterations: 40, BoundNS: time.Hour.Nanoseconds()}}
 	for _, c := range []struct {
 		cell perf.Cell
@@ -56,7 +56,7 @@ func sum(s *sweep.Result) {
 		of := sweep.Sum(c, s.Measurements)
 		of.Parity = perf.Parity{State: evidence.Pass}
 		if c.Scope == perf.Complete {
-			of.Work = &perf.Work{TilesL0: []int{8}}
+			of.Work = &perf.Work{TilesL0: []int{8}, Budgets: map[string]perf.Budget{"b1": {}, "b2": {}, "b3": {}}}
 		}
 		s.Cells = append(s.Cells, of)
 	}
@@ -85,7 +85,7 @@ func gateText(t testing.TB) []byte {
 	if err := json.Unmarshal(text, &g); err != nil {
 		t.Fatal(err)
 	}
-	g.Class, g.Head.Revision = env.Class{Kind: env.SharedCPU, ID: "cpu-amd-epyc-2c"}, "feed"
+	g.Head.Revision = "feed"
 	return jsonOf(t, &g)
 }
 

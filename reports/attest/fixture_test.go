@@ -221,7 +221,8 @@ func (c *candidate) describeCaps() {
 // evaluate compares two executions on a data set. The upper end of the interval is at no loss, the lower one at 0.8 points.
 func (c *candidate) evaluate(digests reports.ModelDigests) {
 	side := func(ap float64) reports.EvaluationSummary {
-		return reports.EvaluationSummary{Det: &reports.DetectionEvaluation{MAP: ap, AP50: ap, AP75: ap, COCO: evaluate.Summary{AP: ap, AP50: ap, AP75: ap}}}
+		all := evaluate.Summary{AP: ap, AP50: ap, AP75: ap}
+		return reports.EvaluationSummary{Det: &reports.DetectionEvaluation{MAP: ap, AP50: ap, AP75: ap, COCO: all, PerClass: []evaluate.ClassSummary{{Summary: all}}}}
 	}
 	base, found := 0.82, 0.816
 	difference := evaluate.Difference{Base: base, Candidate: found, Delta: found - base, Low: -0.008, High: 0}

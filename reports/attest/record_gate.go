@@ -79,10 +79,8 @@ func (g gateRecord) against(rule GateRule) string {
 	case g.Accepted != "" && !slices.Contains(rule.AcceptedChanges, g.Accepted):
 		return fmt.Sprintf("it let the head compute something else than the base, for a reason that the policy does not hold: %q", g.Accepted)
 	}
-	for _, t := range []gate.Target{g.Policy.Targets.CPU, g.Policy.Targets.UnlockedGPU, g.Policy.Targets.LockedGPU} {
-		if d := t.Limits.Time.Delta; !(d <= rule.MaxDelta) {
-			return fmt.Sprintf("it was judged with δ = %.3g %%, the policy accepts %.3g %%", 100*d, 100*rule.MaxDelta)
-		}
+	if why := g.Lax(rule.MaxDelta); why != "" {
+		return "it was judged more laxly than the policy accepts: " + why
 	}
 	for _, name := range rule.Cells {
 		if !slices.ContainsFunc(g.Verdict.Cells, func(c gate.Cell) bool { return c.Name == name && c.Final() != nil }) {

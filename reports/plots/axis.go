@@ -80,7 +80,7 @@ func logTicks(low, high, every float64, labelled []float64) (ticks plot.Constant
 			}
 			tick := plot.Tick{Value: v}
 			if slices.Contains(labelled, m) && math.Mod(e, every) == 0 {
-				tick.Label = strconv.FormatFloat(v, 'g', 3, 64)
+				tick.Label = strconv.FormatFloat(v, 'g', 6, 64)
 				labels++
 			}
 			if m != 1.5 || tick.Label != "" {

@@ -102,6 +102,9 @@ func (s *strips) remark(row cellSamples) (string, string) {
 	if e := row.cell.Final(); e != nil {
 		first = fmt.Sprintf("%s  %s", change(e.Ratio), row.cell.State)
 	}
+	if why := row.cell.Because(); why != "" {
+		first += ": " + why
+	}
 	base, head := row.arms[perf.Base], row.arms[perf.Head]
 	second := fmt.Sprintf("%s → %s ms", digits(base.middle), digits(head.middle))
 	beyond := 0

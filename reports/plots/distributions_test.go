@@ -63,6 +63,10 @@ func TestConfirmationIsShownWhereItDecided(t *testing.T) {
 	if head := got.arms[perf.Head]; got.stage != "screen" || len(head.pooled) != 1 || head.medians[0] != 9 {
 		t.Errorf("%s: %+v", got.stage, got.arms)
 	}
+	r.Screen[1].DeviceSamples = []float64{7e6} // by which it is judged
+	if head := worstWithSamples(r)[0].arms[perf.Head]; len(head.pooled) != 1 || head.medians[0] != 7 {
+		t.Errorf("of a device: %+v", head)
+	}
 	r.Verdict.Cells[0].Series = []gate.Series{{Metric: gate.Time, Confirm: &gate.Estimate{}}}
 	got = worstWithSamples(r)[0]
 	base := got.arms[perf.Base]

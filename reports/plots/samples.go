@@ -66,7 +66,7 @@ func byCell(measurements []perf.Measurement) map[perf.Cell]map[perf.Arm]armSampl
 			continue
 		}
 		var ms []float64
-		for _, ns := range m.Samples {
+		for _, ns := range m.Judged() {
 			if positive(ns / 1e6) {
 				ms = append(ms, ns/1e6)
 			}

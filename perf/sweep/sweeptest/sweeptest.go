@@ -201,7 +201,7 @@ func Sum(r *sweep.Result) {
 
 func work(c perf.Cell) *perf.Work {
 	w := &perf.Work{Budgets: map[string]perf.Budget{"b1": {Spent: 3.2 * float64(c.Batch), Limit: 16 * float64(c.Batch)},
-		"b2": {Spent: 4 * float64(c.Batch), Limit: 8 * float64(c.Batch)}}}
+		"b2": {Spent: 4 * float64(c.Batch), Limit: 8 * float64(c.Batch)}, "b3": {Limit: 4 * float64(c.Batch)}}}
 	for i := range c.Batch {
 		w.TilesL0 = append(w.TilesL0, c.Height*c.Width/128/128)
 		w.TilesL1 = append(w.TilesL1, 16)
