@@ -48,16 +48,19 @@ func (b *Budgets) spreads(output string, shape []int) []float64 {
 type BudgetReport struct {
 	Elements int    `json:"elements"` // that were compared
 	Unknown  int    `json:"unknown"`  // of which nothing is known, such as cells at an edge that rounds
-	Beyond   int    `json:"beyond"`   // off by more than their budget
+	Beyond   int    `json:"beyond"`   // off by more than their budget, which is budget.Dependent·λ·σ
 	Ratio    Number `json:"ratio"`    // the largest error over its budget; infinite where equality is asked for, or a value is not finite
 	Lambda   Number `json:"lambda"`   // the least λ under which every element is within its budget
 	Flat     int    `json:"flat_index"`
 	Allowed  Number `json:"allowed"` // error at that element
-	Noise    Number `json:"noise"`   // √(Σ budget²/Σ reference²): what share of the output rounding may make of it
+	Noise    Number `json:"noise"`   // √(Σ(λ·σ)²/Σ reference²): what share of the output independent roundings may make of it
 }
 
-// within tells whether all that was compared is within its budget.
-func (b *BudgetReport) within() bool { return b != nil && b.Beyond == 0 }
+// proves tells whether an output of any model is right because of its budget alone: every element is known, and within λ·σ without the allowance for
+// dependent errors, and that leaves more than two right digits.
+func (b *BudgetReport) proves() bool {
+	return b != nil && b.Unknown == 0 && b.Ratio*budget.Dependent <= 1 && b.Noise <= amplified
+}
 
 // check holds the numbers of a budget, of that many compared elements, to each other.
 func (b *BudgetReport) check(elements int) error {
@@ -87,7 +90,7 @@ func (b *Budgets) judge(ref, cand *tensor.Tensor, parts []stretch, spreads []flo
 			}
 		}
 	}
-	j := (&budget.Budget{Factor: b.scaled()}).Judge(got, budget.Value{Tensor: tensor.Must(tensor.Of(want, n)), Spread: spread}, budget.Margin{})
+	j := (&budget.Budget{Factor: b.scaled()}).Judge(got, budget.Value{Tensor: tensor.Must(tensor.Of(want, n)), Spread: spread}, budget.Margin{Times: budget.Dependent})
 	r := &BudgetReport{Elements: j.Elements, Unknown: j.Unknown, Beyond: j.Beyond, Ratio: Number(j.Ratio), Lambda: Number(j.Ratio * b.Factor), Flat: -1,
 		Allowed: Number(j.Allowed), Noise: Number(math.Sqrt(ratio(allowed, magnitude)))}
 	if j.Worst >= 0 {
@@ -112,7 +115,7 @@ func (b *Budgets) derived(t *TensorReport, name string, ref, cand *tensor.Tensor
 		return
 	}
 	t.Budget = b.judge(ref, cand, parts, spreads)
-	if !t.Passed && t.anyScale && t.Budget.within() && t.Budget.Unknown == 0 && t.NonFiniteMismatches == 0 && t.Budget.Noise <= amplified {
+	if !t.Passed && t.anyScale && t.NonFiniteMismatches == 0 && t.Budget.proves() {
 		t.Passed, t.Judgement = true, ByBudget
 	}
 }
@@ -125,10 +128,13 @@ const amplified = 1e-2
 type BudgetSummary struct {
 	Factor  Number `json:"factor"`            // λ
 	Output  string `json:"output,omitempty"`  // that comes nearest to its budget, or is farthest beyond it; of the essential ones
-	Ratio   Number `json:"ratio"`             // of that output
+	Ratio   Number `json:"ratio"`             // of that output; above 1 it is off by more than rounding explains
 	Lambda  Number `json:"lambda"`            // the least λ under which all essential outputs are within their budgets
 	Missing string `json:"missing,omitempty"` // why there is none
 }
+
+// Beyond tells whether an essential output is off by more than rounding explains, whatever the tolerances say.
+func (s *BudgetSummary) Beyond() bool { return s != nil && s.Ratio > 1 }
 
 // summedUp sums the budgets of the essential outputs up; nil without any.
 func summedUp(outputs []TensorReport, b *Budgets) *BudgetSummary {
@@ -156,7 +162,11 @@ func (s *BudgetSummary) String() string {
 	case math.IsInf(float64(s.Ratio), 1):
 		return fmt.Sprintf("beyond any budget (%s)", s.Output)
 	}
-	return fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
+	text := fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
+	if s.Beyond() {
+		text += ": more than rounding explains"
+	}
+	return text
 }
 
 // budgetsFor derives the budgets of a pair of a case at λ under the reference's decisions, the spreads once for all pairs whose references

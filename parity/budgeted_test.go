@@ -93,7 +93,7 @@ func TestOutputsBesideTheirBudget(t *testing.T) {
 		rounded       bool
 		ratio, lambda float64
 		beyond        int
-	}{{false, 5, 30, 1}, {true, 5 / math.Sqrt2, 30 / math.Sqrt2, 1}} {
+	}{{false, 1.25, 7.5, 1}, {true, 1.25 / math.Sqrt2, 7.5 / math.Sqrt2, 0}} {
 		b.Rounded = c.rounded
 		r := CompareOutputs(ref, cand, Options{Budgets: b})
 		got := r.Outputs[0].Budget

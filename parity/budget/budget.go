@@ -36,8 +36,8 @@ const (
 	Reach       = 8
 )
 
-// Dependent is how many budgets of a whole run an honest one may be off. Spreads take the errors of different elements for independent, and
-// normalisations make them depend on each other: 1.7 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
+// Dependent is by how much the budget of a whole run is larger: Dependent·λ·σ. Spreads take the errors of different elements for independent, and
+// normalisations make them depend on each other: 1.5·λ·σ was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
 const Dependent = 4
 
 // Together is by how much the errors of declared roundings inside a step add up more than independent ones: a value that falls to its other neighbour
