@@ -12,10 +12,11 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// Budgeter derives how far rounding may carry the outputs of a case in float32 from exact arithmetic (budget.Whole), under the decisions
-// that an execution recorded: a spread for every element of the graph's outputs and of the taps that are named, as "tap.NAME".
+// Budgeter derives how far rounding may carry the outputs of a case from exact arithmetic, or the outputs of two executions in a low precision from each
+// other (budget.Whole), under the decisions that an execution recorded: a spread for every element of the graph's outputs and of the taps that are
+// named, as "tap.NAME".
 type Budgeter interface {
-	Budget(ctx context.Context, c *Case, decisions tensor.List, taps []string) (tensor.List, error)
+	Budget(ctx context.Context, c *Case, run budget.Run, decisions tensor.List, taps []string) (tensor.List, error)
 }
 
 // Budgets are the spreads of a reference's outputs, the second measure of a comparison beside the tolerances of a profile.
@@ -171,19 +172,20 @@ func (s *BudgetSummary) String() string {
 
 // budgetsFor derives the budgets of a pair of a case at λ under the reference's decisions, the spreads once for all pairs whose references
 // decided alike, and for every λ.
-// Budgets are of float32: in a lower precision a declared rounding that falls the other way moves everything behind it.
 func (r *caseRun) budgetsFor(ctx context.Context, p Pair, factor float64) (*Budgets, string) {
 	ref := r.side(p.Reference)
 	switch {
 	case r.spec.Budgets == nil || factor == 0 || p.Reference == golden || ref.State != evidence.Measured:
 		return nil, ""
-	case !wide(p.Reference.Precision) || !wide(p.Candidate.Precision):
-		return nil, "budgets are of float32 beside float32 or float64"
 	}
-	known := slices.IndexFunc(r.derived, func(d derivation) bool { return evidence.Identical(d.decisions, ref.Decisions) })
+	run, missing := roundedIn(p)
+	if missing != "" {
+		return nil, missing
+	}
+	known := slices.IndexFunc(r.derived, func(d derivation) bool { return d.run == run && evidence.Identical(d.decisions, ref.Decisions) })
 	if known < 0 {
-		d := derivation{decisions: ref.Decisions}
-		d.spreads, d.err = r.spec.Budgets.Budget(ctx, r.of, ref.Decisions, tapsOf(ref.Outputs))
+		d := derivation{run: run, decisions: ref.Decisions}
+		d.spreads, d.err = r.spec.Budgets.Budget(ctx, r.of, run, ref.Decisions, tapsOf(ref.Outputs))
 		r.derived = append(r.derived, d)
 		known = len(r.derived) - 1
 	}
@@ -194,8 +196,29 @@ func (r *caseRun) budgetsFor(ctx context.Context, p Pair, factor float64) (*Budg
 	}
 }
 
+// roundedIn says which declared roundings part the sides of a pair, or why nothing is derived of them.
+func roundedIn(p Pair) (run budget.Run, missing string) {
+	a, b := p.Reference.Precision, p.Candidate.Precision
+	switch {
+	case sumsInFormat(p.Reference) || sumsInFormat(p.Candidate):
+		return run, "budgets are of sums in float32, and tensorrt adds fp16 up in fp16"
+	case a.Format().Scaled() || b.Format().Scaled():
+		return run, "budgets are of roundings to a format, and those of int8 and fp8 follow ranges that were measured"
+	case wide(a) && wide(b):
+		return run, ""
+	case a == b:
+		return budget.Run{Precision: a, Twin: true}, ""
+	case wide(a):
+		return budget.Run{Precision: b}, ""
+	case wide(b):
+		return budget.Run{Precision: a}, ""
+	}
+	return run, "budgets are of one low precision, and each side has another"
+}
+
 // derivation is a whole run under some decisions.
 type derivation struct {
+	run       budget.Run
 	decisions tensor.List
 	spreads   tensor.List
 	err       error

@@ -26,6 +26,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/reports/internal/synthetic"
 )
@@ -92,7 +93,7 @@ func (r runner) Replay(ctx context.Context, c *parity.Case, _ string, _ backends
 
 // Budget gives every logit eight roundings of itself, and the utilities enough for the tile that gives way; in one case two, which explains the tile
 // and not all of the error. It fails for one case.
-func (r runner) Budget(ctx context.Context, c *parity.Case, _ tensor.List, _ []string) (tensor.List, error) {
+func (r runner) Budget(ctx context.Context, c *parity.Case, _ budget.Run, _ tensor.List, _ []string) (tensor.List, error) {
 	if c.Name == "rerouted" {
 		return nil, errors.New("no rule derives the error of operator Scan")
 	}

@@ -87,8 +87,9 @@ func (v Value) exact() bool { return v.Spread == nil }
 type Budget struct {
 	// Factor is λ > 0. Rules need it where an error decides between two results, such as the neighbours to which a value may be rounded;
 	// those of a whole run take Reach for it.
-	Factor float64
-	whole  bool // rules are of a whole run
+	Factor   float64
+	whole    bool // rules are of a whole run
+	declared Run  // of a whole run
 	// Products evaluates convolutions and matrix products of squares: a backend that has fp32.
 	Products backends.Backend
 	Options  backends.Options // of its sessions
