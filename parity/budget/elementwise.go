@@ -220,7 +220,7 @@ const curved = 1.1
 // at the other one, a quantum q away; any other is exact. In a whole run the value is as likely to be carried to one side as to the other, whatever
 // its operands did, and an error and a quantum add up as squares. Beside an execution that does not round, every value is off by up to half a quantum:
 //
-//	σy = curved·(q + λ·σx)/λ      in a whole run σy² = σx² + (curved·q/4)²      beside exact values σy² = σx² + (q/2)²
+//	σy = curved·(q + λ·σx)/λ      in a whole run σy² = σx² + (curved·q/4)²      beside exact values σy² = σx² + (Persistent·q/2)²
 func round(c *call) ([][]float64, error) {
 	x := c.in[0]
 	if op := c.node.Op.(graph.Round); op.To.Scaled() {
@@ -242,7 +242,7 @@ func round(c *call) ([][]float64, error) {
 			return math.Inf(1) // it overflows, or nearly does
 		}
 		if c.declared.alone {
-			return root(s, quantum/2)
+			return root(s, Persistent*quantum/2)
 		}
 		if nearest := math.RoundToEven(v/quantum) * quantum; nearest == y && math.Abs(v-nearest)+e < quantum/4 {
 			return 0 // also where the quantum is half as large, below a power of two
