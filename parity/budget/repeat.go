@@ -1,7 +1,9 @@
 package budget
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 )
@@ -18,12 +20,12 @@ const alike = 8 * Unit
 func (c *call) repeated() int {
 	l := layoutOf(c)
 	most := 1
-	for _, slices := range l.equalSlices(c.in[0].floats()) {
+	for _, twins := range l.equalSlices(c.in[0].floats()) {
 		for output := range l.outputs {
-			if len(slices) <= most {
+			if len(twins) <= most {
 				break
 			}
-			most = max(most, l.equalWeights(c.in[1].floats(), slices, output, most))
+			most = max(most, l.equalWeights(c.in[1].floats(), twins, output, most))
 		}
 	}
 	return most
@@ -84,12 +86,11 @@ func columns(a, b []int, transposed bool) layout {
 
 // equalSlices lists the slices of the first operand that hold the same values, and not only zeros: those of a group that have a twin there.
 func (l layout) equalSlices(a []float64) (twins [][]int) {
+	if l.elements == 0 {
+		return nil
+	}
 	for first := 0; first < l.slices; first += l.group {
-		var classes [][]int
-		for slice := first; slice < first+l.group; slice++ {
-			classes = l.sorted(a, classes, slice)
-		}
-		for _, same := range classes {
+		for _, same := range l.classes(a, first) {
 			if len(same) > 1 && !l.zero(a, same[0]) {
 				twins = append(twins, same)
 			}
@@ -98,21 +99,35 @@ func (l layout) equalSlices(a []float64) (twins [][]int) {
 	return twins
 }
 
-// sorted adds a slice to the class of those that hold the same values.
-func (l layout) sorted(a []float64, classes [][]int, slice int) [][]int {
-	for i, same := range classes {
-		if l.alike(a, same[0], slice) {
-			classes[i] = append(same, slice)
-			return classes
+// classes divides the slices of a group into those that hold the same values. Sorted by one of their elements, only neighbours have to be compared.
+func (l layout) classes(a []float64, first int) (classes [][]int) {
+	probe := func(slice int) float64 { return a[l.element(slice, l.elements/2)] }
+	order := make([]int, l.group)
+	for i := range order {
+		order[i] = first + i
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(probe(x), probe(y)) })
+	near := 0 // the first class that may still hold a slice
+	for _, slice := range order {
+		for near < len(classes) && !same(probe(classes[near][0]), probe(slice)) {
+			near++
+		}
+		at := near + slices.IndexFunc(classes[near:], func(class []int) bool { return l.alike(a, class[0], slice) })
+		if at < near {
+			classes = append(classes, []int{slice})
+		} else {
+			classes[at] = append(classes[at], slice)
 		}
 	}
-	return append(classes, []int{slice})
+	return classes
 }
+
+// same tells whether two numbers make equal terms.
+func same(x, y float64) bool { return x == y || math.Abs(x-y) <= alike*math.Abs(x) }
 
 func (l layout) alike(a []float64, one, other int) bool {
 	for i := range l.elements {
-		x, y := a[l.element(one, i)], a[l.element(other, i)]
-		if x != y && !(math.Abs(x-y) <= alike*math.Abs(x)) {
+		if !same(a[l.element(one, i)], a[l.element(other, i)]) {
 			return false
 		}
 	}
@@ -128,18 +143,8 @@ func (l layout) zero(a []float64, slice int) bool {
 	return true
 }
 
-// equalWeights returns the largest number of equal weights that some slices have for an output, or less than it where that is no more than most.
+// equalWeights returns the largest number of equal weights that some slices have for an output, or most where that is no more.
 func (l layout) equalWeights(b []float64, slices []int, output, most int) int {
-	first := b[l.weight(slices[0], output)]
-	same := 0
-	for _, s := range slices {
-		if b[l.weight(s, output)] == first {
-			same++
-		}
-	}
-	if first != 0 && same == len(slices) {
-		return same
-	}
 	counts := map[float64]int{}
 	for _, s := range slices {
 		if w := b[l.weight(s, output)]; w != 0 {

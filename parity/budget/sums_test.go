@@ -40,7 +40,7 @@ func partial(terms []float32, from, step int) (sum float32) {
 // sign, terms of which many are equal, and terms that are all equal. That budget is no larger than it has to be: in each kind, some sum needs a
 // tenth of it.
 func TestSumsInAnyOrder(t *testing.T) {
-	const filters, trials = 9, 300
+	const filters, trials = 9, 100
 	rng := rand.New(rand.NewPCG(5, 9))
 	signed := func() float64 { return rng.NormFloat64() }
 	positive := func() float64 { return rng.Float64() }
