@@ -179,3 +179,18 @@ func filled(shape []int, of func(i int) float64) *tensor.Tensor {
 	}
 	return x
 }
+
+// TestTiled spreads an error over the tiles in which its cell may be, and over no other plane.
+func TestTiled(t *testing.T) {
+	v := budget.Value{Tensor: tensor.New(tensor.Float64, 1, 2, 9, 9), Spread: make([]float64, 162)}
+	v.Spread[4*9+2] = 1
+	for i, s := range v.Tiled(budget.WinogradTile).Spread {
+		y, x := i%81/9, i%9
+		if within := i < 81 && y >= 1 && y <= 7 && x <= 5; (s == 1) != within {
+			t.Errorf("plane %d, cell %d,%d: spread %g", i/81, y, x, s)
+		}
+	}
+	if v.Tiled(1).Spread[0] != 0 || v.Tiled(0).Spread[4*9+2] != 1 {
+		t.Error("without tiles a cell has its own spread")
+	}
+}
