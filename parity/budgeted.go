@@ -12,10 +12,11 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// Budgeter derives how far rounding may carry the outputs of a case in float32 from exact arithmetic (budget.Whole), under the decisions
-// that an execution recorded: a spread for every element of the graph's outputs and of the taps that are named, as "tap.NAME".
+// Budgeter derives how far rounding may carry the outputs of a case from exact arithmetic, or the outputs of two executions in a low precision from each
+// other (budget.Whole), under the decisions that an execution recorded: a spread for every element of the graph's outputs and of the taps that are
+// named, as "tap.NAME".
 type Budgeter interface {
-	Budget(ctx context.Context, c *Case, decisions tensor.List, taps []string) (tensor.List, error)
+	Budget(ctx context.Context, c *Case, run budget.Run, decisions tensor.List, taps []string) (tensor.List, error)
 }
 
 // Budgets are the spreads of a reference's outputs, the second measure of a comparison beside the tolerances of a profile.
@@ -48,16 +49,19 @@ func (b *Budgets) spreads(output string, shape []int) []float64 {
 type BudgetReport struct {
 	Elements int    `json:"elements"` // that were compared
 	Unknown  int    `json:"unknown"`  // of which nothing is known, such as cells at an edge that rounds
-	Beyond   int    `json:"beyond"`   // off by more than their budget
+	Beyond   int    `json:"beyond"`   // off by more than their budget, which is budget.Dependent·λ·σ
 	Ratio    Number `json:"ratio"`    // the largest error over its budget; infinite where equality is asked for, or a value is not finite
 	Lambda   Number `json:"lambda"`   // the least λ under which every element is within its budget
 	Flat     int    `json:"flat_index"`
 	Allowed  Number `json:"allowed"` // error at that element
-	Noise    Number `json:"noise"`   // √(Σ budget²/Σ reference²): what share of the output rounding may make of it
+	Noise    Number `json:"noise"`   // √(Σ(λ·σ)²/Σ reference²): what share of the output independent roundings may make of it
 }
 
-// within tells whether all that was compared is within its budget.
-func (b *BudgetReport) within() bool { return b != nil && b.Beyond == 0 }
+// proves tells whether an output of any model is right because of its budget alone: every element is known, and within λ·σ without the allowance for
+// dependent errors, and that leaves more than two right digits.
+func (b *BudgetReport) proves() bool {
+	return b != nil && b.Unknown == 0 && b.Ratio*budget.Dependent <= 1 && b.Noise <= amplified
+}
 
 // check holds the numbers of a budget, of that many compared elements, to each other.
 func (b *BudgetReport) check(elements int) error {
@@ -87,7 +91,7 @@ func (b *Budgets) judge(ref, cand *tensor.Tensor, parts []stretch, spreads []flo
 			}
 		}
 	}
-	j := (&budget.Budget{Factor: b.scaled()}).Judge(got, budget.Value{Tensor: tensor.Must(tensor.Of(want, n)), Spread: spread}, budget.Margin{})
+	j := (&budget.Budget{Factor: b.scaled()}).Judge(got, budget.Value{Tensor: tensor.Must(tensor.Of(want, n)), Spread: spread}, budget.Margin{Times: budget.Dependent})
 	r := &BudgetReport{Elements: j.Elements, Unknown: j.Unknown, Beyond: j.Beyond, Ratio: Number(j.Ratio), Lambda: Number(j.Ratio * b.Factor), Flat: -1,
 		Allowed: Number(j.Allowed), Noise: Number(math.Sqrt(ratio(allowed, magnitude)))}
 	if j.Worst >= 0 {
@@ -112,7 +116,7 @@ func (b *Budgets) derived(t *TensorReport, name string, ref, cand *tensor.Tensor
 		return
 	}
 	t.Budget = b.judge(ref, cand, parts, spreads)
-	if !t.Passed && t.anyScale && t.Budget.within() && t.Budget.Unknown == 0 && t.NonFiniteMismatches == 0 && t.Budget.Noise <= amplified {
+	if !t.Passed && t.anyScale && t.NonFiniteMismatches == 0 && t.Budget.proves() {
 		t.Passed, t.Judgement = true, ByBudget
 	}
 }
@@ -125,10 +129,13 @@ const amplified = 1e-2
 type BudgetSummary struct {
 	Factor  Number `json:"factor"`            // λ
 	Output  string `json:"output,omitempty"`  // that comes nearest to its budget, or is farthest beyond it; of the essential ones
-	Ratio   Number `json:"ratio"`             // of that output
+	Ratio   Number `json:"ratio"`             // of that output; above 1 it is off by more than rounding explains
 	Lambda  Number `json:"lambda"`            // the least λ under which all essential outputs are within their budgets
 	Missing string `json:"missing,omitempty"` // why there is none
 }
+
+// Beyond tells whether an essential output is off by more than rounding explains, whatever the tolerances say.
+func (s *BudgetSummary) Beyond() bool { return s != nil && s.Ratio > 1 }
 
 // summedUp sums the budgets of the essential outputs up; nil without any.
 func summedUp(outputs []TensorReport, b *Budgets) *BudgetSummary {
@@ -156,24 +163,29 @@ func (s *BudgetSummary) String() string {
 	case math.IsInf(float64(s.Ratio), 1):
 		return fmt.Sprintf("beyond any budget (%s)", s.Output)
 	}
-	return fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
+	text := fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
+	if s.Beyond() {
+		text += ": more than rounding explains"
+	}
+	return text
 }
 
 // budgetsFor derives the budgets of a pair of a case at λ under the reference's decisions, the spreads once for all pairs whose references
 // decided alike, and for every λ.
-// Budgets are of float32: in a lower precision a declared rounding that falls the other way moves everything behind it.
 func (r *caseRun) budgetsFor(ctx context.Context, p Pair, factor float64) (*Budgets, string) {
 	ref := r.side(p.Reference)
 	switch {
 	case r.spec.Budgets == nil || factor == 0 || p.Reference == golden || ref.State != evidence.Measured:
 		return nil, ""
-	case !wide(p.Reference.Precision) || !wide(p.Candidate.Precision):
-		return nil, "budgets are of float32 beside float32 or float64"
 	}
-	known := slices.IndexFunc(r.derived, func(d derivation) bool { return evidence.Identical(d.decisions, ref.Decisions) })
+	run, missing := roundedIn(p)
+	if missing != "" {
+		return nil, missing
+	}
+	known := slices.IndexFunc(r.derived, func(d derivation) bool { return d.run == run && evidence.Identical(d.decisions, ref.Decisions) })
 	if known < 0 {
-		d := derivation{decisions: ref.Decisions}
-		d.spreads, d.err = r.spec.Budgets.Budget(ctx, r.of, ref.Decisions, tapsOf(ref.Outputs))
+		d := derivation{run: run, decisions: ref.Decisions}
+		d.spreads, d.err = r.spec.Budgets.Budget(ctx, r.of, run, ref.Decisions, tapsOf(ref.Outputs))
 		r.derived = append(r.derived, d)
 		known = len(r.derived) - 1
 	}
@@ -184,8 +196,29 @@ func (r *caseRun) budgetsFor(ctx context.Context, p Pair, factor float64) (*Budg
 	}
 }
 
+// roundedIn says which declared roundings part the sides of a pair, or why nothing is derived of them.
+func roundedIn(p Pair) (run budget.Run, missing string) {
+	a, b := p.Reference.Precision, p.Candidate.Precision
+	switch {
+	case sumsInFormat(p.Reference) || sumsInFormat(p.Candidate):
+		return run, "budgets are of sums in float32, and tensorrt adds fp16 up in fp16"
+	case a.Format().Scaled() || b.Format().Scaled():
+		return run, "budgets are of roundings to a format, and those of int8 and fp8 follow ranges that were measured"
+	case wide(a) && wide(b):
+		return run, ""
+	case a == b:
+		return budget.Run{Precision: a, Twin: true}, ""
+	case wide(a):
+		return budget.Run{Precision: b}, ""
+	case wide(b):
+		return budget.Run{Precision: a}, ""
+	}
+	return run, "budgets are of one low precision, and each side has another"
+}
+
 // derivation is a whole run under some decisions.
 type derivation struct {
+	run       budget.Run
 	decisions tensor.List
 	spreads   tensor.List
 	err       error

@@ -11,6 +11,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
+	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -93,7 +94,7 @@ func TestOutputsBesideTheirBudget(t *testing.T) {
 		rounded       bool
 		ratio, lambda float64
 		beyond        int
-	}{{false, 5, 30, 1}, {true, 5 / math.Sqrt2, 30 / math.Sqrt2, 1}} {
+	}{{false, 1.25, 7.5, 1}, {true, 1.25 / math.Sqrt2, 7.5 / math.Sqrt2, 0}} {
 		b.Rounded = c.rounded
 		r := CompareOutputs(ref, cand, Options{Budgets: b})
 		got := r.Outputs[0].Budget
@@ -132,7 +133,7 @@ func TestAmplifiedRounding(t *testing.T) {
 // budgeter derives budgets for one case, and counts how often.
 type budgeter struct{ asked int }
 
-func (b *budgeter) Budget(_ context.Context, c *Case, _ tensor.List, _ []string) (tensor.List, error) {
+func (b *budgeter) Budget(_ context.Context, c *Case, _ budget.Run, _ tensor.List, _ []string) (tensor.List, error) {
 	b.asked++
 	if c.Name != "fine" {
 		return nil, errors.New("no rule")
@@ -194,11 +195,27 @@ func TestMatrixWithBudgets(t *testing.T) {
 	}
 }
 
-// Budgets are of float32.
-func TestLowPrecisionsHaveNoBudget(t *testing.T) {
-	for p, want := range map[backends.Precision]bool{backends.FP64: true, backends.FP32: true, backends.TF32: false, backends.BF16: false, backends.INT8: false} {
-		if wide(p) != want {
-			t.Errorf("%s: %t", p, !want)
+// Budgets are of declared roundings to one format: those that both sides of a pair have, or one of them.
+func TestRoundingsOfPairs(t *testing.T) {
+	col := func(b string, p backends.Precision) Column { return Column{Backend: b, Precision: p} }
+	for _, c := range []struct {
+		ref, cand Column
+		want      budget.Run
+		missing   string
+	}{
+		{col("reference", backends.FP64), col("ort", backends.FP32), budget.Run{}, ""},
+		{col("reference", backends.FP64), col("ort", backends.FP16), budget.Run{Precision: backends.FP16}, ""},
+		{col("ort", backends.TF32), col("reference", backends.FP32), budget.Run{Precision: backends.TF32}, ""},
+		{col("reference", backends.BF16), col("ort", backends.BF16), budget.Run{Precision: backends.BF16, Twin: true}, ""},
+		{col("reference", backends.FP16), col("ort", backends.BF16), budget.Run{}, "each side has another"},
+		{col("reference", backends.FP64), col("ort", backends.INT8), budget.Run{}, "ranges that were measured"},
+		{col("reference", backends.FP8), col("ort", backends.FP8), budget.Run{}, "ranges that were measured"},
+		{col("reference", backends.FP16), col("tensorrt", backends.FP16), budget.Run{}, "adds fp16 up in fp16"},
+		{col("reference", backends.FP64), col("tensorrt", backends.FP32), budget.Run{}, ""},
+	} {
+		run, missing := roundedIn(Pair{Reference: c.ref, Candidate: c.cand})
+		if run != c.want || (missing == "") != (c.missing == "") || !strings.Contains(missing, c.missing) {
+			t.Errorf("%s beside %s: %+v, %q", c.cand, c.ref, run, missing)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
-	"github.com/apex-x/apexx/parity/budget"
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
@@ -179,14 +178,21 @@ func ofBudget(c *parity.Cell) string {
 			most, known = max(most, float64(r.Budget.Ratio)), true
 		}
 	}
+	text := fmt.Sprintf(" %.0f%%", 100*most)
 	switch {
 	case !known:
 		return ""
 	case most > 99:
-		return " ≫"
+		text = " ≫"
 	}
-	return fmt.Sprintf(" %.0f%%", 100*most)
+	if most > 1 && c.State.Holds() {
+		text += beyondMark
+	}
+	return text
 }
+
+// beyondMark stands behind a share that is more than rounding explains, of a cell that holds by its tolerances.
+const beyondMark = "(!)"
 
 // budgeted tells whether any cell has budgets.
 func budgeted(m *parity.Matrix) bool {
@@ -195,11 +201,14 @@ func budgeted(m *parity.Matrix) bool {
 
 // numbersAre says what the numbers of the cells are.
 func numbersAre(m *parity.Matrix) string {
-	if budgeted(m) {
-		return fmt.Sprintf("largest absolute error of any output, and the largest share of what independent roundings leave; dependent ones may leave %d times as much",
-			budget.Dependent)
+	const errors = "largest absolute error of any output"
+	switch {
+	case !budgeted(m):
+		return errors
+	case slices.ContainsFunc(m.Cells, func(c parity.Cell) bool { return c.Report != nil && strings.HasSuffix(ofBudget(&c), beyondMark) }):
+		return errors + ", and the largest share of what rounding may leave; " + beyondMark + " within its tolerances, and more than rounding explains: see apexx locate"
 	}
-	return "largest absolute error of any output"
+	return errors + ", and the largest share of what rounding may leave"
 }
 
 func largestError(c *parity.Cell) string {

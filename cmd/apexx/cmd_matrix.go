@@ -54,8 +54,9 @@ func matrixCommand() *cli.Command {
 			"and an output was left out of the comparison), fail, unsupported, not-run, error, crashed, hung or cancelled. A backend\n" +
 			"that decided otherwise runs once more under the other's decisions, and everything after them is compared. In low\n" +
 			"precisions the detections of all cases are compared as sets too, and count like a cell; name fp64 as well, as the oracle.\n" +
-			"In fp32 the percentage of a cell is its largest error over what rounding may leave of that element, derived from the arithmetic\n" +
-			"of the run: decisions are held to it, and other errors to --profiles alone.\n" +
+			"The percentage of a cell is its largest error over what rounding may leave of that element, derived from the arithmetic of the\n" +
+			"run (not in int8 and fp8): decisions are held to it, and other errors to --profiles alone; a cell within them and beyond 100 %\n" +
+			"is marked (!), and apexx locate looks for the step.\n" +
 			"Several profiles judge the same executions, each in a row of its own, and the matrix passes where it does under all of them.\n\n" +
 			"With --quality columns of low precision are also evaluated on a data set, against fp32 of the same backend, since tolerances\n" +
 			"say little of what a format costs.\n\n" +

@@ -45,7 +45,7 @@ func inBF16(g *graph.Graph, _ backends.Precision) (*graph.Graph, backends.Precis
 }
 
 // TestLowPrecisions compares honest backends and such that pose as one with the oracle in fp64 and with the emulated oracle. A wrong
-// rounding costs about what the right one does, and shows beside the latter.
+// rounding costs about what the right one does, and shows beside the latter: by the tolerances, and by what rounding may leave of two runs that round alike.
 func TestLowPrecisions(t *testing.T) {
 	honest := backends.Backend(ort.New())
 	backendtest.SkipWithout(t, honest)
@@ -65,6 +65,9 @@ func TestLowPrecisions(t *testing.T) {
 			cell := m.Cells[i]
 			if cell.State.Holds() != want || !want && cell.State != evidence.Fail {
 				t.Errorf("%s, %s, %s: %s: %s", c.name, c.precision, cell.Pair, cell.State, cell.Detail)
+			}
+			if b := cell.Report.Budget; b == nil || b.Output == "" || i < 2 && want && c.candidate == honest && b.Beyond() || i == 2 && b.Beyond() == want {
+				t.Errorf("%s, %s, %s: %s", c.name, c.precision, cell.Pair, b)
 			}
 		}
 		if len(m.Sets) != 3 || m.Passed() != (c.oracle && c.twins) {
@@ -86,7 +89,7 @@ func lowMatrix(t *testing.T, candidate backends.Backend, p backends.Precision) *
 		}
 		return candidate, nil
 	}}
-	spec := parity.MatrixSpec{Runner: runner, Replayer: runner,
+	spec := parity.MatrixSpec{Runner: runner, Replayer: runner, Budgets: runner,
 		Columns: []parity.Column{{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: p}, {Backend: "ort", Precision: p}}}
 	for _, im := range fixtures.BuiltinScenes()[:1] {
 		c, err := m.PictureCase(im.Name, im.Data, model.DefaultDecode())

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -117,14 +118,14 @@ func (r *MatrixRunner) session(ctx context.Context, c *parity.Case, name string,
 }
 
 // Budget implements parity.Budgeter. It runs the reference in this process: pure Go, and the values of a whole run are too many to send.
-func (r *MatrixRunner) Budget(ctx context.Context, c *parity.Case, decisions tensor.List, taps []string) (spreads tensor.List, err error) {
+func (r *MatrixRunner) Budget(ctx context.Context, c *parity.Case, run budget.Run, decisions tensor.List, taps []string) (spreads tensor.List, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &evidence.Panic{Value: p}
 		}
 	}()
 	of := r.Cases[c.Name]
-	g, err := of.BuildGraph(backends.FP32)
+	g, err := of.BuildGraph(cmp.Or(run.Precision, backends.FP32))
 	if err != nil {
 		return nil, err
 	}
@@ -135,5 +136,5 @@ func (r *MatrixRunner) Budget(ctx context.Context, c *parity.Case, decisions ten
 			return nil, err
 		}
 	}
-	return budget.New(reference.New(), budget.Reach, r.Threads).Whole(ctx, g, inputs, replay, taps)
+	return budget.New(reference.New(), budget.Reach, r.Threads).Whole(ctx, g, inputs, run, replay, taps)
 }

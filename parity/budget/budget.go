@@ -36,14 +36,19 @@ const (
 	Reach       = 8
 )
 
-// Dependent is how many budgets of a whole run an honest one may be off. Spreads take the errors of different elements for independent, and
-// normalisations make them depend on each other: 1.7 was seen at λ = 4 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
+// Dependent is by how much the budget of a whole run is larger: Dependent·λ·σ. Spreads take the errors of different elements for independent, and
+// normalisations make them depend on each other: 1.3·λ·σ was seen at λ = 4 in fp32, 3.3·λ·σ in fp16 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
 const Dependent = 4
 
 // Together is by how much the errors of declared roundings inside a step add up more than independent ones: a value that falls to its other neighbour
 // is off by a whole quantum, whatever λ, and few of them add up like their number and not like its root. 1.4 was seen, in TF32 in the result of a step
 // of 34 nodes with four roundings (TOLERANCES.md).
 const Together = 2
+
+// Persistent is by how much the errors of declared roundings along a run add up more than independent ones, beside a run that has none of them: a weight is
+// rounded once for all cells of a map, and neighbours of a smooth region are rounded much alike. What independent errors would leave was seen to be
+// exceeded 2.2 times at λ = 4 and Dependent, on scenes with large flat regions, and by 0.9 times on photographs (TOLERANCES.md).
+const Persistent = 3
 
 // Value is a tensor in exact arithmetic. Of floats the elements are float64 and the shape of a spread that is not nil is the tensor's;
 // an infinite spread says that nothing is known of an element, such as one of a cell at the edge of a box.
@@ -87,8 +92,9 @@ func (v Value) exact() bool { return v.Spread == nil }
 type Budget struct {
 	// Factor is λ > 0. Rules need it where an error decides between two results, such as the neighbours to which a value may be rounded;
 	// those of a whole run take Reach for it.
-	Factor float64
-	whole  bool // rules are of a whole run
+	Factor   float64
+	whole    bool // rules are of a whole run
+	declared Run  // of a whole run
 	// Products evaluates convolutions and matrix products of squares: a backend that has fp32.
 	Products backends.Backend
 	Options  backends.Options // of its sessions

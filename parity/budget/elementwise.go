@@ -217,13 +217,16 @@ func cast(c *call) ([][]float64, error) {
 const curved = 1.1
 
 // round is the rule of a declared rounding. A value whose error may carry it over the middle between two numbers of the format ends
-// at the other one, a quantum away; any other is exact.
+// at the other one, a quantum q away; any other is exact. In a whole run the value is as likely to be carried to one side as to the other, whatever
+// its operands did, and an error and a quantum add up as squares. Beside an execution that does not round, every value is off by up to half a quantum:
+//
+//	σy = curved·(q + λ·σx)/λ      in a whole run σy² = σx² + (curved·q/4)²      beside exact values σy² = σx² + (Persistent·q/2)²
 func round(c *call) ([][]float64, error) {
 	x := c.in[0]
 	if op := c.node.Op.(graph.Round); op.To.Scaled() {
 		return roundScaled(c, op)
 	}
-	if x.exact() {
+	if x.exact() && !c.declared.alone {
 		return nil, nil
 	}
 	layout, err := c.node.Op.(graph.Round).To.Layout()
@@ -231,14 +234,21 @@ func round(c *call) ([][]float64, error) {
 		return nil, err
 	}
 	return c.each(func(i int, y float64) float64 {
-		v, e := x.floats()[i], c.Factor*x.Spread[i]
+		v, s := x.floats()[i], x.spread(i)
+		e := c.Factor * s
 		_, exponent := math.Frexp(math.Abs(v) + e)
 		quantum := math.Ldexp(1, max(exponent-1, layout.MinExponent)-layout.Significand+1)
 		if math.IsInf(y, 0) || exponent-1 > layout.MaxExponent {
 			return math.Inf(1) // it overflows, or nearly does
 		}
+		if c.declared.alone {
+			return root(s, Persistent*quantum/2)
+		}
 		if nearest := math.RoundToEven(v/quantum) * quantum; nearest == y && math.Abs(v-nearest)+e < quantum/4 {
 			return 0 // also where the quantum is half as large, below a power of two
+		}
+		if c.whole {
+			return root(s, c.jump(curved*quantum))
 		}
 		return c.jump(curved * (quantum + e))
 	})

@@ -31,11 +31,47 @@ const smallest = 0x1p-126
 type Margin struct {
 	Store float64 // relative: half a unit of the format in which the result is kept; 0 for float32
 	Times float64 // by how much an algorithm amplifies what a sum term by term rounds; 0 means 1
+	Tile  int     // cells along a side of the tiles of an output [B,C,H,W] that are computed from each other's operands; 0 means 1
 }
 
-// Winograd is by how much the transforms of Winograd's algorithm F(4×4, 3×3) amplify rounding, on top of the √K of a rule: what real layers
-// show (TOLERANCES.md).
-const Winograd = 3
+// Winograd's algorithm F(4×4, 3×3) computes tiles of 4×4 cells from sums and differences of what all of them read. Its transforms amplify rounding by
+// Winograd, on top of the √K of a rule: what real layers show (TOLERANCES.md). And a cell has the errors of its tile, though all of its own terms
+// may be 0.
+const (
+	Winograd     = 3
+	WinogradTile = 4
+)
+
+// Tiled returns the value of which every cell of a plane has the largest spread of any tile of side×side cells in which it may be.
+func (v Value) Tiled(side int) Value {
+	if side <= 1 || v.Spread == nil || len(v.Shape()) != 4 {
+		return v
+	}
+	h, w := v.Shape()[2], v.Shape()[3]
+	rows, tiled := make([]float64, len(v.Spread)), make([]float64, len(v.Spread))
+	pieces(len(tiled)/max(h*w, 1), func(low, high int) {
+		for at := low * h * w; at < high*h*w; at += h * w {
+			for y := range h {
+				largestNear(rows[at+y*w:], v.Spread[at+y*w:], w, 1, side-1)
+			}
+			for x := range w {
+				largestNear(tiled[at+x:], rows[at+x:], h, w, side-1)
+			}
+		}
+	})
+	return Value{Tensor: v.Tensor, Spread: tiled}
+}
+
+// largestNear sets each of n elements, a step apart, to the largest of those at most reach away.
+func largestNear(to, from []float64, n, step, reach int) {
+	for i := range n {
+		most := 0.0
+		for j := max(i-reach, 0); j <= min(i+reach, n-1); j++ {
+			most = max(most, from[j*step])
+		}
+		to[i*step] = most
+	}
+}
 
 // Judge holds a result to λ spreads of the exact value, and to what a margin adds. Integers and booleans must be equal. Shapes must be:
 // the caller has compared them.
@@ -43,7 +79,7 @@ func (b *Budget) Judge(got *tensor.Tensor, want Value, m Margin) Judgement {
 	if !want.DType().IsFloat() {
 		return judgeEqual(got.Float64s(), want.Float64s())
 	}
-	j := Judgement{Worst: -1}
+	j, want := Judgement{Worst: -1}, want.Tiled(m.Tile)
 	times, of := b.Factor*max(m.Times, 1), want.floats()
 	var reference float64
 	each(got, func(i int, g float64) {

@@ -9,21 +9,22 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// product is the rule of y = Σ a·b + c over K terms (Conv, ConvTranspose, Gemm, MatMul), with σ the spreads of the operands. The bias c may be where the
-// sum begins, and is then in every partial sum:
+// product is the rule of y = Σ a·b + c over K terms (Conv, ConvTranspose, Gemm, MatMul), of which up to m are equal, with σ the spreads of the
+// operands. The bias c may be where the sum begins, and is then in every partial sum:
 //
-//	σy² = u²·K·(Σ(a·b)² + c²) + Σ b²·σa² + Σ a²·σb² + σc² + (u·y)²
+//	σy² = u²·m·K·(m·Σ(a·b)² + c² + y²/3) + m·(Σ b²·σa² + Σ a²·σb²) + σc² + (u·y)²
 //
-// The first three sums are products of squares, which Products evaluates: of the operands K·a² + (σa/u)² and b², in units of u², so
+// The sums are products of squares, which Products evaluates: of the operands m²·K·a² + m·(σa/u)² and b², in units of u², so
 // that squares of small numbers stay in the range of float32.
 func product(c *call) ([][]float64, error) {
-	terms := float64(Terms(c.node))
+	terms, m := float64(Terms(c.node)), float64(c.repeated())
+	own, grown := c.roundings(terms, m)
 	a, b := c.in[0], c.in[1]
-	left := squares(a, func(v, s float64) float64 { return terms*v*v + (s/Unit)*(s/Unit) })
+	left := squares(a, func(v, s float64) float64 { return own*v*v + m*(s/Unit)*(s/Unit) })
 	variance, err := c.evaluate(left, squares(b, func(v, _ float64) float64 { return v * v }))
 	if err == nil && !b.exact() {
 		var more []float32
-		more, err = c.evaluate(squares(a, func(v, s float64) float64 { return v*v + s*s }), squares(b, func(_, s float64) float64 { return (s / Unit) * (s / Unit) }))
+		more, err = c.evaluate(squares(a, func(v, s float64) float64 { return m * (v*v + s*s) }), squares(b, func(_, s float64) float64 { return (s / Unit) * (s / Unit) }))
 		for i, m := range more {
 			variance[i] += m
 		}
@@ -31,24 +32,46 @@ func product(c *call) ([][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	bias := c.biasVariance(terms)
-	return c.each(func(i int, y float64) float64 {
+	bias := c.biasVariance(m * terms)
+	out, err := c.each(func(i int, y float64) float64 {
 		if variance[i] >= known {
 			return math.Inf(1)
 		}
-		return Unit * math.Sqrt(max(float64(variance[i]), 0)+y*y+bias(i))
+		return Unit * math.Sqrt(max(float64(variance[i]), 0)+(1+grown)*y*y+bias(i))
 	})
+	if c.whole && c.tiles() {
+		out[0] = Value{Tensor: c.out[0].Tensor, Spread: out[0]}.Tiled(WinogradTile).Spread
+	}
+	return out, err
 }
 
-// biasVariance returns what the bias of a product of K terms adds to the variance of an element, in units of u².
-func (c *call) biasVariance(terms float64) func(i int) float64 {
+// tiles tells whether a library may compute the node by Winograd's algorithm. Of a single step the plan says whether one does (Margin).
+func (c *call) tiles() bool {
+	op, is := c.node.Op.(graph.Conv)
+	w := c.node.Inputs[1].Shape
+	return is && op.Group == 1 && op.Strides == [2]int{1, 1} && w[2] == 3 && w[3] == 3
+}
+
+// roundings returns by what Σ(a·b)² and y² are multiplied in the variance of a sum of K terms of which m are equal, in units of u²: m²·K and m·K/3.
+// Roundings never leave more than (K+2)·Σ|a·b| ≤ (K+2)·√K·‖a∘b‖₂, whatever they have in common, which is less where most terms are equal.
+func (c *call) roundings(terms, m float64) (own, grown float64) {
+	own, grown = m*m*terms, m*terms/3
+	least := c.jump((terms + 2) * math.Sqrt(terms))
+	if m > 1 && least*least < own+grown*terms {
+		return least * least, 0
+	}
+	return own, grown
+}
+
+// biasVariance returns what the bias of a product of so many roundings adds to the variance of an element, in units of u².
+func (c *call) biasVariance(roundings float64) func(i int) float64 {
 	if len(c.in) < 3 || c.in[2].Tensor == nil {
 		return func(int) float64 { return 0 }
 	}
 	each := make([]float64, c.in[2].Len())
 	for j, v := range c.in[2].floats() {
 		s := c.in[2].spread(j) / Unit
-		each[j] = terms*v*v + s*s
+		each[j] = roundings*v*v + s*s
 	}
 	at := biasIndex(c.node, c.out[0].Shape(), c.in[2].Shape())
 	return func(i int) float64 { return each[at(i)] }

@@ -13,28 +13,44 @@ import (
 // at work at a time some three times that.
 const maxValues = 1 << 27
 
+// Run says which declared roundings a whole run has. The zero value has none, and is a run in float32.
+type Run struct {
+	Precision backends.Precision // tf32, fp16 or bf16; "" or fp32 for none
+	Twin      bool               // it is compared with a run that rounds at the same places, such as the emulated oracle; else with one in float32 or float64
+	alone     bool               // there are roundings that the other run has not
+}
+
 // Whole derives how far the values of a whole run may be from exact arithmetic: the spreads of the graph's outputs, and of the taps that
 // are named, as "tap.NAME". replay names the decisions that are given and not taken: ReplayInputs has put them among the inputs, and
 // spreads are then those of what follows from them. A spread is float64, in the shape of its value, infinite where nothing is known;
 // integers, booleans and what is exact have zeros.
 //
-// Spreads are the same whatever the Factor, from 4 to Reach: it only multiplies them. A spread depends on values through slopes and sizes, so values in float32, of Products, serve as well as exact ones.
-func (b *Budget) Whole(ctx context.Context, g *graph.Graph, inputs tensor.List, replay, taps []string) (tensor.List, error) {
+// Spreads are the same whatever the Factor, from 4 to Reach: it only multiplies them. A spread depends on values through slopes and sizes, so values of Products, in float32
+// or in the run's precision, serve as well as exact ones.
+func (b *Budget) Whole(ctx context.Context, g *graph.Graph, inputs tensor.List, run Run, replay, taps []string) (tensor.List, error) {
+	format := run.Precision.Format()
+	run.alone = format != "" && !run.Twin
 	given, err := g.WithReplay(replay)
 	if err == nil {
 		given, err = given.WithTaps(taps)
+	}
+	if err == nil {
+		given, err = graph.Lower(given, format)
 	}
 	if err != nil {
 		return nil, err
 	}
 	of := *b
-	of.Factor, of.whole = Reach, true
+	of.Factor, of.whole, of.declared = Reach, true, run
 	w := &whole{b: &of, last: map[*graph.Value]*graph.Node{}, known: map[*graph.Value]Value{}}
 	if err := w.plan(given); err != nil {
 		return nil, err
 	}
 	opts := b.Options
 	opts.Precision, opts.Replay = backends.FP32, replay
+	if format != "" {
+		opts.Precision = run.Precision
+	}
 	for _, n := range given.Nodes {
 		for _, v := range n.Outputs {
 			opts.Taps = append(opts.Taps, v.Name)

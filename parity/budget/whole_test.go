@@ -37,7 +37,7 @@ func TestWhole(t *testing.T) {
 	g := chain(t)
 	inputs := tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of([]float32{0.1, 0.2, 0.3, 0.4}, 1, 4))}}
 	b := budget.New(reference.New(), 4, 1)
-	spreads, err := b.Whole(t.Context(), g, inputs, nil, []string{"raised"})
+	spreads, err := b.Whole(t.Context(), g, inputs, budget.Run{}, nil, []string{"raised"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,10 +66,10 @@ func TestWhole(t *testing.T) {
 	if !j.Within() || j.Ratio < 1e-3 {
 		t.Errorf("%+v", j)
 	}
-	if _, err := b.Whole(t.Context(), g, inputs, nil, []string{"nobody"}); err == nil || !strings.Contains(err.Error(), "nobody") {
+	if _, err := b.Whole(t.Context(), g, inputs, budget.Run{}, nil, []string{"nobody"}); err == nil || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("a tap that is not there: %v", err)
 	}
-	if _, err := b.Whole(t.Context(), g, inputs, []string{"nobody"}, nil); err == nil || !strings.Contains(err.Error(), "nobody") {
+	if _, err := b.Whole(t.Context(), g, inputs, budget.Run{}, []string{"nobody"}, nil); err == nil || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("a decision that is not there: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestWholeIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := budget.New(reference.New(), 4, 1).Whole(t.Context(), g, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "268435456 elements; a whole run is derived of at most 134217728") {
+	if _, err := budget.New(reference.New(), 4, 1).Whole(t.Context(), g, nil, budget.Run{}, nil, nil); err == nil || !strings.Contains(err.Error(), "268435456 elements; a whole run is derived of at most 134217728") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -102,7 +102,7 @@ func TestWholeServesEveryProfile(t *testing.T) {
 	}
 	inputs := tensor.List{{Name: "x", Tensor: tensor.Must(tensor.Of([]float32{-off, -0.5}, 1, 2))}}
 	for profile, factor := range budget.Factors {
-		spreads, err := budget.New(reference.New(), factor, 1).Whole(t.Context(), g, inputs, nil, nil)
+		spreads, err := budget.New(reference.New(), factor, 1).Whole(t.Context(), g, inputs, budget.Run{}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -282,8 +282,9 @@ func (t *trace) bounds(u *unitTrace, values map[string]*tensor.Tensor) (map[*gra
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
+	tile := max(t.margin(u).Tile, t.referenceMargin(u).Tile)
 	for _, v := range u.Outputs {
-		if s := whole[v].Spread; s != nil {
+		if s := whole[v].Tiled(tile).Spread; s != nil {
 			t.spreads[v] = narrowed(s)
 		}
 	}

@@ -69,7 +69,7 @@ func (t *trace) accumulated(got map[string]*tensor.Tensor) error {
 					want.Spread[i] *= math.Sqrt2
 				}
 			}
-			u.step.Accumulated.add(v.Name, t.budget.Judge(value, want, budget.Margin{Store: 2 * t.margin(u).Store}))
+			u.step.Accumulated.add(v.Name, t.budget.Judge(value, want, budget.Margin{Store: 2 * t.margin(u).Store, Times: budget.Dependent}))
 		}
 	}
 	t.amplify()

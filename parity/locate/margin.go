@@ -22,14 +22,15 @@ func (t *trace) margin(u *unitTrace) budget.Margin {
 	if u.Step == nil {
 		return budget.Margin{}
 	}
-	return budget.Margin{Store: storeOf(u.Step), Times: timesOf(u.Step)}
+	return marginOfStep(u.Step)
 }
 
 // referenceMargin is that of the reference, which executes the unit in steps of its own: the widest of theirs.
 func (t *trace) referenceMargin(u *unitTrace) (m budget.Margin) {
 	for _, n := range u.Nodes {
 		if s := t.referenceSteps[n.Name]; s != nil {
-			m.Store, m.Times = max(m.Store, storeOf(s)), max(m.Times, timesOf(s))
+			of := marginOfStep(s)
+			m = budget.Margin{Store: max(m.Store, of.Store), Times: max(m.Times, of.Times), Tile: max(m.Tile, of.Tile)}
 		}
 	}
 	return m
@@ -47,10 +48,11 @@ func storeOf(s *backends.Step) float64 {
 	return math.Ldexp(1, -layout.Significand)
 }
 
-// timesOf is by how much the algorithm of a step amplifies rounding. Steps say so in the name of their operator.
-func timesOf(s *backends.Step) float64 {
+// marginOfStep is what a step says of its arithmetic. That it takes Winograd's algorithm it says in the name of its operator.
+func marginOfStep(s *backends.Step) budget.Margin {
+	m := budget.Margin{Store: storeOf(s), Times: 1}
 	if strings.HasPrefix(s.Op, "Winograd") {
-		return budget.Winograd
+		m.Times, m.Tile = budget.Winograd, budget.WinogradTile
 	}
-	return 1
+	return m
 }

@@ -235,7 +235,7 @@ func (t *trace) expected(s *subject, left map[string]bool) (*expectation, error)
 	if err != nil {
 		return nil, fmt.Errorf("float64 oracle: %w", err)
 	}
-	spreads, err := t.budget.Whole(t.ctx, g, s.inputs, s.replay, nil)
+	spreads, err := t.budget.Whole(t.ctx, g, s.inputs, budget.Run{}, s.replay, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ type NodeTest struct {
 // itself, and something else in the whole.
 func (t *Trace) stray() string {
 	for i := range t.Steps {
-		if s := &t.Steps[i]; s.Accumulated.Ratio > budget.Dependent {
+		if s := &t.Steps[i]; s.Accumulated.Ratio > 1 {
 			return fmt.Sprintf("from step %s on the whole run is off by %.3g times what the errors of its steps explain", s.Name, float64(s.Accumulated.Ratio))
 		}
 	}

@@ -13,7 +13,7 @@ func BenchmarkWhole(b *testing.B) {
 	g, inputs := largeScene(b)
 	of := &budget.Budget{Products: reference.New(), Options: backends.Options{Extra: map[string]string{"winograd": "off"}}}
 	for b.Loop() {
-		if _, err := of.Whole(b.Context(), g, inputs, nil, nil); err != nil {
+		if _, err := of.Whole(b.Context(), g, inputs, budget.Run{}, nil, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
