@@ -178,7 +178,7 @@ func TestGPUInterrupted(t *testing.T) {
 	for name, sent := range map[string]syscall.Signal{"told to end": syscall.SIGTERM, "interrupted": syscall.SIGINT} {
 		m := newGPUMachine(t, 2, everyBackend)
 		for _, program := range []string{"execute.test", "device.test"} {
-			write(t, m.path("bin/"+program), "#!/bin/sh\necho $$ >"+m.path(program+".pid")+"\nexec sleep 60\n")
+			write(t, m.path("bin/"+program), "#!/bin/sh\necho $$ >"+m.path(program+".pid")+"\nexec sleep 600\n")
 		}
 		cmd := exec.Command(ci(t, "gpu"), m.path("out"))
 		cmd.Env = append(os.Environ(), "BINARIES="+m.path("bin"), "PATH="+m.path("path")+":"+os.Getenv("PATH"), "ONLY=golden.cuda steps.cuda", "CUDA_VISIBLE_DEVICES=")
@@ -205,14 +205,16 @@ func TestGPUInterrupted(t *testing.T) {
 	}
 }
 
+// patience is how long what has to come may take, on a busy machine too.
+const patience = 2 * time.Minute
+
 // pid waits for a file with the number of a process.
 func (m gpuMachine) pid(name string) int {
 	m.t.Helper()
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if pid, err := strconv.Atoi(strings.TrimSpace(m.read(name))); err == nil {
 			return pid
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	m.t.Fatalf("there is no %s", name)
 	return 0
@@ -220,12 +222,11 @@ func (m gpuMachine) pid(name string) int {
 
 // endsSoon tells whether a process ends, or has ended and waits to be reaped.
 func endsSoon(pid int) bool {
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return true
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	return false
 }
