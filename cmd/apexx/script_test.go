@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/cpu"
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
@@ -98,6 +99,8 @@ func TestScripts(t *testing.T) {
 				return exists("/proc/driver/nvidia/version") || exists("/usr/lib/wsl/lib/libnvidia-ml.so.1"), nil
 			case "disks":
 				return canMount(), nil
+			case "avx2":
+				return cpu.X86.HasAVX2 && cpu.X86.HasFMA, nil
 			case "proc":
 				return exists("/proc/self/stat"), nil
 			}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/apex-x/apexx/internal/testenv"
 )
 
 // gpuMachine is a machine with GPUs and what make gpu-tests builds, all of them scripts that write down how they were called.
@@ -22,6 +24,7 @@ type gpuMachine struct {
 const everyBackend = "reference    available\nort          available\nort-cuda     available\ncuda         available\ntensorrt     available\n"
 
 func newGPUMachine(t *testing.T, gpus int, caps string) gpuMachine {
+	testenv.Clean(t)
 	m := gpuMachine{t, t.TempDir()}
 	called := "#!/bin/sh\necho \"gpu ${CUDA_VISIBLE_DEVICES:-any}: ${0##*/} $*\" >>" + m.path("calls") + "\n"
 	for _, name := range []string{"device.test", "execute.test", "ort.test", "plugins.test", "tensorrt.test", "apexx-cuda"} {
