@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -178,6 +179,11 @@ func TestGPUFails(t *testing.T) {
 
 // TestGPUInterrupted: nothing goes on after the script was told to end, neither what runs beside others nor what runs alone.
 func TestGPUInterrupted(t *testing.T) {
+	// Where these tests run in the background of a shell, SIGINT is ignored, and a shell that starts so cannot catch it. What a Go program catches is
+	// as ever in the programs that it starts.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(caught)
 	for name, sent := range map[string]syscall.Signal{"told to end": syscall.SIGTERM, "interrupted": syscall.SIGINT} {
 		m := newGPUMachine(t, 2, everyBackend)
 		for _, program := range []string{"execute.test", "device.test"} {
