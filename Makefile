@@ -98,7 +98,7 @@ run: build deps
 	$(BIN)/apexx matrix --backends reference,ort --report $(OUT)
 
 test: deps
-	$(GO) test -timeout 20m ./...
+	$(GO) test -timeout 60m ./...
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt: the files above are not formatted'; exit 1; }

@@ -145,7 +145,7 @@ type holdings struct {
 
 // holdings counts. What ends in the background, such as a goroutine that was told to, has a while to come down to a target.
 func (s *sessions) holdings(target holdings) (h holdings) {
-	for range 50 {
+	for range 1000 {
 		files, _ := os.ReadDir("/proc/self/fd") // where there is none, nothing is counted
 		h = holdings{goroutines: runtime.NumGoroutine(), files: len(files), heap: heap(), resident: resident()}
 		if target.goroutines == 0 || h.goroutines <= target.goroutines && h.files <= target.files {

@@ -168,16 +168,22 @@ func TestCancelStopsARunAndTheSessionGoesOn(t *testing.T) {
 	b.Output("y", v)
 	s := compile(t, build(t, b), backends.Options{})
 	input := tensor.Named{Name: "x", Tensor: tensor.New(tensor.Float32, 1, side, side)}
-
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	if _, err := backends.Run(ctx, s, tensor.List{input}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("a run beyond its deadline: %v", err)
+	if err := s.Upload(context.Background(), tensor.List{input}); err != nil {
+		t.Fatal(err)
 	}
-	stopped := s.LastTiming().Execute
-	run(t, s, input)
-	if whole := s.LastTiming().Execute; stopped > whole/2 {
-		t.Errorf("the stopped run took %v, a whole one %v", stopped, whole)
+	stopped, whole := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+	for try := 0; try < 10 && stopped > whole/2; try++ { // a busy machine holds up the one or the other
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+		if err := s.Execute(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a run beyond its deadline: %v", err)
+		}
+		cancel()
+		stopped = min(stopped, s.LastTiming().Execute)
+		run(t, s, input)
+		whole = min(whole, s.LastTiming().Execute)
+	}
+	if stopped > whole/2 {
+		t.Errorf("a stopped run took %v at the least, a whole one %v", stopped, whole)
 	}
 }
 

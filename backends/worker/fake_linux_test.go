@@ -207,8 +207,7 @@ func (s *fakeSession) run(_ context.Context, in tensor.List) (tensor.List, error
 			return nil, err
 		}
 	}
-	for start := time.Now(); time.Since(start) < s.busy; {
-	}
+	s.pass()
 	values := map[*graph.Value]*tensor.Tensor{}
 	for _, v := range s.graph.Inputs {
 		values[v] = in.Get(v.Name)
@@ -229,6 +228,16 @@ func (s *fakeSession) run(_ context.Context, in tensor.List) (tensor.List, error
 		out = append(out, tensor.Named{Name: p.Name, Tensor: y})
 	}
 	return out, nil
+}
+
+// pass lets the time of an execution pass: a short one to the microsecond.
+func (s *fakeSession) pass() {
+	if s.busy > 10*time.Millisecond {
+		time.Sleep(s.busy)
+		return
+	}
+	for start := time.Now(); time.Since(start) < s.busy; {
+	}
 }
 
 func add(x, c *tensor.Tensor) *tensor.Tensor {
@@ -267,6 +276,16 @@ func (s *fakeSession) Memory() backends.MemoryUse {
 }
 func (s *fakeSession) Close() error { return fault(s.opts.Extra["close"]) }
 
+// hangs is what a worker says on standard error before it hangs.
+const hangs = "hangs"
+
+// hanging waits until a worker hangs.
+func hanging(w *Worker) {
+	for !strings.Contains(w.proc.stderr.String(), hangs) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // fault does what the name says: an error, or the end of the process.
 func fault(name string) error {
 	switch name {
@@ -291,6 +310,7 @@ func fault(name string) error {
 		go panic("in a goroutine")
 		select {}
 	case "hang":
+		fmt.Fprintln(os.Stderr, hangs)
 		//lint:ignore SA5002 it spins as a computation does: without a call that a scheduler could hook into
 		for {
 		}
@@ -312,7 +332,7 @@ func fault(name string) error {
 				pipes = append(pipes, fd)
 			}
 		}
-		if _, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "20"}, &syscall.ProcAttr{Files: pipes, Sys: &syscall.SysProcAttr{Setsid: true}}); err != nil {
+		if _, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "61"}, &syscall.ProcAttr{Files: pipes, Sys: &syscall.SysProcAttr{Setsid: true}}); err != nil {
 			return err
 		}
 		fmt.Fprintln(os.Stderr, "left a daemon")
@@ -370,10 +390,14 @@ func folders(t testing.TB, pid int) []string {
 	return all
 }
 
+// patience is how long a test waits for what has to come: far longer than it takes on a busy machine, and less than what a worker that is
+// not ended sleeps.
+const patience = 30 * time.Second
+
 // vanishes waits until a process is gone. A zombie of ours is not: it was not waited for.
 func vanishes(t testing.TB, pid int) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if syscall.Kill(pid, 0) == syscall.ESRCH || orphanedZombie(pid) {
 			return
 		}

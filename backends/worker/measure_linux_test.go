@@ -126,13 +126,20 @@ func (s *quiet) LastTiming() backends.Timing {
 // steps that nobody knew of before the first execution among them.
 func TestNothingOfTheMeter(t *testing.T) {
 	session := &quiet{fakeSession: fakeSession{graph: addGraph(t, 3)}, steps: []time.Duration{3, 4}}
-	got, err := serving(t, session).measure(context.Background(), measureRequest{Session: 1, Span: ExecuteAlone, Samples: 1000, Calls: 3, Bound: 1e12})
-	if err != nil {
-		t.Fatal(err)
+	server, request := serving(t, session), measureRequest{Session: 1, Span: ExecuteAlone, Samples: 1000, Calls: 3, Bound: 1e12}
+	var r measureReply
+	least := math.Inf(1) // of some groups, as what other goroutines of this process allocate meanwhile counts too
+	for range 5 {
+		session.runs = 0
+		got, err := server.measure(context.Background(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = got.(measureReply)
+		least = min(least, r.AllocsPerRun)
 	}
-	r := got.(measureReply)
-	if r.AllocsPerRun > 0.01 || len(r.Host) != 1000 || len(r.Device) != 1000 || len(r.Steps) != 1000 {
-		t.Errorf("%v allocations of a run; %d, %d and %d samples", r.AllocsPerRun, len(r.Host), len(r.Device), len(r.Steps))
+	if least > 0.003 || len(r.Host) != 1000 || len(r.Device) != 1000 || len(r.Steps) != 1000 {
+		t.Errorf("%v allocations of a run; %d, %d and %d samples", least, len(r.Host), len(r.Device), len(r.Steps))
 	}
 	if last := r.Steps[999]; len(last) != 2 || math.Abs(last[0]-3) > 1e-9 || math.Abs(last[1]-4) > 1e-9 || math.Abs(r.Device[999]-5) > 1e-9 {
 		t.Errorf("steps %v, device %v, want [3 4] and 5", last, r.Device[999])
@@ -313,9 +320,8 @@ func TestMeasureErrors(t *testing.T) {
 	if _, err := s.Measure(ctx, many); !errors.As(err, &died) || died.Signal == 0 || died.Stage != "measure" {
 		t.Errorf("crash: %v", err)
 	}
-	sp := spec(t, "ok")
-	sp.Deadline = 300 * time.Millisecond
-	s = uploaded(t, compileFake(t, sp, "", backends.Options{Extra: map[string]string{"execute": "hang"}}))
+	s = uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"execute": "hang"}}))
+	s.worker.spec.Deadline = deadline
 	if _, err := s.Measure(ctx, ok); !errors.As(err, &died) || !died.Deadline {
 		t.Errorf("hang: %v", err)
 	}

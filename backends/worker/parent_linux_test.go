@@ -16,7 +16,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// beParent starts a worker, prints the id of its process and leaves it hanging in Compile, with its files in place. The
+// beParent starts a worker, prints the id of its process once it hangs in Compile, and leaves it there, with its files in place. The
 // mode "parent-of-shell" puts a shell between, so that the worker does not get the signal of a dying parent.
 func beParent(mode string) {
 	self, _ := os.Executable()
@@ -29,7 +29,10 @@ func beParent(mode string) {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(w.Hello().Pid)
+	go func() {
+		hanging(w)
+		fmt.Println(w.Hello().Pid)
+	}()
 	b := graph.NewBuilder("g")
 	b.Output("y", b.Add1("y", graph.Unary{Fn: graph.Identity}, b.Input("x", graph.Type{DType: tensor.Float32, Shape: []int{1}})))
 	g, _ := b.Build()
@@ -61,8 +64,9 @@ func TestParentKilled(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the parent says %q", line)
 			}
-			waitFor(t, "a folder of the session", func() bool { return len(folders(t, parent.Process.Pid)) == 1 })
-			time.Sleep(100 * time.Millisecond) // until the worker hangs in Compile
+			if made := folders(t, parent.Process.Pid); len(made) != 1 {
+				t.Errorf("the session has the folders %q", made)
+			}
 			parent.Process.Kill()
 			parent.Wait()
 			vanishes(t, pid)
@@ -82,7 +86,7 @@ func TestParentKilled(t *testing.T) {
 
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

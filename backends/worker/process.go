@@ -75,7 +75,7 @@ func startProcess(argv, env []string) (*process, error) {
 	childOut.Close()
 	childErr.Close()
 	go func() {
-		io.Copy(p.stderr, stderr)
+		io.Copy(p.stderr, &lastWords{pipe: stderr})
 		stderr.Close()
 		close(p.stderrEnd)
 	}()
@@ -83,14 +83,11 @@ func startProcess(argv, env []string) (*process, error) {
 	return p, nil
 }
 
-// drainGrace is how long what a child wrote before its end may take to be read.
-const drainGrace = 100 * time.Millisecond
-
 // wait learns of the child's end from the child itself. Its pipes may stay open for longer, in the hands of a process that it started
 // and that left its group; the deadlines end whoever waits for them to close. (Where pipes have no deadlines, as on Windows, they stay.)
 func (p *process) wait() {
 	p.reap()
-	end := time.Now().Add(drainGrace)
+	end := time.Now()
 	p.stdin.SetWriteDeadline(end)
 	p.stdout.SetReadDeadline(end)
 	p.stderrPipe.SetReadDeadline(end)
@@ -117,7 +114,7 @@ func (p *process) end(grace time.Duration) bool {
 func (p *process) report(d *Died) {
 	select {
 	case <-p.stderrEnd:
-	case <-time.After(2 * drainGrace): // something that the child started holds it open, or the child cannot be killed
+	case <-time.After(closeGrace): // something that the child started holds it open where pipes have no deadlines, or the child cannot be killed
 	}
 	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, printable.Text(p.stderr.String()), -1
 	select {

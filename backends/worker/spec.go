@@ -25,7 +25,7 @@ type Spec struct {
 	Deadline time.Duration
 	// CompileDeadline bounds Compile where it may take longer than the other requests: some libraries measure for minutes. 0 means Deadline.
 	CompileDeadline time.Duration
-	// StartTimeout bounds the time from starting the process to its hello. 0 means 10 s.
+	// StartTimeout bounds the time from starting the process to its hello, on a machine that may be busy. 0 means 30 s.
 	StartTimeout time.Duration
 	// MemoryLimit bounds the bytes of address space that the worker may map beyond what it has mapped when it says hello (a Go
 	// program reserves more than it uses, so an absolute bound would say little). Values from 1 to MinMemoryLimit count as
@@ -38,7 +38,7 @@ type Spec struct {
 const MinMemoryLimit = 256 << 20
 
 const (
-	defaultStartTimeout = 10 * time.Second
+	defaultStartTimeout = 30 * time.Second
 	// closeGrace is how long a worker has to end once it was asked to, or once its input was closed.
 	closeGrace = 2 * time.Second
 	// cancelGrace is how long a worker has to end once the context that it was started with is done.

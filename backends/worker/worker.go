@@ -204,7 +204,7 @@ func (w *Worker) accept(m message, kind string, reply any) error {
 // read passes frames on until the worker's output ends or is not understood.
 func (w *Worker) read() {
 	defer close(w.replies)
-	r := bufio.NewReader(w.proc.stdout)
+	r := bufio.NewReader(&lastWords{pipe: w.proc.stdout})
 	for {
 		payload, err := readFrame(r)
 		if err != nil {

@@ -3,19 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -104,59 +99,4 @@ func writeDamaged(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := make()
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o644))
-}
-
-// interrupt starts a program, with a pipe as standard input, and interrupts it after a moment, as Ctrl-C does; the program must end
-// soon, with code 130.
-func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	signalled(ts, args, "apexx: interrupted\n", syscall.SIGINT)
-}
-
-// interruptTwice does so when the program waits for something that does not come: the first signal does not end it, the second does.
-func interruptTwice(ts *testscript.TestScript, _ bool, args []string) {
-	signalled(ts, args, "apexx: ended at once by a second signal\n", syscall.SIGINT, syscall.SIGTERM)
-}
-
-// awaitLines waits until a file has so many lines, but not forever.
-func awaitLines(path string, lines int, most time.Duration) {
-	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if text, _ := os.ReadFile(path); bytes.Count(text, []byte("\n")) >= lines {
-			return
-		}
-	}
-}
-
-func signalled(ts *testscript.TestScript, args []string, want string, signals ...syscall.Signal) {
-	path, err := exec.LookPath(args[0])
-	ts.Check(err)
-	cmd := exec.Command(path, args[1:]...)
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = os.Environ()
-	for _, name := range []string{"APEXX_ORT_LIB", "APEXX_WORKER_TENSORRT", "FAULT"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = ts.Stdout(), &stderr
-	_, err = cmd.StdinPipe()
-	ts.Check(err)
-	ts.Check(cmd.Start())
-	killer := time.AfterFunc(40*time.Second, func() { cmd.Process.Kill() })
-	defer killer.Stop()
-	for i, s := range signals {
-		time.Sleep(700 * time.Millisecond)
-		if at := slices.Index(args, "--out"); i == 0 && args[1] == "sweep" && at > 0 { // on a busy machine its first step takes longer
-			awaitLines(filepath.Join(cmd.Dir, args[at+1], "log.jsonl"), 3, 15*time.Second)
-		}
-		if at := slices.Index(args, "--overlay"); i == 0 && slices.Contains(args, "--video") && at > 0 { // and so does a first frame
-			awaitLines(filepath.Join(cmd.Dir, args[at+1], "frame1.png"), 1, 15*time.Second)
-		}
-		ts.Check(cmd.Process.Signal(s))
-	}
-	sent := time.Now()
-	err = cmd.Wait()
-	var ended *exec.ExitError
-	if !errors.As(err, &ended) || ended.ExitCode() != 130 || stderr.String() != want {
-		ts.Fatalf("ended with %v, want exit code 130; it said: %s", err, &stderr)
-	}
-	ts.Logf("ended %v after the signal: %s", time.Since(sent).Round(time.Millisecond), &stderr)
 }

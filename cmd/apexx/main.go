@@ -35,17 +35,17 @@ import (
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
-	go obeySignals(cancel)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go obey(signals, cancel)
 	os.Exit(run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // echo is how long one wish to end may go on arriving: timeout(1) signals the program and then its process group.
 const echo = 200 * time.Millisecond
 
-// obeySignals lets the first signal end the command in order, and the second one end the program at once, whatever it waits for.
-func obeySignals(cancel context.CancelFunc) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+// obey lets the first signal end the command in order, and the second one end the program at once, whatever it waits for.
+func obey(signals <-chan os.Signal, cancel context.CancelFunc) {
 	<-signals
 	first := time.Now()
 	cancel()

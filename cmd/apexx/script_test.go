@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/cpu"
 
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
@@ -48,12 +49,12 @@ func TestMain(m *testing.M) {
 //	sweep FILE [KIND]        write the result of a sweep: see syntheticSweep
 //	lines FILE N             the file has N lines
 //	busy DIR COMMAND ARG…    a command of this list, while another process writes to the folder
-//	killed N FILE apexx ARG… run, send SIGKILL once the file has N lines
+//	killed FILE:N apexx ARG… run, send SIGKILL once the file has N lines
 //	disk DIR SIZE            a file system of that size, such as 8m
 //	fill FILE N              a file that leaves N bytes of its file system
 //	glob FILE PATTERN        copy the one file that matches
-//	interrupt apexx ARG…     run, send SIGINT once it computes, and expect exit code 130
-//	interrupt2 apexx ARG…    the same, twice: the first signal must not end it, the second must
+//	interrupt WHEN apexx ARG… run, send SIGINT at a moment, see startUntil, and expect exit code 130
+//	interrupt2 WHEN apexx ARG… the same, twice: the first signal must not end it, the second must
 //	daily FILE DAY COMMIT MS write the result of a sweep of one cell with that median
 //	withoutcgo FILE          build apexx without cgo
 func TestScripts(t *testing.T) {
@@ -98,6 +99,8 @@ func TestScripts(t *testing.T) {
 				return exists("/proc/driver/nvidia/version") || exists("/usr/lib/wsl/lib/libnvidia-ml.so.1"), nil
 			case "disks":
 				return canMount(), nil
+			case "avx2":
+				return cpu.X86.HasAVX2 && cpu.X86.HasFMA, nil
 			case "proc":
 				return exists("/proc/self/stat"), nil
 			}

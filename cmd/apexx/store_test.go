@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -30,29 +28,6 @@ func busy(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("busy DIR status …")
 	}
 	status(ts, neg, args[2:])
-}
-
-// killed ends a program without a warning.
-func killed(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	path, err := exec.LookPath(args[2])
-	ts.Check(err)
-	cmd := exec.Command(path, args[3:]...)
-	cmd.Dir = ts.MkAbs(".")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	ts.Check(cmd.Start())
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		text, _ := os.ReadFile(ts.MkAbs(args[1])) // there is none at first
-		if bytes.Count(text, []byte("\n")) >= want || time.Now().After(end) {
-			break
-		}
-	}
-	ts.Check(cmd.Process.Kill())
-	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
-		ts.Fatalf("it ended before it was killed: %v: %s", err, &said)
-	}
 }
 
 // fillDisk leaves some bytes of a file system free.

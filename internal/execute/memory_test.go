@@ -35,7 +35,7 @@ func TestOutOfMemory(t *testing.T) {
 	small := fakeCase(t)
 	large := &source.Case{Input: source.Input{Name: "large", Image: tensor.New(tensor.Float32, 1, 3, 4096, 4096)}, Model: small.Model, Decode: model.DefaultDecode()}
 	r := &MatrixRunner{Cases: map[string]Subject{"c": small, "large": large}, Open: func(name string) (backends.Backend, error) {
-		s := WorkerSpec(name, time.Minute)
+		s := WorkerSpec(name, 10*time.Minute)
 		s.MemoryLimit = 1 << 30
 		return worker.New(s), nil
 	}}

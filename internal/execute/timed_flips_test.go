@@ -81,7 +81,7 @@ func TestTimedFlipsAreVerified(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return worker.Spec{Name: name, Command: []string{self}, Env: []string{flipVariable + "=" + string(text)}, Deadline: time.Minute}
+			return worker.Spec{Name: name, Command: []string{self}, Env: []string{flipVariable + "=" + string(text)}, Deadline: 10 * time.Minute}
 		}}
 	}
 	flips := flip{Last: near.last, Next: near.next, Move: near.move}

@@ -210,7 +210,7 @@ func (m tight) Complete(ctx context.Context, s measure.Shape) (*measure.Complete
 func parityRuns(t *testing.T, models measure.ModelSource, backend, inject string, cells ...perf.Cell) []measure.ParityRun {
 	t.Helper()
 	side := measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(models, reference.New()), Spec: func(name string) worker.Spec {
-		s := WorkerSpec(name, time.Minute)
+		s := WorkerSpec(name, 10*time.Minute)
 		s.Env = []string{worker.InjectVariable + "=" + inject}
 		return s
 	}}

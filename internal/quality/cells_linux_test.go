@@ -128,7 +128,7 @@ func evaluateScenes(t *testing.T, kind string, scenes int, c perf.Cell) (accurac
 		t.Fatal(err)
 	}
 	side := measure.Side{Arm: perf.Head, Workloads: measure.NewWorkloads(models, reference.New()), Spec: func(backend string) worker.Spec {
-		return worker.Spec{Name: backend, Command: []string{self}, Env: []string{workerVariable + "=" + kind}, Deadline: time.Minute}
+		return worker.Spec{Name: backend, Command: []string{self}, Env: []string{workerVariable + "=" + kind}, Deadline: 10 * time.Minute}
 	}}
 	var got []accuracy.Run
 	err = measure.RunQuality(t.Context(), side, c.Backend, []perf.Cell{c}, measure.Options{DataSet: cells}, func(r accuracy.Run) error {

@@ -6,11 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/apex-x/apexx/internal/testenv"
 )
 
 // script runs one of the scripts in .ci, or in dir when that is a copy of them, and returns its output and exit code.
 func script(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	testenv.Clean(t)
 	for _, tool := range []string{"bash", "git", "make"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("%s is not installed", tool)

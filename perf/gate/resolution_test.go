@@ -23,7 +23,8 @@ func TestResolution(t *testing.T) {
 				p, r := DefaultPolicy(), rand.New(rand.NewPCG(3, uint64(cells)))
 				missed := 0
 				for range runs {
-					_, printed := p.oneCell(r, noise, cells, scale, 0)
+					_, seen := p.oneCell(r, noise, cells, scale, 0)
+					printed := least(p.finding(p.target(env.SharedCPU).Limits.Time, seen))
 					if found, _ := p.oneCell(r, noise, cells, scale, printed); !found {
 						missed++
 					}
@@ -45,8 +46,8 @@ func TestResolution(t *testing.T) {
 }
 
 // oneCell runs the first of some cells, which scatters by scale times the noise, through a gate. It returns whether its slowdown is
-// found, and the resolution that is printed.
-func (p Policy) oneCell(r *rand.Rand, n Noise, cells int, scale, slowdown float64) (found bool, printed float64) {
+// found, and the noise by which the resolution is printed.
+func (p Policy) oneCell(r *rand.Rand, n Noise, cells int, scale, slowdown float64) (found bool, seen scatter) {
 	t := p.target(env.SharedCPU)
 	limit, s := t.Limits.Time, Simulation{Noise: n, Policy: p, Slowdown: slowdown}
 	draw := func(cells, blocks int) []screened {
@@ -60,10 +61,10 @@ func (p Policy) oneCell(r *rand.Rand, n Noise, cells int, scale, slowdown float6
 	screen := draw(cells, p.ScreenBlocks)
 	p.observe(screen)
 	if len(screen[0].asked()) == 0 {
-		return false, least(p.finding(limit, screen[0].scatter))
+		return false, screen[0].scatter
 	}
 	fresh := draw(1, p.ConfirmBlocks)[0].values[Time]
-	return limit.exceeded(fresh, p.Alpha), least(p.finding(limit, scatterOf(fresh, screen[0].others...)))
+	return limit.exceeded(fresh, p.Alpha), scatterOf(fresh, screen[0].others...)
 }
 
 // TestResolutionLimits checks where the resolution goes without noise and with few blocks.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/testenv"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf/gate"
 )
@@ -167,6 +168,7 @@ func TestCommitOf(t *testing.T) {
 
 // A program of the project tells its commit, and one that is of another is refused.
 func TestProgram(t *testing.T) {
+	testenv.Clean(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "go.mod"), []byte("module github.com/apex-x/apexx\n\ngo 1.26\n"))
 	write(t, filepath.Join(dir, "cmd/x/main.go"), []byte("package main\n\nfunc main() {}\n"))
