@@ -14,17 +14,18 @@ import (
 //
 //	σy² = u²·m·K·(m·Σ(a·b)² + c² + y²/3) + m·(Σ b²·σa² + Σ a²·σb²) + σc² + (u·y)²
 //
-// The sums are products of squares, which Products evaluates: of the operands m²·K·a² + m·(σa/u)² and b², in units of u², so
-// that squares of small numbers stay in the range of float32.
+// The sums are products of squares, which Products evaluates: of the operands m²·K·a² + m·(σa/u)² and b², in units of u² and of the largest operands, so
+// that squares of small and of large numbers stay in the range of float32.
 func product(c *call) ([][]float64, error) {
 	terms, m := float64(Terms(c.node)), float64(c.repeated())
 	own, grown := c.roundings(terms, m)
 	a, b := c.in[0], c.in[1]
-	left := squares(a, func(v, s float64) float64 { return own*v*v + m*(s/Unit)*(s/Unit) })
-	variance, err := c.evaluate(left, squares(b, func(v, _ float64) float64 { return v * v }))
+	sizeA, sizeB := largestOf(a.floats()), largestOf(b.floats())
+	left := squares(a, sizeA, func(v, s float64) float64 { return own*v*v + m*(s/Unit)*(s/Unit) })
+	variance, err := c.evaluate(left, squares(b, sizeB, func(v, _ float64) float64 { return v * v }))
 	if err == nil && !b.exact() {
 		var more []float32
-		more, err = c.evaluate(squares(a, func(v, s float64) float64 { return m * (v*v + s*s) }), squares(b, func(_, s float64) float64 { return (s / Unit) * (s / Unit) }))
+		more, err = c.evaluate(squares(a, sizeA, func(v, s float64) float64 { return m * (v*v + s*s) }), squares(b, sizeB, func(_, s float64) float64 { return (s / Unit) * (s / Unit) }))
 		for i, m := range more {
 			variance[i] += m
 		}
@@ -32,12 +33,12 @@ func product(c *call) ([][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	bias := c.biasVariance(m * terms)
+	bias, size := c.biasVariance(m*terms), sizeA*sizeB
 	out, err := c.each(func(i int, y float64) float64 {
 		if variance[i] >= known {
 			return math.Inf(1)
 		}
-		return Unit * math.Sqrt(max(float64(variance[i]), 0)+(1+grown)*y*y+bias(i))
+		return Unit * math.Sqrt(max(float64(variance[i]), 0)*size*size+(1+grown)*y*y+bias(i))
 	})
 	if c.whole && c.tiles() {
 		out[0] = Value{Tensor: c.out[0].Tensor, Spread: out[0]}.Tiled(WinogradTile).Spread
@@ -110,13 +111,27 @@ func biasIndex(n *graph.Node, out, bias []int) func(int) int {
 	return broadcast(out, bias)
 }
 
-// squares returns a tensor of what of gives for the elements of v and their spreads.
-func squares(v Value, of func(v, spread float64) float64) *tensor.Tensor {
+// largestOf returns the largest finite |v|, 1 where there is none but 0.
+func largestOf(vs []float64) float64 {
+	most := 0.0
+	for _, v := range vs {
+		if a := math.Abs(v); a > most && a <= math.MaxFloat64 {
+			most = a
+		}
+	}
+	if most == 0 {
+		return 1
+	}
+	return most
+}
+
+// squares returns a tensor of what of gives for the elements of v and their spreads, both in units of size.
+func squares(v Value, size float64, of func(v, spread float64) float64) *tensor.Tensor {
 	out := tensor.New(tensor.Float32, v.Shape()...)
 	data, xs := tensor.Data[float32](out), v.floats()
 	pieces(len(xs), func(low, high int) {
 		for i := low; i < high; i++ {
-			data[i] = float32(min(of(xs[i], v.spread(i)), unlimited))
+			data[i] = float32(min(of(xs[i]/size, v.spread(i)/size), unlimited))
 		}
 	})
 	return out

@@ -194,3 +194,16 @@ func TestTiled(t *testing.T) {
 		t.Error("without tiles a cell has its own spread")
 	}
 }
+
+// TestLargeOperands scales the operands of a product: its spread grows with them, and is known, up to numbers whose squares float32 does not hold.
+func TestLargeOperands(t *testing.T) {
+	of := func(scale float64) float64 {
+		number := func(i int) float64 { return scale * (1 + float64(i)/3) }
+		return spreads(t, graph.Gemm{}, filled([]int{1, 64}, number), filled([]int{64, 1}, number), filled([]int{1, 1}, func(int) float64 { return 64 * scale * scale }))[0]
+	}
+	for _, scale := range []float64{0x1p-60, 0x1p30, 0x1p60} {
+		if got, want := of(scale), of(1)*scale*scale; math.Abs(got-want) > 1e-5*want {
+			t.Errorf("operands of %g: the spread is %g, want %g", scale, got, want)
+		}
+	}
+}
