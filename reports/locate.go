@@ -75,7 +75,7 @@ func (l *Locate) shown() []int {
 	const most = 20
 	var wrong, right []int
 	for i := range l.Steps {
-		if s := &l.Steps[i]; !s.Local.Within() || !s.Reference.Within() || s.Skipped != "" {
+		if s := &l.Steps[i]; !s.Local.Within() || !s.Reference.Within() || s.Skipped != "" || s.Local.Unjudged != "" {
 			wrong = append(wrong, i)
 		} else {
 			right = append(right, i)
@@ -107,6 +107,8 @@ func stepText(s *locate.Step) string {
 		text += ": not computed, " + s.Skipped
 	case s.Local.Wrong != "":
 		text += ": " + s.Local.Wrong
+	case s.Local.Unjudged != "":
+		text += fmt.Sprintf(": no budget for %d of %d elements", s.Local.Unknown, s.Local.Unknown+s.Local.Elements)
 	}
 	return text
 }
@@ -135,6 +137,8 @@ func (l *Locate) writeFinding(b *strings.Builder) {
 		switch {
 		case l.Strays != "":
 			fmt.Fprintf(b, "Every step is within its budget when it is fed by itself, but %s.\n", l.Strays)
+		case l.State == evidence.Unverified:
+			b.WriteString("No step is beyond its budget, and not every step has one: the table names those that were not judged.\n")
 		case l.State == evidence.Pass:
 			b.WriteString("No step is beyond its budget: what differs is rounding, gathered over the steps.\n")
 		}

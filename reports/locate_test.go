@@ -56,7 +56,10 @@ func TestLocateTable(t *testing.T) {
 	strays.Minimal = &locate.Minimal{Side: strays.Candidate, Subject: "the whole run", Switches: []string{"one thread"}, Trials: slices.Repeat([]locate.Trial{{Ratio: 12}}, listed+2)}
 	reference.Minimal = &locate.Minimal{Side: reference.Reference}
 	passing.State, passing.Steps, passing.Finding, passing.Changed, passing.Reproduce = evidence.Pass, passing.Steps[:2], nil, []string{}, ""
-	for name, l := range map[string]*Locate{"locate.txt": failing, "locate-fused.txt": fused, "locate-reference.txt": reference, "locate-pass.txt": passing, "locate-strays.txt": strays} {
+	unjudged := someLocate()
+	unjudged.State, unjudged.Steps, unjudged.Finding, unjudged.Changed, unjudged.Reproduce = evidence.Unverified, slices.Clone(passing.Steps), nil, []string{}, ""
+	unjudged.Steps[0].Local = locate.Error{Elements: 3, Unknown: 5, Unjudged: "quotient", Index: -1}
+	for name, l := range map[string]*Locate{"locate-unjudged.txt": unjudged, "locate.txt": failing, "locate-fused.txt": fused, "locate-reference.txt": reference, "locate-pass.txt": passing, "locate-strays.txt": strays} {
 		goldenfile.Check(t, name, written(t, LocateTable, l))
 	}
 }

@@ -219,6 +219,9 @@ func (t *trace) judgeUnit(u *unitTrace, bounds map[*graph.Value]budget.Value) er
 // hold judges one output. What was selected is held to its rules, where the choice is another one.
 func (t *trace) hold(e *Error, u *unitTrace, v *graph.Value, got map[string]*tensor.Tensor, want budget.Value, m budget.Margin) {
 	j := t.budget.Judge(got[v.Name], want, m)
+	if j.Unknown > 0 && j.Unknown >= j.Elements && e.Unjudged == "" {
+		e.Unjudged = v.Name
+	}
 	if op, is := v.Producer.Op.(graph.SelectDetections); is && j.Beyond > 0 {
 		n := v.Producer
 		pairs, counts := got[n.Outputs[0].Name], got[n.Outputs[1].Name]

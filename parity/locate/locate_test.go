@@ -220,3 +220,33 @@ func TestFirstAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestUnjudged: where there is no budget for half of an output, as of a quotient by 0, nothing is proven of its step, and the answer is no pass.
+func TestUnjudged(t *testing.T) {
+	b := graph.NewBuilder("quotient")
+	four := graph.Type{DType: tensor.Float32, Shape: []int{4}}
+	b.Output("y", b.Add1("quotient", graph.Binary{Fn: graph.Div}, b.Input("a", four), b.Input("b", four)))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		divisor  []float32
+		unjudged string
+		want     evidence.State
+	}{
+		{[]float32{1, 2, 3, 0}, "", evidence.Pass},
+		{[]float32{1, 2, 0, 0}, "quotient", evidence.Unverified},
+		{[]float32{0, 0, 0, 0}, "quotient", evidence.Unverified},
+	} {
+		side := locate.Side{Backend: reference.New(), Options: backends.Options{Precision: backends.FP32}}
+		trace, err := locate.Run(t.Context(), locate.Spec{Graph: g, Oracle: reference.New(), Profile: "quality", Reference: side, Candidate: side, Inputs: tensor.List{
+			{Name: "a", Tensor: tensor.Must(tensor.Of([]float32{1, 2, 3, 4}, 4))}, {Name: "b", Tensor: tensor.Must(tensor.Of(c.divisor, 4))}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step := &trace.Steps[0]; trace.State != c.want || step.Local.Unjudged != c.unjudged {
+			t.Errorf("by %v: %s, %+v", c.divisor, trace.State, step.Local)
+		}
+	}
+}

@@ -59,10 +59,11 @@ type Step struct {
 type Error struct {
 	Output   string        `json:"output,omitempty"` // whose element is the worst
 	Elements int           `json:"elements"`
-	Unknown  int           `json:"unknown"` // elements for which nothing can be said
-	Beyond   int           `json:"beyond"`  // elements that are off by more than the budget
-	Ratio    parity.Number `json:"ratio"`   // of the worst element, over its budget
-	Index    int           `json:"index"`   // flat, of the worst element; -1 where all are equal
+	Unknown  int           `json:"unknown"`            // elements for which nothing can be said
+	Unjudged string        `json:"unjudged,omitempty"` // an output of which that is half of the elements or more
+	Beyond   int           `json:"beyond"`             // elements that are off by more than the budget
+	Ratio    parity.Number `json:"ratio"`              // of the worst element, over its budget
+	Index    int           `json:"index"`              // flat, of the worst element; -1 where all are equal
 	Got      parity.Number `json:"got"`
 	Want     parity.Number `json:"want"`
 	Allowed  parity.Number `json:"allowed"`
@@ -71,8 +72,11 @@ type Error struct {
 	Wrong    string        `json:"wrong,omitempty"` // of what was chosen: why it cannot have been
 }
 
-// Within tells whether the error is within its budget.
+// Within tells whether the error is within its budget, as far as there is one.
 func (e *Error) Within() bool { return e.Beyond == 0 && e.Wrong == "" }
+
+// clear tells whether the error is within its budget, and there is one for most of every output.
+func (e *Error) clear() bool { return e.Within() && e.Unjudged == "" }
 
 // add takes the judgement of one output.
 func (e *Error) add(name string, j budget.Judgement) {
@@ -118,7 +122,8 @@ func (t *Trace) stray() string {
 	return ""
 }
 
-// state follows from the steps: one beyond its budget fails; one that was not computed, and a whole run that strays, is unverified.
+// state follows from the steps: one beyond its budget fails; one that was not computed or of which little is known, and
+// a whole run that strays, is unverified.
 func (t *Trace) state() evidence.State {
 	state := evidence.Pass
 	if t.Strays != "" {
@@ -129,7 +134,7 @@ func (t *Trace) state() evidence.State {
 		switch {
 		case !s.Local.Within():
 			return evidence.Fail
-		case s.Skipped != "" || !s.Reference.Within():
+		case s.Skipped != "" || !s.Local.clear() || !s.Reference.clear():
 			state = evidence.Unverified
 		}
 	}
