@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,7 +88,7 @@ func (ch *choice) selectBackend(c *cli.Context) error {
 	}
 	var err error
 	if ch.selection, err = caps.Select(ch.requested, ch.policy, usable); err != nil {
-		return err
+		return errors.Join(c.Context.Err(), err)
 	}
 	if s := ch.selection.Sentence(); s != "" {
 		fmt.Fprintf(c.App.ErrWriter, "apexx: %s\n", s)
@@ -104,4 +105,13 @@ func (ch *choice) openModel(c *cli.Context) (*source.Model, error) {
 		}
 	}
 	return ch.model, nil
+}
+
+// available is nil where a backend can be used here. What an interruption keeps from answering is not absent.
+func available(ctx context.Context, b backends.Backend, name string) error {
+	a := b.Probe(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return a.Err(name)
 }

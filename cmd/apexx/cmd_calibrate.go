@@ -73,7 +73,7 @@ func calibrateModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := backend.Probe(c.Context).Err(name); err != nil {
+	if err := available(c.Context, backend, name); err != nil {
 		return err
 	}
 	m, err := openModel(c)
