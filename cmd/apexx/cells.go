@@ -172,7 +172,7 @@ func (w *workloadsOf) check(cell perf.Cell) error {
 func probe(c *cli.Context, name string, spec specOf) error {
 	client := worker.New(spec(name))
 	defer client.Close() // it has answered, or is gone
-	return client.Probe(c.Context).Err(name)
+	return available(c.Context, client, name)
 }
 
 // present fails for the first backend that the first of the builds does not have here, and where any of them speaks another major version of

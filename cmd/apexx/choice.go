@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,7 +89,7 @@ func (ch *choice) selectBackend(c *cli.Context) error {
 	}
 	var err error
 	if ch.selection, err = caps.Select(ch.requested, ch.policy, usable); err != nil {
-		return err
+		return errors.Join(c.Context.Err(), err)
 	}
 	if s := ch.selection.Sentence(); s != "" {
 		fmt.Fprintf(c.App.ErrWriter, "apexx: %s\n", s)
@@ -132,4 +133,13 @@ func chosenExecution(c *cli.Context) (x execution, err error) {
 // options are those of the session, once it is open.
 func (x execution) options() backends.Options {
 	return backends.Options{Precision: x.precision, Threads: x.threads, Extra: x.extra}
+}
+
+// available is nil where a backend can be used here. What an interruption keeps from answering is not absent.
+func available(ctx context.Context, b backends.Backend, name string) error {
+	a := b.Probe(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return a.Err(name)
 }

@@ -90,7 +90,7 @@ func calibrateModel(c *cli.Context, path string, profile calibrate.Profile, meth
 	if err != nil {
 		return err
 	}
-	if err := backend.Probe(c.Context).Err(name); err != nil {
+	if err := available(c.Context, backend, name); err != nil {
 		return err
 	}
 	return writeRanges(c, path, profile, method, func(r rangesRequest) (*calibrate.File, error) {

@@ -169,7 +169,7 @@ func takeCertificate(c *cli.Context, m *source.Model, columns []parity.Column, c
 		}
 		b, err := execute.Open(col.Backend, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		if err == nil {
-			err = b.Probe(c.Context).Err(col.Backend)
+			err = available(c.Context, b, col.Backend)
 		}
 		if err != nil {
 			return nil, err

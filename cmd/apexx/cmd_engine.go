@@ -68,7 +68,7 @@ func buildEngine(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := backend.Probe(c.Context).Err(tensorrt.Name); err != nil {
+	if err := available(c.Context, backend, tensorrt.Name); err != nil {
 		return err
 	}
 	g, err := engineGraph(c, opts)

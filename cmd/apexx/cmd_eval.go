@@ -203,7 +203,7 @@ func (e *evaluation) execution(name string, precision backends.Precision) (*eval
 	if err != nil {
 		return nil, err
 	}
-	return &evaluationSide{backend: b, precision: precision, extra: extra}, b.Probe(e.c.Context).Err(name)
+	return &evaluationSide{backend: b, precision: precision, extra: extra}, available(e.c.Context, b, name)
 }
 
 // find runs or reads a side.

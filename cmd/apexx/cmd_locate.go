@@ -160,7 +160,7 @@ func locateBackend(c *cli.Context, name string) (backends.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, b.Probe(c.Context).Err(name)
+	return b, available(c.Context, b, name)
 }
 
 // locateSubject opens the case, or the graph of --model.

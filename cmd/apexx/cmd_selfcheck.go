@@ -76,7 +76,7 @@ func selfcheckParity(c *cli.Context) error {
 		}
 		b, err := execute.Open(name, execute.Options{Reuse: true})
 		if err == nil {
-			err = b.Probe(c.Context).Err(name)
+			err = available(c.Context, b, name)
 		}
 		if err != nil {
 			return err

@@ -94,7 +94,7 @@ func routedExecutions(c *cli.Context) ([]flips.Execution, error) {
 		}
 		b, err := execute.Open(col.Backend, execute.Options{})
 		if err == nil {
-			err = b.Probe(c.Context).Err(col.Backend)
+			err = available(c.Context, b, col.Backend)
 		}
 		if err != nil {
 			return nil, err

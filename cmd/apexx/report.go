@@ -78,8 +78,9 @@ func (r *matrixReport) run() error {
 	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, k.images(m)
 	code := doc.ExitCode()
 	err = writeMatrix(c, doc)
-	kept := code == exit.Interrupted || err != nil                            // such as on a full disk: without a report, only the journal has what was computed
-	if err := errors.Join(c.Context.Err(), err, k.end(c, kept)); err != nil { // what an interruption left is reported, too
+	// What an interruption left is reported, too. Without a report, such as on a full disk, only the journal has what was computed.
+	kept := code == exit.Interrupted || err != nil
+	if err := errors.Join(c.Context.Err(), err, k.end(c, kept)); err != nil {
 		return err
 	}
 	if code != exit.OK {
