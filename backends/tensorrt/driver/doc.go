@@ -5,6 +5,6 @@
 // what is missing is a reason. The shim is compiled against the headers of TensorRT in TENSORRT_ROOT and those of CUDA; it is the only code that calls through the
 // library's classes, and shows them as a few C functions (shim.h): build.cpp builds and calibrates, shim.cpp opens libraries and executes.
 //
-// The device's primary context is made current by every function of the shim, on whatever thread it runs. Every session has a stream and memory of its own.
-// What TensorRT logs as an error becomes the error of the call in which it came up.
+// The device's primary context is made current by every function of the shim, on whatever thread it runs. Every session has a stream and memory of its own. What
+// TensorRT logs as an error becomes the error of the call in which it came up.
 package driver
