@@ -131,7 +131,7 @@ func momentOf(ts *testscript.TestScript, when string, pid int) func() bool {
 			if still++; anyRuns(pid) {
 				still = 0
 			}
-			return still > 200
+			return still > 100
 		}
 	}
 	ts.Fatalf("unknown moment %s: want FILE:N, computes, worker or waits", when)
@@ -172,12 +172,12 @@ func descendants(pid int) []int {
 	return family
 }
 
-// anyRuns tells whether a thread of a process or of its descendants runs, waits for its turn or for a disk.
+// anyRuns tells whether a thread of a process or of its descendants runs, waits for its turn or for a disk: neither sleeps nor is stopped.
 func anyRuns(pid int) bool {
 	for _, p := range descendants(pid) {
 		threads, _ := filepath.Glob("/proc/" + strconv.Itoa(p) + "/task/*/stat")
 		for _, path := range threads {
-			if fields := procStat(path); len(fields) > 0 && fields[0] != "S" {
+			if fields := procStat(path); len(fields) > 0 && fields[0] != "S" && fields[0] != "T" {
 				return true
 			}
 		}
