@@ -291,6 +291,9 @@ func TestConfirmTime(t *testing.T) {
 	}
 	cut := func(list []perf.Measurement, to int64) {
 		for _, m := range list {
+			if m.State != evidence.Measured {
+				t.Fatalf("block %d: %s: %s", m.Block, m.State, m.Detail)
+			}
 			bound, spent := cmp.Or(to, rec.Policy.BoundNS), 0.0
 			for _, ns := range m.Samples[:len(m.Samples)-1] {
 				spent += ns * float64(m.CallsPerSample)
