@@ -14,6 +14,7 @@ import (
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 )
@@ -190,9 +191,11 @@ func gateBuilds(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := makeOut(c); err != nil {
+	release, err := makeOut(c)
+	if err != nil {
 		return err
 	}
+	defer release()
 	plan, err := w.withQuality(c)
 	if err != nil {
 		return err
@@ -212,12 +215,15 @@ func gateBuilds(c *cli.Context) error {
 	return reportGate(c, rec)
 }
 
-// makeOut makes the folder of --out before anything is measured, so that an unwritable place costs nothing but a line.
-func makeOut(c *cli.Context) error {
-	if dir := c.String("out"); dir != "" {
-		return exit.With(exit.Usage, os.MkdirAll(dir, 0o755))
+// makeOut makes the folder of --out before anything is measured, so that an unwritable place costs nothing but a line, and keeps it from other gates
+// until release.
+func makeOut(c *cli.Context) (release func(), err error) {
+	dir := c.String("out")
+	if dir == "" {
+		return func() {}, nil
 	}
-	return nil
+	release, err = journal.Claim(dir)
+	return release, exit.With(exit.Usage, err)
 }
 
 // gateSetup joins two builds with what the flags say. The function ends the watching of devices.
@@ -284,8 +290,10 @@ func replayGate(c *cli.Context) error {
 	if why := gate.Differs(held, rec.Verdict); why != "" {
 		fmt.Fprintf(c.App.ErrWriter, "apexx: warning: %s\n", why)
 	}
-	if err := makeOut(c); err != nil {
+	release, err := makeOut(c)
+	if err != nil {
 		return err
 	}
+	defer release()
 	return reportGate(c, rec)
 }

@@ -17,7 +17,7 @@ import (
 
 // reportGate writes a judged record to --out, to the terminal and, on GitHub, to its job. The exit code is the verdict's.
 func reportGate(c *cli.Context, rec *gate.Record) error {
-	var page string
+	table := reports.GateTable(c.App.Writer, rec, tableOptions(c.App.Writer)) // first: a disk may be full, and the verdict took minutes
 	if dir := c.String("out"); dir != "" {
 		err := atomicfile.WriteFile(filepath.Join(dir, "gate.json"), 0o644, func(w io.Writer) error { return gate.WriteJSON(w, rec) })
 		if err != nil {
@@ -26,14 +26,10 @@ func reportGate(c *cli.Context, rec *gate.Record) error {
 		if _, err := reports.WriteGateDir(dir, rec); err != nil {
 			return err
 		}
-		page = filepath.Join(dir, "index.html")
+		_, err = fmt.Fprintf(c.App.Writer, "report: %s\n", filepath.Join(dir, "index.html"))
+		table = errors.Join(table, err)
 	}
-	err := reports.GateTable(c.App.Writer, rec, tableOptions(c.App.Writer))
-	if page != "" {
-		_, werr := fmt.Fprintf(c.App.Writer, "report: %s\n", page)
-		err = errors.Join(err, werr)
-	}
-	if err := errors.Join(err, reports.WriteGitHub(os.Getenv, c.App.Writer, rec)); err != nil {
+	if err := errors.Join(table, reports.WriteGitHub(os.Getenv, c.App.Writer, rec)); err != nil {
 		return err
 	}
 	if rec.Verdict.ExitCode != exit.OK {

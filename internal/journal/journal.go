@@ -61,6 +61,19 @@ func Open(dir, name string) (_ *Journal, lines [][]byte, err error) {
 	return j, lines, j.rewind()
 }
 
+// Claim makes a folder and lets it belong to this process until release, without a log: for what is written at the end alone. Where another process
+// has it, the error wraps ErrBusy.
+func Claim(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return func() { lock.Close() }, nil
+}
+
 // Append writes v as a line and waits until it is on disk.
 func (j *Journal) Append(v any) error {
 	line, err := json.Marshal(v)

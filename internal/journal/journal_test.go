@@ -160,6 +160,19 @@ func TestBusy(t *testing.T) {
 	if _, _, err := Open(dir, "log"); !errors.Is(err, ErrBusy) {
 		t.Errorf("a second opener of this process: %v", err)
 	}
+	if _, err := Claim(dir); !errors.Is(err, ErrBusy) {
+		t.Errorf("a claim: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	release, err := Claim(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(other, "log"); !errors.Is(err, ErrBusy) {
+		t.Errorf("an opener beside a claim: %v", err)
+	}
+	release()
+	open(t, other)
 }
 
 // TestKilledWriter kills writers in the middle of their work: what they said was written is there.
