@@ -301,7 +301,7 @@ func (t *TensorReport) checkWorst(tol Tolerance) error {
 		tol.Abs, tol.OfLargest = float64(t.Atol), 0
 	}
 	switch {
-	case tol.Noise > 0 && !(math.Sqrt(float64(t.NMSE)) <= tol.Noise):
+	case tol.noisy(t.NMSE, t.TotalCount):
 		return fmt.Errorf("it passed %s, and its noise is %g", tol, math.Sqrt(float64(t.NMSE)))
 	case t.NonFiniteMismatches > 0:
 		return fmt.Errorf("it passed, and %d elements are NaN, or infinite on one side", t.NonFiniteMismatches)

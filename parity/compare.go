@@ -258,7 +258,7 @@ func (r *TensorReport) conclude(m *measure, ref, cand *tensor.Tensor) {
 	r.TotalCount, r.Coverage.Compared, r.beyond = m.total, m.total, m.beyond
 	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(m.total, 1)))
 	r.Histogram = m.hist
-	r.noisy = m.tol.Noise > 0 && !(math.Sqrt(float64(r.NMSE)) <= m.tol.Noise)
+	r.noisy = m.tol.noisy(r.NMSE, m.total)
 	r.Passed = m.passes() && !r.noisy
 	r.Smallest = m.smallest()
 	if m.worst >= 0 {

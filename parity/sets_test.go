@@ -155,6 +155,14 @@ func TestNoise(t *testing.T) {
 			t.Errorf("%q, passed %t, want %q", got, r.Passed, c.want)
 		}
 	}
+	few := Tolerance{Abs: 0.01, Noise: 1e-3, NoiseOf: 16} // a number near 0 may be off by all of it
+	for _, n := range []int{1, 15, 16} {
+		x := tensor.New(tensor.Float32, n)
+		tensor.Data[float32](x)[0] = 1e-3
+		if r := Compare(tensor.New(tensor.Float32, n), x, few); r.Passed != (n < 16) {
+			t.Errorf("noise of %d elements: passed %t", n, r.Passed)
+		}
+	}
 	zeros := tensor.New(tensor.Float32, 4)
 	if r := Compare(zeros, zeros, tol); !r.Passed {
 		t.Errorf("zeros against zeros: %s", r.failure())

@@ -30,6 +30,10 @@ var spreads = map[Class]spread{
 	TwinBF16:       {pixels: 0.32, scores: 3.8e-3, logits: 0.23, angle: 9.6e-3, features: 0.25, noise: 1.2e-2, alone: 6e-3},
 }
 
+// leastNoisy is the number of elements of the smallest output on which the noise of spreads was seen: det.quality.P7 of a 512×512 image. At 128×128 it has
+// one.
+const leastNoisy = 16
+
 // tolerance returns the rule for a kind of output: margin times what was seen.
 func (s spread) tolerance(kind Kind, margin float64) Tolerance {
 	limit := func(seen float64) float64 { // of three digits, for people
@@ -42,11 +46,11 @@ func (s spread) tolerance(kind Kind, margin float64) Tolerance {
 	case Scores:
 		return Tolerance{Abs: limit(s.scores)}
 	case Embeddings:
-		return Tolerance{Angle: limit(s.angle), Noise: limit(s.noise)}
+		return Tolerance{Angle: limit(s.angle), Noise: limit(s.noise), NoiseOf: leastNoisy}
 	case Logits:
-		return Tolerance{Abs: limit(s.logits), Noise: limit(s.noise)}
+		return Tolerance{Abs: limit(s.logits), Noise: limit(s.noise), NoiseOf: leastNoisy}
 	}
-	return Tolerance{Abs: limit(s.features), Noise: limit(s.noise)}
+	return Tolerance{Abs: limit(s.features), Noise: limit(s.noise), NoiseOf: leastNoisy}
 }
 
 // aloneMargin is how many times the share of detections without a partner that was seen may be without one.

@@ -26,6 +26,10 @@ type Tolerance struct {
 	// hardly depends on the input, though single elements stray far, so this is what tells two formats, or two roundings, apart.
 	Noise float64
 
+	// NoiseOf is the least number of elements of which Noise says anything. That of a single number is its relative error, which is of any size
+	// where the number is near 0.
+	NoiseOf int
+
 	// MismatchRatio is the share of an object's elements, in [0,1], that may mismatch, each by at most 10 times its bound. An
 	// object is a detection's mask inside its box, or what a map holds of one tile; elsewhere it is the whole tensor. Padding and
 	// objects of fewer than SmallObject elements have no share.
@@ -53,6 +57,11 @@ func (t Tolerance) allowed(ref float64) float64 {
 		return max(t.Abs, t.Rel*math.Abs(ref))
 	}
 	return t.Abs + t.Rel*math.Abs(ref)
+}
+
+// noisy tells whether the errors of so many elements together are more than Noise allows.
+func (t Tolerance) noisy(nmse Number, elements int) bool {
+	return t.Noise > 0 && elements >= t.NoiseOf && !(math.Sqrt(float64(nmse)) <= t.Noise)
 }
 
 // resolve turns what depends on the reference into numbers.
@@ -126,6 +135,9 @@ func (t Tolerance) String() string {
 	}
 	if t.Noise > 0 {
 		s += fmt.Sprintf(", noise %g", t.Noise)
+		if t.NoiseOf > 0 {
+			s += fmt.Sprintf(" of ≥ %d elements", t.NoiseOf)
+		}
 	}
 	if t.MismatchRatio > 0 {
 		s += fmt.Sprintf(", up to %d× for %g %% of a mask or tile of ≥ %d elements", forgiven, 100*t.MismatchRatio, t.SmallObject)

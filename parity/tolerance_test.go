@@ -69,17 +69,17 @@ func TestUnits(t *testing.T) {
 		{"boxes", ClassBF16, [3]string{"abs 0.84 px", "abs 1.12 px", "abs 1.68 px"}},
 		{"boxes", ClassFP8, [3]string{"abs 3.9 px", "abs 5.2 px", "abs 7.8 px"}},
 		{"scores", ClassDefault, [3]string{"abs 2e-05", "abs 5e-05", "abs 8e-05"}},
-		{"embeddings", NarrowFP16, [3]string{"angle 0.00612 rad, noise 0.00573", "angle 0.00816 rad, noise 0.00764", "angle 0.0122 rad, noise 0.0115"}},
-		{"semantic_logits", NarrowTwinFP16, [3]string{"abs 0.0979, noise 0.00508", "abs 0.131, noise 0.00678", "abs 0.196, noise 0.0102"}},
+		{"embeddings", NarrowFP16, [3]string{"angle 0.00612 rad, noise 0.00573 of ≥ 16 elements", "angle 0.00816 rad, noise 0.00764 of ≥ 16 elements", "angle 0.0122 rad, noise 0.0115 of ≥ 16 elements"}},
+		{"semantic_logits", NarrowTwinFP16, [3]string{"abs 0.0979, noise 0.00508 of ≥ 16 elements", "abs 0.131, noise 0.00678 of ≥ 16 elements", "abs 0.196, noise 0.0102 of ≥ 16 elements"}},
 		{"mask_scores", ClassFP16, [3]string{"abs 0.0024", "abs 0.0032", "abs 0.0048"}},
-		{"semantic_logits", TwinBF16, [3]string{"abs 0.345, noise 0.018", "abs 0.46, noise 0.024", "abs 0.69, noise 0.036"}},
-		{"embeddings", ClassFP16, [3]string{"angle 0.00555 rad, noise 0.0042", "angle 0.0074 rad, noise 0.0056", "angle 0.0111 rad, noise 0.0084"}},
+		{"semantic_logits", TwinBF16, [3]string{"abs 0.345, noise 0.018 of ≥ 16 elements", "abs 0.46, noise 0.024 of ≥ 16 elements", "abs 0.69, noise 0.036 of ≥ 16 elements"}},
+		{"embeddings", ClassFP16, [3]string{"angle 0.00555 rad, noise 0.0042 of ≥ 16 elements", "angle 0.0074 rad, noise 0.0056 of ≥ 16 elements", "angle 0.0111 rad, noise 0.0084 of ≥ 16 elements"}},
 		{"embeddings", ClassDefault, [3]string{"angle 0.0002 rad", "angle 0.0005 rad", "angle 0.0008 rad"}},
 		{"utilities", ClassDefault, [3]string{"abs 0.0002", "abs 0.0005, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
 			"abs 0.0008, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
 		{"tap.pv.P3", ClassDefault, [3]string{"abs 2e-05 + rel 0.0002·|ref|", "abs 5e-05 + rel 0.0005·|ref|, up to 10× for 0.01 % of a mask or tile of ≥ 10000 elements",
 			"abs 8e-05 + rel 0.0008·|ref|, up to 10× for 0.05 % of a mask or tile of ≥ 2000 elements"}},
-		{"semantic_logits", ClassINT8, [3]string{"abs 4.41, noise 0.3", "abs 5.88, noise 0.4", "abs 8.82, noise 0.6"}},
+		{"semantic_logits", ClassINT8, [3]string{"abs 4.41, noise 0.3 of ≥ 16 elements", "abs 5.88, noise 0.4 of ≥ 16 elements", "abs 8.82, noise 0.6 of ≥ 16 elements"}},
 	} {
 		for i, p := range []Profile{Quality, Balanced, Edge} {
 			if got := p.Policy(EndToEnd).For(c.output, c.class).String(); got != c.want[i] {
