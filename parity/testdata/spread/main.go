@@ -1,7 +1,7 @@
 // Command spread measures how far sessions of low precision are from the reference in fp64, and from the reference in the same
 // precision, on the 64 scenes or the first of them: what the limits of package parity for low precisions are derived from (VERDICT.md).
 //
-//	go run ./parity/testdata/spread [SCENES [PRECISION...]]
+//	go run ./parity/testdata/spread [-size SIDE] [SCENES [PRECISION...]]
 //
 // Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
 // compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -31,7 +32,9 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	size := flag.Int("size", 512, "side of the images, a multiple of 128")
+	flag.Parse()
+	if err := run(*size, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "spread:", err)
 		os.Exit(1)
 	}
@@ -46,11 +49,7 @@ const summing = "reference with sums in fp16"
 // threads is how many processors the sessions use: the tool runs beside other work.
 const threads = 1
 
-func run(args []string) error {
-	m, err := source.Open(source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: source.BuiltinOverrides, Calibrations: fixtures.Calibrations()})
-	if err != nil {
-		return err
-	}
+func run(size int, args []string) error {
 	images, err := fixtures.Scenes()
 	if err != nil {
 		return err
@@ -68,6 +67,15 @@ func run(args []string) error {
 			return fmt.Errorf("%q is no number of scenes, 1 to %d", args[0], len(images))
 		}
 		images = images[:n]
+	}
+	set := append(slices.Clone(source.BuiltinOverrides), fmt.Sprintf("model.input_height=%d", size), fmt.Sprintf("model.input_width=%d", size))
+	request := source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: set}
+	if slices.ContainsFunc(precisions, backends.Precision.Scaled) {
+		request.Calibrations = fixtures.Calibrations() // of 512×512
+	}
+	m, err := source.Open(request)
+	if err != nil {
+		return err
 	}
 	var b *bench
 	for i, im := range images {
@@ -127,7 +135,11 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 			b.close()
 		}
 	}()
-	if b.graph, err = c.BuildGraph(backends.INT8); err != nil {
+	with := precisions[0] // any gives the graph, a scaled one the ranges with it
+	if i := slices.IndexFunc(precisions, backends.Precision.Scaled); i >= 0 {
+		with = precisions[i]
+	}
+	if b.graph, err = c.BuildGraph(with); err != nil {
 		return nil, err
 	}
 	b.ranked = parity.RankedDecisions(b.graph)
@@ -284,6 +296,7 @@ func (p *pair) add(ref, cand outputs) {
 	under.Replayed = true
 	r := parity.CompareOutputs(ref.replayed, cand.replayed, under)
 	p.replays[string(r.State)]++
+	policy := parity.Balanced.Policy(parity.EndToEnd)
 	for _, o := range r.Outputs {
 		if o.Judgement == parity.ByEquality || o.Judgement == parity.ByDecisions {
 			continue
@@ -293,7 +306,9 @@ func (p *pair) add(ref, cand outputs) {
 		}
 		p.largest[o.Name] = max(p.largest[o.Name], float64(o.MaxAbsErr))
 		p.squares[o.Name] = append(p.squares[o.Name], float64(o.RMSErr))
-		p.relative[o.Name] = max(p.relative[o.Name], math.Sqrt(float64(o.NMSE)))
+		if o.TotalCount >= policy.For(o.Name, p.options.Class).NoiseOf {
+			p.relative[o.Name] = max(p.relative[o.Name], math.Sqrt(float64(o.NMSE)))
+		}
 		if o.Smallest != nil && o.Smallest.Angle != nil {
 			p.angles[o.Name] = max(p.angles[o.Name], float64(*o.Smallest.Angle))
 		}
