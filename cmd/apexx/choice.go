@@ -135,9 +135,13 @@ func (x execution) options() backends.Options {
 	return backends.Options{Precision: x.precision, Threads: x.threads, Extra: x.extra}
 }
 
-// available is nil where a backend can be used here. What an interruption keeps from answering is not absent.
+// available is nil where a backend can be used here.
 func available(ctx context.Context, b backends.Backend, name string) error {
-	a := b.Probe(ctx)
+	return answered(ctx, b.Probe(ctx), name)
+}
+
+// answered is the error of what a backend answered to a probe. What an interruption keeps from answering is not absent.
+func answered(ctx context.Context, a backends.Availability, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

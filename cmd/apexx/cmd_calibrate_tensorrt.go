@@ -29,7 +29,7 @@ func calibrateByTensorRT(c *cli.Context, path string, profile calibrate.Profile,
 		return err
 	}
 	probe := backend.Probe(c.Context)
-	if err := probe.Err(tensorrt.Name); err != nil {
+	if err := answered(c.Context, probe, tensorrt.Name); err != nil {
 		return err
 	}
 	return writeRanges(c, path, profile, calibrator, func(r rangesRequest) (*calibrate.File, error) {
@@ -76,11 +76,11 @@ func keptTable(c *cli.Context, key calibrate.Key, calibrator calibrate.Calibrato
 
 // freshTable has TensorRT run the cases, and keeps its table where --table says.
 func freshTable(c *cli.Context, backend backends.Backend, r rangesRequest, calibrator calibrate.Calibrator) (*calibrate.Table, error) {
-	progress := stageMeter(c)
-	text, err := execute.CalibrateBy(c.Context, backend, r.model, r.cases, calibrator.Method, progress)
-	if progress != nil {
-		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
-	}
+	var text []byte
+	err := metered(c, func(tell func(backends.Stage)) (err error) {
+		text, err = execute.CalibrateBy(c.Context, backend, r.model, r.cases, calibrator.Method, tell)
+		return err
+	})
 	if err != nil {
 		return nil, compileError(c.Context, fmt.Errorf("calibrate: %w", err))
 	}

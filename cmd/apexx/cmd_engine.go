@@ -77,10 +77,10 @@ func buildEngine(c *cli.Context) error {
 	}
 	_, statErr := os.Stat(out)
 	start := time.Now()
-	err = compileOnce(c.Context, backend, g, opts)
-	if opts.Progress != nil {
-		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
-	}
+	err = metered(c, func(tell func(backends.Stage)) error {
+		opts.Progress = tell
+		return compileOnce(c.Context, backend, g, opts)
+	})
 	if err != nil {
 		return compileError(c.Context, fmt.Errorf("build the engine: %w", err))
 	}
@@ -107,20 +107,20 @@ func engineBuildOptions(c *cli.Context, out string) (opts backends.Options, err 
 		return opts, err
 	}
 	opts.Taps = c.StringSlice("tap")
-	opts.Progress = stageMeter(c)
 	return opts, nil
 }
 
-// stageMeter shows how far a compilation is, on a terminal only; nil elsewhere.
-func stageMeter(c *cli.Context) func(backends.Stage) {
+// metered runs what tells its stages, and shows them on a terminal as long as it runs; tell is nil elsewhere.
+func metered(c *cli.Context, run func(tell func(backends.Stage)) error) error {
 	w := c.App.ErrWriter
 	if !isTerminal(w) {
-		return nil
+		return run(nil)
 	}
 	start := time.Now()
-	return func(s backends.Stage) {
+	defer fmt.Fprint(w, "\r\x1b[K")
+	return run(func(s backends.Stage) {
 		fmt.Fprintf(w, "\r\x1b[K[%d/%d] %s, %v", s.Done, s.Total, s.Name, time.Since(start).Round(time.Second))
-	}
+	})
 }
 
 // engineGraph returns the graph of the manifest's model, or of the model that the flags name.
