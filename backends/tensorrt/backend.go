@@ -115,6 +115,9 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 	s.plan, s.stepOf = planOf(c.graph, layers, c.settings.precision)
 	s.plan.Split = c.export.split
 	s.plan.Library = "TensorRT " + c.library.Facts().Version
+	if lacking := c.library.Facts().without(); len(lacking) > 0 {
+		s.plan.Library += ", without the plugins " + strings.Join(lacking, ", ")
+	}
 	if why := run.Captured(); why != "" {
 		s.plan.Library += ", not as one CUDA graph (" + why + ")"
 	}

@@ -195,6 +195,30 @@ func built(t *testing.T, set ...string) *graph.Graph {
 	return g
 }
 
+// TestWithoutPlugins: a session tells which plugins it does without, by name, version or namespace; without ours it is slower, and computes the same.
+func TestWithoutPlugins(t *testing.T) {
+	facts := factsOf(library(t))
+	if got := facts.without(); len(got) != 0 {
+		t.Errorf("the library lacks %v", got)
+	}
+	at := func(name string) *Plugin {
+		return &facts.Plugins[slices.IndexFunc(facts.Plugins, func(p Plugin) bool { return p.Name == name })]
+	}
+	at("Route").Name, at("HeavyPath").Version, at("Gates").Namespace = "Routing", "2", ""
+	if got, want := facts.without(), []string{"Gates", "HeavyPath", "Route"}; !slices.Equal(got, want) {
+		t.Errorf("it lacks %v, want %v", got, want)
+	}
+	g, _ := tiles(t)
+	s, err := New(newEmulated()).Compile(t.Context(), g, options(CacheOption, NoCache))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if want := "TensorRT 10.6.0, without the plugins " + strings.Join(fusing, ", "); s.Plan().Library != want {
+		t.Errorf("the plan says %q, want %q", s.Plan().Library, want)
+	}
+}
+
 // What plugins compute in the place of whole regions is what the nodes give one by one, but for the order of sums: the contract between the export, which names
 // operands and fields, and the plugins, which read them.
 func TestPluginsAsNodes(t *testing.T) {
@@ -280,8 +304,8 @@ func comparePlugins(t *testing.T, l *plugins.Library, low, g *graph.Graph, want 
 		x.node(n)
 	}
 	for _, name := range want {
-		if !seen[name] {
-			t.Errorf("no plugin %s", name)
+		if !seen[name] || !slices.Contains(fusing, name) {
+			t.Errorf("no plugin %s, or none that fuses", name)
 		}
 	}
 	unit := 0x1p-20
