@@ -399,6 +399,31 @@ func TestHeldOfTheModel(t *testing.T) {
 	}
 }
 
+// TestTwins: the plan tells of taps inside a plugin, whose values are computed once more, and of no others.
+func TestTwins(t *testing.T) {
+	g := built(t)
+	var taps []string
+	for _, p := range g.Taps {
+		taps = append(taps, p.Name)
+	}
+	tapped, err := g.WithTaps(taps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts := factsOf(library(t))
+	for _, f := range []graph.Format{"", graph.FP16} {
+		low, err := graph.Lower(tapped, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, split, err := fuseAll(low, f, facts)
+		want := []backends.Split{{Node: "utilities", Step: "Route", Value: "router.x"}, {Node: "embeddings", Step: "BoxVector", Value: "track.pooled"}}
+		if err != nil || !slices.Equal(split, want) {
+			t.Errorf("%q: %+v, %v, want %+v", f, split, err, want)
+		}
+	}
+}
+
 // everyRange is a calibration with a range for every value that needs one.
 func everyRange(g *graph.Graph) *graph.Calibration {
 	c := &graph.Calibration{Ranges: map[string]float32{}}
