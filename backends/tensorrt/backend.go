@@ -112,20 +112,30 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, run.Close())
 	}
-	s.plan, s.stepOf = planOf(c.graph, layers, c.settings.precision)
+	var untold []string
+	s.plan, s.stepOf, untold = planOf(c.graph, layers, c.settings.precision)
 	s.plan.Split = c.export.split
-	s.plan.Library = "TensorRT " + c.library.Facts().Version
-	if lacking := c.library.Facts().without(); len(lacking) > 0 {
-		s.plan.Library += ", without the plugins " + strings.Join(lacking, ", ")
-	}
-	if why := run.Captured(); why != "" {
-		s.plan.Library += ", not as one CUDA graph (" + why + ")"
-	}
+	s.plan.Library = c.executor(untold, run.Captured())
 	s.plan.Arena = s.memory.Device
 	if c.options.StepTimes && len(s.stepOf) > 0 {
 		s.timing.Steps = make([]time.Duration, len(s.plan.Steps))
 	}
 	return s, nil
+}
+
+// executor names what executes a plan, with what is missing: plugins, what the engine tells of nodes, the CUDA graph.
+func (c *compilation) executor(untold []string, uncaptured string) string {
+	text := "TensorRT " + c.library.Facts().Version
+	if lacking := c.library.Facts().without(); len(lacking) > 0 {
+		text += ", without the plugins " + strings.Join(lacking, ", ")
+	}
+	if len(untold) > 0 {
+		text += fmt.Sprintf(", which does not tell of %d nodes, such as %s", len(untold), untold[0])
+	}
+	if uncaptured != "" {
+		text += ", not as one CUDA graph (" + uncaptured + ")"
+	}
+	return text
 }
 
 // build makes the engine, and loads it once to see what became of it.

@@ -57,9 +57,12 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, stepOf := planOf(g, layers, backends.FP16)
+	plan, stepOf, untold := planOf(g, layers, backends.FP16)
 	if err := plan.Check(g); err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Equal(untold, []string{"conv2"}) {
+		t.Errorf("untold are %v, want the second convolution", untold)
 	}
 	type step struct {
 		name, op  string
@@ -91,9 +94,9 @@ func TestPlanWithoutLayers(t *testing.T) {
 		t.Fatalf("%+v, %v", layers, err)
 	}
 	g := layered(t)
-	plan, stepOf := planOf(g, layers, backends.FP16)
-	if err := plan.Check(g); err != nil || len(plan.Steps) != 0 || len(stepOf) != 0 {
-		t.Errorf("%+v, %v, %v", plan, stepOf, err)
+	plan, stepOf, untold := planOf(g, layers, backends.FP16)
+	if err := plan.Check(g); err != nil || len(plan.Steps) != 0 || len(stepOf) != 0 || len(untold) != 4 {
+		t.Errorf("%+v, %v, %v, %v", plan, stepOf, untold, err)
 	}
 	if _, err := parseLayers("no JSON"); err == nil {
 		t.Error("no error for what is no JSON")
