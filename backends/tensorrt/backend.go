@@ -32,7 +32,7 @@ func (b backend) Probe(context.Context) backends.Availability {
 		return backends.Availability{Reason: backends.LibraryLoadFailed, Detail: err.Error()}
 	}
 	f := lib.Facts()
-	a := backends.Availability{Available: true, Precisions: Precisions}
+	a := backends.Availability{Available: true, Precisions: f.precisions()}
 	for _, fact := range []backends.Fact{
 		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
 		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "parser_library", Value: f.Parser}, {Key: "builder_library", Value: f.Builder},
@@ -69,6 +69,9 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	}
 	lib, err := b.driver.Open()
 	if err != nil {
+		return nil, err
+	}
+	if err := lib.Facts().refuses(set.precision); err != nil {
 		return nil, err
 	}
 	if err := checkPlugins(applied, lib.Facts()); err != nil {
