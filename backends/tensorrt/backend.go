@@ -99,11 +99,7 @@ type compilation struct {
 }
 
 func (c *compilation) session(ctx context.Context) (*session, error) {
-	_, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
-	if err != nil {
-		return nil, err
-	}
-	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes, Batch: c.batch})
+	run, err := c.loaded(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +120,24 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 		s.timing.Steps = make([]time.Duration, len(s.plan.Steps))
 	}
 	return s, nil
+}
+
+// loaded finds the engine, or builds it, and makes it executable.
+func (c *compilation) loaded(ctx context.Context) (Execution, error) {
+	key := keyOf(c.export, c.settings, c.library.Facts())
+	for {
+		engine, from, err := c.settings.obtain(ctx, key, func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
+		if err != nil {
+			return nil, err
+		}
+		run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes, Batch: c.batch})
+		if err == nil {
+			return run, nil
+		}
+		if again, err := c.settings.mended(from, key, err); !again || err != nil {
+			return nil, err
+		}
+	}
 }
 
 // executor names what executes a plan, with what is missing: plugins, what the engine tells of nodes, the CUDA graph.

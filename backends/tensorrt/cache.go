@@ -14,39 +14,60 @@ import (
 )
 
 // obtain returns an engine of the key: the one of the file that the options name, a prebuilt one that fits, one of the cache, or a new one, which is kept. A
-// file that is named has to fit; what is wrong with one of the cache is mended by building anew.
-func (s settings) obtain(ctx context.Context, k Key, build func(timings []byte) (Record, Built, error)) (Record, []byte, error) {
+// file that is named has to fit; what is wrong with one of the cache is mended by building anew. from is the file that the engine was read from, "" for a new one.
+func (s settings) obtain(ctx context.Context, k Key, build func(timings []byte) (Record, Built, error)) (engine []byte, from string, err error) {
 	if s.engine != "" {
-		rec, engine, err := readEngine(s.engine)
-		if err == nil && engine != nil {
-			if err = k.check(rec.Key); err != nil {
-				err = naming(s.engine, err)
-			}
-		}
-		if engine != nil || err != nil {
-			return rec, engine, err
-		}
-	} else if rec, engine, err := s.lookUp(k); engine != nil || err != nil {
-		return rec, engine, err
+		engine, err = s.named(k)
+		from = s.engine
+	} else {
+		engine, from, err = s.lookUp(k)
+	}
+	if engine != nil || err != nil {
+		return engine, from, err
 	}
 	path := s.engine
 	if path == "" && s.cache != "" {
 		path = s.place(k)
 	}
 	if err := writable(path); err != nil { // before minutes of building
-		return Record{}, nil, err
+		return nil, "", err
 	}
 	if err := ctx.Err(); err != nil {
-		return Record{}, nil, err
+		return nil, "", err
 	}
 	rec, built, err := build(s.timings(k))
 	if err != nil || path == "" {
-		return rec, built.Engine, err
+		return built.Engine, "", err
 	}
 	if err := writeEngine(path, rec, built.Engine); err != nil {
-		return rec, nil, err
+		return nil, "", err
 	}
-	return rec, built.Engine, s.keepTimings(k, built.Timings)
+	return built.Engine, "", s.keepTimings(k, built.Timings)
+}
+
+// named returns the engine of the file that the options name, none where there is no file.
+func (s settings) named(k Key) ([]byte, error) {
+	rec, engine, err := readEngine(s.engine)
+	if engine == nil || err != nil {
+		return nil, err
+	}
+	if err := k.check(rec.Key); err != nil {
+		return nil, naming(s.engine, err)
+	}
+	return engine, nil
+}
+
+// mended tells whether an engine that the library does not load, from a file, is to be built anew: one of the cache is deleted. Of another file the error is
+// returned, with its name.
+func (s settings) mended(from string, k Key, err error) (bool, error) {
+	var u *backends.Unavailable
+	if from == "" || !errors.As(err, &u) || u.Reason != backends.EngineCorrupt {
+		return false, err
+	}
+	if s.cache == "" || from != s.place(k) {
+		return false, naming(from, err)
+	}
+	return true, os.Remove(from)
 }
 
 // naming says of which file an *backends.Unavailable is.
@@ -58,24 +79,24 @@ func naming(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// lookUp finds an engine that fits among the prebuilt one and the cache's.
-func (s settings) lookUp(k Key) (Record, []byte, error) {
+// lookUp finds an engine that fits among the prebuilt one and the cache's, and tells from which file it is.
+func (s settings) lookUp(k Key) (engine []byte, from string, err error) {
 	if s.prebuilt != "" {
-		if rec, engine, err := s.ahead(k); engine != nil || err != nil {
-			return rec, engine, err
+		if engine, err = s.ahead(k); engine != nil || err != nil {
+			return engine, s.prebuilt, err
 		}
 	}
 	if s.cache != "" {
 		if rec, engine, err := readEngine(s.place(k)); err == nil && engine != nil && k.check(rec.Key) == nil {
-			return rec, engine, nil
+			return engine, s.place(k), nil
 		}
 	}
-	return Record{}, nil, nil
+	return nil, "", nil
 }
 
 // ahead returns the prebuilt engine, none where it is that of another session. One that no session here can take is an error: minutes of building would
 // come as a surprise.
-func (s settings) ahead(k Key) (Record, []byte, error) {
+func (s settings) ahead(k Key) ([]byte, error) {
 	rec, engine, err := readEngine(s.prebuilt)
 	switch {
 	case err == nil && engine == nil:
@@ -83,13 +104,13 @@ func (s settings) ahead(k Key) (Record, []byte, error) {
 	case err == nil:
 		err = k.here().check(rec.Key.here())
 	}
-	if err != nil {
-		return rec, nil, naming(prebuiltVariable+" is "+s.prebuilt, err)
+	switch {
+	case err != nil:
+		return nil, naming(prebuiltVariable+" is "+s.prebuilt, err)
+	case k.check(rec.Key) != nil:
+		return nil, nil
 	}
-	if k.check(rec.Key) != nil {
-		return rec, nil, nil
-	}
-	return rec, engine, nil
+	return engine, nil
 }
 
 // EngineSuffix ends the names of engine files in a cache.

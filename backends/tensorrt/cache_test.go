@@ -123,6 +123,42 @@ func TestPrebuiltForNobody(t *testing.T) {
 	}
 }
 
+// TestEngineThatDoesNotLoad: an engine whose file is whole and that the library refuses all the same is built anew if it is of the cache; another one is named.
+func TestEngineThatDoesNotLoad(t *testing.T) {
+	dir := t.TempDir()
+	lib := newEmulated()
+	if err := compile(t, lib, options(CacheOption, dir)); err != nil {
+		t.Fatal(err)
+	}
+	engines, err := filepath.Glob(filepath.Join(dir, "*"+EngineSuffix))
+	if err != nil || len(engines) != 1 {
+		t.Fatal(engines, err)
+	}
+	spoil := func() {
+		t.Helper()
+		rec, err := ReadRecord(engines[0])
+		if err == nil {
+			err = writeEngine(engines[0], rec, []byte("of another build of the library"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil()
+	if err := compile(t, lib, options(CacheOption, dir)); err != nil || len(lib.builds) != 2 {
+		t.Errorf("%v after %d builds, want a second one", err, len(lib.builds))
+	}
+	if err := compile(t, lib, options(CacheOption, dir)); err != nil || len(lib.builds) != 2 {
+		t.Errorf("%v after %d builds, want no third one", err, len(lib.builds))
+	}
+	spoil()
+	var missing *backends.Unavailable
+	err = compile(t, lib, options(EngineOption, engines[0]))
+	if want := engines[0] + ": no emulated engine: build it anew"; !errors.As(err, &missing) || missing.Reason != backends.EngineCorrupt || !strings.HasPrefix(missing.Detail, want) || len(lib.builds) != 2 {
+		t.Errorf("%v after %d builds, want %s", err, len(lib.builds), want)
+	}
+}
+
 // TestEqualBuildsAreEqualFiles: neither time nor place is in an engine file.
 func TestEqualBuildsAreEqualFiles(t *testing.T) {
 	var files [][]byte
