@@ -81,10 +81,14 @@ func allHolds(g, fused *graph.Graph, f graph.Format, fusions []fusion) []string 
 	return names
 }
 
-// holdsOf lists the nodes with results in float32 in a graph that is lowered to a lower precision than fp32 and tf32, in which all are.
+// holdsOf lists the nodes with results in float32 in a graph that is lowered to a lower precision. In fp32 and tf32 all are, and of tf32 it lists the router's products,
+// which are to be none of TF32.
 func holdsOf(g *graph.Graph, f graph.Format) []string {
 	held := func(*graph.Node) bool { return false }
 	switch {
+	case f == graph.TF32:
+		routed := g.Routed()
+		held = func(n *graph.Node) bool { return routedProduct(n, routed) }
 	case f == graph.FP16 || f == graph.BF16:
 		maps := narrow(g, f)
 		held = func(n *graph.Node) bool {
