@@ -98,16 +98,19 @@ func (s settings) lookUp(k Key) (engine []byte, from string, err error) {
 // come as a surprise.
 func (s settings) ahead(k Key) ([]byte, error) {
 	rec, engine, err := readEngine(s.prebuilt)
+	var u *backends.Unavailable
 	switch {
-	case err == nil && engine == nil:
-		err = unavailable(backends.EngineCorrupt, "there is no such file")
-	case err == nil:
-		err = k.here().check(rec.Key.here())
-	}
-	switch {
+	case errors.As(err, &u):
+		return nil, unavailable(u.Reason, "%s: %s", prebuiltVariable, u.Detail)
 	case err != nil:
+		return nil, err
+	case engine == nil:
+		return nil, unavailable(backends.EngineCorrupt, "%s is %s: there is no such file", prebuiltVariable, s.prebuilt)
+	}
+	if err := k.here().check(rec.Key.here()); err != nil {
 		return nil, naming(prebuiltVariable+" is "+s.prebuilt, err)
-	case k.check(rec.Key) != nil:
+	}
+	if k.check(rec.Key) != nil {
 		return nil, nil
 	}
 	return engine, nil

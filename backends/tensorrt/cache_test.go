@@ -103,7 +103,7 @@ func TestPrebuiltForNobody(t *testing.T) {
 		want   string
 	}{
 		{filepath.Join(dir, "nothing"), func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE is " + filepath.Join(dir, "nothing") + ": there is no such file"},
-		{cut, func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE is " + cut + ": "},
+		{cut, func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE: " + cut + ": its "},
 		{path, func(f *Facts) { f.Device = "Other GPU" }, backends.EngineForeign, "device is Emulated GPU, here it is Other GPU"},
 		{path, func(f *Facts) { f.Version = "10.9.0" }, backends.EngineOutdated, "tensorrt is 10.6.0, here it is 10.9.0"},
 		{path, func(f *Facts) { f.PluginDigest = "d2" }, backends.EngineOutdated, "plugins_sha256 is d1, here it is d2"},
