@@ -96,7 +96,7 @@ type compilation struct {
 }
 
 func (c *compilation) session(ctx context.Context) (*session, error) {
-	_, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
+	_, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), c.waiting, func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +123,13 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 		s.timing.Steps = make([]time.Duration, len(s.plan.Steps))
 	}
 	return s, nil
+}
+
+// waiting tells that another process builds the engine.
+func (c *compilation) waiting() {
+	if c.options.Progress != nil {
+		c.options.Progress(backends.Stage{Name: "waiting for another process that builds this engine", Done: 0, Total: 1})
+	}
 }
 
 // build makes the engine, and loads it once to see what became of it.

@@ -11,11 +11,13 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/filelock"
 )
 
 // obtain returns an engine of the key: the one of the file that the options name, a prebuilt one that fits, one of the cache, or a new one, which is kept. A
-// file that is named has to fit; what is wrong with one of the cache is mended by building anew.
-func (s settings) obtain(ctx context.Context, k Key, build func(timings []byte) (Record, Built, error)) (Record, []byte, error) {
+// file that is named has to fit; what is wrong with one of the cache is mended by building anew. Of several processes that lack the same engine of a cache
+// one builds it, and the others wait, of which waiting is told.
+func (s settings) obtain(ctx context.Context, k Key, waiting func(), build func(timings []byte) (Record, Built, error)) (Record, []byte, error) {
 	if s.engine != "" {
 		rec, engine, err := readEngine(s.engine)
 		if err == nil && engine != nil {
@@ -38,6 +40,16 @@ func (s settings) obtain(ctx context.Context, k Key, build func(timings []byte) 
 	}
 	if err := ctx.Err(); err != nil {
 		return Record{}, nil, err
+	}
+	if s.engine == "" && path != "" {
+		lock, err := filelock.Wait(ctx, path+lockSuffix, waiting)
+		if err != nil {
+			return Record{}, nil, err
+		}
+		defer lock.Close()
+		if rec, engine := s.lookUp(k); engine != nil {
+			return rec, engine, nil
+		}
 	}
 	rec, built, err := build(s.timings(k))
 	if err != nil || path == "" {
@@ -75,8 +87,11 @@ func (s settings) lookUp(k Key) (Record, []byte) {
 	return Record{}, nil
 }
 
-// EngineSuffix ends the names of engine files in a cache.
-const EngineSuffix = ".engine"
+// EngineSuffix ends the names of engine files in a cache, and lockSuffix those of the locks beside them.
+const (
+	EngineSuffix = ".engine"
+	lockSuffix   = ".lock"
+)
 
 // place is where the cache keeps an engine.
 func (s settings) place(k Key) string { return filepath.Join(s.cache, k.Digest()+EngineSuffix) }
