@@ -194,10 +194,17 @@ gpu-tests: build cuda $(if $(wildcard $(TENSORRT_ROOT)/include/NvInfer.h),gpu-te
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/ort.test ./backends/ort
 	tar -czf $(BIN)/gpu.tgz -C $(BIN)/gpu .
 
+# Like the worker it opens the libraries when it runs.
+PEER_SOURCES = $(addprefix backends/tensorrt/,peer/peer.cpp driver/shim.cpp)
+$(BIN)/tensorrt-peer: $(PEER_SOURCES) $(wildcard backends/tensorrt/driver/*.h)
+	@mkdir -p $(BIN)
+	$(CXX) -std=c++20 -O2 -Wall -Wextra -Wno-deprecated-declarations -isystem $(TENSORRT_ROOT)/include -isystem $(TENSORRT_CUDA_HEADERS) -static-libstdc++ -static-libgcc \
+	-o $@ $(PEER_SOURCES) -ldl -pthread
+
 .PHONY: gpu-tests-tensorrt
-gpu-tests-tensorrt: tensorrt
+gpu-tests-tensorrt: tensorrt $(BIN)/tensorrt-peer
 	@mkdir -p $(BIN)/gpu
-	cp $(BIN)/apexx-tensorrt $(BIN)/libapexx-tensorrt.so $(BIN)/gpu/
+	cp $(BIN)/apexx-tensorrt $(BIN)/libapexx-tensorrt.so $(BIN)/tensorrt-peer $(BIN)/gpu/
 	$(WITH_TENSORRT) test -c -tags tensorrt -trimpath -ldflags '-s -w' -o $(BIN)/gpu/tensorrt.test ./backends/tensorrt/driver
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/plugins.test ./kernels/tensorrt
 	cp -r kernels/tensorrt/testdata $(BIN)/gpu/
