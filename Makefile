@@ -16,6 +16,7 @@
 # make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
 # make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
 # make tensorrt-test  what of that worker needs no GPU, on libraries of TensorRT and CUDA that do nothing; needs the headers
+# make .bin/tensorrt-peer  what times TensorRT alone on the network (backends/tensorrt/peer); needs the headers
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz; with TENSORRT_ROOT TensorRT's part, too
 
 GO       ?= go

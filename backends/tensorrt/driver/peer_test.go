@@ -67,6 +67,7 @@ func TestPeer(t *testing.T) {
 		{"right", "--expected DIR/inputs", 2, "inputs has no tensor y"},
 		{"right", "--library DIR/none.so", 5, "opening TensorRT: " /* what the loader says */},
 		{"right", "--model DIR/other", 6, "other: the parser refuses it"},
+		{"right", "--timings DIR/none/cache", 2, "none/cache: No such file or directory"},
 		{"right", "--json DIR/none/peer.json", 6, "peer.json: No such file or directory"},
 	} {
 		args := []string{"--library", file("libnvinfer.so.10"), "--model", file("model"), "--inputs", inputs, "--expected", expected, "--json", file("peer.json"), "--timings", file("timings")}

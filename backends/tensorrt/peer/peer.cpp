@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -24,6 +25,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -38,8 +40,9 @@ constexpr int kWrong = 1, kUsage = 2, kUnavailable = 5, kInternal = 6;  // exit 
 constexpr auto kWarmUp = std::chrono::milliseconds(500);  // clocks have risen by then
 constexpr int kRuns = 1000;
 
-// Largest relative error of an output. The reference emulating float16 is off by 0.0017, float32 implementations by 2e-6 (nano, 512²).
-const std::map<std::string, double> kLimit = {{"float32", 1e-4}, {"float16", 5e-2}};
+// Largest relative error of an output (nano, 512²). Implementations in float32 are off by 1e-6 to 1.5e-4, the reference emulating TF32 or float16 by 0.0017; sums in
+// float16, which TensorRT may choose, add to that. A network that normalises each channel alone is off by 5.
+const std::map<std::string, double> kLimit = {{"float32", 5e-4}, {"float16", 5e-2}};
 
 [[noreturn]] void end(int code, const std::string& why) {
   std::cerr << "tensorrt-peer: " << why << "\n";
@@ -160,7 +163,8 @@ Built build(const Flags& flags) {
   config->setBuilderOptimizationLevel(std::stoi(flags["--level"]));
   config->setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
   const std::string& timings = flags["--timings"];
-  const std::string known = !timings.empty() && std::ifstream(timings) ? read(timings) : "";
+  if (!timings.empty() && !std::ofstream(timings, std::ios::app)) end(kUsage, timings + ": " + strerror(errno));  // not after minutes of work
+  const std::string known = timings.empty() ? "" : read(timings);
   std::unique_ptr<nvinfer1::ITimingCache> cache(config->createTimingCache(known.data(), known.size()));
   if (cache) config->setTimingCache(*cache, false);
 
