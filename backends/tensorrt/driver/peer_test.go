@@ -17,9 +17,7 @@ import (
 func TestPeer(t *testing.T) {
 	dir := fakes(t)
 	program := filepath.Join(dir, "tensorrt-peer")
-	if out, err := exec.Command("c++", "-std=c++20", "-w", "-o", program, "../peer/peer.cpp", "shim.cpp", "-ldl", "-pthread").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	compile(t, []string{"c++", "-std=c++20", "-o", program}, "../peer/peer.cpp", "shim.cpp")
 	file := func(name string) string { return filepath.Join(dir, name) }
 	for name, content := range map[string][]byte{"model": []byte("model"), "other": []byte("other"), "short": {1, 2, 3}, "long": bytes.Repeat([]byte{9}, 20)} {
 		if err := os.WriteFile(file(name), content, 0o600); err != nil {

@@ -1,16 +1,18 @@
-// How long TensorRT takes for a network in standard operators, chosen and fused by TensorRT alone: the peer of the backend tensorrt, which has plugins.
+// How long TensorRT takes for a network in standard operators, chosen and fused by TensorRT alone: the peer of the backend tensorrt, which has
+// plugins.
 //
 //   apexx export --scope network --inline --out DIR                                   the network, up to the outputs of the heads
 //   apexx run --backend reference --tensors IMAGE --taps --out EXPECTED               what it should give of an image
 //   tensorrt-peer --library libnvinfer.so.10 --model DIR/model.onnx --dtype float16 --inputs IMAGE --expected EXPECTED --json FILE
 //
-// The network is weakly typed, so that TensorRT may choose float16 for any layer (--dtype float16), or float32 without TF32. Its engine is loaded, captured as one
-// CUDA graph and timed by the code that does so for the worker (driver/shim.cpp): the clock is the device's, and of both the same. An engine that cannot be
-// captured is enqueued, and the result says so ("mode").
+// The network is weakly typed, so that TensorRT may choose float16 for any layer (--dtype float16), or float32 without TF32. Its engine is loaded,
+// captured as one CUDA graph and timed by the code that does so for the worker (driver/shim.cpp): the clock is the device's, and of both the same. An
+// engine that cannot be captured is enqueued, and the result says so ("mode").
 //
-// Fast and wrong is no peer. The outputs are compared with those expected (safetensors, under their names or as tap.NAME) by ‖x - expected‖ / ‖expected‖, of which
-// the largest is at most kLimit, and have to be the same bit for bit after all runs. The JSON has the keys of the PyTorch peer and some more; times are
-// in milliseconds. It is also written where the outputs are wrong, and the exit code is 1 then: 2 is wrong usage, 5 that there is no library or device, 6 all else.
+// Fast and wrong is no peer. The outputs are compared with those expected (safetensors, under their names or as tap.NAME) by ‖x - expected‖ over
+// ‖expected‖, of which the largest is at most kLimit, and have to be the same bit for bit after all runs. The JSON has the keys of the PyTorch peer and
+// some more; times are in milliseconds. It is also written where the outputs are wrong, and the exit code is 1 then: 2 is wrong usage, 5 that there is
+// no library or device, 6 all else.
 #include <NvInfer.h>
 #include <NvOnnxParser.h>
 
@@ -40,8 +42,8 @@ constexpr int kWrong = 1, kUsage = 2, kUnavailable = 5, kInternal = 6;  // exit 
 constexpr auto kWarmUp = std::chrono::milliseconds(500);  // clocks have risen by then
 constexpr int kRuns = 1000;
 
-// Largest relative error of an output (nano, 512²). Implementations in float32 are off by 1e-6 to 1.5e-4, the reference emulating TF32 or float16 by 0.0017; sums in
-// float16, which TensorRT may choose, add to that. A network that normalises each channel alone is off by 5.
+// Largest relative error of an output (nano, 512²). Implementations in float32 are off by 1e-6 to 1.5e-4, the reference emulating TF32 or float16 by
+// 0.0017; sums in float16, which TensorRT may choose, add to that. A network that normalises each channel alone is off by 5.
 const std::map<std::string, double> kLimit = {{"float32", 5e-4}, {"float16", 5e-2}};
 
 [[noreturn]] void end(int code, const std::string& why) {
@@ -83,7 +85,8 @@ class Flags {
     for (const char* name : {"--library", "--model", "--inputs", "--expected"})
       if (values_[name].empty()) end(kUsage, std::string(name) + " FILE is missing");
     if (!kLimit.count(values_["--dtype"])) end(kUsage, "--dtype is " + values_["--dtype"] + ", want float32 or float16");
-    if (values_["--level"].size() != 1 || values_["--level"] > "5" || values_["--level"] < "0") end(kUsage, "--level is " + values_["--level"] + ", want 0 to 5");
+    const std::string& level = values_["--level"];
+    if (level.size() != 1 || level < "0" || level > "5") end(kUsage, "--level is " + level + ", want 0 to 5");
   }
   const std::string& operator[](const char* name) const { return values_.at(name); }
 
@@ -98,7 +101,8 @@ class Flags {
                                                 {"--dtype", "float16"}, {"--level", "3"}, {"--timings", ""}, {"--json", ""}};
 };
 
-// Tensors are the float32 tensors of a safetensors file: 8 bytes of length, a header in JSON, {"NAME":{"dtype":"F32",…,"data_offsets":[FROM,TO]},…}, the data.
+// Tensors are the float32 tensors of a safetensors file: 8 bytes of length, a header in JSON, {"NAME":{"dtype":"F32",…,"data_offsets":[FROM,TO]},…},
+// the data.
 class Tensors {
  public:
   explicit Tensors(const std::string& path) : path_(path), file_(read(path)) {
@@ -119,8 +123,8 @@ class Tensors {
       const std::string entry = header_.substr(at, header_.find('}', at + name.size()) - at);
       const size_t offsets = entry.find("\"data_offsets\":[");
       unsigned long long from = 0, to = 0;
-      if (offsets == std::string::npos || sscanf(entry.c_str() + offsets, "\"data_offsets\":[%llu,%llu]", &from, &to) != 2 || from > to || to > file_.size() - data_)
-        end(kUsage, path_ + ": " + name + " lies outside the file");
+      const bool found = offsets != std::string::npos && sscanf(entry.c_str() + offsets, "\"data_offsets\":[%llu,%llu]", &from, &to) == 2;
+      if (!found || from > to || to > file_.size() - data_) end(kUsage, path_ + ": " + name + " lies outside the file");
       if (entry.find("\"dtype\":\"F32\"") == std::string::npos || to - from != bytes)
         end(kUsage, path_ + ": " + name + " is not of " + std::to_string(bytes / sizeof(float)) + " float32, as the network's");
       return reinterpret_cast<const float*>(file_.data() + data_ + from);
@@ -163,7 +167,7 @@ Built build(const Flags& flags) {
   config->setBuilderOptimizationLevel(std::stoi(flags["--level"]));
   config->setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
   const std::string& timings = flags["--timings"];
-  if (!timings.empty() && !std::ofstream(timings, std::ios::app)) end(kUsage, timings + ": " + strerror(errno));  // not after minutes of work
+  if (!timings.empty() && !std::ofstream(timings, std::ios::app)) end(kUsage, timings + ": " + strerror(errno));  // before minutes of work
   const std::string known = timings.empty() ? "" : read(timings);
   std::unique_ptr<nvinfer1::ITimingCache> cache(config->createTimingCache(known.data(), known.size()));
   if (cache) config->setTimingCache(*cache, false);
@@ -219,7 +223,7 @@ class Run {
     return all;
   }
 
-  // error compares the outputs that were returned last. One that is not finite is off by NaN, which is more than any limit.
+  // error compares the outputs that were returned last. One that is not finite is off by ∞ or NaN, which is more than any limit.
   Error error(const Tensors& expected) const {
     Error largest;
     for (const apexx_trt_binding& t : bindings_) {
@@ -285,18 +289,47 @@ std::vector<float> measure(Run& run) {
   return times;
 }
 
-// json writes what was measured, times in order.
-std::string json(const Flags& flags, int version, const apexx_trt_device& device, const Built& built, const Run& run, const std::vector<float>& times, const Error& error, bool same) {
-  const std::string not_captured = run.not_captured();
-  const auto percentile = [&](double p) { return number(times[static_cast<size_t>(p * (times.size() - 1))]); };
+struct Measured {
+  int version;  // of TensorRT, 100600 for 10.6.0
+  std::string device;
+  std::vector<float> times;  // in milliseconds, in order
+  Error error;
+  bool same;  // bits before and after
+};
+
+std::string json(const Flags& flags, const Built& built, const Run& run, const Measured& m) {
   std::ostringstream text;
-  text << "{\"peer\": \"tensorrt-" << version / 10000 << '.' << version / 100 % 100 << '.' << version % 100 << "\", \"mode\": \"" << (not_captured.empty() ? "graph" : "enqueue")
-       << "\", \"dtype\": " << quoted(flags["--dtype"]) << ", \"batch\": " << run.input().dims[0] << ", \"size\": " << run.input().dims[2] << ", \"scope\": \"network\", \"p50_ms\": "
-       << percentile(0.5) << ", \"p95_ms\": " << percentile(0.95) << ", \"device\": " << quoted(device.name) << ", \"p10_ms\": " << percentile(0.1) << ", \"p90_ms\": " << percentile(0.9)
-       << ", \"runs\": " << times.size() << ", \"level\": " << flags["--level"] << ", \"network_layers\": " << built.layers << ", \"engine_layers\": " << run.layers() << ", \"build_s\": "
-       << number(built.seconds) << ", \"error\": " << number(error.value) << ", \"error_of\": " << quoted(error.output) << ", \"same_bits\": " << (same ? "true" : "false");
-  if (!not_captured.empty()) text << ", \"not_captured\": " << quoted(not_captured);
+  const auto put = [&](const char* key, const std::string& value) { text << (text.tellp() ? ", " : "{") << quoted(key) << ": " << value; };
+  const auto percentile = [&](double p) { return number(m.times[static_cast<size_t>(p * (m.times.size() - 1))]); };
+  const auto part = [&](int unit) { return std::to_string(m.version / unit % 100); };
+  const std::string not_captured = run.not_captured();
+  put("peer", quoted("tensorrt-" + part(10000) + "." + part(100) + "." + part(1)));
+  put("mode", quoted(not_captured.empty() ? "graph" : "enqueue"));
+  put("dtype", quoted(flags["--dtype"]));
+  put("batch", number(run.input().dims[0]));
+  put("size", number(run.input().dims[2]));
+  put("scope", quoted("network"));
+  put("p50_ms", percentile(0.5));
+  put("p95_ms", percentile(0.95));
+  put("device", quoted(m.device));
+  put("p10_ms", percentile(0.1));
+  put("p90_ms", percentile(0.9));
+  put("runs", number(m.times.size()));
+  put("level", flags["--level"]);
+  put("network_layers", number(built.layers));
+  put("engine_layers", number(run.layers()));
+  put("build_s", number(built.seconds));
+  put("error", number(m.error.value));
+  put("error_of", quoted(m.error.output));
+  put("same_bits", m.same ? "true" : "false");
+  if (!not_captured.empty()) put("not_captured", quoted(not_captured));
   return text.str() + "}\n";
+}
+
+// judge tells why an engine is no peer; "" if it is one.
+std::string judge(const Measured& m, double limit) {
+  if (!(m.error.value <= limit)) return m.error.output + " is off by " + number(m.error.value) + ", more than " + number(limit) + ": this is another network";
+  return m.same ? "" : "the outputs of the last run are not those of the first";
 }
 
 }  // namespace
@@ -305,21 +338,21 @@ int main(int argc, char** argv) {
   const Flags flags(argc, argv);
   const Tensors inputs(flags["--inputs"]), expected(flags["--expected"]);
   apexx_trt_device device{};
-  const int version = open_libraries(flags["--library"], &device);
+  Measured m{};
+  m.version = open_libraries(flags["--library"], &device);
+  m.device = device.name;
 
   const Built built = build(flags);
   Run run(built, inputs);
   run.milliseconds();
   const std::string first = run.outputs();
-  const Error error = run.error(expected);
-  const std::vector<float> times = measure(run);
-  const bool same = run.outputs() == first;
+  m.error = run.error(expected);
+  m.times = measure(run);
+  m.same = run.outputs() == first;
 
-  const std::string text = json(flags, version, device, built, run, times, error, same);
+  const std::string text = json(flags, built, run, m);
   std::cout << text;
   if (!flags["--json"].empty()) write(flags["--json"], text.data(), text.size());
-  if (const double limit = kLimit.at(flags["--dtype"]); !(error.value <= limit))
-    end(kWrong, error.output + " is off by " + number(error.value) + ", more than " + number(limit) + ": this is another network");
-  if (!same) end(kWrong, "the outputs of the last run are not those of the first");
+  if (const std::string why = judge(m, kLimit.at(flags["--dtype"])); !why.empty()) end(kWrong, why);
   return 0;
 }
