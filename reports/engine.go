@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensorrt"
 )
 
 // EngineText writes what a file says of an engine of TensorRT: what it was built from, by and for, its layers with the formats of their results and the
-// nodes that they compute, and what became of the nodes that are held to float32.
+// nodes that they compute, whether these are of its precision, and what became of the nodes that are held to float32.
 func EngineText(w io.Writer, r tensorrt.Record) error {
 	var b strings.Builder
 	k := r.Key
@@ -24,7 +26,13 @@ func EngineText(w io.Writer, r tensorrt.Record) error {
 	if k.Batches != (tensorrt.Batches{}) {
 		fmt.Fprintf(&b, "batches   %d to %d, kernels chosen for %d\n", k.Batches.Min, k.Batches.Max, k.Batches.Opt)
 	}
-	fmt.Fprintf(&b, "held      %s\n", heldText(r.Held))
+	fmt.Fprintf(&b, "types     %s\n", typesText(r))
+	for _, s := range tensorrt.Strays(r.Layers, k.Precision) {
+		fmt.Fprintf(&b, "          in %s %s\n", s.Layer, s.What)
+	}
+	if len(r.Held) > 0 {
+		fmt.Fprintf(&b, "held      %s\n", heldText(r.Held))
+	}
 	for _, h := range r.Held {
 		if h.Failed {
 			fmt.Fprintf(&b, "          %s is %s, in %s\n", h.Node, h.Result, h.Layer)
@@ -44,21 +52,36 @@ func EngineText(w io.Writer, r tensorrt.Record) error {
 
 // heldText counts what became of the nodes.
 func heldText(list []tensorrt.Held) string {
-	if len(list) == 0 {
-		return "nothing: no result is narrower than the precision is"
-	}
-	float32s, inside, failed := 0, 0, 0
+	float32s, inside, failed, untold := 0, 0, 0, 0
 	for _, h := range list {
 		switch {
 		case h.Failed:
 			failed++
+		case !h.Told():
+			untold++
 		case h.Result == "":
 			inside++
 		default:
 			float32s++
 		}
 	}
-	return fmt.Sprintf("%d nodes to float32: of %d the results lie in memory so, of %d they stay in a layer, of %d they are narrower", len(list), float32s, inside, failed)
+	return fmt.Sprintf("%d nodes to float32: of %d the results lie in memory so, of %d they stay in a layer, of %d they are narrower, of %d it does not tell", len(list), float32s, inside, failed, untold)
+}
+
+// typesText tells whether layers compute in what the precision of the engine does not have.
+func typesText(r tensorrt.Record) string {
+	strays, p := tensorrt.Strays(r.Layers, r.Key.Precision), r.Key.Precision
+	switch {
+	case len(strays) > 0:
+		return fmt.Sprintf("%d of %d layers compute in what %s does not have", len(strays), len(r.Layers), p)
+	case !slices.ContainsFunc(r.Layers, func(l tensorrt.Layer) bool { return len(l.Outputs) > 0 }):
+		return "the layers do not tell theirs"
+	case p == backends.TF32:
+		return "no layer reads or writes what is narrower than float32; products may be in TF32"
+	case p == backends.FP32:
+		return "no layer reads or writes what is narrower than float32, and no kernel says that it is one of TF32"
+	}
+	return fmt.Sprintf("no layer reads or writes what is narrower than float32 and not %s, and no kernel says that it is one of TF32", p)
 }
 
 // layerText names the nodes of a layer, or itself where it has none.

@@ -21,7 +21,7 @@ func engine() tensorrt.Record {
 			{Name: "norm", Type: "PluginV3", Nodes: []string{"stem.1", "stem.1.sigmoid", "stem.1.silu"}, Outputs: half},
 			{Name: "select", Type: "PluginV3", Nodes: []string{"select", "order"}, Outputs: []tensorrt.LayerTensor{{Name: "ids", Format: "Int64"}, {Name: "more", Format: "Int64"}, {Name: "f", Format: "Float"}}},
 		},
-		Held: []tensorrt.Held{{Node: "a", Layer: "conv", Result: "Float"}, {Node: "b"}, {Node: "c", Layer: "norm", Result: "Half", Failed: true}},
+		Held: []tensorrt.Held{{Node: "a", Layer: "conv", Result: "Float"}, {Node: "b", Layer: "norm"}, {Node: "c", Layer: "norm", Result: "Half", Failed: true}, {Node: "d"}},
 	}
 }
 
@@ -29,7 +29,10 @@ func TestEngineText(t *testing.T) {
 	wide := engine()
 	wide.Key.Precision, wide.Key.Plugins, wide.Held, wide.Layers = backends.FP32, "", nil, wide.Layers[1:2]
 	wide.Key.Batches = tensorrt.Batches{Min: 1, Opt: 4, Max: 8}
-	for name, r := range map[string]tensorrt.Record{"engine.txt": engine(), "engine-fp32.txt": wide} {
+	low := engine()
+	low.Key.Precision, low.Held = backends.INT8, nil
+	low.Layers[1].Tactic, low.Layers[1].Outputs, low.Layers[2].Outputs = "sm80_tf32f32", low.Layers[3].Outputs[2:], nil
+	for name, r := range map[string]tensorrt.Record{"engine.txt": engine(), "engine-fp32.txt": wide, "engine-strays.txt": low} {
 		goldenfile.Check(t, name, written(t, EngineText, r))
 	}
 }

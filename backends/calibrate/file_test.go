@@ -25,6 +25,19 @@ func TestGoverningFormats(t *testing.T) {
 	}
 }
 
+// TestDataVersion: every input counts, the last of many too.
+func TestDataVersion(t *testing.T) {
+	var inputs []*tensor.Tensor
+	for range 64 {
+		inputs = append(inputs, tensor.New(tensor.Float32, 1, 4))
+	}
+	before := DataVersion(inputs)
+	tensor.Data[float32](inputs[63])[3] = 1
+	if DataVersion(inputs) == before {
+		t.Error("another last input has the same version")
+	}
+}
+
 func sampleFile() *File {
 	key := Key{Source: Source{Config: "c0", Weights: "w0", Export: "e0", Operators: Operators{"apexx", 2}, Profile: "edge", Wide: []string{"last"}},
 		Method: "max", Data: "scenes-1", Shape: []int{1, 3, 512, 512}}

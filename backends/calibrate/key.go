@@ -117,16 +117,12 @@ func Digest(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sampled is how many inputs a version reads.
-const sampled = 32
-
-// DataVersion returns the version of inputs of one tensor each (spec/runtime.md 10.6): the SHA-256 of their number and of the first 32,
-// their types, shapes and elements.
+// DataVersion returns the version of inputs of one tensor each (spec/runtime.md 10.6): the SHA-256 of their number, types, shapes and
+// elements. It is the original's for up to 32 inputs, beyond which the original reads no more of them.
 func DataVersion(inputs []*tensor.Tensor) string {
 	h := sha256.New()
-	m := min(len(inputs), sampled)
-	fmt.Fprintf(h, "apexx_calibration_dataset_digest_v1|total=%d|sampled=%d", len(inputs), m)
-	for i, t := range inputs[:m] {
+	fmt.Fprintf(h, "apexx_calibration_dataset_digest_v1|total=%d|sampled=%d", len(inputs), len(inputs))
+	for i, t := range inputs {
 		fmt.Fprintf(h, "|batch=%d|array|%v%s", i, t.DType(), tuple(t.Shape()))
 		var raw []byte
 		for _, v := range tensor.Data[float32](t) {

@@ -151,7 +151,8 @@ func (c *compilation) build(ctx context.Context, timings []byte) (Record, Built,
 	return rec, built, errors.Join(err, run.Close())
 }
 
-// describe asks an engine what its layers are, whatever a file says of it, and what became in them of the nodes that are held, which have to be.
+// describe asks an engine what its layers are, whatever a file says of it, and what became in them of the nodes that are held. It refuses one whose layers are not
+// of its precision, or that does not hold them.
 func (c *compilation) describe(run Execution) ([]Layer, []Held, error) {
 	layers, err := parseLayers(run.Layers())
 	if err != nil {
@@ -159,18 +160,26 @@ func (c *compilation) describe(run Execution) ([]Layer, []Held, error) {
 	}
 	unfuse(layers, c.export.fusions)
 	held := evidence(c.graph, c.export.holds, layers)
+	if err := checkLayers(layers, c.settings.precision); err != nil {
+		return nil, nil, err
+	}
 	return layers, held, checkHeld(held)
 }
 
-// checkHeld refuses an engine in which a result that was to be float32 is not.
+// checkHeld refuses an engine in which a result that was to be float32 is not, and one that tells nothing of any of them.
 func checkHeld(list []Held) error {
 	var failed []string
+	told := false
 	for _, h := range list {
+		told = told || h.Told()
 		if h.Failed {
 			failed = append(failed, fmt.Sprintf("%s is %s", h.Node, h.Result))
 		}
 	}
-	if len(failed) == 0 {
+	switch {
+	case len(list) > 0 && !told:
+		return unavailable(backends.PrecisionNotHeld, "the engine does not tell which layers compute the %d nodes that are to be float32, such as %s", len(list), list[0].Node)
+	case len(failed) == 0:
 		return nil
 	}
 	return unavailable(backends.PrecisionNotHeld, "%d of %d nodes that compute in float32 do not: %s", len(failed), len(list), strings.Join(failed[:min(len(failed), 3)], ", "))

@@ -179,3 +179,26 @@ func TestSticky(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignInput: an engine with an input that the graph has not would compute with whatever lies in its memory.
+func TestForeignInput(t *testing.T) {
+	g, _ := tiles(t)
+	lib := newEmulated()
+	e, err := exportOf(g, "", lib.facts, Batches{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := lib.Load(append([]byte(emulatedMagic), e.model...), LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := loaded.(*emulation)
+	if _, err := newSession(g, run); err != nil {
+		t.Error(err)
+	}
+	run.add("bias", true, graph.Type{DType: tensor.Float32, Shape: []int{1}})
+	var missing *backends.Unavailable
+	if _, err := newSession(g, run); !errors.As(err, &missing) || missing.Reason != backends.EngineOutdated || missing.Detail != "the engine has an input bias, which the graph has not" {
+		t.Errorf("%v", err)
+	}
+}

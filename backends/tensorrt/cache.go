@@ -28,8 +28,8 @@ func (s settings) obtain(ctx context.Context, k Key, waiting func(), build func(
 		if engine != nil || err != nil {
 			return rec, engine, err
 		}
-	} else if rec, engine := s.lookUp(k); engine != nil {
-		return rec, engine, nil
+	} else if rec, engine, err := s.lookUp(k); engine != nil || err != nil {
+		return rec, engine, err
 	}
 	path := s.engine
 	if path == "" && s.cache != "" {
@@ -71,20 +71,37 @@ func naming(path string, err error) error {
 }
 
 // lookUp finds an engine that fits among the prebuilt one and the cache's.
-func (s settings) lookUp(k Key) (Record, []byte) {
-	paths := []string{s.prebuilt}
+func (s settings) lookUp(k Key) (Record, []byte, error) {
+	if s.prebuilt != "" {
+		if rec, engine, err := s.ahead(k); engine != nil || err != nil {
+			return rec, engine, err
+		}
+	}
 	if s.cache != "" {
-		paths = append(paths, s.place(k))
-	}
-	for _, path := range paths {
-		if path == "" {
-			continue
-		}
-		if rec, engine, err := readEngine(path); err == nil && engine != nil && k.check(rec.Key) == nil {
-			return rec, engine
+		if rec, engine, err := readEngine(s.place(k)); err == nil && engine != nil && k.check(rec.Key) == nil {
+			return rec, engine, nil
 		}
 	}
-	return Record{}, nil
+	return Record{}, nil, nil
+}
+
+// ahead returns the prebuilt engine, none where it is that of another session. One that no session here can take is an error: minutes of building would
+// come as a surprise.
+func (s settings) ahead(k Key) (Record, []byte, error) {
+	rec, engine, err := readEngine(s.prebuilt)
+	switch {
+	case err == nil && engine == nil:
+		err = unavailable(backends.EngineCorrupt, "there is no such file")
+	case err == nil:
+		err = k.here().check(rec.Key.here())
+	}
+	if err != nil {
+		return rec, nil, naming(prebuiltVariable+" is "+s.prebuilt, err)
+	}
+	if k.check(rec.Key) != nil {
+		return rec, nil, nil
+	}
+	return rec, engine, nil
 }
 
 // EngineSuffix ends the names of engine files in a cache, and lockSuffix those of the locks beside them.

@@ -117,6 +117,48 @@ func TestPrebuilt(t *testing.T) {
 	}
 }
 
+// TestPrebuiltForNobody: where no session here can take the prebuilt engine, none builds another one without a word; a session that names its own does not look at it.
+func TestPrebuiltForNobody(t *testing.T) {
+	dir := t.TempDir()
+	path, own := filepath.Join(dir, "prebuilt.engine"), filepath.Join(dir, "own.engine")
+	if err := compile(t, newEmulated(), options(EngineOption, path)); err != nil {
+		t.Fatal(err)
+	}
+	cut := filepath.Join(dir, "cut.engine")
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(cut, data[:len(data)-1], 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path   string
+		change func(*Facts)
+		reason backends.Reason
+		want   string
+	}{
+		{filepath.Join(dir, "nothing"), func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE is " + filepath.Join(dir, "nothing") + ": there is no such file"},
+		{cut, func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE is " + cut + ": "},
+		{path, func(f *Facts) { f.Device = "Other GPU" }, backends.EngineForeign, "device is Emulated GPU, here it is Other GPU"},
+		{path, func(f *Facts) { f.Version = "10.9.0" }, backends.EngineOutdated, "tensorrt is 10.6.0, here it is 10.9.0"},
+		{path, func(f *Facts) { f.PluginDigest = "d2" }, backends.EngineOutdated, "plugins_sha256 is d1, here it is d2"},
+	} {
+		t.Setenv(prebuiltVariable, c.path)
+		lib := newEmulated()
+		c.change(&lib.facts)
+		err := compile(t, lib, options(CacheOption, NoCache))
+		var missing *backends.Unavailable
+		if !errors.As(err, &missing) || missing.Reason != c.reason || !strings.Contains(missing.Detail, c.want) || len(lib.builds) > 0 {
+			t.Errorf("%s: %v after %d builds, want %s: %s", c.path, err, len(lib.builds), c.reason, c.want)
+		}
+		if err := compile(t, lib, options(EngineOption, own)); err != nil {
+			t.Error(err)
+		}
+		os.Remove(own)
+	}
+}
+
 // TestEqualBuildsAreEqualFiles: neither time nor place is in an engine file.
 func TestEqualBuildsAreEqualFiles(t *testing.T) {
 	var files [][]byte

@@ -70,6 +70,11 @@ func (k Key) check(have Key) error {
 	return nil
 }
 
+// here is the part of the key that all sessions of a library on a device have in common.
+func (k Key) here() Key {
+	return Key{Plugins: k.Plugins, TensorRT: k.TensorRT, CUDA: k.CUDA, Device: k.Device, Capability: k.Capability}
+}
+
 // KeyDifference is a part in which two keys differ, by its name in a record.
 type KeyDifference struct{ Part, One, Other string }
 

@@ -28,7 +28,7 @@ func exportOf(g *graph.Graph, f graph.Format, facts Facts, b Batches) (*export, 
 		return nil, err
 	}
 	e.fusions, e.split = fusions, split
-	e.holds = holdsOf(fused, f)
+	e.holds = allHolds(g, fused, f, fusions)
 	types, err := typed(fused, f)
 	if err != nil {
 		return nil, err
@@ -62,15 +62,43 @@ func fuseAll(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusio
 	return out, append(fusions, parts...), split, nil
 }
 
-// holdsOf lists the nodes with results in float32 in a graph that is lowered to fp16 or bf16.
-func holdsOf(g *graph.Graph, f graph.Format) []string {
-	if f != graph.FP16 && f != graph.BF16 {
-		return nil
+// allHolds lists the nodes that are held of a graph and of what it became: of a plugin that is held every node that it covers and that is held by itself.
+func allHolds(g, fused *graph.Graph, f graph.Format, fusions []fusion) []string {
+	alone := holdsOf(g, f)
+	var names []string
+	for _, hold := range holdsOf(fused, f) {
+		at := slices.IndexFunc(fusions, func(made fusion) bool { return made.name == hold })
+		if at < 0 {
+			names = append(names, hold)
+			continue
+		}
+		for _, covered := range fusions[at].nodes {
+			if slices.Contains(alone, covered) {
+				names = append(names, covered)
+			}
+		}
 	}
-	maps := narrow(g, f)
+	return names
+}
+
+// holdsOf lists the nodes with results in float32 in a graph that is lowered to a lower precision than fp32 and tf32, in which all are.
+func holdsOf(g *graph.Graph, f graph.Format) []string {
+	held := func(*graph.Node) bool { return false }
+	switch {
+	case f == graph.FP16 || f == graph.BF16:
+		maps := narrow(g, f)
+		held = func(n *graph.Node) bool {
+			return !narrowable(n, f) || slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return !maps[v] })
+		}
+	case f.Scaled():
+		quantised := quantised(g)
+		held = func(n *graph.Node) bool {
+			return !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return quantised[v] })
+		}
+	}
 	var names []string
 	for _, n := range g.Nodes {
-		if _, round := n.Op.(graph.Round); round || narrowable(n, f) && !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return !maps[v] }) {
+		if _, round := n.Op.(graph.Round); round || !held(n) {
 			continue
 		}
 		if slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return v.DType == tensor.Float32 }) {
@@ -78,4 +106,26 @@ func holdsOf(g *graph.Graph, f graph.Format) []string {
 		}
 	}
 	return names
+}
+
+// quantised returns the values that become integers, or may: those that a Round reads, also by way of nodes that hand elements on, before which a builder may
+// quantise as well.
+func quantised(g *graph.Graph) map[*graph.Value]bool {
+	in := map[*graph.Value]bool{}
+	for _, n := range slices.Backward(g.Nodes) {
+		switch n.Op.(type) {
+		case graph.Round:
+			in[n.Inputs[0]] = true
+			continue
+		case graph.Unary, graph.Binary, graph.Concat, graph.Split, graph.Resize, graph.Reshape, graph.Gather, graph.Pool:
+		default:
+			continue
+		}
+		if slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return in[v] }) {
+			for _, v := range n.Inputs {
+				in[v] = true
+			}
+		}
+	}
+	return in
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 )
@@ -75,27 +76,72 @@ func tensors(raw []rawTensor) []LayerTensor {
 	return list
 }
 
-// narrowFormats are words for element types that are narrower than float32, in lower case.
-var narrowFormats = []string{"bf16", "bfloat16", "fp16", "half", "fp8", "int8"}
+// narrowFormats are words for element types that are narrower than float32, in lower case, with the precision that has them.
+var narrowFormats = []struct {
+	word string
+	of   backends.Precision
+}{{"bf16", backends.BF16}, {"bfloat16", backends.BF16}, {"fp16", backends.FP16}, {"half", backends.FP16}, {"fp8", backends.FP8}, {"int8", backends.INT8}}
 
-// narrowFormat returns the word in a format for a type narrower than float32; "" if there is none.
-func narrowFormat(format string) string {
+// narrowFormat returns the precision of the type in a format that is narrower than float32; "" if there is none.
+func narrowFormat(format string) backends.Precision {
 	format = strings.ToLower(format)
-	for _, word := range narrowFormats {
-		if strings.Contains(format, word) {
-			return word
+	for _, f := range narrowFormats {
+		if strings.Contains(format, f.word) {
+			return f.of
 		}
 	}
 	return ""
 }
 
+// Stray is a layer that computes in a type that the precision of its engine does not have.
+type Stray struct{ Layer, What string }
+
+// Strays lists such layers: a value that they read or write is narrower than float32 and not of the precision's type, or their kernel multiplies in TF32 where the
+// precision is another one.
+func Strays(layers []Layer, p backends.Precision) []Stray {
+	var list []Stray
+	for _, l := range layers {
+		if what := strayIn(l, p); what != "" {
+			list = append(list, Stray{l.Name, what})
+		}
+	}
+	return list
+}
+
+func strayIn(l Layer, p backends.Precision) string {
+	for _, t := range slices.Concat(l.Outputs, l.Inputs) {
+		if of := narrowFormat(t.Format); of != "" && of != p {
+			return t.Name + " is " + t.Format
+		}
+	}
+	if p != backends.TF32 && strings.Contains(strings.ToLower(l.Tactic), "tf32") {
+		return "its kernel is " + l.Tactic
+	}
+	return ""
+}
+
+// checkLayers refuses an engine that does not say what lies between its layers, and one with layers in a type that its precision does not have.
+func checkLayers(layers []Layer, p backends.Precision) error {
+	if !slices.ContainsFunc(layers, func(l Layer) bool { return len(l.Outputs) > 0 }) {
+		return unavailable(backends.PrecisionNotHeld, "of %d layers the engine does not tell the results, so that nothing shows that they are of %s", len(layers), p)
+	}
+	list := Strays(layers, p)
+	if len(list) == 0 {
+		return nil
+	}
+	return unavailable(backends.PrecisionNotHeld, "%d of %d layers compute in what %s does not have: in %s %s", len(list), len(layers), p, list[0].Layer, list[0].What)
+}
+
 // Held is what became of a node that is held to float32.
 type Held struct {
 	Node   string `json:"node"`
-	Layer  string `json:"layer,omitempty"`  // the last one that it is part of; "" if none is
+	Layer  string `json:"layer,omitempty"`  // the last one that it is part of; "" if none says so
 	Result string `json:"result,omitempty"` // format of its results in memory; "" where they do not leave a layer
 	Failed bool   `json:"failed,omitempty"` // they are narrower
 }
+
+// Told reports whether the engine tells anything of the node.
+func (h Held) Told() bool { return h.Layer != "" || h.Result != "" }
 
 // evidence looks every node that is held up in the layers of the engine.
 func evidence(g *graph.Graph, holds []string, layers []Layer) []Held {

@@ -46,7 +46,8 @@ func CompileDeadline(request time.Duration) time.Duration {
 	return max(request, leastCompile)
 }
 
-// prebuiltVariable names an engine that was built elsewhere, such as before a job of CI. A session that it fits takes it.
+// prebuiltVariable names an engine that was built elsewhere, such as before a job of CI. A session that it fits takes it, one of another model, precision, level or
+// batch does not; where it is of another device, driver, library or build of the plugins, or is none, every session is refused.
 const prebuiltVariable = "APEXX_TRT_ENGINE"
 
 // settings are the checked options of a session.

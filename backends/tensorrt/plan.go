@@ -163,10 +163,9 @@ func precisionOf(l Layer, precision backends.Precision) backends.Precision {
 	if precision == backends.TF32 {
 		return precision
 	}
-	words := map[string]backends.Precision{"bf16": backends.BF16, "bfloat16": backends.BF16, "fp16": backends.FP16, "half": backends.FP16, "fp8": backends.FP8, "int8": backends.INT8}
 	found := backends.FP32
 	for _, t := range slices.Concat(l.Inputs, l.Outputs) {
-		if p, narrower := words[narrowFormat(t.Format)]; narrower && (found == backends.FP32 || p == precision) {
+		if p := narrowFormat(t.Format); p != "" && (found == backends.FP32 || p == precision) {
 			found = p
 		}
 	}

@@ -338,3 +338,49 @@ func TestModelOfBatches(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldOfTheModel: in every low precision the list of held nodes names what must not be narrower, node by node, also where a plugin computes it: the router, the
+// gates and the decoding.
+func TestHeldOfTheModel(t *testing.T) {
+	g := built(t)
+	g.Calibration = everyRange(g)
+	facts := factsOf(library(t))
+	for _, f := range []graph.Format{graph.FP16, graph.BF16, graph.INT8, graph.FP8} {
+		low, err := graph.Lower(g, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := exportOf(low, f, facts, Batches{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sensitive := []string{"ff.l0_path.fusion_gate", "ff.l1_path.fusion_gate", "det.cls.P3", "detections", "masks", "embeddings"}
+		for v := range low.Routed() {
+			sensitive = append(sensitive, v.Producer.Name)
+		}
+		for _, name := range sensitive {
+			if !slices.Contains(e.holds, name) {
+				t.Errorf("%s: %s is not held", f, name)
+			}
+		}
+		for _, n := range low.Nodes {
+			free := n.Name == "pv.backbone.down_s4.0.unrounded" && f == graph.FP16
+			if _, round := n.Op.(graph.Round); round && f.Scaled() && n.Inputs[0].Producer != nil {
+				free, n = true, n.Inputs[0].Producer
+			}
+			if free && slices.Contains(e.holds, n.Name) {
+				t.Errorf("%s: %s is held", f, n.Name)
+			}
+		}
+	}
+}
+
+// everyRange is a calibration with a range for every value that needs one.
+func everyRange(g *graph.Graph) *graph.Calibration {
+	c := &graph.Calibration{Ranges: map[string]float32{}}
+	g.Calibration = c
+	for _, v := range g.Ranged() {
+		c.Ranges[v.Name] = 8
+	}
+	return c
+}

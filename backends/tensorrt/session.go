@@ -57,6 +57,11 @@ func newSession(g *graph.Graph, run Execution) (*session, error) {
 		s.outputs = append(s.outputs, i)
 		s.results = append(s.results, tensor.Named{Name: o.Name, Tensor: tensor.On(run.Host(i), o.Value.DType, o.Value.Shape...)})
 	}
+	for i, b := range run.Bindings() {
+		if b.Input && !slices.Contains(s.inputs, i) { // nobody would fill it
+			return nil, unavailable(backends.EngineOutdated, "the engine has an input %s, which the graph has not", b.Name)
+		}
+	}
 	return s, nil
 }
 

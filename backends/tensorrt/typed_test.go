@@ -106,3 +106,63 @@ func TestHeld(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestStrays: a layer that reads, writes or computes in a type that the precision does not have is named, and its engine refused, as is one that does not tell.
+func TestStrays(t *testing.T) {
+	layer := func(format, tactic string) []Layer {
+		return []Layer{{Name: "first", Outputs: []LayerTensor{{"x", "Float"}}}, {Name: "second", Tactic: tactic, Inputs: []LayerTensor{{"x", "Float"}}, Outputs: []LayerTensor{{"y", format}}}}
+	}
+	for _, c := range []struct {
+		layers    []Layer
+		precision backends.Precision
+		want      string // "" for no complaint
+	}{
+		{layer("Float", "sm50_xmma_f32f32"), backends.FP32, ""},
+		{layer("Int64", ""), backends.FP32, ""},
+		{layer("Half", ""), backends.FP16, ""},
+		{layer("BFloat16", ""), backends.BF16, ""},
+		{layer("Row major Int8 format", ""), backends.INT8, ""},
+		{layer("FP8", ""), backends.FP8, ""},
+		{layer("Float", "sm80_xmma_tf32f32"), backends.TF32, ""},
+		{layer("Half", ""), backends.FP32, "1 of 2 layers compute in what fp32 does not have: in second y is Half"},
+		{layer("Half", ""), backends.TF32, "1 of 2 layers compute in what tf32 does not have: in second y is Half"},
+		{layer("Half", ""), backends.BF16, "in second y is Half"},
+		{layer("Half", ""), backends.INT8, "in second y is Half"},
+		{layer("INT8", ""), backends.FP16, "in second y is INT8"},
+		{layer("Float", "sm80_xmma_gemm_TF32f32"), backends.FP32, "in second its kernel is sm80_xmma_gemm_TF32f32"},
+		{layer("Half", "sm80_xmma_gemm_tf32f32"), backends.FP16, "in second its kernel is"},
+		{[]Layer{{Name: "first"}, {Name: "second"}}, backends.FP32, "of 2 layers the engine does not tell the results"},
+		{nil, backends.FP32, "of 0 layers the engine does not tell the results"},
+	} {
+		err := checkLayers(c.layers, c.precision)
+		var missing *backends.Unavailable
+		if c.want == "" && err == nil {
+			continue
+		}
+		if c.want == "" || !errors.As(err, &missing) || missing.Reason != backends.PrecisionNotHeld || !strings.Contains(missing.Detail, c.want) {
+			t.Errorf("%s %+v: %v, want %q", c.precision, c.layers, err, c.want)
+		}
+	}
+}
+
+// TestNothingTold: an engine that tells of no node that is held holds none.
+func TestNothingTold(t *testing.T) {
+	err := checkHeld(evidence(layered(t), []string{"conv2", "mean"}, []Layer{{Name: "all", Outputs: []LayerTensor{{"z", "Float"}}}}))
+	var missing *backends.Unavailable
+	if !errors.As(err, &missing) || missing.Reason != backends.PrecisionNotHeld || missing.Detail != "the engine does not tell which layers compute the 2 nodes that are to be float32, such as conv2" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestHeldOfIntegers: what a Round to int8 reads, also by way of nodes that hand it on, may be int8 in an engine, and all else is held.
+func TestHeldOfIntegers(t *testing.T) {
+	g := unlowered(t)
+	g.Calibration = &graph.Calibration{Ranges: map[string]float32{"x": 1, "relu": 1}}
+	low, err := graph.Lower(g, graph.INT8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := holdsOf(low, graph.INT8), []string{"conv2", "view", "mean"}; !slices.Equal(got, want) {
+		t.Errorf("held are %v, want %v", got, want)
+	}
+}

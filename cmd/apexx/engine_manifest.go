@@ -34,7 +34,7 @@ func manifestGraph(path, calibration string, p backends.Precision) (*graph.Graph
 	case rounded(g, p.Format()):
 		return g, nil
 	}
-	f, err := manifestRanges(calibration, manifest.Model)
+	f, err := manifestRanges(calibration, manifest.Model, g)
 	if err != nil {
 		return nil, err
 	}
@@ -52,18 +52,21 @@ func rounded(g *graph.Graph, f graph.Format) bool {
 	return false
 }
 
-// manifestRanges returns the ranges of a file, or those in the binary, of the model that a manifest tells of.
-func manifestRanges(path string, m reports.ManifestModel) (*calibrate.File, error) {
+// manifestRanges returns the ranges of a file, or those in the binary, of the model that a manifest tells of, whose graph is g. The export that a file was found
+// with may have had another shape.
+func manifestRanges(path string, m reports.ManifestModel, g *graph.Graph) (*calibrate.File, error) {
 	if path != "" {
 		text, err := input.Read(path, input.Calibration)
 		if err != nil {
 			return nil, fmt.Errorf("read calibration: %w", err)
 		}
 		f, err := calibrate.Parse(text)
+		var profile calibrate.Profile
 		if err == nil {
-			want := f.Key.Source
-			want.Config, want.Weights, want.Operators = m.Config, m.Weights, calibrate.OwnOperators()
-			err = f.Check(want)
+			profile, err = calibrate.ParseProfile(f.Key.Profile)
+		}
+		if err == nil {
+			err = f.Check(calibrate.Source{Config: m.Config, Weights: m.Weights, Export: f.Key.Export, Operators: calibrate.OwnOperators(), Profile: profile.Name, Wide: profile.Wide(g)})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("calibration %s: %w", printable.Line(path), err)

@@ -168,7 +168,8 @@ func (e *idleEngine) Layers() string {
 			if e.tuned && n.Name == "pv.backbone.stem.0" {
 				kernel = "sm90_b"
 			}
-			list = append(list, fmt.Sprintf(`{"Name": %q, "LayerType": "CaskConvolution", "TacticName": %q, "Metadata": "[ONNX Layer: %s]"}`, n.Name, kernel, n.Name))
+			list = append(list, fmt.Sprintf(`{"Name": %q, "LayerType": "CaskConvolution", "TacticName": %q, "Metadata": "[ONNX Layer: %s]",
+				"Outputs": [{"Name": %q, "Format/Datatype": "Float"}]}`, n.Name, kernel, n.Name, n.Outputs[0].Name))
 		}
 	}
 	return `{"Layers": [` + strings.Join(list, ",") + `]}`

@@ -2,7 +2,9 @@ package workflows
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -27,6 +29,39 @@ func TestFetchHeaders(t *testing.T) {
 		}
 		if left, err := os.ReadDir(target); err != nil || len(left) != 0 {
 			t.Errorf("%s: %v, left in the target: %v", name, err, left)
+		}
+	}
+}
+
+// TestFetchTensorRT runs the script that fetches TensorRT's libraries with a mirror that has something else, or nothing. It takes no file for the right one by its name.
+func TestFetchTensorRT(t *testing.T) {
+	for _, program := range []string{"curl", "unzip"} {
+		if _, err := exec.LookPath(program); err != nil || runtime.GOARCH != "amd64" {
+			t.Skip("it fetches with curl and unzip, for amd64 alone")
+		}
+	}
+	for name, tt := range map[string]struct {
+		archive string // what the mirror has; "" for nothing
+		want    string
+	}{
+		"another archive": {"forged", "redist.jar does not have the pinned digest"},
+		"no archive":      {"", "fetch.sh: cannot fetch file://"},
+	} {
+		dir := t.TempDir()
+		mirror, target := filepath.Join(dir, "mirror"), filepath.Join(dir, "target")
+		if tt.archive != "" {
+			write(t, filepath.Join(mirror, "org/bytedeco/tensorrt/10.6-1.5.11/tensorrt-10.6-1.5.11-linux-x86_64-redist.jar"), tt.archive)
+		}
+		there := []string{"libnvinfer.so.10", "libnvinfer_builder_resource.so.10.6.0", "libnvonnxparser.so.10"}
+		for _, library := range there {
+			write(t, filepath.Join(target, library), "cut")
+		}
+		_, errs, code := script(t, dir, []string{"MAVEN_REPOSITORY=file://" + mirror}, ci(t, "../backends/tensorrt/fetch.sh"), target)
+		if code != 1 || !strings.Contains(errs, tt.want) {
+			t.Errorf("%s: exit code %d and\n%swant %q", name, code, errs, tt.want)
+		}
+		if left, err := os.ReadDir(target); err != nil || len(left) != len(there) {
+			t.Errorf("%s: %v, in the target: %v", name, err, left)
 		}
 	}
 }

@@ -130,7 +130,11 @@ func (l *library) openPlugins(path string) error {
 	if code := C.apexx_trt_open_plugins(at, &count, &digest, &text); code != 0 {
 		return failure(pluginReasons, code, text, "the plugins")
 	}
-	l.facts.PluginLibrary, l.facts.PluginDigest = path, C.GoString(digest)
+	var err error
+	if l.facts.PluginDigest, err = digestOf(C.GoString(digest), path); err != nil {
+		return err
+	}
+	l.facts.PluginLibrary = path
 	for i := range count {
 		var name, version, space *C.char
 		var fields C.int

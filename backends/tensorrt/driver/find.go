@@ -1,13 +1,19 @@
 package driver
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"debug/elf"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensorrt"
@@ -162,13 +168,40 @@ func (p places) findPlugins() (path, without string) {
 	return "", fmt.Sprintf("there is no %s beside the worker, in .deps or on the loader's path: run 'make tensorrt', or set %s to the file", pluginLibrary, pluginVariable)
 }
 
-// newest returns the file of a folder that matches, the last in the order of names; "" if there is none.
+// newest returns the file of a folder that matches, of the highest version; "" if there is none.
 func newest(dir, pattern string) string {
 	matches := libpath.Glob(dir, pattern)
 	if len(matches) == 0 {
 		return ""
 	}
-	return slices.Max(matches)
+	return slices.MaxFunc(matches, func(a, b string) int {
+		return cmp.Or(slices.Compare(numbersIn(a), numbersIn(b)), strings.Compare(a, b))
+	})
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// numbersIn lists the numbers of a file's name, such as 10, 6 and 0: its version.
+func numbersIn(path string) []int {
+	var list []int
+	for _, text := range digits.FindAllString(filepath.Base(path), -1) {
+		n, _ := strconv.Atoi(text)
+		list = append(list, n)
+	}
+	return list
+}
+
+// digestOf names what a library of plugins is built of: the digest that it tells, or, where whoever built it gave it none, that of its file.
+func digestOf(told, path string) (string, error) {
+	if len(told) == hex.EncodedLen(sha256.Size) {
+		return told, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", unavailable(backends.LibraryLoadFailed, "%v", err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // machines are the ELF machines of the processors that Go calls by these names.

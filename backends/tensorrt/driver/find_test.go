@@ -60,6 +60,9 @@ func TestFind(t *testing.T) {
 	write(t, own, entry, dir, "unpacked", "tensorrt/libnvinfer.so.10")
 	write(t, own, entry, dir, "system", "libnvinfer.so.10.6.0")
 	write(t, own, entry, dir, "system", "libnvinfer.so.10.9.0")
+	write(t, own, entry, dir, "both", "libnvinfer.so.10.9.0")
+	write(t, own, entry, dir, "both", "libnvinfer.so.10.15.1")
+	write(t, own, entry, dir, "both", "libnvinfer.so.10")
 	write(t, other, entry, dir, "foreign", "libnvinfer.so.10")
 	write(t, own, "other", dir, "symbol", "libnvinfer.so.10")
 	write(t, own, entry, dir, "old", "libnvinfer.so.8")
@@ -84,6 +87,7 @@ func TestFind(t *testing.T) {
 		{"beside first", places{beside: []string{at("empty"), at("unpacked")}, system: []string{at("system")}}, "unpacked/tensorrt/libnvinfer.so.10", "", ""},
 		{"the jar as it is unpacked", places{beside: []string{at("jar")}}, "jar/org/bytedeco/tensorrt/linux-x86_64/libnvinfer.so.10", "", ""},
 		{"the newest of a folder", places{system: []string{at("empty"), at("system")}}, "system/libnvinfer.so.10.9.0", "", ""},
+		{"15 is more than 9", places{system: []string{at("both")}}, "both/libnvinfer.so.10.15.1", "", ""},
 		{"brackets in a name", places{system: []string{at("a [folder]")}}, "a [folder]/libnvinfer.so.10", "", ""},
 		{"10 behind 8", places{system: []string{at("old"), at("system")}}, "system/libnvinfer.so.10.9.0", "", ""},
 		{"8 alone", places{system: []string{at("old")}}, "", backends.LibraryVersionUnsupported, "libnvinfer.so.8 is no TensorRT 10"},
@@ -146,6 +150,24 @@ func TestFindPlugins(t *testing.T) {
 		if got, without := c.places.findPlugins(); got != c.want || !strings.Contains(without, c.text) || (got == "") != (without != "") {
 			t.Errorf("%+v: %q, %q", c.places, got, without)
 		}
+	}
+}
+
+// TestDigest: two libraries of plugins that nobody gave a digest are two, so that the engines of one are not those of the other.
+func TestDigest(t *testing.T) {
+	dir := t.TempDir()
+	one, other := write(t, elf.EM_X86_64, "one", dir, "one.so"), write(t, elf.EM_X86_64, "other", dir, "other.so")
+	told := strings.Repeat("0f", 32)
+	if got, err := digestOf(told, "nowhere"); got != told || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+	a, errA := digestOf("unknown", one)
+	b, errB := digestOf("unknown", other)
+	if a == b || len(a) != 64 || len(b) != 64 || errA != nil || errB != nil {
+		t.Errorf("%q %v, %q %v", a, errA, b, errB)
+	}
+	if _, err := digestOf("", filepath.Join(dir, "nothing")); err == nil {
+		t.Error("no error for a library that cannot be read")
 	}
 }
 
