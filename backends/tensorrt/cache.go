@@ -46,9 +46,12 @@ func (s settings) obtain(ctx context.Context, k Key, waiting func(), build func(
 		if err != nil {
 			return Record{}, nil, err
 		}
-		defer lock.Close()
-		if rec, engine := s.lookUp(k); engine != nil {
-			return rec, engine, nil
+		defer func() {
+			os.Remove(lock.Name())
+			lock.Close()
+		}()
+		if rec, engine, err := s.lookUp(k); engine != nil || err != nil {
+			return rec, engine, err
 		}
 	}
 	rec, built, err := build(s.timings(k))

@@ -28,7 +28,19 @@ func TestLock(t *testing.T) {
 	if err != nil || told != 1 {
 		t.Fatalf("after the first let go: %v, told %d times", err, told)
 	}
+	removed, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer removed.Close()
+	if err := stillThere(removed, path); err != nil {
+		t.Errorf("a file that is there: %v", err)
+	}
+	os.Remove(path)
 	second.Close()
+	if err := stillThere(removed, path); !errors.Is(err, ErrHeld) {
+		t.Errorf("a file that was removed: %v", err)
+	}
 	free, err := Wait(t.Context(), path, func() { t.Error("nobody holds it") })
 	if err != nil {
 		t.Fatal(err)
