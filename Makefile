@@ -16,6 +16,7 @@
 # make setup-tensorrt  the libraries of TensorRT, into DEPS/tensorrt; its headers are yours to bring (TENSORRT_ROOT)
 # make tensorrt      the worker apexx-tensorrt and the plugins: needs NVCC and the headers of TensorRT 10, neither a GPU nor the libraries
 # make tensorrt-test  what of that worker needs no GPU, on libraries of TensorRT and CUDA that do nothing; needs the headers
+# make .bin/tensorrt-peer  what times TensorRT alone on the network (backends/tensorrt/peer); needs the headers
 # make gpu-tests     what .ci/gpu takes to a machine with a GPU, and the same as one archive, .bin/gpu.tgz; with TENSORRT_ROOT TensorRT's part, too
 
 GO       ?= go
@@ -194,10 +195,17 @@ gpu-tests: build cuda $(if $(wildcard $(TENSORRT_ROOT)/include/NvInfer.h),gpu-te
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/ort.test ./backends/ort
 	tar -czf $(BIN)/gpu.tgz -C $(BIN)/gpu .
 
+# Like the worker it opens the libraries when it runs.
+PEER_SOURCES = $(addprefix backends/tensorrt/,peer/peer.cpp driver/shim.cpp)
+$(BIN)/tensorrt-peer: $(PEER_SOURCES) $(wildcard backends/tensorrt/driver/*.h)
+	@mkdir -p $(BIN)
+	$(CXX) -std=c++20 -O2 -Wall -Wextra -Wno-deprecated-declarations -isystem $(TENSORRT_ROOT)/include -isystem $(TENSORRT_CUDA_HEADERS) -static-libstdc++ -static-libgcc \
+	-o $@ $(PEER_SOURCES) -ldl -pthread
+
 .PHONY: gpu-tests-tensorrt
-gpu-tests-tensorrt: tensorrt
+gpu-tests-tensorrt: tensorrt $(BIN)/tensorrt-peer
 	@mkdir -p $(BIN)/gpu
-	cp $(BIN)/apexx-tensorrt $(BIN)/libapexx-tensorrt.so $(BIN)/gpu/
+	cp $(BIN)/apexx-tensorrt $(BIN)/libapexx-tensorrt.so $(BIN)/tensorrt-peer $(BIN)/gpu/
 	$(WITH_TENSORRT) test -c -tags tensorrt -trimpath -ldflags '-s -w' -o $(BIN)/gpu/tensorrt.test ./backends/tensorrt/driver
 	$(GO) test -c -trimpath -ldflags '-s -w' -o $(BIN)/gpu/plugins.test ./kernels/tensorrt
 	cp -r kernels/tensorrt/testdata $(BIN)/gpu/

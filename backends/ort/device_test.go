@@ -271,11 +271,11 @@ func TestProvidersHere(t *testing.T) {
 	}
 }
 
-// TestFallback: an operator that the CUDA provider does not have runs on the processor, and the plan says so of it alone. TensorRT has it, and on the
-// processor nothing is elsewhere.
+// TestFallback: an operator that the CUDA provider does not have runs on the processor, and the plan says so of it alone. TensorRT has it, in an
+// engine of enough nodes, and on the processor nothing is elsewhere.
 func TestFallback(t *testing.T) {
 	b := graph.NewBuilder("g")
-	v := b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(3)))
+	v := b.Add1("floor", graph.Unary{Fn: graph.Floor}, b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(3))))
 	b.Output("y", b.Add1("atan", graph.Opaque{Type: "Atan", Version: 21, Outputs: []graph.Type{f32(3)}, Places: []int{0}}, v))
 	g := build(t, b)
 	for _, p := range Providers {

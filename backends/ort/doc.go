@@ -14,6 +14,10 @@
 // such tensors nor where nodes were placed, so that capi.c calls the library for both. The library has no clock of the device: what a
 // session tells is the host's time of a run that ends when the device is done. fp32 is strict: TF32 is off.
 //
+// The provider tensorrt cuts a graph into engines of TensorRT, at operators that stay with CUDA (kept): only what suppression kept has a size that
+// its values decide, and what reads it must not be part of an engine. The exported graph names that size, so that every value has a shape.
+// Building the engines of the complete model takes minutes.
+//
 // It computes in float32, whatever the precision: tf32, fp16 and bf16 are emulated by casts in the exported graph (graph.Lower), int8 and fp8
 // by pairs of QuantizeLinear and DequantizeLinear. The library would fuse such pairs with the products behind them, and is told not to
 // (session.disable_quant_qdq): of ours it makes integer kernels of Gemm and MatMul alone, since a convolution would have to be quantised

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -189,5 +190,43 @@ func appendTensorRT(o *ort.SessionOptions) error {
 		return err
 	}
 	defer p.Destroy()
+	if err := p.Update(tensorRTOptions()); err != nil {
+		return err
+	}
 	return o.AppendExecutionProviderTensorRT(p)
+}
+
+// kept are the operator types that stay with CUDA: between NonMaxSuppression and ScatterND lie the only values whose size their data decide, and
+// an engine that reads one would be built anew, for minutes, whenever there are more of them than ever before. leastEngine is the least number
+// of nodes of an engine, one more than lie between the two.
+var kept = []string{"NonMaxSuppression", "ScatterND"}
+
+const leastEngine = 3
+
+// tensorRTOptions are the provider's options. TF32 has none (see openLibrary); without options of other precisions its networks are strongly
+// typed, so that nothing is computed in less than float32.
+func tensorRTOptions() map[string]string {
+	return map[string]string{
+		"trt_op_types_to_exclude": strings.Join(kept, ","),
+		"trt_min_subgraph_size":   strconv.Itoa(leastEngine),
+	}
+}
+
+// What the provider says of a graph that it cannot cut into engines, and of an engine that TensorRT does not build.
+const (
+	cannotCut   = "TensorRT input: "
+	cannotBuild = "TensorRT EP failed to create engine from network"
+)
+
+// refused tells a session that the provider tensorrt refuses for what it cannot do, an *backends.Unavailable, from other failures of the library.
+func (p Provider) refused(err error) error {
+	if p != TensorRT {
+		return err
+	}
+	for said, reason := range map[string]backends.Reason{cannotCut: backends.OperatorUnsupported, cannotBuild: backends.EngineBuildFailed} {
+		if _, rest, ok := strings.Cut(err.Error(), said); ok {
+			return unavailable(reason, "provider %s: %s%s", p, said, rest)
+		}
+	}
+	return err
 }

@@ -71,7 +71,7 @@ func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, 
 	n := len(inputNames)
 	s.runtime, err = ort.NewAdvancedSessionWithONNXData(model, inputNames, outputNames, s.values[:n], s.values[n:], options)
 	if err != nil {
-		return nil, err
+		return nil, set.provider.refused(err)
 	}
 	placement, err := set.placement(s.runtime)
 	if err != nil {

@@ -126,7 +126,7 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 func (c *compilation) loaded(ctx context.Context) (Execution, error) {
 	key := keyOf(c.export, c.settings, c.library.Facts())
 	for {
-		engine, from, err := c.settings.obtain(ctx, key, func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
+		engine, from, err := c.settings.obtain(ctx, key, c.waiting, func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +153,13 @@ func (c *compilation) executor(untold []string, uncaptured string) string {
 		text += ", not as one CUDA graph (" + uncaptured + ")"
 	}
 	return text
+}
+
+// waiting tells that another process builds the engine.
+func (c *compilation) waiting() {
+	if c.options.Progress != nil {
+		c.options.Progress(backends.Stage{Name: "waiting for another process that builds this engine", Done: 0, Total: 1})
+	}
 }
 
 // build makes the engine, and loads it once to see what became of it.

@@ -11,11 +11,13 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/filelock"
 )
 
 // obtain returns an engine of the key: the one of the file that the options name, a prebuilt one that fits, one of the cache, or a new one, which is kept. A
-// file that is named has to fit; what is wrong with one of the cache is mended by building anew. from is the file that the engine was read from, "" for a new one.
-func (s settings) obtain(ctx context.Context, k Key, build func(timings []byte) (Record, Built, error)) (engine []byte, from string, err error) {
+// file that is named has to fit; what is wrong with one of the cache is mended by building anew. Of several processes that lack the same engine of a cache
+// one builds it, and the others wait, of which waiting is told. from is the file that the engine was read from, "" for a new one.
+func (s settings) obtain(ctx context.Context, k Key, waiting func(), build func(timings []byte) (Record, Built, error)) (engine []byte, from string, err error) {
 	if s.engine != "" {
 		engine, err = s.named(k)
 		from = s.engine
@@ -34,6 +36,19 @@ func (s settings) obtain(ctx context.Context, k Key, build func(timings []byte) 
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
+	}
+	if s.engine == "" && path != "" {
+		lock, err := filelock.Wait(ctx, path+lockSuffix, waiting)
+		if err != nil {
+			return nil, "", err
+		}
+		defer func() {
+			os.Remove(lock.Name())
+			lock.Close()
+		}()
+		if engine, from, err := s.lookUp(k); engine != nil || err != nil {
+			return engine, from, err
+		}
 	}
 	rec, built, err := build(s.timings(k))
 	if err != nil || path == "" {
@@ -116,8 +131,11 @@ func (s settings) ahead(k Key) ([]byte, error) {
 	return engine, nil
 }
 
-// EngineSuffix ends the names of engine files in a cache.
-const EngineSuffix = ".engine"
+// EngineSuffix ends the names of engine files in a cache, and lockSuffix those of the locks beside them.
+const (
+	EngineSuffix = ".engine"
+	lockSuffix   = ".lock"
+)
 
 // place is where the cache keeps an engine.
 func (s settings) place(k Key) string { return filepath.Join(s.cache, k.Digest()+EngineSuffix) }

@@ -2,6 +2,7 @@ package tensorrt
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -59,6 +60,41 @@ func TestCache(t *testing.T) {
 	count("a damaged engine", 5)
 	must(options(CacheOption, dir))
 	count("after a damaged engine", 5)
+}
+
+// TestOneBuild: while a session's engine is built, another that lacks the same waits for it, says so, and can be interrupted.
+func TestOneBuild(t *testing.T) {
+	dir := t.TempDir()
+	first, second := newEmulated(), newEmulated()
+	waits, ended := make(chan struct{}), make(chan error, 1)
+	building := options(CacheOption, dir)
+	building.Progress = func(s backends.Stage) {
+		if s.Done > 1 {
+			return
+		}
+		stopped, cancel := context.WithCancel(t.Context())
+		g, _ := tiles(t)
+		interrupted := options(CacheOption, dir)
+		interrupted.Progress = func(backends.Stage) { cancel() }
+		if _, err := New(newEmulated()).Compile(stopped, g, interrupted); !errors.Is(err, context.Canceled) {
+			t.Errorf("an interrupted wait: %v", err)
+		}
+		waiting := options(CacheOption, dir)
+		waiting.Progress = func(s backends.Stage) {
+			if !strings.HasPrefix(s.Name, "waiting") {
+				t.Errorf("the second session says %q", s.Name)
+			}
+			close(waits)
+		}
+		go func() { ended <- compile(t, second, waiting) }()
+		<-waits
+	}
+	if err := compile(t, first, building); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil || len(first.builds) != 1 || len(second.builds) != 0 {
+		t.Errorf("%v; %d and %d builds, want 1 and none", err, len(first.builds), len(second.builds))
+	}
 }
 
 // TestPrebuilt: an engine that was built elsewhere is taken by the sessions that it fits, and by no others.

@@ -21,4 +21,6 @@
 //
 // A graph that is to be calibrated by TensorRT takes another way (calibrate.go): in float32 and weakly typed, with the operators' plugins and no others, into a build that ends
 // when the table of ranges is there. What is made of the table is the calibration of a graph like any other, from step 1 on.
+//
+// Folder peer has a program that builds the network in standard operators, as TensorRT would have it without us, and times that.
 package tensorrt

@@ -14,7 +14,7 @@ import (
 type planner struct {
 	graph    *graph.Graph
 	nodes    map[string]*graph.Node
-	layerOf  map[*graph.Node]int // the last layer that a node is part of
+	layerOf  map[*graph.Node]int // see place
 	returned map[*graph.Value]bool
 	readers  map[*graph.Value][]*graph.Node
 }
@@ -30,14 +30,43 @@ func newPlanner(g *graph.Graph, layers []Layer) *planner {
 	for _, out := range g.Outputs {
 		p.returned[out.Value] = true
 	}
+	p.place(layers)
+	return p
+}
+
+// place chooses the layer of every node: the last that it is part of, as one may be computed in several, unless that comes after a reader. The library
+// computes a node twice where that is cheaper than to keep its result, such as for an output that comes last; what its readers read came before them.
+func (p *planner) place(layers []Layer) {
+	parts := map[*graph.Node][]int{}
 	for i, l := range layers {
 		for _, name := range l.Nodes {
 			if n := p.node(name); n != nil {
-				p.layerOf[n] = i
+				parts[n] = append(parts[n], i)
 			}
 		}
 	}
-	return p
+	first := map[*graph.Node]int{} // the first layer that reads a node, through views of it too
+	for _, n := range slices.Backward(p.graph.Nodes) {
+		first[n] = len(layers)
+		for _, v := range n.Outputs {
+			for _, r := range p.readers[v] {
+				at, executed := p.layerOf[r]
+				if !executed {
+					at = first[r]
+				}
+				first[n] = min(first[n], at)
+			}
+		}
+		if len(parts[n]) == 0 {
+			continue
+		}
+		p.layerOf[n] = parts[n][0]
+		for _, at := range parts[n] {
+			if at <= first[n] {
+				p.layerOf[n] = at
+			}
+		}
+	}
 }
 
 // node finds the node of the graph that one of the ONNX file stands for: it has its name, or is part of its body (onnx.Inlined).

@@ -102,3 +102,21 @@ func TestPlanWithoutLayers(t *testing.T) {
 		t.Error("no error for what is no JSON")
 	}
 }
+
+// TestPlanOfRepeatedNodes: a node that the engine computes once more after its readers, for an output, belongs to the layer whose result they read.
+func TestPlanOfRepeatedNodes(t *testing.T) {
+	g := unlowered(t)
+	layers := []Layer{{Name: "a", Nodes: []string{"conv", "relu"}}, {Name: "b", Nodes: []string{"conv2"}}, {Name: "c", Nodes: []string{"relu", "conv2"}}, {Name: "d", Nodes: []string{"mean"}},
+		{Name: "e", Nodes: []string{"relu", "conv2"}}}
+	plan, _, _ := planOf(g, layers, backends.FP32)
+	if err := plan.Check(g); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range plan.Steps {
+		got = append(got, s.Nodes...)
+	}
+	if want := []string{"conv", "relu", "conv2", "mean"}; !slices.Equal(got, want) || len(plan.Steps) != 3 {
+		t.Errorf("%d steps of %v, want 3 of %v", len(plan.Steps), got, want)
+	}
+}

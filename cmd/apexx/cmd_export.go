@@ -13,8 +13,12 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
+	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -29,6 +33,7 @@ func exportCommand() *cli.Command {
 		&cli.StringFlag{Name: "out", Usage: "folder `DIR` for " + modelFile + " and " + manifestFile},
 		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
 		&cli.StringFlag{Name: "precision", Value: "fp32", Usage: "round where a session in this precision does, `NAME`: fp32 (not at all), tf32, fp16, bf16, int8 or fp8"},
+		&cli.StringFlag{Name: "scope", Value: string(perf.Complete), Usage: "part of the model as a sweep cuts it, `NAME`: complete, network (to the outputs of the heads) or one operator"},
 		&cli.BoolFlag{Name: "taps", Usage: "make every intermediate an output too, as tap.NAME"},
 		&cli.BoolFlag{Name: "inline", Usage: "put the bodies of the project's own operators in place, for runtimes without functions; apexx cannot read that file back"},
 	}
@@ -38,6 +43,7 @@ func exportCommand() *cli.Command {
 		Usage: "write the model as one ONNX file with a manifest",
 		Description: "The file runs in any ONNX runtime: the project's own operators carry bodies of standard operators.\n" +
 			"Each body is a function of its own name; --inline is for a runtime that knows no functions.\n" +
+			"A part of the model (--scope) is for benchmarks and gets no manifest, as nothing is built or released from it.\n" +
 			"SOURCE_DATE_EPOCH fixes the time in the manifest, for reproducible files.",
 		Flags:  append(flags, decodeFlags()...),
 		Action: exportModel,
@@ -61,50 +67,66 @@ func exportModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	precision, err := backends.ParsePrecision(c.String("precision"))
+	scope, err := perf.ParseScope(c.String("scope"))
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	g, err := m.GraphIn(opts, precision)
+	g, err := exportedGraph(c, m, opts, scope)
 	if err != nil {
-		return exit.With(exit.Usage, err)
-	}
-	if g, err = graph.Lower(g, precision.Format()); err != nil {
 		return err
-	}
-	if c.Bool("taps") {
-		if g, err = g.WithTaps([]string{"all"}); err != nil {
-			return err
-		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return exit.With(exit.Usage, err)
 	}
+	digest, err := writeExport(c, filepath.Join(dir, modelFile), g)
+	if err != nil || scope != perf.Complete {
+		return err
+	}
+	manifest, err := reports.NewManifest(m.Config, opts, g, modelFile, digest)
+	if err != nil {
+		return err
+	}
+	manifest.Model.Config, manifest.Model.Weights, manifest.Model.Classes = m.ConfigDigest, m.WeightsDigest, m.Classes
+	return atomicfile.WriteFile(filepath.Join(dir, manifestFile), 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, manifest) })
+}
+
+// exportedGraph returns the scope of the model as the flags want it.
+func exportedGraph(c *cli.Context, m *source.Model, opts model.Options, scope perf.Scope) (*graph.Graph, error) {
+	precision, err := backends.ParsePrecision(c.String("precision"))
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	g, err := m.GraphIn(opts, precision)
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	if g, err = measure.Cut(g, scope); err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	if g, err = graph.Lower(g, precision.Format()); err != nil || !c.Bool("taps") {
+		return g, err
+	}
+	return g.WithTaps([]string{"all"})
+}
+
+// writeExport writes the file of a graph, says so, and returns its SHA-256 in hexadecimal.
+func writeExport(c *cli.Context, path string, g *graph.Graph) (string, error) {
 	form := onnx.Functions
 	if c.Bool("inline") {
 		form = onnx.Inlined
 	}
 	hash := sha256.New()
-	path := filepath.Join(dir, modelFile)
-	err = atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
+	err := atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
 		return onnx.Write(io.MultiWriter(w, hash), g, onnx.WriteOptions{Form: form})
 	})
 	if err != nil {
-		return err
-	}
-	manifest, err := reports.NewManifest(m.Config, opts, g, modelFile, hex.EncodeToString(hash.Sum(nil)))
-	if err != nil {
-		return err
-	}
-	manifest.Model.Config, manifest.Model.Weights, manifest.Model.Classes = m.ConfigDigest, m.WeightsDigest, m.Classes
-	err = atomicfile.WriteFile(filepath.Join(dir, manifestFile), 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, manifest) })
-	if err != nil {
-		return err
+		return "", err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "%s  %.1f MB  sha256 %s\n", path, float64(info.Size())/1e6, manifest.Artifacts.ONNXSHA256)
-	return err
+	digest := hex.EncodeToString(hash.Sum(nil))
+	_, err = fmt.Fprintf(c.App.Writer, "%s  %.1f MB  sha256 %s\n", path, float64(info.Size())/1e6, digest)
+	return digest, err
 }

@@ -84,7 +84,7 @@ func OwnArguments() map[string][]string {
 // WorkerSpec tells how to start a worker of any known backend. It has no limit of memory: MemoryLimit gives that.
 func WorkerSpec(name string, deadline time.Duration) worker.Spec {
 	spec := worker.Spec{Name: name, Deadline: deadline}
-	if name == tensorrt.Name {
+	if BuildsEngines(name) {
 		spec.CompileDeadline = tensorrt.CompileDeadline(deadline)
 	}
 	if _, err := InProcess().Get(name); err != nil {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/apex-x/apexx/internal/atomicfile"
+	"github.com/apex-x/apexx/internal/filelock"
 	"github.com/apex-x/apexx/internal/input"
 )
 
@@ -37,7 +38,7 @@ func Open(dir, name string) (_ *Journal, lines [][]byte, err error) {
 	}
 	j := &Journal{path: filepath.Join(dir, name)}
 	if j.lock, err = lockFolder(dir); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -69,9 +70,20 @@ func Claim(dir string) (release func(), err error) {
 	}
 	lock, err := lockFolder(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, err
 	}
 	return func() { lock.Close() }, nil
+}
+
+func lockFolder(dir string) (*os.File, error) {
+	lock, err := filelock.Try(filepath.Join(dir, ".lock"))
+	if errors.Is(err, filelock.ErrHeld) {
+		err = ErrBusy
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return lock, nil
 }
 
 // Append writes v as a line and waits until it is on disk.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
@@ -48,7 +49,7 @@ func OpenProgram(path string) (Program, error) {
 // would share.
 func (p Program) Worker(backend string) worker.Spec {
 	s := worker.Spec{Name: backend, Deadline: p.Deadline, Env: p.Env, MemoryLimit: p.Limits[backend]}
-	if backend == tensorrt.Name {
+	if backend == tensorrt.Name || backend == ort.TensorRT.Backend() {
 		s.CompileDeadline = tensorrt.CompileDeadline(p.Deadline)
 	}
 	if args, own := p.Own[backend]; own {

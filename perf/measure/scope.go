@@ -33,6 +33,20 @@ var gateInputs = []string{"ff.boundary.resize", "ff.uncertainty.resize"}
 // networkOutputs are what Network computes beside the inputs of suppression, by node.
 var networkOutputs = []string{"seg.prototypes", "semantic_logits"}
 
+// Cut returns the part of a complete model that a scope is, with the names that its values have there; of Complete and of perf.AnyModel it is a
+// copy of the model. It is an error if the model has no such part.
+func Cut(g *graph.Graph, scope perf.Scope) (*graph.Graph, error) {
+	if scope == perf.Complete || scope == perf.AnyModel {
+		whole := *g
+		return &whole, nil
+	}
+	b, err := borderOf(g, scope)
+	if err != nil {
+		return nil, err
+	}
+	return g.Cut(b.inputs, b.outputs)
+}
+
 // border is where a scope is cut out of the complete model.
 type border struct{ inputs, outputs []*graph.Value }
 

@@ -109,21 +109,13 @@ func (w *Workloads) Of(ctx context.Context, c perf.Cell) (Workload, error) {
 	if err != nil {
 		return Workload{}, err
 	}
-	if c.Scope == perf.Complete || c.Scope == perf.AnyModel {
-		g := *m.Graph
-		return Workload{named(&g, c), m.Feeds}, nil
-	}
-	b, err := borderOf(m.Graph, c.Scope)
+	g, err := Cut(m.Graph, c.Scope)
 	if err != nil {
 		return Workload{}, fmt.Errorf("cell %s: %w", c, err)
 	}
-	g, err := m.Graph.Cut(b.inputs, b.outputs)
-	if err != nil {
-		return Workload{}, err
-	}
 	inputs := m.Feeds
 	if c.Scope.Operator() {
-		if inputs, err = w.feed(ctx, c, b.inputs); err != nil {
+		if inputs, err = w.feed(ctx, c, g.Inputs); err != nil {
 			return Workload{}, fmt.Errorf("inputs of cell %s: %w", c, err)
 		}
 	}

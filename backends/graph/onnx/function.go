@@ -119,10 +119,18 @@ func (w *writer) inline(n *nodeWriter) {
 				w.claim(name(inner))
 			}
 		}
+		if node.OpType == selecting {
+			chosen := name(node.Outputs[0])
+			w.selected.bytes(graphValueInfo, namedInfo(chosen, graph.Type{DType: tensor.Int64, Shape: []int{0, 3}}, chosen))
+		}
 		node.Name = n.node.Name + "/" + node.Name
 		w.nodes.bytes(graphNode, bodyNode(node, name))
 	}
 }
+
+// selecting is the operator of bodies whose output has as many rows as it finds. Inference leaves that dimension without a number and without a
+// name; with a name, its readers have shapes too, which runtimes want that hand parts of a model to others (ONNX Runtime to TensorRT).
+const selecting = "NonMaxSuppression"
 
 // bodyNode encodes a node of a body, with its values under the names that value gives.
 func bodyNode(n body.Node, value func(inner string) string) message {

@@ -3,6 +3,7 @@ package onnx
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph/body"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/model/modeltest"
+	"github.com/apex-x/apexx/backends/tensor"
 )
 
 // calls lists the nodes and the functions of a model.
@@ -254,6 +256,10 @@ func TestInlined(t *testing.T) {
 				t.Errorf("nothing computes %s", v.Name)
 			}
 		}
+	}
+	chosen := slices.IndexFunc(inlined.nodes, func(n *rawNode) bool { return n.opType == selecting })
+	if name := inlined.nodes[chosen].outputs[0]; !bytes.Contains(data, namedInfo(name, graph.Type{DType: tensor.Int64, Shape: []int{0, 3}}, name)) {
+		t.Errorf("the first dimension of %s has no name", name)
 	}
 	const want = "read ONNX model: the operators of the domain apexx are inlined in it: read the file that apexx export writes without --inline"
 	if _, err := Read(data); err == nil || err.Error() != want {

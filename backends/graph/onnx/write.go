@@ -90,6 +90,7 @@ type writer struct {
 	names        map[string]bool // of values
 	initializers []initializer
 	nodes        message           // the graph's field node
+	selected     message           // the graph's field value_info, of values in inlined bodies whose size their data decide
 	functions    message           // the model's field functions
 	calls        map[string]string // names of functions, by operator type and signature
 	bodies       map[string]int    // how many functions there are, by operator type
@@ -126,7 +127,7 @@ func (w *writer) write(out io.Writer, g *graph.Graph) error {
 
 	head := w.nodes
 	head.str(graphName, g.Name)
-	tail := declarations(g, w.opts)
+	tail := append(declarations(g, w.opts), w.selected...)
 	size := len(head) + len(tail)
 	for _, i := range w.initializers {
 		size += protowire.SizeTag(graphInitializer) + protowire.SizeBytes(i.size())

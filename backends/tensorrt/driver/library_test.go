@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,15 +30,26 @@ func fakes(t *testing.T) string {
 	for _, lib := range []struct{ name, compiler, source string }{
 		{"libcuda.so.1", "cc", "testdata/fake_cuda.c"}, {"libnvinfer.so.10", "c++", "testdata/fake_tensorrt.cpp"}, {"libnvonnxparser.so.10", "c++", "testdata/fake_tensorrt.cpp"},
 	} {
-		args := []string{"-O1", "-w", "-fPIC", "-shared", "-o", filepath.Join(dir, lib.name), lib.source}
-		if out, err := exec.Command(lib.compiler, args...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", lib.source, err, out)
-		}
+		compile(t, []string{lib.compiler, "-fPIC", "-shared", "-o", filepath.Join(dir, lib.name)}, lib.source)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "libnvinfer_builder_resource.so.10.6.0"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// compile runs a compiler on sources, which are asked for here as well, so that no result of another state of theirs is taken for this test's.
+func compile(t *testing.T, compiler []string, sources ...string) {
+	t.Helper()
+	for _, path := range sources {
+		if _, err := os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := slices.Concat(compiler[1:], []string{"-O1", "-w"}, sources, []string{"-ldl", "-pthread"})
+	if out, err := exec.Command(compiler[0], args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", sources, err, out)
+	}
 }
 
 // TestCalibrator: the shim hands the builder every batch and takes its table, ends the build then, and tells what fails; where TensorRT ends the process, or would

@@ -1,5 +1,8 @@
-// A CUDA driver without a device, for libcuda.so.1: memory of the device is memory of the host, and all else succeeds and does nothing.
+// A CUDA driver without a device, for libcuda.so.1: memory of the device is memory of the host, a graph is what the library of TensorRT beside it says, runs of it take
+// 1 to 1000 ms and so on, and all else succeeds and does nothing.
+#define _GNU_SOURCE
 #include <cuda.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,15 +22,21 @@ NOTHING(cuStreamBeginCapture, CUstream stream, CUstreamCaptureMode mode)
 NOTHING(cuStreamEndCapture, CUstream stream, CUgraph *graph)
 NOTHING(cuGraphInstantiateWithFlags, CUgraphExec *made, CUgraph graph, unsigned long long flags)
 NOTHING(cuGraphUpload, CUgraphExec graph, CUstream stream)
-NOTHING(cuGraphLaunch, CUgraphExec graph, CUstream stream)
 NOTHING(cuGraphDestroy, CUgraph graph)
 NOTHING(cuGraphExecDestroy, CUgraphExec graph)
 NOTHING(cuEventCreate, CUevent *event, unsigned flags)
 NOTHING(cuEventRecord, CUevent event, CUstream stream)
 NOTHING(cuEventSynchronize, CUevent event)
-NOTHING(cuEventElapsedTime, float *milliseconds, CUevent start, CUevent end)
 NOTHING(cuEventDestroy, CUevent event)
 
+CUresult cuGraphLaunch(CUgraphExec graph, CUstream stream) {
+  void (*launch)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "fakeGraph");
+  return launch(), CUDA_SUCCESS;
+}
+CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end) {
+  static int runs;
+  return *milliseconds = runs++ % 1000 + 1, CUDA_SUCCESS;
+}
 CUresult cuDriverGetVersion(int *version) { return *version = 13000, CUDA_SUCCESS; }
 CUresult cuDeviceGetCount(int *count) { return *count = 1, CUDA_SUCCESS; }
 CUresult cuDeviceGetName(char *name, int size, CUdevice device) { return strncpy(name, "Fake GPU", size), CUDA_SUCCESS; }
