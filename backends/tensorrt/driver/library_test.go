@@ -117,7 +117,7 @@ func TestCalibratorHere(t *testing.T) {
 		}
 		return string(table)
 	}
-	if once, twice := said(), said(); once != twice {
+	if once, twice := said(), said(); once != twice || strings.Contains(once, "backend tensorrt is unavailable") && strings.Contains(once, "\n") {
 		t.Errorf("%s, and then %s", once, twice)
 	} else {
 		t.Log("said twice:", twice)
