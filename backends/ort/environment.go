@@ -3,7 +3,6 @@
 package ort
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -68,11 +67,6 @@ func openLibrary(path string) (*library, error) {
 		return lib, nil
 	} else if lib != nil {
 		return nil, unavailable(backends.LibraryLoadFailed, "this process has opened %s, and a process holds one: %s needs a worker of its own", lib.path, path)
-	}
-	// fp32 is strict on every provider. TensorRT's has no option for it; this variable turns TF32 off in all of NVIDIA's libraries, which
-	// read it when a provider loads them.
-	if err := os.Setenv("NVIDIA_TF32_OVERRIDE", "0"); err != nil {
-		return nil, unavailable(backends.LibraryLoadFailed, "%v", err)
 	}
 	ort.SetSharedLibraryPath(path)
 	// What goes wrong is returned as an error; the library's own log would only repeat it on standard error.
