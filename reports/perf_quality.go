@@ -12,7 +12,9 @@ import (
 )
 
 // qualityText is what a cell finds in a data set, in hundredths, and the difference from its base in points with its interval.
-type qualityText struct{ AP, Points, Others string }
+// Difference is that difference alone. What is not known is a
+// dash or empty.
+type qualityText struct{ AP, Difference, Points, Others string }
 
 // qualityOf puts a result into words; dashes where there is none.
 func qualityOf(r *accuracy.Result) qualityText {
@@ -20,7 +22,7 @@ func qualityOf(r *accuracy.Result) qualityText {
 	if d == nil {
 		return qualityText{AP: none, Points: none}
 	}
-	return qualityText{AP: hundredths(d.Candidate), Points: d.Points(), Others: strings.Join(otherQualities(r), "; ")}
+	return qualityText{AP: hundredths(d.Candidate), Difference: fmt.Sprintf("%+.2f", 100*d.Delta), Points: d.Points(), Others: strings.Join(otherQualities(r), "; ")}
 }
 
 // otherQualities lists the metrics beside the AP of boxes whose intervals leave no doubt, and the strata of areas.
@@ -42,9 +44,9 @@ func otherQualities(r *accuracy.Result) []string {
 func qualityOfCell(c sweep.CellResult) qualityText {
 	switch q := c.Quality; {
 	case q == nil:
-		return qualityText{AP: none, Points: none}
+		return qualityText{AP: none}
 	case q.Result == nil:
-		return qualityText{AP: none, Points: none, Others: cmp.Or(q.Detail, string(q.State))}
+		return qualityText{AP: none, Others: cmp.Or(q.Detail, string(q.State))}
 	default:
 		return qualityOf(q.Result)
 	}

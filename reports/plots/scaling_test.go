@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -42,5 +43,27 @@ func TestScalingLeavesOutWhatDoesNotCount(t *testing.T) {
 	}
 	if Scaling(nil) != nil || Scaling(&sweep.Result{}) != nil {
 		t.Error("nothing gave a figure")
+	}
+}
+
+// TestStylesOf tells backends apart by their colours and precisions by marker and dashes, in every figure of a sweep.
+func TestStylesOf(t *testing.T) {
+	cell := func(backend string, p backends.Precision) sweep.CellResult {
+		return sweep.CellResult{Cell: perf.Cell{Backend: backend, Precision: p}}
+	}
+	styles := stylesOf([]sweep.CellResult{cell("reference", backends.FP32), cell("cuda", backends.FP32), cell("cuda", backends.FP16), cell("reference", backends.FP16), cell("cuda", "fp4")})
+	reference, cuda, half, other := styles["reference fp32"], styles["cuda fp32"], styles["cuda fp16"], styles["reference fp16"]
+	if reference.Color == cuda.Color || cuda.Color != half.Color || reference.Color != other.Color {
+		t.Errorf("colours %v", styles)
+	}
+	if reference.Marker != cuda.Marker || half.Marker != other.Marker || cuda.Marker == half.Marker || reference.Dashes != nil || half.Dashes == nil {
+		t.Errorf("markers and dashes %v", styles)
+	}
+	seen := map[Marker]bool{}
+	for _, p := range backends.Precisions {
+		seen[stylesOf([]sweep.CellResult{cell("ort", p)})["ort "+string(p)].Marker] = true
+	}
+	if len(seen) != len(backends.Precisions) {
+		t.Errorf("%d markers for %d precisions", len(seen), len(backends.Precisions))
 	}
 }

@@ -3,6 +3,7 @@ package plots
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,6 +12,9 @@ import (
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf/sweep"
 )
 
 // The colours of everything that is not data. All text is Ink or Soft, on Paper.
@@ -58,6 +62,25 @@ func seriesOf(i int) Series {
 	s.Dashes = seriesStyles[(i+2*round)%n].Dashes
 	return s
 }
+
+// stylesOf gives every series of cells its style, by its name: the colour is that of its backend, in the order of their first cells, and marker and
+// dashes are those of its precision, so that figures of one sweep tell series alike.
+func stylesOf(cells []sweep.CellResult) map[string]Series {
+	styles, colours := map[string]Series{}, map[string]color.NRGBA{}
+	for _, c := range cells {
+		backend := c.Cell.Backend
+		if _, ok := colours[backend]; !ok {
+			colours[backend] = seriesStyles[len(colours)%len(seriesStyles)].Color
+		}
+		style := seriesStyles[max(slices.Index(byPrecision, c.Cell.Precision), 0)]
+		style.Color = colours[backend]
+		styles[seriesName(c.Cell)] = style
+	}
+	return styles
+}
+
+// byPrecision are the precisions in the order of seriesStyles, whose first is the solid line.
+var byPrecision = []backends.Precision{backends.FP32, backends.FP16, backends.BF16, backends.INT8, backends.FP64, backends.FP8, backends.TF32}
 
 // Line returns the style of the series' lines.
 func (s Series) Line() draw.LineStyle {
