@@ -30,7 +30,7 @@ var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "symbol": symbol, "brief": brief, "leftOpen": leftOpen, "why": why, "histogram": histogramSVG, "source": dataURI,
-	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
+	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "words": strings.Fields, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
 // HTML writes a self-contained page with every cell at a glance: styles are in it, and it runs no script. Cells that matter are links to pages
