@@ -72,7 +72,7 @@ func ratedOf(c sweep.CellResult) rated {
 
 func pareto(cells []sweep.CellResult, plan *accuracy.Plan, styles map[string]Series) *Figure {
 	base := cells[0].Quality.Result
-	f := &Figure{Height: 400, Subtitle: fmt.Sprintf("AP of boxes on %s, %d images; bars are %g %% intervals of the difference from %s (dashed), whiskers of the time reach from the median to the 90th percentile. "+
+	f := &Figure{Height: 400, Subtitle: fmt.Sprintf("AP of boxes on %s, %d images; bars are %g %% intervals of the difference from %s, the level across, whiskers of the time reach from the median to the 90th percentile. "+
 		"The grey steps bound what is reached: no other cell is both as fast and as good as one at their corners.", plan.DataSet.Name, plan.DataSet.Images, 100*plan.Policy.Confidence, base.Against)}
 	if slices.ContainsFunc(cells, func(c sweep.CellResult) bool { return c.Device != nil }) {
 		f.Subtitle += " Times are the device's where it has a clock, else the host's."
@@ -96,7 +96,7 @@ func pareto(cells []sweep.CellResult, plan *accuracy.Plan, styles map[string]Ser
 	}
 	for _, v := range all {
 		p.Add(bars{v, styles[v.name]})
-		f.Legend = append(f.Legend, styles[v.name].Entry(v.name, false, true))
+		f.Legend = append(f.Legend, styles[v.name].Entry(v.name, true, true))
 	}
 	for _, v := range all { // over all bars
 		p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: v.ms, Y: v.ap}}, GlyphStyle: styles[v.name].Glyph()})
@@ -125,12 +125,13 @@ type bars struct {
 // Plot draws them.
 func (c bars) Plot(canvas draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&canvas)
-	line := draw.LineStyle{Color: c.style.Color, Width: vg.Points(1)}
+	end, line := draw.LineStyle{Color: c.style.Color, Width: vg.Points(1)}, c.style.Line()
+	line.Width = end.Width
 	v := c.at
 	canvas.StrokeLine2(line, x(v.ms), y(v.low), x(v.ms), y(v.top))
-	for _, end := range []float64{v.low, v.top} {
-		canvas.StrokeLine2(line, x(v.ms)-3, y(end), x(v.ms)+3, y(end))
+	for _, at := range []float64{v.low, v.top} {
+		canvas.StrokeLine2(end, x(v.ms)-3, y(at), x(v.ms)+3, y(at))
 	}
 	canvas.StrokeLine2(line, x(v.ms), y(v.ap), x(v.p90), y(v.ap))
-	canvas.StrokeLine2(line, x(v.p90), y(v.ap)-2.5, x(v.p90), y(v.ap)+2.5)
+	canvas.StrokeLine2(end, x(v.p90), y(v.ap)-2.5, x(v.p90), y(v.ap)+2.5)
 }

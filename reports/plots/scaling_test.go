@@ -2,6 +2,7 @@ package plots
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestScalingLeavesOutWhatDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestStylesOf tells backends apart by their colours and precisions by marker and dashes, in every figure of a sweep.
+// TestStylesOf tells backends apart by colour and dashes and precisions by marker, in every figure of a sweep.
 func TestStylesOf(t *testing.T) {
 	cell := func(backend string, p backends.Precision) sweep.CellResult {
 		return sweep.CellResult{Cell: perf.Cell{Backend: backend, Precision: p}}
@@ -56,8 +57,11 @@ func TestStylesOf(t *testing.T) {
 	if reference.Color == cuda.Color || cuda.Color != half.Color || reference.Color != other.Color {
 		t.Errorf("colours %v", styles)
 	}
-	if reference.Marker != cuda.Marker || half.Marker != other.Marker || cuda.Marker == half.Marker || reference.Dashes != nil || half.Dashes == nil {
-		t.Errorf("markers and dashes %v", styles)
+	if reference.Marker != cuda.Marker || half.Marker != other.Marker || cuda.Marker == half.Marker {
+		t.Errorf("markers %v", styles)
+	}
+	if reference.Dashes != nil || !slices.Equal(cuda.Dashes, half.Dashes) || cuda.Dashes == nil {
+		t.Errorf("dashes %v", styles)
 	}
 	seen := map[Marker]bool{}
 	for _, p := range backends.Precisions {

@@ -36,7 +36,7 @@ var (
 	Orange     = color.NRGBA{0xe6, 0x9f, 0x00, 0xff}
 )
 
-// Series is how one series is drawn: a colour, a marker and a dash pattern, each of which tells it from the others alone.
+// Series is how one series is drawn: a colour, a marker and a dash pattern, of which the last two tell it from the others without the first.
 type Series struct {
 	Color  color.NRGBA
 	Marker Marker
@@ -63,23 +63,23 @@ func seriesOf(i int) Series {
 	return s
 }
 
-// stylesOf gives every series of cells its style, by its name: the colour is that of its backend, in the order of their first cells, and marker and
-// dashes are those of its precision, so that figures of one sweep tell series alike.
+// stylesOf gives every series of cells its style, by its name: colour and dashes are those of its backend, in the order of their first cells, and the
+// marker is that of its precision. So the figures of one sweep tell series alike, and with or without colours.
 func stylesOf(cells []sweep.CellResult) map[string]Series {
-	styles, colours := map[string]Series{}, map[string]color.NRGBA{}
+	styles, ofBackend := map[string]Series{}, map[string]Series{}
 	for _, c := range cells {
 		backend := c.Cell.Backend
-		if _, ok := colours[backend]; !ok {
-			colours[backend] = seriesStyles[len(colours)%len(seriesStyles)].Color
+		if _, ok := ofBackend[backend]; !ok {
+			ofBackend[backend] = seriesStyles[len(ofBackend)%len(seriesStyles)]
 		}
-		style := seriesStyles[max(slices.Index(byPrecision, c.Cell.Precision), 0)]
-		style.Color = colours[backend]
+		style := ofBackend[backend]
+		style.Marker = seriesStyles[max(slices.Index(byPrecision, c.Cell.Precision), 0)].Marker
 		styles[seriesName(c.Cell)] = style
 	}
 	return styles
 }
 
-// byPrecision are the precisions in the order of seriesStyles, whose first is the solid line.
+// byPrecision are the precisions in the order of the markers of seriesStyles.
 var byPrecision = []backends.Precision{backends.FP32, backends.FP16, backends.BF16, backends.INT8, backends.FP64, backends.FP8, backends.TF32}
 
 // Line returns the style of the series' lines.
