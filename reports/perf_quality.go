@@ -11,9 +11,8 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// qualityText is what a cell finds in a data set, in hundredths, and the difference from its base in points with its interval.
-// Difference is that difference alone. What is not known is a
-// dash or empty.
+// qualityText is what a cell finds in a data set, in hundredths, and the difference from its base in points, by itself and with its
+// interval. What is not known is a dash or empty.
 type qualityText struct{ AP, Difference, Points, Others string }
 
 // qualityOf puts a result into words; dashes where there is none.

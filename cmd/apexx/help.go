@@ -24,7 +24,7 @@ func flagHelp(f cli.Flag) string {
 	return names + "\n" + wrapText(strings.TrimSuffix(text, " (default: false)"), helpWidth-flagIndent)
 }
 
-// printHelp fills one of urfave/cli's templates, whose function wrap, from a column on, else leaves lines as long as they are.
+// printHelp fills one of urfave/cli's templates. Their function wrap sets text from a column on, and by default breaks no line.
 func printHelp(w io.Writer, template string, data any) {
 	wrap := func(text string, column int) string {
 		var lines []string
