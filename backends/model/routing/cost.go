@@ -151,6 +151,9 @@ func (m *CostModel) Expected(l Level, probabilities []float64, includeIO bool) (
 	return expectedCost(probabilities, c.heavy(includeIO), c.Cheap)
 }
 
+// Float is the type of probabilities and utilities.
+type Float interface{ float32 | float64 }
+
 // ExpectedCost returns the sum over tiles of p*heavy + (1-p)*cheap, in float64. p must be in [0,1]; the tensor form of the
 // original took a NaN for 0. cheap must be finite and >= 0, heavy finite and > cheap. Source: spec 14.
 func ExpectedCost[T Float](probabilities []T, heavy, cheap float64) (float64, error) {

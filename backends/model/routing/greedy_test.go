@@ -120,25 +120,6 @@ func TestGreedyProperties(t *testing.T) {
 	}
 }
 
-func TestKMaxBuffer(t *testing.T) {
-	for _, c := range []struct {
-		ids  []int
-		kmax int
-		want []int
-	}{{[]int{4, 2}, 4, []int{4, 2, -1, -1}}, {[]int{4, 2, 1}, 2, []int{4, 2}}, {nil, 0, []int{}}} {
-		if got := must(KMaxBuffer(c.ids, c.kmax, Pad))(t); !slices.Equal(got, c.want) {
-			t.Errorf("KMaxBuffer(%v, %d) = %v, want %v", c.ids, c.kmax, got, c.want)
-		}
-	}
-	if got := must(KMaxBuffer([]int{-3}, 2, 7))(t); !slices.Equal(got, []int{-3, 7}) {
-		t.Errorf("pad 7: %v", got)
-	}
-	_, err := KMaxBuffer([]int{-3}, 2, Pad)
-	wantErr(t, err, "must be >= 0")
-	_, err = KMaxBuffer(nil, -1, Pad)
-	wantErr(t, err, "must be >= 0")
-}
-
 func TestRankTiles(t *testing.T) {
 	if got := must(RankTiles([]float64{.8, 1.2, 1.2, .8, 1.2}))(t); !slices.Equal(got, []int{1, 2, 4, 0, 3}) {
 		t.Errorf("ranked %v", got)

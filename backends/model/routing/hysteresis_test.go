@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -101,28 +100,6 @@ func maskOf(ids []int, n int) []int {
 	return mask
 }
 
-func TestHysteresisRollout(t *testing.T) {
-	frames := [][]float64{}
-	for _, u := range []float64{.56, .49, .51, .48, .52, .47, .53, .46, .54, .44, .56} {
-		frames = append(frames, []float64{u})
-	}
-	masks := must(HysteresisRollout(frames, []int{0}, Thresholds{.55, .45}, nil))(t)
-	s := must(SummarizeStability(masks))(t)
-	if got := fmt.Sprint(masks); got != "[[1] [1] [1] [1] [1] [1] [1] [1] [1] [0] [1]]" || s.TotalToggles != 2 || s.FlipRate != .2 {
-		t.Errorf("one tile: %v, %+v", got, s)
-	}
-	two := 2
-	masks = must(HysteresisRollout([][]float64{{.62, .58, .61}, {.54, .56, .53}, {.57, .52, .55}, {.51, .59, .50}, {.60, .48, .58}, {.49, .57, .47}},
-		[]int{0, 0, 0}, Thresholds{.58, .50}, &two))(t)
-	s = must(SummarizeStability(masks))(t)
-	if got := fmt.Sprint(masks); got != "[[1 0 1] [1 0 1] [1 0 1] [1 1 0] [1 0 0] [0 0 0]]" || s.TotalToggles != 4 || s.FlipRate != 4./15 || s.MeanActiveRatio != .5 || s.PeakActiveTiles != 2 {
-		t.Errorf("three tiles: %v, %+v", got, s)
-	}
-	if masks = must(HysteresisRollout(nil, nil, Thresholds{0, 1}, nil))(t); len(masks) != 0 {
-		t.Errorf("no frames give %v", masks)
-	}
-}
-
 func TestStability(t *testing.T) {
 	want := TemporalStability{TotalToggles: 2, FlipRate: .5, TemporalConsistency: .5, MeanActiveRatio: 4. / 6, PeakActiveTiles: 2, FrameCount: 3, TileCount: 2}
 	if got := must(SummarizeStability([][]int{{0, 1}, {1, 1}, {1, 0}}))(t); got != want {
@@ -153,9 +130,4 @@ func TestHysteresisErrors(t *testing.T) {
 	wantErr(t, err, "same length")
 	_, err = HysteresisWithBudget(nil, nil, Thresholds{}, -1)
 	wantErr(t, err, "max_active must be >= 0")
-	bad := -1
-	_, err = HysteresisRollout(nil, nil, Thresholds{.6, .4}, &bad)
-	wantErr(t, err, "max_active must be >= 0")
-	_, err = HysteresisRollout([][]float64{{1}, {1, 2}}, []int{0}, Thresholds{.6, .4}, nil)
-	wantErr(t, err, "frame 1")
 }

@@ -26,9 +26,6 @@ func (l Level) String() string {
 	return [...]string{"l0", "l1", "l2"}[l]
 }
 
-// OverlapPriority returns 1, 2 or 3 for L0, L1, L2: where tiles of several levels overlap, the finer one wins. Source: spec 4.
-func (l Level) OverlapPriority() int8 { return int8(l) + 1 }
-
 // ParseLevel returns the level of a name, ignoring case and surrounding space.
 func ParseLevel(s string) (Level, error) {
 	switch strings.ToLower(strings.TrimSpace(s)) {

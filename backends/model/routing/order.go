@@ -25,67 +25,12 @@ const (
 
 var orderModeNames = [...]string{"hilbert", "multi_direction", "l2r", "r2l", "u2d", "d2u"}
 
-var orderModeAliases = map[string]OrderMode{
-	"lr": L2R, "scan_lr": L2R, "rl": R2L, "scan_rl": R2L,
-	"ud": U2D, "scan_ud": U2D, "du": D2U, "scan_du": D2U,
-}
-
 // String returns the canonical name, such as "multi_direction".
 func (m OrderMode) String() string {
 	if int(m) >= len(orderModeNames) {
 		return fmt.Sprintf("OrderMode(%d)", uint8(m))
 	}
 	return orderModeNames[m]
-}
-
-// IsScan reports whether m is one of the four scans.
-func (m OrderMode) IsScan() bool { return m >= L2R && m <= D2U }
-
-// NormalizeOrderMode returns the mode of a name or alias, ignoring case and surrounding space. The empty name is an error.
-// Source: spec 2.1.
-func NormalizeOrderMode(s string) (OrderMode, error) {
-	name := strings.ToLower(strings.TrimSpace(s))
-	if i := slices.Index(orderModeNames[:], name); i >= 0 {
-		return OrderMode(i), nil
-	}
-	if m, ok := orderModeAliases[name]; ok {
-		return m, nil
-	}
-	return 0, fmt.Errorf("unknown tile order mode %q: want one of %s", s, strings.Join(orderModeNames[:], ", "))
-}
-
-// InverseScan returns the mirrored scan: position p of one order holds the mirror image of position p of the other. Hilbert
-// and MultiDirection have none and give an error.
-func InverseScan(m OrderMode) (OrderMode, error) {
-	switch m {
-	case L2R:
-		return R2L, nil
-	case R2L:
-		return L2R, nil
-	case U2D:
-		return D2U, nil
-	case D2U:
-		return U2D, nil
-	}
-	return 0, fmt.Errorf("%v is not a scan ordering mode: want one of l2r, r2l, u2d, d2u", m)
-}
-
-// Ranks returns the sort key of every tile id of the grid: sorting ids stably by rank gives the order of [OrderTiles].
-// For Hilbert and the scans the rank is the position in the full order, 0 to gridH*gridW-1. For MultiDirection it is
-// 2*(ty*gridW + tx*gridH) + gridW + gridH - 2, which ties between tiles. Source: spec 2.2 to 2.4.
-func Ranks(gridH, gridW int, mode OrderMode) ([]int, error) {
-	if err := checkOrder(gridH, gridW, mode); err != nil {
-		return nil, err
-	}
-	if mode == Hilbert {
-		return hilbertRanks(gridH, gridW), nil
-	}
-	key := orderKey(gridH, gridW, mode)
-	ranks := make([]int, gridH*gridW)
-	for id := range ranks {
-		ranks[id] = key(id)
-	}
-	return ranks, nil
 }
 
 // OrderTiles returns the ids in the order of mode; ids is not changed. The sort is stable: equal ids stay adjacent, and
@@ -104,18 +49,6 @@ func OrderTiles(ids []int, gridH, gridW int, mode OrderMode) ([]int, error) {
 	ordered := append(make([]int, 0, len(ids)), ids...)
 	slices.SortStableFunc(ordered, func(a, b int) int { return cmp.Compare(key(a), key(b)) })
 	return ordered, nil
-}
-
-// FullOrder returns all ids of the grid in the order of mode.
-func FullOrder(gridH, gridW int, mode OrderMode) ([]int, error) {
-	if err := checkGrid(gridH, gridW); err != nil {
-		return nil, err
-	}
-	ids := make([]int, gridH*gridW)
-	for id := range ids {
-		ids[id] = id
-	}
-	return OrderTiles(ids, gridH, gridW, mode)
 }
 
 func checkOrder(gridH, gridW int, mode OrderMode) error {

@@ -22,49 +22,14 @@ func parseInts(t *testing.T, s string) []int {
 	return out
 }
 
-func TestHilbertDistance(t *testing.T) {
-	for _, c := range []struct {
-		n, h, w int
-		want    string
-	}{
-		{4, 4, 4, "0 1 14 15  3 2 13 12  4 7 8 11  5 6 9 10"},
-		{8, 3, 5, "0 3 4 5 58  1 2 7 6 57  14 13 8 9 54"},
-	} {
-		var got []int
-		for ty := range c.h {
-			for tx := range c.w {
-				got = append(got, must(HilbertDistance(tx, ty, c.n))(t))
-			}
-		}
-		if want := parseInts(t, c.want); !slices.Equal(got, want) {
-			t.Errorf("side %d: %v, want %v", c.n, got, want)
-		}
+// fullOrder puts all ids of a grid in order.
+func fullOrder(t *testing.T, h, w int, mode OrderMode) []int {
+	t.Helper()
+	ids := make([]int, h*w)
+	for i := range ids {
+		ids[i] = i
 	}
-	for _, c := range []struct {
-		x, y, n int
-		sub     string
-	}{
-		{0, 0, 0, "must be > 0"}, {0, 0, 3, "power of two"}, {0, 0, 12, "power of two"}, {-1, 0, 4, "out of bounds"}, {4, 0, 4, "out of bounds"}, {0, 4, 4, "out of bounds"},
-	} {
-		_, err := HilbertDistance(c.x, c.y, c.n)
-		wantErr(t, err, c.sub)
-	}
-}
-
-// The curve visits neighbours only, starts at the origin and ends at the right end of the first row.
-func TestHilbertIsContinuous(t *testing.T) {
-	for _, n := range []int{1, 2, 4, 8, 16, 32} {
-		order := must(FullOrder(n, n, Hilbert))(t)
-		if order[0] != 0 || order[n*n-1] != n-1 {
-			t.Errorf("side %d runs from %d to %d, want 0 to %d", n, order[0], order[n*n-1], n-1)
-		}
-		for i := 1; i < len(order); i++ {
-			dy, dx := order[i]/n-order[i-1]/n, order[i]%n-order[i-1]%n
-			if dy*dy+dx*dx != 1 {
-				t.Fatalf("side %d jumps from %d to %d", n, order[i-1], order[i])
-			}
-		}
-	}
+	return must(OrderTiles(ids, h, w, mode))(t)
 }
 
 func TestFullOrder(t *testing.T) {
@@ -93,7 +58,7 @@ func TestFullOrder(t *testing.T) {
 		{3, 5, D2U, "10 5 0 11 6 1 12 7 2 13 8 3 14 9 4"},
 		{3, 5, MultiDirection, "0 1 5 2 6 3 10 7 4 11 8 12 9 13 14"},
 	} {
-		got := must(FullOrder(c.h, c.w, c.mode))(t)
+		got := fullOrder(t, c.h, c.w, c.mode)
 		if want := parseInts(t, c.want); !slices.Equal(got, want) {
 			t.Errorf("%v %dx%d: %v, want %v", c.mode, c.h, c.w, got, want)
 		}
@@ -109,7 +74,7 @@ func TestHilbertOrderHashes(t *testing.T) {
 		{32, 32, "940ec8dbe43234196258054eda06673c9d911aae438bf303a356f0c176faa248"},
 		{6, 10, "a62953abc6d08050abbf346c64d968d3a91438390bb6b3aaf306fb65016ee8a1"},
 	} {
-		text := strings.ReplaceAll(fmt.Sprint(must(FullOrder(c.h, c.w, Hilbert))(t)), " ", ",")
+		text := strings.ReplaceAll(fmt.Sprint(fullOrder(t, c.h, c.w, Hilbert)), " ", ",")
 		if got := sha([]byte(text)); got != c.want {
 			t.Errorf("%dx%d: hash %s, want %s", c.h, c.w, got, c.want)
 		}
@@ -158,38 +123,21 @@ func TestOrderTiles(t *testing.T) {
 
 var allModes = []OrderMode{Hilbert, MultiDirection, L2R, R2L, U2D, D2U}
 
-func TestMultiDirectionRanks(t *testing.T) {
-	want := parseInts(t, "6 12 18 24 30 16 22 28 34 40 26 32 38 44 50")
-	if got := must(Ranks(3, 5, MultiDirection))(t); !slices.Equal(got, want) {
-		t.Errorf("3x5: %v, want %v", got, want)
-	}
-	sum := make([]int, 15)
-	for _, mode := range []OrderMode{L2R, R2L, U2D, D2U} {
-		for id, r := range must(Ranks(3, 5, mode))(t) {
-			sum[id] += r
-		}
-	}
-	if !slices.Equal(sum, want) {
-		t.Errorf("sum of the scan ranks: %v, want %v", sum, want)
-	}
-}
-
-// On random grids: the full order is a permutation, ranks of Hilbert and scans are its positions, and any list sorted stably
-// by rank is the order of OrderTiles.
-func TestRanksGiveOrder(t *testing.T) {
+// On random grids every order holds all tiles, and any list of tiles is in the order that they have there; not so in
+// multi_direction, where ties are in the order of the list.
+func TestOrderFollowsTheGrid(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
 		h, w := 1+rng.IntN(17), 1+rng.IntN(17)
 		for _, mode := range allModes {
-			ranks := must(Ranks(h, w, mode))(t)
-			full := must(FullOrder(h, w, mode))(t)
-			sorted := slices.Sorted(slices.Values(full))
-			for i := range sorted {
-				if sorted[i] != i {
+			full := fullOrder(t, h, w, mode)
+			position := make([]int, h*w)
+			for i, id := range full {
+				position[id] = i
+			}
+			for i, id := range slices.Sorted(slices.Values(full)) {
+				if id != i {
 					t.Fatalf("%v %dx%d is not a permutation", mode, h, w)
-				}
-				if mode != MultiDirection && ranks[full[i]] != i {
-					t.Fatalf("%v %dx%d: rank of id %d is %d, want %d", mode, h, w, full[i], ranks[full[i]], i)
 				}
 			}
 			ids := make([]int, rng.IntN(20))
@@ -197,53 +145,9 @@ func TestRanksGiveOrder(t *testing.T) {
 				ids[i] = rng.IntN(h * w)
 			}
 			got := must(OrderTiles(ids, h, w, mode))(t)
-			slices.SortStableFunc(ids, func(a, b int) int { return ranks[a] - ranks[b] })
-			if !slices.Equal(got, ids) {
-				t.Fatalf("%v %dx%d: %v, by rank %v", mode, h, w, got, ids)
+			if mode != MultiDirection && !slices.IsSortedFunc(got, func(a, b int) int { return position[a] - position[b] }) {
+				t.Fatalf("%v %dx%d: %v is ordered as %v", mode, h, w, ids, got)
 			}
 		}
-	}
-}
-
-func TestInverseScanMirrors(t *testing.T) {
-	const h, w = 3, 5
-	for _, mode := range []OrderMode{L2R, R2L, U2D, D2U} {
-		inverse := must(InverseScan(mode))(t)
-		a, b := must(FullOrder(h, w, mode))(t), must(FullOrder(h, w, inverse))(t)
-		for p := range a {
-			ty, tx := a[p]/w, a[p]%w
-			if mode == L2R || mode == R2L {
-				tx = w - 1 - tx
-			} else {
-				ty = h - 1 - ty
-			}
-			if b[p] != ty*w+tx {
-				t.Fatalf("%v at %d is %d, its inverse %d is not the mirror image", mode, p, a[p], b[p])
-			}
-		}
-	}
-	for _, mode := range []OrderMode{Hilbert, MultiDirection, OrderMode(9)} {
-		_, err := InverseScan(mode)
-		wantErr(t, err, "not a scan ordering mode")
-	}
-}
-
-func TestNormalizeOrderMode(t *testing.T) {
-	for mode, names := range map[OrderMode][]string{
-		Hilbert: {"hilbert", " Hilbert\n"}, MultiDirection: {"multi_direction"}, L2R: {"l2r", "LR", "scan_lr"},
-		R2L: {"r2l", "rl", "scan_rl"}, U2D: {"u2d", "ud", "scan_ud"}, D2U: {"d2u", "du", "Scan_Du"},
-	} {
-		for _, name := range names {
-			if got := must(NormalizeOrderMode(name))(t); got != mode {
-				t.Errorf("%q is %v, want %v", name, got, mode)
-			}
-		}
-		if mode.IsScan() != (mode != Hilbert && mode != MultiDirection) {
-			t.Errorf("IsScan of %v is %v", mode, mode.IsScan())
-		}
-	}
-	for _, name := range []string{"", "zigzag", "l 2r"} {
-		_, err := NormalizeOrderMode(name)
-		wantErr(t, err, "unknown tile order mode")
 	}
 }
