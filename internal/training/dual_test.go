@@ -145,6 +145,28 @@ func TestDualErrors(t *testing.T) {
 	}
 }
 
+func TestExpectedCost(t *testing.T) {
+	for _, c := range []struct {
+		u                  []float64
+		heavy, cheap, want float64
+	}{{[]float64{0, 1}, 1, 0, 1.2310585786300048}, {[]float64{0, 1, -2}, 1, .2, 1.680209200521698}} {
+		if got := must(ExpectedCost(must(SigmoidProbabilities(c.u, 1))(t), c.heavy, c.cheap))(t); got != c.want {
+			t.Errorf("expected cost of %v = %v, want %v", c.u, got, c.want)
+		}
+	}
+	if got := must(ExpectedCost([]float32{0, .5, 1}, 2, 0))(t); got != 3 {
+		t.Errorf("expected cost %v, want 3", got)
+	}
+	for _, c := range []struct {
+		p            float64
+		heavy, cheap float64
+		sub          string
+	}{{.5, 1, -1, "c_cheap"}, {.5, 1, 1, "c_heavy"}, {.5, math.NaN(), 0, "c_heavy"}, {math.NaN(), 1, 0, "in [0, 1]"}, {1.01, 1, 0, "in [0, 1]"}} {
+		_, err := ExpectedCost([]float64{c.p}, c.heavy, c.cheap)
+		wantErr(t, err, c.sub)
+	}
+}
+
 func TestDualStep(t *testing.T) {
 	for _, c := range []struct{ mu, cost, budget, lr, want float64 }{{.1, 2, 1, .5, .6}, {.1, 0, 1, .5, 0}} {
 		if got := must(DualStep(c.mu, c.cost, c.budget, c.lr))(t); got != c.want {

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"github.com/apex-x/apexx/backends/model/routing"
 )
 
 func TestGates(t *testing.T) {
@@ -86,26 +84,4 @@ func TestSelectGated(t *testing.T) {
 	wantErr(t, err, "finite")
 	_, err = SelectGated(gates, u, -1)
 	wantErr(t, err, "must be >= 0")
-}
-
-func TestExpectedCost(t *testing.T) {
-	for _, c := range []struct {
-		u                  []float64
-		heavy, cheap, want float64
-	}{{[]float64{0, 1}, 1, 0, 1.2310585786300048}, {[]float64{0, 1, -2}, 1, .2, 1.680209200521698}} {
-		if got := must(routing.ExpectedCost(must(SigmoidProbabilities(c.u, 1))(t), c.heavy, c.cheap))(t); got != c.want {
-			t.Errorf("expected cost of %v = %v, want %v", c.u, got, c.want)
-		}
-	}
-	if got := must(routing.ExpectedCost([]float32{0, .5, 1}, 2, 0))(t); got != 3 {
-		t.Errorf("expected cost %v, want 3", got)
-	}
-	for _, c := range []struct {
-		p            float64
-		heavy, cheap float64
-		sub          string
-	}{{.5, 1, -1, "c_cheap"}, {.5, 1, 1, "c_heavy"}, {.5, math.NaN(), 0, "c_heavy"}, {math.NaN(), 1, 0, "in [0, 1]"}, {1.01, 1, 0, "in [0, 1]"}} {
-		_, err := routing.ExpectedCost([]float64{c.p}, c.heavy, c.cheap)
-		wantErr(t, err, c.sub)
-	}
 }
