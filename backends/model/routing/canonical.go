@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -78,20 +77,6 @@ func indentedJSON(v any) ([]byte, error) {
 	e := jsonWriter{indent: true}
 	e.value(p, 0)
 	return append(e.buf, '\n'), nil
-}
-
-// decodeJSON reads one JSON value into plain form, keeping integers and floats apart.
-func decodeJSON(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("parse JSON: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("parse JSON: more than one value, or text after byte %d", d.InputOffset())
-	}
-	return plain(v, 0)
 }
 
 // plain copies v into nil, bool, string, int64, *big.Int, float64, []any and map[string]any.

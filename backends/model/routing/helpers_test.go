@@ -1,9 +1,6 @@
 package routing
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"math"
 	"strings"
 	"testing"
 )
@@ -26,18 +23,5 @@ func must[T any](v T, err error) func(t *testing.T) T {
 			t.Fatal(err)
 		}
 		return v
-	}
-}
-
-func sha(data []byte) string {
-	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:])
-}
-
-// near requires |got-want| <= tol*max(1,|want|); beside an infinity only the same one will do.
-func near(t *testing.T, what string, got, want, tol float64) {
-	t.Helper()
-	if d := math.Abs(got - want); got != want && !(d <= tol*max(1, math.Abs(want)) && !math.IsInf(d, 0)) {
-		t.Errorf("%s = %.9g, want %.9g", what, got, want)
 	}
 }
