@@ -6,7 +6,8 @@
 // Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
 // compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
 // largest root mean square of a scene. Beside the sessions as they are stand two faults, on the reference: roundings that truncate, and the
-// next coarser format; and what is no fault but has limits of its own, fp16 whose sums are rounded to it too. All scenes take one processor some twenty minutes.
+// next coarser format; and what is no fault but has limits of its own, fp16 whose sums are rounded to it too. All scenes take one processor some
+// twenty minutes.
 package main
 
 import (
