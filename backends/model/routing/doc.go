@@ -7,7 +7,6 @@
 //  1. greedy.go picks L0 tiles by utility per cost under a budget; staged.go splits picked tiles into finer ones. Each of the three
 //     levels L0, L1 and L2 halves the tile edge of the one before (grid.go); order.go puts tiles in one of six orders.
 //  2. hysteresis.go damps flicker between frames, and stability.go measures it.
-//  3. canonical.go and replay.go hash what a run was made of, so that it can be proved equal to another.
 //
 // Tile ids are linear, row-major and zero-based: id = ty*gridW + tx. Utilities, costs and budgets are float64, summed left to right
 // from 0. Where the last bit matters, products are wrapped in a conversion, which forbids fused multiply-add on every architecture.

@@ -1,6 +1,10 @@
 package routing
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/apex-x/apexx/internal/must"
+)
 
 func TestChildren(t *testing.T) {
 	for _, c := range []struct {
@@ -10,7 +14,7 @@ func TestChildren(t *testing.T) {
 		{11, 3, 4, [4]int{38, 39, 46, 47}}, {0, 3, 4, [4]int{0, 1, 8, 9}}, {5, 3, 4, [4]int{18, 19, 26, 27}},
 		{47, 6, 8, [4]int{174, 175, 190, 191}}, {0, 6, 8, [4]int{0, 1, 16, 17}},
 	} {
-		if got := must(Children(c.id, c.h, c.w))(t); got != c.want {
+		if got := must.Get(Children(c.id, c.h, c.w))(t); got != c.want {
 			t.Errorf("Children(%d, %d, %d) = %v, want %v", c.id, c.h, c.w, got, c.want)
 		}
 	}
@@ -19,6 +23,6 @@ func TestChildren(t *testing.T) {
 		sub      string
 	}{{12, 3, 4, "out of bounds"}, {-1, 3, 4, "out of bounds"}, {0, 0, 4, "must be > 0"}, {0, 1 << 20, 1 << 20, "more than"}} {
 		_, err := Children(c.id, c.h, c.w)
-		wantErr(t, err, c.sub)
+		must.Fail(t, err, c.sub)
 	}
 }

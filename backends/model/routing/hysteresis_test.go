@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/apex-x/apexx/internal/must"
 )
 
 func TestHysteresis(t *testing.T) {
@@ -77,16 +79,16 @@ func TestHeldSelectionFlickersLess(t *testing.T) {
 		for i := range u {
 			u[i] = float64(i)/tiles + .2*r.Float64()
 		}
-		free := must(HeldSelection(u, make([]int, tiles), Thresholds{.8, .6}, count))(t)
-		best := must(Greedy(u, slices.Repeat([]float64{1}, tiles), count, tiles))(t).Selected
+		free := must.Get(HeldSelection(u, make([]int, tiles), Thresholds{.8, .6}, count))(t)
+		best := must.Get(Greedy(u, slices.Repeat([]float64{1}, tiles), count, tiles))(t).Selected
 		if !slices.Equal(free, best) {
 			t.Fatalf("with nothing on: %v, want %v", free, best)
 		}
-		selected := must(HeldSelection(u, previous, Thresholds{.8, .6}, count))(t)
+		selected := must.Get(HeldSelection(u, previous, Thresholds{.8, .6}, count))(t)
 		previous = maskOf(selected, tiles)
 		held, greedy = append(held, previous), append(greedy, maskOf(best, tiles))
 	}
-	a, b := must(SummarizeStability(held))(t), must(SummarizeStability(greedy))(t)
+	a, b := must.Get(SummarizeStability(held))(t), must.Get(SummarizeStability(greedy))(t)
 	if a.FlipRate > b.FlipRate/4 || a.PeakActiveTiles != count || b.FlipRate < .05 {
 		t.Errorf("held %+v, greedy %+v", a, b)
 	}
@@ -102,7 +104,7 @@ func maskOf(ids []int, n int) []int {
 
 func TestStability(t *testing.T) {
 	want := TemporalStability{TotalToggles: 2, FlipRate: .5, TemporalConsistency: .5, MeanActiveRatio: 4. / 6, PeakActiveTiles: 2, FrameCount: 3, TileCount: 2}
-	if got := must(SummarizeStability([][]int{{0, 1}, {1, 1}, {1, 0}}))(t); got != want {
+	if got := must.Get(SummarizeStability([][]int{{0, 1}, {1, 1}, {1, 0}}))(t); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for _, c := range []struct {
@@ -113,21 +115,21 @@ func TestStability(t *testing.T) {
 		{[][]int{{}, {}}, TemporalStability{TemporalConsistency: 1, FrameCount: 2}},
 		{[][]int{{1, 3}}, TemporalStability{TemporalConsistency: 1, FrameCount: 1, TileCount: 2, MeanActiveRatio: .5, PeakActiveTiles: 1}},
 	} {
-		if got := must(SummarizeStability(c.masks))(t); got != c.want {
+		if got := must.Get(SummarizeStability(c.masks))(t); got != c.want {
 			t.Errorf("%v: %+v, want %+v", c.masks, got, c.want)
 		}
 	}
 	_, err := SummarizeStability([][]int{{1}, {1, 0}})
-	wantErr(t, err, "same length")
+	must.Fail(t, err, "same length")
 }
 
 func TestHysteresisErrors(t *testing.T) {
 	for _, h := range []Thresholds{{.4, .4}, {.3, .4}, {math.NaN(), .4}, {.6, math.NaN()}} {
 		_, err := Hysteresis([]float64{1}, []int{0}, h)
-		wantErr(t, err, "theta_on must be > theta_off")
+		must.Fail(t, err, "theta_on must be > theta_off")
 	}
 	_, err := Hysteresis([]float64{1}, nil, Thresholds{.6, .4})
-	wantErr(t, err, "same length")
+	must.Fail(t, err, "same length")
 	_, err = HysteresisWithBudget(nil, nil, Thresholds{}, -1)
-	wantErr(t, err, "max_active must be >= 0")
+	must.Fail(t, err, "max_active must be >= 0")
 }

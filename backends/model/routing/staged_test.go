@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/apex-x/apexx/internal/must"
 )
 
 // The letters are those of spec 9 and 10. All run on a 2x2 L0 grid.
@@ -73,7 +75,7 @@ func TestTwoStage(t *testing.T) {
 		}
 		checkStage(t, tc.name, r.L1, 4, tc.w.parentOrder, tc.w.parents, tc.w.spent, tc.w.indices, tc.w.ordered, tc.w.padding)
 	}
-	d := must(TwoStage(caseD()))(t)
+	d := must.Get(TwoStage(caseD()))(t)
 	if want := []float64{1.6666666666666665, 1.2727272727272725, .9, .5833333333333334}; !slices.Equal(d.L0.Scores, want) || d.L0.Spent != 2 {
 		t.Errorf("D: scores %v for %v, want %v for 2", d.L0.Scores, d.L0.Spent, want)
 	}
@@ -89,16 +91,16 @@ func TestTwoStageShortCircuit(t *testing.T) {
 		p := caseA()
 		p.SplitUtilities, p.OrderL1 = repeat(math.NaN(), 4), OrderMode(77)
 		change(&p)
-		checkStage(t, name, must(TwoStage(p))(t).L1, 4, "", "", 0, "", "", p.KMaxL1)
+		checkStage(t, name, must.Get(TwoStage(p))(t).L1, 4, "", "", 0, "", "", p.KMaxL1)
 	}
 	p := caseA()
 	p.SplitOverheads, p.B2 = repeat(0, 4), 1e-300
-	if got := must(TwoStage(p))(t).L1.Parents; !slices.Equal(got, []int{0, 1}) {
+	if got := must.Get(TwoStage(p))(t).L1.Parents; !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("a tiny B2 splits free tiles %v, want [0 1]", got)
 	}
 	p = caseA() // 0.1+0.1+0.1 passes 0.3 by a rounding, which the slack allows
 	p.KMaxL0, p.B1, p.KMaxL1, p.SplitOverheads, p.B2 = 3, 3, 16, repeat(.1, 4), .3
-	if got := must(TwoStage(p))(t).L1.Parents; !slices.Equal(got, []int{0, 1, 2}) {
+	if got := must.Get(TwoStage(p))(t).L1.Parents; !slices.Equal(got, []int{0, 1, 2}) {
 		t.Errorf("B2 of 0.3 splits %v, want [0 1 2]", got)
 	}
 	p = caseA()
@@ -127,7 +129,7 @@ func TestTwoStageErrors(t *testing.T) {
 		p := caseA()
 		c.change(&p)
 		_, err := TwoStage(p)
-		wantErr(t, err, c.sub)
+		must.Fail(t, err, c.sub)
 	}
 }
 
@@ -167,7 +169,7 @@ func TestThreeStage(t *testing.T) {
 		}
 		checkStage(t, tc.name, r.L2, 8, tc.w.order2, tc.w.parents2, tc.w.spent2, tc.w.indices2, tc.w.ordd2, tc.w.padding2)
 	}
-	if r := must(ThreeStage(g))(t); !slices.Equal(r.L1.Indices, []int{0, 1, 4, 5, 2, 3, 6, 7}) || !slices.Equal(r.L1.Parents, []int{0, 1}) {
+	if r := must.Get(ThreeStage(g))(t); !slices.Equal(r.L1.Indices, []int{0, 1, 4, 5, 2, 3, 6, 7}) || !slices.Equal(r.L1.Parents, []int{0, 1}) {
 		t.Errorf("G: L1 %v from %v", r.L1.Indices, r.L1.Parents)
 	}
 	for _, c := range []struct {
@@ -184,8 +186,8 @@ func TestThreeStage(t *testing.T) {
 		p := e
 		c.change(&p)
 		_, err := ThreeStage(p)
-		wantErr(t, err, c.sub)
+		must.Fail(t, err, c.sub)
 	}
 	e.B3 = 0
-	checkStage(t, "no B3", must(ThreeStage(e))(t).L2, 8, "", "", 0, "", "", 8)
+	checkStage(t, "no B3", must.Get(ThreeStage(e))(t).L2, 8, "", "", 0, "", "", 8)
 }

@@ -1,4 +1,4 @@
-package routing
+package manifest
 
 import (
 	"crypto/sha256"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/big"
 	"os"
 	"reflect"
@@ -30,7 +31,7 @@ const (
 // size (*big.Int, json.Number), floats, and slices, arrays and maps of those, maps keyed by strings or integers. Keys are
 // sorted by code point; there is no space and no trailing newline; strings are ASCII, with \u escapes in lower case and
 // / < > & as they are. Integers and floats stay distinct: a float has a point or an exponent, shortest round-trip digits, and
-// fixed notation when its decimal exponent is in [-4, 16). Source: spec 23.1.
+// fixed notation when its decimal exponent is in [-4, 16). Source: spec/routing.md 23.1.
 //
 // Unlike the original, non-finite floats, invalid UTF-8 and keys that become equal as strings are errors. Errors about types
 // wrap [ErrType].
@@ -109,8 +110,8 @@ func plain(v any, depth int) (any, error) {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return plainNumber(strconv.FormatUint(r.Uint(), 10))
 	case reflect.Float32, reflect.Float64:
-		if !finite(r.Float()) {
-			return nil, fmt.Errorf("number %v has no JSON form: must be finite", r.Float())
+		if f := r.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil, fmt.Errorf("number %v has no JSON form: must be finite", f)
 		}
 		return r.Float(), nil
 	case reflect.Slice, reflect.Array:
