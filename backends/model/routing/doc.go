@@ -5,7 +5,7 @@
 // Data flows through it in this order:
 //
 //  1. greedy.go picks L0 tiles by utility per cost under a budget; staged.go splits picked tiles into finer ones. Each of the three
-//     levels L0, L1 and L2 halves the tile edge of the one before (grid.go); order.go puts tiles in one of six orders.
+//     levels L0, L1 and L2 halves the tile edge of the one before; grid.go has their children, and their order on the Hilbert curve.
 //  2. hysteresis.go damps flicker between frames, and stability.go measures it.
 //
 // Tile ids are linear, row-major and zero-based: id = ty*gridW + tx. Utilities, costs and budgets are float64, summed left to right

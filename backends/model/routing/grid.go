@@ -1,6 +1,12 @@
 package routing
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/apex-x/apexx/internal/hilbert"
+)
 
 // MaxTiles bounds the number of tiles of a grid and the capacity of a selection, so that a lying size is an error instead
 // of an exhausted memory.
@@ -18,6 +24,24 @@ func Children(id, gridH, gridW int) ([4]int, error) {
 	top := 2*(id/gridW)*2*gridW + 2*(id%gridW)
 	bottom := top + 2*gridW
 	return [4]int{top, top + 1, bottom, bottom + 1}, nil
+}
+
+// OrderTiles returns the ids along the Hilbert curve of the power-of-two square that encloses the grid, the order of the tiles of L1 and
+// L2. ids is not changed; equal ones stay adjacent. Source: spec 2.2.
+func OrderTiles(ids []int, gridH, gridW int) ([]int, error) {
+	if err := checkGrid(gridH, gridW); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if err := checkID(id, gridH, gridW); err != nil {
+			return nil, err
+		}
+	}
+	side := hilbert.Side(gridH, gridW)
+	distance := func(id int) int { return hilbert.Distance(id%gridW, id/gridW, side) }
+	ordered := append(make([]int, 0, len(ids)), ids...)
+	slices.SortFunc(ordered, func(a, b int) int { return cmp.Compare(distance(a), distance(b)) })
+	return ordered, nil
 }
 
 // checkGrid rejects empty grids and those of more than MaxTiles tiles.

@@ -11,7 +11,7 @@ import (
 // The letters are those of spec 9 and 10. All run on a 2x2 L0 grid.
 func caseA() TwoStageParams {
 	return TwoStageParams{Utilities: []float64{5, 4, 3, 2}, Costs: repeat(1, 4), SplitUtilities: []float64{1, 1, 0, 0},
-		SplitOverheads: repeat(1, 4), B1: 2, B2: 1, KMaxL0: 2, KMaxL1: 8, GridH: 2, GridW: 2, OrderL1: L2R}
+		SplitOverheads: repeat(1, 4), B1: 2, B2: 1, KMaxL0: 2, KMaxL1: 8, GridH: 2, GridW: 2}
 }
 
 func caseD() TwoStageParams {
@@ -59,7 +59,7 @@ func TestTwoStage(t *testing.T) {
 		p    TwoStageParams
 		w    stagedWant
 	}{
-		{"A", caseA(), stagedWant{l0: "0 1", parentOrder: "0 1", parents: "0", spent: 1, indices: "0 1 4 5", ordered: "0 1 4 5", padding: 4}},
+		{"A", caseA(), stagedWant{l0: "0 1", parentOrder: "0 1", parents: "0", spent: 1, indices: "0 1 4 5", ordered: "0 1 5 4", padding: 4}},
 		{"B", b, stagedWant{l0: "1 2", parentOrder: "1 2", parents: "1", spent: 1, indices: "2 3 6 7", ordered: "7 6 2 3", padding: 4}},
 		{"C", c, stagedWant{l0: "0 1 2", parentOrder: "0 1 2", parents: "0", spent: .8, indices: "0 1 4 5", ordered: "0 1 5 4", padding: 2}},
 		{"D", caseD(), stagedWant{l0: "0 1", parentOrder: "1 0", parents: "1 0", spent: 1.2999999999999998, indices: "2 3 6 7 0 1 4 5", ordered: "0 1 5 4 7 6 2 3"}},
@@ -81,7 +81,7 @@ func TestTwoStage(t *testing.T) {
 	}
 }
 
-// With nothing to split, split values and order are not examined, as spec 9.2 and trap 10 say.
+// With nothing to split, split values are not examined, as spec 9.2 and trap 10 say.
 func TestTwoStageShortCircuit(t *testing.T) {
 	for name, change := range map[string]func(*TwoStageParams){
 		"no L0 tile": func(p *TwoStageParams) { p.KMaxL0 = 0 },
@@ -89,7 +89,7 @@ func TestTwoStageShortCircuit(t *testing.T) {
 		"budget 0":   func(p *TwoStageParams) { p.B2 = 0 },
 	} {
 		p := caseA()
-		p.SplitUtilities, p.OrderL1 = repeat(math.NaN(), 4), OrderMode(77)
+		p.SplitUtilities = repeat(math.NaN(), 4)
 		change(&p)
 		checkStage(t, name, must.Get(TwoStage(p))(t).L1, 4, "", "", 0, "", "", p.KMaxL1)
 	}
@@ -124,7 +124,6 @@ func TestTwoStageErrors(t *testing.T) {
 		{func(p *TwoStageParams) { p.GridW = 3 }, "full L0 grid size"},
 		{func(p *TwoStageParams) { p.GridH = 0 }, "must be > 0"},
 		{func(p *TwoStageParams) { p.SplitUtilities[0] = math.NaN() }, "finite"},
-		{func(p *TwoStageParams) { p.OrderL1 = 99 }, "unknown tile order mode"},
 	} {
 		p := caseA()
 		c.change(&p)
@@ -143,13 +142,12 @@ func l1Values(base float64, set map[int]float64) []float64 {
 
 func TestThreeStage(t *testing.T) {
 	e := ThreeStageParams{TwoStageParams: caseA(), SplitUtilitiesL1: l1Values(0, map[int]float64{0: .5, 1: 1, 4: .9, 5: .1}),
-		SplitOverheadsL1: repeat(1, 16), B3: 1, KMaxL2: 8, OrderL2: L2R}
+		SplitOverheadsL1: repeat(1, 16), B3: 1, KMaxL2: 8}
 	f := e
-	f.OrderL1, f.OrderL2 = Hilbert, Hilbert
 	f.SplitUtilitiesL1 = l1Values(0, map[int]float64{1: 2, 4: 2})
 	g := ThreeStageParams{TwoStageParams: TwoStageParams{Utilities: []float64{4, 3, 2, 1}, Costs: repeat(1, 4), SplitUtilities: []float64{3, 2, 0, 0},
-		SplitOverheads: repeat(1, 4), B1: 2, B2: 2, KMaxL0: 2, KMaxL1: 12, GridH: 2, GridW: 2, OrderL1: L2R},
-		SplitUtilitiesL1: append(repeat(1, 8), repeat(0, 8)...), SplitOverheadsL1: repeat(.8, 16), B3: 5, KMaxL2: 6, OrderL2: L2R}
+		SplitOverheads: repeat(1, 4), B1: 2, B2: 2, KMaxL0: 2, KMaxL1: 12, GridH: 2, GridW: 2},
+		SplitUtilitiesL1: append(repeat(1, 8), repeat(0, 8)...), SplitOverheadsL1: repeat(.8, 16), B3: 5, KMaxL2: 6}
 	h := ThreeStageParams{TwoStageParams: caseD(), SplitUtilitiesL1: l1Values(0, map[int]float64{0: .4, 1: .9, 4: .8, 5: .3}),
 		SplitOverheadsL1: repeat(.6, 16), B3: 1.2, KMaxL2: 8}
 	for _, tc := range []struct {
@@ -157,9 +155,9 @@ func TestThreeStage(t *testing.T) {
 		p    ThreeStageParams
 		w    stagedWant
 	}{
-		{"E", e, stagedWant{order2: "1 4 0 5", parents2: "1", spent2: 1, indices2: "2 3 10 11", ordd2: "2 3 10 11", padding2: 4}},
+		{"E", e, stagedWant{order2: "1 4 0 5", parents2: "1", spent2: 1, indices2: "2 3 10 11", ordd2: "2 3 11 10", padding2: 4}},
 		{"F", f, stagedWant{order2: "1 4 0 5", parents2: "1", spent2: 1, indices2: "2 3 10 11", ordd2: "2 3 11 10", padding2: 4}},
-		{"G", g, stagedWant{order2: "0 1 2 3 4 5 6 7", parents2: "0", spent2: .8, indices2: "0 1 8 9", ordd2: "0 1 8 9", padding2: 2}},
+		{"G", g, stagedWant{order2: "0 1 2 3 4 5 6 7", parents2: "0", spent2: .8, indices2: "0 1 8 9", ordd2: "0 8 9 1", padding2: 2}},
 		{"H", h, stagedWant{order2: "1 4 0 5 2 3 6 7", parents2: "1 4", spent2: 1.2, indices2: "2 3 10 11 16 17 24 25", ordd2: "2 3 11 10 25 17 16 24"}},
 	} {
 		r, err := ThreeStage(tc.p)
