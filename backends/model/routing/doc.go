@@ -2,14 +2,11 @@
 // model builder how many tiles a level takes, checks and explains what backends chose, and holds tiles from frame to frame. It knows
 // neither graph nor backend; what the model computes of tiles is in its graph.
 //
-// Data flows through it in this order:
+// greedy.go picks L0 tiles by utility per cost under a budget, and staged.go splits picked tiles into finer ones. Each of the levels L0, L1 and
+// L2 halves the tile edge of the one before; grid.go has the children of a tile, and the order of tiles on the Hilbert curve. hysteresis.go
+// damps flicker between frames, and stability.go measures it.
 //
-//  1. greedy.go picks L0 tiles by utility per cost under a budget; staged.go splits picked tiles into finer ones. Each of the three
-//     levels L0, L1 and L2 halves the tile edge of the one before; grid.go has their children, and their order on the Hilbert curve.
-//  2. hysteresis.go damps flicker between frames, and stability.go measures it.
-//
-// Tile ids are linear, row-major and zero-based: id = ty*gridW + tx. Utilities, costs and budgets are float64, summed left to right
-// from 0. Where the last bit matters, products are wrapped in a conversion, which forbids fused multiply-add on every architecture.
+// Tile ids are linear, row-major and zero-based: id = ty*gridW + tx. Utilities, costs and budgets are float64, summed left to right from 0.
 //
 // What only training needs, gates with gradients and the price of compute, is in internal/training.
 //
