@@ -10,10 +10,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/apex-x/apexx/internal/manifest"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/manifest"
 	"github.com/apex-x/apexx/internal/replay"
 )
 
