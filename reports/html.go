@@ -34,7 +34,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 }).Parse(pageHTML))
 
 // HTML writes a self-contained page with every cell at a glance: styles are in it, and it runs no script. Cells that matter are links to pages
-// beside it (CellHTML).
+// beside it (cellHTML).
 func HTML(w io.Writer, d *Document) error {
 	d = clean(d)
 	p := pageOf(d)
@@ -58,12 +58,8 @@ func HTML(w io.Writer, d *Document) error {
 	return page.Execute(w, p)
 }
 
-// CellHTML writes the self-contained page of one cell, by its place in its case: numbers, decisions, both executions and pictures.
-func CellHTML(w io.Writer, d *Document, caseAt, at int) error {
-	return cellHTML(w, clean(d), caseAt, at)
-}
-
-// cellHTML is CellHTML of a document that is clean: to copy the whole of it for every page takes minutes of a matrix of hundreds of cells.
+// cellHTML writes the self-contained page of one cell, by its place in its case: numbers, decisions, both executions and pictures. The document
+// is clean already: to copy the whole of it for every page takes minutes of a matrix of hundreds of cells.
 func cellHTML(w io.Writer, d *Document, caseAt, at int) error {
 	m := d.Matrix
 	p := pageOf(d)
