@@ -52,13 +52,9 @@ func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opt
 	if err != nil {
 		return nil, err
 	}
-	bound, form := bindable(applied), onnx.WriteOptions{}
-	if set.device != nil {
-		form.Form = onnx.Inlined // so that a placement tells whose body a node is of
-	}
-	if opts.Weights != nil {
-		set.weights, form.External = opts.Weights.Folder, opts.Weights.Places
-	}
+	bound := bindable(applied)
+	form, folder := b.provider.form(opts.Weights)
+	set.weights = folder
 	model, err := onnx.Marshal(bound, form)
 	if err != nil {
 		return nil, err
@@ -71,4 +67,16 @@ func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opt
 		return nil, fmt.Errorf("compile graph %s for ONNX Runtime: %w", g.Name, b.own(err))
 	}
 	return s, nil
+}
+
+// form says how a graph is written for a provider, and in which folder the file of weights lies that the model then refers to; "" for none. A
+// placement tells whose body a node is of where bodies stand in the place of calls. TensorRT's parser knows no folder of a model in memory.
+func (p Provider) form(w *backends.Weights) (form onnx.WriteOptions, folder string) {
+	if p.onDevice() {
+		form.Form = onnx.Inlined
+	}
+	if w != nil && p != TensorRT {
+		form.External, folder = w.Places, w.Folder
+	}
+	return form, folder
 }

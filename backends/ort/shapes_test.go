@@ -158,3 +158,20 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestForm: only the provider tensorrt is given weights in the model itself.
+func TestForm(t *testing.T) {
+	w := &backends.Weights{Folder: "/f", Places: onnx.Places{vector(1): 64}}
+	for p, want := range map[Provider]struct {
+		form   onnx.Form
+		folder string
+		apart  int
+	}{CPU: {onnx.Functions, "/f", 1}, CUDA: {onnx.Inlined, "/f", 1}, TensorRT: {onnx.Inlined, "", 0}} {
+		if form, folder := p.form(w); form.Form != want.form || folder != want.folder || len(form.External) != want.apart {
+			t.Errorf("%s: %+v, folder %q", p, form, folder)
+		}
+	}
+	if form, folder := CPU.form(nil); form.External != nil || folder != "" {
+		t.Errorf("without a file: %+v, folder %q", form, folder)
+	}
+}
