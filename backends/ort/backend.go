@@ -36,7 +36,8 @@ func (b *Backend) Probe(context.Context) backends.Availability {
 	return a
 }
 
-// Compile implements backends.Backend. Extra knows opt-level (none, basic, extended, all) and provider, which has to be the backend's own.
+// Compile implements backends.Backend. Extra knows opt-level (none, basic, extended, all) and provider, which has to be the backend's own, and that
+// of ort-tensorrt LevelOption and CacheOption.
 // Threads are those of one operator; operators run one after the other.
 func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	set, err := b.parse(opts)
@@ -61,6 +62,9 @@ func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opt
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if set.cache != "" {
+		set.engines = engines{cache: set.cache, digest: engineDigest(model, set, lib)}
 	}
 	s, err := newSession(applied, bound, model, set)
 	if err != nil {
