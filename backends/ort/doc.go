@@ -14,7 +14,7 @@
 // such tensors nor where nodes were placed, so that capi.c calls the library for both. The library has no clock of the device: what a
 // session tells is the host's time of a run that ends when the device is done. fp32 is strict: TF32 is off.
 //
-// The provider tensorrt cuts a graph into engines of TensorRT, at operators that stay with CUDA (kept): only what suppression kept has a size that
+// The provider tensorrt cuts a graph into engines of TensorRT, at operators that stay with CUDA (leftToCUDA): only what suppression kept has a size that
 // its values decide, and what reads it must not be part of an engine. The exported graph names that size, so that every value has a shape.
 // Building the engines of the complete model takes minutes; they are kept in a cache (engines.go).
 //

@@ -196,10 +196,10 @@ func appendTensorRT(o *ort.SessionOptions, options map[string]string) error {
 	return o.AppendExecutionProviderTensorRT(p)
 }
 
-// kept are the operator types that stay with CUDA: between NonMaxSuppression and ScatterND lie the only values whose size their data decide, and
+// leftToCUDA are the operator types that are not part of engines: between NonMaxSuppression and ScatterND lie the only values whose size their data decide, and
 // an engine that reads one would be built anew, for minutes, whenever there are more of them than ever before. leastEngine is the least number
 // of nodes of an engine, one more than lie between the two.
-var kept = []string{"NonMaxSuppression", "ScatterND"}
+var leftToCUDA = []string{"NonMaxSuppression", "ScatterND"}
 
 const leastEngine = 3
 
@@ -207,7 +207,7 @@ const leastEngine = 3
 // precisions its networks are strongly typed, so that nothing is computed in less than float32. What was measured for one engine serves the others.
 func tensorRTOptions(level int, folder string) map[string]string {
 	options := map[string]string{
-		"trt_op_types_to_exclude":        strings.Join(kept, ","),
+		"trt_op_types_to_exclude":        strings.Join(leftToCUDA, ","),
 		"trt_min_subgraph_size":          strconv.Itoa(leastEngine),
 		"trt_builder_optimization_level": strconv.Itoa(level),
 	}
@@ -218,18 +218,18 @@ func tensorRTOptions(level int, folder string) map[string]string {
 	return options
 }
 
-// What the provider says of a graph that it cannot cut into engines, and of an engine that TensorRT does not build.
-const (
-	cannotCut   = "TensorRT input: "
-	cannotBuild = "TensorRT EP failed to create engine from network"
-)
+// refusals are what the provider tensorrt says of a graph that it cannot cut into engines, and of an engine that TensorRT does not build.
+var refusals = map[string]backends.Reason{
+	"TensorRT input: ": backends.OperatorUnsupported,
+	"TensorRT EP failed to create engine from network": backends.EngineBuildFailed,
+}
 
 // refused tells a session that the provider tensorrt refuses for what it cannot do, an *backends.Unavailable, from other failures of the library.
 func (p Provider) refused(err error) error {
 	if p != TensorRT {
 		return err
 	}
-	for said, reason := range map[string]backends.Reason{cannotCut: backends.OperatorUnsupported, cannotBuild: backends.EngineBuildFailed} {
+	for said, reason := range refusals {
 		if _, rest, ok := strings.Cut(err.Error(), said); ok {
 			return unavailable(reason, "provider %s: %s%s", p, said, rest)
 		}

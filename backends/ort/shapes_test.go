@@ -53,14 +53,14 @@ func TestEnginesOfOneSize(t *testing.T) {
 	var stay, small []string
 	for _, n := range nodes {
 		switch touches := slices.ContainsFunc(slices.Concat(n.inputs, n.outputs), func(name string) bool { return open[name] }); {
-		case touches && slices.Contains(kept, n.opType):
+		case touches && slices.Contains(leftToCUDA, n.opType):
 			stay = append(stay, n.opType)
 		case touches:
 			small = append(small, n.opType)
 		}
 	}
-	if !slices.Equal(stay, kept) {
-		t.Errorf("of the operators that stay with CUDA, %v have values of open size, want %v", stay, kept)
+	if !slices.Equal(stay, leftToCUDA) {
+		t.Errorf("of the operators that stay with CUDA, %v have values of open size, want %v", stay, leftToCUDA)
 	}
 	if len(small) != leastEngine-1 {
 		t.Errorf("%v have values of open size: an engine has %d nodes or more", small, leastEngine)
