@@ -13,7 +13,7 @@ type Plan struct {
 	Steps  []Step   `json:"steps"`            // in the order of execution
 	Folded []string `json:"folded,omitempty"` // nodes that were computed when the session was compiled
 	Views  []string `json:"views,omitempty"`  // nodes that nothing is executed for: what they compute lies in an operand, or is empty
-	Split  []Split  `json:"split,omitempty"`  // chains that would have been one step, but for a tap
+	Split  []Split  `json:"split,omitempty"`  // chains that would have been one step, or executed once, but for a tap
 	Arena  int64    `json:"arena_bytes"`      // bytes that the values and the steps' workspaces share
 
 	// Library names what executes the steps as it sees fit: it may fuse and reorder them, and does not tell. "" where the session itself
@@ -37,8 +37,8 @@ type Step struct {
 	Workspace int64        `json:"workspace,omitempty"` // bytes that it needs beside its inputs and outputs
 }
 
-// Split says that a tapped value lies where the backend's fused step could not store it, so that its session with this tap does not
-// execute what one without it does.
+// Split says that a tapped value lies where the backend's fused step could not store it: the chain is in pieces, or the value is computed once
+// more beside the step. A session with this tap does not execute what one without it does.
 type Split struct {
 	Node  string `json:"node"`  // the last node of the chain
 	Step  string `json:"step"`  // operator type of the step that it would have been

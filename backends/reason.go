@@ -56,6 +56,7 @@ const (
 	FunctionBody              Reason = "function_body"               // executed through its ONNX function body
 	PrecisionEmulated         Reason = "precision_emulated"          // computed in float32 and rounded at the points of graph.Lower
 	OnHost                    Reason = "executed_on_host"            // by the processor, in a session whose other steps a device executes
+	OnCUDAProvider            Reason = "executed_by_cuda_provider"   // of ONNX Runtime, in a session of its TensorRT provider, which refused the step
 )
 
 // Reasons lists the catalog in a fixed order.
@@ -64,7 +65,7 @@ var Reasons = []Reason{
 	CapabilityBelowSM90, Int8RequiresCuda, CapabilityUnsupported, KernelLoadFailed, LibraryNotFound, LibraryLoadFailed, LibraryVersionUnsupported, LibraryWrongArchitecture,
 	LibrarySymbolMissing, HeadersNotFound, PluginMissing, PluginMismatch, BuilderUnavailable, EngineBuildFailed, EngineCorrupt, EngineForeign, EngineOutdated,
 	EngineCacheUnwritable, CalibratorUnavailable, BatchUnsupported, PrecisionNotHeld, DeviceMemoryExhausted, ProviderUnavailable, PrecisionUnsupported, NotCalibrated, OperatorUnsupported, BuiltWithoutCgo, WorkerNotFound,
-	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated, OnHost,
+	WorkerStartFailed, WorkerVersionMismatch, InstructionSetUnsupported, FunctionBody, PrecisionEmulated, OnHost, OnCUDAProvider,
 }
 
 // Unavailable is the error for a backend, precision or option that cannot be had here. Commands exit with 5 on it.

@@ -9,12 +9,14 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensorrt"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // EngineText writes what a file says of an engine of TensorRT: what it was built from, by and for, its layers with the formats of their results and the
 // nodes that they compute, whether these are of its precision, and what became of the nodes that are held to float32.
 func EngineText(w io.Writer, r tensorrt.Record) error {
 	var b strings.Builder
+	r = clean(r) // anybody may have written the file
 	k := r.Key
 	fmt.Fprintf(&b, "%s engine, %s, sha256 %s\n", k.Precision, sizeText(int64(r.Bytes)), r.SHA256)
 	fmt.Fprintf(&b, "model     onnx sha256 %s\n", k.Model)
@@ -118,7 +120,7 @@ func EngineDifferences(w io.Writer, a, b tensorrt.Record, engineA, engineB []byt
 	if parts := a.Key.Differences(b.Key); len(parts) > 0 {
 		text.WriteString("the engines were built from, by or for something else:\n")
 		for _, p := range parts {
-			fmt.Fprintf(&text, "  %s: %s, %s\n", p.Part, p.One, p.Other)
+			fmt.Fprintf(&text, "  %s: %s, %s\n", p.Part, printable.Line(p.One), printable.Line(p.Other))
 		}
 	} else {
 		text.WriteString("the engines have one key and differ\n")
@@ -168,10 +170,10 @@ func layerDifferences(w io.Writer, a, b []tensorrt.Layer) {
 		others[l.Name] = same[1:]
 		if twin.Tactic != l.Tactic {
 			kernels++
-			fmt.Fprintf(w, "%s: %s, %s\n", l.Name, l.Tactic, twin.Tactic)
+			fmt.Fprintf(w, "%s: %s, %s\n", printable.Line(l.Name), printable.Line(l.Tactic), printable.Line(twin.Tactic))
 		} else if formatsText(twin) != formatsText(l) {
 			formats++
-			fmt.Fprintf(w, "%s:%s,%s\n", l.Name, formatsText(l), formatsText(twin))
+			fmt.Fprintf(w, "%s:%s,%s\n", printable.Line(l.Name), printable.Line(formatsText(l)), printable.Line(formatsText(twin)))
 		}
 	}
 	left := 0

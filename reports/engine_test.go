@@ -2,11 +2,13 @@ package reports
 
 import (
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // engine is the record of one with every kind of layer and every fate of a node that is held.
@@ -67,5 +69,22 @@ func TestEngineDifferences(t *testing.T) {
 		if differ != c.differ {
 			t.Errorf("%s: differ is %v", c.golden, differ)
 		}
+	}
+}
+
+// TestHostileEngines: an engine file may have come from anywhere, and what it calls its layers rewrites no terminal.
+func TestHostileEngines(t *testing.T) {
+	hostile := engine()
+	hostile.Key.Device = "GPU\x1b[2J"
+	hostile.Layers[1].Name, hostile.Layers[1].Nodes, hostile.Layers[1].Tactic = "conv\nheld", []string{"\x1b]0;x\a"}, "\u202etactic"
+	hostile.Held[2].Node = "c\r"
+	other := engine()
+	other.Layers[1].Name = hostile.Layers[1].Name
+	text := written(t, EngineText, hostile) + written(t, func(w io.Writer, r tensorrt.Record) error {
+		_, err := EngineDifferences(w, r, other, nil, nil)
+		return err
+	}, hostile)
+	if printable.Text(text) != text || strings.Contains(text, "\nheld:") {
+		t.Errorf("%q", text)
 	}
 }

@@ -83,11 +83,15 @@ func (t *Table) add(line string) error {
 // cutKey reads the header of the governed form, which an empty line ends.
 func cutKey(text string) (key, rest string, err error) {
 	head, rest, found := strings.Cut(text, "\n\n")
-	var header struct {
-		Key string `json:"cache_key"`
-	}
+	header := struct {
+		Key    string `json:"cache_key"`
+		Schema int    `json:"schema_version"`
+	}{Schema: 1}
 	if err := json.Unmarshal([]byte(head), &header); err != nil || !found || header.Key == "" {
 		return "", "", errors.New("the header of the calibration table has no cache_key")
+	}
+	if header.Schema != 1 {
+		return "", "", fmt.Errorf("the schema_version of the calibration table is %d, want 1", header.Schema)
 	}
 	return header.Key, rest, nil
 }

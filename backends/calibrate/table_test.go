@@ -14,6 +14,7 @@ func TestParseTable(t *testing.T) {
 	for name, tt := range map[string]struct{ text, cache, fault string }{
 		"legacy":             {legacyTable, "", ""},
 		"governed":           {governed + legacyTable, "abc", ""},
+		"later header":       {strings.Replace(governed, "1}", "2}", 1) + legacyTable, "", "the schema_version of the calibration table is 2, want 1"},
 		"no header":          {"APEXX_CALIBRATION_CACHE_V1\n{}\n\n" + legacyTable, "", "has no cache_key"},
 		"a header alone":     {governed, "", `begins with ""`},
 		"half a header":      {strings.TrimSuffix(governed, "\n"), "", "has no cache_key"},

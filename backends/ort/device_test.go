@@ -5,6 +5,7 @@ package ort
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -144,18 +145,43 @@ func TestDriverReasons(t *testing.T) {
 	}
 }
 
-// TestOnHost: nodes of bodies are their owner's, also where names have slashes of their own, and what the library adds is nobody's.
-func TestOnHost(t *testing.T) {
+// TestFallbacks: nodes of bodies are their owner's, also where names have slashes of their own; what the library adds on the processor is counted, and that it tells
+// nothing is told. Of a session by TensorRT what CUDA runs is elsewhere, too.
+func TestFallbacks(t *testing.T) {
 	b := graph.NewBuilder("g")
 	v := b.Input("x", f32(2))
 	for _, name := range []string{"conv", "boxes", "/a", "/a/b", "sort"} {
 		v = b.Add1(name, graph.Unary{Fn: graph.Relu}, v)
 	}
 	b.Output("y", v)
-	got := onHost(build(t, b), "CUDAExecutionProvider\tconv\nCPUExecutionProvider\tboxes/TopK_3\nCUDAExecutionProvider\tboxes/Mul_1\n"+
-		"CPUExecutionProvider\t/a/b/Shape\nCPUExecutionProvider\tsort\nCPUExecutionProvider\tTranspose_token_40\nCPUExecutionProvider\t\nTensorrtExecutionProvider\t/a\n")
-	if want := map[string]bool{"boxes": true, "/a/b": true, "sort": true}; len(got) != len(want) || !got["boxes"] || !got["/a/b"] || !got["sort"] {
-		t.Errorf("%v, want %v", got, want)
+	g := build(t, b)
+	const placement = "CUDAExecutionProvider\tconv\nCPUExecutionProvider\tboxes/TopK_3\nCUDAExecutionProvider\tboxes/Mul_1\n" +
+		"CPUExecutionProvider\t/a/b/Shape\nCPUExecutionProvider\tsort\nCPUExecutionProvider\tTranspose_token_40\nCPUExecutionProvider\t\nTensorrtExecutionProvider\t/a\n"
+	host := map[string]backends.Reason{"boxes": backends.OnHost, "/a/b": backends.OnHost, "sort": backends.OnHost}
+	also := maps.Clone(host)
+	also["conv"] = backends.OnCUDAProvider
+	for _, c := range []struct {
+		provider  Provider
+		placement string
+		want      map[string]backends.Reason
+		library   string
+	}{
+		{CUDA, placement, host, "ONNX Runtime, provider cuda, with 2 nodes of its own on the processor"},
+		{TensorRT, placement, also, "ONNX Runtime, provider tensorrt, with 2 nodes of its own on the processor"},
+		{CUDA, "CUDAExecutionProvider\tconv\n", nil, "ONNX Runtime, provider cuda"},
+		{CUDA, "", nil, "ONNX Runtime, provider cuda, which does not tell where the nodes run"},
+		{CPU, "", nil, "ONNX Runtime, provider cpu"},
+	} {
+		p := settings{provider: c.provider}.plan(g, fallbacksOf(g, c.provider, c.placement))
+		got := map[string]backends.Reason{}
+		for _, step := range p.Steps {
+			if step.Level == backends.Fallback {
+				got[step.Name] = step.Reason
+			}
+		}
+		if !maps.Equal(got, c.want) || p.Library != c.library {
+			t.Errorf("%s: %v in %q, want %v in %q", c.provider, got, p.Library, c.want, c.library)
+		}
 	}
 }
 

@@ -16,11 +16,15 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 )
 
-// hostProvider is the library's name of the provider of the processor.
-const hostProvider = "CPUExecutionProvider"
+// The library's names of providers.
+const (
+	hostProvider = "CPUExecutionProvider"
+	cudaProvider = "CUDAExecutionProvider"
+)
 
 // placement returns what a session on a device says of its nodes, a line "PROVIDER\tNODE" for each; "" for a session on the processor.
 func (s settings) placement(session *ort.AdvancedSession) (string, error) {
@@ -37,25 +41,50 @@ func (s settings) placement(session *ort.AdvancedSession) (string, error) {
 	return C.GoString(lines), nil
 }
 
-// onHost returns the nodes of a graph that a placement puts on the processor, whole or some of their bodies, whose nodes are called NODE/INNER
-// (onnx.Inlined). Nodes that the library added itself are nobody's.
-func onHost(g *graph.Graph, placement string) map[string]bool {
+// fallbacks are the nodes of a graph, by name, that a session on a device does not run by its own provider, and why.
+type fallbacks struct {
+	nodes  map[string]backends.Reason
+	others int  // nodes on the processor that the library added, or renamed: nobody's
+	silent bool // the library tells of no node where it runs
+}
+
+// fallbacksOf returns those that a placement puts elsewhere, whole or some of their bodies, whose nodes are called NODE/INNER (onnx.Inlined). What is on the
+// processor in part counts as there.
+func fallbacksOf(g *graph.Graph, p Provider, placement string) fallbacks {
+	f := fallbacks{nodes: map[string]backends.Reason{}, silent: p.onDevice() && placement == ""}
 	known := make(map[string]bool, len(g.Nodes))
 	for _, n := range g.Nodes {
 		known[n.Name] = true
 	}
-	host := map[string]bool{}
 	for line := range strings.Lines(placement) {
 		provider, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if provider != hostProvider {
+		reason := backends.OnHost
+		switch {
+		case provider == cudaProvider && p == TensorRT:
+			reason = backends.OnCUDAProvider
+		case provider != hostProvider:
 			continue
 		}
 		for !known[name] && name != "" {
 			name = name[:max(strings.LastIndexByte(name, '/'), 0)]
 		}
-		if name != "" {
-			host[name] = true
+		switch {
+		case name == "" && reason == backends.OnHost:
+			f.others++
+		case name != "" && f.nodes[name] != backends.OnHost:
+			f.nodes[name] = reason
 		}
 	}
-	return host
+	return f
+}
+
+// text tells of what no step can.
+func (f fallbacks) text() string {
+	switch {
+	case f.silent:
+		return ", which does not tell where the nodes run"
+	case f.others > 0:
+		return fmt.Sprintf(", with %d nodes of its own on the processor", f.others)
+	}
+	return ""
 }

@@ -20,17 +20,17 @@ func (b *Backend) precisions() []backends.Precision {
 }
 
 // plan describes a session of g: a step for every node. Standard operators have kernels; the operators of our domain, and
-// GroupNormalization, whose own kernels sum too naively, run through their bodies. onHost are those that a session on a device runs, whole
-// or in part, on the processor.
-func (s settings) plan(g *graph.Graph, onHost map[string]bool) backends.Plan {
-	p := backends.Plan{Library: fmt.Sprintf("ONNX Runtime, provider %s", s.provider)}
+// GroupNormalization, whose own kernels sum too naively, run through their bodies. elsewhere are those that a session on a device does not run, whole
+// or in part, by its provider.
+func (s settings) plan(g *graph.Graph, elsewhere fallbacks) backends.Plan {
+	p := backends.Plan{Library: fmt.Sprintf("ONNX Runtime, provider %s%s", s.provider, elsewhere.text())}
 	for _, n := range g.Nodes {
 		step := backends.Step{Name: n.Name, Op: n.Op.OpType(), Nodes: []string{n.Name}, Inputs: names(n.Inputs), Outputs: names(n.Outputs), Level: backends.Native,
 			Precision: cmp.Or(s.precision, backends.FP32)}
 		_, norm := n.Op.(graph.GroupNormalization)
 		switch {
-		case onHost[n.Name]:
-			step.Level, step.Reason = backends.Fallback, backends.OnHost
+		case elsewhere.nodes[n.Name] != "":
+			step.Level, step.Reason = backends.Fallback, elsewhere.nodes[n.Name]
 		case s.precision.Format() != "":
 			step.Level, step.Reason = backends.Emulated, backends.PrecisionEmulated
 		case norm || n.Op.OpDomain() == graph.Domain:

@@ -74,7 +74,7 @@ func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, 
 	if err != nil {
 		return nil, err
 	}
-	s.plan = set.plan(g, onHost(g, placement))
+	s.plan = set.plan(g, fallbacksOf(g, set.provider, placement))
 	return s, nil
 }
 

@@ -32,7 +32,7 @@ func (b backend) Probe(context.Context) backends.Availability {
 		return backends.Availability{Reason: backends.LibraryLoadFailed, Detail: err.Error()}
 	}
 	f := lib.Facts()
-	a := backends.Availability{Available: true, Precisions: Precisions}
+	a := backends.Availability{Available: true, Precisions: f.precisions()}
 	for _, fact := range []backends.Fact{
 		{Key: "version", Value: f.Version}, {Key: "library", Value: f.Library}, {Key: "device", Value: f.Device}, {Key: "compute_capability", Value: f.Capability},
 		{Key: "cuda", Value: f.CUDA}, {Key: "memory_bytes", Value: fmt.Sprint(f.Memory)}, {Key: "parser_library", Value: f.Parser}, {Key: "builder_library", Value: f.Builder},
@@ -71,6 +71,9 @@ func (b backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	if err != nil {
 		return nil, err
 	}
+	if err := lib.Facts().refuses(set.precision); err != nil {
+		return nil, err
+	}
 	if err := checkPlugins(applied, lib.Facts()); err != nil {
 		return nil, err
 	}
@@ -96,11 +99,7 @@ type compilation struct {
 }
 
 func (c *compilation) session(ctx context.Context) (*session, error) {
-	_, engine, err := c.settings.obtain(ctx, keyOf(c.export, c.settings, c.library.Facts()), c.waiting, func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
-	if err != nil {
-		return nil, err
-	}
-	run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes, Batch: c.batch})
+	run, err := c.loaded(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,17 +111,48 @@ func (c *compilation) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, run.Close())
 	}
-	s.plan, s.stepOf = planOf(c.graph, layers, c.settings.precision)
+	var untold []string
+	s.plan, s.stepOf, untold = planOf(c.graph, layers, c.settings.precision)
 	s.plan.Split = c.export.split
-	s.plan.Library = "TensorRT " + c.library.Facts().Version
-	if why := run.Captured(); why != "" {
-		s.plan.Library += ", not as one CUDA graph (" + why + ")"
-	}
+	s.plan.Library = c.executor(untold, run.Captured())
 	s.plan.Arena = s.memory.Device
 	if c.options.StepTimes && len(s.stepOf) > 0 {
 		s.timing.Steps = make([]time.Duration, len(s.plan.Steps))
 	}
 	return s, nil
+}
+
+// loaded finds the engine, or builds it, and makes it executable.
+func (c *compilation) loaded(ctx context.Context) (Execution, error) {
+	key := keyOf(c.export, c.settings, c.library.Facts())
+	for {
+		engine, from, err := c.settings.obtain(ctx, key, c.waiting, func(timings []byte) (Record, Built, error) { return c.build(ctx, timings) })
+		if err != nil {
+			return nil, err
+		}
+		run, err := c.library.Load(engine, LoadOptions{LayerTimes: c.options.StepTimes, Batch: c.batch})
+		if err == nil {
+			return run, nil
+		}
+		if again, err := c.settings.mended(from, key, err); !again || err != nil {
+			return nil, err
+		}
+	}
+}
+
+// executor names what executes a plan, with what is missing: plugins, what the engine tells of nodes, the CUDA graph.
+func (c *compilation) executor(untold []string, uncaptured string) string {
+	text := "TensorRT " + c.library.Facts().Version
+	if lacking := c.library.Facts().without(); len(lacking) > 0 {
+		text += ", without the plugins " + strings.Join(lacking, ", ")
+	}
+	if len(untold) > 0 {
+		text += fmt.Sprintf(", which does not tell of %d nodes, such as %s", len(untold), untold[0])
+	}
+	if uncaptured != "" {
+		text += ", not as one CUDA graph (" + uncaptured + ")"
+	}
+	return text
 }
 
 // waiting tells that another process builds the engine.

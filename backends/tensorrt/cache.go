@@ -16,52 +16,73 @@ import (
 
 // obtain returns an engine of the key: the one of the file that the options name, a prebuilt one that fits, one of the cache, or a new one, which is kept. A
 // file that is named has to fit; what is wrong with one of the cache is mended by building anew. Of several processes that lack the same engine of a cache
-// one builds it, and the others wait, of which waiting is told.
-func (s settings) obtain(ctx context.Context, k Key, waiting func(), build func(timings []byte) (Record, Built, error)) (Record, []byte, error) {
+// one builds it, and the others wait, of which waiting is told. from is the file that the engine was read from, "" for a new one.
+func (s settings) obtain(ctx context.Context, k Key, waiting func(), build func(timings []byte) (Record, Built, error)) (engine []byte, from string, err error) {
 	if s.engine != "" {
-		rec, engine, err := readEngine(s.engine)
-		if err == nil && engine != nil {
-			if err = k.check(rec.Key); err != nil {
-				err = naming(s.engine, err)
-			}
-		}
-		if engine != nil || err != nil {
-			return rec, engine, err
-		}
-	} else if rec, engine, err := s.lookUp(k); engine != nil || err != nil {
-		return rec, engine, err
+		engine, err = s.named(k)
+		from = s.engine
+	} else {
+		engine, from, err = s.lookUp(k)
+	}
+	if engine != nil || err != nil {
+		return engine, from, err
 	}
 	path := s.engine
 	if path == "" && s.cache != "" {
 		path = s.place(k)
 	}
 	if err := writable(path); err != nil { // before minutes of building
-		return Record{}, nil, err
+		return nil, "", err
 	}
 	if err := ctx.Err(); err != nil {
-		return Record{}, nil, err
+		return nil, "", err
 	}
 	if s.engine == "" && path != "" {
 		lock, err := filelock.Wait(ctx, path+lockSuffix, waiting)
 		if err != nil {
-			return Record{}, nil, err
+			return nil, "", err
 		}
 		defer func() {
 			os.Remove(lock.Name())
 			lock.Close()
 		}()
-		if rec, engine, err := s.lookUp(k); engine != nil || err != nil {
-			return rec, engine, err
+		if engine, from, err := s.lookUp(k); engine != nil || err != nil {
+			return engine, from, err
 		}
 	}
 	rec, built, err := build(s.timings(k))
 	if err != nil || path == "" {
-		return rec, built.Engine, err
+		return built.Engine, "", err
 	}
 	if err := writeEngine(path, rec, built.Engine); err != nil {
-		return rec, nil, err
+		return nil, "", err
 	}
-	return rec, built.Engine, s.keepTimings(k, built.Timings)
+	return built.Engine, "", s.keepTimings(k, built.Timings)
+}
+
+// named returns the engine of the file that the options name, none where there is no file.
+func (s settings) named(k Key) ([]byte, error) {
+	rec, engine, err := readEngine(s.engine)
+	if engine == nil || err != nil {
+		return nil, err
+	}
+	if err := k.check(rec.Key); err != nil {
+		return nil, naming(s.engine, err)
+	}
+	return engine, nil
+}
+
+// mended tells whether an engine that the library does not load, from a file, is to be built anew: one of the cache is deleted. Of another file the error is
+// returned, with its name.
+func (s settings) mended(from string, k Key, err error) (bool, error) {
+	var u *backends.Unavailable
+	if from == "" || !errors.As(err, &u) || u.Reason != backends.EngineCorrupt {
+		return false, err
+	}
+	if s.cache == "" || from != s.place(k) {
+		return false, naming(from, err)
+	}
+	return true, os.Remove(from)
 }
 
 // naming says of which file an *backends.Unavailable is.
@@ -73,38 +94,41 @@ func naming(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// lookUp finds an engine that fits among the prebuilt one and the cache's.
-func (s settings) lookUp(k Key) (Record, []byte, error) {
+// lookUp finds an engine that fits among the prebuilt one and the cache's, and tells from which file it is.
+func (s settings) lookUp(k Key) (engine []byte, from string, err error) {
 	if s.prebuilt != "" {
-		if rec, engine, err := s.ahead(k); engine != nil || err != nil {
-			return rec, engine, err
+		if engine, err = s.ahead(k); engine != nil || err != nil {
+			return engine, s.prebuilt, err
 		}
 	}
 	if s.cache != "" {
 		if rec, engine, err := readEngine(s.place(k)); err == nil && engine != nil && k.check(rec.Key) == nil {
-			return rec, engine, nil
+			return engine, s.place(k), nil
 		}
 	}
-	return Record{}, nil, nil
+	return nil, "", nil
 }
 
 // ahead returns the prebuilt engine, none where it is that of another session. One that no session here can take is an error: minutes of building would
 // come as a surprise.
-func (s settings) ahead(k Key) (Record, []byte, error) {
+func (s settings) ahead(k Key) ([]byte, error) {
 	rec, engine, err := readEngine(s.prebuilt)
+	var u *backends.Unavailable
 	switch {
-	case err == nil && engine == nil:
-		err = unavailable(backends.EngineCorrupt, "there is no such file")
-	case err == nil:
-		err = k.here().check(rec.Key.here())
+	case errors.As(err, &u):
+		return nil, unavailable(u.Reason, "%s: %s", prebuiltVariable, u.Detail)
+	case err != nil:
+		return nil, err
+	case engine == nil:
+		return nil, unavailable(backends.EngineCorrupt, "%s is %s: there is no such file", prebuiltVariable, s.prebuilt)
 	}
-	if err != nil {
-		return rec, nil, naming(prebuiltVariable+" is "+s.prebuilt, err)
+	if err := k.here().check(rec.Key.here()); err != nil {
+		return nil, naming(prebuiltVariable+" is "+s.prebuilt, err)
 	}
 	if k.check(rec.Key) != nil {
-		return rec, nil, nil
+		return nil, nil
 	}
-	return rec, engine, nil
+	return engine, nil
 }
 
 // EngineSuffix ends the names of engine files in a cache, and lockSuffix those of the locks beside them.

@@ -139,7 +139,7 @@ func TestPrebuiltForNobody(t *testing.T) {
 		want   string
 	}{
 		{filepath.Join(dir, "nothing"), func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE is " + filepath.Join(dir, "nothing") + ": there is no such file"},
-		{cut, func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE is " + cut + ": "},
+		{cut, func(*Facts) {}, backends.EngineCorrupt, "APEXX_TRT_ENGINE: " + cut + ": its "},
 		{path, func(f *Facts) { f.Device = "Other GPU" }, backends.EngineForeign, "device is Emulated GPU, here it is Other GPU"},
 		{path, func(f *Facts) { f.Version = "10.9.0" }, backends.EngineOutdated, "tensorrt is 10.6.0, here it is 10.9.0"},
 		{path, func(f *Facts) { f.PluginDigest = "d2" }, backends.EngineOutdated, "plugins_sha256 is d1, here it is d2"},
@@ -156,6 +156,42 @@ func TestPrebuiltForNobody(t *testing.T) {
 			t.Error(err)
 		}
 		os.Remove(own)
+	}
+}
+
+// TestEngineThatDoesNotLoad: an engine whose file is whole and that the library refuses all the same is built anew if it is of the cache; another one is named.
+func TestEngineThatDoesNotLoad(t *testing.T) {
+	dir := t.TempDir()
+	lib := newEmulated()
+	if err := compile(t, lib, options(CacheOption, dir)); err != nil {
+		t.Fatal(err)
+	}
+	engines, err := filepath.Glob(filepath.Join(dir, "*"+EngineSuffix))
+	if err != nil || len(engines) != 1 {
+		t.Fatal(engines, err)
+	}
+	spoil := func() {
+		t.Helper()
+		rec, err := ReadRecord(engines[0])
+		if err == nil {
+			err = writeEngine(engines[0], rec, []byte("of another build of the library"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil()
+	if err := compile(t, lib, options(CacheOption, dir)); err != nil || len(lib.builds) != 2 {
+		t.Errorf("%v after %d builds, want a second one", err, len(lib.builds))
+	}
+	if err := compile(t, lib, options(CacheOption, dir)); err != nil || len(lib.builds) != 2 {
+		t.Errorf("%v after %d builds, want no third one", err, len(lib.builds))
+	}
+	spoil()
+	var missing *backends.Unavailable
+	err = compile(t, lib, options(EngineOption, engines[0]))
+	if want := engines[0] + ": no emulated engine: build it anew"; !errors.As(err, &missing) || missing.Reason != backends.EngineCorrupt || !strings.HasPrefix(missing.Detail, want) || len(lib.builds) != 2 {
+		t.Errorf("%v after %d builds, want %s", err, len(lib.builds), want)
 	}
 }
 

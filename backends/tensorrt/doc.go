@@ -9,14 +9,14 @@
 //     normalisation with its activation and a residual (fuse.go), the last convolutions (logits.go), and those together that need nothing of each other
 //     (join.go); convolutions of one map become one (widen.go). typed gives every value its type: in fp16 and bf16 maps of features between two roundings
 //     are in the format, and all else is float32 (typed.go). The network is strongly typed. In int8 and fp8 a Round is a pair of QuantizeLinear and
-//     DequantizeLinear.
+//     DequantizeLinear. In tf32, a flag of the whole network, the router's products are sums.
 //  3. exportOf writes the ONNX file of the parser: our operators stand alone, as plugins (onnx.Plugins). For an engine of several batches, an optimisation
 //     profile, the first dimension of its inputs is free (batch.go): the file is the same whichever batch it is made from.
 //  4. checkPlugins holds the plugins that the graph needs to what the library of plugins offers (plugin.go).
 //  5. A Key says what the engine is built from, by and for; it is looked up in the cache (cache.go) and built where it is not there. An engine file is
 //     a Record, in plain JSON, and the engine (enginefile.go). What was measured for one engine serves the next: the timing cache lies beside them.
 //  6. The builder's own description of the engine tells which layer computes which nodes, in which precision: the plan, the steps and the evidence
-//     that what is float32 in the model is float32 in the engine (layer.go, plan.go).
+//     that no layer computes in another type than the precision's, and that what is float32 in the model is float32 in the engine (layer.go, plan.go).
 //  7. session: Upload and Download through page-locked memory, Execute as one launch of a CUDA graph (session.go).
 //
 // A graph that is to be calibrated by TensorRT takes another way (calibrate.go): in float32 and weakly typed, with the operators' plugins and no others, into a build that ends

@@ -17,7 +17,7 @@ type export struct {
 	digest  string           // SHA-256 of the model, in hexadecimal
 	holds   []string         // nodes whose results are float32 though the precision is a lower one
 	fusions []fusion         // plugins in the place of several nodes
-	split   []backends.Split // what would be such a plugin, but for an output
+	split   []backends.Split // what would be such a plugin, but for an output, and what one does not return
 }
 
 // exportOf writes a graph that is lowered to a format, "" for none; with several batches, for every one of them.
@@ -51,7 +51,7 @@ func exportOf(g *graph.Graph, f graph.Format, facts Facts, b Batches) (*export, 
 // fuseAll puts plugins in the place of all that they compute in one: regions of the model, normalisations, the last convolutions, and those together that
 // are independent.
 func fuseAll(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusion, []backends.Split, error) {
-	out, parts, err := region(fold(bare(g)), f, facts)
+	out, parts, twins, err := region(fold(bare(g)), f, facts)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -59,7 +59,7 @@ func fuseAll(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusio
 	low := narrow(out, f)
 	out, fusions = join(logits(out, f, facts, low), fusions, facts, low)
 	out, fusions = widen(out, fusions, facts)
-	return out, append(fusions, parts...), split, nil
+	return out, append(fusions, parts...), append(split, twins...), nil
 }
 
 // allHolds lists the nodes that are held of a graph and of what it became: of a plugin that is held every node that it covers and that is held by itself.
@@ -81,10 +81,14 @@ func allHolds(g, fused *graph.Graph, f graph.Format, fusions []fusion) []string 
 	return names
 }
 
-// holdsOf lists the nodes with results in float32 in a graph that is lowered to a lower precision than fp32 and tf32, in which all are.
+// holdsOf lists the nodes with results in float32 in a graph that is lowered to a lower precision. In fp32 and tf32 all are, and of tf32 it lists the router's products,
+// which are to be none of TF32.
 func holdsOf(g *graph.Graph, f graph.Format) []string {
 	held := func(*graph.Node) bool { return false }
 	switch {
+	case f == graph.TF32:
+		routed := g.Routed()
+		held = func(n *graph.Node) bool { return routedProduct(n, routed) }
 	case f == graph.FP16 || f == graph.BF16:
 		maps := narrow(g, f)
 		held = func(n *graph.Node) bool {

@@ -114,11 +114,14 @@ func strayIn(l Layer, p backends.Precision) string {
 			return t.Name + " is " + t.Format
 		}
 	}
-	if p != backends.TF32 && strings.Contains(strings.ToLower(l.Tactic), "tf32") {
+	if p != backends.TF32 && ofTF32(l.Tactic) {
 		return "its kernel is " + l.Tactic
 	}
 	return ""
 }
+
+// ofTF32 tells kernels whose name says that they multiply in TF32.
+func ofTF32(kernel string) bool { return strings.Contains(strings.ToLower(kernel), "tf32") }
 
 // checkLayers refuses an engine that does not say what lies between its layers, and one with layers in a type that its precision does not have.
 func checkLayers(layers []Layer, p backends.Precision) error {
@@ -136,8 +139,8 @@ func checkLayers(layers []Layer, p backends.Precision) error {
 type Held struct {
 	Node   string `json:"node"`
 	Layer  string `json:"layer,omitempty"`  // the last one that it is part of; "" if none says so
-	Result string `json:"result,omitempty"` // format of its results in memory; "" where they do not leave a layer
-	Failed bool   `json:"failed,omitempty"` // they are narrower
+	Result string `json:"result,omitempty"` // format of its results in memory; "" where they do not leave a layer; of a product in TF32 its kernel
+	Failed bool   `json:"failed,omitempty"` // they are narrower, or were
 }
 
 // Told reports whether the engine tells anything of the node.
@@ -145,31 +148,35 @@ func (h Held) Told() bool { return h.Layer != "" || h.Result != "" }
 
 // evidence looks every node that is held up in the layers of the engine.
 func evidence(g *graph.Graph, holds []string, layers []Layer) []Held {
-	formats, last := map[string]string{}, map[string]string{}
+	formats, last, kernels := map[string]string{}, map[*graph.Node]string{}, map[*graph.Node]string{}
+	p := newPlanner(g, nil)
 	for _, l := range layers {
 		for _, t := range l.Outputs {
 			formats[t.Name] = t.Format
 		}
-		for _, n := range l.Nodes {
+		for _, name := range l.Nodes {
+			n := p.node(name)
 			last[n] = l.Name
+			if ofTF32(l.Tactic) {
+				kernels[n] = l.Tactic
+			}
 		}
-	}
-	nodes := map[string]*graph.Node{}
-	for _, n := range g.Nodes {
-		nodes[n.Name] = n
 	}
 	list := []Held{}
 	for _, hold := range holds {
-		n := nodes[hold]
+		n := p.nodes[hold]
 		if n == nil {
 			continue // made by the export, such as a view of a plugin's result
 		}
-		h := Held{Node: hold, Layer: last[hold]}
+		h := Held{Node: hold, Layer: last[n]}
 		for _, v := range n.Outputs {
 			if v.DType != tensor.Float32 || formats[v.Name] == "" || h.Failed {
 				continue
 			}
 			h.Result, h.Failed = formats[v.Name], narrowFormat(formats[v.Name]) != ""
+		}
+		if kernel := kernels[n]; kernel != "" {
+			h.Result, h.Failed = "computed by "+kernel, true
 		}
 		list = append(list, h)
 	}

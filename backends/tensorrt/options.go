@@ -13,8 +13,29 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
-// Precisions lists in which precisions sessions compute, widest first.
+// Precisions lists in which precisions sessions compute, widest first, on a device that has all of them.
 var Precisions = []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8, backends.FP8}
+
+// leastCapability of precisions that not every device of TensorRT 10 has; that of fp8 is where package caps has it begin.
+var leastCapability = map[backends.Precision]float64{backends.TF32: 8, backends.BF16: 8, backends.FP8: 9}
+
+// precisions lists those that the device has.
+func (f Facts) precisions() []backends.Precision {
+	return slices.DeleteFunc(slices.Clone(Precisions), func(p backends.Precision) bool { return f.refuses(p) != nil })
+}
+
+// refuses says why the device does not have a precision.
+func (f Facts) refuses(p backends.Precision) error {
+	least, limited := leastCapability[p]
+	if have, err := strconv.ParseFloat(f.Capability, 64); !limited || err == nil && have >= least {
+		return nil
+	}
+	reason := backends.PrecisionUnsupported
+	if p == backends.FP8 {
+		reason = backends.CapabilityBelowSM90
+	}
+	return unavailable(reason, "%s needs compute capability %.1f, %s has %s", p, least, f.Device, f.Capability)
+}
 
 // Keys of backends.Options.Extra.
 const (

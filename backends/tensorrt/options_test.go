@@ -2,11 +2,13 @@ package tensorrt
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/graph"
 )
 
 func TestOptions(t *testing.T) {
@@ -52,6 +54,39 @@ func TestCompileDeadline(t *testing.T) {
 	for request, want := range map[time.Duration]time.Duration{0: 0, time.Second: 15 * time.Minute, time.Hour: time.Hour} {
 		if got := CompileDeadline(request); got != want {
 			t.Errorf("%v: %v, want %v", request, got, want)
+		}
+	}
+}
+
+// TestCapabilities: a device without a precision does not offer it, and refuses it before minutes of building.
+func TestCapabilities(t *testing.T) {
+	for _, c := range []struct {
+		capability string
+		want       []backends.Precision
+	}{
+		{"7.5", []backends.Precision{backends.FP32, backends.FP16, backends.INT8}},
+		{"8.9", []backends.Precision{backends.FP32, backends.TF32, backends.FP16, backends.BF16, backends.INT8}},
+		{"9.0", Precisions}, {"12.0", Precisions},
+	} {
+		lib := newEmulated()
+		lib.facts.Capability = c.capability
+		if got := New(lib).Probe(t.Context()).Precisions; !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.capability, got, c.want)
+		}
+	}
+	for p, want := range map[backends.Precision]backends.Unavailable{
+		backends.TF32: {Reason: backends.PrecisionUnsupported, Detail: "tf32 needs compute capability 8.0, Emulated GPU has 7.5"},
+		backends.FP8:  {Reason: backends.CapabilityBelowSM90, Detail: "fp8 needs compute capability 9.0, Emulated GPU has 7.5"},
+	} {
+		lib := newEmulated()
+		lib.facts.Capability = "7.5"
+		o := options(CacheOption, NoCache)
+		o.Precision = p
+		g, _ := tiles(t)
+		g.Calibration = &graph.Calibration{}
+		var missing *backends.Unavailable
+		if _, err := New(lib).Compile(t.Context(), g, o); !errors.As(err, &missing) || missing.Reason != want.Reason || missing.Detail != want.Detail || len(lib.builds) > 0 {
+			t.Errorf("%s: %v after %d builds, want %s: %s", p, err, len(lib.builds), want.Reason, want.Detail)
 		}
 	}
 }

@@ -82,8 +82,8 @@ func (p *planner) node(name string) *graph.Node {
 
 // planOf describes an engine of a graph: a step is a layer, with those before it that are part of no node, such as conversions between
 // formats. stepOf tells the step of every layer by its name. Nodes of no layer were folded, or are only another view of their operand, as a Round is that was
-// left out.
-func planOf(g *graph.Graph, layers []Layer, precision backends.Precision) (plan backends.Plan, stepOf map[string]int) {
+// left out; untold are those that compute something, of which the engine does not tell where.
+func planOf(g *graph.Graph, layers []Layer, precision backends.Precision) (plan backends.Plan, stepOf map[string]int, untold []string) {
 	p := newPlanner(g, layers)
 	covered := make([][]*graph.Node, len(layers))
 	constant := map[*graph.Value]bool{}
@@ -100,6 +100,9 @@ func planOf(g *graph.Graph, layers []Layer, precision backends.Precision) (plan 
 			plan.Folded = append(plan.Folded, n.Name)
 		default:
 			plan.Views = append(plan.Views, n.Name)
+			if !isView(n) {
+				untold = append(untold, n.Name)
+			}
 		}
 	}
 	stepOf = map[string]int{}
@@ -116,7 +119,18 @@ func planOf(g *graph.Graph, layers []Layer, precision backends.Precision) (plan 
 			}
 		}
 	}
-	return plan, stepOf
+	return plan, stepOf, untold
+}
+
+// isView tells nodes that give a value another shape, type or name, for which an engine needs no layer.
+func isView(n *graph.Node) bool {
+	switch op := n.Op.(type) {
+	case graph.Reshape, graph.Cast, graph.Round:
+		return true
+	case graph.Unary:
+		return op.Fn == graph.Identity
+	}
+	return !slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return v.Len() > 0 })
 }
 
 func (p *planner) step(l Layer, nodes []*graph.Node, precision backends.Precision) backends.Step {

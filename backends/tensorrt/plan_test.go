@@ -57,9 +57,12 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, stepOf := planOf(g, layers, backends.FP16)
+	plan, stepOf, untold := planOf(g, layers, backends.FP16)
 	if err := plan.Check(g); err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Equal(untold, []string{"conv2"}) {
+		t.Errorf("untold are %v, want the second convolution", untold)
 	}
 	type step struct {
 		name, op  string
@@ -91,9 +94,9 @@ func TestPlanWithoutLayers(t *testing.T) {
 		t.Fatalf("%+v, %v", layers, err)
 	}
 	g := layered(t)
-	plan, stepOf := planOf(g, layers, backends.FP16)
-	if err := plan.Check(g); err != nil || len(plan.Steps) != 0 || len(stepOf) != 0 {
-		t.Errorf("%+v, %v, %v", plan, stepOf, err)
+	plan, stepOf, untold := planOf(g, layers, backends.FP16)
+	if err := plan.Check(g); err != nil || len(plan.Steps) != 0 || len(stepOf) != 0 || len(untold) != 4 {
+		t.Errorf("%+v, %v, %v, %v", plan, stepOf, untold, err)
 	}
 	if _, err := parseLayers("no JSON"); err == nil {
 		t.Error("no error for what is no JSON")
@@ -105,7 +108,7 @@ func TestPlanOfRepeatedNodes(t *testing.T) {
 	g := unlowered(t)
 	layers := []Layer{{Name: "a", Nodes: []string{"conv", "relu"}}, {Name: "b", Nodes: []string{"conv2"}}, {Name: "c", Nodes: []string{"relu", "conv2"}}, {Name: "d", Nodes: []string{"mean"}},
 		{Name: "e", Nodes: []string{"relu", "conv2"}}}
-	plan, _ := planOf(g, layers, backends.FP32)
+	plan, _, _ := planOf(g, layers, backends.FP32)
 	if err := plan.Check(g); err != nil {
 		t.Fatal(err)
 	}

@@ -77,6 +77,18 @@ func (f Facts) has(name string, attributes []onnx.Attribute) bool {
 	return slices.ContainsFunc(f.Plugins, func(p Plugin) bool { return p.Name == name && p.fault(fields) == "" })
 }
 
+// fusing are the plugins that compute several nodes of a graph in one. Without them the nodes are executed one by one.
+var fusing = []string{"BoxVector", "Gates", "HeavyPath", logitsPlugin, "MaskDetail", normFusion, "PrototypeMasks", "Proxies", "Route"}
+
+// without lists those of fusing that a library has not, or in another version or namespace.
+func (f Facts) without() []string {
+	return slices.DeleteFunc(slices.Clone(fusing), func(name string) bool {
+		return slices.ContainsFunc(f.Plugins, func(p Plugin) bool {
+			return p.Name == name && p.Version == onnx.PluginVersion && p.Namespace == graph.Domain
+		})
+	})
+}
+
 // missingFrom lists what of want is not in have.
 func missingFrom(have, want []string) []string {
 	return slices.DeleteFunc(slices.Clone(want), func(s string) bool { return slices.Contains(have, s) })

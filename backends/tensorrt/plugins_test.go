@@ -195,6 +195,30 @@ func built(t *testing.T, set ...string) *graph.Graph {
 	return g
 }
 
+// TestWithoutPlugins: a session tells which plugins it does without, by name, version or namespace; without ours it is slower, and computes the same.
+func TestWithoutPlugins(t *testing.T) {
+	facts := factsOf(library(t))
+	if got := facts.without(); len(got) != 0 {
+		t.Errorf("the library lacks %v", got)
+	}
+	at := func(name string) *Plugin {
+		return &facts.Plugins[slices.IndexFunc(facts.Plugins, func(p Plugin) bool { return p.Name == name })]
+	}
+	at("Route").Name, at("HeavyPath").Version, at("Gates").Namespace = "Routing", "2", ""
+	if got, want := facts.without(), []string{"Gates", "HeavyPath", "Route"}; !slices.Equal(got, want) {
+		t.Errorf("it lacks %v, want %v", got, want)
+	}
+	g, _ := tiles(t)
+	s, err := New(newEmulated()).Compile(t.Context(), g, options(CacheOption, NoCache))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if want := "TensorRT 10.6.0, without the plugins " + strings.Join(fusing, ", "); s.Plan().Library != want {
+		t.Errorf("the plan says %q, want %q", s.Plan().Library, want)
+	}
+}
+
 // What plugins compute in the place of whole regions is what the nodes give one by one, but for the order of sums: the contract between the export, which names
 // operands and fields, and the plugins, which read them.
 func TestPluginsAsNodes(t *testing.T) {
@@ -280,8 +304,8 @@ func comparePlugins(t *testing.T, l *plugins.Library, low, g *graph.Graph, want 
 		x.node(n)
 	}
 	for _, name := range want {
-		if !seen[name] {
-			t.Errorf("no plugin %s", name)
+		if !seen[name] || !slices.Contains(fusing, name) {
+			t.Errorf("no plugin %s, or none that fuses", name)
 		}
 	}
 	unit := 0x1p-20
@@ -314,7 +338,11 @@ func TestModelOfBatches(t *testing.T) {
 		"blend, dense": {"model.scan_mode=forward", "model.overlap_mode=blend", "model.force_dense_routing=true"},
 		"no tiles":     {"routing.budget_b1=0", "model.router_backend=identity"},
 	} {
-		for _, p := range []backends.Precision{backends.FP32, backends.FP16} {
+		precisions := []backends.Precision{backends.FP32, backends.FP16}
+		if strings.Contains(name, "kan") { // whose router's products are sums
+			precisions = append(precisions, backends.TF32)
+		}
+		for _, p := range precisions {
 			var first [2][]byte
 			for batch := 1; batch <= 3; batch++ {
 				g, _ := batched(t, batch, set...)
@@ -342,35 +370,72 @@ func TestModelOfBatches(t *testing.T) {
 // TestHeldOfTheModel: in every low precision the list of held nodes names what must not be narrower, node by node, also where a plugin computes it: the router, the
 // gates and the decoding.
 func TestHeldOfTheModel(t *testing.T) {
-	g := built(t)
-	g.Calibration = everyRange(g)
 	facts := factsOf(library(t))
-	for _, f := range []graph.Format{graph.FP16, graph.BF16, graph.INT8, graph.FP8} {
-		low, err := graph.Lower(g, f)
+	for _, router := range []string{"tiny_mlp", "kan"} {
+		g := built(t, "model.router_backend="+router)
+		g.Calibration = everyRange(g)
+		for _, f := range []graph.Format{graph.FP16, graph.BF16, graph.INT8, graph.FP8} {
+			low, err := graph.Lower(g, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := exportOf(low, f, facts, Batches{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sensitive := []string{"ff.l0_path.fusion_gate", "ff.l1_path.fusion_gate", "det.cls.P3", "detections", "masks", "embeddings"}
+			for v := range low.Routed() {
+				sensitive = append(sensitive, v.Producer.Name)
+			}
+			for _, name := range sensitive {
+				if !slices.Contains(e.holds, name) {
+					t.Errorf("%s, %s: %s is not held", router, f, name)
+				}
+			}
+			for _, name := range free(low, f) {
+				if slices.Contains(e.holds, name) {
+					t.Errorf("%s, %s: %s is held", router, f, name)
+				}
+			}
+		}
+	}
+}
+
+// free are some nodes whose results may be narrower.
+func free(g *graph.Graph, f graph.Format) []string {
+	if f == graph.FP16 {
+		return []string{"pv.backbone.down_s4.0.unrounded"}
+	}
+	var names []string
+	for _, n := range g.Nodes {
+		if _, round := n.Op.(graph.Round); round && f.Scaled() && n.Inputs[0].Producer != nil {
+			names = append(names, n.Inputs[0].Producer.Name)
+		}
+	}
+	return names
+}
+
+// TestTwins: the plan tells of taps inside a plugin, whose values are computed once more, and of no others.
+func TestTwins(t *testing.T) {
+	g := built(t)
+	var taps []string
+	for _, p := range g.Taps {
+		taps = append(taps, p.Name)
+	}
+	tapped, err := g.WithTaps(taps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts := factsOf(library(t))
+	for _, f := range []graph.Format{"", graph.FP16} {
+		low, err := graph.Lower(tapped, f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := exportOf(low, f, facts, Batches{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sensitive := []string{"ff.l0_path.fusion_gate", "ff.l1_path.fusion_gate", "det.cls.P3", "detections", "masks", "embeddings"}
-		for v := range low.Routed() {
-			sensitive = append(sensitive, v.Producer.Name)
-		}
-		for _, name := range sensitive {
-			if !slices.Contains(e.holds, name) {
-				t.Errorf("%s: %s is not held", f, name)
-			}
-		}
-		for _, n := range low.Nodes {
-			free := n.Name == "pv.backbone.down_s4.0.unrounded" && f == graph.FP16
-			if _, round := n.Op.(graph.Round); round && f.Scaled() && n.Inputs[0].Producer != nil {
-				free, n = true, n.Inputs[0].Producer
-			}
-			if free && slices.Contains(e.holds, n.Name) {
-				t.Errorf("%s: %s is held", f, n.Name)
-			}
+		_, _, split, err := fuseAll(low, f, facts)
+		want := []backends.Split{{Node: "utilities", Step: "Route", Value: "router.x"}, {Node: "embeddings", Step: "BoxVector", Value: "track.pooled"}}
+		if err != nil || !slices.Equal(split, want) {
+			t.Errorf("%q: %+v, %v, want %+v", f, split, err, want)
 		}
 	}
 }
@@ -383,4 +448,88 @@ func everyRange(g *graph.Graph) *graph.Calibration {
 		c.Ranges[v.Name] = 8
 	}
 	return c
+}
+
+// TestRouterInTF32: where products may be TF32, those of the router are no products, which changes nothing else of what they compute; and an engine that computes one by
+// a kernel of TF32 is refused.
+func TestRouterInTF32(t *testing.T) {
+	b := graph.NewBuilder("router")
+	maps := b.Input("maps", graph.Type{DType: tensor.Float32, Shape: []int{2, 1, 8, 8}})
+	ramp := func(name string, shape ...int) *graph.Value {
+		x := tensor.New(tensor.Float32, shape...)
+		for i := range tensor.Data[float32](x) {
+			tensor.Data[float32](x)[i] = float32(i%7) - 2.5
+		}
+		return b.Const(name, x)
+	}
+	tiles := b.Add1("tiles", graph.TileAggregate{FeatureHeight: 8, FeatureWidth: 8, Tile: 4}, maps)
+	rows := b.Add1("rows", graph.Reshape{Shape: []int{8, 3}}, tiles)
+	hidden := b.Add1("hidden", graph.Gemm{TransB: true}, rows, ramp("hidden.weight", 5, 3), ramp("hidden.bias", 5))
+	b.Output("y", b.Add1("head", graph.Gemm{TransB: true}, hidden, ramp("head.weight", 1, 5)))
+	b.Output("z", b.Add1("other", graph.Gemm{TransB: true}, b.Add1("flat", graph.Reshape{Shape: []int{2, 64}}, maps), ramp("other.weight", 4, 64)))
+	g, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	low, err := graph.Lower(g, graph.TF32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := typed(low, graph.TF32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `tiles TileAggregate(maps)
+rows Reshape(tiles)
+hidden/rows Reshape(rows)
+hidden/terms Mul(hidden/rows hidden/weight)
+hidden/sum ReduceMean(hidden/terms)
+hidden Add(hidden/sum hidden.bias)
+head/rows Reshape(hidden)
+head/terms Mul(head/rows head/weight)
+head ReduceMean(head/terms)
+flat Reshape(maps)
+other Gemm(flat other.weight)
+`
+	if got := text(sums); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	image := tensor.New(tensor.Float32, 2, 1, 8, 8)
+	for i := range tensor.Data[float32](image) {
+		tensor.Data[float32](image)[i] = float32(i*i%11) / 8
+	}
+	in := tensor.List{{Name: "maps", Tensor: image}}
+	wanted := execute(t, g, in)
+	for i, got := range execute(t, sums, in) {
+		for k, v := range got.Tensor.Float64s() {
+			if w := wanted[i].Tensor.Float64s()[k]; !(math.Abs(v-w) <= 1e-5*(1+math.Abs(w))) {
+				t.Errorf("%s: element %d is %g, want %g", got.Name, k, v, w)
+			}
+		}
+	}
+	holds := holdsOf(low, graph.TF32)
+	if !slices.Equal(holds, []string{"hidden", "head"}) {
+		t.Errorf("held are %v", holds)
+	}
+	layers := []Layer{{Name: "a", Nodes: []string{"hidden/terms", "hidden"}, Tactic: "sm80_xmma_gemm_f32f32"}, {Name: "b", Nodes: []string{"head/terms"}, Tactic: "sm80_xmma_gemm_tf32f32"},
+		{Name: "c", Nodes: []string{"head"}, Tactic: "copy"}, {Name: "d", Nodes: []string{"other"}, Tactic: "sm80_xmma_gemm_tf32f32"}}
+	err = checkHeld(evidence(low, holds, layers))
+	var missing *backends.Unavailable
+	if !errors.As(err, &missing) || missing.Detail != "1 of 2 nodes that compute in float32 do not: head is computed by sm80_xmma_gemm_tf32f32" {
+		t.Errorf("%v", err)
+	}
+	o := options(CacheOption, NoCache)
+	o.Precision = backends.TF32
+	s, err := New(newEmulated()).Compile(t.Context(), g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Plan().Check(low); err != nil {
+		t.Error(err)
+	}
+	layers[1].Tactic = "kgen"
+	if err := checkHeld(evidence(low, holds, layers)); err != nil {
+		t.Error(err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/lower"
@@ -21,11 +22,12 @@ type regionPlugin struct {
 }
 
 // region puts plugins in the place of the parts of the model that package regions finds, if the library has them. What an output needs of the values
-// between is computed once more by the nodes that lead to it, so that a tap does not change what is executed. The fusions are those of the plugins.
-func region(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusion, error) {
+// between is computed once more by the nodes that lead to it: what the plugins compute is the same with a tap and without, and the value is a twin of theirs,
+// which is noted as a split. The fusions are those of the plugins.
+func region(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusion, []backends.Split, error) {
 	p, err := lower.Import(g, tensor.Float32, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	regions.Join(p)
 	if f == "" || f == graph.FP16 || f == graph.BF16 {
@@ -33,14 +35,19 @@ func region(g *graph.Graph, f graph.Format, facts Facts) (*graph.Graph, []fusion
 	}
 	r := newReplacer(g)
 	var fusions []fusion
+	var split []backends.Split
 	for _, n := range p.Nodes {
 		plugin := pluginOf(n)
 		if plugin == nil || !facts.has(plugin.name, plugin.attributes) {
 			continue
 		}
-		fusions = append(fusions, fusion{r.replace(plugin), n.Covers()})
+		made := fusion{r.replace(plugin), n.Covers()}
+		fusions = append(fusions, made)
+		for _, v := range r.twins(made) {
+			split = append(split, backends.Split{Node: made.name, Step: plugin.name, Value: v.Name})
+		}
 	}
-	return r.graph(), fusions, nil
+	return r.graph(), fusions, split, nil
 }
 
 // pluginOf describes the plugin of a region, nil where a node is none or has something that its plugin does not know.
@@ -237,6 +244,18 @@ func (r *replacer) replace(p *regionPlugin) string {
 	}
 	n.Op = onnx.Plugin(p.name, p.attributes, types...)
 	return n.Name
+}
+
+// twins are the values that a plugin computes inside, and that are outputs of the graph and not of the plugin.
+func (r *replacer) twins(f fusion) []*graph.Value {
+	var list []*graph.Value
+	for _, p := range r.of.Outputs {
+		n := r.producer[p.Value]
+		if n != nil && n.Name != f.name && slices.Contains(f.nodes, n.Name) && !slices.Contains(list, p.Value) {
+			list = append(list, p.Value)
+		}
+	}
+	return list
 }
 
 // vector returns a constant number as a vector of one element, as plugins take it, and other values as they are.

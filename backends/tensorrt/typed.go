@@ -44,17 +44,58 @@ func bare(g *graph.Graph) *graph.Graph {
 	return &graph.Graph{Name: g.Name, Inputs: g.Inputs, Nodes: g.Nodes, Outputs: g.Outputs}
 }
 
-// withoutRounds is a graph without its roundings to TF32, which the library's products do themselves.
+// withoutRounds is a graph without its roundings to TF32, which the library's products do themselves: all of them, so that the router's, which are not rounded, become
+// sums.
 func withoutRounds(g *graph.Graph) *graph.Graph {
 	var r graph.Rewriter
+	routed := g.Routed()
 	for _, n := range g.Nodes {
 		if op, ok := n.Op.(graph.Round); ok && op.To == graph.TF32 {
 			r.Replace(n.Outputs[0], r.Value(n.Inputs[0]))
 			continue
 		}
+		if routedProduct(n, routed) {
+			summed(&r, n)
+			continue
+		}
 		r.Copy(n)
 	}
 	return r.Graph(bare(g))
+}
+
+// routedProduct tells the products of the router: of rows by constant weights [outputs, inputs].
+func routedProduct(n *graph.Node, routed map[*graph.Value]bool) bool {
+	op, product := n.Op.(graph.Gemm)
+	return product && op.TransB && routed[n.Inputs[0]] && n.Inputs[1].Const != nil
+}
+
+// summed appends x·Wᵀ + bias of rows x [R,K] as K times the mean over K of the products of elements, by the values NAME/rows, NAME/weight, NAME/terms and NAME/sum: no kernel of a
+// matrix product, which might be one of TF32, computes that.
+func summed(r *graph.Rewriter, n *graph.Node) {
+	x, w := n.Inputs[0], n.Inputs[1]
+	rows, outputs, k := x.Shape[0], w.Shape[0], w.Shape[1]
+	scaled := w.Const.Clone()
+	for i, v := range tensor.Data[float32](scaled) {
+		tensor.Data[float32](scaled)[i] = v * float32(k)
+	}
+	weights := graph.Constant(n.Name+"/weight", tensor.Must(scaled.Reshaped(1, outputs, k)))
+	f32 := func(shape ...int) graph.Type { return graph.Type{DType: tensor.Float32, Shape: shape} }
+	y := r.Add(n.Name+"/rows", graph.Reshape{Shape: []int{rows, 1, k}}, f32(rows, 1, k), r.Value(x))
+	y = r.Add(n.Name+"/terms", graph.Binary{Fn: graph.Mul}, f32(rows, outputs, k), y, weights)
+	var bias *graph.Value
+	if len(n.Inputs) == 3 {
+		bias = n.Inputs[2]
+	}
+	name := n.Name
+	if bias != nil {
+		name += "/sum"
+	}
+	y = r.Add(name, graph.Reduce{Fn: graph.ReduceMean, Axes: []int{2}}, f32(rows, outputs), y)
+	if bias != nil {
+		y = r.Add(n.Name, graph.Binary{Fn: graph.Add}, f32(rows, outputs), y, r.Value(bias))
+	}
+	y.Name = n.Outputs[0].Name
+	r.Replace(n.Outputs[0], y)
 }
 
 // narrow returns the maps of features that go into a Round to the format, by nodes that hand maps on.

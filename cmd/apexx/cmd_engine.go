@@ -126,7 +126,11 @@ func metered(c *cli.Context, run func(tell func(backends.Stage)) error) error {
 // engineGraph returns the graph of the manifest's model, or of the model that the flags name.
 func engineGraph(c *cli.Context, opts backends.Options) (*graph.Graph, error) {
 	if path := c.String("manifest"); path != "" {
-		for _, name := range []string{"shape", "weights", "config", "set"} {
+		names := []string{"shape", "weights", "config", "set"}
+		for _, f := range decodeFlags() {
+			names = append(names, f.Names()[0])
+		}
+		for _, name := range names {
 			if c.IsSet(name) {
 				return nil, usagef("--%s and --manifest exclude each other: the manifest's model is complete", name)
 			}

@@ -91,7 +91,12 @@ func compiledPlan(c *cli.Context, backend backends.Backend, m *source.Model, sha
 	for i := range tensor.Data[float32](image) {
 		tensor.Data[float32](image)[i] = 0.5
 	}
-	p, err := execute.PlanOf(c.Context, backend, g, tensor.List{{Name: "image", Tensor: image}}, opts, c.Int("times"))
+	var p *execute.Planned
+	err = metered(c, func(tell func(backends.Stage)) (err error) {
+		opts.Progress = tell
+		p, err = execute.PlanOf(c.Context, backend, g, tensor.List{{Name: "image", Tensor: image}}, opts, c.Int("times"))
+		return err
+	})
 	if err != nil {
 		return nil, exit.With(evidence.ExitCode([]evidence.State{evidence.Of(c.Context, err).State}, false), fmt.Errorf("plan of %s: %w", backend.Name(), err))
 	}

@@ -125,7 +125,12 @@ type runner struct {
 func (r runner) all(inputs []source.Input) error {
 	var list []*reports.Run
 	for _, in := range inputs {
-		res, err := execute.Once(r.c.Context, r.choice.backend, r.model, in, r.decode, r.options)
+		var res *evidence.Run
+		err := metered(r.c, func(tell func(backends.Stage)) (err error) {
+			r.options.Progress = tell
+			res, err = execute.Once(r.c.Context, r.choice.backend, r.model, in, r.decode, r.options)
+			return err
+		})
 		if err != nil { // the input is at fault
 			return exit.With(exit.Usage, fmt.Errorf("%s: %w", in.Name, err))
 		}

@@ -27,12 +27,17 @@ func manifestGraph(path, calibration string, p backends.Precision) (*graph.Graph
 		return nil, err
 	}
 	g, err := onnx.Read(text)
-	switch {
-	case err != nil || !p.Scaled():
-		return g, err
-	case rounded(g, p.Format()) && calibration != "":
+	if err != nil {
+		return nil, err
+	}
+	switch f := rounded(g); {
+	case f != "" && f != p.Format():
+		return nil, usagef("--precision %s: the model of %s was exported in %s", p, printable.Line(path), f)
+	case !p.Scaled():
+		return g, nil
+	case f != "" && calibration != "":
 		return nil, usagef("--calibration: the model of %s was exported in %s, with ranges", printable.Line(path), p)
-	case rounded(g, p.Format()):
+	case f != "":
 		return g, nil
 	}
 	f, err := manifestRanges(calibration, manifest.Model, g)
@@ -43,14 +48,14 @@ func manifestGraph(path, calibration string, p backends.Precision) (*graph.Graph
 	return g, f.Fits(g)
 }
 
-// rounded tells a graph that was exported in a format.
-func rounded(g *graph.Graph, f graph.Format) bool {
+// rounded returns the format that a graph was exported in; "" for one that rounds to none.
+func rounded(g *graph.Graph) graph.Format {
 	for _, n := range g.Nodes {
-		if op, ok := n.Op.(graph.Round); ok && op.To == f {
-			return true
+		if op, ok := n.Op.(graph.Round); ok {
+			return op.To
 		}
 	}
-	return false
+	return ""
 }
 
 // manifestRanges returns the ranges of a file, or those in the binary, of the model that a manifest tells of, whose graph is g. The export that a file was found

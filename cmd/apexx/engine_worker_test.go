@@ -83,6 +83,9 @@ func (l engineLibrary) Facts() tensorrt.Facts {
 const engineFault = "building the engine: [defaultAllocator.cpp::allocate::31] out of memory"
 
 func (l engineLibrary) Build(ctx context.Context, b tensorrt.Build) (tensorrt.Built, error) {
+	if b.Progress != nil {
+		b.Progress(backends.Stage{Name: "choosing kernels", Done: 1, Total: 2})
+	}
 	switch l.fault {
 	case "memory":
 		return tensorrt.Built{}, l.refuse(backends.DeviceMemoryExhausted, engineFault)

@@ -257,3 +257,19 @@ func TestHeader(t *testing.T) {
 		t.Errorf("found %q", got)
 	}
 }
+
+// TestWithoutPluginsAndBuilder: a TensorRT that can open libraries and a device, and nothing else, is told from one that can run and build the model.
+func TestWithoutPluginsAndBuilder(t *testing.T) {
+	for _, tt := range []struct {
+		facts []string
+		want  string
+	}{
+		{[]string{"plugin_library", "/p.so"}, "plugins, builder met"},
+		{[]string{"no_builder", "there is no parser"}, "plugins missing (plugin_missing)\nbuilder missing (builder_unavailable)"},
+	} {
+		c := Of(machine(reference, ort, has("fp32", "compute_capability", "9.0"), has("fp32", tt.facts...)))
+		if got := strings.Join(capabilities(c.optional(c.of("tensorrt"))), "\n"); !strings.Contains(got, tt.want) {
+			t.Errorf("%v: %s, want %s", tt.facts, got, tt.want)
+		}
+	}
+}

@@ -96,9 +96,22 @@ func (c Caps) optional(b Backend) []Capability {
 	case "cuda":
 		return []Capability{c.tensorCores(), capability("nvml", why(c.nvmlReason())), fp8}
 	case "tensorrt":
-		return []Capability{capability("headers_available", c.TensorRT.headersReason()), capability("int8_available", c.TensorRT.Int8Reason), fp8}
+		return []Capability{capability("headers_available", c.TensorRT.headersReason()),
+			b.part("plugins", backends.PluginMissing, b.fact("plugin_library") == ""), b.part("builder", backends.BuilderUnavailable, b.fact("no_builder") != ""),
+			capability("int8_available", c.TensorRT.Int8Reason), fp8}
 	}
 	return []Capability{}
+}
+
+// part is something beside a backend's library, of which nothing is known where that is not there.
+func (b Backend) part(name string, reason backends.Reason, missing bool) Capability {
+	switch {
+	case !b.Available:
+		return Capability{Name: name, State: Unknown}
+	case missing:
+		return capability(name, why(reason))
+	}
+	return capability(name, nil)
 }
 
 // tensorCores are used by the network's kernels from compute capability 8.0 on; below, convolutions run without them.

@@ -79,13 +79,13 @@ var cpuMetrics = []struct {
 // CPUReport returns the view as a report of the suite apex_x_cpu_perf_regression (spec/perf.md 2.2). All five metrics are the
 // reference backend's: infer_* of the scope complete, which is the whole model where the original timed a placeholder,
 // tile_pack, tile_unpack and fusion_gate of the scopes of those names. They pool the samples of all replicates; p95 is the
-// original's sorted[⌊0.95·(n-1)⌋]. A metric whose cell was not measured is left out, which the original's comparison counts
+// original's sorted[⌊0.95·(n-1)⌋]. A metric whose cell was not measured, or computes something wrong, is left out, which the original's comparison counts
 // as missing, a failure; without any metric CPUReport fails. What a Go program does not have, and what a sweep does not record
 // (the number of warm-up runs), is null.
 func CPUReport(r *Result, v View) (Report, error) {
 	metrics := map[string]float64{}
 	for _, m := range cpuMetrics {
-		if c := r.cell(&v, "reference", v.Precision, m.scope); c != nil && c.State == evidence.Measured {
+		if c := r.cell(&v, "reference", v.Precision, m.scope); c.counts() {
 			metrics[m.name] = m.value(r.pooled(c))
 		}
 	}

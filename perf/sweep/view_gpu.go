@@ -108,11 +108,18 @@ func (g *gpuView) skipped() string {
 	return reason
 }
 
-// missing returns the reason code of a cell that was not measured; nil is a cell that the sweep does not have.
+// counts tells whether the time of a cell may stand in a report: it was measured, and what it computes is not wrong. nil is a cell that the sweep does not have.
+func (c *CellResult) counts() bool {
+	return c != nil && c.State == evidence.Measured && c.Ended() != evidence.Fail
+}
+
+// missing returns the reason code of a cell whose time does not count; nil is a cell that the sweep does not have.
 func missing(c *CellResult) string {
 	switch {
 	case c == nil:
 		return "not_measured"
+	case c.State == evidence.Measured:
+		return "parity:" + string(c.Ended())
 	case c.Reason != "":
 		return c.Reason
 	}

@@ -13,7 +13,7 @@ func (g *gpuView) section(s perf.Scope, throughput, reference, dispatch string) 
 		reference: g.variant("reference", s, throughput),
 		dispatch:  g.variant(g.dispatch, s, throughput),
 	}
-	if c := g.result.cell(g.View, g.dispatch, g.effective, s); c != nil && c.State == evidence.Measured {
+	if c := g.result.cell(g.View, g.dispatch, g.effective, s); c.counts() {
 		out["backend"] = g.dispatch
 	} else {
 		out["fallback_reason"] = missing(c)
@@ -39,8 +39,8 @@ func (g *gpuView) endToEnd() map[string]any {
 // its path is empty.
 func (g *gpuView) tensorRT(s perf.Scope, throughput, path string, more map[string]any) map[string]any {
 	c := g.result.cell(g.View, "tensorrt", g.effective, s)
-	if c == nil || c.State != evidence.Measured {
-		return map[string]any{"status": "skipped", "reason": missing(c)}
+	if !c.counts() {
+		return uncounted(c)
 	}
 	out := map[string]any{"status": "ok", path: "", "metrics": g.metrics(c, throughput)}
 	for k, v := range more {
@@ -49,11 +49,20 @@ func (g *gpuView) tensorRT(s perf.Scope, throughput, path string, more map[strin
 	return out
 }
 
-// variant is the metrics of a backend's cell, or why there are none. Those of the whole model have what was selected and spent.
+// uncounted is the entry of a cell whose time does not count.
+func uncounted(c *CellResult) map[string]any {
+	status := "skipped"
+	if c != nil && c.State == evidence.Measured {
+		status = "failed"
+	}
+	return map[string]any{"status": status, "reason": missing(c)}
+}
+
+// variant is the metrics of a backend's cell, or why they do not count. Those of the whole model have what was selected and spent.
 func (g *gpuView) variant(backend string, s perf.Scope, throughput string) map[string]any {
 	c := g.result.cell(g.View, backend, g.effective, s)
-	if c == nil || c.State != evidence.Measured {
-		return map[string]any{"status": "skipped", "reason": missing(c)}
+	if !c.counts() {
+		return uncounted(c)
 	}
 	out := g.metrics(c, throughput)
 	if s == perf.Complete {

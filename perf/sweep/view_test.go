@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/perf/sweep/sweeptest"
@@ -129,6 +130,32 @@ func TestGPUReport(t *testing.T) {
 		if got, want := m[key].(float64), items/(m["p50_ms"].(float64)/1000); math.Abs(got/want-1) > 1e-12 {
 			t.Errorf("%s is %g, want %g", path, got, want)
 		}
+	}
+}
+
+// TestReportsOfWrongCells: how fast something wrong is stands in no report.
+func TestReportsOfWrongCells(t *testing.T) {
+	wrong := func(r *sweep.Result, backends ...string) *sweep.Result {
+		for i := range r.Cells {
+			if c := &r.Cells[i]; slices.Contains(backends, c.Cell.Backend) && c.Cell.Scope == perf.Complete {
+				c.Parity.State = evidence.Fail
+			}
+		}
+		return r
+	}
+	_, tree := text(t, sweep.GPUReport(wrong(gpuResult(), "cuda", "tensorrt"), view(t, backends.FP16)))
+	for _, entry := range []string{"tensorrt_engine", "torch_triton_fastpath"} {
+		m := at(t, tree, "benchmarks.end_to_end_infer."+entry).(map[string]any)
+		if len(m) != 2 || m["status"] != "failed" || m["reason"] != "parity:fail" {
+			t.Errorf("%s is %v", entry, m)
+		}
+	}
+	report, err := sweep.CPUReport(wrong(sweeptest.New(8, sweeptest.Spec{Batches: []int{2}}), "reference"), view(t, backends.FP32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if metrics := report["metrics"].(map[string]float64); len(metrics) != 3 || metrics["tile_pack_p50_ms"] == 0 {
+		t.Errorf("metrics %v", metrics)
 	}
 }
 

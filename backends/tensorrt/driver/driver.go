@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/cgo"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -84,8 +85,11 @@ var (
 // failure is the error of a code of the shim, whose text it frees.
 func failure(reasons map[C.int]backends.Reason, code C.int, text *C.char, format string, args ...any) error {
 	defer C.free(unsafe.Pointer(text))
-	return unavailable(reasons[code], format+": %s", append(args, C.GoString(text))...)
+	return unavailable(reasons[code], format+": %s", append(args, lineOf(text))...)
 }
+
+// lineOf is a text of the shim in one line: what TensorRT says may have several.
+func lineOf(text *C.char) string { return strings.Join(strings.Fields(C.GoString(text)), " ") }
 
 func (l *library) openDevice() error {
 	var d C.apexx_trt_device

@@ -75,7 +75,7 @@ func told(code C.int, text *C.char) error {
 		return nil
 	}
 	defer C.free(unsafe.Pointer(text))
-	return errors.New(C.GoString(text))
+	return errors.New(lineOf(text))
 }
 
 // Run implements tensorrt.Execution.

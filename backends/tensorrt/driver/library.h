@@ -99,6 +99,7 @@ inline struct Library {
   void* (*create_runtime)(void*, int32_t) = nullptr;
   void* (*create_parser)(void*, void*, int) = nullptr;
   void* (*registry)() = nullptr;
+  int version = 0;  // as getInferLibVersion counts
   decltype(&apexx_plugins_get) plugin = nullptr;
   decltype(&apexx_plugins_take_fault) take_fault = nullptr;
 } library;

@@ -83,7 +83,7 @@ func TestCalibrator(t *testing.T) {
 // TestCalibratorHere is the other process of TestCalibrator.
 func TestCalibratorHere(t *testing.T) {
 	fault := os.Getenv(faultVariable)
-	if fault == "" {
+	if fault == "" || os.Getenv("FAKE_METHOD") == "plugins" {
 		t.Skip("it runs for TestCalibrator")
 	}
 	lib, err := driver.New().Open()
@@ -117,12 +117,59 @@ func TestCalibratorHere(t *testing.T) {
 		}
 		return string(table)
 	}
-	if once, twice := said(), said(); once != twice {
+	if once, twice := said(), said(); once != twice || strings.Contains(once, "backend tensorrt is unavailable") && strings.Contains(once, "\n") {
 		t.Errorf("%s, and then %s", once, twice)
 	} else {
 		t.Log("said twice:", twice)
 	}
 	if _, err := lib.Build(t.Context(), tensorrt.Build{Model: []byte("model")}); fault == "end" && !strings.Contains(err.Error(), "builder_unavailable") {
 		t.Errorf("a build after it: %v", err)
+	}
+}
+
+// TestPlugins: the library of plugins is opened if it has the interface, and was built with headers that the TensorRT of this machine serves. Its digest is that of its
+// file where it tells none.
+func TestPlugins(t *testing.T) {
+	dir := fakes(t)
+	whole, part := filepath.Join(dir, "libapexx-tensorrt.so"), filepath.Join(dir, "part.so")
+	for path, flags := range map[string][]string{whole: nil, part: {"-DWITHOUT_FAULTS"}} {
+		args := append(flags, "-O1", "-fPIC", "-shared", "-o", path, "testdata/fake_plugins.c")
+		if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for _, c := range []struct{ fault, plugins, want string }{
+		{"fine", whole, "TilePack 1 apexx, fields tile_size mode, required mode, a digest of 64"},
+		{"abi", whole, "plugin_mismatch: the plugins: " + whole + " has the interface 2, this worker knows 1"},
+		{"headers", whole, "plugin_mismatch: the plugins: " + whole + " was built with the headers of TensorRT 10.15, and the library is 10.6"},
+		{"none", whole, "plugin_mismatch: the plugins: " + whole + ": the library was built without TensorRT's headers"},
+		{"taken", whole, "plugin_mismatch: the plugins: " + whole + ": the registry did not take the plugin TilePack: another one of this name is there"},
+		{"fine", part, "plugin_mismatch: the plugins: " + part + " has no function apexx_plugins_take_fault"},
+		{"fine", filepath.Join(dir, "libnvinfer_builder_resource.so.10.6.0"), "library_load_failed: the plugins: "},
+		{"fine", filepath.Join(dir, "nothing"), "no plugins: APEXX_TRT_PLUGIN_LIB is "},
+	} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestPluginsHere$", "-test.v")
+		cmd.Env = append(os.Environ(), faultVariable+"="+c.fault, "FAKE_METHOD=plugins", "APEXX_TRT_LIB="+dir, "LD_LIBRARY_PATH="+dir, "APEXX_TRT_PLUGIN_LIB="+c.plugins)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "said: "+c.want) && !strings.Contains(string(out), "unavailable: "+c.want) {
+			t.Errorf("%s %s: %v, want %s:\n%s", c.fault, c.plugins, err, c.want, out)
+		}
+	}
+}
+
+// TestPluginsHere is the other process of TestPlugins.
+func TestPluginsHere(t *testing.T) {
+	if os.Getenv("FAKE_METHOD") != "plugins" {
+		t.Skip("it runs for TestPlugins")
+	}
+	lib, err := driver.New().Open()
+	switch {
+	case err != nil:
+		t.Log("said:", err)
+	case len(lib.Facts().Plugins) == 0:
+		t.Log("said: no plugins:", lib.Facts().WithoutPlugin)
+	default:
+		f := lib.Facts()
+		p := f.Plugins[0]
+		t.Logf("said: %s %s %s, fields %s, required %s, a digest of %d", p.Name, p.Version, p.Namespace, strings.Join(p.Fields, " "), strings.Join(p.Required, " "), len(f.PluginDigest))
 	}
 }

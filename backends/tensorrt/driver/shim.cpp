@@ -247,7 +247,7 @@ int apexx_trt_open(const char* infer, const char* parser, int* version, int* hea
   SYMBOL(handle, infer, "getPluginRegistry", library.registry);
   SYMBOL(handle, infer, "createInferBuilder_INTERNAL", library.create_builder);
   ended::watch(handle);
-  *version = get_version();
+  *version = library.version = get_version();
   if (!parser) return APEXX_TRT_OK;
   if (!(handle = open(parser, error))) return APEXX_TRT_NO_LIBRARY;
   SYMBOL(handle, parser, "createNvOnnxParser_INTERNAL", library.create_parser);
@@ -262,8 +262,13 @@ int apexx_trt_open_plugins(const char* path, int* count, const char** digest, ch
   decltype(&apexx_plugins_digest) digested = nullptr;
   decltype(&apexx_plugins_register) enter = nullptr;
   decltype(&apexx_plugins_error) why = nullptr;
+  decltype(&apexx_plugins_tensorrt) headers = nullptr;
   SYMBOL(handle, path, "apexx_plugins_abi", abi);
   if (abi() != APEXX_PLUGINS_ABI) return fail(error, APEXX_TRT_NO_SYMBOL, "%s has the interface %d, this worker knows %d", path, abi(), APEXX_PLUGINS_ABI);
+  SYMBOL(handle, path, "apexx_plugins_tensorrt", headers);
+  if (const int built = headers(), here = library.version; built > 0 && (built / 10000 != here / 10000 || built / 100 > here / 100))
+    return fail(error, APEXX_TRT_NO_SYMBOL, "%s was built with the headers of TensorRT %d.%d, and the library is %d.%d", path, built / 10000, built / 100 % 100, here / 10000,
+                here / 100 % 100);
   SYMBOL(handle, path, "apexx_plugins_count", counted);
   SYMBOL(handle, path, "apexx_plugins_digest", digested);
   SYMBOL(handle, path, "apexx_plugins_register", enter);

@@ -170,7 +170,7 @@ nvinfer1::IPluginRegistry* getPluginRegistry() noexcept { return nullptr; }
 
 void* createInferBuilder_INTERNAL(void* l, int32_t) noexcept {
   logger = static_cast<ILogger*>(l);
-  if (fails("end")) throw std::runtime_error("CUDA initialization failure with error: 35");
+  if (fails("end")) throw std::runtime_error("CUDA initialization failure\nwith error: 35\n");
   if (fails("builder")) return nullptr;
   prepare();
   return new Of<IBuilder, apiv::VBuilder>(builder.get());
