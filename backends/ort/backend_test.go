@@ -66,8 +66,17 @@ func TestProbe(t *testing.T) {
 	if want := []string{"library", "version"}; !slices.Equal(keys, want) {
 		t.Errorf("facts %v", a.Facts)
 	}
-	if got := os.Getenv("NVIDIA_TF32_OVERRIDE"); got != "0" {
-		t.Errorf("NVIDIA_TF32_OVERRIDE is %q once the library is open: fp32 is not strict on the provider tensorrt", got)
+}
+
+// TestTF32Off: a provider on a device turns TF32 off in its process; that of the processor leaves alone what workers of other backends inherit.
+func TestTF32Off(t *testing.T) {
+	needsLibrary(t)
+	t.Setenv(tf32Variable, "1")
+	if _, err := New().open(); err != nil || os.Getenv(tf32Variable) != "1" {
+		t.Errorf("%v; %s is %q on the processor", err, tf32Variable, os.Getenv(tf32Variable))
+	}
+	if err := (&library{path: "/nowhere/libonnxruntime.so.1"}).prepare(TensorRT); err == nil || os.Getenv(tf32Variable) != "0" {
+		t.Errorf("%v; %s is %q on a device: fp32 is not strict", err, tf32Variable, os.Getenv(tf32Variable))
 	}
 }
 

@@ -62,10 +62,9 @@ func (b *Backend) check(path string) error {
 	return builtFor(b.provider, path)
 }
 
-// variables are set before the library is opened. fp32 is strict on every provider: TensorRT's has no option for it, and NVIDIA's libraries
-// read whether TF32 is off when a provider loads them. And the library would send events to its maker, with a number of the machine's own that it
-// keeps in the user's cache, from a thread and a database that also disturb measurements.
-var variables = map[string]string{"NVIDIA_TF32_OVERRIDE": "0", "ORT_DISABLE_TELEMETRY": "1"}
+// telemetryVariable, set before the library is opened, keeps it from sending events to its maker, with a number of the machine's own that it keeps in the
+// user's cache, from a thread and a database that also disturb measurements.
+const telemetryVariable = "ORT_DISABLE_TELEMETRY"
 
 // openLibrary opens the runtime of a path, unless it is open.
 func openLibrary(path string) (*library, error) {
@@ -74,10 +73,8 @@ func openLibrary(path string) (*library, error) {
 	} else if lib != nil {
 		return nil, unavailable(backends.LibraryLoadFailed, "this process has opened %s, and a process holds one: %s needs a worker of its own", lib.path, path)
 	}
-	for name, value := range variables {
-		if err := os.Setenv(name, value); err != nil {
-			return nil, unavailable(backends.LibraryLoadFailed, "%v", err)
-		}
+	if err := os.Setenv(telemetryVariable, "1"); err != nil {
+		return nil, unavailable(backends.LibraryLoadFailed, "%v", err)
 	}
 	ort.SetSharedLibraryPath(path)
 	// What goes wrong is returned as an error; the library's own log would only repeat it on standard error.

@@ -24,8 +24,14 @@ func (f Facts) precisions() []backends.Precision {
 	return slices.DeleteFunc(slices.Clone(Precisions), func(p backends.Precision) bool { return f.refuses(p) != nil })
 }
 
-// refuses says why the device does not have a precision.
+// tf32Variable turns TF32 off in all of NVIDIA's libraries where it is 0.
+const tf32Variable = "NVIDIA_TF32_OVERRIDE"
+
+// refuses says why the device does not have a precision, or this process.
 func (f Facts) refuses(p backends.Precision) error {
+	if p == backends.TF32 && os.Getenv(tf32Variable) == "0" {
+		return unavailable(backends.PrecisionUnsupported, "%s=0 in the environment turns tf32 off: it would be float32 under another name", tf32Variable)
+	}
 	least, limited := leastCapability[p]
 	if have, err := strconv.ParseFloat(f.Capability, 64); !limited || err == nil && have >= least {
 		return nil

@@ -60,6 +60,7 @@ func TestCompileDeadline(t *testing.T) {
 
 // TestCapabilities: a device without a precision does not offer it, and refuses it before minutes of building.
 func TestCapabilities(t *testing.T) {
+	t.Setenv(tf32Variable, "")
 	for _, c := range []struct {
 		capability string
 		want       []backends.Precision
@@ -88,5 +89,20 @@ func TestCapabilities(t *testing.T) {
 		if _, err := New(lib).Compile(t.Context(), g, o); !errors.As(err, &missing) || missing.Reason != want.Reason || missing.Detail != want.Detail || len(lib.builds) > 0 {
 			t.Errorf("%s: %v after %d builds, want %s: %s", p, err, len(lib.builds), want.Reason, want.Detail)
 		}
+	}
+}
+
+// TestTF32TurnedOff: where the environment turns TF32 off there is no such precision, and engines of the cache are not built without it.
+func TestTF32TurnedOff(t *testing.T) {
+	t.Setenv(tf32Variable, "0")
+	lib := newEmulated()
+	if got := New(lib).Probe(t.Context()).Precisions; slices.Contains(got, backends.TF32) || len(got) != len(Precisions)-1 {
+		t.Errorf("%v", got)
+	}
+	o := options(CacheOption, NoCache)
+	o.Precision = backends.TF32
+	var missing *backends.Unavailable
+	if err := compile(t, lib, o); !errors.As(err, &missing) || missing.Reason != backends.PrecisionUnsupported || !strings.HasPrefix(missing.Detail, "NVIDIA_TF32_OVERRIDE=0") {
+		t.Errorf("%v", err)
 	}
 }
