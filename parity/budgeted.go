@@ -1,10 +1,12 @@
 package parity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
@@ -163,11 +165,25 @@ func (s *BudgetSummary) String() string {
 	case math.IsInf(float64(s.Ratio), 1):
 		return fmt.Sprintf("beyond any budget (%s)", s.Output)
 	}
-	text := fmt.Sprintf("%.2g of the budget at λ = %g (%s); within it from λ = %.2g on", float64(s.Ratio), float64(s.Factor), s.Output, float64(s.Lambda))
+	text := fmt.Sprintf("%s of the budget at λ = %g (%s); within it from λ = %s on", beside(float64(s.Ratio), 1), float64(s.Factor), s.Output,
+		beside(float64(s.Lambda), float64(s.Factor)))
 	if s.Beyond() {
 		text += ": more than rounding explains"
 	}
 	return text
+}
+
+// Share renders the worst error over its budget: "0.31", and of one that is hardly beyond it "1.003".
+func (r *BudgetReport) Share() string { return beside(float64(r.Ratio), 1) }
+
+// beside renders a number with two significant digits, or with as many as tell it from a limit.
+func beside(v, limit float64) string {
+	for digits := 2; ; digits++ {
+		text := strconv.FormatFloat(v, 'g', digits, 64)
+		if shown, err := strconv.ParseFloat(text, 64); err != nil || cmp.Compare(shown, limit) == cmp.Compare(v, limit) {
+			return text
+		}
+	}
 }
 
 // budgetsFor derives the budgets of a pair of a case at λ under the reference's decisions, the spreads once for all pairs whose references

@@ -1,7 +1,6 @@
 package parity
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -353,16 +352,6 @@ func TestScenarios(t *testing.T) {
 		fmt.Fprintf(&messages, "summary: %s\n\n", r.Summary())
 	}
 	goldenfile.Check(t, "messages.txt", messages.String())
-}
-
-func TestText(t *testing.T) {
-	r := CompareOutputs(list("a", f32(1, 2), "b", i64(3), "c", f32(1)), list("a", f32(1, 2.5), "b", i64(3), "c", f32(float32(nan))), Options{})
-	r.CaseName, r.ReferenceBackend, r.CandidateBackend = "tiny", "reference/fp32", "ort/fp32"
-	var out bytes.Buffer
-	if err := Text(&out, r); err != nil {
-		t.Fatal(err)
-	}
-	goldenfile.Check(t, "text.txt", out.String())
 }
 
 // At level 2 the parents are ranked by a tap; where it was not recorded a difference has no explanation.

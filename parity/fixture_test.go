@@ -105,7 +105,7 @@ func childrenOf(parents ...int) []int {
 		}
 		l1 = append(l1, four[:]...)
 	}
-	l1, err := routing.OrderTiles(l1, 2*fixGridH, 2*fixGridW, routing.Hilbert)
+	l1, err := routing.OrderTiles(l1, 2*fixGridH, 2*fixGridW)
 	if err != nil {
 		panic(err)
 	}

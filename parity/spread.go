@@ -13,10 +13,11 @@ type spread struct {
 	noise, alone                            float64
 }
 
-// spreads were measured on the 64 scenes with the nano weights, the reference and ONNX Runtime each against the reference in fp64, and as twins against each other, by
-// testdata/spread (VERDICT.md), at 512×512 and, but for int8 and fp8, at 256×256 (bf16: 32 scenes), where boxes cover few cells: the larger of both. Shares without a
-// partner are those at 512×512. tf32 and fp16 share a class and have the larger of both numbers. int8 and fp8 are those of the calibration profile quality.
-// The narrow classes are those of the reference with sums in fp16 (paritytest.NarrowSums), at 512×512 on 12 scenes.
+// spreads were measured on the 64 scenes with the nano weights, the reference and ONNX Runtime each against the reference in fp64, and as twins
+// against each other, by testdata/spread (VERDICT.md), at 512×512 and, but for int8 and fp8, at 256×256 (bf16: 32 scenes), where boxes cover few
+// cells: the larger of both. Shares without a partner are those at 512×512. tf32 and fp16 share a class and have the larger of both numbers. int8 and
+// fp8 are those of the calibration profile quality. The narrow classes are those of the reference with sums in fp16 (paritytest.NarrowSums), at
+// 512×512 on 12 scenes.
 var spreads = map[Class]spread{
 	ClassFP16:      {pixels: 0.167, scores: 3.1e-3, logits: 0.127, angle: 1.54e-2, features: 0.18, noise: 4.9e-3, alone: 2.2e-3},
 	TwinFP16:       {pixels: 0.036, scores: 8e-4, logits: 0.03, angle: 2.4e-3, features: 0.04, noise: 1.1e-3, alone: 8e-4},

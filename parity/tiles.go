@@ -171,7 +171,7 @@ func (s *settled) obeysSplits(l level, side string, outputs tensor.List, childre
 		s.inconsistent(name, image, "the list of the %s is not of complete families of four children in a grid of %d×%d parents", side, l.gridH, l.gridW)
 		return
 	}
-	if ordered, err := routing.OrderTiles(children, 2*l.gridH, 2*l.gridW, routing.Hilbert); err != nil || !slices.Equal(ordered, children) {
+	if ordered, err := routing.OrderTiles(children, 2*l.gridH, 2*l.gridW); err != nil || !slices.Equal(ordered, children) {
 		s.inconsistent(name, image, "the list of the %s is not in the order of the Hilbert curve", side)
 	}
 	if strangers, _ := difference(parents, from); len(strangers) > 0 {

@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,16 +36,6 @@ func within(field string, value, low, high float64) error {
 	return fmt.Errorf("%s is %v, want %v to %v", field, value, low, high)
 }
 
-// firstError returns the first error.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Check returns the first thing that no measurement can hold, nil where there is none: a name that is no cell's, a state that no run
 // ends in, samples without the state measured or the other way round, and numbers that are none or that no machine reaches. What
 // passes can be summed up and written as JSON.
@@ -72,7 +63,7 @@ func (m *Measurement) Check() error {
 	if m.Steps != nil && (m.State != evidence.Measured || m.StepsLack != "") {
 		return fmt.Errorf("it has times of steps, and is %s and lacks them (%q)", m.State, m.StepsLack)
 	}
-	return firstError(m.checkCounts(), m.checkSamples(), m.checkCosts(), m.checkDevices(), m.Steps.check(), m.Outputs.Check())
+	return cmp.Or(m.checkCounts(), m.checkSamples(), m.checkCosts(), m.checkDevices(), m.Steps.check(), m.Outputs.Check())
 }
 
 // Check returns what no timed session can have given, nil where there is nothing: a digest that is none, a comparison that was not
@@ -97,7 +88,7 @@ func (o *Outputs) Check() error {
 }
 
 func (m *Measurement) checkCounts() error {
-	return firstError(
+	return cmp.Or(
 		within("replicate", float64(m.Replicate), 0, mostCount), within("block", float64(m.Block), 0, mostCount), within("order", float64(m.Order), 0, mostCount),
 		within("calls_per_sample", float64(m.CallsPerSample), 0, mostCalls), within("bound_ns", float64(m.BoundNS), 0, mostNS))
 }
@@ -120,7 +111,7 @@ func (m *Measurement) checkSamples() error {
 			return err
 		}
 	}
-	return firstError(within("the sum of samples_ns", sum, 0, mostNS/calls), within("timer_share", m.TimerShare, 0, 1))
+	return cmp.Or(within("the sum of samples_ns", sum, 0, mostNS/calls), within("timer_share", m.TimerShare, 0, 1))
 }
 
 // check refuses steps that have no name, come twice, or take more than their execution. The median of numbers that are not negative is at most twice
@@ -129,7 +120,7 @@ func (s *Steps) check() error {
 	if s == nil {
 		return nil
 	}
-	if err := firstError(within("the samples of steps", float64(s.Samples), 1, mostCount), within("calls in a sample of steps", float64(s.Calls), 1, mostCalls),
+	if err := cmp.Or(within("the samples of steps", float64(s.Samples), 1, mostCount), within("calls in a sample of steps", float64(s.Calls), 1, mostCalls),
 		within("mean_ns of steps", s.MeanNS, leastGroupNS, mostNS), within("the number of steps", float64(len(s.List)), 1, mostSteps)); err != nil {
 		return err
 	}
@@ -153,7 +144,7 @@ func (s *Steps) check() error {
 }
 
 func (m *Measurement) checkCosts() error {
-	return firstError(
+	return cmp.Or(
 		within("compile_ns", float64(m.CompileNS), 0, mostNS), within("first_run_ns", float64(m.FirstRunNS), 0, mostNS),
 		within("host_peak_bytes", float64(m.HostPeakBytes), 0, mostBytes), within("device_peak_bytes", float64(m.DevicePeakBytes), 0, mostBytes),
 		within("allocs_per_run", m.AllocsPerRun, 0, mostAllocs), within("alloc_bytes_per_run", m.BytesPerRun, 0, mostBytes))
@@ -162,7 +153,7 @@ func (m *Measurement) checkCosts() error {
 func (m *Measurement) checkDevices() error {
 	for i, d := range m.Devices {
 		field := func(name string) string { return fmt.Sprintf("devices[%d].%s", i, name) }
-		if err := firstError(
+		if err := cmp.Or(
 			within(field("device"), float64(d.Device), 0, mostCount), within(field("sm_clock_mhz"), float64(d.SMClockMHz), 0, mostCount),
 			within(field("mem_clock_mhz"), float64(d.MemClockMHz), 0, mostCount), within(field("power_w"), d.PowerW, 0, mostWatts),
 		); err != nil {
@@ -243,7 +234,7 @@ func (w *Work) Check() error {
 		}
 	}
 	for name, b := range w.Budgets {
-		if err := firstError(within("budgets."+name+".spent", b.Spent, 0, math.MaxFloat32), within("budgets."+name+".limit", b.Limit, 0, math.MaxFloat32)); err != nil {
+		if err := cmp.Or(within("budgets."+name+".spent", b.Spent, 0, math.MaxFloat32), within("budgets."+name+".limit", b.Limit, 0, math.MaxFloat32)); err != nil {
 			return err
 		}
 		const slack = 1e-6                                                // of what is added up over a batch

@@ -2,7 +2,9 @@ package perf
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/stat"
@@ -28,6 +30,15 @@ func (s *Summary) SpreadText(decimals int) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.*f %%", decimals, 100*s.Spread)
+}
+
+// Digits renders a number that is not negative with four digits that count, or more before the point: 1234, 129.9, 0.02080. Numbers below
+// 10⁻⁶ have an exponent.
+func Digits(v float64) string {
+	if v < 1e-6 || v-v != 0 {
+		return fmt.Sprintf("%.4g", v)
+	}
+	return strconv.FormatFloat(v, 'f', max(3-int(math.Floor(math.Log10(v))), 0), 64)
 }
 
 // Millis converts nanoseconds to milliseconds.

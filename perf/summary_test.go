@@ -85,3 +85,11 @@ func TestSpreadText(t *testing.T) {
 		}
 	}
 }
+
+func TestDigits(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 490196: "490196", 1234.4: "1234", 129.94: "129.9", 33: "33.00", 0.102: "0.1020", 0.0006512: "0.0006512", 1e-7: "1e-07"} {
+		if got := Digits(v); got != want {
+			t.Errorf("%g is told as %s, want %s", v, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -178,7 +179,11 @@ func ofBudget(c *parity.Cell) string {
 			most, known = max(most, float64(r.Budget.Ratio)), true
 		}
 	}
-	text := fmt.Sprintf(" %.0f%%", 100*most)
+	percent := math.Round(100 * most)
+	if most > 1 {
+		percent = max(percent, 101) // 100 % would be within
+	}
+	text := fmt.Sprintf(" %.0f%%", percent)
 	switch {
 	case !known:
 		return ""

@@ -30,11 +30,11 @@ var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "symbol": symbol, "brief": brief, "leftOpen": leftOpen, "why": why, "histogram": histogramSVG, "source": dataURI,
-	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
+	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "flags": flagsHTML, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
 // HTML writes a self-contained page with every cell at a glance: styles are in it, and it runs no script. Cells that matter are links to pages
-// beside it (CellHTML).
+// beside it (cellHTML).
 func HTML(w io.Writer, d *Document) error {
 	d = clean(d)
 	p := pageOf(d)
@@ -58,12 +58,8 @@ func HTML(w io.Writer, d *Document) error {
 	return page.Execute(w, p)
 }
 
-// CellHTML writes the self-contained page of one cell, by its place in its case: numbers, decisions, both executions and pictures.
-func CellHTML(w io.Writer, d *Document, caseAt, at int) error {
-	return cellHTML(w, clean(d), caseAt, at)
-}
-
-// cellHTML is CellHTML of a document that is clean: to copy the whole of it for every page takes minutes of a matrix of hundreds of cells.
+// cellHTML writes the self-contained page of one cell, by its place in its case: numbers, decisions, both executions and pictures. The document
+// is clean already: to copy the whole of it for every page takes minutes of a matrix of hundreds of cells.
 func cellHTML(w io.Writer, d *Document, caseAt, at int) error {
 	m := d.Matrix
 	p := pageOf(d)
@@ -216,6 +212,18 @@ func byteSize(n int64) string {
 
 func joinInts(list []int) string {
 	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), "×"), "[]")
+}
+
+// flagsHTML keeps every flag of a command in one piece: a browser breaks --cases behind its first hyphen.
+func flagsHTML(s string) template.HTML {
+	words := strings.Split(s, " ")
+	for i, word := range words {
+		words[i] = template.HTMLEscapeString(word)
+		if strings.HasPrefix(word, "-") {
+			words[i] = "<span>" + words[i] + "</span>"
+		}
+	}
+	return template.HTML(strings.Join(words, " "))
 }
 
 // dataURI embeds a picture. Its type is one of two, so the bytes cannot become anything but an image.

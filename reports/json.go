@@ -78,7 +78,8 @@ type jsonCell struct {
 
 // newJSONCell returns a cell without its reports.
 func newJSONCell(c *parity.Cell) jsonCell {
-	return jsonCell{Case: c.Case, Reference: c.Pair.Reference, Candidate: c.Pair.Candidate, Policy: c.Policy, State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail, Sets: c.Sets}
+	return jsonCell{Case: c.Case, Reference: c.Pair.Reference, Candidate: c.Pair.Candidate, Policy: c.Policy,
+		State: c.State, Reason: c.Reason, Signal: c.Signal, Detail: c.Detail, Sets: c.Sets}
 }
 
 // refer adds a report to the list and returns its index, nil for none.
@@ -96,7 +97,8 @@ func JSON(w io.Writer, d *Document) error {
 	m := d.Matrix
 	out := jsonMatrix{
 		SweepName: m.Name, ProfileName: judgedBy(m), Passed: d.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
-		Schema: SchemaID, Verdict: evidence.Verdict(d.ExitCode()), ExitCode: d.ExitCode(), Missing: append([]string{}, m.Missing()...), When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
+		Schema: SchemaID, Verdict: evidence.Verdict(d.ExitCode()), ExitCode: d.ExitCode(), Missing: append([]string{}, m.Missing()...),
+		When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, LeftOut: d.LeftOut, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
 		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality, Certificate: d.Certificate,
 	}

@@ -41,7 +41,8 @@ const nearest = 5
 func LocateTable(w io.Writer, l *Locate) error {
 	l = clean(l)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s beside %s, step by step, profile %s (λ = %g): %s\n", l.Case, l.Candidate, l.Reference, l.Profile, l.Factor, evidence.Verdict(evidence.ExitCode([]evidence.State{l.State}, false)))
+	fmt.Fprintf(&b, "%s: %s beside %s, step by step, profile %s (λ = %g): %s\n",
+		l.Case, l.Candidate, l.Reference, l.Profile, l.Factor, evidence.Verdict(evidence.ExitCode([]evidence.State{l.State}, false)))
 	if l.Library != "" {
 		fmt.Fprintf(&b, "%s fuses as it likes: a step here is a product and what follows it alone\n", l.Library)
 	}
@@ -53,7 +54,8 @@ func LocateTable(w io.Writer, l *Locate) error {
 	fmt.Fprintf(&b, "\n%5s  %-*s  %9s  %9s  %9s  %9s  %9s  name\n", "step", width, "op", "of budget", "noise", "reference", "whole run", "amplified")
 	for _, i := range at {
 		s := &l.Steps[i]
-		fmt.Fprintf(&b, "%5d  %-*s  %9s  %9s  %9s  %9s  %9s  %s\n", i+1, width, s.Op, ratioText(&s.Local), short(float64(s.Local.Noise)), ratioText(&s.Reference), short(float64(s.Accumulated.Noise)), short(float64(s.Amplified)), stepText(s))
+		fmt.Fprintf(&b, "%5d  %-*s  %9s  %9s  %9s  %9s  %9s  %s\n", i+1, width, s.Op, ratioText(&s.Local), short(float64(s.Local.Noise)),
+			ratioText(&s.Reference), short(float64(s.Accumulated.Noise)), short(float64(s.Amplified)), stepText(s))
 	}
 	fmt.Fprintf(&b, "\n%d of %d steps are beyond their budget. \"of budget\": largest error of an element, fed the reference's values, over what rounding may\n"+
 		"leave there; noise: √(Σ error²/Σ value²), of the step and of the whole run up to it; amplified: one over the other.\n", l.beyond(), len(l.Steps))

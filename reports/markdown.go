@@ -121,7 +121,7 @@ func derivedText(b *parity.BudgetReport) string {
 	if b == nil {
 		return "–"
 	}
-	return fmt.Sprintf("%.2g", float64(b.Ratio))
+	return b.Share()
 }
 
 // leftOpen names what the free runs did not verify.

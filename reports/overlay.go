@@ -96,6 +96,9 @@ func (d Detection) colour() color.NRGBA {
 }
 
 func (d Detection) caption() string {
+	if d.Annotated {
+		return d.Class
+	}
 	text := fmt.Sprintf("%s %.2f", d.Class, d.Score)
 	if d.TrackID != 0 {
 		text = fmt.Sprintf("#%d %s", d.TrackID, text)
@@ -103,12 +106,12 @@ func (d Detection) caption() string {
 	return text
 }
 
-// drawable returns the detections to draw, those of tracks and those that are strong enough, from the weakest to the strongest; a report has them the other
+// drawable returns the detections to draw, annotations, those of tracks and those that are strong enough, from the weakest to the strongest; a report has them the other
 // way round.
 func drawable(detections []Detection) []located {
 	var shown []located
 	for _, d := range slices.Backward(detections) {
-		if box, finite := d.bounds(); finite && (d.Score >= OverlayMinScore || d.TrackID != 0) {
+		if box, finite := d.bounds(); finite && (d.Score >= OverlayMinScore || d.TrackID != 0 || d.Annotated) {
 			shown = append(shown, located{d, box})
 		}
 	}

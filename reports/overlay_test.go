@@ -181,3 +181,15 @@ func TestClassColours(t *testing.T) {
 		}
 	}
 }
+
+// TestAnnotationsHaveNoScore draws what people annotated, with its class alone.
+func TestAnnotationsHaveNoScore(t *testing.T) {
+	d := found(3, 0, [4]float64{10, 10, 60, 60}, nil)
+	if len(drawable([]Detection{d})) != 0 || d.caption() != "moon 0.00" {
+		t.Error("a detection without a score is drawn, or told otherwise")
+	}
+	d.Annotated = true
+	if len(drawable([]Detection{d})) != 1 || d.caption() != "moon" {
+		t.Errorf("an annotation is drawn %d times as %q", len(drawable([]Detection{d})), d.caption())
+	}
+}

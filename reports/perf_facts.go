@@ -79,7 +79,8 @@ func moment(t time.Time) string {
 // environmentFacts describes the machine.
 func environmentFacts(e env.Environment, class env.Class) []backends.Fact {
 	list := facts("machine class", class.ID, "kind", string(class.Kind), "host", e.Host, "processor", cpuText(e.CPU), "governor", e.CPU.Governor, "SMT", e.CPU.SMT,
-		"memory", sizeText(e.MemoryBytes), "load average", loadText(e), "system", strings.TrimSpace(strings.Join([]string{e.OS, e.Arch, e.Kernel}, " ")), "container", e.Container, "Go", e.Go, "commit", commitText(e))
+		"memory", sizeText(e.MemoryBytes), "load average", loadText(e),
+		"system", strings.TrimSpace(strings.Join([]string{e.OS, e.Arch, e.Kernel}, " ")), "container", e.Container, "Go", e.Go, "commit", commitText(e))
 	for _, l := range e.Libraries {
 		list = append(list, facts(l.Key, l.Value)...)
 	}
@@ -118,7 +119,8 @@ func commitText(e env.Environment) string {
 }
 
 func gpuText(g env.GPU) string {
-	parts := []string{g.Name, g.UUID, prefixed("driver ", g.Driver), fmt.Sprintf("%d SMs", g.SMs), sizeText(g.MemoryBytes), fmt.Sprintf("%g W", g.PowerLimitW), prefixed("ECC ", g.ECC), prefixed("MIG ", g.MIG)}
+	parts := []string{g.Name, g.UUID, prefixed("driver ", g.Driver), fmt.Sprintf("%d SMs", g.SMs), sizeText(g.MemoryBytes),
+		fmt.Sprintf("%g W", g.PowerLimitW), prefixed("ECC ", g.ECC), prefixed("MIG ", g.MIG)}
 	if g.ClocksLocked {
 		parts = append(parts, "clocks locked")
 	}
@@ -152,7 +154,8 @@ func policyFacts(p gate.Policy) []backends.Fact {
 	if p.ConfirmNS > 0 {
 		confirmation += fmt.Sprintf(", meant to take %s", time.Duration(p.ConfirmNS))
 	}
-	return facts("the least increase that counts on processors", limitsText(p.Targets.CPU), "… on a GPU", limitsText(p.Targets.UnlockedGPU), "… on a GPU with locked clocks", limitsText(p.Targets.LockedGPU), "screen", counted(p.ScreenBlocks, "ABBA block")+" of every cell",
+	return facts("the least increase that counts on processors", limitsText(p.Targets.CPU), "… on a GPU", limitsText(p.Targets.UnlockedGPU),
+		"… on a GPU with locked clocks", limitsText(p.Targets.LockedGPU), "screen", counted(p.ScreenBlocks, "ABBA block")+" of every cell",
 		"confirmation", confirmation, "α, the greatest p of a regression", fmt.Sprintf("%.2g", p.Alpha),
 		"steps", stepScopeText(p),
 		"cells with an A/A arm", fmt.Sprintf("%.3g %%", 100*p.ControlShare),

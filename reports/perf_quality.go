@@ -11,8 +11,9 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// qualityText is what a cell finds in a data set, in hundredths, and the difference from its base in points with its interval.
-type qualityText struct{ AP, Points, Others string }
+// qualityText is what a cell finds in a data set, in hundredths, and the difference from its base in points, by itself and with its
+// interval. What is not known is a dash or empty.
+type qualityText struct{ AP, Difference, Points, Others string }
 
 // qualityOf puts a result into words; dashes where there is none.
 func qualityOf(r *accuracy.Result) qualityText {
@@ -20,15 +21,25 @@ func qualityOf(r *accuracy.Result) qualityText {
 	if d == nil {
 		return qualityText{AP: none, Points: none}
 	}
-	return qualityText{AP: hundredths(d.Candidate), Points: d.Points(), Others: strings.Join(otherQualities(r), "; ")}
+	return qualityText{AP: hundredths(d.Candidate), Difference: fmt.Sprintf("%+.2f", 100*d.Delta), Points: d.Points(), Others: strings.Join(otherQualities(r, withPoints), "; ")}
 }
 
-// otherQualities lists the metrics beside the AP of boxes whose intervals leave no doubt, and the strata of areas.
-func otherQualities(r *accuracy.Result) []string {
+// qualityOfBase puts the result of the base itself into words, which differs from nothing.
+func qualityOfBase(r *accuracy.Result) qualityText {
+	q := qualityOf(r)
+	q.Difference, q.Points, q.Others = "", "", strings.Join(otherQualities(r, func(d *accuracy.Difference) string { return hundredths(d.Candidate) }), "; ")
+	return q
+}
+
+// withPoints writes a number and its difference from the base.
+func withPoints(d *accuracy.Difference) string { return hundredths(d.Candidate) + ", " + d.Points() }
+
+// otherQualities lists the metrics beside the AP of boxes, each as text says, and the strata of areas.
+func otherQualities(r *accuracy.Result, text func(*accuracy.Difference) string) []string {
 	var list []string
 	for _, m := range []accuracy.Metric{accuracy.MaskAP, accuracy.MIoU, accuracy.PQ} {
 		if d := r.Of(m); d != nil {
-			list = append(list, fmt.Sprintf("%s %s, %s", m.Words(), hundredths(d.Candidate), d.Points()))
+			list = append(list, m.Words()+" "+text(d))
 		}
 	}
 	strata := fmt.Sprintf("AP of small, medium and large boxes %s, %s, %s", hundredths(r.Numbers.Boxes.APSmall), hundredths(r.Numbers.Boxes.APMedium), hundredths(r.Numbers.Boxes.APLarge))
@@ -42,9 +53,11 @@ func otherQualities(r *accuracy.Result) []string {
 func qualityOfCell(c sweep.CellResult) qualityText {
 	switch q := c.Quality; {
 	case q == nil:
-		return qualityText{AP: none, Points: none}
+		return qualityText{AP: none}
 	case q.Result == nil:
-		return qualityText{AP: none, Points: none, Others: cmp.Or(q.Detail, string(q.State))}
+		return qualityText{AP: none, Others: cmp.Or(q.Detail, string(q.State))}
+	case q.Result.Against == c.Name:
+		return qualityOfBase(q.Result)
 	default:
 		return qualityOf(q.Result)
 	}

@@ -76,7 +76,7 @@ func TestModelSweep(t *testing.T) {
 	}
 	refuses(t, SweepSchema, r, map[string]any{"cells/cell/height": 512, "cells/cell/batch": 2, "plan/inputs": "x"})
 	var table, page strings.Builder
-	if err := errors.Join(SweepTable(&table, r), SweepHTML(&page, r)); err != nil {
+	if err := errors.Join(SweepTable(&table, r, TableOptions{}), SweepHTML(&page, r)); err != nil {
 		t.Fatal(err)
 	}
 	for text, where := range map[string]string{"runs/s": table.String(), "ort/resnet50/fp32/model": table.String(), ">ort fp32<": page.String(), ">runs/s<": page.String(), "resnet50, model": page.String()} {

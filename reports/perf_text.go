@@ -147,7 +147,7 @@ func missed(c gate.Cell) string {
 	if !(c.Resolution > 0) {
 		return none
 	}
-	return fmt.Sprintf("%.3g %%", 100*c.Resolution)
+	return milliseconds(100*c.Resolution) + " %" // of three digits too
 }
 
 // otherSeries are what a cell finds in a data set, and the metrics beside its time, and its steps, that are not clear, with what is to be said of each.

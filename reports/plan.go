@@ -124,9 +124,13 @@ func (t *PlanTimes) sum() (sum time.Duration) {
 	return sum
 }
 
-// share is the time of a step and its part of all of them.
+// share is the time of a step and its part of all of them; in microseconds where all together are few milliseconds.
 func (t *PlanTimes) share(i int) string {
-	return fmt.Sprintf("%8.3f ms  %5.1f %%  ", t.Steps[i].Seconds()*1e3, 100*t.Steps[i].Seconds()/max(t.sum(), 1).Seconds())
+	text := fmt.Sprintf("%8.3f ms", t.Steps[i].Seconds()*1e3)
+	if t.sum() < 10*time.Millisecond {
+		text = fmt.Sprintf("%8.1f µs", t.Steps[i].Seconds()*1e6)
+	}
+	return fmt.Sprintf("%s  %5.1f %%  ", text, 100*t.Steps[i].Seconds()/max(t.sum(), 1).Seconds())
 }
 
 // text says how long an execution took, and what of it the steps account for.

@@ -254,7 +254,7 @@ func TestHTMLIsSelfContained(t *testing.T) {
 	check("index", func(w io.Writer) error { return HTML(w, d) })
 	for i := range d.Matrix.Cases {
 		for j := range d.Matrix.Pairs {
-			check(cellPage(i, j), func(w io.Writer) error { return CellHTML(w, d, i, j) })
+			check(cellPage(i, j), func(w io.Writer) error { return cellHTML(w, clean(d), i, j) })
 		}
 	}
 	if links != 21 || details != 21 {
@@ -280,7 +280,7 @@ func TestHostileNamesAreShownAsTheyAre(t *testing.T) {
 		}
 		for name, write := range map[string]func(io.Writer) error{
 			"HTML":     func(w io.Writer) error { return HTML(w, d) },
-			"page":     func(w io.Writer) error { return CellHTML(w, d, 1, 0) },
+			"page":     func(w io.Writer) error { return cellHTML(w, clean(d), 1, 0) },
 			"JUnit":    func(w io.Writer) error { return MatrixJUnit(w, d) },
 			"Markdown": func(w io.Writer) error { return Markdown(w, d) },
 			"table":    func(w io.Writer) error { return Table(w, d, TableOptions{}) },

@@ -118,6 +118,7 @@ type Detection struct {
 	MaskScore parity.Number    `json:"mask_score"`
 	Embedding string           `json:"embedding_sha256"`   // of the embedding as little-endian float32
 	TrackID   int64            `json:"track_id,omitempty"` // of the track that it belongs to in a sequence, 0 for none
+	Annotated bool             `json:"-"`                  // by somebody, not found: it is drawn, and its score means nothing
 }
 
 // bounds returns the box, and whether it is finite.

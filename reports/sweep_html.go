@@ -25,10 +25,12 @@ var sweepPage = template.Must(template.Must(perfPage.Clone()).Parse(sweepHTML))
 type sweepPageData struct {
 	perfHead
 	Unit              string // of the throughput
+	Devices           bool   // some cells have times by a device's clock
 	Problems          []string
 	Groups            []sweepGroup
 	Plots             []template.HTML
 	Evaluated         string // on what; "" where on nothing
+	Confidence        string // of the intervals of what was evaluated
 	Plan, Environment []backends.Fact
 }
 
@@ -61,8 +63,9 @@ func SweepHTML(w io.Writer, r *sweep.Result) error {
 		Unit:     throughputUnit(r), Problems: sweepProblems(r), Groups: sweepGroups(r), Plots: pictures, Plan: planFacts(r), Environment: environmentFacts(r.Environment, r.Class),
 	}
 	if r.Plan.Quality != nil {
-		p.Evaluated = dataSetText(r.Plan.Quality)
+		p.Evaluated, p.Confidence = dataSetText(r.Plan.Quality), fmt.Sprintf("%g %%", 100*r.Plan.Quality.Policy.Confidence)
 	}
+	p.Devices = slices.ContainsFunc(r.Cells, func(c sweep.CellResult) bool { return c.Device != nil })
 	return sweepPage.Execute(w, p)
 }
 
@@ -161,7 +164,7 @@ func sweepRowOf(c sweep.CellResult) sweepRow {
 		row.Allocs, row.Bytes = fmt.Sprintf("%.0f", c.AllocsPerRun), sizeText(int64(min(c.BytesPerRun, math.MaxInt64/2)))
 	}
 	if c.Device != nil {
-		row.Device = "device p50 " + milliseconds(c.Device.P50)
+		row.Device = milliseconds(c.Device.P50)
 	}
 	if c.EndToEnd != nil {
 		row.EndToEnd = milliseconds(c.EndToEnd.P50)
@@ -215,11 +218,14 @@ func sum(list []int) int {
 	return n
 }
 
-// budgetsText has a line for each budget: b1 15.5/16.
+// budgetsText has a line for each budget that allows anything: b1 15.5/16.
 func budgetsText(w *perf.Work) []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(w.Budgets)) {
 		b := w.Budgets[name]
+		if b.Limit == 0 && b.Spent == 0 {
+			continue // of a level that does not run
+		}
 		line := fmt.Sprintf("%s %.4g/%.4g", name, b.Spent, b.Limit)
 		if b.Over {
 			line += " ✗ over"

@@ -1,53 +1,122 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"slices"
 
+	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
 // SweepTable writes a sweep for a terminal: a row for each cell with the latency and throughput of its execution, the median of whole runs
-// with their transfers, start-up and memory, and why a cell has none; then the verdict.
-func SweepTable(w io.Writer, r *sweep.Result) error {
+// with their transfers, start-up and memory, with the reason below it where it does not count; then the verdict. Times are the host's, but for the
+// column of the device, which is there where any cell has one. Rows are as wide as they are; reasons are wrapped.
+func SweepTable(w io.Writer, r *sweep.Result, opt TableOptions) error {
+	opt.Width = cmp.Or(opt.Width, 100)
 	r = sweepResult(r)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	evaluated := r.Plan.Quality != nil
-	quality := func(c sweep.CellResult) string { // two columns, where there are any
-		if !evaluated {
-			return ""
+	var columns []sweepColumn
+	for _, c := range sweepColumns(r) {
+		if c.when == nil || slices.ContainsFunc(r.Cells, c.when) {
+			columns = append(columns, c)
 		}
-		q := qualityOfCell(c)
-		return q.AP + "\t" + q.Points + "\t"
 	}
-	heading := ""
-	if evaluated {
-		heading = "AP\tpoints against fp32\t"
+	rows := [][]string{nil}
+	for _, c := range columns {
+		rows[0] = append(rows[0], c.heading)
 	}
-	fmt.Fprintf(t, "cell\tp50 ms\tp95 ms\t±spread\t%s/s\twhole ms\tfirst ms\tcompile ms\tpeak MiB\t%sparity\n", throughputUnit(r), heading)
 	for _, c := range r.Cells {
-		if c.Summary == nil {
-			fmt.Fprintf(t, "%s\t–\t–\t–\t–\t–\t–\t–\t–\t%s%s\n", c.Name, quality(c), judgeSweepCell(c).Why)
+		var row []string
+		for _, column := range columns {
+			row = append(row, column.of(c))
+		}
+		rows = append(rows, row)
+	}
+	t := table{opt: opt}
+	for i, line := range aligned(rows) {
+		if i == 0 {
+			t.line("  " + line)
 			continue
 		}
-		s, whole := c.Summary, none
-		if c.EndToEnd != nil {
-			whole = fmt.Sprintf("%.4g", c.EndToEnd.P50)
+		v := judgeSweepCell(r.Cells[i-1])
+		t.line(t.paint(sweepColors[v.Class], sweepSymbols[v.Class]) + " " + line)
+		if v.Class == "pass" {
+			continue
 		}
-		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%s\t%.4g\t%s\t%.3g\t%.3g\t%.0f\t%s%s\n", c.Name, s.P50, s.P95, s.SpreadText(0), s.Throughput, whole, c.FirstRunMS, c.CompileMS,
-			float64(c.HostPeakBytes)/(1<<20), quality(c), parityWord(c))
+		for _, reason := range wrap(v.Word+": "+cmp.Or(v.Why, "no reason given"), opt.Width-4) {
+			t.line("    " + reason)
+		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	if p := r.Plan.Quality; p != nil {
+		t.line(fmt.Sprintf("AP of boxes on %s; points are against the reference in fp32, with %g %% intervals", dataSetText(p), 100*p.Policy.Confidence))
 	}
-	if evaluated {
-		fmt.Fprintf(w, "AP of boxes on %s; points are against the reference in fp32, with %g %% intervals\n", dataSetText(r.Plan.Quality), 100*r.Plan.Quality.Policy.Confidence)
-	}
-	word, _, tally := sweepOutcome(r)
-	_, err := fmt.Fprintf(w, "%s  %s\n", word, tally)
+	word, class, tally := sweepOutcome(r)
+	t.line(t.paint(sweepColors[class], word) + "  " + tally)
+	_, err := io.WriteString(w, inertLines(t.out.String()))
 	return err
+}
+
+// sweepColors are the ANSI colours of the classes of cells and outcomes.
+var sweepColors = map[string]int{"pass": 32, "fail": 31, "error": 31, "unverified": 33, "skipped": 33, "warn": 33}
+
+// sweepColumn is what a table of a sweep tells of every cell.
+type sweepColumn struct {
+	heading string
+	of      func(sweep.CellResult) string
+	when    func(sweep.CellResult) bool // tells of a cell whether it needs the column; nil: always there
+}
+
+func sweepColumns(r *sweep.Result) []sweepColumn {
+	time := func(of func(*perf.Summary) float64) func(sweep.CellResult) string {
+		return func(c sweep.CellResult) string { return milliseconds(of(cmp.Or(c.Summary, &perf.Summary{}))) }
+	}
+	evaluated := func(sweep.CellResult) bool { return r.Plan.Quality != nil }
+	return []sweepColumn{
+		{"cell", func(c sweep.CellResult) string { return c.Name }, nil},
+		{"p50 ms", time(func(s *perf.Summary) float64 { return s.P50 }), nil},
+		{"device ms", func(c sweep.CellResult) string { return milliseconds(cmp.Or(c.Device, &perf.Summary{}).P50) }, func(c sweep.CellResult) bool { return c.Device != nil }},
+		{"p95 ms", time(func(s *perf.Summary) float64 { return s.P95 }), nil},
+		{"spread", func(c sweep.CellResult) string {
+			if c.Summary == nil {
+				return none
+			}
+			return c.Summary.SpreadText(1)
+		}, nil},
+		{throughputUnit(r) + "/s", time(func(s *perf.Summary) float64 { return s.Throughput }), nil},
+		{"end to end ms", func(c sweep.CellResult) string { return milliseconds(cmp.Or(c.EndToEnd, &perf.Summary{}).P50) }, nil},
+		{"first ms", func(c sweep.CellResult) string { return milliseconds(c.FirstRunMS) }, nil},
+		{"compile ms", func(c sweep.CellResult) string { return milliseconds(c.CompileMS) }, nil},
+		{"peak MiB", func(c sweep.CellResult) string {
+			if c.HostPeakBytes == 0 {
+				return none
+			}
+			return fmt.Sprintf("%.0f", float64(c.HostPeakBytes)/(1<<20))
+		}, nil},
+		{"AP", func(c sweep.CellResult) string { return qualityOfCell(c).AP }, evaluated},
+		{"points against fp32", func(c sweep.CellResult) string { return cmp.Or(qualityOfCell(c).Points, none) }, evaluated},
+		{"parity", parityWord, nil},
+	}
+}
+
+// aligned sets rows, the first of which has the headings, with the first and the last column to the left and numbers to the right.
+func aligned(rows [][]string) []string {
+	width := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, text := range row {
+			width[i] = max(width[i], widest(text))
+		}
+	}
+	var lines []string
+	for _, row := range rows {
+		line := pad(row[0], width[0])
+		for i := 1; i < len(row)-1; i++ {
+			line += "  " + padLeft(row[i], width[i])
+		}
+		lines = append(lines, line+"  "+row[len(row)-1])
+	}
+	return lines
 }
 
 // throughputUnit is the unit of the cells, which are all of one kind of model.
@@ -59,10 +128,14 @@ func throughputUnit(r *sweep.Result) string {
 	return first.Unit()
 }
 
-// parityWord is a cell's parity, with the error where it holds and the reason where it does not.
+// parityWord is a cell's parity, with the largest error of any output.
 func parityWord(c sweep.CellResult) string {
-	if c.Parity.Holds() {
-		return fmt.Sprintf("%s %.1e", c.Parity.State, c.Parity.MaxAbs)
+	switch state := cmp.Or(string(c.Parity.State), string(evidence.NotRun)); {
+	case c.Parity.MaxAbs > 0:
+		return fmt.Sprintf("%s %.1e", state, c.Parity.MaxAbs)
+	case c.Parity.Holds():
+		return state + " 0"
+	default:
+		return state
 	}
-	return string(c.Parity.State) + " " + c.Parity.Detail
 }

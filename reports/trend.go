@@ -122,7 +122,7 @@ func ChangeText(s *trend.Series, c trend.Change) string {
 	at := slices.IndexFunc(s.Segments, func(g trend.Segment) bool { return g.Start == c.Index })
 	before, after := s.Segments[at-1], s.Segments[at]
 	text := fmt.Sprintf("%s %s in %s..%s: %s ± %s → %s ± %s %s (p %s)", s.Metric, signedPercent(c.Ratio), c.Before, c.After,
-		fourDigits(before.Mean), fourDigits(c.SDBefore), fourDigits(after.Mean), fourDigits(c.SDAfter), s.Unit, strconv.FormatFloat(c.P, 'g', 2, 64))
+		fourDigits(before.Mean), twoDigits(c.SDBefore), fourDigits(after.Mean), twoDigits(c.SDAfter), s.Unit, twoDigits(c.P))
 	if c.Software != "" {
 		text += "; software too: " + c.Software
 	}
@@ -165,6 +165,9 @@ func fourDigits(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
+
+// twoDigits shows a standard deviation or a p.
+func twoDigits(v float64) string { return strconv.FormatFloat(v, 'g', 2, 64) }
 
 // signedPercent shows a ratio as a signed percentage.
 func signedPercent(ratio float64) string { return fmt.Sprintf("%+.1f %%", 100*(ratio-1)) }

@@ -79,7 +79,7 @@ func TestPageOfManyCases(t *testing.T) {
 	if err := HTML(&glance, d); err != nil {
 		t.Fatal(err)
 	}
-	if err := CellHTML(&one, d, 700, 0); err != nil {
+	if err := cellHTML(&one, clean(d), 700, 0); err != nil {
 		t.Fatal(err)
 	}
 	text := glance.String()

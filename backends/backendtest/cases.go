@@ -149,7 +149,10 @@ func elementCases() []Case {
 		all = append(all, Case{fmt.Sprintf("%s over its range", fn), graph.Unary{Fn: fn}, in(wide), 4})
 	}
 	for _, fn := range binaryFns {
-		for _, p := range [][2][]int{{{7}, {7}}, {{2, 3, 5}, {}}, {{}, {2, 3}}, {{2, 6, 4, 4}, {2, 1, 4, 4}}, {{2, 6, 4, 4}, {6, 1, 1}}, {{3, 1}, {1, 4}}, {{2, 0}, {1}}, {{2, 3, 4, 1, 1}, {2, 3, 4, 5, 5}}} {
+		for _, p := range [][2][]int{
+			{{7}, {7}}, {{2, 3, 5}, {}}, {{}, {2, 3}}, {{2, 6, 4, 4}, {2, 1, 4, 4}}, {{2, 6, 4, 4}, {6, 1, 1}}, {{3, 1}, {1, 4}}, {{2, 0}, {1}},
+			{{2, 3, 4, 1, 1}, {2, 3, 4, 5, 5}},
+		} {
 			all = append(all, Case{fmt.Sprintf("%s %v %v", fn, p[0], p[1]), graph.Binary{Fn: fn}, in(s.normal(p[0]...), s.normal(p[1]...)), 1})
 		}
 	}
@@ -264,7 +267,10 @@ func selectCases() []Case {
 				Case{fmt.Sprintf("order %s %v whole", mode, g), graph.TileOrder{GridHeight: g[0], GridWidth: g[1], Mode: mode}, in(seeded(711).rows(1, n, n)), 1})
 		}
 	}
-	for i, c := range []struct{ h, w, ffh, ffw, t, m int }{{4, 4, 8, 8, 4, 1}, {3, 3, 10, 10, 5, 2}, {3, 3, 16, 24, 8, 4}, {2, 2, 16, 16, 4, 1}, {5, 7, 8, 12, 4, 3}, {32, 32, 64, 64, 16, 4}, {24, 40, 48, 80, 8, 4}, {5, 10, 10, 20, 10, 4}} {
+	for i, c := range []struct{ h, w, ffh, ffw, t, m int }{
+		{4, 4, 8, 8, 4, 1}, {3, 3, 10, 10, 5, 2}, {3, 3, 16, 24, 8, 4}, {2, 2, 16, 16, 4, 1}, {5, 7, 8, 12, 4, 3}, {32, 32, 64, 64, 16, 4},
+		{24, 40, 48, 80, 8, 4}, {5, 10, 10, 20, 10, 4},
+	} {
 		all = append(all, Case{fmt.Sprintf("aggregate %v", c), graph.TileAggregate{FeatureHeight: c.ffh, FeatureWidth: c.ffw, Tile: c.t}, in(seeded(uint64(720+i)).normal(2, c.m, c.h, c.w)), 8})
 	}
 	return all
@@ -280,7 +286,10 @@ func floats2(rows, columns int, v float64) *tensor.Tensor {
 
 func tileCases() []Case {
 	var all []Case
-	for i, c := range []struct{ b, ch, h, w, t, k int }{{1, 1, 1, 1, 1, 1}, {2, 6, 16, 16, 4, 3}, {1, 3, 32, 16, 16, 2}, {1, 5, 8, 24, 8, 3}, {2, 2, 15, 25, 5, 7}, {1, 64, 64, 64, 16, 8}, {1, 4, 34, 17, 17, 2}, {1, 4, 30, 15, 15, 1}} {
+	for i, c := range []struct{ b, ch, h, w, t, k int }{
+		{1, 1, 1, 1, 1, 1}, {2, 6, 16, 16, 4, 3}, {1, 3, 32, 16, 16, 2}, {1, 5, 8, 24, 8, 3}, {2, 2, 15, 25, 5, 7}, {1, 64, 64, 64, 16, 8},
+		{1, 4, 34, 17, 17, 2}, {1, 4, 30, 15, 15, 1},
+	} {
 		s := seeded(uint64(800 + i))
 		n := c.h / c.t * (c.w / c.t)
 		base, ids := s.normal(c.b, c.ch, c.h, c.w), s.rows(c.b, c.k, n)
@@ -360,7 +369,10 @@ func counts(v ...int64) *tensor.Tensor { return tensor.Must(tensor.Of(v, len(v))
 
 func boxCases() []Case {
 	var all []Case
-	for i, c := range []struct{ b, n, ch, h, w, ih, iw int }{{1, 9, 3, 8, 8, 32, 32}, {2, 7, 5, 9, 13, 72, 104}, {1, 0, 4, 8, 8, 64, 64}, {1, 40, 96, 16, 24, 128, 192}, {1, 6, 1, 1, 1, 8, 8}, {1, 8, 2, 5, 10, 80, 160}} {
+	for i, c := range []struct{ b, n, ch, h, w, ih, iw int }{
+		{1, 9, 3, 8, 8, 32, 32}, {2, 7, 5, 9, 13, 72, 104}, {1, 0, 4, 8, 8, 64, 64}, {1, 40, 96, 16, 24, 128, 192}, {1, 6, 1, 1, 1, 8, 8},
+		{1, 8, 2, 5, 10, 80, 160},
+	} {
 		s := seeded(uint64(1100 + i))
 		boxes := s.boxes(c.b, c.n, c.ih, c.iw)
 		all = append(all,

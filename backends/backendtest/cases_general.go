@@ -18,7 +18,11 @@ func (c Case) general() bool {
 
 // generalCases are those of the operators that Apex-X does not use.
 func generalCases() []Case {
-	var all []Case
+	s := seeded(950)
+	return slices.Concat(poolCases(), statisticCases(s), transposeCases(s), productCases(s), topCases(s), lstmCases(s), mathCases(s))
+}
+
+func poolCases() (all []Case) {
 	for i, c := range []struct {
 		shape          []int
 		kernel, stride [2]int
@@ -34,7 +38,10 @@ func generalCases() []Case {
 			all = append(all, Case{fmt.Sprintf("%s %v by %v %v %v %v", op.Fn, c.shape, c.kernel, c.stride, c.pads, op.CountPads), op, in(x), 2})
 		}
 	}
-	s := seeded(950)
+	return all
+}
+
+func statisticCases(s source) (all []Case) {
 	for _, shape := range [][]int{{1, 4, 1, 1}, {2, 3, 17, 9}, {1, 512, 7, 7}} {
 		c := shape[1]
 		variance := s.normal(c)
@@ -50,6 +57,10 @@ func generalCases() []Case {
 	}{{[]int{5}, 0}, {[]int{2, 3, 65}, -1}, {[]int{3, 17, 5}, 1}, {[]int{4, 1}, 1}, {[]int{0, 3}, 1}, {[]int{1, 8, 50, 50}, 3}} {
 		all = append(all, Case{fmt.Sprintf("softmax %v along %d", c.shape, c.axis), graph.Softmax{Axis: c.axis}, in(s.normal(c.shape...)), 4})
 	}
+	return all
+}
+
+func transposeCases(s source) (all []Case) {
 	for _, c := range []struct{ shape, perm []int }{
 		{[]int{3, 5}, []int{1, 0}}, {[]int{2, 3, 4, 5}, []int{0, 2, 3, 1}}, {[]int{2, 3, 4, 5}, []int{3, 2, 1, 0}}, {[]int{7}, []int{0}},
 		{[]int{2, 0, 3}, []int{2, 1, 0}}, {[]int{1, 50, 4, 16}, []int{0, 2, 1, 3}}, {[]int{4, 1, 9}, []int{1, 2, 0}},
@@ -57,7 +68,10 @@ func generalCases() []Case {
 		all = append(all, Case{fmt.Sprintf("transpose %v by %v", c.shape, c.perm), graph.Transpose{Perm: c.perm}, in(s.normal(c.shape...)), 1})
 	}
 	ids := tensor.Must(tensor.Of([]int64{1, 2, 3, 4, 5, 6}, 2, 3))
-	all = append(all, Case{"transpose int64", graph.Transpose{Perm: []int{1, 0}}, in(ids), 1})
+	return append(all, Case{"transpose int64", graph.Transpose{Perm: []int{1, 0}}, in(ids), 1})
+}
+
+func productCases(s source) (all []Case) {
 	for _, p := range [][2][]int{
 		{{4, 5}, {5, 3}}, {{2, 3, 4, 5}, {5, 6}}, {{2, 3, 4, 5}, {2, 3, 5, 6}}, {{1, 3, 4, 5}, {2, 1, 5, 2}}, {{4, 5}, {3, 5, 2}}, {{2, 7, 3}, {1, 3, 4}}, {{0, 4, 5}, {5, 6}},
 	} {
@@ -78,16 +92,22 @@ func generalCases() []Case {
 		name := fmt.Sprintf("conv transpose %v by %v stride %v", c.x, c.w, c.stride)
 		all = append(all, Case{name, op, weights(x, w), 1}, Case{name + " bias", op, weights(x, w, s.normal(c.w[1]*c.group)), 1})
 	}
+	return all
+}
+
+func topCases(s source) (all []Case) {
 	ties := floats(2, 1, 2, 3, 1, 3, 2, 2, 1, 3, 3, 1)
 	for _, op := range []graph.TopK{{Axis: -1, K: 4}, {Axis: 0, K: 2, Smallest: true}, {Axis: 1, K: 0}, {Axis: 1, K: 3}} {
 		all = append(all, Case{fmt.Sprintf("top %d along %d smallest %v", op.K, op.Axis, op.Smallest), op, in(s.normal(2, 3, 9)), 1},
 			Case{fmt.Sprintf("top %d along %d of ties", op.K, op.Axis), op, in(tensor.Must(ties.Reshaped(2, 3, 2))), 1})
 	}
-	all = slices.DeleteFunc(all, func(c Case) bool { // more than there are
-		op, ok := c.Op.(graph.TopK)
-		_, err := op.Infer([]graph.Type{{DType: tensor.Float32, Shape: c.In[0].Tensor.Shape()}})
-		return ok && err != nil
+	return slices.DeleteFunc(all, func(c Case) bool { // more than there are
+		_, err := c.Op.Infer([]graph.Type{{DType: tensor.Float32, Shape: c.In[0].Tensor.Shape()}})
+		return err != nil
 	})
+}
+
+func lstmCases(s source) (all []Case) {
 	for _, c := range []struct{ steps, batch, width, hidden, directions int }{{1, 1, 1, 1, 1}, {7, 2, 5, 3, 1}, {4, 3, 17, 16, 2}, {12, 1, 8, 33, 1}} {
 		d, h := c.directions, c.hidden
 		x, w, r := s.normal(c.steps, c.batch, c.width), scaled(s.normal(d, 4*h, c.width), 0.3), scaled(s.normal(d, 4*h, h), 0.3)
@@ -98,6 +118,10 @@ func generalCases() []Case {
 			all = append(all, Case{name + " backward with states", graph.LSTM{Hidden: h, Backward: true}, full, 16})
 		}
 	}
+	return all
+}
+
+func mathCases(s source) (all []Case) {
 	positive := s.normal(2, 3, 40)
 	for i, v := range tensor.Data[float32](positive) {
 		tensor.Data[float32](positive)[i] = v*v + 1e-3

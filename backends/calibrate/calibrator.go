@@ -42,8 +42,8 @@ func (c Calibrator) tableVersion(library string) string {
 	return tableVersion + strconv.Itoa(number) + c.table
 }
 
-// Check returns an error that says why a table cannot stand for what a calibrator of a TensorRT would find under a key: it does not tell its key, or has another one, or
-// another calibrator, or that of another TensorRT, wrote it.
+// Check returns an error that says why a table cannot stand for what a calibrator of a TensorRT would find under a key: it does not tell its key, or
+// has another one, or another calibrator, or that of another TensorRT, wrote it.
 func (t *Table) Check(key Key, c Calibrator, library string) error {
 	switch want := c.tableVersion(library); {
 	case t.Cache == "":

@@ -6,7 +6,8 @@
 //	       → File.Check: whether they belong to the model at hand, and if not, which part of the key differs
 //	       → graph.Calibration: what graph.Lower makes scales of
 //
-// TensorRT can choose the ranges instead (calibrator.go): its table (table.go) takes the place of the first two steps, kept under the key of the file that it becomes.
+// TensorRT can choose the ranges instead (calibrator.go): its table (table.go) takes the place of the first two steps, kept under the key of the file
+// that it becomes.
 //
 // The histograms depend on the elements alone and not on their order, and the methods have no randomness: the same model and inputs give the
 // same file.

@@ -36,8 +36,8 @@ func looksLikeTable(text []byte) bool {
 const largestLevel = 127
 
 // ParseTable reads a table: lines "NAME: SCALE", the scale being the bits of a float32 in hexadecimal, under a line with the version, and before
-// that the header of the governed form or, in a legacy table, nothing. Errors name the line. A network has more tensors than those that int8 rounds: a scale that is
-// none spoils its own tensor alone.
+// that the header of the governed form or, in a legacy table, nothing. Errors name the line. A network has more tensors than those that int8 rounds:
+// a scale that is none spoils its own tensor alone.
 func ParseTable(text []byte) (*Table, error) {
 	t := &Table{Ranges: map[string]float32{}, Unfit: map[string]float32{}}
 	rest, governed := strings.CutPrefix(string(text), tableHeader)

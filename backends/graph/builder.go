@@ -181,9 +181,6 @@ func (b *Builder) Decide(d Decision) {
 	b.g.Decisions = append(b.g.Decisions, d)
 }
 
-// Meta sets an entry of the graph's metadata.
-func (b *Builder) Meta(key, value string) { b.g.Metadata[key] = value }
-
 // Build returns the graph, or the first error.
 func (b *Builder) Build() (*Graph, error) {
 	if b.err != nil {

@@ -16,11 +16,11 @@ func chain(t *testing.T) *Graph {
 	r0 := b.Add1("r0", Unary{Fn: Relu}, p[0])
 	r1 := b.Add1("r1", Unary{Fn: Sigmoid}, p[1])
 	b.Output("y", b.Add1("y", Binary{Fn: Add}, r0, r1))
-	b.Meta("digest", "5a")
 	g, err := b.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.Metadata["digest"] = "5a"
 	return g
 }
 

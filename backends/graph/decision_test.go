@@ -12,7 +12,6 @@ import (
 func decided(t *testing.T) *Graph {
 	t.Helper()
 	b := NewBuilder("decided")
-	b.Meta("digest", "5a")
 	maps := b.Input("maps", f32(2, 1, 4, 4))
 	scores := b.Add1("scores", Reshape{Shape: []int{2, 16}}, maps)
 	chosen := b.Add1("chosen", GreedySelect{Count: 3}, scores)
@@ -31,6 +30,7 @@ func decided(t *testing.T) *Graph {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.Metadata["digest"] = "5a"
 	return g
 }
 

@@ -54,16 +54,6 @@ func wantShape(in []Type, i int, shape ...int) error {
 	return nil
 }
 
-// firstError returns the first error of a row of checks.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // floats is the opening check of most operators: a number of inputs, all of them floating-point.
 func floats(in []Type, least, most int) error {
 	if err := wantInputs(in, least, most); err != nil {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/apex-x/apexx/backends/tensor"
@@ -96,10 +97,10 @@ func (SplitSelect) OpType() string { return "SplitSelect" }
 
 // Infer implements Op.
 func (o SplitSelect) Infer(in []Type) ([]Type, error) {
-	if err := firstError(wantInputs(in, 2, 2), wantFloat(in, 0)); err != nil {
+	if err := cmp.Or(wantInputs(in, 2, 2), wantFloat(in, 0)); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantDType(in, 1, tensor.Int64), wantRank(in, 0, 2), wantRank(in, 1, 2)); err != nil {
+	if err := cmp.Or(wantDType(in, 1, tensor.Int64), wantRank(in, 0, 2), wantRank(in, 1, 2)); err != nil {
 		return nil, err
 	}
 	if err := wantShape(in, 0, in[1].Shape[0], o.GridHeight*o.GridWidth); err != nil {
@@ -127,7 +128,7 @@ func (o TileOrder) Infer(in []Type) ([]Type, error) {
 	if err := wantInputs(in, 1, 1); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantDType(in, 0, tensor.Int64), wantRank(in, 0, 2)); err != nil {
+	if err := cmp.Or(wantDType(in, 0, tensor.Int64), wantRank(in, 0, 2)); err != nil {
 		return nil, err
 	}
 	switch o.Mode {
@@ -152,10 +153,10 @@ func (TilePack) OpType() string { return "TilePack" }
 
 // Infer implements Op.
 func (o TilePack) Infer(in []Type) ([]Type, error) {
-	if err := firstError(wantInputs(in, 2, 2), wantFloat(in, 0)); err != nil {
+	if err := cmp.Or(wantInputs(in, 2, 2), wantFloat(in, 0)); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantDType(in, 1, tensor.Int64), wantRank(in, 0, 4), wantRank(in, 1, 2)); err != nil {
+	if err := cmp.Or(wantDType(in, 1, tensor.Int64), wantRank(in, 0, 4), wantRank(in, 1, 2)); err != nil {
 		return nil, err
 	}
 	x := in[0].Shape
@@ -221,17 +222,17 @@ func (TileUnpackFusion) OpType() string { return "TileUnpackFusion" }
 
 // Infer implements Op.
 func (o TileUnpackFusion) Infer(in []Type) ([]Type, error) {
-	if err := firstError(wantInputs(in, 3, 4), wantFloat(in, 0, 1, 3)); err != nil {
+	if err := cmp.Or(wantInputs(in, 3, 4), wantFloat(in, 0, 1, 3)); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantDType(in, 2, tensor.Int64), wantRank(in, 0, 4), wantRank(in, 1, 5), wantRank(in, 2, 2)); err != nil {
+	if err := cmp.Or(wantDType(in, 2, tensor.Int64), wantRank(in, 0, 4), wantRank(in, 1, 5), wantRank(in, 2, 2)); err != nil {
 		return nil, err
 	}
 	x, k, t := in[0].Shape, in[2].Shape[1], in[1].Shape[4]
 	if _, _, err := grid(x[2], x[3], t); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantShape(in, 1, x[0], k, x[1], t, t), wantShape(in, 2, x[0], k)); err != nil {
+	if err := cmp.Or(wantShape(in, 1, x[0], k, x[1], t, t), wantShape(in, 2, x[0], k)); err != nil {
 		return nil, err
 	}
 	if len(in) == 4 && in[3].DType != tensor.Invalid {
@@ -270,7 +271,7 @@ func boxesOver(in []Type, imageH, imageW int) error {
 	if err := floats(in, 2, 2); err != nil {
 		return err
 	}
-	if err := firstError(wantRank(in, 0, 4), wantRank(in, 1, 3)); err != nil {
+	if err := cmp.Or(wantRank(in, 0, 4), wantRank(in, 1, 3)); err != nil {
 		return err
 	}
 	if imageH < 1 || imageW < 1 {

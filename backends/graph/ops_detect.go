@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/apex-x/apexx/backends/tensor"
@@ -71,18 +72,18 @@ func (DecodeBoxes) OpType() string { return "DecodeBoxes" }
 // Infer implements Op.
 func (o DecodeBoxes) Infer(in []Type) ([]Type, error) {
 	n := 3 * len(o.Strides)
-	if err := firstError(wantInputs(in, n+2, n+2), floats(in[:min(n, len(in))], n, n)); err != nil {
+	if err := cmp.Or(wantInputs(in, n+2, n+2), floats(in[:min(n, len(in))], n, n)); err != nil {
 		return nil, err
 	}
 	if err := predictions(in[:n], o.Strides, o.ImageHeight, o.ImageWidth); err != nil {
 		return nil, err
 	}
 	batch, pairs, count := in[0].Shape[0], n, n+1
-	if err := firstError(wantDType(in, pairs, tensor.Int64), wantRank(in, pairs, 2), wantDType(in, count, tensor.Int64)); err != nil {
+	if err := cmp.Or(wantDType(in, pairs, tensor.Int64), wantRank(in, pairs, 2), wantDType(in, count, tensor.Int64)); err != nil {
 		return nil, err
 	}
 	rows := in[pairs].Shape[1]
-	if err := firstError(wantShape(in, pairs, batch, rows), wantShape(in, count, batch)); err != nil {
+	if err := cmp.Or(wantShape(in, pairs, batch, rows), wantShape(in, count, batch)); err != nil {
 		return nil, err
 	}
 	d := in[0].DType
@@ -104,7 +105,7 @@ func predictions(in []Type, strides []int, imageH, imageW int) error {
 			return err
 		}
 		h, w := in[l].Shape[2], in[l].Shape[3]
-		if err := firstError(wantShape(in, l, batch, classes, h, w), wantShape(in, n+l, batch, 4, h, w), wantShape(in, 2*n+l, batch, 1, h, w)); err != nil {
+		if err := cmp.Or(wantShape(in, l, batch, classes, h, w), wantShape(in, n+l, batch, 4, h, w), wantShape(in, 2*n+l, batch, 1, h, w)); err != nil {
 			return err
 		}
 		if stride < 1 {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -171,7 +172,7 @@ func (o ConvTranspose) Infer(in []Type) ([]Type, error) {
 	if err := floats(in, 2, 3); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantRank(in, 0, 4), wantRank(in, 1, 4)); err != nil {
+	if err := cmp.Or(wantRank(in, 0, 4), wantRank(in, 1, 4)); err != nil {
 		return nil, err
 	}
 	x, w := in[0].Shape, in[1].Shape
@@ -248,14 +249,14 @@ func (o LSTM) Infer(in []Type) ([]Type, error) {
 	if len(in) > 4 && in[4].DType != tensor.Invalid {
 		return nil, errors.New("sequences of different lengths are not supported")
 	}
-	if err := firstError(wantRank(in, 0, 3), wantRank(in, 1, 3)); err != nil {
+	if err := cmp.Or(wantRank(in, 0, 3), wantRank(in, 1, 3)); err != nil {
 		return nil, err
 	}
 	x, d := in[0].Shape, in[1].Shape[0]
 	if o.Hidden < 1 || d < 1 || d > 2 || d == 2 && o.Backward || x[0] < 1 {
 		return nil, fmt.Errorf("%d hidden units in %d directions over %v", o.Hidden, d, x)
 	}
-	err := firstError(wantShape(in, 1, d, 4*o.Hidden, x[2]), wantShape(in, 2, d, 4*o.Hidden, o.Hidden))
+	err := cmp.Or(wantShape(in, 1, d, 4*o.Hidden, x[2]), wantShape(in, 2, d, 4*o.Hidden, o.Hidden))
 	for i, shape := range [][]int{3: {d, 8 * o.Hidden}, 5: {d, x[1], o.Hidden}, 6: {d, x[1], o.Hidden}} {
 		if shape != nil && i < len(in) && in[i].DType != tensor.Invalid && err == nil {
 			err = wantShape(in, i, shape...)

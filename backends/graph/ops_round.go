@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -44,7 +45,7 @@ func (o Round) Infer(in []Type) ([]Type, error) {
 	if o.To.Scaled() {
 		operands = 2
 	}
-	if err := firstError(floats(in, operands, operands), o.To.Known()); err != nil {
+	if err := cmp.Or(floats(in, operands, operands), o.To.Known()); err != nil {
 		return nil, err
 	}
 	if operands == 1 {
@@ -55,7 +56,7 @@ func (o Round) Infer(in []Type) ([]Type, error) {
 
 // checkScale holds the type of the scale to that of x.
 func (o Round) checkScale(x, scale Type) error {
-	if err := firstError(wantDType([]Type{x, scale}, 1, x.DType)); err != nil || len(scale.Shape) == 0 {
+	if err := wantDType([]Type{x, scale}, 1, x.DType); err != nil || len(scale.Shape) == 0 {
 		return err
 	}
 	if o.Axis < 0 || o.Axis >= len(x.Shape) {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -27,10 +28,10 @@ func (Conv) OpType() string { return "Conv" }
 
 // Infer implements Op.
 func (o Conv) Infer(in []Type) ([]Type, error) {
-	if err := firstError(floats(in, 2, 3)); err != nil {
+	if err := floats(in, 2, 3); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantRank(in, 0, 4), wantRank(in, 1, 4)); err != nil {
+	if err := cmp.Or(wantRank(in, 0, 4), wantRank(in, 1, 4)); err != nil {
 		return nil, err
 	}
 	x, w := in[0].Shape, in[1].Shape
@@ -75,7 +76,7 @@ func (o GroupNormalization) Infer(in []Type) ([]Type, error) {
 	if o.Groups < 1 || x[1]%o.Groups != 0 {
 		return nil, fmt.Errorf("%d groups do not divide %d channels", o.Groups, x[1])
 	}
-	if err := firstError(wantShape(in, 1, x[1]), wantShape(in, 2, x[1])); err != nil {
+	if err := cmp.Or(wantShape(in, 1, x[1]), wantShape(in, 2, x[1])); err != nil {
 		return nil, err
 	}
 	return in[:1], nil
@@ -100,7 +101,7 @@ func (o LayerNormalization) Infer(in []Type) ([]Type, error) {
 		return nil, fmt.Errorf("input 0 is a scalar, want rank 1 or more")
 	}
 	d := x[len(x)-1]
-	if err := firstError(wantShape(in, 1, d), wantShape(in, 2, d)); err != nil {
+	if err := cmp.Or(wantShape(in, 1, d), wantShape(in, 2, d)); err != nil {
 		return nil, err
 	}
 	return in[:1], nil
@@ -219,7 +220,7 @@ func (Where) OpType() string { return "Where" }
 
 // Infer implements Op.
 func (o Where) Infer(in []Type) ([]Type, error) {
-	if err := firstError(wantInputs(in, 3, 3)); err != nil {
+	if err := wantInputs(in, 3, 3); err != nil {
 		return nil, err
 	}
 	if in[0].DType != tensor.Bool || in[1].DType != in[2].DType {
@@ -264,7 +265,7 @@ func (o Gemm) Infer(in []Type) ([]Type, error) {
 	if err := floats(in, 2, 3); err != nil {
 		return nil, err
 	}
-	if err := firstError(wantRank(in, 0, 2), wantRank(in, 1, 2)); err != nil {
+	if err := cmp.Or(wantRank(in, 0, 2), wantRank(in, 1, 2)); err != nil {
 		return nil, err
 	}
 	a, k, n := in[0].Shape, in[1].Shape[0], in[1].Shape[1]

@@ -15,8 +15,8 @@ func Around(shape []int, axis int) (outer, size, inner int) {
 	return outer, shape[axis], inner
 }
 
-// BroadcastStrides returns the strides of a row-major operand along the axes of an output of the given rank, in elements: 0 where the operand has one element or
-// lacks the axis.
+// BroadcastStrides returns the strides of a row-major operand along the axes of an output of the given rank, in elements: 0 where the operand has one
+// element or lacks the axis.
 func BroadcastStrides(shape []int, rank int) []int {
 	strides := make([]int, rank)
 	step := 1

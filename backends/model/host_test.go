@@ -5,8 +5,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
+
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
@@ -17,9 +18,9 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// TestGraphAgreesWithHostRouting runs complete models in float64 and repeats their routing on the host with package
-// routing, which was written and tested on its own: tile statistics from the proxies, utilities from the statistics, and the
-// tiles of every level from the utilities under the budgets.
+// TestGraphAgreesWithHostRouting runs complete models in float64 and repeats their routing on the host: tile statistics from the proxies and
+// utilities from the statistics as the specification has them, and the tiles of every level from the utilities under the budgets by package
+// routing, which was written and tested on its own.
 func TestGraphAgreesWithHostRouting(t *testing.T) {
 	base := []string{"model.profile=nano", "model.num_classes=3", "model.nesting_depth=2", "model.kmax_l0=9", "model.kmax_l1=14", "model.kmax_l2=24",
 		"routing.budget_b1=4.1", "routing.budget_b2=3", "routing.budget_b3=5", "model.tile_size_l0=4", "model.tile_size_l1=2", "model.tile_size_l2=1"}
@@ -34,12 +35,12 @@ func TestGraphAgreesWithHostRouting(t *testing.T) {
 			opts.Decode.MaxDetections = 3
 			out := runTapped(t, cfg, set, opts)
 
-			x := hostAggregate(t, out, 4)
-			near(t, "router.x", out.Get("tap.router.x"), x.Data)
-			u, s := hostRoute(t, router, set, x)
+			x := hostAggregate(out, 4)
+			near(t, "router.x", out.Get("tap.router.x"), x)
+			u, s := hostRoute(router, set, x)
 			near(t, "utilities", out.Get("utilities"), u)
 			near(t, "split_utilities", out.Get("split_utilities"), s)
-			_, s1 := hostRoute(t, router, set, hostAggregate(t, out, 2))
+			_, s1 := hostRoute(router, set, hostAggregate(out, 2))
 			near(t, "level 1 split utilities", out.Get("tap.router.l1.split_utilities"), s1)
 
 			const gh, gw = 3, 4
@@ -102,56 +103,99 @@ func near(t *testing.T, name string, got *tensor.Tensor, want []float64) {
 	}
 }
 
-// hostAggregate computes the tile vectors of P3 (12×16 cells here) from the model's proxies.
-func hostAggregate(t *testing.T, out tensor.List, tile int) routing.Array[float64] {
-	t.Helper()
-	maps := map[string]routing.Array[float64]{}
-	for _, name := range []string{"boundary", "objectness", "uncertainty", "variance"} {
-		v := out.Get("tap.proxy." + name)
-		maps[name] = routing.Array[float64]{Data: floats(v), Shape: v.Shape()}
-	}
-	vectors, err := routing.AggregatePV(maps, 12, 16, tile, routing.DefaultStats())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return vectors.Vectors
-}
-
-// hostRoute runs the router of the given kind on the host.
-func hostRoute(t *testing.T, kind string, set *weights.Set, x routing.Array[float64]) (u, s []float64) {
-	t.Helper()
-	if kind == "identity" {
-		for i := 0; i < len(x.Data); i += 12 {
-			u = append(u, x.Data[i])
-		}
-		return u, u
-	}
-	params := map[string][]float64{}
-	for _, name := range set.Names() {
-		if short, ok := strings.CutPrefix(name, "router."); ok {
-			v, _ := set.Get(name)
-			for _, w := range v.Data {
-				params[short] = append(params[short], float64(w))
+// hostAggregate returns the vectors [K,12] of the tiles of P3 (12×16 cells here) as one row after the other: mean, maximum and population
+// variance of each proxy over the tile's window (spec/routing.md 17).
+func hostAggregate(out tensor.List, tile int) []float64 {
+	const p3Width = 16
+	var rows []float64
+	for ty := range 12 / tile {
+		for tx := range p3Width / tile {
+			for _, name := range []string{"boundary", "objectness", "uncertainty", "variance"} {
+				v := out.Get("tap.proxy." + name)
+				width := v.Shape()[3]
+				side := tile * width / p3Width // the window's, in cells of the proxy: whole here
+				var window []float64
+				for y := ty * side; y < (ty+1)*side; y++ {
+					window = append(window, floats(v)[y*width+tx*side:][:side]...)
+				}
+				mean, variance := stat.PopMeanVariance(window, nil)
+				rows = append(rows, mean, slices.Max(window), variance)
 			}
 		}
 	}
-	var y routing.RouterOutput[float64]
-	var err error
-	if kind == "kan" {
-		r, e := routing.NewKANLike(routing.KANConfig{InputDim: 12}, params)
-		if e != nil {
-			t.Fatal(e)
+	return rows
+}
+
+// hostRoute runs the router of the given kind on the host, on rows of 12.
+func hostRoute(kind string, set *weights.Set, rows []float64) (u, s []float64) {
+	w := hostWeights{set}
+	for x := range slices.Chunk(rows, 12) {
+		switch kind {
+		case "identity":
+			u, s = append(u, x[0]), append(s, x[0])
+		case "kan":
+			h := w.kan(x)
+			clip := func(v float64) float64 { return min(max(v, -20), 20) }
+			u, s = append(u, clip(w.linear("head_u", h)[0])), append(s, clip(w.linear("head_s", h)[0]))
+		default:
+			h := x
+			for _, layer := range []string{"backbone.0", "backbone.2"} {
+				h = w.linear(layer, h)
+				for i := range h {
+					h[i] = max(h[i], 0)
+				}
+			}
+			u, s = append(u, w.linear("head_u", h)[0]), append(s, w.linear("head_s", h)[0])
 		}
-		y, err = r.Forward(x)
-	} else {
-		r, e := routing.NewTinyMLP(routing.TinyMLPConfig{InputDim: 12}, params)
-		if e != nil {
-			t.Fatal(e)
+	}
+	return u, s
+}
+
+// hostWeights are the router's.
+type hostWeights struct{ set *weights.Set }
+
+func (w hostWeights) get(name string) []float64 {
+	v, _ := w.set.Get("router." + name)
+	var out []float64
+	for _, x := range v.Data {
+		out = append(out, float64(x))
+	}
+	return out
+}
+
+// linear is W·x + b, where a layer without a bias has none.
+func (w hostWeights) linear(name string, x []float64) []float64 {
+	bias := w.get(name + ".bias")
+	var y []float64
+	for row := range slices.Chunk(w.get(name+".weight"), len(x)) {
+		sum := 0.0
+		for i, v := range row {
+			sum += v * x[i]
 		}
-		y, err = r.Forward(x)
+		if bias != nil {
+			sum += bias[len(y)]
+		}
+		y = append(y, sum)
 	}
-	if err != nil {
-		t.Fatal(err)
+	return y
+}
+
+// kan is what RouterKANLike computes before its heads (spec/routing.md 19): normalisation, projection, splines through knots that are equally
+// spaced on [-3, 3], projection.
+func (w hostWeights) kan(x []float64) []float64 {
+	mean, variance := stat.PopMeanVariance(x, nil)
+	scale, shift, normed := w.get("norm.weight"), w.get("norm.bias"), make([]float64, len(x))
+	for i, v := range x {
+		normed[i] = (v-mean)/math.Sqrt(variance+1e-5)*scale[i] + shift[i]
 	}
-	return y.U.Data, y.S.Data
+	h := w.linear("in_proj", normed)
+	heights := w.get("spline.knot_y")
+	knots := len(heights) / len(h)
+	for i, v := range h {
+		at := (min(max(v, -3), 3) + 3) / 6 * float64(knots-1)
+		cell := min(int(at), knots-2)
+		y := heights[i*knots+cell:]
+		h[i] = y[0] + (at-float64(cell))*(y[1]-y[0])
+	}
+	return w.linear("out_proj", h)
 }

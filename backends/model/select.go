@@ -2,16 +2,15 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/backends/model/config"
 	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
 const int64Type = tensor.Int64
-
-// splitOverhead is the cost of one split against its budget (spec/routing.md 24).
-const splitOverhead = 1.0
 
 // counts are how many tiles each level selects. They are constants of a session: all costs are equal within a level, so
 // utilities decide which tiles are chosen and never how many.
@@ -30,13 +29,14 @@ func (b *builder) countTiles() (counts, error) {
 	side := m.TileSizeL0 * m.FFPrimaryStride
 	c := counts{gridH: b.opts.Height / side, gridW: b.opts.Width / side}
 	c.all0 = c.gridH * c.gridW
+	every := func(cost float64, tiles int) []float64 { return slices.Repeat([]float64{cost}, tiles) }
 	spec := routing.ThreeStageParams{
 		TwoStageParams: routing.TwoStageParams{
-			Utilities: make([]float64, c.all0), Costs: repeat(b.cfg.DeltaCost(), c.all0),
-			SplitUtilities: make([]float64, c.all0), SplitOverheads: repeat(splitOverhead, c.all0),
-			B1: r.BudgetB1, KMaxL0: m.KmaxL0, GridH: c.gridH, GridW: c.gridW, OrderL1: routing.Hilbert,
+			Utilities: make([]float64, c.all0), Costs: every(b.cfg.DeltaCost(), c.all0),
+			SplitUtilities: make([]float64, c.all0), SplitOverheads: every(config.SplitCost, c.all0),
+			B1: r.BudgetB1, KMaxL0: m.KmaxL0, GridH: c.gridH, GridW: c.gridW,
 		},
-		SplitUtilitiesL1: make([]float64, 4*c.all0), SplitOverheadsL1: repeat(splitOverhead, 4*c.all0), OrderL2: routing.Hilbert,
+		SplitUtilitiesL1: make([]float64, 4*c.all0), SplitOverheadsL1: every(config.SplitCost, 4*c.all0),
 	}
 	if m.ForceDenseRouting {
 		spec.B1, spec.KMaxL0 = float64(c.all0)*b.cfg.DeltaCost()+1, c.all0
@@ -53,14 +53,6 @@ func (b *builder) countTiles() (counts, error) {
 	}
 	c.l0, c.splits0, c.splits1 = len(res.L0.Selected), len(res.L1.Parents), len(res.L2.Parents)
 	return c, nil
-}
-
-func repeat(v float64, n int) []float64 {
-	s := make([]float64, n)
-	for i := range s {
-		s[i] = v
-	}
-	return s
 }
 
 // selection holds the chosen tiles of each level, nil where there are none: L0 in selection order, L1 and L2 along the

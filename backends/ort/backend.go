@@ -36,7 +36,8 @@ func (b *Backend) Probe(context.Context) backends.Availability {
 	return a
 }
 
-// Compile implements backends.Backend. Extra knows opt-level (none, basic, extended, all) and provider, which has to be the backend's own.
+// Compile implements backends.Backend. Extra knows opt-level (none, basic, extended, all) and provider, which has to be the backend's own, and that
+// of ort-tensorrt LevelOption and CacheOption.
 // Threads are those of one operator; operators run one after the other.
 func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	set, err := b.parse(opts)
@@ -52,13 +53,9 @@ func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opt
 	if err != nil {
 		return nil, err
 	}
-	bound, form := bindable(applied), onnx.WriteOptions{}
-	if set.device != nil {
-		form.Form = onnx.Inlined // so that a placement tells whose body a node is of
-	}
-	if opts.Weights != nil {
-		set.weights, form.External = opts.Weights.Folder, opts.Weights.Places
-	}
+	bound := bindable(applied)
+	form, folder := b.provider.form(opts.Weights)
+	set.weights = folder
 	model, err := onnx.Marshal(bound, form)
 	if err != nil {
 		return nil, err
@@ -66,9 +63,24 @@ func (b *Backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Opt
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if set.cache != "" {
+		set.engines = engines{cache: set.cache, digest: engineDigest(model, set, lib)}
+	}
 	s, err := newSession(applied, bound, model, set)
 	if err != nil {
 		return nil, fmt.Errorf("compile graph %s for ONNX Runtime: %w", g.Name, b.own(err))
 	}
 	return s, nil
+}
+
+// form says how a graph is written for a provider, and in which folder the file of weights lies that the model then refers to; "" for none. A
+// placement tells whose body a node is of where bodies stand in the place of calls. TensorRT's parser knows no folder of a model in memory.
+func (p Provider) form(w *backends.Weights) (form onnx.WriteOptions, folder string) {
+	if p.onDevice() {
+		form.Form = onnx.Inlined
+	}
+	if w != nil && p != TensorRT {
+		form.External, folder = w.Places, w.Folder
+	}
+	return form, folder
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,29 @@ func TestTF32Off(t *testing.T) {
 	}
 	if err := (&library{path: "/nowhere/libonnxruntime.so.1"}).prepare(TensorRT); err == nil || os.Getenv(tf32Variable) != "0" {
 		t.Errorf("%v; %s is %q on a device: fp32 is not strict", err, tf32Variable, os.Getenv(tf32Variable))
+	}
+}
+
+// TestNoTelemetry: a process that runs a session leaves nothing in the user's folders, where the library would keep what it sends to its maker.
+func TestNoTelemetry(t *testing.T) {
+	const variable = "APEXX_TEST_TELEMETRY"
+	if os.Getenv(variable) != "" {
+		b := graph.NewBuilder("g")
+		b.Output("y", b.Add1("relu", graph.Unary{Fn: graph.Relu}, b.Input("x", f32(1))))
+		run(t, compile(t, build(t, b), backends.Options{}), tensor.Named{Name: "x", Tensor: vector(1)})
+		return
+	}
+	needsLibrary(t)
+	home := t.TempDir()
+	child := exec.Command(os.Args[0], "-test.run=^TestNoTelemetry$")
+	child.Env = append(os.Environ(), variable+"=1", "HOME="+home, "XDG_CACHE_HOME="+home)
+	child.Env = slices.DeleteFunc(child.Env, func(v string) bool { return strings.HasPrefix(v, "ORT_DISABLE_TELEMETRY=") }) // set here by this process
+	if text, err := child.CombinedOutput(); err != nil || !strings.Contains(string(text), "PASS") {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	left, err := os.ReadDir(home)
+	if err != nil || len(left) > 0 {
+		t.Errorf("a session left %v in the user's folder, %v", left, err)
 	}
 }
 

@@ -42,6 +42,9 @@ func openDriver(library string) (*driver, error) {
 	}
 }
 
+// device names the device.
+func (d *driver) device() string { return C.GoString(C.apexx_driver_device(d.d)) }
+
 // check names a code of the driver.
 func (d *driver) check(what string, code C.int) error {
 	if code == 0 {

@@ -14,9 +14,9 @@
 // such tensors nor where nodes were placed, so that capi.c calls the library for both. The library has no clock of the device: what a
 // session tells is the host's time of a run that ends when the device is done. fp32 is strict: TF32 is off.
 //
-// The provider tensorrt cuts a graph into engines of TensorRT, at operators that stay with CUDA (kept): only what suppression kept has a size that
+// The provider tensorrt cuts a graph into engines of TensorRT, at operators that stay with CUDA (leftToCUDA): only what suppression kept has a size that
 // its values decide, and what reads it must not be part of an engine. The exported graph names that size, so that every value has a shape.
-// Building the engines of the complete model takes minutes.
+// Building the engines of the complete model takes minutes; they are kept in a cache (engines.go).
 //
 // It computes in float32, whatever the precision: tf32, fp16 and bf16 are emulated by casts in the exported graph (graph.Lower), int8 and fp8
 // by pairs of QuantizeLinear and DequantizeLinear. The library would fuse such pairs with the products behind them, and is told not to
@@ -56,6 +56,13 @@ func (p Provider) Backend() string {
 
 // onDevice tells whether a provider computes on an NVIDIA device.
 func (p Provider) onDevice() bool { return p != CPU }
+
+// Keys of backends.Options.Extra that ort-tensorrt has beside those of the others, and the value of one.
+const (
+	LevelOption = "level" // of TensorRT's optimisation, 0 to 5: each level tries more kernels; by default 3
+	CacheOption = "cache" // folder of engines, NoCache for none; by default apexx/ort-tensorrt in the user's folder of caches
+	NoCache     = "none"
+)
 
 // Backend is ONNX Runtime with one provider. It has no state of its own: the library is opened once per process.
 type Backend struct {

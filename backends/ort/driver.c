@@ -10,6 +10,7 @@ struct apexx_driver {
   int (*init)(unsigned);
   int (*error_name)(int, const char**);
   int (*count)(int*);
+  int (*name)(char*, int, int);
   int (*retain)(void**, int);
   int (*current)(void*);
   int (*wait)(void);
@@ -18,6 +19,7 @@ struct apexx_driver {
   int (*upload)(uint64_t, const void*, size_t);
   int (*download)(void*, uint64_t, size_t);
   void* context;
+  char device[256];
 };
 
 // bind_functions looks up every function. It returns the name of one that is missing, else NULL.
@@ -29,6 +31,7 @@ static const char* bind_functions(void* library, struct apexx_driver* d) {
       {"cuInit", (void**)&d->init},
       {"cuGetErrorName", (void**)&d->error_name},
       {"cuDeviceGetCount", (void**)&d->count},
+      {"cuDeviceGetName", (void**)&d->name},
       {"cuDevicePrimaryCtxRetain", (void**)&d->retain},
       {"cuCtxSetCurrent", (void**)&d->current},
       {"cuCtxSynchronize", (void**)&d->wait},
@@ -47,6 +50,7 @@ static int start(struct apexx_driver* d) {
   int devices = 0, code = d->init(0);
   if (!code) code = d->count(&devices);
   if (!code && devices == 0) code = APEXX_DRIVER_NO_DEVICE;
+  if (!code) code = d->name(d->device, sizeof d->device, 0);
   return code ? code : d->retain(&d->context, 0);
 }
 
@@ -70,6 +74,8 @@ int apexx_driver_open(const char* library, struct apexx_driver** driver, char* m
   free(d);
   return code;
 }
+
+const char* apexx_driver_device(struct apexx_driver* d) { return d->device; }
 
 const char* apexx_driver_error(struct apexx_driver* d, int code) {
   const char* name = NULL;

@@ -20,6 +20,7 @@ int apexx_driver_upload(struct apexx_driver* driver, uint64_t at, const void* fr
 int apexx_driver_download(struct apexx_driver* driver, void* to, uint64_t at, size_t bytes);
 int apexx_driver_wait(struct apexx_driver* driver); // until copies have arrived
 
+const char* apexx_driver_device(struct apexx_driver* driver); // its name
 const char* apexx_driver_error(struct apexx_driver* driver, int code);
 
 #endif

@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -61,12 +62,19 @@ func (b *Backend) check(path string) error {
 	return builtFor(b.provider, path)
 }
 
+// telemetryVariable, set before the library is opened, keeps it from sending events to its maker, with a number of the machine's own that it keeps in the
+// user's cache, from a thread and a database that also disturb measurements.
+const telemetryVariable = "ORT_DISABLE_TELEMETRY"
+
 // openLibrary opens the runtime of a path, unless it is open.
 func openLibrary(path string) (*library, error) {
 	if lib := environment.opened; lib != nil && lib.path == path {
 		return lib, nil
 	} else if lib != nil {
 		return nil, unavailable(backends.LibraryLoadFailed, "this process has opened %s, and a process holds one: %s needs a worker of its own", lib.path, path)
+	}
+	if err := os.Setenv(telemetryVariable, "1"); err != nil {
+		return nil, unavailable(backends.LibraryLoadFailed, "%v", err)
 	}
 	ort.SetSharedLibraryPath(path)
 	// What goes wrong is returned as an error; the library's own log would only repeat it on standard error.

@@ -5,8 +5,12 @@ package ort
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -21,6 +25,23 @@ type settings struct {
 	level     ort.GraphOptimizationLevel
 	threads   int
 	weights   string // folder of the file of weights; "" where they are in the model
+
+	// Of the provider tensorrt alone.
+	engineLevel int
+	cache       string // folder of the engines of all sessions; "" for none
+	engines     engines
+	folder      string // of engines; "" for none
+}
+
+const defaultLevel, maxLevel = 3, 5 // of LevelOption, TensorRT's own
+
+// defaultCache is the folder of engines where no option names another.
+func defaultCache() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no folder for the engine cache: %w; name one", err)
+	}
+	return filepath.Join(dir, "apexx", TensorRT.Backend()), nil
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{
@@ -30,10 +51,10 @@ var levels = map[string]ort.GraphOptimizationLevel{
 	"all":      ort.GraphOptimizationLevelEnableAll,
 }
 
-// parse checks options: the precision, and of Extra the keys opt-level (none, basic, extended, all; default all) and provider, the backend's
-// own. An unknown key or value is an error, a precision that is not offered *Unavailable.
+// parse checks options: the precision, and of Extra the keys opt-level (none, basic, extended, all; default all), provider, the backend's
+// own, and of ort-tensorrt LevelOption and CacheOption. An unknown key or value is an error, a precision that is not offered *Unavailable.
 func (b *Backend) parse(opts backends.Options) (settings, error) {
-	s := settings{provider: b.provider, level: ort.GraphOptimizationLevelEnableAll, threads: opts.Threads}
+	s := settings{provider: b.provider, level: ort.GraphOptimizationLevelEnableAll, threads: opts.Threads, engineLevel: defaultLevel}
 	precision, err := backends.ParsePrecision(string(opts.Precision))
 	if err != nil {
 		return s, err
@@ -49,23 +70,52 @@ func (b *Backend) parse(opts backends.Options) (settings, error) {
 		s.threads = runtime.GOMAXPROCS(0)
 	}
 	for _, key := range slices.Sorted(maps.Keys(opts.Extra)) {
-		value := opts.Extra[key]
-		switch key {
-		case "provider":
-			if value != string(b.provider) {
-				return s, fmt.Errorf("provider %q is not that of the backend %s, which is %s", value, b.Name(), b.provider)
-			}
-		case "opt-level":
-			level, ok := levels[value]
-			if !ok {
-				return s, fmt.Errorf("unknown opt-level %q (want one of none, basic, extended, all)", value)
-			}
-			s.level = level
-		default:
-			return s, fmt.Errorf("unknown option %q of the backend %s (known: opt-level, provider)", key, b.Name())
+		if err := s.set(key, opts.Extra[key]); err != nil {
+			return s, err
 		}
 	}
-	return s, nil
+	if _, named := opts.Extra[CacheOption]; b.provider == TensorRT && !named {
+		s.cache, err = defaultCache()
+	}
+	return s, err
+}
+
+// options are the keys of Extra that a provider knows.
+func (p Provider) options() []string {
+	if p == TensorRT {
+		return []string{CacheOption, LevelOption, "opt-level", "provider"}
+	}
+	return []string{"opt-level", "provider"}
+}
+
+func (s *settings) set(key, value string) (err error) {
+	if known := s.provider.options(); !slices.Contains(known, key) {
+		return fmt.Errorf("unknown option %q of the backend %s (known: %s)", key, s.provider.Backend(), strings.Join(known, ", "))
+	}
+	switch key {
+	case "provider":
+		if value != string(s.provider) {
+			return fmt.Errorf("provider %q is not that of the backend %s, which is %s", value, s.provider.Backend(), s.provider)
+		}
+	case "opt-level":
+		level, ok := levels[value]
+		if !ok {
+			return fmt.Errorf("unknown opt-level %q (want one of none, basic, extended, all)", value)
+		}
+		s.level = level
+	case LevelOption:
+		if s.engineLevel, err = strconv.Atoi(value); err != nil || s.engineLevel < 0 || s.engineLevel > maxLevel {
+			return fmt.Errorf("unknown %s %q (want 0 to %d)", key, value, maxLevel)
+		}
+	case CacheOption:
+		if value == "" {
+			return fmt.Errorf("%s names no folder (%s: no cache)", key, NoCache)
+		}
+		if s.cache = value; value == NoCache {
+			s.cache = ""
+		}
+	}
+	return nil
 }
 
 // sessionOptions returns the runtime's options, to be destroyed by the caller.
@@ -89,7 +139,7 @@ func (s settings) sessionOptions() (*ort.SessionOptions, error) {
 			return nil, err
 		}
 	}
-	if err := appendProvider(o, s.provider); err != nil {
+	if err := appendProvider(o, s); err != nil {
 		o.Destroy()
 		return nil, unavailable(backends.ProviderUnavailable, "provider %s: %v", s.provider, err)
 	}

@@ -89,7 +89,7 @@ func (l *library) prepare(p Provider) error {
 		return err
 	}
 	defer o.Destroy()
-	return appendProvider(o, p)
+	return appendProvider(o, settings{provider: p})
 }
 
 // beside returns the path of a file of a provider, which lies beside the library.
@@ -156,17 +156,17 @@ func tensorRTVersion() string {
 	return fmt.Sprintf("%d.%d.%d", v/10000, v/100%100, v%100)
 }
 
-// appendProvider makes a session prefer an execution provider. Its errors are *backends.Unavailable.
-func appendProvider(o *ort.SessionOptions, p Provider) error {
+// appendProvider makes a session prefer its execution provider. Its errors are *backends.Unavailable.
+func appendProvider(o *ort.SessionOptions, set settings) error {
 	var err error
-	switch p {
+	switch set.provider {
 	case CUDA:
 		err = appendCUDA(o)
 	case TensorRT:
-		err = errors.Join(appendTensorRT(o), appendCUDA(o))
+		err = errors.Join(appendTensorRT(o, tensorRTOptions(set.engineLevel, set.folder)), appendCUDA(o))
 	}
 	if err != nil {
-		return unavailable(providerReason(err), "provider %s: %v", p, err)
+		return unavailable(providerReason(err), "provider %s: %v", set.provider, err)
 	}
 	return nil
 }
@@ -191,46 +191,52 @@ func appendCUDA(o *ort.SessionOptions) error {
 	return o.AppendExecutionProviderCUDA(p)
 }
 
-func appendTensorRT(o *ort.SessionOptions) error {
+func appendTensorRT(o *ort.SessionOptions, options map[string]string) error {
 	p, err := ort.NewTensorRTProviderOptions()
 	if err != nil {
 		return err
 	}
 	defer p.Destroy()
-	if err := p.Update(tensorRTOptions()); err != nil {
+	if err := p.Update(options); err != nil {
 		return err
 	}
 	return o.AppendExecutionProviderTensorRT(p)
 }
 
-// kept are the operator types that stay with CUDA: between NonMaxSuppression and ScatterND lie the only values whose size their data decide, and
+// leftToCUDA are the operator types that are not part of engines: between NonMaxSuppression and ScatterND lie the only values whose size their data decide, and
 // an engine that reads one would be built anew, for minutes, whenever there are more of them than ever before. leastEngine is the least number
 // of nodes of an engine, one more than lie between the two.
-var kept = []string{"NonMaxSuppression", "ScatterND"}
+var leftToCUDA = []string{"NonMaxSuppression", "ScatterND"}
 
 const leastEngine = 3
 
-// tensorRTOptions are the provider's options. TF32 has none (see openLibrary); without options of other precisions its networks are strongly
-// typed, so that nothing is computed in less than float32.
-func tensorRTOptions() map[string]string {
-	return map[string]string{
-		"trt_op_types_to_exclude": strings.Join(kept, ","),
-		"trt_min_subgraph_size":   strconv.Itoa(leastEngine),
+// tensorRTOptions are the provider's options, with the folder of its engines or "". TF32 has none (see openLibrary); without options of other
+// precisions its networks are strongly typed, so that nothing is computed in less than float32. What was measured for one engine serves the others.
+func tensorRTOptions(level int, folder string) map[string]string {
+	options := map[string]string{
+		"trt_op_types_to_exclude":        strings.Join(leftToCUDA, ","),
+		"trt_min_subgraph_size":          strconv.Itoa(leastEngine),
+		"trt_builder_optimization_level": strconv.Itoa(level),
 	}
+	if folder != "" {
+		options["trt_engine_cache_enable"], options["trt_engine_cache_path"] = "1", folder
+		options["trt_timing_cache_enable"], options["trt_timing_cache_path"] = "1", folder
+	}
+	return options
 }
 
-// What the provider says of a graph that it cannot cut into engines, and of an engine that TensorRT does not build.
-const (
-	cannotCut   = "TensorRT input: "
-	cannotBuild = "TensorRT EP failed to create engine from network"
-)
+// refusals are what the provider tensorrt says of a graph that it cannot cut into engines, and of an engine that TensorRT does not build.
+var refusals = map[string]backends.Reason{
+	"TensorRT input: ": backends.OperatorUnsupported,
+	"TensorRT EP failed to create engine from network": backends.EngineBuildFailed,
+}
 
 // refused tells a session that the provider tensorrt refuses for what it cannot do, an *backends.Unavailable, from other failures of the library.
 func (p Provider) refused(err error) error {
 	if p != TensorRT {
 		return err
 	}
-	for said, reason := range map[string]backends.Reason{cannotCut: backends.OperatorUnsupported, cannotBuild: backends.EngineBuildFailed} {
+	for said, reason := range refusals {
 		if _, rest, ok := strings.Cut(err.Error(), said); ok {
 			return unavailable(reason, "provider %s: %s%s", p, said, rest)
 		}

@@ -63,13 +63,10 @@ func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, 
 	if s.options, err = ort.NewRunOptions(); err != nil {
 		return nil, err
 	}
-	options, err := set.sessionOptions()
-	if err != nil {
-		return nil, err
-	}
-	defer options.Destroy()
-	n := len(inputNames)
-	s.runtime, err = ort.NewAdvancedSessionWithONNXData(model, inputNames, outputNames, s.values[:n], s.values[n:], options)
+	err = set.engines.load(func(folder string) error {
+		set.folder = folder
+		return s.open(model, inputNames, outputNames, set)
+	})
 	if err != nil {
 		return nil, set.provider.refused(err)
 	}
@@ -79,6 +76,18 @@ func newSession(g, bound *graph.Graph, model []byte, set settings) (_ *session, 
 	}
 	s.plan = set.plan(g, fallbacksOf(g, set.provider, placement))
 	return s, nil
+}
+
+// open loads the model, whose inputs are bound to the first of the values and whose outputs to the others.
+func (s *session) open(model []byte, inputs, outputs []string, set settings) error {
+	options, err := set.sessionOptions()
+	if err != nil {
+		return err
+	}
+	defer options.Destroy()
+	n := len(inputs)
+	s.runtime, err = ort.NewAdvancedSessionWithONNXData(model, inputs, outputs, s.values[:n], s.values[n:], options)
+	return err
 }
 
 // shaped returns a view of a bound tensor under the shape that the graph declares, with as many elements.

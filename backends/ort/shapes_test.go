@@ -53,14 +53,14 @@ func TestEnginesOfOneSize(t *testing.T) {
 	var stay, small []string
 	for _, n := range nodes {
 		switch touches := slices.ContainsFunc(slices.Concat(n.inputs, n.outputs), func(name string) bool { return open[name] }); {
-		case touches && slices.Contains(kept, n.opType):
+		case touches && slices.Contains(leftToCUDA, n.opType):
 			stay = append(stay, n.opType)
 		case touches:
 			small = append(small, n.opType)
 		}
 	}
-	if !slices.Equal(stay, kept) {
-		t.Errorf("of the operators that stay with CUDA, %v have values of open size, want %v", stay, kept)
+	if !slices.Equal(stay, leftToCUDA) {
+		t.Errorf("of the operators that stay with CUDA, %v have values of open size, want %v", stay, leftToCUDA)
 	}
 	if len(small) != leastEngine-1 {
 		t.Errorf("%v have values of open size: an engine has %d nodes or more", small, leastEngine)
@@ -156,5 +156,22 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%s, %s: %v, want the reason %q", tt.provider, tt.said, err, tt.reason)
 			}
 		}
+	}
+}
+
+// TestForm: only the provider tensorrt is given weights in the model itself.
+func TestForm(t *testing.T) {
+	w := &backends.Weights{Folder: "/f", Places: onnx.Places{vector(1): 64}}
+	for p, want := range map[Provider]struct {
+		form   onnx.Form
+		folder string
+		apart  int
+	}{CPU: {onnx.Functions, "/f", 1}, CUDA: {onnx.Inlined, "/f", 1}, TensorRT: {onnx.Inlined, "", 0}} {
+		if form, folder := p.form(w); form.Form != want.form || folder != want.folder || len(form.External) != want.apart {
+			t.Errorf("%s: %+v, folder %q", p, form, folder)
+		}
+	}
+	if form, folder := CPU.form(nil); form.External != nil || folder != "" {
+		t.Errorf("without a file: %+v, folder %q", form, folder)
 	}
 }

@@ -82,7 +82,8 @@ func (backend) Compile(ctx context.Context, g *graph.Graph, opts backends.Option
 	if err != nil {
 		return nil, err
 	}
-	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa, winograd: winograd, unfused: unfused, taps: opts.Taps, stepTimes: opts.StepTimes})
+	return compile(ctx, g, settings{float: float, rounded: opts.Precision.Format(), threads: opts.Threads, isa: isa,
+		winograd: winograd, unfused: unfused, taps: opts.Taps, stepTimes: opts.StepTimes})
 }
 
 // extraOf reads Options.Extra: whether a session may convolve by Winograd's algorithm, whose rounding is not that of a sum of products (in

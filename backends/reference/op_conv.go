@@ -78,7 +78,8 @@ type packKey struct {
 }
 
 // packOnce returns what pack makes of weights, or what it made of them before.
-func packOnce[T tensor.Float, W interface{ Bytes() int }](c *compiler, key packKey, shape kernel.ConvShape, pack func(s kernel.ConvShape, weight, bias []T, isa kernel.ISA) (W, error)) (W, error) {
+func packOnce[T tensor.Float, W interface{ Bytes() int }](c *compiler, key packKey, shape kernel.ConvShape,
+	pack func(s kernel.ConvShape, weight, bias []T, isa kernel.ISA) (W, error)) (W, error) {
 	if w, ok := c.packed[key].(W); ok {
 		return w, nil
 	}

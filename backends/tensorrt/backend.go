@@ -22,8 +22,8 @@ func New(driver Driver) backends.Backend { return backend{driver} }
 // Name implements backends.Backend.
 func (backend) Name() string { return Name }
 
-// Probe implements backends.Backend. Facts: version and path of the library, the device, the other libraries that are opened, the plugins, and what is missing to
-// build engines.
+// Probe implements backends.Backend. Facts: version and path of the library, the device, the other libraries that are opened, the plugins, and what
+// is missing to build engines.
 func (b backend) Probe(context.Context) backends.Availability {
 	lib, err := b.driver.Open()
 	if missing := (*backends.Unavailable)(nil); errors.As(err, &missing) {

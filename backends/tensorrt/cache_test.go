@@ -13,8 +13,8 @@ import (
 	"github.com/apex-x/apexx/backends"
 )
 
-// TestCache: an engine is built once for one key, whatever it is looked up from; what is damaged in the cache is built anew; and what was measured is handed from
-// build to build.
+// TestCache: an engine is built once for one key, whatever it is looked up from; what is damaged in the cache is built anew; and what was measured is
+// handed from build to build.
 func TestCache(t *testing.T) {
 	dir := t.TempDir()
 	lib := newEmulated()

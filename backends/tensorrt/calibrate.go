@@ -11,8 +11,8 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// Calibrate implements backends.Calibrator with the calibrators that TensorRT 10 has. The network is weakly typed and in float32, our operators are plugins, and no
-// two nodes become one, so that every value keeps its name in the table.
+// Calibrate implements backends.Calibrator with the calibrators that TensorRT 10 has. The network is weakly typed and in float32, our operators are
+// plugins, and no two nodes become one, so that every value keeps its name in the table.
 func (b backend) Calibrate(ctx context.Context, g *graph.Graph, inputs []tensor.List, o backends.CalibrateOptions) ([]byte, error) {
 	lib, err := b.driver.Open()
 	if err != nil {

@@ -199,8 +199,8 @@ func ReadEngine(path string) (Record, []byte, error) {
 	return rec, engine, err
 }
 
-// readEngine returns an engine and its record. One that was cut or changed is an *backends.Unavailable with the reason engine_corrupt. There is no engine, and no
-// error, where there is no file.
+// readEngine returns an engine and its record. One that was cut or changed is an *backends.Unavailable with the reason engine_corrupt. There is no
+// engine, and no error, where there is no file.
 func readEngine(path string) (Record, []byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -25,8 +25,8 @@ func text(g *graph.Graph) string {
 	return b.String()
 }
 
-// TestTyped: a convolution between two roundings and what follows it are in the format, weights are stored in it; the last convolution reads what was rounded as
-// float32, and gives float32.
+// TestTyped: a convolution between two roundings and what follows it are in the format, weights are stored in it; the last convolution reads what was
+// rounded as float32, and gives float32.
 func TestTyped(t *testing.T) {
 	g := layered(t)
 	out, err := typed(g, graph.FP16)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -45,16 +46,6 @@ func within(field string, value, low, high float64, why string) error {
 	return fmt.Errorf("%s is %v, want %v to %v (%s)", field, value, low, high, why)
 }
 
-// first returns the first error.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // between refuses a time of one call that does not fit into its request.
 func between(field string, ns int64, took time.Duration) error {
 	return within(field, float64(ns), 0, elapsed(took), fmt.Sprintf("the request took %v", took))
@@ -73,13 +64,13 @@ func (r executeReply) check(steps int, took time.Duration) error {
 		}
 		all += float64(ns)
 	}
-	return first(between("execute_ns", r.Execute, took), within("device_ns", float64(r.Device), 0, most, why), within("the sum of steps_ns", all, 0, most, why), r.Memory.check())
+	return cmp.Or(between("execute_ns", r.Execute, took), within("device_ns", float64(r.Device), 0, most, why), within("the sum of steps_ns", all, 0, most, why), r.Memory.check())
 }
 
 const anyMachine = "bytes of memory of any machine"
 
 func (m wireMemory) check() error {
-	return first(within("host_bytes", float64(m.Host), 0, maxBytes, anyMachine), within("device_bytes", float64(m.Device), 0, maxBytes, anyMachine))
+	return cmp.Or(within("host_bytes", float64(m.Host), 0, maxBytes, anyMachine), within("device_bytes", float64(m.Device), 0, maxBytes, anyMachine))
 }
 
 // checkSizes refuses what no machine can hold.
@@ -88,7 +79,7 @@ func checkSizes(p backends.Plan) error {
 	for _, s := range p.Steps {
 		checks = append(checks, within("workspace of step "+s.Name, float64(s.Workspace), 0, maxBytes, anyMachine))
 	}
-	return first(checks...)
+	return cmp.Or(checks...)
 }
 
 // check refuses a reply that does not answer its request or holds what no measurement can give.
@@ -110,7 +101,7 @@ func (r measureReply) check(req measureRequest, steps int, took time.Duration) e
 	if r.Clock != 0 { // 0 is unknown
 		checks = append(checks, within("clock_ns", r.Clock, leastReading, elapsed(took), "a pair of clock readings in nanoseconds"))
 	}
-	return first(first(checks...), first(
+	return cmp.Or(cmp.Or(checks...), cmp.Or(
 		within("host_peak_bytes", float64(r.HostPeak), 0, maxBytes, anyMachine),
 		within("device_peak_bytes", float64(r.DevicePeak), 0, maxBytes, anyMachine),
 		within("allocs_per_run", r.AllocsPerRun, 0, maxAllocs, "objects of any run"),

@@ -168,8 +168,8 @@ func (d *Died) ending() string {
 // Unwrap returns the cause, so that errors.Is finds context.DeadlineExceeded and context.Canceled.
 func (d *Died) Unwrap() error { return d.Cause }
 
-// headline picks the line of a dying program's output that says why: what introduces a crash report, else the last line. That an exception of C++ ended it is told with what
-// the exception says, which is a line of its own.
+// headline picks the line of a dying program's output that says why: what introduces a crash report, else the last line. That an exception of C++
+// ended it is told with what the exception says, which is a line of its own.
 func headline(stderr string) string {
 	last, thrown := "", ""
 	for line := range strings.Lines(stderr) {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (w *Worker) Open(ctx context.Context, g *graph.Graph, opts backends.Options
 	if err := w.call(withProgress(ctx, opts.Progress), w.spec.compileTimeout(), kindCompile, req, &r); err != nil {
 		return nil, err
 	}
-	if err := first(r.Memory.check(), r.Plan.Check(s.graph), checkSizes(r.Plan)); err != nil {
+	if err := cmp.Or(r.Memory.check(), r.Plan.Check(s.graph), checkSizes(r.Plan)); err != nil {
 		return nil, w.refused("compile reply", err)
 	}
 	s.id, s.memory, s.plan = r.Session, r.Memory.use(), printablePlan(r.Plan)

@@ -88,7 +88,7 @@ func fileLast(args []string) []string {
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
-	cli.FlagStringer = flagHelp
+	cli.FlagStringer, cli.HelpPrinter = flagHelp, printHelp
 	app := &cli.App{
 		Name:                      "apexx",
 		Usage:                     "run the Apex-X model on several backends and prove that they agree",

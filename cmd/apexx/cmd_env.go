@@ -13,7 +13,7 @@ func envCommand() *cli.Command {
 		Usage: "tell where measurements are made: hardware, versions, GPUs, class of machines",
 		Flags: []cli.Flag{
 			jsonSwitch(),
-			&cli.BoolFlag{Name: "identify", Usage: "keep the host's name and the UUIDs of GPUs (default: hashed)"},
+			&cli.BoolFlag{Name: "identify", Usage: "keep the host's name and the UUIDs of GPUs, which are hashed otherwise"},
 		},
 		Action: func(c *cli.Context) error {
 			identify := c.Bool("identify")

@@ -228,8 +228,9 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 	if err := namedCalibration(e.c, e.model, s.precision); err != nil {
 		return nil, err
 	}
-	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode, Progress: countImages(e.c, fmt.Sprintf("%s %s", s.backend.Name(), s.precision)),
-		Options: backends.Options{Precision: s.precision, Threads: threads, Extra: s.extra}})
+	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode,
+		Progress: countImages(e.c, fmt.Sprintf("%s %s", s.backend.Name(), s.precision)),
+		Options:  backends.Options{Precision: s.precision, Threads: threads, Extra: s.extra}})
 	if errors.Is(err, quality.ErrData) {
 		return nil, exit.With(exit.Usage, err)
 	}

@@ -74,31 +74,52 @@ func matrixCommand() *cli.Command {
 }
 
 func runMatrix(c *cli.Context) error {
-	profiles, err := profilesOf(c.String("profiles"))
+	r, err := newMatrixRun(c)
 	if err != nil {
 		return err
+	}
+	if c.IsSet("model") {
+		return networkMatrix(c, r.runner, r.spec)
+	}
+	return r.apexX()
+}
+
+// matrixRun is what the flags say of a matrix, whichever model it is of.
+type matrixRun struct {
+	c      *cli.Context
+	decode model.Decode
+	runner *execute.MatrixRunner
+	spec   parity.MatrixSpec
+}
+
+func newMatrixRun(c *cli.Context) (*matrixRun, error) {
+	profiles, err := profilesOf(c.String("profiles"))
+	if err != nil {
+		return nil, err
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	threads, err := threadsOf(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	extras, err := extraOfAll(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.Int("jobs") < 1 || c.Duration("deadline") <= 0 {
-		return usagef("--jobs and --deadline must be positive")
+		return nil, usagef("--jobs and --deadline must be positive")
 	}
 	columns, err := chosenColumns(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"),
-		Extra: extras,
+	if err := checkModelFlags(c); err != nil {
+		return nil, err
+	}
+	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"), Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
 			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
@@ -110,18 +131,25 @@ func runMatrix(c *cli.Context) error {
 			spec.Policies = append(spec.Policies, p.Policy(parity.EndToEnd))
 		}
 	}
-	if c.IsSet("dim") && !c.IsSet("model") {
+	return &matrixRun{c, decode, runner, spec}, nil
+}
+
+// checkModelFlags refuses flags of a model of one's own without one, and those of Apex-X with it.
+func checkModelFlags(c *cli.Context) error {
+	switch own := c.IsSet("model"); {
+	case !own && c.IsSet("dim"):
 		return usagef("--dim is of a model of your own: name it with --model")
-	}
-	if c.IsSet("model") && c.IsSet("quality") {
+	case own && c.IsSet("quality"):
 		return usagef("--quality is of Apex-X and does not go with --model")
-	}
-	if c.IsSet("model") && c.IsSet("certify") {
+	case own && c.IsSet("certify"):
 		return usagef("--certify is of Apex-X and does not go with --model")
 	}
-	if c.IsSet("model") {
-		return networkMatrix(c, runner, spec)
-	}
+	return nil
+}
+
+// apexX runs the matrix of Apex-X.
+func (r *matrixRun) apexX() error {
+	c, columns := r.c, r.spec.Columns
 	m, err := openModel(c)
 	if err != nil {
 		return err
@@ -130,7 +158,7 @@ func runMatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	folder, err := openFolder(c, m, decode)
+	folder, err := openFolder(c, m, r.decode)
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
@@ -141,8 +169,8 @@ func runMatrix(c *cli.Context) error {
 		}
 	}
 	for i := range cases {
-		runner.Cases[cases[i].Name] = &cases[i]
-		spec.Cases = append(spec.Cases, execute.ParityCase(&cases[i]))
+		r.runner.Cases[cases[i].Name] = &cases[i]
+		r.spec.Cases = append(r.spec.Cases, execute.ParityCase(&cases[i]))
 	}
 	if err := errors.Join(enoughCases(c, len(cases)), prepareReport(c)); err != nil {
 		return err
@@ -150,18 +178,18 @@ func runMatrix(c *cli.Context) error {
 	digests := &reports.ModelDigests{Config: m.ConfigDigest, Weights: m.WeightsDigest}
 	doc := &reports.Document{Model: digests, Subject: subjectFlags(c), LeftOut: folder.Reasons()}
 	if set != nil {
-		q := &matrixQuality{c: c, set: set, model: m, decode: decode, open: runner.Open, options: func(backend string, p backends.Precision) backends.Options {
-			return backends.Options{Precision: p, Threads: threads, Extra: extras[backend]}
+		q := &matrixQuality{c: c, set: set, model: m, decode: r.decode, open: r.runner.Open, options: func(backend string, p backends.Precision) backends.Options {
+			return backends.Options{Precision: p, Threads: r.runner.Threads, Extra: r.runner.Extra[backend]}
 		}}
 		if doc.Quality, err = q.columns(columns); err != nil {
 			return err
 		}
 	}
-	r := &matrixReport{c: c, doc: doc, gallery: gallery(cases, c.String("report") != ""), runner: runner, spec: spec}
+	report := &matrixReport{c: c, doc: doc, gallery: gallery(cases, c.String("report") != ""), runner: r.runner, spec: r.spec}
 	if path := c.String("certify"); path != "" {
-		r.certify = func() (*reports.MatrixCertificate, error) { return certifyMatrix(c, path, m, columns, cases) }
+		report.certify = func() (*reports.MatrixCertificate, error) { return certifyMatrix(c, path, m, columns, cases) }
 	}
-	return r.run()
+	return report.run()
 }
 
 // profilesOf reads --profiles.

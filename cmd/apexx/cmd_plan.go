@@ -21,7 +21,7 @@ func planCommand() *cli.Command {
 	flags := append(choiceFlags(),
 		&cli.StringFlag{Name: "shape", Usage: "shape of the input, `BxCxHxW` (default: the configured input size, else 1x3x512x512)"},
 		&cli.StringSliceFlag{Name: "tap", Usage: "`NAME` of an intermediate that the session returns too, or all; may be repeated"},
-		&cli.IntFlag{Name: "times", Usage: "time every step over `N` executions on a grey image (default: compile only)"},
+		&cli.IntFlag{Name: "times", Usage: "time every step over `N` executions on a grey image", DefaultText: "compile only"},
 		&cli.StringFlag{Name: "json", Usage: "write the plan to `FILE`, or - for standard output"},
 		&cli.BoolFlag{Name: "isolate", Usage: "compile in a worker process"},
 	)

@@ -10,10 +10,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/manifest"
 	"github.com/apex-x/apexx/internal/replay"
 )
 
@@ -95,7 +95,7 @@ func verifyReplay(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	m, err := routing.ParseReplayManifest(text)
+	m, err := manifest.ParseReplay(text)
 	if err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("%s: %w", c.Args().First(), err))
 	}

@@ -138,7 +138,7 @@ func finishSweep(c *cli.Context, r *sweep.Result, w *workloadsOf) error {
 	if err != nil {
 		return err
 	}
-	if err := reports.SweepTable(c.App.Writer, r); err != nil {
+	if err := reports.SweepTable(c.App.Writer, r, tableOptions(c.App.Writer)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(c.App.Writer, "report: %s\n", page); err != nil {

@@ -19,7 +19,8 @@ import (
 	"github.com/apex-x/apexx/reports"
 )
 
-// manifestGraph returns the graph of a manifest's model, with its ranges, of a file or of the binary, where a precision needs them and it was not exported in it.
+// manifestGraph returns the graph of a manifest's model, with its ranges, of a file or of the binary, where a precision needs them and it was not
+// exported in it.
 func manifestGraph(path, calibration string, p backends.Precision) (*graph.Graph, error) {
 	manifest, text, err := reports.ReadManifest(path)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/apex-x/apexx/internal/exit"
 )
 
-// serveEngines is a worker of the backend tensorrt without a device: its engines are the ONNX files that they are built from, and compute nothing. The environment
-// variable FAULT says what is broken.
+// serveEngines is a worker of the backend tensorrt without a device: its engines are the ONNX files that they are built from, and compute nothing.
+// The environment variable FAULT says what is broken.
 func serveEngines() {
 	if err := worker.ServeStdio(context.Background(), tensorrt.New(engineLibrary{os.Getenv("FAULT")})); err != nil {
 		fmt.Fprintln(os.Stderr, err)

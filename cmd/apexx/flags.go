@@ -99,9 +99,9 @@ func backendFlags() []cli.Flag {
 // engineFlags are the options of the backend tensorrt.
 func engineFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "engine-level", Value: tensorrt.DefaultLevel, Usage: "how long tensorrt searches for kernels when it builds an engine, `N` from 0 to 5"},
+		&cli.IntFlag{Name: "engine-level", Value: tensorrt.DefaultLevel, Usage: "how long tensorrt and ort-tensorrt search for kernels when they build an engine, `N` from 0 to 5"},
 		&cli.StringFlag{Name: "engine-batches", Usage: "let an engine of tensorrt serve batches of a range, `MIN:OPT:MAX`, with kernels chosen for OPT (default: the session's batch alone)"},
-		&cli.StringFlag{Name: "engine-cache", Usage: "where tensorrt keeps engines, `DIR`, or none (default: apexx/tensorrt in the user's caches)"},
+		&cli.StringFlag{Name: "engine-cache", Usage: "where tensorrt and ort-tensorrt keep engines, `DIR`, or none (default: apexx/NAME in the user's caches)"},
 	}
 }
 
@@ -126,6 +126,8 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 	switch {
 	case backend == tensorrt.Name:
 		return engine, nil
+	case backend == ort.TensorRT.Backend():
+		return providerOptions(c, engine), nil
 	case backend == "cuda" && c.String("autotune") != "":
 		path, err := filepath.Abs(c.String("autotune")) // a worker may run elsewhere
 		if err != nil {
@@ -144,6 +146,21 @@ func extraOptions(c *cli.Context, backend string) (map[string]string, error) {
 		return map[string]string{"winograd": "off"}, nil
 	}
 	return nil, nil
+}
+
+// providerOptions is what of the options of engines the backend ort-tensorrt has, under its own keys, beside its own.
+func providerOptions(c *cli.Context, engine map[string]string) map[string]string {
+	extra := map[string]string{}
+	for _, o := range []struct{ to, value string }{
+		{ort.LevelOption, engine[tensorrt.LevelOption]}, {ort.CacheOption, engine[tensorrt.CacheOption]}} {
+		if o.value != "" {
+			extra[o.to] = o.value
+		}
+	}
+	if level := c.String("opt-level"); level != "all" {
+		extra["opt-level"] = level
+	}
+	return extra
 }
 
 // engineOptions is what engineFlags say. Only what differs from the backend's own defaults is told, so that other workers of it understand.

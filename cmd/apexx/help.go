@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -9,7 +10,7 @@ import (
 
 // helpWidth is the width of a terminal that help has to be readable on; urfave/cli indents descriptions and the texts of flags.
 const (
-	helpWidth         = 100
+	helpWidth         = 80
 	descriptionIndent = 3
 	flagIndent        = 6
 )
@@ -17,10 +18,25 @@ const (
 // oneLineHelp is urfave/cli's form of a flag: its names, a tab, and all of its text.
 var oneLineHelp = cli.FlagStringer
 
-// flagHelp puts the text of a flag below its names.
+// flagHelp puts the text of a flag below its names. That a switch is off until it is given goes without saying.
 func flagHelp(f cli.Flag) string {
 	names, text, _ := strings.Cut(oneLineHelp(f), "\t")
-	return names + "\n" + wrapText(text, helpWidth-flagIndent)
+	return names + "\n" + wrapText(strings.TrimSuffix(text, " (default: false)"), helpWidth-flagIndent)
+}
+
+// printHelp fills one of urfave/cli's templates. Their function wrap sets text from a column on, and by default breaks no line.
+func printHelp(w io.Writer, template string, data any) {
+	wrap := func(text string, column int) string {
+		var lines []string
+		for line := range strings.Lines(text) {
+			lines = append(lines, strings.Split(wrapText(line, helpWidth-column), "\n")...)
+		}
+		for i := 1; i < len(lines); i++ {
+			lines[i] = strings.TrimRight(strings.Repeat(" ", column)+lines[i], " ")
+		}
+		return strings.Join(lines, "\n")
+	}
+	cli.HelpPrinterCustom(w, template, data, map[string]any{"wrap": wrap})
 }
 
 // fitHelp wraps the descriptions of commands.

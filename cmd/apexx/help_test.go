@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -18,7 +19,9 @@ func TestWrapText(t *testing.T) {
 	}
 }
 
-// TestHelpFits checks that the help of every command is readable on a terminal of 100 columns, and that every flag says what it
+var twoDefaults = regexp.MustCompile(`\(default:[^)]*\)\s+\(default:[^)]*\)`)
+
+// TestHelpFits checks that the help of every command is readable on a terminal of 80 columns, and that every flag says what it
 // is for.
 func TestHelpFits(t *testing.T) {
 	commands := [][]string{nil}
@@ -40,6 +43,9 @@ func TestHelpFits(t *testing.T) {
 		var out, errs bytes.Buffer
 		if code := run(context.Background(), append(append([]string{"apexx"}, c...), "--help"), nil, &out, &errs); code != 0 || errs.Len() > 0 || out.Len() == 0 {
 			t.Errorf("apexx %s --help: exit code %d, %s", c, code, errs.String())
+		}
+		if twice := twoDefaults.FindString(out.String()); twice != "" {
+			t.Errorf("apexx %s --help tells two defaults of one flag: %s", strings.Join(c, " "), twice)
 		}
 		for _, line := range strings.Split(out.String(), "\n") {
 			if n := utf8.RuneCountInString(line); n > helpWidth {

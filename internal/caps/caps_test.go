@@ -206,18 +206,18 @@ func TestRequired(t *testing.T) {
 		reason  backends.Reason
 		want    string
 	}{
-		{"cuda", backends.WorkerStartFailed, "worker missing (worker_start_failed), cuda.available met, driver unknown, compute_capability unknown, kernels unknown"},
-		{"cuda", backends.LibraryVersionUnsupported, "worker met, cuda.available met, driver missing (library_version_unsupported), compute_capability unknown, kernels unknown"},
-		{"cuda", backends.KernelLoadFailed, "worker met, cuda.available met, driver met, compute_capability met, kernels missing (kernel_load_failed)"},
-		{"ort", backends.LibraryWrongArchitecture, "cgo met, library missing (library_wrong_architecture)"},
-		{"ort", backends.ProviderUnavailable, "cgo met, library missing (provider_unavailable)"},
-		{"ort-cuda", backends.ProviderUnavailable, "cgo met, worker met, library missing (provider_unavailable), cuda.available met"},
-		{"ort-cuda", backends.CudaDeviceNotFound, "cgo met, worker met, library met, cuda.available missing (cuda_device_not_found)"},
-		{"tensorrt", backends.LibraryNotFound, "worker met, cuda.available met, library missing (library_not_found)"},
+		{"cuda", backends.WorkerStartFailed, "worker missing (worker_start_failed); cuda.available met; driver, compute_capability, kernels unknown"},
+		{"cuda", backends.LibraryVersionUnsupported, "worker, cuda.available met; driver missing (library_version_unsupported); compute_capability, kernels unknown"},
+		{"cuda", backends.KernelLoadFailed, "worker, cuda.available, driver, compute_capability met; kernels missing (kernel_load_failed)"},
+		{"ort", backends.LibraryWrongArchitecture, "cgo met; library missing (library_wrong_architecture)"},
+		{"ort", backends.ProviderUnavailable, "cgo met; library missing (provider_unavailable)"},
+		{"ort-cuda", backends.ProviderUnavailable, "cgo, worker met; library missing (provider_unavailable); cuda.available met"},
+		{"ort-cuda", backends.CudaDeviceNotFound, "cgo, worker, library met; cuda.available missing (cuda_device_not_found)"},
+		{"tensorrt", backends.LibraryNotFound, "worker, cuda.available met; library missing (library_not_found)"},
 		{"reference", backends.InstructionSetUnsupported, "instruction_set missing (instruction_set_unsupported)"},
 	} {
 		c := Caps{Cuda: Cuda{Available: true}}
-		if got := capabilities(c.required(Backend{Name: tt.backend, Reason: tt.reason})); got != tt.want {
+		if got := strings.Join(capabilities(c.required(Backend{Name: tt.backend, Reason: tt.reason})), "; "); got != tt.want {
 			t.Errorf("%s %s:\n%s\n%s", tt.backend, tt.reason, got, tt.want)
 		}
 	}
@@ -264,11 +264,11 @@ func TestWithoutPluginsAndBuilder(t *testing.T) {
 		facts []string
 		want  string
 	}{
-		{[]string{"plugin_library", "/p.so"}, "plugins met, builder met"},
-		{[]string{"no_builder", "there is no parser"}, "plugins missing (plugin_missing), builder missing (builder_unavailable)"},
+		{[]string{"plugin_library", "/p.so"}, "plugins, builder met"},
+		{[]string{"no_builder", "there is no parser"}, "plugins missing (plugin_missing)\nbuilder missing (builder_unavailable)"},
 	} {
 		c := Of(machine(reference, ort, has("fp32", "compute_capability", "9.0"), has("fp32", tt.facts...)))
-		if got := capabilities(c.optional(c.of("tensorrt"))); !strings.Contains(got, tt.want) {
+		if got := strings.Join(capabilities(c.optional(c.of("tensorrt"))), "\n"); !strings.Contains(got, tt.want) {
 			t.Errorf("%v: %s, want %s", tt.facts, got, tt.want)
 		}
 	}

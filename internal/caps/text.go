@@ -20,7 +20,7 @@ func (c Caps) WriteText(w io.Writer) error {
 		e.writeText(func(format string, args ...any) { line("", "  "+format, args...) })
 	}
 	c.Cuda.writeText(line)
-	line("fp8", "%s", stateOf(c.FP8.Available, because(c.FP8.Reason)))
+	line("fp8", "%s", "of a GPU "+stateOf(c.FP8.Available, because(c.FP8.Reason)))
 	line("int8", "%s", "of tensorrt "+stateOf(c.TensorRT.Int8Available, because(c.TensorRT.Int8Reason)))
 	line("cpu", "%s, %d threads", c.CPU.Architecture, c.CPU.Threads)
 	_, err := io.WriteString(w, b.String())
@@ -55,28 +55,43 @@ func (e Backend) writeText(line func(format string, args ...any)) {
 	for _, f := range e.Facts {
 		line("%s: %s", f.Key, f.Value)
 	}
-	if !e.Available && len(e.Required) > 0 {
-		line("requires: %s", capabilities(e.Required))
-	}
-	if len(e.Optional) > 0 {
-		line("optional: %s", capabilities(e.Optional))
-	}
-}
-
-// capabilities writes "worker met, cuda.available missing (cuda_unavailable)".
-func capabilities(list []Capability) string {
-	parts := make([]string, len(list))
-	for i, c := range list {
-		parts[i] = c.Name + " " + string(c.State)
-		if c.Reason != nil {
-			parts[i] += " (" + string(*c.Reason) + ")"
+	list := func(name string, list []Capability) {
+		for i, text := range capabilities(list) {
+			if i > 0 {
+				name = ""
+			}
+			line("%-10s%s", name, text)
 		}
 	}
-	return strings.Join(parts, ", ")
+	if !e.Available {
+		list("requires: ", e.Required)
+	}
+	list("optional: ", e.Optional)
+}
+
+// capabilities writes a line for each that has a reason, "library missing (provider_unavailable)", and for those in a row that are in one state,
+// "cgo, worker met".
+func capabilities(list []Capability) (lines []string) {
+	for i := 0; i < len(list); i++ {
+		c := list[i]
+		if c.Reason != nil {
+			lines = append(lines, fmt.Sprintf("%s %s (%s)", c.Name, c.State, *c.Reason))
+			continue
+		}
+		names := []string{c.Name}
+		for ; i+1 < len(list) && list[i+1].State == c.State && list[i+1].Reason == nil; i++ {
+			names = append(names, list[i+1].Name)
+		}
+		lines = append(lines, strings.Join(names, ", ")+" "+string(c.State))
+	}
+	return lines
 }
 
 func (c Cuda) writeText(line func(name, format string, args ...any)) {
-	head := fmt.Sprintf("%d device(s)", c.DeviceCount)
+	head := fmt.Sprintf("%d devices", c.DeviceCount)
+	if c.DeviceCount == 1 {
+		head = "1 device"
+	}
 	if c.Reason != nil {
 		head = string(*c.Reason)
 	}
@@ -91,25 +106,29 @@ func (c Cuda) writeText(line func(name, format string, args ...any)) {
 		line("", "  %s", c.Detail)
 	}
 	for _, d := range c.Devices {
-		line("", "  device %d: %s", d.Index, strings.Join(deviceParts(d), ", "))
+		what, now := deviceParts(d)
+		line("", "  device %d: %s", d.Index, strings.Join(what, ", "))
+		if len(now) > 0 {
+			line("", "            %s", strings.Join(now, ", "))
+		}
 	}
 }
 
-// deviceParts leaves out what a device did not tell.
-func deviceParts(d env.DeviceState) []string {
-	parts := []string{d.Name}
-	add := func(told bool, format string, args ...any) {
+// deviceParts says what a device is and how it stands. What it did not tell is left out.
+func deviceParts(d env.DeviceState) (what, now []string) {
+	what = []string{d.Name}
+	add := func(parts *[]string, told bool, format string, args ...any) {
 		if told {
-			parts = append(parts, fmt.Sprintf(format, args...))
+			*parts = append(*parts, fmt.Sprintf(format, args...))
 		}
 	}
 	const gib = 1 << 30
-	add(d.ComputeCapability != "", "compute capability %s", d.ComputeCapability)
-	add(d.SMs > 0, "%d multiprocessors", d.SMs)
-	add(d.MemoryBytes > 0, "%.1f of %.1f GiB free", float64(d.MemoryFreeBytes)/gib, float64(d.MemoryBytes)/gib)
-	add(d.SMClockMHz > 0, "SM clock %d of %d MHz", d.SMClockMHz, d.MaxSMClockMHz)
-	add(d.MemoryClockMHz > 0, "memory clock %d MHz", d.MemoryClockMHz)
-	add(d.PowerLimitW > 0, "%.0f W", d.PowerLimitW)
-	add(d.MIG == "on", "MIG on")
-	return parts
+	add(&what, d.ComputeCapability != "", "compute capability %s", d.ComputeCapability)
+	add(&what, d.SMs > 0, "%d multiprocessors", d.SMs)
+	add(&what, d.MIG == "on", "MIG on")
+	add(&now, d.MemoryBytes > 0, "%.1f of %.1f GiB free", float64(d.MemoryFreeBytes)/gib, float64(d.MemoryBytes)/gib)
+	add(&now, d.SMClockMHz > 0, "SM clock %d of %d MHz", d.SMClockMHz, d.MaxSMClockMHz)
+	add(&now, d.MemoryClockMHz > 0, "memory clock %d MHz", d.MemoryClockMHz)
+	add(&now, d.PowerLimitW > 0, "power limit %.0f W", d.PowerLimitW)
+	return what, now
 }

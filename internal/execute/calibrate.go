@@ -30,8 +30,8 @@ func notCalibrated(backend string, err error) error {
 	return err
 }
 
-// CalibrationKey returns the key of a calibration of a model over cases, all of that model, by a calibrate.Method or a calibrate.Calibrator. An empty version of
-// the data stands for a digest of them.
+// CalibrationKey returns the key of a calibration of a model over cases, all of that model, by a calibrate.Method or a calibrate.Calibrator. An empty
+// version of the data stands for a digest of them.
 func CalibrationKey(m *source.Model, cases []source.Case, profile calibrate.Profile, method fmt.Stringer, version string) (calibrate.Key, error) {
 	from, err := m.CalibrationSource(cases[0].Image.Shape(), profile)
 	if err != nil {

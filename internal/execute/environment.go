@@ -38,4 +38,7 @@ func libraryVersions(ctx context.Context) []env.Software {
 }
 
 // libraryKeys names what a backend's probe tells of its library.
-var libraryKeys = map[string]string{"reference instruction_set": "instruction_set", "ort version": "onnxruntime", "ort-cuda version": "onnxruntime-gpu", "cuda version": "cuda", "tensorrt version": "tensorrt"}
+var libraryKeys = map[string]string{
+	"reference instruction_set": "instruction_set", "ort version": "onnxruntime", "ort-cuda version": "onnxruntime-gpu", "cuda version": "cuda",
+	"tensorrt version": "tensorrt",
+}

@@ -36,7 +36,6 @@ var (
 	Baseline      = Kind{"a baseline", 16 << 20, true}
 	Record        = Kind{"a record of measurements", 128 << 20, true}
 	Journal       = Kind{"the log of a sweep", 512 << 20, true}
-	Routing       = Kind{"a routing table", 16 << 20, true}
 	Tracks        = Kind{"a file of tracks", 256 << 20, true}
 	Annotations   = Kind{"an annotation file", 16 << 30, true}
 	Picture       = Kind{"a picture", 256 << 20, false}

@@ -67,15 +67,6 @@ func (r *run) left() uint32 {
 
 // Union merges masks of one size. Pixels of any are inside.
 func Union(masks ...RLE) (RLE, error) {
-	return merge(masks, func(a, b bool) bool { return a || b })
-}
-
-// Intersection merges masks of one size. Pixels of all are inside.
-func Intersection(masks ...RLE) (RLE, error) {
-	return merge(masks, func(a, b bool) bool { return a && b })
-}
-
-func merge(masks []RLE, inside func(a, b bool) bool) (RLE, error) {
 	if len(masks) == 0 {
 		return RLE{}, errNoMask
 	}
@@ -85,7 +76,7 @@ func merge(masks []RLE, inside func(a, b bool) bool) (RLE, error) {
 			return RLE{}, fmt.Errorf("cannot merge masks of %d×%d and %d×%d", all.Size[0], all.Size[1], m.Size[0], m.Size[1])
 		}
 		var out Builder
-		walk(all, m, func(n uint32, a, b bool) { out.Add(inside(a, b), int(n)) })
+		walk(all, m, func(n uint32, a, b bool) { out.Add(a || b, int(n)) })
 		all = out.RLE(all.Size[0], all.Size[1])
 	}
 	return all, nil
@@ -104,13 +95,9 @@ func Overlap(a, b RLE) (both, either int) {
 	return both, either
 }
 
-// IoU returns the overlap of a detection with an object, |d∩g| / |d∪g|; against a crowd it is |d∩g| / |d|. It is 0 where the boxes of
+// iou returns the overlap of a detection with an object, |d∩g| / |d∪g|; against a crowd it is |d∩g| / |d|. It is 0 where the boxes of
 // the masks do not overlap, and -1 for masks of different size whose boxes do.
-func IoU(detection, object RLE, crowd bool) float64 {
-	return iouWithBoxes(detection, object, detection.Box(), object.Box(), crowd)
-}
-
-func iouWithBoxes(d, g RLE, boxD, boxG [4]float64, crowd bool) float64 {
+func iou(d, g RLE, boxD, boxG [4]float64, crowd bool) float64 {
 	if BoxIoU(boxD, boxG, crowd) == 0 {
 		return 0
 	}
@@ -127,7 +114,7 @@ func iouWithBoxes(d, g RLE, boxD, boxG [4]float64, crowd bool) float64 {
 	return float64(both) / float64(either)
 }
 
-// BoxIoU is IoU for boxes x, y, width, height.
+// BoxIoU returns the same overlap of boxes x, y, width, height, by their areas.
 func BoxIoU(detection, object [4]float64, crowd bool) float64 {
 	d, g := detection, object
 	width := min(d[0]+d[2], g[0]+g[2]) - max(d[0], g[0])
@@ -155,7 +142,7 @@ func IoUs(out []float64, detections, objects []RLE, crowd []bool) {
 	for i, d := range detections {
 		box := d.Box()
 		for j, g := range objects {
-			out[i*len(objects)+j] = iouWithBoxes(d, g, box, boxes[j], crowd[j])
+			out[i*len(objects)+j] = iou(d, g, box, boxes[j], crowd[j])
 		}
 	}
 }

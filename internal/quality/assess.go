@@ -189,7 +189,11 @@ func Pictures(s *Set, doc *reports.Evaluation, base, candidate *Found, most int)
 		if err != nil {
 			return err
 		}
-		shown := reports.CaseImages{Case: fmt.Sprintf("%s: %+.2f points of AP, %d changed matches", change.File, 100*change.Influence, change.Changed)}
+		matches := "matches"
+		if change.Changed == 1 {
+			matches = "match"
+		}
+		shown := reports.CaseImages{Case: fmt.Sprintf("%s: %+.2f points of AP, %d changed %s", change.File, 100*change.Influence, change.Changed, matches)}
 		for _, side := range []struct {
 			label string
 			list  []reports.Detection

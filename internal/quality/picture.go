@@ -14,7 +14,9 @@ func (s *Set) Truth(im coco.Image, annotations []*coco.Annotation) []reports.Det
 	classes := s.Data.Mapping()
 	var list []reports.Detection
 	for _, a := range annotations {
-		list = append(list, drawn(im, classes, a.Category, a.Box, 1, &a.Segmentation))
+		d := drawn(im, classes, a.Category, a.Box, 0, &a.Segmentation)
+		d.Annotated = true
+		list = append(list, d)
 	}
 	return list
 }

@@ -1,8 +1,8 @@
 // Package replay makes the replay manifest of a release and replays it.
 //
-// Create takes the digests of everything that the released model and its verdicts come from: weights, configuration, the exported file
-// with its manifest, pictures, expected results (package routing: canonical hashing). Verify takes them again and then exports the model
-// anew from the weights and the configuration of the manifest: the released file has to come out, byte for byte.
+// Create takes the digests of everything that the released model and its verdicts come from (package manifest): weights, configuration, the
+// exported file with its manifest, pictures, expected results. Verify takes them again and then exports the model anew from the weights and
+// the configuration of the manifest: the released file has to come out, byte for byte.
 package replay
 
 import (
@@ -20,8 +20,8 @@ import (
 
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model"
-	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/manifest"
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/reports"
 	"github.com/apex-x/apexx/reports/attest"
@@ -43,27 +43,27 @@ type Request struct {
 }
 
 // Create makes the manifest. The seed is 0: nothing in the complete model is drawn at random.
-func Create(r Request) (routing.ReplayManifest, error) {
+func Create(r Request) (manifest.Replay, error) {
 	for _, name := range []string{Weights, Export, ExportManifest} {
 		if r.Files[name] == "" {
-			return routing.ReplayManifest{}, fmt.Errorf("a replay manifest needs the artifact %s", name)
+			return manifest.Replay{}, fmt.Errorf("a replay manifest needs the artifact %s", name)
 		}
 	}
 	m, err := source.Open(source.ModelRequest{Weights: r.Files[Weights]})
 	if err != nil {
-		return routing.ReplayManifest{}, err
+		return manifest.Replay{}, err
 	}
 	text, err := m.Config.JSON()
 	if err != nil {
-		return routing.ReplayManifest{}, err
+		return manifest.Replay{}, err
 	}
 	config := map[string]any{}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&config); err != nil {
-		return routing.ReplayManifest{}, err
+		return manifest.Replay{}, err
 	}
-	out, err := routing.BuildReplayManifest(routing.ReplayInput{Config: config, Artifacts: r.Files,
+	out, err := manifest.BuildReplay(manifest.ReplayInput{Config: config, Artifacts: r.Files,
 		DeterminismState: map[string]any{"commit": r.Build.Revision, "modified": r.Build.Modified, "go": r.Go}})
 	if err != nil {
 		return out, err
@@ -90,11 +90,11 @@ func relative(root, file string) (string, error) {
 
 // Verify compares the files below root with the manifest, and the released model with what this program exports. It returns every
 // difference on one line, nothing where there is none; the error says that the model could not be exported at all.
-func Verify(m routing.ReplayManifest, root string) ([]string, error) {
+func Verify(m manifest.Replay, root string) ([]string, error) {
 	var differences []string
 	for _, name := range slices.Sorted(maps.Keys(m.ArtifactHashes)) {
 		a := m.ArtifactHashes[name]
-		sum, err := routing.HashFile(filepath.Join(root, filepath.FromSlash(a.Path)))
+		sum, err := manifest.HashFile(filepath.Join(root, filepath.FromSlash(a.Path)))
 		switch {
 		case err != nil:
 			differences = append(differences, fmt.Sprintf("%s: %v", name, err))
@@ -118,7 +118,7 @@ func Verify(m routing.ReplayManifest, root string) ([]string, error) {
 
 // exportAnew returns the SHA-256 of what the weights and the configuration of a manifest give, for the shape and the settings that the
 // released model was exported for.
-func exportAnew(m routing.ReplayManifest, root string) (string, error) {
+func exportAnew(m manifest.Replay, root string) (string, error) {
 	path := func(name string) string { return filepath.Join(root, filepath.FromSlash(m.ArtifactHashes[name].Path)) }
 	for _, name := range []string{Weights, Export, ExportManifest} {
 		if _, ok := m.ArtifactHashes[name]; !ok {
@@ -160,8 +160,8 @@ func exportAnew(m routing.ReplayManifest, root string) (string, error) {
 }
 
 // openModel opens the weights under the configuration of the manifest.
-func openModel(m routing.ReplayManifest, weights string) (*source.Model, error) {
-	text, err := routing.CanonicalJSON(m.Config)
+func openModel(m manifest.Replay, weights string) (*source.Model, error) {
+	text, err := manifest.CanonicalJSON(m.Config)
 	if err != nil {
 		return nil, err
 	}

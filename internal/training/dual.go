@@ -153,6 +153,26 @@ func (d *DualController) budget(cost, budget float64) (float64, error) {
 	return budget, nil
 }
 
+// ExpectedCost returns the sum over tiles of p*heavy + (1-p)*cheap, in float64. p must be in [0,1]; the tensor form of the
+// original took a NaN for 0. cheap must be finite and >= 0, heavy finite and > cheap. Source: spec 14.
+func ExpectedCost[T Float](probabilities []T, heavy, cheap float64) (float64, error) {
+	if !finite(cheap) || cheap < 0 {
+		return 0, fmt.Errorf("c_cheap is %v: must be >= 0 and finite", cheap)
+	}
+	if !finite(heavy) || heavy <= cheap {
+		return 0, fmt.Errorf("c_heavy is %v: must be > c_cheap, which is %v, and finite", heavy, cheap)
+	}
+	total := 0.0
+	for i, v := range probabilities {
+		p := float64(v)
+		if !(p >= 0 && p <= 1) {
+			return 0, fmt.Errorf("probability %v of tile %d: must be in [0, 1]", p, i)
+		}
+		total += float64(p*heavy) + float64((1-p)*cheap)
+	}
+	return total, nil
+}
+
 // DualStep returns max(0, mu + lr*(cost-budget)), the plain projected step that [DualController] refines. All values must be
 // finite; the original turned a NaN into 0. Source: spec 11.
 func DualStep(mu, cost, budget, lr float64) (float64, error) {

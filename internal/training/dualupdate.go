@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/apex-x/apexx/backends/model/routing"
+	"github.com/apex-x/apexx/internal/manifest"
 )
 
 // DualUpdate is one step of a [DualController].
@@ -57,7 +57,7 @@ func (u DualUpdate) String() string {
 
 // logFloat writes a number as the original does, and so as its JSON.
 func logFloat(v float64) string {
-	text, err := routing.CanonicalJSON(v)
+	text, err := manifest.CanonicalJSON(v)
 	if err != nil { // it is not finite
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}

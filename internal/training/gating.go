@@ -10,12 +10,15 @@ import (
 	"github.com/apex-x/apexx/backends/model/routing"
 )
 
+// Float is the type of utilities and probabilities. Arithmetic on them is done in the type itself, as the model does.
+type Float interface{ float32 | float64 }
+
 // gateClamp bounds logits: in float32 the sigmoid of 60 is exactly 1.
 const gateClamp = 60
 
 // SigmoidProbabilities returns the probabilities sigmoid(clamp(u/temperature, -60, 60)), with NaN taken as 0 and infinities
 // as ±60. temperature must be > 0 and finite; the original lets NaN pass. Source: spec 13.
-func SigmoidProbabilities[T routing.Float](utilities []T, temperature float64) ([]T, error) {
+func SigmoidProbabilities[T Float](utilities []T, temperature float64) ([]T, error) {
 	if err := checkTemperature(temperature); err != nil {
 		return nil, err
 	}
@@ -35,7 +38,7 @@ func SigmoidProbabilities[T routing.Float](utilities []T, temperature float64) (
 
 // HardGates returns 1 where the probability is >= threshold, else 0: the forward value of the straight-through gate. NaN and
 // -Inf count as 0, +Inf as 1. threshold must be in [0,1] and is compared in the type T.
-func HardGates[T routing.Float](probabilities []T, threshold float64) ([]T, error) {
+func HardGates[T Float](probabilities []T, threshold float64) ([]T, error) {
 	if !(threshold >= 0 && threshold <= 1) {
 		return nil, fmt.Errorf("gate threshold is %v: must be in [0, 1]", threshold)
 	}
@@ -49,7 +52,7 @@ func HardGates[T routing.Float](probabilities []T, threshold float64) ([]T, erro
 }
 
 // BernoulliGates returns 1 with the given probability, drawing one number from uniform, in [0,1), per element.
-func BernoulliGates[T routing.Float](probabilities []T, uniform func() float64) ([]T, error) {
+func BernoulliGates[T Float](probabilities []T, uniform func() float64) ([]T, error) {
 	if uniform == nil {
 		return nil, errors.New("bernoulli gates need a source of uniform numbers")
 	}
@@ -64,7 +67,7 @@ func BernoulliGates[T routing.Float](probabilities []T, uniform func() float64) 
 
 // GateGradient returns dL/du from dL/dg of the straight-through gate: upstream * p*(1-p)/temperature with p as in
 // [SigmoidProbabilities], and 0 where u is not finite or |u/temperature| > 60.
-func GateGradient[T routing.Float](utilities, upstream []T, temperature float64) ([]T, error) {
+func GateGradient[T Float](utilities, upstream []T, temperature float64) ([]T, error) {
 	if len(utilities) != len(upstream) {
 		return nil, fmt.Errorf("%d utilities and %d upstream gradients: must have the same length", len(utilities), len(upstream))
 	}
@@ -83,7 +86,7 @@ func GateGradient[T routing.Float](utilities, upstream []T, temperature float64)
 
 // SelectGated returns the tiles to run in training: ids whose gate is >= 0.5, by utility descending, then id ascending, at
 // most kmax. No budget applies. Utilities must be finite.
-func SelectGated[T routing.Float](gates, utilities []T, kmax int) ([]int, error) {
+func SelectGated[T Float](gates, utilities []T, kmax int) ([]int, error) {
 	if kmax < 0 || kmax > routing.MaxTiles {
 		return nil, fmt.Errorf("kmax_l0 is %d: must be >= 0 and at most %d", kmax, routing.MaxTiles)
 	}
@@ -111,7 +114,7 @@ func checkTemperature(t float64) error {
 }
 
 // cleanProbability maps NaN to 0 and clamps to [0,1].
-func cleanProbability[T routing.Float](p T) T {
+func cleanProbability[T Float](p T) T {
 	if p != p {
 		return 0
 	}

@@ -37,7 +37,8 @@ const (
 )
 
 // Dependent is by how much the budget of a whole run is larger: Dependent·λ·σ. Spreads take the errors of different elements for independent, and
-// normalisations make them depend on each other: 1.3·λ·σ was seen at λ = 4 in fp32, 3.3·λ·σ in fp16 (TOLERANCES.md). A step that is fed by itself needs no such allowance.
+// normalisations make them depend on each other: 1.3·λ·σ was seen at λ = 4 in fp32, 3.3·λ·σ in fp16 (TOLERANCES.md). A step that is fed by itself
+// needs no such allowance.
 const Dependent = 4
 
 // Together is by how much the errors of declared roundings inside a step add up more than independent ones: a value that falls to its other neighbour

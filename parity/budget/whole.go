@@ -25,8 +25,8 @@ type Run struct {
 // spreads are then those of what follows from them. A spread is float64, in the shape of its value, infinite where nothing is known;
 // integers, booleans and what is exact have zeros.
 //
-// Spreads are the same whatever the Factor, from 4 to Reach: it only multiplies them. A spread depends on values through slopes and sizes, so values of Products, in float32
-// or in the run's precision, serve as well as exact ones.
+// Spreads are the same whatever the Factor, from 4 to Reach: it only multiplies them. A spread depends on values through slopes and sizes, so values
+// of Products, in float32 or in the run's precision, serve as well as exact ones.
 func (b *Budget) Whole(ctx context.Context, g *graph.Graph, inputs tensor.List, run Run, replay, taps []string) (tensor.List, error) {
 	format := run.Precision.Format()
 	run.alone = format != "" && !run.Twin

@@ -44,7 +44,8 @@ func threadCounts(base int) []int {
 // Take runs a subject as the base and in every variation. What a backend refuses, such as a batch that does not fit its memory, is an
 // error: a certificate says nothing of it.
 func Take(ctx context.Context, s Subject) (*Entry, error) {
-	t := &taking{ctx: ctx, Subject: s, entry: &Entry{Case: s.Case, Input: digest(tensor.List{{Name: "image", Tensor: s.Image}}), Column: parity.Column{Backend: s.Backend.Name(), Precision: s.Options.Precision}, Options: s.Options.Extra}}
+	t := &taking{ctx: ctx, Subject: s, entry: &Entry{Case: s.Case, Input: digest(tensor.List{{Name: "image", Tensor: s.Image}}),
+		Column: parity.Column{Backend: s.Backend.Name(), Precision: s.Options.Precision}, Options: s.Options.Extra}}
 	for _, part := range []func() error{t.base, t.fresh, t.beside, t.threads, t.batched} {
 		if err := part(); err != nil {
 			return nil, fmt.Errorf("certify %s on %s: %w", s.Case, t.entry.Column, err)

@@ -114,7 +114,9 @@ func (r *Result) Equal(want *Result) error {
 		if d.Metric != w.Metric {
 			return fmt.Errorf("differences[%d] is of %q, want %q", i, d.Metric, w.Metric)
 		}
-		for name, pair := range map[string][2]float64{"base": {d.Base, w.Base}, "candidate": {d.Candidate, w.Candidate}, "delta": {d.Delta, w.Delta}, "low": {d.Low, w.Low}, "high": {d.High, w.High}} {
+		for name, pair := range map[string][2]float64{
+			"base": {d.Base, w.Base}, "candidate": {d.Candidate, w.Candidate}, "delta": {d.Delta, w.Delta}, "low": {d.Low, w.Low}, "high": {d.High, w.High},
+		} {
 			if !(math.Abs(pair[0]-pair[1]) <= rounding) {
 				return differ(fmt.Sprintf("%s of %s", name, d.Metric), pair[0], pair[1])
 			}

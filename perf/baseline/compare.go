@@ -51,9 +51,6 @@ type Check struct {
 	Note         string   // why it is missing, for people
 }
 
-// Passed tells whether every check passed.
-func (c *Comparison) Passed() bool { return c.Status == CheckPass }
-
 // Failed returns the checks that did not pass.
 func (c *Comparison) Failed() []Check {
 	return slices.DeleteFunc(slices.Clone(c.Checks), func(k Check) bool { return k.Status == CheckPass })

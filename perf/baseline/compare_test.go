@@ -47,15 +47,15 @@ func failed(c *Comparison) []string {
 
 func TestCompare(t *testing.T) {
 	b := newBaseline(t, result())
-	if c := compare(t, b, result()); !c.Passed() || len(c.Checks) != 8 || len(c.Warnings) > 0 || c.CurrentStatus != "ok" {
+	if c := compare(t, b, result()); c.Status != CheckPass || len(c.Checks) != 8 || len(c.Warnings) > 0 || c.CurrentStatus != "ok" {
 		t.Errorf("itself: %+v", c)
 	}
-	if c := compare(t, b, sweeptest.New(12, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete, perf.TilePack}})); !c.Passed() {
+	if c := compare(t, b, sweeptest.New(12, sweeptest.Spec{Sides: []int{256}, Scopes: []perf.Scope{perf.Complete, perf.TilePack}})); c.Status != CheckPass {
 		t.Errorf("another run of the same: %v", failed(c))
 	}
 	c := compare(t, b, slow())
 	want := []string{"ort/nano/fp32/256x256/b1/complete.p50_ms fail", "ort/nano/fp32/256x256/b1/complete.p95_ms fail"}
-	if c.Passed() || !slices.Equal(failed(c), want) {
+	if c.Status == CheckPass || !slices.Equal(failed(c), want) {
 		t.Errorf("three times slower: %v", failed(c))
 	}
 	if !slices.IsSortedFunc(c.Checks, func(a, b Check) int { return strings.Compare(a.Metric, b.Metric) }) {
@@ -96,7 +96,7 @@ func TestCompareMissing(t *testing.T) {
 		r := result()
 		tt.breaks(r)
 		c := compare(t, b, r)
-		if c.Passed() || !slices.Equal(failed(c), tt.want) || !strings.Contains(c.Failed()[0].Note, tt.note) {
+		if c.Status == CheckPass || !slices.Equal(failed(c), tt.want) || !strings.Contains(c.Failed()[0].Note, tt.note) {
 			t.Errorf("%s: %v (%q)", name, failed(c), c.Failed()[0].Note)
 		}
 	}
@@ -150,7 +150,7 @@ func TestCompareWarns(t *testing.T) {
 	delete(b.Metrics, "ort/nano/fp32/256x256/b1/tile-pack.p50_ms")
 	delete(b.Metrics, "ort/nano/fp32/256x256/b1/tile-pack.p95_ms")
 	c := compare(t, b, r)
-	if !c.Passed() {
+	if c.Status != CheckPass {
 		t.Errorf("warnings failed the comparison: %v", failed(c))
 	}
 	text := strings.Join(c.Warnings, "\n")
@@ -225,7 +225,7 @@ func TestArtifactsOfNaN(t *testing.T) {
 	nan := func() float64 { var z float64; return z / z }()
 	r.Cells[0].Summary.P50 = nan
 	c := judge(newBaseline(t, result()), r)
-	if c.Passed() {
+	if c.Status == CheckPass {
 		t.Error("NaN passed")
 	}
 	var b bytes.Buffer

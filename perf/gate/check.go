@@ -13,7 +13,8 @@ import (
 )
 
 // Check refuses records that Judge could not judge: another schema, an invalid policy, a class of machines that is not that of the
-// environment, cells, controls or measurements that are missing, come twice or make no sense. A live run is checked before it is judged, by the same rules as a file.
+// environment, cells, controls or measurements that are missing, come twice or make no sense. A live run is checked before it is judged, by the same
+// rules as a file.
 func (rec *Record) Check() error {
 	if lacks := olderLacks[rec.Schema]; lacks != "" {
 		return fmt.Errorf("its schema is %s: %s; apexx %s judges it", rec.Schema, lacks, rec.Version)

@@ -163,6 +163,9 @@ func (l Limit) Text(k Metric) string {
 func (k Metric) Amount(x float64) string {
 	switch k.Unit() {
 	case "ms":
+		if 0 < x && x < 0.1 {
+			return fmt.Sprintf("%.4g µs", 1000*x)
+		}
 		return fmt.Sprintf("%.4g ms", x)
 	case "bytes":
 		return fmt.Sprintf("%.4g MiB", x/(1<<20))

@@ -22,9 +22,11 @@ type Policy struct {
 	ControlShare  float64 `json:"control_share"`  // of the cells that have an A/A arm
 	Iterations    int     `json:"iterations"`
 	BoundNS       int64   `json:"bound_ns"`
-	ConfirmNS     int64   `json:"confirm_ns,omitempty"` // what the confirmation should take; to keep to it, blocks cut bound_ns down, to a quarter at most, and runs longer than that lose the warm-up after the first. 0: no limit
-	Seed          uint64  `json:"seed"`
-	Threads       int     `json:"threads"`
+	// ConfirmNS is what the confirmation should take, 0 without a limit. To keep to it, blocks cut BoundNS down, to a quarter at most, and runs
+	// longer than that lose the warm-up after the first.
+	ConfirmNS int64  `json:"confirm_ns,omitempty"`
+	Seed      uint64 `json:"seed"`
+	Threads   int    `json:"threads"`
 
 	Steps StepScope `json:"steps,omitempty"` // of which cells every step is a series too
 }

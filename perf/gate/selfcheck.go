@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/perf"
@@ -125,7 +126,7 @@ func (s *Selfcheck) WriteMarkdown(w io.Writer) error {
 		share := func(k int) string { return fmt.Sprintf("%d (%s %%)", k, perCent(k, r.Runs)) }
 		p("| %s | %d | %d | %s | %s | %s |\n", name, r.Cells, r.Runs, share(r.Alarms), share(r.Right), share(r.Inconclusive))
 	}
-	_, err := fmt.Fprintf(w, "\nVersions: %v. Summed up: %s.\n", s.Versions, s.Until.Format(time.RFC3339))
+	_, err := fmt.Fprintf(w, "\nVersions: %s. Summed up: %s.\n", strings.Join(s.Versions, ", "), s.Until.Format(time.RFC3339))
 	return err
 }
 

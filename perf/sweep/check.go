@@ -13,10 +13,10 @@ import (
 	"github.com/apex-x/apexx/perf/env"
 )
 
-// Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class, which is that of the environment; cells unique,
-// named as they are and those of the plan; every number finite, not negative and within perf.Measurement.Check; samples in the unit
-// that the plan's bounds tell; and every cell what Sum makes of the measurements, so that nothing but samples is believed. A result
-// may hold fewer replicates than its plan.
+// Validate returns the first thing that is wrong with a result, nil where it is sound: the schema id; the class, which is that of the environment;
+// cells unique, named as they are and those of the plan; every number finite, not negative and within perf.Measurement.Check; samples in the unit
+// that the plan's bounds tell; and every cell what Sum makes of the measurements, so that nothing but samples is believed. A result may hold fewer
+// replicates than its plan.
 func (r *Result) Validate() error {
 	switch {
 	case r.Schema != SchemaID:

@@ -138,7 +138,7 @@ func WriteEngineMarkdown(w io.Writer, r *Result) error {
 			fmt.Fprintf(&s, "- %s: %s\n", f[0], escapeMarkdown(f[1]))
 		}
 	}
-	s.WriteString("\n| case | shape | precision | status | p50 ms | p95 ms | device p50 ms | peak MiB | frames/s | parity |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n")
+	s.WriteString("\n| case | shape | precision | status | p50 ms | p95 ms | device p50 ms | device peak MiB | frames/s | parity |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n")
 	for _, e := range list {
 		status := e.status
 		if e.reason != "" {
@@ -151,7 +151,7 @@ func WriteEngineMarkdown(w io.Writer, r *Result) error {
 		}
 		for _, key := range []string{"p50_ms", "p95_ms", "device_p50_ms", "peak_memory_mb", "frames_per_s"} {
 			if v, ok := m[key].(float64); ok {
-				fmt.Fprintf(&s, " %s |", digits(v))
+				fmt.Fprintf(&s, " %s |", perf.Digits(v))
 			} else {
 				s.WriteString(" – |")
 			}

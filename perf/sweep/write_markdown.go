@@ -3,9 +3,11 @@ package sweep
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
 )
 
@@ -39,9 +41,10 @@ func WriteMarkdown(w io.Writer, r *Result) error {
 		markdownTable(&s, byBackend[b])
 	}
 	markdownQuality(&s, r)
-	s.WriteString("\np50 to p99 are quantiles of all samples of executions; p99 is left out where there are too few samples for it. Spread is the range\n" +
-		"of the replicates' medians over their median. End to end is the median with upload and download. Memory and allocations are\n" +
-		"the worker's. Parity is against the float64 oracle; the speed of a cell counts only where it holds.\n")
+	s.WriteString("\np50 to p99 are quantiles of all samples of executions; p99 is left out where there are too few samples for it. Times are the host's,\n" +
+		"but for those called the device's. Spread is the range of the replicates' medians over their median. End to end is the median with\n" +
+		"upload and download. Memory and allocations are the worker's. Parity is against the float64 oracle; the speed of a cell counts only\n" +
+		"where it holds.\n")
 	_, err := io.WriteString(w, s.String())
 	return err
 }
@@ -60,7 +63,7 @@ func markdownQuality(s *strings.Builder, r *Result) {
 		}
 		p50 := "–"
 		if c.Summary != nil {
-			p50 = digits(c.Summary.P50)
+			p50 = perf.Digits(c.Summary.P50)
 		}
 		fmt.Fprintf(s, "| %s | %s |", escapeMarkdown(c.Name), p50)
 		for _, m := range []accuracy.Metric{accuracy.BoxAP, accuracy.MaskAP, accuracy.MIoU, accuracy.PQ} {
@@ -116,6 +119,7 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 	var reasons []string
 	without := map[string][]string{}
 	rows := 0
+	device := slices.ContainsFunc(cells, func(c *CellResult) bool { return c.Device != nil })
 	for _, c := range cells {
 		if c.State != evidence.Measured || c.Summary == nil {
 			reason := strings.TrimSuffix(string(c.State)+": "+why(c), ": ")
@@ -126,11 +130,15 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 			continue
 		}
 		if rows == 0 {
-			fmt.Fprintf(s, "| workload | p50 ms | p90 ms | p95 ms | p99 ms | %s/s | spread | end to end ms | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n"+
-				"|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n", c.Cell.Unit())
+			heading, rule := "", ""
+			if device {
+				heading, rule = " device p50 ms |", "--:|"
+			}
+			fmt.Fprintf(s, "| workload | p50 ms |%s p90 ms | p95 ms | p99 ms | %s/s | spread | end to end ms | first run ms | compile ms | host MiB | device MiB | allocs/run | parity |\n"+
+				"|---|--:|%s--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n", heading, c.Cell.Unit(), rule)
 		}
 		rows++
-		markdownRow(s, c)
+		markdownRow(s, c, device)
 	}
 	if rows > 0 && len(reasons) > 0 {
 		s.WriteByte('\n')
@@ -140,21 +148,28 @@ func markdownTable(s *strings.Builder, cells []*CellResult) {
 	}
 }
 
-func markdownRow(s *strings.Builder, c *CellResult) {
+// markdownRow writes a measured cell, with a cell of the table for the median by the device's clock where asked.
+func markdownRow(s *strings.Builder, c *CellResult, device bool) {
 	m := c.Summary
-	p99, device, whole := "–", "–", "–"
+	p99, peak, whole, p50 := "–", "–", "–", perf.Digits(m.P50)
+	switch {
+	case device && c.Device != nil:
+		p50 += " | " + perf.Digits(c.Device.P50)
+	case device:
+		p50 += " | –"
+	}
 	if m.P99 != nil {
-		p99 = digits(*m.P99)
+		p99 = perf.Digits(*m.P99)
 	}
 	if c.DevicePeakBytes > 0 {
-		device = mib(c.DevicePeakBytes)
+		peak = mib(c.DevicePeakBytes)
 	}
 	if c.EndToEnd != nil {
-		whole = digits(c.EndToEnd.P50)
+		whole = perf.Digits(c.EndToEnd.P50)
 	}
-	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), digits(m.P50),
-		digits(m.P90), digits(m.P95), p99, digits(m.Throughput), m.SpreadText(1), whole, digits(c.FirstRunMS), digits(c.CompileMS), mib(c.HostPeakBytes),
-		device, c.AllocsPerRun, escapeMarkdown(string(c.Parity.State)))
+	fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.4g | %s |\n", escapeMarkdown(c.Cell.Workload()), p50,
+		perf.Digits(m.P90), perf.Digits(m.P95), p99, perf.Digits(m.Throughput), m.SpreadText(1), whole, perf.Digits(c.FirstRunMS), perf.Digits(c.CompileMS), mib(c.HostPeakBytes),
+		peak, c.AllocsPerRun, escapeMarkdown(string(c.Parity.State)))
 }
 
 // why says in a few words why a cell has no numbers.
@@ -174,21 +189,6 @@ func commit(r *Result) string {
 		return r.Environment.Commit + " with changes"
 	}
 	return r.Environment.Commit
-}
-
-// digits prints a number with four digits that count, or more before the point.
-func digits(f float64) string {
-	switch {
-	case f >= 1000:
-		return fmt.Sprintf("%.0f", f)
-	case f >= 100:
-		return fmt.Sprintf("%.1f", f)
-	case f >= 10:
-		return fmt.Sprintf("%.2f", f)
-	case f >= 1:
-		return fmt.Sprintf("%.3f", f)
-	}
-	return fmt.Sprintf("%.4f", f)
 }
 
 func mib(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }

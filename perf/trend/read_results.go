@@ -14,7 +14,8 @@ import (
 	"github.com/apex-x/apexx/perf/sweep"
 )
 
-// fromSweep takes p50 and p95 of executions by the host's and by the device's clock and of runs from end to end, and the peak host memory, of every measured cell whose parity holds.
+// fromSweep takes p50 and p95 of executions by the host's and by the device's clock and of runs from end to end, and the peak host memory, of every
+// measured cell whose parity holds.
 func fromSweep(s *sweep.Result) *Run {
 	run := newRun(FromSweep, s.Class, &s.Environment)
 	run.When, run.Version, run.Commit, run.Dirty = s.When, s.Version, s.Environment.Commit, s.Environment.Dirty
@@ -53,7 +54,8 @@ func (r *Run) leaveOut(c perf.Cell, ended evidence.State) {
 	}
 }
 
-// fromGate takes the median of the medians of the head's replicates, of executions by the host's and by the device's clock and from end to end, of every cell whose parity holds.
+// fromGate takes the median of the medians of the head's replicates, of executions by the host's and by the device's clock and from end to end, of
+// every cell whose parity holds.
 func fromGate(g *gate.Record) (*Run, error) {
 	if g.Verdict == nil {
 		return nil, errors.New("the gate's record has no verdict: it did not finish")

@@ -48,7 +48,9 @@ type RunRef struct {
 
 // Point is the value of one metric in one run.
 type Point struct {
-	Metric     string    `json:"metric"` // a cell's name with .p50_ms, .p95_ms, both also with device_ or end_to_end_ before, .host_peak_mib, or .gate_p50_ms likewise; or a name of the artifact
+	// Metric is a cell's name with .p50_ms, .p95_ms, both also with device_ or end_to_end_ before, .host_peak_mib, or .gate_p50_ms likewise; or a
+	// name of the artifact.
+	Metric     string    `json:"metric"`
 	Unit       Unit      `json:"unit"`
 	Value      float64   `json:"value"`
 	Samples    int       `json:"samples"` // 0 where the source does not tell

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/internal/must"
 	"github.com/apex-x/apexx/internal/testenv"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/perf/gate"
@@ -108,7 +109,7 @@ func TestAssess(t *testing.T) {
 			if got.Status != tt.status || !strings.Contains(got.Why, tt.why) || r.Result() != tt.result {
 				t.Errorf("%s is %s (%s), the result %s; want %s (%s), %s", tt.item, got.Status, got.Why, r.Result(), tt.status, tt.why, tt.result)
 			}
-			if _, err := ParseStatement(must(r.Statement(nil).Encode())(t)); err != nil {
+			if _, err := ParseStatement(must.Get(r.Statement(nil).Encode())(t)); err != nil {
 				t.Errorf("the statement cannot be read: %v", err)
 			}
 		})
@@ -182,12 +183,12 @@ func TestProgram(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
 	}
-	f := must(ReadFile(built))(t)
+	f := must.Get(ReadFile(built))(t)
 	p := programOf(f)
 	if p == nil || !commitDigits.MatchString(p.Revision) || p.Modified || p.CommitTime == "" {
 		t.Fatalf("the program: %+v", p)
 	}
-	if other := programOf(must(ReadFile("key.go"))(t)); other != nil {
+	if other := programOf(must.Get(ReadFile("key.go"))(t)); other != nil {
 		t.Errorf("a text is a program: %+v", other)
 	}
 	a := newAttempt(t, newCandidate(t))

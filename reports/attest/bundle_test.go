@@ -17,6 +17,8 @@ import (
 	testresult "github.com/in-toto/attestation/go/predicates/test_result/v0"
 	intoto "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/apex-x/apexx/internal/must"
 )
 
 // The example of the specification (dsse, protocol.md).
@@ -37,7 +39,7 @@ func TestStatementIsStrict(t *testing.T) {
 	if err := statement.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	fields := must(protojson.Marshal(statement.GetPredicate()))(t)
+	fields := must.Get(protojson.Marshal(statement.GetPredicate()))(t)
 	var predicate testresult.TestResult
 	if err := protojson.Unmarshal(fields, &predicate); err != nil {
 		t.Fatal(err)
@@ -47,7 +49,7 @@ func TestStatementIsStrict(t *testing.T) {
 			t.Errorf("configuration %s: %v", c.GetName(), err)
 		}
 	}
-	again := must(must(ParseStatement(a.payload))(t).Encode())(t)
+	again := must.Get(must.Get(ParseStatement(a.payload))(t).Encode())(t)
 	if !bytes.Equal(again, a.payload) {
 		t.Errorf("read and written again:\n%s\nwant:\n%s", again, a.payload)
 	}
@@ -55,12 +57,12 @@ func TestStatementIsStrict(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	for _, kind := range KeyTypes {
-		key := must(GenerateKey(kind))(t)
-		private := must(key.PEM())(t)
-		if got := must(ParsePrivateKey(private))(t).Public(); got.Hint() != key.Public().Hint() || got.Type != kind {
+		key := must.Get(GenerateKey(kind))(t)
+		private := must.Get(key.PEM())(t)
+		if got := must.Get(ParsePrivateKey(private))(t).Public(); got.Hint() != key.Public().Hint() || got.Type != kind {
 			t.Errorf("%s reads as %s", kind, got.Type)
 		}
-		if got := must(ParsePublicKey(key.Public().PEM()))(t); got.Hint() != key.Public().Hint() {
+		if got := must.Get(ParsePublicKey(key.Public().PEM()))(t); got.Hint() != key.Public().Hint() {
 			t.Errorf("%s: another key is read", kind)
 		}
 		for name, text := range map[string][]byte{
@@ -85,17 +87,17 @@ func TestKeys(t *testing.T) {
 
 // Keys in the forms of other programs: openssl writes curves as SEC 1.
 func TestKeysOfOthers(t *testing.T) {
-	p256, p384 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t), must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
-	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	p256, p384 := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t), must.Get(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
+	rsaKey := must.Get(rsa.GenerateKey(rand.Reader, 2048))(t)
 	for name, tt := range map[string]struct {
 		kind string
 		der  []byte
 		want string
 	}{
-		"SEC 1":  {"EC PRIVATE KEY", must(x509.MarshalECPrivateKey(p256))(t), "ecdsa-p256"},
-		"P-384":  {"EC PRIVATE KEY", must(x509.MarshalECPrivateKey(p384))(t), "on P-384: want P-256"},
-		"RSA":    {"PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(rsaKey))(t), "want ECDSA on P-256, or Ed25519"},
-		"X25519": {"PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(must(ecdh.X25519().GenerateKey(rand.Reader))(t)))(t), "cannot sign"},
+		"SEC 1":  {"EC PRIVATE KEY", must.Get(x509.MarshalECPrivateKey(p256))(t), "ecdsa-p256"},
+		"P-384":  {"EC PRIVATE KEY", must.Get(x509.MarshalECPrivateKey(p384))(t), "on P-384: want P-256"},
+		"RSA":    {"PRIVATE KEY", must.Get(x509.MarshalPKCS8PrivateKey(rsaKey))(t), "want ECDSA on P-256, or Ed25519"},
+		"X25519": {"PRIVATE KEY", must.Get(x509.MarshalPKCS8PrivateKey(must.Get(ecdh.X25519().GenerateKey(rand.Reader))(t)))(t), "cannot sign"},
 	} {
 		key, err := ParsePrivateKey(pem.EncodeToMemory(&pem.Block{Type: tt.kind, Bytes: tt.der}))
 		if err == nil && string(key.Public().Type) != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
@@ -105,8 +107,8 @@ func TestKeysOfOthers(t *testing.T) {
 }
 
 func TestPolicy(t *testing.T) {
-	text := must(os.ReadFile("../../baselines/release-policy.json"))(t)
-	committed := must(ParsePolicy(text))(t)
+	text := must.Get(os.ReadFile("../../baselines/release-policy.json"))(t)
+	committed := must.Get(ParsePolicy(text))(t)
 	if committed.Digest() != fileOf("", "", text).SHA256 || !committed.requires(CPUGate) || !committed.requires(BackendParity) {
 		t.Errorf("the committed policy: %+v", committed)
 	}
@@ -143,7 +145,7 @@ func TestPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	fields["required"] = []string{}
-	if _, err := ParsePolicy(must(json.Marshal(fields))(t)); err == nil || !strings.Contains(err.Error(), "requires nothing") {
+	if _, err := ParsePolicy(must.Get(json.Marshal(fields))(t)); err == nil || !strings.Contains(err.Error(), "requires nothing") {
 		t.Errorf("a policy without requirements: %v", err)
 	}
 }

@@ -16,9 +16,10 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/graph/onnx"
 	"github.com/apex-x/apexx/backends/model/config"
-	"github.com/apex-x/apexx/backends/model/routing"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/evaluate"
+	"github.com/apex-x/apexx/internal/manifest"
+	"github.com/apex-x/apexx/internal/must"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -52,7 +53,7 @@ type candidate struct {
 	caps     map[string]any
 	checks   checksRecord
 	signOffs []signOffRecord
-	replay   routing.ReplayManifest
+	replay   manifest.Replay
 	eval     *reports.Evaluation
 
 	edit map[string]func([]byte) []byte // of files of evidence, by name, after they were made
@@ -62,8 +63,8 @@ type candidate struct {
 func newCandidate(t *testing.T) *candidate {
 	t.Helper()
 	c := &candidate{dir: t.TempDir(), policy: testPolicy, edit: map[string]func([]byte) []byte{}}
-	settings := must(config.Parse(nil, nil))(t)
-	digests := reports.ModelDigests{Config: must(settings.Digest())(t), Weights: weights}
+	settings := must.Get(config.Parse(nil, nil))(t)
+	digests := reports.ModelDigests{Config: must.Get(settings.Digest())(t), Weights: weights}
 	c.exportModel(t, digests, "features")
 	c.compareBackends(t, digests)
 	c.gateBuilds(t)
@@ -75,28 +76,18 @@ func newCandidate(t *testing.T) *candidate {
 	c.checks = checksRecord{Schema: ChecksSchema, Revision: commit, When: now, Checks: []check{{"lint", "make lint", 0}, {"test", "make test", 0}}}
 	c.signOffs = []signOffRecord{{SignOffSchema, "security_review", "v1.0.0", commit, "A. Reviewer", now, true, "read every dependency that is new"}}
 	var values map[string]any
-	d := json.NewDecoder(bytes.NewReader(must(settings.JSON())(t)))
+	d := json.NewDecoder(bytes.NewReader(must.Get(settings.JSON())(t)))
 	d.UseNumber()
 	if err := d.Decode(&values); err != nil {
 		t.Fatal(err)
 	}
 	model := filepath.Join(c.dir, "model.onnx")
 	write(t, model, c.model)
-	c.replay = must(routing.BuildReplayManifest(routing.ReplayInput{Config: values, Artifacts: map[string]string{ReplayExport: model},
+	c.replay = must.Get(manifest.BuildReplay(manifest.ReplayInput{Config: values, Artifacts: map[string]string{ReplayExport: model},
 		DeterminismState: map[string]any{"commit": commit, "modified": false}}))(t)
 	write(t, filepath.Join(c.dir, "apexx.bin"), []byte("a released program\n"))
 	write(t, filepath.Join(c.dir, "SHA256SUMS"), []byte("its checksums\n"))
 	return c
-}
-
-func must[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
 }
 
 func write(t *testing.T, path string, data []byte) {
@@ -125,8 +116,8 @@ func (c *candidate) exportModel(t *testing.T, digests reports.ModelDigests, outp
 	b := graph.NewBuilder("tiny")
 	image := b.Input("image", graph.Type{DType: tensor.Float32, Shape: []int{1, 2}})
 	b.Output(output, b.Add1("sigmoid", graph.Unary{Fn: graph.Sigmoid}, image))
-	g := must(b.Build())(t)
-	c.model = must(onnx.Marshal(g, onnx.WriteOptions{}))(t)
+	g := must.Get(b.Build())(t)
+	c.model = must.Get(onnx.Marshal(g, onnx.WriteOptions{}))(t)
 	c.export = &reports.Manifest{SchemaVersion: 1, Format: "onnx", Profile: "nano", InputShape: []int{1, 2},
 		Artifacts: reports.Artifacts{ONNXPath: "model.onnx", ONNXSHA256: fileOf("", "", c.model).SHA256},
 		Model:     reports.ManifestModel{Config: digests.Config, Weights: digests.Weights},
@@ -156,7 +147,7 @@ func (c *candidate) compareBackends(t *testing.T, digests reports.ModelDigests) 
 
 // compared is a matrix of two cases in three columns, balanced where no policy is given.
 func compared(t *testing.T, n noisy, policies ...parity.Policy) *parity.Matrix {
-	return must(parity.Run(context.Background(), parity.MatrixSpec{Name: "builtin", Cases: []parity.Case{{Name: "coffee"}, {Name: "rocket"}}, Runner: n, Policies: policies,
+	return must.Get(parity.Run(context.Background(), parity.MatrixSpec{Name: "builtin", Cases: []parity.Case{{Name: "coffee"}, {Name: "rocket"}}, Runner: n, Policies: policies,
 		Columns: []parity.Column{{Backend: "reference", Precision: backends.FP64}, {Backend: "reference", Precision: backends.FP32}, {Backend: "ort", Precision: backends.FP32}}}))(t)
 }
 
@@ -183,9 +174,9 @@ const slowed = "reference/nano/fp32/256x128/b1/complete"
 
 // regress has the gate find the slowed cell.
 func (c *candidate) regress(t *testing.T) {
-	file := must(os.Open("../../cmd/apexx/testdata/gate-regression.json"))(t)
+	file := must.Get(os.Open("../../cmd/apexx/testdata/gate-regression.json"))(t)
 	defer file.Close()
-	c.gate = must(gate.Read(file))(t)
+	c.gate = must.Get(gate.Read(file))(t)
 	c.gate.Base.Revision, c.gate.Base.Version, c.gate.Head.Revision = otherCommit, "v0.9.0", commit
 	c.gate.Models = map[string]measure.Digests{"nano": measure.Digests(*c.matrix.Model)}
 }
@@ -245,17 +236,17 @@ func (c *candidate) evidenceFiles(t *testing.T) map[string][]byte {
 		return b.Bytes()
 	}
 	files := map[string][]byte{
-		"export/export_manifest.json": must(json.Marshal(c.export))(t),
+		"export/export_manifest.json": must.Get(json.Marshal(c.export))(t),
 		"matrix/matrix.json":          text(func(w io.Writer) error { return reports.JSON(w, c.matrix) }),
 		"gate/gate.json":              text(func(w io.Writer) error { return gate.WriteJSON(w, c.gate) }),
 		"sweep/sweep.json":            text(func(w io.Writer) error { return sweep.WriteJSON(w, c.sweep) }),
-		"caps/caps.json":              must(json.Marshal(c.caps))(t),
-		"checks/checks.json":          must(json.Marshal(c.checks))(t),
-		"replay/replay.json":          must(c.replay.JSON())(t),
+		"caps/caps.json":              must.Get(json.Marshal(c.caps))(t),
+		"checks/checks.json":          must.Get(json.Marshal(c.checks))(t),
+		"replay/replay.json":          must.Get(c.replay.JSON())(t),
 		"eval/eval.json":              text(func(w io.Writer) error { return reports.EvaluationJSON(w, c.eval) }),
 	}
 	for _, s := range c.signOffs {
-		files["signoffs/"+s.Item+".json"] = must(json.Marshal(s))(t)
+		files["signoffs/"+s.Item+".json"] = must.Get(json.Marshal(s))(t)
 	}
 	for name, edit := range c.edit {
 		before := files[name]
@@ -286,8 +277,8 @@ func (c *candidate) assess(t *testing.T) *Release {
 	}
 	var subjects []File
 	for _, name := range []string{"apexx.bin", "SHA256SUMS", "model.onnx"} {
-		subjects = append(subjects, must(ReadFile(filepath.Join(c.dir, name)))(t))
+		subjects = append(subjects, must.Get(ReadFile(filepath.Join(c.dir, name)))(t))
 	}
-	policy := must(ParsePolicy([]byte(c.policy)))(t)
-	return must(Assess(Request{Release: "v1.0.0", Commit: commit, Owner: "somebody", Tool: "v1.0.0", Now: now, Policy: policy, Subjects: subjects, Evidence: list}))(t)
+	policy := must.Get(ParsePolicy([]byte(c.policy)))(t)
+	return must.Get(Assess(Request{Release: "v1.0.0", Commit: commit, Owner: "somebody", Tool: "v1.0.0", Now: now, Policy: policy, Subjects: subjects, Evidence: list}))(t)
 }

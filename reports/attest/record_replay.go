@@ -3,15 +3,15 @@ package attest
 import (
 	"fmt"
 
-	"github.com/apex-x/apexx/backends/model/routing"
+	"github.com/apex-x/apexx/internal/manifest"
 	"github.com/apex-x/apexx/reports"
 )
 
 // replayRecord is the replay manifest of the release.
-type replayRecord struct{ routing.ReplayManifest }
+type replayRecord struct{ manifest.Replay }
 
 func readReplay(data []byte) (record, error) {
-	m, err := routing.ParseReplayManifest(data)
+	m, err := manifest.ParseReplay(data)
 	return replayRecord{m}, err
 }
 

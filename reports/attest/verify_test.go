@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apex-x/apexx/internal/must"
 	"github.com/apex-x/apexx/perf"
 )
 
@@ -29,7 +30,7 @@ type attempt struct {
 // newAttempt signs a release that passes.
 func newAttempt(t *testing.T, c *candidate) *attempt {
 	t.Helper()
-	a := &attempt{candidate: c, key: must(GenerateKey(ECDSA))(t), other: must(GenerateKey(Ed25519))(t)}
+	a := &attempt{candidate: c, key: must.Get(GenerateKey(ECDSA))(t), other: must.Get(GenerateKey(Ed25519))(t)}
 	a.release = c.assess(t)
 	a.statement = a.release.Statement(nil)
 	a.sign(t)
@@ -40,8 +41,8 @@ func newAttempt(t *testing.T, c *candidate) *attempt {
 // sign signs the statement as it is now, as one who has the key may.
 func (a *attempt) sign(t *testing.T) {
 	t.Helper()
-	a.payload = must(a.statement.Encode())(t)
-	a.bundle = must(Seal(a.payload, a.key))(t)
+	a.payload = must.Get(a.statement.Encode())(t)
+	a.bundle = must.Get(Seal(a.payload, a.key))(t)
 }
 
 // resign signs a payload that need not be one of Encode.
@@ -51,7 +52,7 @@ func (a *attempt) resign(t *testing.T, old, new string) {
 	if bytes.Equal(changed, a.payload) {
 		t.Fatalf("the payload has no %q", old)
 	}
-	a.bundle = must(Seal(changed, a.key))(t)
+	a.bundle = must.Get(Seal(changed, a.key))(t)
 }
 
 // rebundle changes the text of the bundle, which nobody has to sign.
@@ -139,7 +140,7 @@ var tamperings = []tampering{
 		a.rebundle(t, was, base64.StdEncoding.EncodeToString(bytes.Replace(a.payload, []byte("PASSED"), []byte("FAILED"), 1)))
 	}},
 	{name: "a bit of the signature is changed", reason: BadSignature, text: "was changed", then: func(t *testing.T, a *attempt) {
-		sig := must(base64.StdEncoding.DecodeString(a.signature(t)))(t)
+		sig := must.Get(base64.StdEncoding.DecodeString(a.signature(t)))(t)
 		sig[len(sig)-1] ^= 1
 		a.rebundle(t, a.signature(t), base64.StdEncoding.EncodeToString(sig))
 	}},
@@ -152,10 +153,10 @@ var tamperings = []tampering{
 		a.rebundle(t, a.signature(t), other)
 	}},
 	{name: "another key signed", reason: OtherKey, text: "names the key", then: func(t *testing.T, a *attempt) {
-		a.bundle = must(Seal(a.payload, a.other))(t)
+		a.bundle = must.Get(Seal(a.payload, a.other))(t)
 	}},
 	{name: "another key signed and names this one", reason: BadSignature, text: "another key signed it", then: func(t *testing.T, a *attempt) {
-		a.bundle = must(Seal(a.payload, a.other))(t)
+		a.bundle = must.Get(Seal(a.payload, a.other))(t)
 		a.rebundle(t, a.other.Public().Hint(), a.key.Public().Hint())
 	}},
 	{name: "the payload is declared to be something else", reason: BadBundle, text: "payload is of type", then: func(t *testing.T, a *attempt) {
@@ -205,7 +206,7 @@ var tamperings = []tampering{
 	}},
 	{name: "evidence edited after the signature", reason: OtherSubject, text: "gate.json is sha256", files: []string{"evidence"}, then: func(t *testing.T, a *attempt) {
 		path := filepath.Join(a.dir, "evidence/gate/gate.json")
-		write(t, path, bytes.Replace(must(os.ReadFile(path))(t), []byte(`"pass"`), []byte(`"regression"`), 1))
+		write(t, path, bytes.Replace(must.Get(os.ReadFile(path))(t), []byte(`"pass"`), []byte(`"regression"`), 1))
 	}},
 	{name: "raw samples edited so that the verdict changes", reason: BadEvidence, text: "is not that of its samples", files: everything,
 		before: func(t *testing.T, c *candidate) {
@@ -293,15 +294,15 @@ var tamperings = []tampering{
 		a.question.Now = now.Add(365 * 24 * time.Hour)
 	}},
 	{name: "a laxer policy at the signature", reason: OtherPolicy, text: "made under the policy", then: func(t *testing.T, a *attempt) {
-		a.question.Policy = must(ParsePolicy([]byte(strings.Replace(testPolicy, "of the tests", "of the committed file", 1))))(t)
+		a.question.Policy = must.Get(ParsePolicy([]byte(strings.Replace(testPolicy, "of the tests", "of the committed file", 1))))(t)
 	}},
 	{name: "a laxer policy at the signature, and no evidence", reason: OtherPolicy, text: "made under the policy", then: func(t *testing.T, a *attempt) {
 		a.forgetEvidence(t)
-		a.question.Policy = must(ParsePolicy([]byte(strings.Replace(testPolicy, "of the tests", "of the committed file", 1))))(t)
+		a.question.Policy = must.Get(ParsePolicy([]byte(strings.Replace(testPolicy, "of the tests", "of the committed file", 1))))(t)
 	}},
 	{name: "nothing but words", reason: BadEvidence, text: "names no file of evidence", then: func(t *testing.T, a *attempt) { a.forgetEvidence(t) }},
 	{name: "a laxer policy at the signature, with all evidence", reason: BadEvidence, text: "requires the case astronaut", files: everything, then: func(t *testing.T, a *attempt) {
-		a.question.Policy = must(ParsePolicy([]byte(strings.Replace(testPolicy, `"coffee"`, `"coffee", "astronaut"`, 1))))(t)
+		a.question.Policy = must.Get(ParsePolicy([]byte(strings.Replace(testPolicy, `"coffee"`, `"coffee", "astronaut"`, 1))))(t)
 	}},
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -27,7 +28,27 @@ func linear(a *plot.Axis, low, high float64, n int) {
 		}
 		ticks = append(ticks, plot.Tick{Value: min(max(v, low), high), Label: strconv.FormatFloat(roundTo(v, step)+0, 'g', 6, 64)}) // +0 makes -0 positive
 	}
+	alike(ticks)
 	a.Tick.Marker = ticks
+}
+
+// alike gives labels the decimals of the one that has most: 81.8 and 82.0.
+func alike(ticks plot.ConstantTicks) {
+	most := 0
+	for _, t := range ticks {
+		if strings.ContainsRune(t.Label, 'e') {
+			return
+		}
+		if _, decimals, ok := strings.Cut(t.Label, "."); ok {
+			most = max(most, len(decimals))
+		}
+	}
+	for i, t := range ticks {
+		whole, decimals, _ := strings.Cut(t.Label, ".")
+		if most > 0 {
+			ticks[i].Label = whole + "." + decimals + strings.Repeat("0", most-len(decimals))
+		}
+	}
 }
 
 // roundStep returns the least of 1, 2, 2.5 and 5 times a power of ten that is at least x.

@@ -58,7 +58,8 @@ func Distributions(r *gate.Record, most int) *Figure {
 		Title: "Latency of the cells, base against head",
 		Subtitle: fmt.Sprintf("Small dots are raw samples, at most %d of each side at even distances in rank; markers are the medians of the replicates, which decide; the tall bar "+
 			"is their median. At the right, the gate's estimate and medians.%s", dotsPerArm, more),
-		Legend: []LegendEntry{baseSeries.Entry("base: median of a replicate", false, true), headSeries.Entry("head: median of a replicate", false, true), {Label: "median of the medians", Glyph: &draw.GlyphStyle{Color: Ink, Radius: 6, Shape: bar{}}}},
+		Legend: []LegendEntry{baseSeries.Entry("base: median of a replicate", false, true), headSeries.Entry("head: median of a replicate", false, true),
+			{Label: "median of the medians", Glyph: &draw.GlyphStyle{Color: Ink, Radius: 6, Shape: bar{}}}},
 		Panels: [][]*plot.Plot{{p}}, Height: vg.Length(120 + 34*len(rows)),
 	}
 }

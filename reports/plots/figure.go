@@ -3,6 +3,7 @@ package plots
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -88,7 +89,10 @@ func (f *Figure) draw(c draw.Canvas) {
 
 // drawLegend sets the entries from left to right in as many rows as they take, and returns the y below them.
 func (f *Figure) drawLegend(c draw.Canvas, y vg.Length) vg.Length {
-	const swatch, gap = vg.Length(26), vg.Length(18)
+	swatch, gap := vg.Length(26), vg.Length(18)
+	if !slices.ContainsFunc(f.Legend, func(e LegendEntry) bool { return e.Line != nil }) {
+		swatch = 10
+	}
 	style := text(bodySize, Ink, false)
 	style.YAlign = draw.YCenter
 	row := style.Height("Ag") * 1.4

@@ -24,7 +24,8 @@ type PowerPoint struct {
 
 // valid tells whether the counts fit each other.
 func (p PowerPoint) valid() bool {
-	return p.Runs > 0 && p.Detected >= 0 && p.Detected <= p.Runs && p.Named >= 0 && p.Named <= p.Detected && p.Inconclusive >= 0 && p.Inconclusive <= p.Runs-p.Detected && p.Slowdown >= 0 && finite(p.Slowdown)
+	return p.Runs > 0 && p.Detected >= 0 && p.Detected <= p.Runs && p.Named >= 0 && p.Named <= p.Detected &&
+		p.Inconclusive >= 0 && p.Inconclusive <= p.Runs-p.Detected && p.Slowdown >= 0 && finite(p.Slowdown)
 }
 
 // powerConfidence is that of the intervals in a power curve.

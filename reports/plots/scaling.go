@@ -32,15 +32,11 @@ func Scaling(r *sweep.Result) []ScalingFigure {
 		scope   perf.Scope
 	}
 	groups := map[group][]sweep.CellResult{}
-	styles := map[string]Series{}
 	if r == nil {
 		return nil
 	}
+	styles := stylesOf(r.Cells)
 	for _, c := range r.Cells {
-		name := seriesName(c.Cell)
-		if _, ok := styles[name]; !ok {
-			styles[name] = seriesOf(len(styles))
-		}
 		if drawable(c) {
 			k := group{c.Cell.Profile, c.Cell.Scope}
 			groups[k] = append(groups[k], c)
@@ -75,7 +71,7 @@ func scaling(title string, cells []sweep.CellResult, styles map[string]Series) *
 	atBatch := keep(cells, func(c sweep.CellResult) bool { return c.Cell.Batch == batch })
 	atShape := keep(cells, func(c sweep.CellResult) bool { return c.Cell.Shape() == shape })
 	f := &Figure{Title: title, Height: 520, Panels: make([][]*plot.Plot, 2),
-		Subtitle: "Markers are the medians of all samples, whiskers reach from there to the 90th percentile. Both axes are logarithmic: a straight line is a power law. " +
+		Subtitle: "Markers are the medians of all samples, by the host's clock, whiskers reach from there to the 90th percentile. Both axes are logarithmic: a straight line is a power law. " +
 			"Cells that fail parity are left out."}
 	if distinct(atBatch, func(c sweep.CellResult) float64 { return pixels(c.Cell) }) > 1 {
 		f.column(fmt.Sprintf("batch %d", batch), "image size (pixels)", atBatch, func(c perf.Cell) float64 { return pixels(c) }, styles)

@@ -2,9 +2,11 @@ package plots
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -42,5 +44,30 @@ func TestScalingLeavesOutWhatDoesNotCount(t *testing.T) {
 	}
 	if Scaling(nil) != nil || Scaling(&sweep.Result{}) != nil {
 		t.Error("nothing gave a figure")
+	}
+}
+
+// TestStylesOf tells backends apart by colour and dashes and precisions by marker, in every figure of a sweep.
+func TestStylesOf(t *testing.T) {
+	cell := func(backend string, p backends.Precision) sweep.CellResult {
+		return sweep.CellResult{Cell: perf.Cell{Backend: backend, Precision: p}}
+	}
+	styles := stylesOf([]sweep.CellResult{cell("reference", backends.FP32), cell("cuda", backends.FP32), cell("cuda", backends.FP16), cell("reference", backends.FP16), cell("cuda", "fp4")})
+	reference, cuda, half, other := styles["reference fp32"], styles["cuda fp32"], styles["cuda fp16"], styles["reference fp16"]
+	if reference.Color == cuda.Color || cuda.Color != half.Color || reference.Color != other.Color {
+		t.Errorf("colours %v", styles)
+	}
+	if reference.Marker != cuda.Marker || half.Marker != other.Marker || cuda.Marker == half.Marker {
+		t.Errorf("markers %v", styles)
+	}
+	if reference.Dashes != nil || !slices.Equal(cuda.Dashes, half.Dashes) || cuda.Dashes == nil {
+		t.Errorf("dashes %v", styles)
+	}
+	seen := map[Marker]bool{}
+	for _, p := range backends.Precisions {
+		seen[stylesOf([]sweep.CellResult{cell("ort", p)})["ort "+string(p)].Marker] = true
+	}
+	if len(seen) != len(backends.Precisions) {
+		t.Errorf("%d markers for %d precisions", len(seen), len(backends.Precisions))
 	}
 }

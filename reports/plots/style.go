@@ -3,6 +3,7 @@ package plots
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,6 +12,9 @@ import (
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/perf/sweep"
 )
 
 // The colours of everything that is not data. All text is Ink or Soft, on Paper.
@@ -32,7 +36,7 @@ var (
 	Orange     = color.NRGBA{0xe6, 0x9f, 0x00, 0xff}
 )
 
-// Series is how one series is drawn: a colour, a marker and a dash pattern, each of which tells it from the others alone.
+// Series is how one series is drawn: a colour, a marker and a dash pattern, of which the last two tell it from the others without the first.
 type Series struct {
 	Color  color.NRGBA
 	Marker Marker
@@ -58,6 +62,25 @@ func seriesOf(i int) Series {
 	s.Dashes = seriesStyles[(i+2*round)%n].Dashes
 	return s
 }
+
+// stylesOf gives every series of cells its style, by its name: colour and dashes are those of its backend, in the order of their first cells, and the
+// marker is that of its precision. So the figures of one sweep tell series alike, and with or without colours.
+func stylesOf(cells []sweep.CellResult) map[string]Series {
+	styles, ofBackend := map[string]Series{}, map[string]Series{}
+	for _, c := range cells {
+		backend := c.Cell.Backend
+		if _, ok := ofBackend[backend]; !ok {
+			ofBackend[backend] = seriesStyles[len(ofBackend)%len(seriesStyles)]
+		}
+		style := ofBackend[backend]
+		style.Marker = seriesStyles[max(slices.Index(byPrecision, c.Cell.Precision), 0)].Marker
+		styles[seriesName(c.Cell)] = style
+	}
+	return styles
+}
+
+// byPrecision are the precisions in the order of the markers of seriesStyles.
+var byPrecision = []backends.Precision{backends.FP32, backends.FP16, backends.BF16, backends.INT8, backends.FP64, backends.FP8, backends.TF32}
 
 // Line returns the style of the series' lines.
 func (s Series) Line() draw.LineStyle {

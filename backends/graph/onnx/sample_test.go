@@ -24,7 +24,6 @@ func ints(values ...int64) *tensor.Tensor { return tensor.Must(tensor.Of(values,
 // standardOps returns a graph with every standard operator and every kind of parameter.
 func standardOps(t testing.TB) *graph.Graph {
 	b := graph.NewBuilder("standard")
-	b.Meta("weights", "hashed:1")
 	x := b.Input("image", f32(2, 3, 8, 8))
 	weight, scale := b.Const("w", ramp(4, 3, 3, 3)), b.Const("scale", ramp(4))
 	conv := b.Add1("conv", graph.Conv{Strides: [2]int{2, 1}, Pads: [4]int{1, 1, 1, 1}, Group: 1}, x, weight, nil)
@@ -112,6 +111,7 @@ func ownOps(t testing.TB) *graph.Graph {
 	g := build(t, b)
 	g.Calibration = &graph.Calibration{Ranges: map[string]float32{"features": 1, "tokens": 0.1}, Wide: []string{"pool"}}
 	g.Parts = [][]string{{"pool"}, {"features", "tokens"}}
+	g.Metadata["weights"] = "hashed:1"
 	return g
 }
 

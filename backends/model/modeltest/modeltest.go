@@ -10,8 +10,8 @@ import (
 	"github.com/apex-x/apexx/backends/model/weights"
 )
 
-// Hashed builds the model of profile nano with the weights hashed:SEED, under overrides of the configuration as config.Parse takes them. Decoding is the default
-// one where opts has none.
+// Hashed builds the model of profile nano with the weights hashed:SEED, under overrides of the configuration as config.Parse takes them. Decoding is
+// the default one where opts has none.
 func Hashed(t testing.TB, seed uint64, opts model.Options, set ...string) *graph.Graph {
 	t.Helper()
 	cfg, err := config.Parse(nil, append([]string{"model.profile=nano"}, set...))

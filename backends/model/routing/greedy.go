@@ -72,25 +72,7 @@ func RankTiles(scores []float64) ([]int, error) {
 	return rank(scores), nil
 }
 
-// KMaxBuffer returns the first kmax ids followed by pad values, kmax entries in all. A negative pad must not be mistaken for
-// an id, so ids must then be >= 0. Source: spec 8.1.
-func KMaxBuffer(ids []int, kmax, pad int) ([]int, error) {
-	if err := checkCapacity("kmax", kmax); err != nil {
-		return nil, err
-	}
-	if pad < 0 {
-		for _, id := range ids {
-			if id < 0 {
-				return nil, fmt.Errorf("tile id %d with pad value %d: ids must be >= 0", id, pad)
-			}
-		}
-	}
-	out := slices.Repeat([]int{pad}, kmax)
-	copy(out, ids)
-	return out, nil
-}
-
-// padTo is KMaxBuffer for ids and capacity that are known to be good.
+// padTo returns the first kmax ids followed by Pad, kmax entries in all. Source: spec 8.1.
 func padTo(ids []int, kmax int) []int {
 	out := slices.Repeat([]int{Pad}, kmax)
 	copy(out, ids)

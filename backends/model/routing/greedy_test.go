@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/apex-x/apexx/internal/must"
 )
 
 func repeat(v float64, n int) []float64 { return slices.Repeat([]float64{v}, n) }
@@ -62,15 +64,15 @@ func TestGreedy(t *testing.T) {
 }
 
 func TestGreedyScores(t *testing.T) {
-	r := must(Greedy([]float64{.5, .4, .3, .2}, []float64{0, 1e-12, .15, .15}, .3, 4))(t)
+	r := must.Get(Greedy([]float64{.5, .4, .3, .2}, []float64{0, 1e-12, .15, .15}, .3, 4))(t)
 	if want := []float64{499999999.99999994, 400000000, 2, 1.3333333333333335}; !slices.Equal(r.Scores, want) {
 		t.Errorf("scores %v, want %v", r.Scores, want)
 	}
-	r = must(Greedy([]float64{.3, 1.1, .9, .2, .8}, []float64{1, 1, 2, .5, 1.5}, 3, 0))(t)
+	r = must.Get(Greedy([]float64{.3, 1.1, .9, .2, .8}, []float64{1, 1, 2, .5, 1.5}, 3, 0))(t)
 	if want := []int{1, 4, 2, 3, 0}; !slices.Equal(r.Candidates, want) {
 		t.Errorf("candidates %v, want %v", r.Candidates, want)
 	}
-	r = must(Greedy([]float64{1, 1e300}, []float64{1, 0}, 3, 2))(t)
+	r = must.Get(Greedy([]float64{1, 1e300}, []float64{1, 0}, 3, 2))(t)
 	if !math.IsInf(r.Scores[1], 1) || !slices.Equal(r.Selected, []int{1, 0}) {
 		t.Errorf("overflowing score: %v, selected %v", r.Scores, r.Selected)
 	}
@@ -89,7 +91,7 @@ func TestGreedyErrors(t *testing.T) {
 		{[]float64{nan}, []float64{1}, 1, 1, "finite"}, {[]float64{1}, []float64{inf}, 1, 1, "finite"},
 	} {
 		_, err := Greedy(c.u, c.c, c.budget, c.kmax)
-		wantErr(t, err, c.sub)
+		must.Fail(t, err, c.sub)
 	}
 }
 
@@ -104,7 +106,7 @@ func TestGreedyProperties(t *testing.T) {
 			u[i], c[i] = rng.NormFloat64(), rng.Float64()
 		}
 		budget, kmax := rng.Float64()*float64(n)/2, rng.IntN(n+2)
-		r := must(Greedy(u, c, budget, kmax))(t)
+		r := must.Get(Greedy(u, c, budget, kmax))(t)
 		spent, taken := 0.0, 0
 		for _, id := range r.Candidates {
 			if taken < len(r.Selected) && r.Selected[taken] == id {
@@ -120,29 +122,10 @@ func TestGreedyProperties(t *testing.T) {
 	}
 }
 
-func TestKMaxBuffer(t *testing.T) {
-	for _, c := range []struct {
-		ids  []int
-		kmax int
-		want []int
-	}{{[]int{4, 2}, 4, []int{4, 2, -1, -1}}, {[]int{4, 2, 1}, 2, []int{4, 2}}, {nil, 0, []int{}}} {
-		if got := must(KMaxBuffer(c.ids, c.kmax, Pad))(t); !slices.Equal(got, c.want) {
-			t.Errorf("KMaxBuffer(%v, %d) = %v, want %v", c.ids, c.kmax, got, c.want)
-		}
-	}
-	if got := must(KMaxBuffer([]int{-3}, 2, 7))(t); !slices.Equal(got, []int{-3, 7}) {
-		t.Errorf("pad 7: %v", got)
-	}
-	_, err := KMaxBuffer([]int{-3}, 2, Pad)
-	wantErr(t, err, "must be >= 0")
-	_, err = KMaxBuffer(nil, -1, Pad)
-	wantErr(t, err, "must be >= 0")
-}
-
 func TestRankTiles(t *testing.T) {
-	if got := must(RankTiles([]float64{.8, 1.2, 1.2, .8, 1.2}))(t); !slices.Equal(got, []int{1, 2, 4, 0, 3}) {
+	if got := must.Get(RankTiles([]float64{.8, 1.2, 1.2, .8, 1.2}))(t); !slices.Equal(got, []int{1, 2, 4, 0, 3}) {
 		t.Errorf("ranked %v", got)
 	}
 	_, err := RankTiles([]float64{1, math.Inf(-1)})
-	wantErr(t, err, "finite")
+	must.Fail(t, err, "finite")
 }

@@ -1,92 +1,47 @@
 package routing
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/apex-x/apexx/internal/hilbert"
+)
 
 // MaxTiles bounds the number of tiles of a grid and the capacity of a selection, so that a lying size is an error instead
 // of an exhausted memory.
 const MaxTiles = 1 << 26
 
-// Coord is the position of a tile in its grid, row first.
-type Coord struct{ TY, TX int }
-
-// GridShape returns how many tiles of edge tile (in cells) cover a feature map of featureH x featureW cells. Sizes must be
-// > 0 and divisible by tile. It serves every level. Source: spec 1.
-func GridShape(featureH, featureW, tile int) (gridH, gridW int, err error) {
-	if featureH <= 0 || featureW <= 0 {
-		return 0, 0, fmt.Errorf("feature size %dx%d: both sides must be > 0", featureH, featureW)
-	}
-	if tile <= 0 {
-		return 0, 0, fmt.Errorf("tile size %d: must be > 0", tile)
-	}
-	if featureH%tile != 0 || featureW%tile != 0 {
-		return 0, 0, fmt.Errorf("feature size %dx%d must be divisible by the tile size %d; pad or resize the map",
-			featureH, featureW, tile)
-	}
-	gridH, gridW = featureH/tile, featureW/tile
-	return gridH, gridW, checkGrid(gridH, gridW)
-}
-
-// TileToIndex returns the id of tile (ty, tx).
-func TileToIndex(ty, tx, gridH, gridW int) (int, error) {
+// Children returns the ids of the four children of tile id, in the grid of 2*gridH x 2*gridW tiles, in the order top-left,
+// top-right, bottom-left, bottom-right. gridH and gridW are the grid of the parent. Source: spec 3.2.
+func Children(id, gridH, gridW int) ([4]int, error) {
 	if err := checkGrid(gridH, gridW); err != nil {
-		return 0, err
-	}
-	if ty < 0 || ty >= gridH || tx < 0 || tx >= gridW {
-		return 0, fmt.Errorf("tile (%d,%d) is out of bounds of the %dx%d grid", ty, tx, gridH, gridW)
-	}
-	return ty*gridW + tx, nil
-}
-
-// IndexToTile returns the coordinates of tile id.
-func IndexToTile(id, gridH, gridW int) (Coord, error) {
-	if err := checkGrid(gridH, gridW); err != nil {
-		return Coord{}, err
+		return [4]int{}, err
 	}
 	if err := checkID(id, gridH, gridW); err != nil {
-		return Coord{}, err
+		return [4]int{}, err
 	}
-	return Coord{id / gridW, id % gridW}, nil
+	top := 2*(id/gridW)*2*gridW + 2*(id%gridW)
+	bottom := top + 2*gridW
+	return [4]int{top, top + 1, bottom, bottom + 1}, nil
 }
 
-// IndicesToCoords maps ids [B,K] to coordinates [B,K,2], last axis (ty, tx). Unlike the original it checks the grid even
-// when there are no ids.
-func IndicesToCoords(ids Array[int], gridH, gridW int) (Array[int], error) {
-	if err := ids.check("tile indices", 2); err != nil {
-		return Array[int]{}, err
-	}
+// OrderTiles returns the ids along the Hilbert curve of the power-of-two square that encloses the grid, the order of the tiles of L1 and
+// L2. ids is not changed; equal ones stay adjacent. Source: spec 2.2.
+func OrderTiles(ids []int, gridH, gridW int) ([]int, error) {
 	if err := checkGrid(gridH, gridW); err != nil {
-		return Array[int]{}, err
+		return nil, err
 	}
-	out := NewArray[int](ids.Shape[0], ids.Shape[1], 2)
-	for i, id := range ids.Data {
+	for _, id := range ids {
 		if err := checkID(id, gridH, gridW); err != nil {
-			return Array[int]{}, err
+			return nil, err
 		}
-		out.Data[2*i], out.Data[2*i+1] = id/gridW, id%gridW
 	}
-	return out, nil
-}
-
-// CoordsToIndices is the inverse of [IndicesToCoords]: coordinates [B,K,2] to ids [B,K].
-func CoordsToIndices(coords Array[int], gridH, gridW int) (Array[int], error) {
-	if err := coords.check("tile coordinates", 3); err != nil {
-		return Array[int]{}, err
-	}
-	if coords.Shape[2] != 2 {
-		return Array[int]{}, fmt.Errorf("tile coordinates of shape %v: want rank-3 with a last axis of 2 (ty, tx)", coords.Shape)
-	}
-	if err := checkGrid(gridH, gridW); err != nil {
-		return Array[int]{}, err
-	}
-	out := NewArray[int](coords.Shape[0], coords.Shape[1])
-	for i := range out.Data {
-		id, err := TileToIndex(coords.Data[2*i], coords.Data[2*i+1], gridH, gridW)
-		if err != nil {
-			return Array[int]{}, err
-		}
-		out.Data[i] = id
-	}
-	return out, nil
+	side := hilbert.Side(gridH, gridW)
+	distance := func(id int) int { return hilbert.Distance(id%gridW, id/gridW, side) }
+	ordered := append(make([]int, 0, len(ids)), ids...)
+	slices.SortFunc(ordered, func(a, b int) int { return cmp.Compare(distance(a), distance(b)) })
+	return ordered, nil
 }
 
 // checkGrid rejects empty grids and those of more than MaxTiles tiles.

@@ -37,8 +37,8 @@ func Hysteresis(utilities []float64, previous []int, h Thresholds) ([]int, error
 // HysteresisWithBudget is [Hysteresis] with at most maxActive tiles on: those on before come first, then those of higher
 // utility, then those of lower id. Source: spec 12.2.
 func HysteresisWithBudget(utilities []float64, previous []int, h Thresholds, maxActive int) ([]int, error) {
-	if err := checkMaxActive(maxActive); err != nil {
-		return nil, err
+	if maxActive < 0 {
+		return nil, fmt.Errorf("max_active is %d: max_active must be >= 0", maxActive)
 	}
 	mask, err := Hysteresis(utilities, previous, h)
 	if err != nil {
@@ -66,32 +66,6 @@ func HysteresisWithBudget(utilities []float64, previous []int, h Thresholds, max
 		mask[id] = 0
 	}
 	return mask, nil
-}
-
-// HysteresisRollout returns one mask per frame of utilities, each following from the one before and the first from initial,
-// which is not part of the result. maxActive nil means no limit. No frames give no masks, whatever the thresholds.
-// Source: spec 12.3.
-func HysteresisRollout(frames [][]float64, initial []int, h Thresholds, maxActive *int) ([][]int, error) {
-	if maxActive != nil {
-		if err := checkMaxActive(*maxActive); err != nil {
-			return nil, err
-		}
-	}
-	masks := make([][]int, 0, len(frames))
-	previous := initial
-	for t, utilities := range frames {
-		limit := len(utilities)
-		if maxActive != nil {
-			limit = *maxActive
-		}
-		mask, err := HysteresisWithBudget(utilities, previous, h, limit)
-		if err != nil {
-			return nil, fmt.Errorf("frame %d: %w", t, err)
-		}
-		masks = append(masks, mask)
-		previous = mask
-	}
-	return masks, nil
 }
 
 // HeldSelection returns count tiles to process in a frame whose selection must have that size, in descending order of
@@ -129,11 +103,4 @@ func HeldSelection(utilities []float64, previous []int, h Thresholds, count int)
 	slices.Sort(selected)
 	slices.SortStableFunc(selected, better)
 	return selected, nil
-}
-
-func checkMaxActive(n int) error {
-	if n < 0 {
-		return fmt.Errorf("max_active is %d: max_active must be >= 0", n)
-	}
-	return nil
 }

@@ -1,11 +1,12 @@
 package routing
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/apex-x/apexx/internal/must"
 )
 
 func TestHysteresis(t *testing.T) {
@@ -78,16 +79,16 @@ func TestHeldSelectionFlickersLess(t *testing.T) {
 		for i := range u {
 			u[i] = float64(i)/tiles + .2*r.Float64()
 		}
-		free := must(HeldSelection(u, make([]int, tiles), Thresholds{.8, .6}, count))(t)
-		best := must(Greedy(u, slices.Repeat([]float64{1}, tiles), count, tiles))(t).Selected
+		free := must.Get(HeldSelection(u, make([]int, tiles), Thresholds{.8, .6}, count))(t)
+		best := must.Get(Greedy(u, slices.Repeat([]float64{1}, tiles), count, tiles))(t).Selected
 		if !slices.Equal(free, best) {
 			t.Fatalf("with nothing on: %v, want %v", free, best)
 		}
-		selected := must(HeldSelection(u, previous, Thresholds{.8, .6}, count))(t)
+		selected := must.Get(HeldSelection(u, previous, Thresholds{.8, .6}, count))(t)
 		previous = maskOf(selected, tiles)
 		held, greedy = append(held, previous), append(greedy, maskOf(best, tiles))
 	}
-	a, b := must(SummarizeStability(held))(t), must(SummarizeStability(greedy))(t)
+	a, b := must.Get(SummarizeStability(held))(t), must.Get(SummarizeStability(greedy))(t)
 	if a.FlipRate > b.FlipRate/4 || a.PeakActiveTiles != count || b.FlipRate < .05 {
 		t.Errorf("held %+v, greedy %+v", a, b)
 	}
@@ -101,31 +102,9 @@ func maskOf(ids []int, n int) []int {
 	return mask
 }
 
-func TestHysteresisRollout(t *testing.T) {
-	frames := [][]float64{}
-	for _, u := range []float64{.56, .49, .51, .48, .52, .47, .53, .46, .54, .44, .56} {
-		frames = append(frames, []float64{u})
-	}
-	masks := must(HysteresisRollout(frames, []int{0}, Thresholds{.55, .45}, nil))(t)
-	s := must(SummarizeStability(masks))(t)
-	if got := fmt.Sprint(masks); got != "[[1] [1] [1] [1] [1] [1] [1] [1] [1] [0] [1]]" || s.TotalToggles != 2 || s.FlipRate != .2 {
-		t.Errorf("one tile: %v, %+v", got, s)
-	}
-	two := 2
-	masks = must(HysteresisRollout([][]float64{{.62, .58, .61}, {.54, .56, .53}, {.57, .52, .55}, {.51, .59, .50}, {.60, .48, .58}, {.49, .57, .47}},
-		[]int{0, 0, 0}, Thresholds{.58, .50}, &two))(t)
-	s = must(SummarizeStability(masks))(t)
-	if got := fmt.Sprint(masks); got != "[[1 0 1] [1 0 1] [1 0 1] [1 1 0] [1 0 0] [0 0 0]]" || s.TotalToggles != 4 || s.FlipRate != 4./15 || s.MeanActiveRatio != .5 || s.PeakActiveTiles != 2 {
-		t.Errorf("three tiles: %v, %+v", got, s)
-	}
-	if masks = must(HysteresisRollout(nil, nil, Thresholds{0, 1}, nil))(t); len(masks) != 0 {
-		t.Errorf("no frames give %v", masks)
-	}
-}
-
 func TestStability(t *testing.T) {
 	want := TemporalStability{TotalToggles: 2, FlipRate: .5, TemporalConsistency: .5, MeanActiveRatio: 4. / 6, PeakActiveTiles: 2, FrameCount: 3, TileCount: 2}
-	if got := must(SummarizeStability([][]int{{0, 1}, {1, 1}, {1, 0}}))(t); got != want {
+	if got := must.Get(SummarizeStability([][]int{{0, 1}, {1, 1}, {1, 0}}))(t); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for _, c := range []struct {
@@ -136,26 +115,21 @@ func TestStability(t *testing.T) {
 		{[][]int{{}, {}}, TemporalStability{TemporalConsistency: 1, FrameCount: 2}},
 		{[][]int{{1, 3}}, TemporalStability{TemporalConsistency: 1, FrameCount: 1, TileCount: 2, MeanActiveRatio: .5, PeakActiveTiles: 1}},
 	} {
-		if got := must(SummarizeStability(c.masks))(t); got != c.want {
+		if got := must.Get(SummarizeStability(c.masks))(t); got != c.want {
 			t.Errorf("%v: %+v, want %+v", c.masks, got, c.want)
 		}
 	}
 	_, err := SummarizeStability([][]int{{1}, {1, 0}})
-	wantErr(t, err, "same length")
+	must.Fail(t, err, "same length")
 }
 
 func TestHysteresisErrors(t *testing.T) {
 	for _, h := range []Thresholds{{.4, .4}, {.3, .4}, {math.NaN(), .4}, {.6, math.NaN()}} {
 		_, err := Hysteresis([]float64{1}, []int{0}, h)
-		wantErr(t, err, "theta_on must be > theta_off")
+		must.Fail(t, err, "theta_on must be > theta_off")
 	}
 	_, err := Hysteresis([]float64{1}, nil, Thresholds{.6, .4})
-	wantErr(t, err, "same length")
+	must.Fail(t, err, "same length")
 	_, err = HysteresisWithBudget(nil, nil, Thresholds{}, -1)
-	wantErr(t, err, "max_active must be >= 0")
-	bad := -1
-	_, err = HysteresisRollout(nil, nil, Thresholds{.6, .4}, &bad)
-	wantErr(t, err, "max_active must be >= 0")
-	_, err = HysteresisRollout([][]float64{{1}, {1, 2}}, []int{0}, Thresholds{.6, .4}, nil)
-	wantErr(t, err, "frame 1")
+	must.Fail(t, err, "max_active must be >= 0")
 }

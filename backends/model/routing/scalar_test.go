@@ -11,9 +11,3 @@ func TestSigmoid(t *testing.T) {
 		}
 	}
 }
-
-func TestMean(t *testing.T) {
-	if Mean(nil) != 0 || Mean([]float64{1, 2, 6}) != 3 {
-		t.Errorf("means %v and %v, want 0 and 3", Mean(nil), Mean([]float64{1, 2, 6}))
-	}
-}

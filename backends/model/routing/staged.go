@@ -13,7 +13,6 @@ type TwoStageParams struct {
 	B1, B2                         float64   // budgets, finite and >= 0; B2 pays split overheads only
 	KMaxL0, KMaxL1                 int       // capacities, >= 0
 	GridH, GridW                   int       // the L0 grid
-	OrderL1                        OrderMode // order of the L1 tiles
 }
 
 // ThreeStageParams adds splits of picked L1 tiles into L2 tiles under B3.
@@ -22,7 +21,6 @@ type ThreeStageParams struct {
 	SplitUtilitiesL1, SplitOverheadsL1 []float64 // per L1 tile id of the whole L1 grid
 	B3                                 float64   // finite and >= 0; pays split overheads only
 	KMaxL2                             int       // >= 0
-	OrderL2                            OrderMode // order of the L2 tiles
 }
 
 // SplitStage says which tiles were split and the finer tiles that came of it.
@@ -31,7 +29,7 @@ type SplitStage struct {
 	ParentOrder  []int   // all candidates, by split utility per overhead descending, then id ascending
 	Spent        float64 // sum of the overheads of Parents
 	Indices      []int   // children of Parents, four each in the order of Children
-	Ordered      []int   // Indices in the asked order
+	Ordered      []int   // Indices in the order of OrderTiles
 	GridH, GridW int     // the grid of the children
 	Buffer       []int   // Ordered, then Pad up to the capacity
 	ValidCount   int     // len(Ordered)
@@ -51,7 +49,7 @@ type ThreeStageResult struct {
 
 // TwoStage picks L0 tiles with [Greedy], then splits some of them. Candidates are the picked tiles by split utility per
 // overhead; each is skipped if its overhead passes what is left of B2 (with the slack of 1e-9) or if its four children pass
-// KMaxL1, else split. Nothing is split, and the split values and the order are not looked at, when no tile was picked, KMaxL1
+// KMaxL1, else split. Nothing is split, and the split values are not looked at, when no tile was picked, KMaxL1
 // is 0 or B2 is exactly 0. Source: spec 9.
 //
 // Unlike the original, it requires one L0 value for every tile of the grid.
@@ -78,7 +76,7 @@ func TwoStage(p TwoStageParams) (TwoStageResult, error) {
 	if err != nil {
 		return TwoStageResult{}, fmt.Errorf("select L0 tiles: %w", err)
 	}
-	l1, err := split(splitRequest{l0.Selected, p.SplitUtilities, p.SplitOverheads, p.B2, p.KMaxL1, p.GridH, p.GridW, p.OrderL1})
+	l1, err := split(splitRequest{l0.Selected, p.SplitUtilities, p.SplitOverheads, p.B2, p.KMaxL1, p.GridH, p.GridW})
 	if err != nil {
 		return TwoStageResult{}, fmt.Errorf("split L0 tiles: %w", err)
 	}
@@ -105,7 +103,7 @@ func ThreeStage(p ThreeStageParams) (ThreeStageResult, error) {
 	if want := two.L1.GridH * two.L1.GridW; len(p.SplitUtilitiesL1) != want {
 		return ThreeStageResult{}, fmt.Errorf("%d L1 split utilities: want the full L1 grid size %d", len(p.SplitUtilitiesL1), want)
 	}
-	l2, err := split(splitRequest{two.L1.Ordered, p.SplitUtilitiesL1, p.SplitOverheadsL1, p.B3, p.KMaxL2, two.L1.GridH, two.L1.GridW, p.OrderL2})
+	l2, err := split(splitRequest{two.L1.Ordered, p.SplitUtilitiesL1, p.SplitOverheadsL1, p.B3, p.KMaxL2, two.L1.GridH, two.L1.GridW})
 	if err != nil {
 		return ThreeStageResult{}, fmt.Errorf("split L1 tiles: %w", err)
 	}
@@ -119,7 +117,6 @@ type splitRequest struct {
 	budget               float64
 	kmax                 int
 	gridH, gridW         int
-	order                OrderMode
 }
 
 // split is the stage shared by both levels.
@@ -145,7 +142,7 @@ func split(r splitRequest) (SplitStage, error) {
 		s.Spent += r.overheads[id]
 		s.Indices = append(s.Indices, children[:]...)
 	}
-	if s.Ordered, err = OrderTiles(s.Indices, s.GridH, s.GridW, r.order); err != nil {
+	if s.Ordered, err = OrderTiles(s.Indices, s.GridH, s.GridW); err != nil {
 		return SplitStage{}, err
 	}
 	s.ValidCount = len(s.Ordered)

@@ -1,4 +1,5 @@
-// The calibrators of TensorRT 10: the builder asks one for the inputs of a network, one batch after the other, and hands it the table of the ranges that it found.
+// The calibrators of TensorRT 10: the builder asks one for the inputs of a network, one batch after the other, and hands it the table of the ranges
+// that it found.
 #pragma once
 
 #include <NvInfer.h>

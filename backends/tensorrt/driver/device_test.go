@@ -22,8 +22,8 @@ import (
 	"github.com/apex-x/apexx/internal/source"
 )
 
-// device is the backend on the GPU of this machine, at the lowest level of optimisation: the suite has hundreds of engines. Where there is no device, every test
-// skips with the reason.
+// device is the backend on the GPU of this machine, at the lowest level of optimisation: the suite has hundreds of engines. Where there is no device,
+// every test skips with the reason.
 var device = backendtest.WithExtra(tensorrt.New(driver.New()), map[string]string{tensorrt.LevelOption: "0"})
 
 func TestMain(m *testing.M) {

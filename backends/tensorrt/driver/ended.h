@@ -1,5 +1,6 @@
-// What TensorRT says when it ends the process. Where CUDA fails in createInferBuilder, an exception leaves a function that lets none out, and std::terminate is called:
-// no caller can catch it. So the call has a thread of its own, which sleeps forever where it was to end everything, and what the exception says is the call's error.
+// What TensorRT says when it ends the process. Where CUDA fails in createInferBuilder, an exception leaves a function that lets none out, and
+// std::terminate is called: no caller can catch it. So the call has a thread of its own, which sleeps forever where it was to end everything, and
+// what the exception says is the call's error.
 #pragma once
 
 #include <dlfcn.h>
@@ -31,8 +32,8 @@ struct Call {
 inline thread_local std::shared_ptr<Call> current;
 inline std::terminate_handler otherwise = nullptr;
 
-// Runtime is the C++ library of TensorRT. This program has one of its own inside, whose handler TensorRT does not know, and whose unwinder does not understand the other's: an
-// exception of TensorRT is looked at, and never caught.
+// Runtime is the C++ library of TensorRT. This program has one of its own inside, whose handler TensorRT does not know, and whose unwinder does not
+// understand the other's: an exception of TensorRT is looked at, and never caught.
 struct Runtime {
   std::terminate_handler (*set_terminate)(std::terminate_handler);
   std::exception_ptr (*current_exception)();

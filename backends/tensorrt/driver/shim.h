@@ -76,7 +76,8 @@ typedef struct {
   uintptr_t handle;   // handed to apexxProgress and apexxBatch
 } apexx_trt_calibration;
 
-// apexx_trt_calibrate has the builder find ranges. It builds no engine. One call at a time, none beside apexx_trt_build_engine. table is to be freed by the caller.
+// apexx_trt_calibrate has the builder find ranges. It builds no engine. One call at a time, none beside apexx_trt_build_engine. table is to be freed
+// by the caller.
 int apexx_trt_calibrate(const apexx_trt_calibration* calibration, char** table, size_t* size, char** error);
 
 // apexx_trt_run is an engine with memory of its own.

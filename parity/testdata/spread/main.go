@@ -6,7 +6,8 @@
 // Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
 // compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
 // largest root mean square of a scene. Beside the sessions as they are stand two faults, on the reference: roundings that truncate, and the
-// next coarser format; and what is no fault but has limits of its own, fp16 whose sums are rounded to it too. All scenes take one processor some twenty minutes.
+// next coarser format; and what is no fault but has limits of its own, fp16 whose sums are rounded to it too. All scenes take one processor some
+// twenty minutes.
 package main
 
 import (
@@ -153,17 +154,23 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 	setting := execute.ParityCase(c).Setting
 	compare := func(ref, cand int) { b.pairs = append(b.pairs, newPair(b, ref, cand, setting)) }
 	emulated := map[backends.Precision]int{}
+	// judge compiles an executor and pairs it with the oracle and with the emulation of the precision that it says it computes in.
+	judge := func(name, backend string, g *graph.Graph, says, computes backends.Precision) error {
+		at, err := b.compile(name, backend, g, says, computes)
+		if err == nil {
+			compare(oracle, at)
+			compare(emulated[says], at)
+		}
+		return err
+	}
 	for _, p := range precisions {
 		if emulated[p], err = b.compile("reference", "reference", b.graph, p, p); err != nil {
 			return nil, err
 		}
-		ort, err := b.compile("ort", "ort", b.graph, p, p)
-		if err != nil {
+		compare(oracle, emulated[p])
+		if err := judge("ort", "ort", b.graph, p, p); err != nil {
 			return nil, err
 		}
-		compare(oracle, emulated[p])
-		compare(oracle, ort)
-		compare(emulated[p], ort)
 	}
 	for _, p := range precisions {
 		if p.Scaled() {
@@ -173,12 +180,9 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 		if err != nil {
 			return nil, err
 		}
-		wrong, err := b.compile("truncating reference", "reference", truncating, p, backends.FP32)
-		if err != nil {
+		if err := judge("truncating reference", "reference", truncating, p, backends.FP32); err != nil {
 			return nil, err
 		}
-		compare(oracle, wrong)
-		compare(emulated[p], wrong)
 	}
 	if !slices.Contains(precisions, backends.FP16) {
 		return b, nil
@@ -187,19 +191,10 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 	if err != nil {
 		return nil, err
 	}
-	sums, err := b.compile(summing, "reference", narrow, backends.FP16, backends.FP32)
-	if err != nil {
+	if err := judge(summing, "reference", narrow, backends.FP16, backends.FP32); err != nil {
 		return nil, err
 	}
-	compare(oracle, sums)
-	compare(emulated[backends.FP16], sums)
-	posing, err := b.compile("bf16 posing as reference", "reference", b.graph, backends.FP16, backends.BF16)
-	if err != nil {
-		return nil, err
-	}
-	compare(oracle, posing)
-	compare(emulated[backends.FP16], posing)
-	return b, nil
+	return b, judge("bf16 posing as reference", "reference", b.graph, backends.FP16, backends.BF16)
 }
 
 // compile adds an executor and returns its place. It says that it computes in one precision, and computes in another.

@@ -1,7 +1,6 @@
-package routing
+package manifest
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/big"
 	"os"
 	"reflect"
@@ -31,7 +31,7 @@ const (
 // size (*big.Int, json.Number), floats, and slices, arrays and maps of those, maps keyed by strings or integers. Keys are
 // sorted by code point; there is no space and no trailing newline; strings are ASCII, with \u escapes in lower case and
 // / < > & as they are. Integers and floats stay distinct: a float has a point or an exponent, shortest round-trip digits, and
-// fixed notation when its decimal exponent is in [-4, 16). Source: spec 23.1.
+// fixed notation when its decimal exponent is in [-4, 16). Source: spec/routing.md 23.1.
 //
 // Unlike the original, non-finite floats, invalid UTF-8 and keys that become equal as strings are errors. Errors about types
 // wrap [ErrType].
@@ -80,20 +80,6 @@ func indentedJSON(v any) ([]byte, error) {
 	return append(e.buf, '\n'), nil
 }
 
-// decodeJSON reads one JSON value into plain form, keeping integers and floats apart.
-func decodeJSON(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("parse JSON: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("parse JSON: more than one value, or text after byte %d", d.InputOffset())
-	}
-	return plain(v, 0)
-}
-
 // plain copies v into nil, bool, string, int64, *big.Int, float64, []any and map[string]any.
 func plain(v any, depth int) (any, error) {
 	if depth > maxJSONDepth {
@@ -124,8 +110,8 @@ func plain(v any, depth int) (any, error) {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return plainNumber(strconv.FormatUint(r.Uint(), 10))
 	case reflect.Float32, reflect.Float64:
-		if !finite(r.Float()) {
-			return nil, fmt.Errorf("number %v has no JSON form: must be finite", r.Float())
+		if f := r.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil, fmt.Errorf("number %v has no JSON form: must be finite", f)
 		}
 		return r.Float(), nil
 	case reflect.Slice, reflect.Array:

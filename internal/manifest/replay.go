@@ -1,4 +1,4 @@
-package routing
+package manifest
 
 import (
 	"bytes"
@@ -25,8 +25,8 @@ type ArtifactHash struct {
 	SHA256 string `json:"sha256"`
 }
 
-// ReplayManifest identifies a run. Two runs with equal ManifestSHA256 had equal seed, configuration and artifact bytes.
-type ReplayManifest struct {
+// Replay identifies a run. Two runs with equal ManifestSHA256 had equal seed, configuration and artifact bytes.
+type Replay struct {
 	Seed             int64                   `json:"seed"`
 	Config           map[string]any          `json:"config"`
 	ConfigSHA256     string                  `json:"config_sha256"`
@@ -36,25 +36,25 @@ type ReplayManifest struct {
 	ManifestSHA256   string                  `json:"manifest_sha256"`
 }
 
-// BuildReplayManifest hashes the configuration and the artifacts. The hash of the manifest is that of
+// BuildReplay hashes the configuration and the artifacts. The hash of the manifest is that of
 // {seed, config_sha256, artifact_sha256}, so it depends neither on paths nor on the determinism state. A missing artifact is
-// an error. Source: spec 23.2.
-func BuildReplayManifest(in ReplayInput) (ReplayManifest, error) {
+// an error. Source: spec/routing.md 23.2.
+func BuildReplay(in ReplayInput) (Replay, error) {
 	if in.Seed < 0 {
-		return ReplayManifest{}, fmt.Errorf("seed is %d: must be >= 0", in.Seed)
+		return Replay{}, fmt.Errorf("seed is %d: must be >= 0", in.Seed)
 	}
 	config, err := plain(in.Config, 0)
 	if err != nil {
-		return ReplayManifest{}, fmt.Errorf("config: %w", err)
+		return Replay{}, fmt.Errorf("config: %w", err)
 	}
-	m := ReplayManifest{Seed: in.Seed, Config: config.(map[string]any), ArtifactHashes: map[string]ArtifactHash{}, ArtifactSHA256: map[string]string{}}
+	m := Replay{Seed: in.Seed, Config: config.(map[string]any), ArtifactHashes: map[string]ArtifactHash{}, ArtifactSHA256: map[string]string{}}
 	if m.ConfigSHA256, err = HashJSON(config); err != nil {
-		return ReplayManifest{}, fmt.Errorf("config: %w", err)
+		return Replay{}, fmt.Errorf("config: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Artifacts)) {
 		sum, err := HashFile(in.Artifacts[name])
 		if err != nil {
-			return ReplayManifest{}, fmt.Errorf("artifact %q: %w", name, err)
+			return Replay{}, fmt.Errorf("artifact %q: %w", name, err)
 		}
 		m.ArtifactHashes[name] = ArtifactHash{in.Artifacts[name], sum}
 		m.ArtifactSHA256[name] = sum
@@ -62,19 +62,19 @@ func BuildReplayManifest(in ReplayInput) (ReplayManifest, error) {
 	if in.DeterminismState != nil {
 		state, err := plain(in.DeterminismState, 0)
 		if err != nil {
-			return ReplayManifest{}, fmt.Errorf("determinism state: %w", err)
+			return Replay{}, fmt.Errorf("determinism state: %w", err)
 		}
 		m.DeterminismState = state.(map[string]any)
 	}
 	if m.ManifestSHA256, err = m.hash(); err != nil {
-		return ReplayManifest{}, fmt.Errorf("manifest: %w", err)
+		return Replay{}, fmt.Errorf("manifest: %w", err)
 	}
 	return m, nil
 }
 
 // JSON returns the manifest as the text of a file: keys sorted, two spaces of indentation. Unlike encoding/json it keeps integers
 // and floats apart, as the digest of the configuration does.
-func (m ReplayManifest) JSON() ([]byte, error) {
+func (m Replay) JSON() ([]byte, error) {
 	files := map[string]any{}
 	for name, a := range m.ArtifactHashes {
 		files[name] = map[string]any{"path": a.Path, "sha256": a.SHA256}
@@ -87,10 +87,10 @@ func (m ReplayManifest) JSON() ([]byte, error) {
 	return indentedJSON(object)
 }
 
-// ParseReplayManifest reads what JSON returns and derives its digests anew: that of the configuration, and that of the manifest. The
+// ParseReplay reads what JSON returns and derives its digests anew: that of the configuration, and that of the manifest. The
 // artifacts are the caller's to compare.
-func ParseReplayManifest(text []byte) (ReplayManifest, error) {
-	var m ReplayManifest
+func ParseReplay(text []byte) (Replay, error) {
+	var m Replay
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	d.UseNumber()
@@ -126,6 +126,6 @@ func ParseReplayManifest(text []byte) (ReplayManifest, error) {
 }
 
 // hash is the digest of what two runs must have in common.
-func (m ReplayManifest) hash() (string, error) {
+func (m Replay) hash() (string, error) {
 	return HashJSON(map[string]any{"seed": m.Seed, "config_sha256": m.ConfigSHA256, "artifact_sha256": m.ArtifactSHA256})
 }
