@@ -125,31 +125,73 @@ func EngineDifferences(w io.Writer, a, b tensorrt.Record, engineA, engineB []byt
 	} else {
 		text.WriteString("the engines have one key and differ\n")
 	}
-	text.WriteString(bytesText(engineA, engineB))
+	text.WriteString(bytesText(engineA, engineB, a.Layers))
 	layerDifferences(&text, a.Layers, b.Layers)
 	_, err = io.WriteString(w, text.String())
 	return true, err
 }
 
-// bytesText counts the bytes in which engines differ.
-func bytesText(a, b []byte) string {
-	if len(a) != len(b) {
-		return fmt.Sprintf("%d bytes and %d bytes\n", len(a), len(b))
-	}
-	differ, first := 0, 0
+const (
+	differenceGap = 16       // bytes at least between two places in which engines differ
+	mostPlaces    = 10       // that are written
+	mostHex       = 8        // bytes of a place that are written
+	nameWindow    = 64 << 10 // bytes before a place in which a name is looked for
+)
+
+// A place is a stretch of bytes in which engines differ.
+type place struct{ first, last, bytes int }
+
+// places finds where engines of equal length differ.
+func places(a, b []byte) []place {
+	var list []place
 	for i := range a {
 		if a[i] == b[i] {
 			continue
 		}
-		if differ == 0 {
-			first = i
+		if n := len(list); n == 0 || i-list[n-1].last > differenceGap {
+			list = append(list, place{first: i})
 		}
-		differ++
+		p := &list[len(list)-1]
+		p.last, p.bytes = i, p.bytes+1
 	}
-	if differ == 0 {
+	return list
+}
+
+// bytesText counts the bytes in which engines differ, and tells where: at which byte, and behind the name of which layer, as an engine has the names in it.
+func bytesText(a, b []byte, layers []tensorrt.Layer) string {
+	if len(a) != len(b) {
+		return fmt.Sprintf("%d bytes and %d bytes\n", len(a), len(b))
+	}
+	list, differ := places(a, b), 0
+	if len(list) == 0 {
 		return "every byte is the same\n"
 	}
-	return fmt.Sprintf("%d of %d bytes differ, the first at %d\n", differ, len(a), first)
+	var text strings.Builder
+	for i, p := range list {
+		if differ += p.bytes; i >= mostPlaces {
+			continue
+		}
+		to := min(p.last+1, p.first+mostHex)
+		fmt.Fprintf(&text, "  %d at %d, %x and %x%s\n", p.bytes, p.first, a[p.first:to], b[p.first:to], behind(a[max(0, p.first-nameWindow):p.first], layers))
+	}
+	if more := len(list) - mostPlaces; more > 0 {
+		fmt.Fprintf(&text, "  and in %d more places\n", more)
+	}
+	return fmt.Sprintf("%d of %d bytes differ, in %s:\n%s", differ, len(a), counted(len(list), "place"), text.String())
+}
+
+// behind names the layer whose name comes last in the bytes, which need not be that of which they are.
+func behind(data []byte, layers []tensorrt.Layer) string {
+	name, at := "", -1
+	for _, l := range layers {
+		if i := bytes.LastIndex(data, []byte(l.Name)); i > at && l.Name != "" {
+			name, at = l.Name, i
+		}
+	}
+	if at < 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d behind the name %s", len(data)-at, printable.Line(name))
 }
 
 // layerDifferences tells layers of one name that another kernel computes, or whose results lie in memory in another format, and how many layers are in one

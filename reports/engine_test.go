@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"testing"
@@ -87,4 +88,17 @@ func TestHostileEngines(t *testing.T) {
 	if printable.Text(text) != text || strings.Contains(text, "\nheld:") {
 		t.Errorf("%q", text)
 	}
+}
+
+// TestEngineBytes: where engines of equal layers differ is told by the byte and the name of a layer before it.
+func TestEngineBytes(t *testing.T) {
+	data := []byte("start conv " + strings.Repeat("w", 40) + " norm " + strings.Repeat("v", 400) + " end")
+	other := bytes.Clone(data)
+	for _, i := range []int{2, 20, 21, 30, 70, 100, 130, 160, 190, 220, 250, 280, 310, 340} {
+		other[i] = '-'
+	}
+	goldenfile.Check(t, "engine-bytes.txt", written(t, func(w io.Writer, r tensorrt.Record) error {
+		_, err := EngineDifferences(w, r, r, data, other)
+		return err
+	}, engine()))
 }

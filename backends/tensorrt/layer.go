@@ -1,6 +1,7 @@
 package tensorrt
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -16,7 +17,7 @@ import (
 type Layer struct {
 	Name    string        `json:"name"`
 	Type    string        `json:"type"`
-	Tactic  string        `json:"tactic,omitempty"` // name of the kernel
+	Tactic  string        `json:"tactic,omitempty"` // name of the kernel, or, where it has none, its number
 	Nodes   []string      `json:"nodes,omitempty"`  // of the ONNX file, that it was made of
 	Inputs  []LayerTensor `json:"inputs,omitempty"`
 	Outputs []LayerTensor `json:"outputs,omitempty"`
@@ -31,6 +32,7 @@ type LayerTensor struct {
 // rawLayer is a layer in the JSON of the library.
 type rawLayer struct {
 	Name, LayerType, TacticName, Metadata string
+	TacticValue                           json.RawMessage // a text, such as "0x00000000000003ea"
 	Inputs, Outputs                       []rawTensor
 }
 
@@ -57,7 +59,7 @@ func parseLayers(information string) ([]Layer, error) {
 				return nil, fmt.Errorf("what TensorRT says of a layer: %w", err)
 			}
 		}
-		l := Layer{Name: r.Name, Type: r.LayerType, Tactic: r.TacticName, Inputs: tensors(r.Inputs), Outputs: tensors(r.Outputs)}
+		l := Layer{Name: r.Name, Type: r.LayerType, Tactic: cmp.Or(r.TacticName, strings.Trim(string(r.TacticValue), `"`)), Inputs: tensors(r.Inputs), Outputs: tensors(r.Outputs)}
 		for _, m := range nodeOfLayer.FindAllStringSubmatch(r.Metadata, -1) {
 			if !slices.Contains(l.Nodes, m[1]) {
 				l.Nodes = append(l.Nodes, m[1])

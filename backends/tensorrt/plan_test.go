@@ -14,7 +14,7 @@ import (
 // output that an Identity names.
 const information = `{"Layers": [
  {"Name": "Reformatting CopyNode for Input Tensor 0 to conv", "LayerType": "Reformat", "Inputs": [{"Name": "x", "Location": "Device", "Dimensions": [1,2,4,4], "Format/Datatype": "Row major linear FP32"}],
-  "Outputs": [{"Name": "Reformatted x", "Dimensions": [1,2,4,4], "Format/Datatype": "Channel major FP16 format where channel % 8 == 0"}], "TacticName": "", "Metadata": ""},
+  "Outputs": [{"Name": "Reformatted x", "Dimensions": [1,2,4,4], "Format/Datatype": "Channel major FP16 format where channel % 8 == 0"}], "TacticName": "", "TacticValue": "0x00000000000003ea", "Metadata": ""},
  {"Name": "conv + relu", "LayerType": "CaskConvolution", "Inputs": [{"Name": "Reformatted x", "Format/Datatype": "Channel major FP16 format where channel % 8 == 0"}],
   "Outputs": [{"Name": "relu", "Format/Datatype": "Channel major FP16 format where channel % 8 == 0"}], "TacticName": "sm80_xmma_fprop", "Metadata": "[ONNX Layer: conv]\u001e[ONNX Layer: relu.unrounded]"},
  {"Name": "mean.0", "LayerType": "Reduce", "Outputs": [{"Name": "half", "Format/Datatype": "Row major linear FP32"}], "Metadata": "[ONNX Layer: mean]"},
@@ -56,6 +56,9 @@ func TestPlan(t *testing.T) {
 	layers, err := parseLayers(information)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if layers[0].Tactic != "0x00000000000003ea" || layers[1].Tactic != "sm80_xmma_fprop" || layers[2].Tactic != "" {
+		t.Errorf("kernels %q, %q and %q", layers[0].Tactic, layers[1].Tactic, layers[2].Tactic)
 	}
 	plan, stepOf, untold := planOf(g, layers, backends.FP16)
 	if err := plan.Check(g); err != nil {
