@@ -116,6 +116,8 @@ func TestBrokenBuilds(t *testing.T) {
 		{"another driver", with(func(f *Facts) { f.CUDA = "13.1" }), options(EngineOption, file("driver", newEmulated())), backends.EngineOutdated, "cuda is 13.0, here it is 13.1: build it anew"},
 		{"another library", with(func(f *Facts) { f.Version = "10.9.0" }), options(EngineOption, file("library", newEmulated())), backends.EngineOutdated, "tensorrt is 10.6.0, here it is 10.9.0"},
 		{"other plugins", with(func(f *Facts) { f.PluginDigest = "d2" }), options(EngineOption, file("plugins", newEmulated())), backends.EngineOutdated, "plugins_sha256 is d1, here it is d2"},
+		{"another builder", with(func(f *Facts) { f.Recipe = "r2" }), options(EngineOption, file("recipe", with(func(f *Facts) { f.Recipe = "r1" }))), backends.EngineOutdated,
+			"builder_sha256 is r1, here it is r2"},
 		{"no builder resource", with(func(f *Facts) { f.NoBuilder = "there is no libnvinfer_builder_resource.so.10.6.0 in /trt" }), none, backends.BuilderUnavailable,
 			"there is no libnvinfer_builder_resource.so.10.6.0 in /trt"},
 		{"read-only cache", newEmulated(), options(CacheOption, filepath.Join(readOnly, "cache")), backends.EngineCacheUnwritable, "not a directory; name another folder (--engine-cache), or none"},

@@ -23,9 +23,10 @@ import (
 type Key struct {
 	Model      string             `json:"onnx_sha256"`
 	Precision  backends.Precision `json:"precision"`
-	Level      int                `json:"level"`            // of the builder's optimisation
-	Batches    Batches            `json:"batches,omitzero"` // of one size alone: the zero value
-	Plugins    string             `json:"plugins_sha256"`   // of the plugins' sources; "" without plugins
+	Level      int                `json:"level"`                    // of the builder's optimisation
+	Batches    Batches            `json:"batches,omitzero"`         // of one size alone: the zero value
+	Plugins    string             `json:"plugins_sha256"`           // of the plugins' sources; "" without plugins
+	Recipe     string             `json:"builder_sha256,omitempty"` // of how the worker configures the builder
 	TensorRT   string             `json:"tensorrt"`
 	CUDA       string             `json:"cuda"` // of the driver
 	Device     string             `json:"device"`
@@ -34,7 +35,7 @@ type Key struct {
 
 // keyOf is the key of an export's engine.
 func keyOf(e *export, s settings, f Facts) Key {
-	return Key{Model: e.digest, Precision: s.precision, Level: s.level, Batches: s.batches, Plugins: f.PluginDigest, TensorRT: f.Version, CUDA: f.CUDA,
+	return Key{Model: e.digest, Precision: s.precision, Level: s.level, Batches: s.batches, Plugins: f.PluginDigest, Recipe: f.Recipe, TensorRT: f.Version, CUDA: f.CUDA,
 		Device: f.Device, Capability: f.Capability}
 }
 
@@ -72,7 +73,7 @@ func (k Key) check(have Key) error {
 
 // here is the part of the key that all sessions of a library on a device have in common.
 func (k Key) here() Key {
-	return Key{Plugins: k.Plugins, TensorRT: k.TensorRT, CUDA: k.CUDA, Device: k.Device, Capability: k.Capability}
+	return Key{Plugins: k.Plugins, Recipe: k.Recipe, TensorRT: k.TensorRT, CUDA: k.CUDA, Device: k.Device, Capability: k.Capability}
 }
 
 // KeyDifference is a part in which two keys differ, by its name in a record.
@@ -91,6 +92,7 @@ func (k Key) Differences(other Key) []KeyDifference {
 	note("tensorrt", k.TensorRT, other.TensorRT)
 	note("cuda", k.CUDA, other.CUDA)
 	note("plugins_sha256", short(k.Plugins), short(other.Plugins))
+	note("builder_sha256", short(k.Recipe), short(other.Recipe))
 	note("onnx_sha256", short(k.Model), short(other.Model))
 	note("precision", k.Precision, other.Precision)
 	note("level", k.Level, other.Level)

@@ -41,6 +41,7 @@ type Facts struct {
 	Plugins       []Plugin // that are registered
 	PluginLibrary string   // path; "" where there is none
 	PluginDigest  string   // of the plugins' sources
+	Recipe        string   // digest of the source with which this program configures the builder
 	WithoutPlugin string   // why there is no library of plugins; "" if there is one
 	NoBuilder     string   // why engines can be loaded and not built; "" if they can be built
 

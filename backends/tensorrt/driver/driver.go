@@ -12,6 +12,9 @@ import "C"
 
 import (
 	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
 	"fmt"
 	"runtime/cgo"
 	"strings"
@@ -50,8 +53,14 @@ type library struct {
 	building sync.Mutex // builders measure kernels: two would measure each other
 }
 
+// recipe says how engines are built. It is in their keys, or two builds of the worker that differ in it, such as the sides of a gate, would share engines.
+//
+//go:embed build.cpp
+var recipe []byte
+
 func start(p places) (*library, error) {
-	l := &library{}
+	sum := sha256.Sum256(recipe)
+	l := &library{facts: tensorrt.Facts{Recipe: hex.EncodeToString(sum[:])}}
 	if err := l.openDevice(); err != nil {
 		return nil, err
 	}
