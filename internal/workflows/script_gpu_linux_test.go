@@ -24,16 +24,20 @@ type gpuMachine struct {
 // caps are what apexx caps says there: backends, in its order.
 const everyBackend = "reference    available\nort          available\nort-cuda     available\ncuda         available\ntensorrt     available\n"
 
+// emptyArchive is what gzip makes of nothing.
+const emptyArchive = "\x1f\x8b\b\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
 func newGPUMachine(t *testing.T, gpus int, caps string) gpuMachine {
 	testenv.Clean(t)
 	m := gpuMachine{t, t.TempDir()}
 	called := "#!/bin/sh\necho \"gpu ${CUDA_VISIBLE_DEVICES:-any}: ${0##*/} $*\" >>" + m.path("calls") + "\n"
-	for _, name := range []string{"device.test", "execute.test", "ort.test", "plugins.test", "tensorrt.test", "apexx-cuda"} {
+	for _, name := range []string{"device.test", "execute.test", "ort.test", "plugins.test", "tensorrt.test", "apexx-cuda", "tensorrt-peer"} {
 		write(t, m.path("bin/"+name), called+"echo '    suite.go:9: backend cuda is unavailable: operator_unsupported: one case'\n")
 	}
 	write(t, m.path("caps"), caps)
 	// The gate whose head has a slowed step finds it; ranges and engines become files.
 	write(t, m.path("bin/apexx"), called+"case \"$*\" in\ncaps) cat "+m.path("caps")+" ;;\n*slowed*) exit 1 ;;\ncalibrate\\ --*|engine\\ build*) while [ $# -gt 1 ]; do [ \"$1\" != --out ] || echo >\"$2\"; shift; done ;;\nesac\n")
+	write(t, m.path("bin/fixtures/golden/nano-512.safetensors.gz"), emptyArchive)
 	write(t, m.path("path/nvidia-smi"), "#!/bin/sh\n[ $1 != --list-gpus ] || seq "+string(rune('0'+gpus))+"\n")
 	write(t, m.path("path/nproc"), "#!/bin/sh\necho 16\n")
 	write(t, m.path("path/taskset"), "#!/bin/sh\n")
@@ -63,15 +67,16 @@ func (m gpuMachine) read(name string) string {
 	return string(text)
 }
 
-// TestGPUEverything: with all backends and one GPU every part passes; engines are built before anything is tried, and nothing is timed before
-// all that is right is known.
+// TestGPUEverything: with all backends and one GPU every part passes; nothing is timed before all that is right is known, and engines are built before
+// they are timed.
 func TestGPUEverything(t *testing.T) {
 	m := newGPUMachine(t, 1, everyBackend)
 	summary, calls, code := m.try("SANITIZE=1", "NVRTC=on", "SELFCHECK_FOR=1m", "APEXX_PEER=/peer.py", "PEER=", "ONLY=")
-	for _, part := range strings.Fields(`engines compliance.cuda compliance.tensorrt plugins golden.cuda golden.ort-cuda golden.tensorrt extremes.cuda scenes.tensorrt bits.cuda bits.tensorrt
-		bits.plugins bits.all fallback matrix matrix-low nvrtc sanitizer.memcheck.cuda sanitizer.racecheck.plugins sanitizer.initcheck.cuda sanitizer.synccheck.plugins
+	for _, part := range strings.Fields(`compliance.cuda.Operators compliance.cuda.Modules compliance.cuda.Replay compliance.tensorrt.Modules compliance.tensorrt.Sessions
+		compliance.tensorrt.Replay engine.fp16-512x512-b1-complete engine.fp16-512x512-b8-complete plugins golden.cuda golden.ort-cuda golden.tensorrt extremes.cuda scenes.tensorrt bits.cuda bits.tensorrt
+		bits.plugins bits.all fallback matrix matrix-low.fp16 matrix-low.int8 matrix-low.fp8 nvrtc sanitizer.memcheck.cuda sanitizer.racecheck.plugins sanitizer.initcheck.cuda sanitizer.synccheck.plugins
 		steps.cuda steps.tensorrt sweep engine-sweep gate.cuda gate.ort-cuda gate.tensorrt gate-step selfcheck
-		calibrate twice low.int8 low.fp8`) {
+		calibrate twice peer.tensorrt.float32 peer.tensorrt.float16`) {
 		if !strings.Contains(summary, "pass "+part+" (") {
 			t.Errorf("%s did not pass:\n%s", part, summary)
 		}
@@ -79,16 +84,17 @@ func TestGPUEverything(t *testing.T) {
 	if want := "fail peer.float32: exit 2, want 0"; code != 1 || !strings.Contains(summary, want) { // there is no such script
 		t.Errorf("exit code %d, want 1 for %q in\n%s", code, want, summary)
 	}
-	inOrder(t, calls, "--replicates 1", "TestGoldenCases", "TestStepTimes", "--replicates 2", "--engine-batches 1:4:8", "--out "+m.path("out/engine.first"), "engine show "+m.path("out/engine.first"),
-		"--head . --cells cuda", "slowed", "fp64,int8", "--selfcheck")
+	inOrder(t, calls, "TestGoldenCases", "--replicates 1", "TestStepTimes", "--replicates 2", "--engine-batches 1:4:8", "--head . --cells tensorrt", "tensorrt-peer --model", "/first.engine", "/second.engine",
+		"engine show", "--head . --cells cuda", "slowed", "--selfcheck")
 	if i, j := strings.LastIndex(calls, "gpu any: compute-sanitizer"), strings.Index(calls, "TestStepTimes"); i > j {
 		t.Error("something is timed beside compute-sanitizer")
 	}
 	for _, want := range []string{
 		"compute-sanitizer --tool initcheck --report-api-errors no --error-exitcode 1 ./device.test -test.v -test.run TestEveryKernel -chained=true\n",
-		"--backends reference,ort,cuda,ort-cuda,tensorrt --precisions fp64,fp32,fp16 --engine-level 0 --jobs 8",
-		"--cells tensorrt/nano/fp32/512x512/b1/complete,tensorrt/nano/fp16/512x512/b1/complete --engine-level 3 --replicates 1",
-		"cuda/nano/fp16/512x512/b8/complete", "ort/nano/fp32/512x512/b1/complete",
+		"--backends reference,ort,cuda,ort-cuda,tensorrt --precisions fp64,fp16 --engine-level 0 --jobs 8",
+		"--backends reference,ort,ort-cuda,tensorrt --precisions fp64,int8 --engine-level 0 --jobs 8",
+		"--cells tensorrt/nano/fp32/512x512/b1/complete --engine-level 3 --replicates 1",
+		"cuda/nano/fp16/512x512/b8/complete", ",ort/nano/fp32/512x512/b1/complete,cuda",
 	} {
 		if !strings.Contains(calls, want) {
 			t.Errorf("%q is not in\n%s", want, calls)
@@ -104,7 +110,7 @@ func TestGPUBuildTwice(t *testing.T) {
 		"no second build":    {"twice", "*second*) exit 5 ;;", "fail twice: exit 5, want 0"},
 		"ranges differ":      {"calibrate", "calibrate\\ show*) exit 1 ;;", "pass calibrate"},
 		"no calibrator":      {"calibrate", "calibrate\\ --method*) exit 5 ;;", "fail calibrate: exit 5, want 0"},
-		"the table is other": {"calibrate", "*table.json*) echo other >\"${9}\" ;;", "fail calibrate: exit 1, want 0"},
+		"the table is other": {"calibrate", "*table.json*) echo other >\"${7}\" ;;", "fail calibrate: exit 1, want 0"},
 		"no int8":            {"calibrate", "engine\\ build*) exit 5 ;;", "fail calibrate: exit 5, want 0"},
 	} {
 		m := newGPUMachine(t, 1, everyBackend)
@@ -130,22 +136,32 @@ func inOrder(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// TestGPUTwoDevices: what is timed runs on the first, everything else on the second.
-func TestGPUTwoDevices(t *testing.T) {
-	_, calls, code := newGPUMachine(t, 2, everyBackend).try("SANITIZE=1")
-	if code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	for _, line := range strings.Split(strings.TrimSpace(calls), "\n") {
-		want := "gpu 1: "
-		switch {
-		case strings.Contains(line, " caps"):
-			want = "gpu any: "
-		case strings.Contains(line, "/out/engine."), strings.Contains(line, "/out/low."), strings.Contains(line, " sweep "), strings.Contains(line, " gate "), strings.Contains(line, "TestStepTimes"):
-			want = "gpu 0: "
+// TestGPUSeveralDevices: what is right is tried on the last, and everything else is timed on the others, all of which have something to do.
+func TestGPUSeveralDevices(t *testing.T) {
+	for devices := 2; devices <= 4; devices++ {
+		summary, calls, code := newGPUMachine(t, devices, everyBackend).try("SANITIZE=1")
+		if code != 0 {
+			t.Errorf("exit code %d:\n%s", code, summary)
 		}
-		if !strings.HasPrefix(line, want) {
-			t.Errorf("%s\nwant it on %s", line, want)
+		right, used := fmt.Sprintf("gpu %d: ", devices-1), map[string]bool{}
+		for _, line := range strings.Split(strings.TrimSpace(calls), "\n") {
+			timed := false
+			for _, part := range []string{".engine", " sweep ", " gate ", "TestStepTimes", "tensorrt-peer", " export ", " run "} {
+				timed = timed || strings.Contains(line, part) && !strings.Contains(line, "int8.engine")
+			}
+			switch {
+			case strings.Contains(line, " caps"):
+				if !strings.HasPrefix(line, "gpu any: ") {
+					t.Error(line)
+				}
+			case strings.HasPrefix(line, right) == timed, strings.HasPrefix(line, "gpu any: "):
+				t.Errorf("of %d devices: %s", devices, line)
+			default:
+				used[line[:len(right)]] = true
+			}
+		}
+		if len(used) != devices {
+			t.Errorf("of %d devices %d are used:\n%s", devices, len(used), calls)
 		}
 	}
 }
@@ -160,7 +176,7 @@ func TestGPUPart(t *testing.T) {
 	}{
 		"family":   {everyBackend, "golden", 0, []string{"pass golden.cuda", "pass golden.ort-cuda", "pass golden.tensorrt"}},
 		"member":   {everyBackend, "golden.cuda gate-step", 0, []string{"pass golden.cuda", "pass gate-step"}},
-		"not here": {noTensorRT, "engines sweep", 1, []string{"pass sweep", "fail engines: there is no such part"}},
+		"not here": {noTensorRT, "engine sweep", 1, []string{"pass sweep", "fail engine: there is no such part"}},
 		"unknown":  {everyBackend, "gates", 1, []string{"fail gates: there is no such part"}},
 	} {
 		summary, _, code := newGPUMachine(t, 1, c.caps).try("ONLY=" + c.only)
