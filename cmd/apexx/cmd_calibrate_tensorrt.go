@@ -32,11 +32,12 @@ func calibrateByTensorRT(c *cli.Context, path string, profile calibrate.Profile,
 	if err := answered(c.Context, probe, tensorrt.Name); err != nil {
 		return err
 	}
-	return writeRanges(c, path, profile, calibrator, func(r rangesRequest) (*calibrate.File, error) {
+	library := probe.Fact("version")
+	return writeRanges(c, path, profile, versioned{calibrator, library}, func(r rangesRequest) (*calibrate.File, error) {
 		if err := execute.OneShape(r.cases); err != nil {
 			return nil, exit.With(exit.Usage, err)
 		}
-		table, err := keptTable(c, r.key, calibrator, probe.Fact("version"))
+		table, err := keptTable(c, r.key, calibrator, library)
 		if table == nil && err == nil {
 			table, err = freshTable(c, backend, r, calibrator)
 		}
@@ -50,6 +51,14 @@ func calibrateByTensorRT(c *cli.Context, path string, profile calibrate.Profile,
 		return f, nil
 	})
 }
+
+// versioned is a calibrator of a TensorRT, another version of which may choose other ranges: the method in the key of a file.
+type versioned struct {
+	calibrate.Calibrator
+	library string
+}
+
+func (v versioned) String() string { return fmt.Sprintf("%v of %s", v.Calibrator, v.library) }
 
 // keptTable returns the table of --table, nil where there is none that fits.
 func keptTable(c *cli.Context, key calibrate.Key, calibrator calibrate.Calibrator, library string) (*calibrate.Table, error) {
