@@ -19,8 +19,8 @@
 //     that no layer computes in another type than the precision's, and that what is float32 in the model is float32 in the engine (layer.go, plan.go).
 //  7. session: Upload and Download through page-locked memory, Execute as one launch of a CUDA graph (session.go).
 //
-// A graph that is to be calibrated by TensorRT takes another way (calibrate.go): in float32 and weakly typed, with the operators' plugins and no others, into a build that ends
-// when the table of ranges is there. What is made of the table is the calibration of a graph like any other, from step 1 on.
+// A graph that is to be calibrated by TensorRT takes another way (calibrate.go): in float32 and weakly typed, with the operators' plugins and no others,
+// into a build that ends when the table of ranges is there. What is made of the table is the calibration of a graph like any other, from step 1 on.
 //
 // Folder peer has a program that builds the network in standard operators, as TensorRT would have it without us, and times that.
 package tensorrt

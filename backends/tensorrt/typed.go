@@ -69,8 +69,8 @@ func routedProduct(n *graph.Node, routed map[*graph.Value]bool) bool {
 	return product && op.TransB && routed[n.Inputs[0]] && n.Inputs[1].Const != nil
 }
 
-// summed appends x·Wᵀ + bias of rows x [R,K] as K times the mean over K of the products of elements, by the values NAME/rows, NAME/weight, NAME/terms and NAME/sum: no kernel of a
-// matrix product, which might be one of TF32, computes that.
+// summed appends x·Wᵀ + bias of rows x [R,K] as K times the mean over K of the products of elements, by the values NAME/rows, NAME/weight, NAME/terms
+// and NAME/sum: no kernel of a matrix product, which might be one of TF32, computes that.
 func summed(r *graph.Rewriter, n *graph.Node) {
 	x, w := n.Inputs[0], n.Inputs[1]
 	rows, outputs, k := x.Shape[0], w.Shape[0], w.Shape[1]
