@@ -22,7 +22,7 @@ type gpuMachine struct {
 }
 
 // caps are what apexx caps says there: backends, in its order.
-const everyBackend = "reference    available\nort          available\nort-cuda     available\ncuda         available\ntensorrt     available\n"
+const everyBackend = "reference    available\nort          available\nort-cuda     available\nort-tensorrt available\ncuda         available\ntensorrt     available\n"
 
 // emptyArchive is what gzip makes of nothing.
 const emptyArchive = "\x1f\x8b\b\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -74,7 +74,7 @@ func TestGPUEverything(t *testing.T) {
 	summary, calls, code := m.try("SANITIZE=1", "NVRTC=on", "SELFCHECK_FOR=1m", "APEXX_PEER=/peer.py", "PEER=", "ONLY=")
 	for _, part := range strings.Fields(`compliance.cuda.Operators compliance.cuda.Modules compliance.cuda.Replay compliance.tensorrt.Modules compliance.tensorrt.Sessions
 		compliance.tensorrt.Replay engine.fp16-512x512-b1-complete engine.fp16-512x512-b8-complete plugins golden.cuda golden.ort-cuda golden.tensorrt extremes.cuda scenes.tensorrt bits.cuda bits.tensorrt
-		bits.plugins bits.all fallback matrix matrix-low.fp16 matrix-low.int8 matrix-low.fp8 nvrtc sanitizer.memcheck.cuda sanitizer.racecheck.plugins sanitizer.initcheck.cuda sanitizer.synccheck.plugins
+		bits.plugins bits.all fallback ort-tensorrt matrix matrix-low.fp16 matrix-low.int8 matrix-low.fp8 nvrtc sanitizer.memcheck.cuda sanitizer.racecheck.plugins sanitizer.initcheck.cuda sanitizer.synccheck.plugins
 		steps.cuda steps.tensorrt sweep engine-sweep gate.cuda gate.ort-cuda gate.tensorrt gate-step selfcheck
 		calibrate twice peer.tensorrt.float32 peer.tensorrt.float16`) {
 		if !strings.Contains(summary, "pass "+part+" (") {
