@@ -88,9 +88,12 @@ func circumstances(r *Result) [][2]string {
 	if p.Threads > 0 {
 		threads = fmt.Sprint(p.Threads)
 	}
-	var libraries, gpus []string
+	var libraries, variables, gpus []string
 	for _, l := range e.Libraries {
 		libraries = append(libraries, l.Key+" "+l.Value)
+	}
+	for _, v := range e.Variables {
+		variables = append(variables, v.Key+"="+v.Value)
 	}
 	for _, g := range e.GPUs {
 		gpus = append(gpus, fmt.Sprintf("%s, %d SMs, %g W, driver %s", g.Name, g.SMs, g.PowerLimitW, g.Driver))
@@ -98,7 +101,7 @@ func circumstances(r *Result) [][2]string {
 	if len(gpus) == 0 {
 		gpus = []string{strings.TrimSuffix("none ("+e.GPUReason+")", " ()")}
 	}
-	return [][2]string{
+	facts := [][2]string{
 		{"when", r.When.UTC().Format("2006-01-02 15:04:05 UTC")},
 		{"class", r.Class.ID},
 		{"cpu", fmt.Sprintf("%s, %d of %d processors", e.CPU.Model, e.CPU.Cores, e.CPU.Total)},
@@ -112,6 +115,10 @@ func circumstances(r *Result) [][2]string {
 			float64(p.BoundNS)/1e9, p.Seed)},
 		{"command", r.Command},
 	}
+	if len(variables) > 0 {
+		facts = append(facts, [2]string{"environment", strings.Join(variables, ", ")})
+	}
+	return facts
 }
 
 // markdownTable writes a row per measured cell, then the others by the reason why they are not.
