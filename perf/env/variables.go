@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/printable"
 )
 
@@ -20,7 +21,7 @@ var (
 		"CUDA_AUTO_BOOST", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PIPE_DIRECTORY", "CUDA_ENABLE_COREDUMP_ON_EXCEPTION", "CUDA_INJECTION64_PATH",
 		"GODEBUG", "GOGC", "GOMEMLIMIT", // the runtime of Go
 		"GLIBC_TUNABLES", "LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", // the C library and the loader
-		"APEXX_INJECT", "APEXX_ISA", "APEXX_NVRTC", "APEXX_TRT_ENGINE", // our own
+		worker.InjectVariable, "APEXX_ISA", "APEXX_NVRTC", "APEXX_TRT_ENGINE", // our own
 	}
 	families = []string{"CUBLAS", "CUDNN_", "ORT_", "OMP_", "KMP_", "MALLOC_"}
 
@@ -49,6 +50,15 @@ func Variables(environ []string) []Software {
 	}
 	slices.SortFunc(list, func(a, b Software) int { return cmp.Compare(a.Key, b.Key) })
 	return list
+}
+
+// Injected returns the faults that workers were made to have (worker.InjectVariable), "" for none: what was measured so tries the tools and says nothing
+// of a build.
+func (e Environment) Injected() string {
+	if i := slices.IndexFunc(e.Variables, func(v Software) bool { return v.Key == worker.InjectVariable }); i >= 0 {
+		return e.Variables[i].Value
+	}
+	return ""
 }
 
 func changes(name string) bool {
