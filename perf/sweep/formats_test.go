@@ -113,9 +113,10 @@ func TestCSVIsSafe(t *testing.T) {
 
 func TestMarkdownEscapes(t *testing.T) {
 	r := mixed()
-	r.Command, r.Cells[len(r.Cells)-1].Detail = "apexx <script>\n# no", "a | b | c"
+	r.Command, r.Cells[len(r.Cells)-1].Detail = "apexx <script>\n# no", "a | b | c \x1b[2J\u202e"
 	text := string(write(t, sweep.WriteMarkdown, r))
-	if strings.Contains(text, "<script>") || strings.Contains(text, "\n# no") || strings.Contains(text, "a | b") {
+	if strings.Contains(text, "<script>") || strings.Contains(text, "\n# no") || strings.Contains(text, "a | b") ||
+		strings.ContainsAny(text, "\x1b\u202e") {
 		t.Error(text)
 	}
 	for _, line := range strings.Split(text, "\n") {

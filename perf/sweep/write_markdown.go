@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
@@ -200,7 +201,9 @@ func commit(r *Result) string {
 
 func mib(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
 
-var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "\n", " ", "\r", " ", "[", `\[`)
+var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "[", `\[`)
 
-// escapeMarkdown keeps names and messages from being read as markup.
-func escapeMarkdown(s string) string { return markdownSpecial.Replace(s) }
+// escapeMarkdown keeps names and messages, which may be of other programs, from being read as markup or by a terminal.
+func escapeMarkdown(s string) string {
+	return markdownSpecial.Replace(printable.Line(strings.Join(strings.Fields(s), " ")))
+}
