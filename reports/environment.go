@@ -52,6 +52,9 @@ func EnvironmentTable(w io.Writer, r *Environment, hashed bool) error {
 	for _, l := range e.Libraries {
 		t.add(l.Key, l.Value)
 	}
+	for _, v := range e.Variables {
+		t.add("variable", v.Key+"="+v.Value)
+	}
 	for _, g := range e.GPUs {
 		t.addGPU(g)
 	}

@@ -16,6 +16,7 @@ func sampleEnvironments() map[string]*Environment {
 		CPU:         env.CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 12, Total: 384, Quota: 11.5, Procs: 8, Governor: "performance", SMT: "on", Virtual: true},
 		MemoryBytes: 1583296743014, MemoryLimitBytes: 128 << 30, LoadAverage: [3]float64{1.25, 0.5, 0}, Go: "go1.26.8",
 		Libraries: []env.Software{{Key: "cuda_driver", Value: "13.0"}, {Key: "driver", Value: "580.95.05"}, {Key: "instruction_set", Value: "avx512"}, {Key: "onnxruntime", Value: "1.30.0"}},
+		Variables: []env.Software{{Key: "CUDA_LAUNCH_BLOCKING", Value: "1"}},
 		Commit:    "0123456789abcdef0123456789abcdef01234567", Dirty: true, GPUDetail: "device 2: nvmlDeviceGetHandleByIndex_v2: GPU is lost",
 		GPUs: []env.GPU{
 			{Index: 0, Name: "NVIDIA H200", UUID: "fedcba9876543210", Driver: "580.95.05", SMs: 132, MemoryBytes: 150754820096, PowerLimitW: 700, ECC: "on", MIG: "off",

@@ -81,7 +81,7 @@ func environmentFacts(e env.Environment, class env.Class) []backends.Fact {
 	list := facts("machine class", class.ID, "kind", string(class.Kind), "host", e.Host, "processor", cpuText(e.CPU), "governor", e.CPU.Governor, "SMT", e.CPU.SMT,
 		"memory", sizeText(e.MemoryBytes), "load average", loadText(e),
 		"system", strings.TrimSpace(strings.Join([]string{e.OS, e.Arch, e.Kernel}, " ")), "container", e.Container, "Go", e.Go, "commit", commitText(e))
-	for _, l := range e.Libraries {
+	for _, l := range slices.Concat(e.Libraries, e.Variables) {
 		list = append(list, facts(l.Key, l.Value)...)
 	}
 	for _, g := range e.GPUs {

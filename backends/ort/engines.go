@@ -4,6 +4,7 @@ package ort
 
 import (
 	"crypto/sha256"
+	_ "embed" // of recipe
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -29,11 +30,19 @@ type engines struct {
 	digest string // of all that engines depend on
 }
 
+// recipe is how sessions are configured, which decides what of a graph becomes engines. Two builds that differ in it, such as the sides of a gate, share none.
+//
+//go:embed options.go
+var recipe []byte
+
 // engineDigest is the SHA-256 of what engines depend on, in hexadecimal: the model with its weights, the options, the libraries and the device.
 func engineDigest(model []byte, set settings, lib *library) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%v\n%v\n%s\n%s\n%s\n", set.level, tensorRTOptions(set.engineLevel, ""), lib.version, lib.tensorRT, lib.driver.device())
-	h.Write(model)
+	for _, part := range [][]byte{recipe, model} {
+		fmt.Fprintf(h, "%d\n", len(part))
+		h.Write(part)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -173,4 +173,9 @@ func TestEngineDigest(t *testing.T) {
 			t.Error("another session has the same engines")
 		}
 	}
+	defer func(own []byte) { recipe = own }(recipe)
+	recipe = append(recipe[:len(recipe):len(recipe)], "// "...)
+	if of("m", 3, "10.6.0") == base {
+		t.Error("a build that configures sessions otherwise has the same engines")
+	}
 }

@@ -210,7 +210,7 @@ var leftToCUDA = []string{"NonMaxSuppression", "ScatterND"}
 
 const leastEngine = 3
 
-// tensorRTOptions are the provider's options, with the folder of its engines or "". TF32 has none (see openLibrary); without options of other
+// tensorRTOptions are the provider's options, with the folder of its engines or "". TF32 has none (see prepare); without options of other
 // precisions its networks are strongly typed, so that nothing is computed in less than float32. What was measured for one engine serves the others.
 func tensorRTOptions(level int, folder string) map[string]string {
 	options := map[string]string{

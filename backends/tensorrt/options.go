@@ -24,13 +24,13 @@ func (f Facts) precisions() []backends.Precision {
 	return slices.DeleteFunc(slices.Clone(Precisions), func(p backends.Precision) bool { return f.refuses(p) != nil })
 }
 
-// tf32Variable turns TF32 off in all of NVIDIA's libraries where it is 0.
+// tf32Variable turns TF32 off in all of NVIDIA's libraries where it is 0, and where it is 1 on, whatever a program asks them for.
 const tf32Variable = "NVIDIA_TF32_OVERRIDE"
 
 // refuses says why the device does not have a precision, or this process.
 func (f Facts) refuses(p backends.Precision) error {
-	if p == backends.TF32 && os.Getenv(tf32Variable) == "0" {
-		return unavailable(backends.PrecisionUnsupported, "%s=0 in the environment turns tf32 off: it would be float32 under another name", tf32Variable)
+	if err := overridden(p, os.Getenv(tf32Variable)); err != nil {
+		return err
 	}
 	least, limited := leastCapability[p]
 	if have, err := strconv.ParseFloat(f.Capability, 64); !limited || err == nil && have >= least {
@@ -41,6 +41,17 @@ func (f Facts) refuses(p backends.Precision) error {
 		reason = backends.CapabilityBelowSM90
 	}
 	return unavailable(reason, "%s needs compute capability %.1f, %s has %s", p, least, f.Device, f.Capability)
+}
+
+// overridden says why a precision is not to be had under a value of tf32Variable: every one but tf32 has parts that stay in float32.
+func overridden(p backends.Precision, value string) error {
+	switch {
+	case value == "0" && p == backends.TF32:
+		return unavailable(backends.PrecisionUnsupported, "%s=0 in the environment turns tf32 off: it would be float32 under another name", tf32Variable)
+	case value != "0" && value != "" && p != backends.TF32:
+		return unavailable(backends.PrecisionUnsupported, "%s=%s in the environment turns tf32 on: what %s keeps in float32 could be tf32; unset it", tf32Variable, value, p)
+	}
+	return nil
 }
 
 // Keys of backends.Options.Extra.

@@ -92,17 +92,27 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// TestTF32TurnedOff: where the environment turns TF32 off there is no such precision, and engines of the cache are not built without it.
-func TestTF32TurnedOff(t *testing.T) {
-	t.Setenv(tf32Variable, "0")
-	lib := newEmulated()
-	if got := New(lib).Probe(t.Context()).Precisions; slices.Contains(got, backends.TF32) || len(got) != len(Precisions)-1 {
-		t.Errorf("%v", got)
-	}
-	o := options(CacheOption, NoCache)
-	o.Precision = backends.TF32
-	var missing *backends.Unavailable
-	if err := compile(t, lib, o); !errors.As(err, &missing) || missing.Reason != backends.PrecisionUnsupported || !strings.HasPrefix(missing.Detail, "NVIDIA_TF32_OVERRIDE=0") {
-		t.Errorf("%v", err)
+// TestTF32Override: a precision whose arithmetic the environment changes is not offered, and engines of the cache are not built under it.
+func TestTF32Override(t *testing.T) {
+	for value, want := range map[string][]backends.Precision{
+		"":  Precisions,
+		"0": {backends.FP32, backends.FP16, backends.BF16, backends.INT8, backends.FP8},
+		"1": {backends.TF32},
+	} {
+		t.Setenv(tf32Variable, value)
+		lib := newEmulated()
+		if got := New(lib).Probe(t.Context()).Precisions; !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+		for _, p := range []backends.Precision{backends.FP32, backends.TF32} {
+			o := options(CacheOption, NoCache)
+			o.Precision = p
+			err := compile(t, lib, o)
+			var missing *backends.Unavailable
+			refused := errors.As(err, &missing) && missing.Reason == backends.PrecisionUnsupported && strings.HasPrefix(missing.Detail, "NVIDIA_TF32_OVERRIDE="+value)
+			if offered := slices.Contains(want, p); offered && err != nil || !offered && !refused {
+				t.Errorf("%s under %q: %v", p, value, err)
+			}
+		}
 	}
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -79,8 +81,11 @@ func exportModel(c *cli.Context) error {
 		return exit.With(exit.Usage, err)
 	}
 	digest, err := writeExport(c, filepath.Join(dir, modelFile), g)
-	if err != nil || scope != perf.Complete {
+	if err != nil {
 		return err
+	}
+	if scope != perf.Complete {
+		return removeManifest(dir)
 	}
 	manifest, err := reports.NewManifest(m.Config, opts, g, modelFile, digest)
 	if err != nil {
@@ -88,6 +93,15 @@ func exportModel(c *cli.Context) error {
 	}
 	manifest.Model.Config, manifest.Model.Weights, manifest.Model.Classes = m.ConfigDigest, m.WeightsDigest, m.Classes
 	return atomicfile.WriteFile(filepath.Join(dir, manifestFile), 0o644, func(w io.Writer) error { return reports.IndentedJSON(w, manifest) })
+}
+
+// removeManifest takes a manifest away that is of the model which a part was written over: beside the part it would be taken for the part's.
+func removeManifest(dir string) error {
+	err := os.Remove(filepath.Join(dir, manifestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return exit.With(exit.Usage, err)
 }
 
 // exportedGraph returns the scope of the model as the flags want it.

@@ -74,7 +74,8 @@ separated by semicolons, of slow=PERCENT@CELL (every run takes that much longer)
 slow=PERCENT#STEP@CELL (one step does, where its times are told) and wrong@CELL (the first output is
 falsified). STEP is a name of apexx plan, CELL is a name such as
 reference/nano/fp32/256x256/b1/network, in which * is any text without a slash; one that is no cell of
-the run is refused. A head that is a script may set it for itself alone.`
+the run is refused. Base and head get the environment of the gate, so that the gate does not pass under
+it: a head that is a script may set it for itself alone.`
 
 func policyFlags() []cli.Flag {
 	d := gate.DefaultPolicy()

@@ -150,7 +150,8 @@ func matrixSettings(c *cli.Context, spec *parity.MatrixSpec, runner *execute.Mat
 		pc := &spec.Cases[i]
 		list = append(list, store.Setting{Name: "case " + pc.Name, Value: digestOfCase(pc, runner.Cases[pc.Name])})
 	}
-	for _, l := range execute.Environment(c.Context, false).Libraries {
+	where := execute.Environment(c.Context, false)
+	for _, l := range slices.Concat(where.Libraries, where.Variables) {
 		list = append(list, store.Setting{Name: l.Key, Value: l.Value})
 	}
 	files, err := execute.FileDigests(c.Context, names)

@@ -21,6 +21,7 @@ import (
 	"github.com/apex-x/apexx/internal/source"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -135,6 +136,9 @@ func whereFacts(c *cli.Context) []backends.Fact {
 				facts = append(facts, backends.Fact{Key: b.Name + " " + f.Key, Value: f.Value})
 			}
 		}
+	}
+	for _, v := range env.Variables(os.Environ()) {
+		facts = append(facts, backends.Fact(v))
 	}
 	return facts
 }

@@ -19,11 +19,14 @@ func CertifySubject(c *source.Case, b backends.Backend, opts backends.Options) c
 		}}
 }
 
-// CertifyFacts tells what bits may depend on beside the program and the model: processor, and of each backend what it tells of itself, with
+// CertifyFacts tells what bits may depend on beside the program and the model: processor, variables of the environment, and of each backend what it tells of itself, with
 // digests of its libraries and its worker in the place of their paths; GPUs and their driver.
 func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
 	e := Environment(ctx, false)
 	facts := []certify.Fact{{Key: "platform", Value: e.OS + "/" + e.Arch}, {Key: "cpu", Value: e.CPU.Model}}
+	for _, v := range e.Variables {
+		facts = append(facts, certify.Fact{Key: "variable." + v.Key, Value: v.Value})
+	}
 	for _, name := range names {
 		b, err := Open(name, Options{})
 		if err != nil {

@@ -4,6 +4,7 @@ package filelock
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -14,7 +15,7 @@ var ErrHeld = errors.New("another process holds the lock")
 // Try creates a file where there is none and locks it until it is closed. Where another holds it, the error is ErrHeld. Who holds it may remove the file
 // before closing it.
 func Try(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +27,18 @@ func Try(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// open opens a file to be locked, for which reading it is enough: in a folder that users share, one whose owner died before removing it would keep all
+// others out for good.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(err, fs.ErrPermission) {
+		if readable, failed := os.Open(path); failed == nil {
+			return readable, nil
+		}
+	}
+	return f, err
 }
 
 // stillThere fails with ErrHeld for a file that was removed between its opening and its locking: another may hold the one that has its name now.

@@ -52,7 +52,8 @@ type Settings struct {
 	ConfigSHA256 map[string]string            `json:"config_sha256"` // by profile
 	Weights      map[string]string            `json:"weights"`       // by profile: SHA-256
 	Options      map[string]map[string]string `json:"options,omitempty"`
-	Decode       map[string]string            `json:"decode,omitempty"` // as in sweep.Plan; absent in older files
+	Decode       map[string]string            `json:"decode,omitempty"`    // as in sweep.Plan; absent in older files
+	Variables    map[string]string            `json:"variables,omitempty"` // of the environment, by name: env.Environment.Variables
 }
 
 // Noise is how the block values of the interleaved gate scatter on a class when both builds are the same, as a self-check of

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -82,7 +84,7 @@ func StatusOf(r *sweep.Result) string {
 // does not hold or a budget was overspent; and the sweep's status must be the required one.
 //
 // The error wraps ErrNoBaseline where the numbers cannot be compared at all: another class, other threads, another
-// configuration, other options of a backend, evaluations on another data set or without budgets. A sweep or baseline that is not sound is another error.
+// configuration, other options of a backend, other variables of the environment, evaluations on another data set or without budgets. A sweep or baseline that is not sound is another error.
 func Compare(b *Baseline, r *sweep.Result) (*Comparison, error) {
 	if err := b.Validate(); err != nil {
 		return nil, fmt.Errorf("baseline: %w", err)
@@ -176,6 +178,27 @@ func otherSettings(b, r Settings) string {
 	for _, flag := range slices.Sorted(maps.Keys(b.Decode)) {
 		if now, ok := r.Decode[flag]; ok && now != b.Decode[flag] {
 			return fmt.Sprintf("--%s %s, now %s", flag, b.Decode[flag], now)
+		}
+	}
+	return otherVariable(b.Variables, r.Variables)
+}
+
+// otherVariable says which environment variable is another; "" where all are the same. A fault that is injected now is what the gate is tried with: it is
+// judged. A baseline that was measured with one expects too little.
+func otherVariable(before, now map[string]string) string {
+	const unset = "unset"
+	value := func(set map[string]string, name string) string {
+		if v, ok := set[name]; ok {
+			return strconv.Quote(v)
+		}
+		return unset
+	}
+	names := slices.Concat(slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(now)))
+	slices.Sort(names)
+	for _, name := range names {
+		b, n := value(before, name), value(now, name)
+		if b != n && !(name == worker.InjectVariable && b == unset) {
+			return fmt.Sprintf("%s %s, now %s", name, b, n)
 		}
 	}
 	return ""

@@ -110,6 +110,20 @@ func missingAll(b *Baseline) []string {
 	return out
 }
 
+// TestCompareSameVariables: a baseline keeps the variables that its sweep ran under, and a sweep under the same is compared.
+func TestCompareSameVariables(t *testing.T) {
+	r := result()
+	r.Environment.Variables = []env.Software{{Key: "GOGC", Value: "50"}}
+	b := newBaseline(t, r)
+	if c, err := Compare(b, r); err != nil || b.Settings.Variables["GOGC"] != "50" {
+		t.Errorf("%v, %v; settings %+v", c, err, b.Settings)
+	}
+	r.Environment.Variables = append([]env.Software{{Key: "APEXX_INJECT", Value: "slow=9@*"}}, r.Environment.Variables...)
+	if _, err := Compare(b, r); err != nil {
+		t.Errorf("a trial of the gate: %v", err)
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		breaks     func(*Baseline, *sweep.Result)
@@ -128,6 +142,15 @@ func TestCompareRefuses(t *testing.T) {
 			b.Settings.Decode = map[string]string{"max-detections": "100"}
 			r.Plan.Decode = map[string]string{"max-detections": "1"}
 		}, true, "other settings: --max-detections 100, now 1"},
+		"new variable": {func(b *Baseline, r *sweep.Result) {
+			r.Environment.Variables = []env.Software{{Key: "CUDA_LAUNCH_BLOCKING", Value: "1"}}
+		}, true, `other settings: CUDA_LAUNCH_BLOCKING unset, now "1"`},
+		"no variable": {func(b *Baseline, r *sweep.Result) { b.Settings.Variables = map[string]string{"GOGC": "off"} }, true,
+			`other settings: GOGC "off", now unset`},
+		"injected baseline": {func(b *Baseline, r *sweep.Result) {
+			b.Settings.Variables = map[string]string{"APEXX_INJECT": "slow=9@*"}
+		}, true,
+			`other settings: APEXX_INJECT "slow=9@*", now unset`},
 		"empty baseline": {func(b *Baseline, r *sweep.Result) { b.Metrics = nil }, false, "no metrics"},
 		"truncated":      {func(b *Baseline, r *sweep.Result) { r.Measurements = r.Measurements[:3] }, false, "sweep: cell"},
 		"edited":         {func(b *Baseline, r *sweep.Result) { r.Cells[0].Summary.P50 /= 2 }, false, "summary.p50_ms is "},

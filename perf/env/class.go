@@ -195,13 +195,16 @@ func slugModel(name string) string {
 	return strings.Join(append(words, "x"+hex.EncodeToString(sum[:4])), "-")
 }
 
-// Fingerprint names the software under which a machine's numbers were measured: system, kernel, Go, driver and libraries, such
-// as "linux/amd64 6.8.0; go1.26.8; driver 580.95.05; onnxruntime 1.30.0". It is recorded beside the class: when it changes, the
+// Fingerprint names the software under which a machine's numbers were measured: system, kernel, Go, driver, libraries and the variables that
+// change how they work, such as "linux/amd64 6.8.0; go1.26.8; driver 580.95.05; onnxruntime 1.30.0; GOGC=50". It is recorded beside the class: when it changes, the
 // numbers may change with it, and the machine stays in its class.
 func Fingerprint(e Environment) string {
 	parts := []string{strings.TrimSpace(e.OS + "/" + e.Arch + " " + e.Kernel), e.Go}
 	for _, l := range e.Libraries {
 		parts = append(parts, l.Key+" "+l.Value)
+	}
+	for _, v := range e.Variables {
+		parts = append(parts, v.Key+"="+v.Value)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -24,11 +24,13 @@ type Environment struct {
 	LoadAverage      [3]float64 `json:"load_average"` // 1, 5 and 15 minutes
 	Go               string     `json:"go"`
 	Libraries        []Software `json:"libraries"` // versions, such as onnxruntime 1.30.0, driver 580.1, in the order of the keys
-	Commit           string     `json:"commit"`    // of the program; "" where the build did not record it
-	Dirty            bool       `json:"dirty"`     // built from a working tree with changes
-	GPUs             []GPU      `json:"gpus"`
-	GPUReason        string     `json:"gpu_reason,omitempty"` // why there are none: a code of backends.Reasons
-	GPUDetail        string     `json:"gpu_detail,omitempty"` // what was found, for people; also where some of the devices cannot be read
+	// Variables are those environment variables that are set and change what workers compute or how fast, with their values, in the order of names.
+	Variables []Software `json:"variables,omitempty"`
+	Commit    string     `json:"commit"` // of the program; "" where the build did not record it
+	Dirty     bool       `json:"dirty"`  // built from a working tree with changes
+	GPUs      []GPU      `json:"gpus"`
+	GPUReason string     `json:"gpu_reason,omitempty"` // why there are none: a code of backends.Reasons
+	GPUDetail string     `json:"gpu_detail,omitempty"` // what was found, for people; also where some of the devices cannot be read
 }
 
 // Software is one thing that decides how fast backends are beside the hardware, and its version or choice.

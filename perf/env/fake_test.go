@@ -22,6 +22,7 @@ func fakeHost(entries ...string) host {
 		files:   files(entries...),
 		name:    func() (string, error) { return "build-17.example.net", nil },
 		getenv:  func(string) string { return "" },
+		environ: func() []string { return nil },
 		allowed: func() []int { return []int{0, 2, 3} },
 		procs:   func() int { return 3 },
 		build:   func() (*debug.BuildInfo, bool) { return nil, false },

@@ -39,6 +39,7 @@ type host struct {
 	files   fs.FS // the root folder, with proc, sys, etc and run
 	name    func() (string, error)
 	getenv  func(string) string
+	environ func() []string
 	allowed func() []int // logical processors that the scheduler may give to this process
 	procs   func() int   // GOMAXPROCS
 	build   func() (*debug.BuildInfo, bool)
@@ -47,14 +48,14 @@ type host struct {
 }
 
 func thisHost() host {
-	return host{os.DirFS("/"), os.Hostname, os.Getenv, allowedProcessors, func() int { return runtime.GOMAXPROCS(0) }, debug.ReadBuildInfo, openNVML, time.Sleep}
+	return host{os.DirFS("/"), os.Hostname, os.Getenv, os.Environ, allowedProcessors, func() int { return runtime.GOMAXPROCS(0) }, debug.ReadBuildInfo, openNVML, time.Sleep}
 }
 
 func (h host) gather(ctx context.Context, opts Options) Environment {
 	e := Environment{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(), Kernel: h.line("proc/sys/kernel/osrelease"),
 		Container: h.container(), CPU: h.cpu(), MemoryBytes: h.memory(), LoadAverage: h.load(),
-		Libraries: slices.Clone(opts.Libraries), GPUs: []GPU{},
+		Libraries: slices.Clone(opts.Libraries), Variables: Variables(h.environ()), GPUs: []GPU{},
 	}
 	if limit := h.memoryLimit(); limit < e.MemoryBytes {
 		e.MemoryLimitBytes = limit

@@ -42,6 +42,7 @@ func TestGather(t *testing.T) {
 	h.build = func() (*debug.BuildInfo, bool) {
 		return &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc123"}, {Key: "vcs.modified", Value: "true"}}}, true
 	}
+	h.environ = func() []string { return []string{"HOME=/root", "NVIDIA_TF32_OVERRIDE=0"} }
 	lib := &fakeDriver{devices: []*fakeDevice{h200()}}
 	h.nvml = lib.open
 	got := h.gather(context.Background(), Options{Identify: true, Libraries: []Software{{"onnxruntime", "1.30.0"}, {"avx", "512"}}})
@@ -50,6 +51,7 @@ func TestGather(t *testing.T) {
 		CPU:         CPU{Model: "AMD EPYC 9654 96-Core Processor", Cores: 2, Total: 8, Quota: 1.5, Procs: 3, Governor: "performance", SMT: "on", Virtual: true},
 		MemoryBytes: 24683656 * 1024, MemoryLimitBytes: 8 << 30, LoadAverage: [3]float64{0.52, 1.25, 0.90}, Go: runtime.Version(),
 		Libraries: []Software{{"avx", "512"}, {"cuda_driver", "13.0"}, {"driver", "580.95.05"}, {"onnxruntime", "1.30.0"}},
+		Variables: []Software{{"NVIDIA_TF32_OVERRIDE", "0"}},
 		Commit:    "abc123", Dirty: true,
 		GPUs: []GPU{{
 			Name: "NVIDIA H200", UUID: "GPU-5c1b2a90-0000-1111-2222-333344445555", Driver: "580.95.05", SMs: 132, MemoryBytes: 150_754_820_096,

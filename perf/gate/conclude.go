@@ -56,6 +56,8 @@ func (j *judge) conclude() {
 		j.end(Unavailable, "nothing could be measured here")
 	case len(without) > 0:
 		j.end(Unavailable, "no cell of %s could be compared", some(without))
+	case j.rec.Environment.Injected() != "":
+		j.end(Inconclusive, "the workers of base and head had faults injected (%s): what slows both hides what slows one", j.rec.Environment.Injected())
 	default:
 		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed%s%s", j.deltas(), percent(1+j.v.Resolution), j.stepsMissed(), j.qualityKept())
 	}

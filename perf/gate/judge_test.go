@@ -61,6 +61,8 @@ var scenarios = []struct {
 	}, Broken, exit.Internal, "clear clear broken clear"},
 	{"explained differences", func(w *world) { w.parity[1] = perf.Parity{State: "explained", Detail: "a tie"} }, Pass, exit.OK, "clear clear clear clear"},
 	{"the fixed workload moves with a regression", func(w *world) { w.drift, w.slow[3] = 0.2, 1.5 }, Inconclusive, exit.Inconclusive, "clear clear clear regression"},
+	{"faults on both sides", func(w *world) { w.injected = "slow=900@*" }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"faults on both sides and a regression", func(w *world) { w.injected, w.slow[3] = "slow=900@*", 1.5 }, Regression, exit.Failed, "clear clear clear regression"},
 	{"the fixed workload becomes faster", func(w *world) { w.drift = -0.2 }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
 	{"base moves against itself", func(w *world) {
 		w.touch = func(_ Stage, _ int, m *perf.Measurement) {

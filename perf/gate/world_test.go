@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
@@ -29,6 +30,7 @@ type world struct {
 	named    []string
 	accepted string
 	drift    float64 // log ratio that the fixed workload shows before the head
+	injected string  // faults of the workers of both sides
 	device   bool    // samples of a device's clock beside the host's
 	// evaluate gives the run of a cell on an arm; nil where nobody asks for quality.
 	evaluate func(cell int, arm perf.Arm) accuracy.Run
@@ -63,6 +65,9 @@ func quiet() world {
 func (w world) record() *Record {
 	rng := rand.New(rand.NewPCG(w.seed, 1))
 	rec := &Record{Environment: testMachine, Class: env.Classify(testMachine, w.policy.Threads, nil), Schema: SchemaID, When: time.Unix(1790000000, 0).UTC(), Version: "0.3.0", Command: "apexx gate", Policy: w.policy, Cells: w.cells, Named: w.named, Accepted: w.accepted}
+	if w.injected != "" {
+		rec.Environment.Variables = []env.Software{{Key: worker.InjectVariable, Value: w.injected}}
+	}
 	for i, c := range w.cells {
 		of := func(parities map[int]perf.Parity) perf.Parity {
 			if p, ok := parities[i]; ok {

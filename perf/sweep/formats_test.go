@@ -113,9 +113,10 @@ func TestCSVIsSafe(t *testing.T) {
 
 func TestMarkdownEscapes(t *testing.T) {
 	r := mixed()
-	r.Command, r.Cells[len(r.Cells)-1].Detail = "apexx <script>\n# no", "a | b | c"
+	r.Command, r.Cells[len(r.Cells)-1].Detail = "apexx <script>\n# no", "a | b | c \x1b[2J\u202e"
 	text := string(write(t, sweep.WriteMarkdown, r))
-	if strings.Contains(text, "<script>") || strings.Contains(text, "\n# no") || strings.Contains(text, "a | b") {
+	if strings.Contains(text, "<script>") || strings.Contains(text, "\n# no") || strings.Contains(text, "a | b") ||
+		strings.ContainsAny(text, "\x1b\u202e") {
 		t.Error(text)
 	}
 	for _, line := range strings.Split(text, "\n") {
@@ -130,6 +131,7 @@ func TestBenchmarkFormat(t *testing.T) {
 	r := sweeptest.New(6, sweeptest.Spec{GPU: true, Backends: []string{"reference", "cuda"}, Batches: []int{4}, Replicates: 4})
 	r.Environment.CPU.Model = "A\nB  C"
 	r.Environment.Libraries = append(r.Environment.Libraries, env.Software{Key: "Python: 3", Value: "x"})
+	r.Environment.Variables = []env.Software{{Key: "CUDA_LAUNCH_BLOCKING", Value: "1"}}
 	reader := benchfmt.NewReader(bytes.NewReader(write(t, sweep.WriteBenchmark, r)), "sweep")
 	lines := 0
 	for reader.Scan() {
@@ -142,7 +144,8 @@ func TestBenchmarkFormat(t *testing.T) {
 		if got := res.GetConfig("cpu"); got != "A B C" {
 			t.Errorf("cpu %q", got)
 		}
-		if res.GetConfig("class") != r.Class.ID || res.GetConfig("lib-driver") != "580.95.05" || res.GetConfig("lib-python--3") != "x" {
+		if res.GetConfig("class") != r.Class.ID || res.GetConfig("lib-driver") != "580.95.05" || res.GetConfig("lib-python--3") != "x" ||
+			res.GetConfig("env-cuda-launch-blocking") != "1" {
 			t.Errorf("configuration %v", res.Config)
 		}
 		base, parts := res.Name.Parts()

@@ -97,7 +97,7 @@ func (h *Header) settings() []setting {
 	if procs := h.Environment.CPU.Procs; procs > 0 {
 		list = append(list, setting{"GOMAXPROCS", strconv.Itoa(procs)})
 	}
-	for _, l := range h.Environment.Libraries {
+	for _, l := range slices.Concat(h.Environment.Libraries, h.Environment.Variables) {
 		list = append(list, setting{l.Key, l.Value})
 	}
 	list = append(list, fromMap("file of ", h.Files)...)

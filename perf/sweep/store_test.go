@@ -85,11 +85,15 @@ func TestStoreOfAnotherSweep(t *testing.T) {
 		"instruction set": {func(h *sweep.Header) { h.Environment.Libraries = nil; library(h, "instruction_set", "portable") }, "instruction_set avx2, and here it is portable"},
 		"new library":     {func(h *sweep.Header) { library(h, "onnxruntime", "1.30.0") }, "onnxruntime absent, and here it is 1.30.0"},
 		"no library":      {func(h *sweep.Header) { h.Environment.Libraries = nil }, "instruction_set avx2, and here it is absent"},
-		"library file":    {func(h *sweep.Header) { h.Files = map[string]string{"ort": "f1"} }, "file of ort 0f, and here it is f1"},
-		"machine":         {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "class of machines cpu-test-2c, and here it is cpu-other-4c"},
-		"version":         {func(h *sweep.Header) { h.Version = "v0.4.0" }, "version v0.3.0, and here it is v0.4.0"},
-		"program":         {func(h *sweep.Header) { h.Program = "1b" }, "program 1a, and here it is 1b"},
-		"commit":          {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "commit none, and here it is 2391b0e"},
+		"new variable": {func(h *sweep.Header) {
+			h.Environment.Variables = []env.Software{{Key: "NVIDIA_TF32_OVERRIDE", Value: "0"}}
+		},
+			"NVIDIA_TF32_OVERRIDE absent, and here it is 0"},
+		"library file": {func(h *sweep.Header) { h.Files = map[string]string{"ort": "f1"} }, "file of ort 0f, and here it is f1"},
+		"machine":      {func(h *sweep.Header) { h.Class.ID = "cpu-other-4c" }, "class of machines cpu-test-2c, and here it is cpu-other-4c"},
+		"version":      {func(h *sweep.Header) { h.Version = "v0.4.0" }, "version v0.3.0, and here it is v0.4.0"},
+		"program":      {func(h *sweep.Header) { h.Program = "1b" }, "program 1a, and here it is 1b"},
+		"commit":       {func(h *sweep.Header) { h.Environment.Commit = "2391b0e" }, "commit none, and here it is 2391b0e"},
 	} {
 		if c.want != "" {
 			c.want = "it was begun with " + c.want + other

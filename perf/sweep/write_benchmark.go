@@ -39,7 +39,10 @@ func WriteBenchmark(w io.Writer, r *Result) error {
 		configLine(b, c[0], c[1])
 	}
 	for _, l := range r.Environment.Libraries {
-		configLine(b, configKey(l.Key), l.Value)
+		configLine(b, configKey("lib-", l.Key), l.Value)
+	}
+	for _, v := range r.Environment.Variables {
+		configLine(b, configKey("env-", v.Key), v.Value)
 	}
 	for _, c := range r.Cells {
 		for i := range r.Measurements {
@@ -57,10 +60,10 @@ func configLine(w io.Writer, key, value string) {
 	}
 }
 
-// configKey makes a configuration key of a library's name: the format wants a lower-case letter first, and neither spaces,
+// configKey makes a configuration key of the name of a library or a variable: the format wants a lower-case letter first, and neither spaces,
 // capitals nor colons.
-func configKey(name string) string {
-	return "lib-" + strings.Map(func(r rune) rune {
+func configKey(prefix, name string) string {
+	return prefix + strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
 			return r
 		}

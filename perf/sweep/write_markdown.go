@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
@@ -88,9 +89,12 @@ func circumstances(r *Result) [][2]string {
 	if p.Threads > 0 {
 		threads = fmt.Sprint(p.Threads)
 	}
-	var libraries, gpus []string
+	var libraries, variables, gpus []string
 	for _, l := range e.Libraries {
 		libraries = append(libraries, l.Key+" "+l.Value)
+	}
+	for _, v := range e.Variables {
+		variables = append(variables, v.Key+"="+v.Value)
 	}
 	for _, g := range e.GPUs {
 		gpus = append(gpus, fmt.Sprintf("%s, %d SMs, %g W, driver %s", g.Name, g.SMs, g.PowerLimitW, g.Driver))
@@ -98,7 +102,7 @@ func circumstances(r *Result) [][2]string {
 	if len(gpus) == 0 {
 		gpus = []string{strings.TrimSuffix("none ("+e.GPUReason+")", " ()")}
 	}
-	return [][2]string{
+	facts := [][2]string{
 		{"when", r.When.UTC().Format("2006-01-02 15:04:05 UTC")},
 		{"class", r.Class.ID},
 		{"cpu", fmt.Sprintf("%s, %d of %d processors", e.CPU.Model, e.CPU.Cores, e.CPU.Total)},
@@ -112,6 +116,10 @@ func circumstances(r *Result) [][2]string {
 			float64(p.BoundNS)/1e9, p.Seed)},
 		{"command", r.Command},
 	}
+	if len(variables) > 0 {
+		facts = append(facts, [2]string{"environment", strings.Join(variables, ", ")})
+	}
+	return facts
 }
 
 // markdownTable writes a row per measured cell, then the others by the reason why they are not.
@@ -193,7 +201,9 @@ func commit(r *Result) string {
 
 func mib(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
 
-var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "\n", " ", "\r", " ", "[", `\[`)
+var markdownSpecial = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `<`, `&lt;`, `*`, `\*`, `_`, `\_`, "`", "\\`", "[", `\[`)
 
-// escapeMarkdown keeps names and messages from being read as markup.
-func escapeMarkdown(s string) string { return markdownSpecial.Replace(s) }
+// escapeMarkdown keeps names and messages, which may be of other programs, from being read as markup or by a terminal.
+func escapeMarkdown(s string) string {
+	return markdownSpecial.Replace(printable.Line(strings.Join(strings.Fields(s), " ")))
+}

@@ -83,7 +83,7 @@ func decode(data []byte) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		return fromSweep(result), nil
+		return fromSweep(result)
 	case strings.HasPrefix(head.Schema, "apexx.gate/"):
 		record, err := gate.Read(bytes.NewReader(data))
 		if err != nil {

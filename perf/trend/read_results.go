@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/env"
@@ -16,8 +17,11 @@ import (
 
 // fromSweep takes p50 and p95 of executions by the host's and by the device's clock and of runs from end to end, and the peak host memory, of every
 // measured cell whose parity holds.
-func fromSweep(s *sweep.Result) *Run {
-	run := newRun(FromSweep, s.Class, &s.Environment)
+func fromSweep(s *sweep.Result) (*Run, error) {
+	run, err := newRun(FromSweep, s.Class, &s.Environment)
+	if err != nil {
+		return nil, err
+	}
 	run.When, run.Version, run.Commit, run.Dirty = s.When, s.Version, s.Environment.Commit, s.Environment.Dirty
 	for i := range s.Cells {
 		c := &s.Cells[i]
@@ -34,7 +38,7 @@ func fromSweep(s *sweep.Result) *Run {
 				Value: float64(c.HostPeakBytes) / (1 << 20), Replicates: c.Summary.Replicates})
 		}
 	}
-	return run
+	return run, nil
 }
 
 // addSummary adds the two quantiles of a series; medians are those of the replicates.
@@ -64,7 +68,10 @@ func fromGate(g *gate.Record) (*Run, error) {
 	if differs := gate.Differs(g.Verdict, judged); differs != "" {
 		return nil, errors.New(differs)
 	}
-	run := newRun(FromGate, g.Class, &g.Environment)
+	run, err := newRun(FromGate, g.Class, &g.Environment)
+	if err != nil {
+		return nil, err
+	}
 	run.When, run.Version, run.Commit, run.Dirty = g.When, g.Head.Version, g.Head.Revision, g.Head.Modified
 	all := slices.DeleteFunc(slices.Concat(g.Screen, g.Confirm), func(m perf.Measurement) bool { return m.Arm != perf.Head || m.Control })
 	for _, c := range judged.Cells {
@@ -94,8 +101,11 @@ func (r *Run) addMedian(metric string, all []perf.Measurement, c perf.Cell, seri
 	r.Points = append(r.Points, Point{Metric: metric, Unit: Milliseconds, Value: stat.Median(of), Samples: samples, Replicates: len(of), Medians: of})
 }
 
-func newRun(source Source, class env.Class, e *env.Environment) *Run {
-	return &Run{RunRef: RunRef{Source: source, Software: software(e)}, Class: class.ID, Kind: cmp.Or(class.Kind, kindOf(class.ID))}
+func newRun(source Source, class env.Class, e *env.Environment) (*Run, error) {
+	if faults := e.Injected(); faults != "" {
+		return nil, fmt.Errorf("it was measured with faults injected (%s): no history of a build", printable.Line(faults))
+	}
+	return &Run{RunRef: RunRef{Source: source, Software: software(e)}, Class: class.ID, Kind: cmp.Or(class.Kind, kindOf(class.ID))}, nil
 }
 
 // medians returns the medians of a cell's replicates, in milliseconds.

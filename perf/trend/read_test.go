@@ -18,9 +18,10 @@ import (
 func TestReadSweep(t *testing.T) {
 	s := sweepOf(1, "0123456789abcdef", 2)
 	s.Cells[1].Parity.State = "fail"
+	s.Environment.Variables = []env.Software{{Key: "GOGC", Value: "50"}}
 	run := read(t, s, Origin{Branch: "main", Release: "v1"})
 	if run.Source != FromSweep || run.Commit != "0123456789abcdef" || run.Class != "cpu-amd-epyc-2c" || run.Kind != env.SharedCPU ||
-		run.Branch != "main" || run.Release != "v1" || run.Software != "go 1.26.8, onnxruntime 1.30.0" || !run.When.Equal(s.When) {
+		run.Branch != "main" || run.Release != "v1" || run.Software != "go 1.26.8, onnxruntime 1.30.0, GOGC=50" || !run.When.Equal(s.When) {
 		t.Errorf("run %+v", run)
 	}
 	var names []string
@@ -119,6 +120,7 @@ func TestReadRefuses(t *testing.T) {
 		change(s)
 		return string(jsonOf(t, s))
 	}
+	faults := []env.Software{{Key: "APEXX_INJECT", Value: "slow=900@*"}}
 	gateWith := func(change func(*gate.Record)) string { return gateWith(t, change) }
 	head := func(g *gate.Record, factor float64) {
 		for _, list := range [][]perf.Measurement{g.Screen, g.Confirm} {
@@ -169,6 +171,8 @@ func TestReadRefuses(t *testing.T) {
 		{"microseconds", sweepWith(func(s *sweep.Result) { s.Cells[0].Summary.P95 *= 1000 }), "summary.p95_ms is ", Origin{}},
 		{"negative", sweepWith(func(s *sweep.Result) { s.Cells[0].HostPeakBytes = -1 << 20 }), "host_peak_bytes is -1048576", Origin{}},
 		{"twice", sweepWith(func(s *sweep.Result) { s.Cells[1], s.Plan.Cells[1] = s.Cells[0], s.Plan.Cells[0] }), "twice", Origin{}},
+		{"a sweep with faults", sweepWith(func(s *sweep.Result) { s.Environment.Variables = faults }), "with faults injected (slow=900@*): no history of a build", Origin{}},
+		{"a gate with faults", gateWith(func(g *gate.Record) { g.Environment.Variables = faults }), "with faults injected", Origin{}},
 		{"gate without verdict", gateWith(func(g *gate.Record) { g.Verdict = nil }), "did not finish", Origin{}},
 		{"gate without samples", gateWith(func(g *gate.Record) { g.Screen = nil }), "cut short", Origin{}},
 		{"gate in µs", gateWith(func(g *gate.Record) { head(g, 1e-3) }), "other units than nanoseconds", Origin{}},

@@ -150,7 +150,7 @@ func (r *Run) Check() error {
 	return nil
 }
 
-// software describes the versions that a result depends on, in the order of the environment.
+// software describes the versions and variables that a result depends on, in the order of the environment.
 func software(e *env.Environment) string {
 	var parts []string
 	if e.Go != "" {
@@ -158,6 +158,9 @@ func software(e *env.Environment) string {
 	}
 	for _, f := range e.Libraries {
 		parts = append(parts, f.Key+" "+f.Value)
+	}
+	for _, v := range e.Variables {
+		parts = append(parts, v.Key+"="+v.Value)
 	}
 	return strings.Join(parts, ", ")
 }

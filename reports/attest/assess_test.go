@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/goldenfile"
 	"github.com/apex-x/apexx/internal/must"
 	"github.com/apex-x/apexx/internal/testenv"
 	"github.com/apex-x/apexx/parity"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 )
 
@@ -31,6 +33,7 @@ func TestAssess(t *testing.T) {
 	drop := func(name string) func(*testing.T, *candidate) {
 		return func(_ *testing.T, c *candidate) { c.edit[name] = func([]byte) []byte { return nil } }
 	}
+	faults := []env.Software{{Key: "APEXX_INJECT", Value: "slow=900@*"}}
 	for name, tt := range map[string]struct {
 		change func(t *testing.T, c *candidate)
 		item   string
@@ -68,7 +71,11 @@ func TestAssess(t *testing.T) {
 		"an overcautious gate": {func(_ *testing.T, c *candidate) {
 			c.policy = strings.Replace(testPolicy, `"min_alpha": 0.0005`, `"min_alpha": 0.01`, 1)
 		}, CPUGate, Fail, "judged with α = 0.0005", Failed},
-		"a base of no commit":     {func(_ *testing.T, c *candidate) { c.gate.Base.Revision = "" }, CPUGate, Fail, "its base does not say which commit it is", Failed},
+		"a base of no commit": {func(_ *testing.T, c *candidate) { c.gate.Base.Revision = "" }, CPUGate, Fail, "its base does not say which commit it is", Failed},
+		"a gate with faults": {func(_ *testing.T, c *candidate) { c.gate.Environment.Variables = faults }, CPUGate, Fail,
+			"it was measured with faults injected (slow=900@*): it says nothing of a release", Failed},
+		"a sweep with faults":     {func(_ *testing.T, c *candidate) { c.sweep.Environment.Variables = faults }, PerformanceReport, Fail, "with faults injected", Failed},
+		"a matrix with faults":    {func(_ *testing.T, c *candidate) { c.matrix.Where = append(c.matrix.Where, backends.Fact(faults[0])) }, ParityReport, Fail, "with faults injected", Failed},
 		"an accepted change":      {func(_ *testing.T, c *candidate) { c.gate.Accepted = "new weights"; c.gate.Verdict = gate.Judge(c.gate) }, CPUGate, Fail, `for a reason that the policy does not hold: "new weights"`, Failed},
 		"evidence of no commit":   {func(_ *testing.T, c *candidate) { c.matrix.Build.Revision = "" }, BackendParity, Fail, "does not say which commit", Failed},
 		"evidence of no model":    {func(_ *testing.T, c *candidate) { c.matrix.Model = nil }, BackendParity, Fail, "it is of one that it does not name", Failed},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -38,6 +39,11 @@ type record interface {
 type origin struct {
 	build  *reports.Build
 	models []reports.ModelDigests
+}
+
+// injected says why a record shows nothing whose workers had faults on purpose: a slowdown of both sides hides a regression.
+func injected(faults string) string {
+	return fmt.Sprintf("it was measured with faults injected (%s): it says nothing of a release", printable.Line(faults))
 }
 
 // test is a cell of a record, by its name in it.

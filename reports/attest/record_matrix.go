@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
@@ -37,6 +39,9 @@ func (m matrixRecord) judge(r *rules) (Status, string) {
 		if !slices.Contains(rule.Policies, name) {
 			return Fail, fmt.Sprintf("it was judged by %q, the policy accepts %q", name, rule.Policies)
 		}
+	}
+	if i := slices.IndexFunc(m.Where, func(f backends.Fact) bool { return f.Key == worker.InjectVariable }); i >= 0 {
+		return Fail, injected(m.Where[i].Value)
 	}
 	switch code {
 	case exit.OK:

@@ -30,6 +30,9 @@ func (s sweepRecord) origin() origin {
 }
 
 func (s sweepRecord) judge(r *rules) (Status, string) {
+	if faults := s.Environment.Injected(); faults != "" {
+		return Fail, injected(faults)
+	}
 	measured := 0
 	worstOf, why := Pass, ""
 	for i := range s.Cells {

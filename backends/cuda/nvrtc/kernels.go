@@ -3,7 +3,9 @@
 package nvrtc
 
 import (
+	"bytes"
 	"crypto/sha256"
+	_ "embed" // of recipe
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -81,9 +83,18 @@ func (p program) architecture(capability int) string {
 	return fmt.Sprint(capability)
 }
 
+// recipe is how kernels are compiled. Two builds of the worker that differ in it, such as the sides of a gate, share none.
+//
+//go:embed nvrtc.go
+var recipe []byte
+
 // Kernels returns the machine code of all kernels for a compute capability such as 90. What has been compiled once is kept in the folder cache.
 func (l *Library) Kernels(capability int, headers, cache string) ([][]byte, error) {
 	sources, err := digest(kernels.Sources)
+	if err != nil {
+		return nil, err
+	}
+	header, err := os.ReadFile(filepath.Join(headers, neededHeader)) // it is another in every version of CUDA, and compiled into the kernels
 	if err != nil {
 		return nil, err
 	}
@@ -93,20 +104,36 @@ func (l *Library) Kernels(capability int, headers, cache string) ([][]byte, erro
 			continue
 		}
 		architecture := p.architecture(capability)
-		key := sha256.Sum256(fmt.Appendln(nil, l.Version(), p.file, architecture, p.options, sources))
-		file := filepath.Join(cache, "nvrtc-"+hex.EncodeToString(key[:8])+".cubin")
-		image, err := os.ReadFile(file)
+		key := sha256.Sum256(fmt.Appendln(nil, l.Version(), p.file, architecture, p.options, sources, header, recipe))
+		image, err := kept(filepath.Join(cache, "nvrtc-"+hex.EncodeToString(key[:8])+".kernels"), func() ([]byte, error) {
+			return l.Compile(kernels.Sources, p.file, architecture, headers, p.options...)
+		})
 		if err != nil {
-			if image, err = l.Compile(kernels.Sources, p.file, architecture, headers, p.options...); err != nil {
-				return nil, err
-			}
-			if err := atomicfile.WriteBytes(file, 0o644, image); err != nil {
-				return nil, fmt.Errorf("keeping compiled kernels: %w", err)
-			}
+			return nil, err
 		}
 		images = append(images, image)
 	}
 	return images, nil
+}
+
+// kept returns the content of a file, or what compile makes, which the file then keeps behind its SHA-256. A file that was cut or changed is made anew: a
+// driver that loads it may compute anything.
+func kept(file string, compile func() ([]byte, error)) ([]byte, error) {
+	if text, err := os.ReadFile(file); err == nil && len(text) > sha256.Size {
+		sum, image := text[:sha256.Size], text[sha256.Size:]
+		if now := sha256.Sum256(image); bytes.Equal(sum, now[:]) {
+			return image, nil
+		}
+	}
+	image, err := compile()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(image)
+	if err := atomicfile.WriteBytes(file, 0o644, append(sum[:], image...)); err != nil {
+		return nil, fmt.Errorf("keeping compiled kernels: %w", err)
+	}
+	return image, nil
 }
 
 // digest returns a digest of files and their names.

@@ -52,9 +52,48 @@ func TestKernels(t *testing.T) {
 	if err != nil || len(first) != 1 {
 		t.Fatalf("%d images, %v", len(first), err)
 	}
-	second, err := l.Kernels(75, "no such folder", cache)
+	second, err := l.Kernels(75, headers, cache)
 	if err != nil || !bytes.Equal(first[0], second[0]) {
 		t.Errorf("from the cache: %v", err)
+	}
+	if entries, err := os.ReadDir(cache); err != nil || len(entries) != 1 {
+		t.Errorf("the cache holds %v (%v)", entries, err)
+	}
+}
+
+// TestKept: what was kept is made once, and again where its file was cut, changed or emptied.
+func TestKept(t *testing.T) {
+	file, made := filepath.Join(t.TempDir(), "cache", "x.kernels"), 0
+	if err := os.Mkdir(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	get := func(want int) {
+		t.Helper()
+		image, err := kept(file, func() ([]byte, error) { made++; return []byte("\x7fELF machine code"), nil })
+		if err != nil || string(image) != "\x7fELF machine code" || made != want {
+			t.Errorf("%q, %v, made %d times, want %d", image, err, made, want)
+		}
+	}
+	get(1)
+	get(1)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Clone(whole)
+	changed[len(changed)-1] ^= 1
+	for i, text := range [][]byte{changed, whole[:len(whole)-1], whole[:32], nil, []byte("\x7fELF of an older version, without a digest")} {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		get(2 + i)
+		get(2 + i)
+	}
+	if _, err := kept(file+"2", func() ([]byte, error) { return nil, errors.New("no memory") }); err == nil {
+		t.Error("what could not be made was kept")
+	}
+	if _, err := os.Stat(file + "2"); err == nil {
+		t.Error("a file of nothing")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/gate"
 	"github.com/apex-x/apexx/perf/stat"
 )
@@ -265,5 +266,6 @@ func HostileGate(seed uint64) *gate.Record {
 	r.Command, r.Version, r.Base.Path, r.Head.Path, r.Class.ID = h(0), h(1), h(2), h(3), h(4)
 	r.Environment.Host, r.Environment.CPU.Model, r.Environment.Commit = h(5), h(6), h(7)
 	r.Environment.Libraries[0].Key, r.Environment.Libraries[0].Value = h(8), h(0)
+	r.Environment.Variables = []env.Software{{Key: h(1), Value: h(2)}}
 	return r
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/stat"
 	"github.com/apex-x/apexx/perf/sweep"
 )
@@ -83,5 +84,6 @@ func HostileSweep(seed uint64) *sweep.Result {
 		c.Cell.Backend, c.Cell.Profile = Hostile[i%len(Hostile)], Hostile[i%2]
 	}
 	r.Command, r.Version, r.Environment.CPU.Model = Hostile[0], Hostile[1], Hostile[2]
+	r.Environment.Variables = []env.Software{{Key: Hostile[3], Value: Hostile[4]}}
 	return r
 }
