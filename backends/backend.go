@@ -93,6 +93,10 @@ const (
 // Precisions lists every precision, widest first.
 var Precisions = []Precision{FP64, FP32, TF32, FP16, BF16, INT8, FP8}
 
+// TF32Variable is the environment variable that turns TF32 off in all of NVIDIA's libraries where it is 0, and where it is 1 on, whatever a program asks
+// them for.
+const TF32Variable = "NVIDIA_TF32_OVERRIDE"
+
 // Format returns the format to which a session of this precision rounds; "" for FP64 and FP32.
 func (p Precision) Format() graph.Format {
 	if f := graph.Format(p); f.Known() == nil {

@@ -9,6 +9,9 @@ import (
 // Known lists the names that configurations and commands take, whether the backend is built and present or not.
 var Known = []string{"reference", "ort", "ort-cuda", "ort-tensorrt", "cuda", "tensorrt"}
 
+// BuildsEngines tells whether a known backend builds an engine for every graph that it compiles, which takes seconds to minutes each.
+func BuildsEngines(name string) bool { return name == "tensorrt" || name == "ort-tensorrt" }
+
 // Registry is an ordered set of backends. It is a value of the program that wires it, not a global: tests and workers build
 // their own.
 type Registry struct{ list []Backend }

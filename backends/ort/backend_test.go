@@ -71,12 +71,12 @@ func TestProbe(t *testing.T) {
 // TestTF32Off: a provider on a device turns TF32 off in its process; that of the processor leaves alone what workers of other backends inherit.
 func TestTF32Off(t *testing.T) {
 	needsLibrary(t)
-	t.Setenv(tf32Variable, "1")
-	if _, err := New().open(); err != nil || os.Getenv(tf32Variable) != "1" {
-		t.Errorf("%v; %s is %q on the processor", err, tf32Variable, os.Getenv(tf32Variable))
+	t.Setenv(backends.TF32Variable, "1")
+	if _, err := New().open(); err != nil || os.Getenv(backends.TF32Variable) != "1" {
+		t.Errorf("%v; %s is %q on the processor", err, backends.TF32Variable, os.Getenv(backends.TF32Variable))
 	}
-	if err := (&library{path: "/nowhere/libonnxruntime.so.1"}).prepare(TensorRT); err == nil || os.Getenv(tf32Variable) != "0" {
-		t.Errorf("%v; %s is %q on a device: fp32 is not strict", err, tf32Variable, os.Getenv(tf32Variable))
+	if err := (&library{path: "/nowhere/libonnxruntime.so.1"}).prepare(TensorRT); err == nil || os.Getenv(backends.TF32Variable) != "0" {
+		t.Errorf("%v; %s is %q on a device: fp32 is not strict", err, backends.TF32Variable, os.Getenv(backends.TF32Variable))
 	}
 }
 

@@ -48,8 +48,6 @@ func (p Provider) files() []string {
 // convolutions is opened by providers when they need it, so that no header tells.
 const convolutions = "libcudnn.so.9"
 
-const tf32Variable = "NVIDIA_TF32_OVERRIDE"
-
 // builtFor tells why the library of a path cannot have a provider: a file of the provider is not beside it.
 func builtFor(p Provider, path string) error {
 	for _, name := range p.files() {
@@ -68,7 +66,7 @@ func (l *library) prepare(p Provider) error {
 	}
 	// fp32 is strict on every provider. TensorRT's has no option for it; this variable turns TF32 off in all of NVIDIA's libraries, which read it when a provider
 	// loads them. A provider on a device has a process of its own: others, such as TensorRT's own worker, must not inherit it.
-	if err := os.Setenv(tf32Variable, "0"); err != nil {
+	if err := os.Setenv(backends.TF32Variable, "0"); err != nil {
 		return unavailable(backends.LibraryLoadFailed, "%v", err)
 	}
 	if l.driver == nil {

@@ -24,12 +24,9 @@ func (f Facts) precisions() []backends.Precision {
 	return slices.DeleteFunc(slices.Clone(Precisions), func(p backends.Precision) bool { return f.refuses(p) != nil })
 }
 
-// tf32Variable turns TF32 off in all of NVIDIA's libraries where it is 0, and where it is 1 on, whatever a program asks them for.
-const tf32Variable = "NVIDIA_TF32_OVERRIDE"
-
 // refuses says why the device does not have a precision, or this process.
 func (f Facts) refuses(p backends.Precision) error {
-	if err := overridden(p, os.Getenv(tf32Variable)); err != nil {
+	if err := overridden(p, os.Getenv(backends.TF32Variable)); err != nil {
 		return err
 	}
 	least, limited := leastCapability[p]
@@ -43,13 +40,13 @@ func (f Facts) refuses(p backends.Precision) error {
 	return unavailable(reason, "%s needs compute capability %.1f, %s has %s", p, least, f.Device, f.Capability)
 }
 
-// overridden says why a precision is not to be had under a value of tf32Variable: every one but tf32 has parts that stay in float32.
+// overridden says why a precision is not to be had under a value of backends.TF32Variable: every one but tf32 has parts that stay in float32.
 func overridden(p backends.Precision, value string) error {
 	switch {
 	case value == "0" && p == backends.TF32:
-		return unavailable(backends.PrecisionUnsupported, "%s=0 in the environment turns tf32 off: it would be float32 under another name", tf32Variable)
+		return unavailable(backends.PrecisionUnsupported, "%s=0 in the environment turns tf32 off: it would be float32 under another name", backends.TF32Variable)
 	case value != "0" && value != "" && p != backends.TF32:
-		return unavailable(backends.PrecisionUnsupported, "%s=%s in the environment turns tf32 on: what %s keeps in float32 could be tf32; unset it", tf32Variable, value, p)
+		return unavailable(backends.PrecisionUnsupported, "%s=%s in the environment turns tf32 on: what %s keeps in float32 could be tf32; unset it", backends.TF32Variable, value, p)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func TestCompileDeadline(t *testing.T) {
 
 // TestCapabilities: a device without a precision does not offer it, and refuses it before minutes of building.
 func TestCapabilities(t *testing.T) {
-	t.Setenv(tf32Variable, "")
+	t.Setenv(backends.TF32Variable, "")
 	for _, c := range []struct {
 		capability string
 		want       []backends.Precision
@@ -99,7 +99,7 @@ func TestTF32Override(t *testing.T) {
 		"0": {backends.FP32, backends.FP16, backends.BF16, backends.INT8, backends.FP8},
 		"1": {backends.TF32},
 	} {
-		t.Setenv(tf32Variable, value)
+		t.Setenv(backends.TF32Variable, value)
 		lib := newEmulated()
 		if got := New(lib).Probe(t.Context()).Precisions; !slices.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", value, got, want)

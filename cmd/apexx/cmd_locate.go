@@ -115,7 +115,7 @@ func locateSpec(c *cli.Context) (*locate.Spec, error) {
 		if names[i], err = knownBackend(c, strings.TrimSpace(names[i])); err != nil {
 			return nil, err
 		}
-		if c.Bool("minimize") && execute.BuildsEngines(names[i]) {
+		if c.Bool("minimize") && backends.BuildsEngines(names[i]) {
 			return nil, usagef("--minimize: %s would build an engine for every set of switches; without it the step is named all the same", names[i])
 		}
 		extra, err := extraOptions(c, names[i])

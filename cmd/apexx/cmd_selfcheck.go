@@ -95,9 +95,9 @@ func selfcheckParity(c *cli.Context) error {
 func plantedBackends(c *cli.Context) ([]string, error) {
 	names, err := chosenBackends(c, c.String("backends"))
 	if c.String("backends") == "available" {
-		return slices.DeleteFunc(names, execute.BuildsEngines), err
+		return slices.DeleteFunc(names, backends.BuildsEngines), err
 	}
-	if at := slices.IndexFunc(names, execute.BuildsEngines); at >= 0 {
+	if at := slices.IndexFunc(names, backends.BuildsEngines); at >= 0 {
 		return nil, usagef("--backends %s: each of hundreds of faults is a graph of its own, for which it would build an engine; apexx locate holds its steps to their budgets", names[at])
 	}
 	return names, err

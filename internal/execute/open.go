@@ -38,9 +38,6 @@ func apart(name string) bool {
 	return false
 }
 
-// BuildsEngines tells whether a backend builds an engine for every graph that it compiles, which takes seconds to minutes each.
-func BuildsEngines(name string) bool { return name == tensorrt.Name || name == ort.TensorRT.Backend() }
-
 // Options of Open.
 type Options struct {
 	Isolate  bool          // use a worker even for a backend that this program could run itself
@@ -84,7 +81,7 @@ func OwnArguments() map[string][]string {
 // WorkerSpec tells how to start a worker of any known backend. It has no limit of memory: MemoryLimit gives that.
 func WorkerSpec(name string, deadline time.Duration) worker.Spec {
 	spec := worker.Spec{Name: name, Deadline: deadline}
-	if BuildsEngines(name) {
+	if backends.BuildsEngines(name) {
 		spec.CompileDeadline = tensorrt.CompileDeadline(deadline)
 	}
 	if _, err := InProcess().Get(name); err != nil {

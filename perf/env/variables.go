@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/printable"
 )
@@ -14,7 +15,7 @@ import (
 // CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose the device that it names, and what chooses a library shows in its version and digest.
 var (
 	decisive = []string{
-		tf32Override, // rounds float32 in NVIDIA's libraries, or forbids it
+		backends.TF32Variable, // rounds float32 in NVIDIA's libraries, or forbids it
 		// The CUDA driver: serialises launches, loads and compiles kernels, keeps them, shares the device, puts a tool in between.
 		"CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "CUDA_MODULE_DATA_LOADING", "CUDA_CACHE_DISABLE", "CUDA_CACHE_MAXSIZE", "CUDA_CACHE_PATH",
 		"CUDA_FORCE_PTX_JIT", "CUDA_DISABLE_PTX_JIT", "CUDA_FORCE_JIT", "CUDA_DISABLE_JIT", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_SCALE_LAUNCH_QUEUES",
@@ -29,9 +30,6 @@ var (
 	places = regexp.MustCompile(`_(VERSION|HOME|ROOT|DIR|PATH|LIB|LIBRARY)$`)
 )
 
-// tf32Override counts also where it is set to nothing: what NVIDIA's libraries make of that is not documented. All others are unset then.
-const tf32Override = "NVIDIA_TF32_OVERRIDE"
-
 // telemetry keeps ONNX Runtime from sending events. Workers set it themselves, and so does a process that has asked the library for its version.
 const telemetry = "ORT_DISABLE_TELEMETRY"
 
@@ -39,12 +37,13 @@ const telemetry = "ORT_DISABLE_TELEMETRY"
 var folder = regexp.MustCompile(`(^|[\s:;,=])(/[^\s:;,=/]*)*/`)
 
 // Variables returns those variables of an environment of NAME=VALUE (os.Environ) that change what workers compute or how fast, in the order of names.
-// A value is one line that is fit to print, without the folders of paths.
+// A value is one line that is fit to print, without the folders of paths. backends.TF32Variable counts also where it is set to nothing: what NVIDIA's
+// libraries make of that is not documented. All others are unset then.
 func Variables(environ []string) []Software {
 	var list []Software
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if changes(name) && (value != "" || name == tf32Override) {
+		if changes(name) && (value != "" || name == backends.TF32Variable) {
 			list = append(list, Software{printable.Line(name), printable.Line(folder.ReplaceAllString(value, "$1"))})
 		}
 	}

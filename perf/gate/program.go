@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/ort"
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
@@ -49,7 +48,7 @@ func OpenProgram(path string) (Program, error) {
 // would share.
 func (p Program) Worker(backend string) worker.Spec {
 	s := worker.Spec{Name: backend, Deadline: p.Deadline, Env: p.Env, MemoryLimit: p.Limits[backend]}
-	if backend == tensorrt.Name || backend == ort.TensorRT.Backend() {
+	if backends.BuildsEngines(backend) {
 		s.CompileDeadline = tensorrt.CompileDeadline(p.Deadline)
 	}
 	if args, own := p.Own[backend]; own {
