@@ -79,7 +79,7 @@ var cpuMetrics = []struct {
 // CPUReport returns the view as a report of the suite apex_x_cpu_perf_regression (spec/perf.md 2.2). All five metrics are the
 // reference backend's: infer_* of the scope complete, which is the whole model where the original timed a placeholder,
 // tile_pack, tile_unpack and fusion_gate of the scopes of those names. They pool the samples of all replicates; p95 is the
-// original's sorted[⌊0.95·(n-1)⌋]. A metric whose cell was not measured, or computes something wrong, is left out, which the original's comparison counts
+// original's sorted[⌊0.95·(n-1)⌋]. A metric whose cell was not measured, or whose parity does not hold, is left out, which the original's comparison counts
 // as missing, a failure; without any metric CPUReport fails. What a Go program does not have, and what a sweep does not record
 // (the number of warm-up runs), is null.
 func CPUReport(r *Result, v View) (Report, error) {

@@ -108,9 +108,9 @@ func (g *gpuView) skipped() string {
 	return reason
 }
 
-// counts tells whether the time of a cell may stand in a report: it was measured, and what it computes is not wrong. nil is a cell that the sweep does not have.
+// counts tells whether the time of a cell may stand in a report: it was measured, and what it computes holds. nil is a cell that the sweep does not have.
 func (c *CellResult) counts() bool {
-	return c != nil && c.State == evidence.Measured && c.Ended() != evidence.Fail
+	return c != nil && c.State == evidence.Measured && c.Ended().Holds()
 }
 
 // missing returns the reason code of a cell whose time does not count; nil is a cell that the sweep does not have.

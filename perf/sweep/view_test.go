@@ -133,24 +133,26 @@ func TestGPUReport(t *testing.T) {
 	}
 }
 
-// TestReportsOfWrongCells: how fast something wrong is stands in no report.
+// TestReportsOfWrongCells: how fast something is that is wrong, or that nobody verified, stands in no report.
 func TestReportsOfWrongCells(t *testing.T) {
-	wrong := func(r *sweep.Result, backends ...string) *sweep.Result {
+	ends := func(state evidence.State, r *sweep.Result, backends ...string) *sweep.Result {
 		for i := range r.Cells {
 			if c := &r.Cells[i]; slices.Contains(backends, c.Cell.Backend) && c.Cell.Scope == perf.Complete {
-				c.Parity.State = evidence.Fail
+				c.Parity.State = state
 			}
 		}
 		return r
 	}
-	_, tree := text(t, sweep.GPUReport(wrong(gpuResult(), "cuda", "tensorrt"), view(t, backends.FP16)))
-	for _, entry := range []string{"tensorrt_engine", "torch_triton_fastpath"} {
-		m := at(t, tree, "benchmarks.end_to_end_infer."+entry).(map[string]any)
-		if len(m) != 2 || m["status"] != "failed" || m["reason"] != "parity:fail" {
-			t.Errorf("%s is %v", entry, m)
+	for _, state := range []evidence.State{evidence.Fail, evidence.Unverified} {
+		_, tree := text(t, sweep.GPUReport(ends(state, gpuResult(), "cuda", "tensorrt"), view(t, backends.FP16)))
+		for _, entry := range []string{"tensorrt_engine", "torch_triton_fastpath"} {
+			m := at(t, tree, "benchmarks.end_to_end_infer."+entry).(map[string]any)
+			if len(m) != 2 || m["status"] != "failed" || m["reason"] != "parity:"+string(state) {
+				t.Errorf("%s is %v", entry, m)
+			}
 		}
 	}
-	report, err := sweep.CPUReport(wrong(sweeptest.New(8, sweeptest.Spec{Batches: []int{2}}), "reference"), view(t, backends.FP32))
+	report, err := sweep.CPUReport(ends(evidence.Fail, sweeptest.New(8, sweeptest.Spec{Batches: []int{2}}), "reference"), view(t, backends.FP32))
 	if err != nil {
 		t.Fatal(err)
 	}
