@@ -39,6 +39,7 @@ func exportCommand() *cli.Command {
 		&cli.BoolFlag{Name: "taps", Usage: "make every intermediate an output too, as tap.NAME"},
 		&cli.BoolFlag{Name: "inline", Usage: "put the bodies of the project's own operators in place, for runtimes without functions; apexx cannot read that file back"},
 	}
+	flags = append(flags, &cli.BoolFlag{Name: "instances", Usage: "with --inline: GroupNormalization by InstanceNormalization, as exporters of frameworks write it; other runtimes know that pattern"})
 	flags = append(flags, modelFlags()...)
 	return &cli.Command{
 		Name:  "export",
@@ -56,6 +57,9 @@ func exportModel(c *cli.Context) error {
 	dir := c.String("out")
 	if dir == "" {
 		return usagef("--out DIR is missing")
+	}
+	if c.Bool("instances") && !c.Bool("inline") {
+		return usagef("--instances says how --inline writes a normalisation, which is missing")
 	}
 	decode, err := decodeOf(c)
 	if err != nil {
@@ -126,7 +130,10 @@ func exportedGraph(c *cli.Context, m *source.Model, opts model.Options, scope pe
 // writeExport writes the file of a graph, says so, and returns its SHA-256 in hexadecimal.
 func writeExport(c *cli.Context, path string, g *graph.Graph) (string, error) {
 	form := onnx.Functions
-	if c.Bool("inline") {
+	switch {
+	case c.Bool("inline") && c.Bool("instances"):
+		form = onnx.Instances
+	case c.Bool("inline"):
 		form = onnx.Inlined
 	}
 	hash := sha256.New()

@@ -1,7 +1,9 @@
 package body
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/apex-x/apexx/backends/graph"
 )
@@ -30,6 +32,24 @@ func groupNormalization(b *builder, o graph.GroupNormalization, in []graph.Type)
 	scaled := b.do("Mul", b.reshape(centred, batch, channels, area), b.reshape(factor, batch, channels, 1))
 	shifted := b.do("Add", scaled, b.reshape(b.in(2), channels, 1))
 	return b.finish(b.reshape(shifted, shape...))
+}
+
+// Instances returns another body of a GroupNormalization of the types in, as exporters of frameworks write it: each group of a sample is an instance of
+// one channel for InstanceNormalization, whose sums are the runtime's own. Runtimes know that pattern; in float32 it may be coarser than what For returns.
+func Instances(o graph.GroupNormalization, in []graph.Type) (*Function, error) {
+	if _, err := o.Infer(in); err != nil {
+		return nil, fmt.Errorf("body of %s: %w", o.OpType(), err)
+	}
+	b, shape := newBuilder(len(in)), in[0].Shape
+	ones, zeros := make([]float32, o.Groups), make([]float32, o.Groups)
+	for i := range ones {
+		ones[i] = 1
+	}
+	channels := append([]int{shape[1]}, slices.Repeat([]int{1}, len(shape)-2)...)
+	rows := b.reshape(b.in(0), shape[0], o.Groups, product(shape[1:]...)/o.Groups)
+	normal := b.with("InstanceNormalization", []Attr{{"epsilon", float32(o.Epsilon)}}, rows, constant(b, ones, o.Groups), constant(b, zeros, o.Groups))
+	scaled := b.do("Mul", b.reshape(normal, shape...), b.reshape(b.in(1), channels...))
+	return b.finish(b.do("Add", scaled, b.reshape(b.in(2), channels...))), nil
 }
 
 // divisorNearRoot returns the largest divisor of n that is at most sqrt(n); n is positive.

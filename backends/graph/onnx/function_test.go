@@ -204,8 +204,15 @@ func TestFunctionsByNameAlone(t *testing.T) {
 // TestInlined: the inlined form has no functions and no operators but standard ones, every value is computed once and before it is read,
 // and outputs keep their names.
 func TestInlined(t *testing.T) {
+	for _, form := range []Form{Inlined, Instances} {
+		testInlined(t, form)
+	}
+}
+
+func testInlined(t *testing.T, form Form) {
+	t.Helper()
 	g := completeModel(t)
-	data, err := Marshal(g, WriteOptions{Form: Inlined})
+	data, err := Marshal(g, WriteOptions{Form: form})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,9 @@ const (
 	Functions Form = iota
 	// Inlined puts the nodes of the body in the place of each, as NODE/INNER, for runtimes without functions. Read cannot go back.
 	Inlined
+	// Instances is Inlined with GroupNormalization as exporters of frameworks write it (body.Instances): for benchmarks of runtimes that know that
+	// pattern.
+	Instances
 	// Plain leaves the bodies out, for runtimes that have the operators as plugins: those of the domain "apexx" stand alone, and
 	// GroupNormalization is the standard operator.
 	Plain
@@ -79,8 +82,24 @@ func Marshal(g *graph.Graph, opts WriteOptions) ([]byte, error) {
 // It fails, before anything is written, on a graph whose names clash, on an operator without a body, and when the file
 // would exceed the 2 GiB of a protobuf message.
 func Write(w io.Writer, g *graph.Graph, opts WriteOptions) error {
-	wr := &writer{opts: opts, body: body.For, names: map[string]bool{}, calls: map[string]string{}, bodies: map[string]int{}}
+	wr := &writer{opts: opts, body: bodiesOf(opts.Form), names: map[string]bool{}, calls: map[string]string{}, bodies: map[string]int{}}
 	return wr.write(w, g)
+}
+
+// inlined tells whether the bodies of all operators stand in their places.
+func (f Form) inlined() bool { return f == Inlined || f == Instances }
+
+// bodiesOf returns what finds the bodies of operators.
+func bodiesOf(f Form) func(op graph.Op, in []graph.Type) (*body.Function, error) {
+	if f != Instances {
+		return body.For
+	}
+	return func(op graph.Op, in []graph.Type) (*body.Function, error) {
+		if norm, ok := op.(graph.GroupNormalization); ok {
+			return body.Instances(norm, in)
+		}
+		return body.For(op, in)
+	}
 }
 
 // writer collects the parts of a model. The first error sticks.
@@ -262,7 +281,7 @@ func (w *writer) node(n *graph.Node) {
 		for _, a := range pluginAttributes {
 			nw.attribute(a.Name, a.Value)
 		}
-	case w.opts.Form == Inlined || w.opts.Form == Plugins:
+	case w.opts.Form.inlined() || w.opts.Form == Plugins:
 		w.inline(nw)
 		return
 	default:
@@ -318,7 +337,7 @@ func metadata(g *graph.Graph, form Form) (message, error) {
 	if entries == nil {
 		entries = map[string]string{}
 	}
-	if form == Inlined {
+	if form.inlined() {
 		entries[inlinedKey] = graph.Domain
 	}
 	if len(g.OpaqueNodes()) > 0 {

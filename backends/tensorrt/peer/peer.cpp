@@ -1,7 +1,7 @@
 // How long TensorRT takes for a network in standard operators, chosen and fused by TensorRT alone: the peer of the backend tensorrt, which has
 // plugins.
 //
-//   apexx export --scope network --inline --out DIR                                   the network, up to the outputs of the heads
+//   apexx export --scope network --inline --instances --out DIR                       the network, up to the outputs of the heads
 //   apexx run --backend reference --tensors IMAGE --taps --out EXPECTED               what it should give of an image
 //   tensorrt-peer --library libnvinfer.so.10 --model DIR/model.onnx --dtype float16 --inputs IMAGE --expected EXPECTED --json FILE
 //
