@@ -21,7 +21,7 @@ func tileSSMScan(b *builder, o graph.TileSSMScan, in []graph.Type) *Function {
 		if n > 1 {
 			d = b.do("Mul", d, d)
 		}
-		state = b.do("Add", state, b.do("Mul", d, shift(b, state, steps, n, o.Backward)))
+		state = b.do("Add", state, b.do("Mul", d, shift(b, state, batch, steps, channels, n, o.Backward)))
 	}
 	last := steps - 1
 	if o.Backward {
@@ -31,14 +31,12 @@ func tileSSMScan(b *builder, o graph.TileSSMScan, in []graph.Type) *Function {
 	return b.finish(b.do("Mul", outputGain, state), final)
 }
 
-// shift moves a sequence [B,K,C] of the given length n places towards its end, or its start when backward, and fills with
-// zeros.
-func shift(b *builder, x value, length, n int, backward bool) value {
-	axis := b.ints(1)
+// shift moves a sequence [B,K,C] of the given length n places towards its end, or its start when backward, and fills with zeros. It joins
+// them to what remains, although Pad would do: TensorRT 10.6 makes one step of a Slice and a Pad in front of it, and leaves the elements in their places.
+func shift(b *builder, x value, batch, length, channels, n int, backward bool) value {
+	zeros := b.do("ConstantOfShape", b.ints(batch, n, channels))
 	if backward {
-		kept := b.do("Slice", x, b.ints(n), b.ints(length), axis)
-		return b.do("Pad", kept, b.ints(0, n), "", axis)
+		return b.concat(1, b.do("Slice", x, b.ints(n), b.ints(length), b.ints(1)), zeros)
 	}
-	kept := b.do("Slice", x, b.ints(0), b.ints(length-n), axis)
-	return b.do("Pad", kept, b.ints(n, 0), "", axis)
+	return b.concat(1, zeros, b.do("Slice", x, b.ints(0), b.ints(length-n), b.ints(1)))
 }
