@@ -38,6 +38,7 @@ func newGPUMachine(t *testing.T, gpus int, caps string) gpuMachine {
 	// The gate whose head has a slowed step finds it; ranges and engines become files.
 	write(t, m.path("bin/apexx"), called+"case \"$*\" in\ncaps) cat "+m.path("caps")+" ;;\n*slowed*) exit 1 ;;\ncalibrate\\ --*|engine\\ build*) while [ $# -gt 1 ]; do [ \"$1\" != --out ] || echo >\"$2\"; shift; done ;;\nesac\n")
 	write(t, m.path("bin/fixtures/golden/nano-512.safetensors.gz"), emptyArchive)
+	write(t, m.path("bin/fixtures/scenes/images/000001.jpg"), "")
 	write(t, m.path("path/nvidia-smi"), "#!/bin/sh\n[ $1 != --list-gpus ] || seq "+string(rune('0'+gpus))+"\n")
 	write(t, m.path("path/nproc"), "#!/bin/sh\necho 16\n")
 	write(t, m.path("path/taskset"), "#!/bin/sh\n")
@@ -110,7 +111,7 @@ func TestGPUBuildTwice(t *testing.T) {
 		"no second build":    {"twice", "*second*) exit 5 ;;", "fail twice: exit 5, want 0"},
 		"ranges differ":      {"calibrate", "calibrate\\ show*) exit 1 ;;", "pass calibrate"},
 		"no calibrator":      {"calibrate", "calibrate\\ --method*) exit 5 ;;", "fail calibrate: exit 5, want 0"},
-		"the table is other": {"calibrate", "*table.json*) echo other >\"${7}\" ;;", "fail calibrate: exit 1, want 0"},
+		"the table is other": {"calibrate", "*table.json*) echo other >\"${9}\" ;;", "fail calibrate: exit 1, want 0"},
 		"no int8":            {"calibrate", "engine\\ build*) exit 5 ;;", "fail calibrate: exit 5, want 0"},
 	} {
 		m := newGPUMachine(t, 1, everyBackend)

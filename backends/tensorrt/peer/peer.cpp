@@ -43,8 +43,9 @@ constexpr auto kWarmUp = std::chrono::milliseconds(500);  // clocks have risen b
 constexpr int kRuns = 1000;
 
 // Largest relative error of an output (nano, 512²). Implementations in float32 are off by 1e-6 to 1.5e-4, the reference emulating TF32 or float16 by
-// 0.0017; sums in float16, which TensorRT may choose, add to that. A network that normalises each channel alone is off by 5.
-const std::map<std::string, double> kLimit = {{"float32", 5e-4}, {"float16", 5e-2}};
+// 0.0017; with sums in float16, which TensorRT may choose, the backend tensorrt is off by 0.0086 in the worst of twelve pictures. A network whose scans
+// forget what came before is off by 0.038, one that normalises each channel alone by 5.
+const std::map<std::string, double> kLimit = {{"float32", 5e-4}, {"float16", 2e-2}};
 
 [[noreturn]] void end(int code, const std::string& why) {
   std::cerr << "tensorrt-peer: " << why << "\n";
