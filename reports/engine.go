@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensorrt"
@@ -134,7 +135,9 @@ func EngineDifferences(w io.Writer, a, b tensorrt.Record, engineA, engineB []byt
 const (
 	differenceGap = 16       // bytes at least between two places in which engines differ
 	mostPlaces    = 10       // that are written
-	mostHex       = 8        // bytes of a place that are written
+	mostHex       = 8        // bytes of a place that are written, unless they are text
+	shortestWord  = 8        // characters that are taken for text
+	mostWord      = 24       // characters of the word before and after a place that are written
 	nameWindow    = 64 << 10 // bytes before a place in which a name is looked for
 )
 
@@ -171,13 +174,39 @@ func bytesText(a, b []byte, layers []tensorrt.Layer) string {
 		if differ += p.bytes; i >= mostPlaces {
 			continue
 		}
-		to := min(p.last+1, p.first+mostHex)
-		fmt.Fprintf(&text, "  %d at %d, %x and %x%s\n", p.bytes, p.first, a[p.first:to], b[p.first:to], behind(a[max(0, p.first-nameWindow):p.first], layers))
+		fmt.Fprintf(&text, "  %d at %d, %s%s\n", p.bytes, p.first, shown(a, b, p), behind(a[max(0, p.first-nameWindow):p.first], layers))
 	}
 	if more := len(list) - mostPlaces; more > 0 {
 		fmt.Fprintf(&text, "  and in %d more places\n", more)
 	}
 	return fmt.Sprintf("%d of %d bytes differ, in %s:\n%s", differ, len(a), counted(len(list), "place"), text.String())
+}
+
+// shown writes the bytes of a place of two engines: with the words in which they stand, if both are text, such as a number in a name, and else their beginnings
+// in hexadecimal.
+func shown(a, b []byte, p place) string {
+	one, other := word(a, p), word(b, p)
+	if len(one) < shortestWord || len(other) < shortestWord {
+		to := min(p.last+1, p.first+mostHex)
+		return fmt.Sprintf("%x and %x", a[p.first:to], b[p.first:to])
+	}
+	return fmt.Sprintf("%q and %q", one, other)
+}
+
+// word returns the letters, digits and underscores around a place, nothing where it has others itself.
+func word(data []byte, p place) []byte {
+	other := func(c rune) bool {
+		return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '_'
+	}
+	before, after := data[max(0, p.first-mostWord):p.first], data[p.last+1:min(len(data), p.last+1+mostWord)]
+	if bytes.ContainsFunc(data[p.first:p.last+1], other) {
+		return nil
+	}
+	from, to := p.first-len(before)+bytes.LastIndexFunc(before, other)+1, p.last+1+len(after)
+	if end := bytes.IndexFunc(after, other); end >= 0 {
+		to = p.last + 1 + end
+	}
+	return data[from:to]
 }
 
 // behind names the layer whose name comes last in the bytes, which need not be that of which they are.
