@@ -33,8 +33,8 @@ type Spec struct {
 	// CUDA, which reserves far more than it uses.
 	MemoryLimit int64
 
-	// OnStuck is told of a process that cannot be killed, by the goroutine that closes the worker. With nil, Close fails. It is for those whose
-	// results stand whatever becomes of the process; who starts another one beside it to time that has to know.
+	// OnStuck is told of a process that cannot be killed, by the goroutine that closes the worker; with nil, Close fails. It is for callers whose
+	// results stand whatever becomes of the process. One that goes on to time something needs the error.
 	OnStuck func(*Stuck)
 }
 

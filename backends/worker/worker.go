@@ -38,7 +38,8 @@ type Worker struct {
 // worker_start_failed or worker_version_mismatch; if ctx is cancelled, the error wraps context.Canceled instead.
 //
 // ctx bounds the life of the process, as that of exec.CommandContext does: when it is done, the worker has 250 ms to end and is killed,
-// so that many workers end together and none delays the end of the program. One that failed to start and cannot be killed is a *Stuck, too.
+// so that many workers end together and none delays the end of the program. Where one fails to start and cannot be
+// killed, the error is a *Stuck as well (Close).
 func Start(ctx context.Context, spec Spec) (*Worker, error) {
 	argv, err := spec.command()
 	if err != nil {
