@@ -171,7 +171,7 @@ func (p *process) resume() {
 	}
 }
 
-// prepare makes a cell ready to run: it closes the session before, and compiles.
+// prepare makes a cell ready to run: it closes the session before, starts the worker if there is none, and compiles.
 func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timing {
 	t := &timing{process: p, work: work, m: perf.Measurement{Cell: c, Arm: p.side.Arm, State: evidence.Measured, Started: time.Now().UTC()}}
 	if index, there := p.options.Devices[p.backend]; there {
@@ -180,6 +180,9 @@ func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timi
 	if p.session != nil {
 		p.close(p.session)
 		p.session = nil
+	}
+	if t.err = p.start(ctx); t.err != nil {
+		return t
 	}
 	begin := time.Now()
 	session, err := p.compile(ctx, c, work.Graph, sessionKind{})
@@ -197,14 +200,19 @@ type sessionKind struct {
 	steps        bool // it tells the times of its steps
 }
 
+// start makes sure that there is a worker.
+func (p *process) start(ctx context.Context) (err error) {
+	if p.worker == nil {
+		p.worker, err = worker.Start(ctx, p.side.Spec(p.backend))
+		p.beside = cmp.Or(p.beside, Beside(err))
+	}
+	return err
+}
+
 // compile compiles in the worker, which it starts if there is none.
 func (p *process) compile(ctx context.Context, c perf.Cell, g *graph.Graph, how sessionKind) (*worker.Session, error) {
-	if p.worker == nil {
-		var err error
-		if p.worker, err = worker.Start(ctx, p.side.Spec(p.backend)); err != nil {
-			p.beside = cmp.Or(p.beside, Beside(err))
-			return nil, err
-		}
+	if err := p.start(ctx); err != nil {
+		return nil, err
 	}
 	return p.worker.Open(ctx, g, backends.Options{
 		Precision: c.Precision, Threads: p.options.Threads, Taps: how.taps, Replay: how.replay, Extra: p.options.Extra[p.backend], StepTimes: how.steps,
