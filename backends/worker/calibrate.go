@@ -31,12 +31,12 @@ type calibrateReply struct {
 }
 
 // Calibrate implements backends.Calibrator in a worker of its own.
-func (c *Client) Calibrate(ctx context.Context, g *graph.Graph, inputs []tensor.List, o backends.CalibrateOptions) ([]byte, error) {
+func (c *Client) Calibrate(ctx context.Context, g *graph.Graph, inputs []tensor.List, o backends.CalibrateOptions) (table []byte, err error) {
 	w, err := Start(ctx, c.spec)
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
+	defer func() { err = errors.Join(err, w.Close()) }()
 	return w.Calibrate(ctx, g, inputs, o)
 }
 

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,9 +15,10 @@ import (
 type Client struct {
 	spec Spec
 
-	mu   sync.Mutex
-	asks *Worker     // nil while there is none
-	idle *time.Timer // ends asks
+	mu    sync.Mutex
+	asks  *Worker     // nil while there is none
+	idle  *time.Timer // ends asks
+	stuck error       // of processes for questions that nobody was there to hear of
 }
 
 // questionIdle is how long the process for questions waits for the next one.
@@ -67,14 +69,12 @@ func (c *Client) ask(ctx context.Context, question func(*Worker) error) error {
 	return err
 }
 
-func (c *Client) dismiss() error {
-	if c.asks == nil {
-		return nil
+func (c *Client) dismiss() {
+	if c.asks != nil {
+		c.idle.Stop()
+		c.stuck = errors.Join(c.stuck, c.asks.Close())
+		c.asks = nil
 	}
-	c.idle.Stop()
-	err := c.asks.Close()
-	c.asks = nil
-	return err
 }
 
 // Compile starts a worker and compiles the graph there. Closing the session ends the worker, and so does the end of ctx.
@@ -85,16 +85,16 @@ func (c *Client) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	}
 	s, err := w.Open(ctx, g, opts)
 	if err != nil {
-		w.Close()
-		return nil, err
+		return nil, errors.Join(err, w.Close())
 	}
 	s.owned = true
 	return s, nil
 }
 
-// Close ends the process for questions, if it runs. Sessions go on.
+// Close ends the process for questions, if it runs. Sessions go on. It fails where that process, or one before it, is a *Stuck.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.dismiss()
+	c.dismiss()
+	return c.stuck
 }

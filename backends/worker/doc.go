@@ -12,7 +12,7 @@
 //     them, as nothing that a worker does to a file may end the client.
 //  4. Serve is the other end: it answers requests with the methods of a backends.Backend. ServeStdio wires it to the pipes.
 //  5. What goes wrong comes back typed: *backends.Unavailable where something cannot be had, *Error where the backend
-//     refused or failed and the process goes on, *Died where the process is gone.
+//     refused or failed and the process goes on, *Died where the process is gone, *Stuck where it cannot be had to go.
 //
 // No worker outlives its parent, and no file of a session outlives both. PROTOCOL.md describes the messages, their
 // versions and the memory layout for authors of workers in other languages.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
 	"github.com/apex-x/apexx/backends/graph"
@@ -29,6 +31,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "parent", "parent-of-shell":
 		beParent(mode)
+	case "hold":
+		if err := beHolder(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(6)
+		}
 	default:
 		if err := beWorker(mode); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -39,6 +46,7 @@ func TestMain(m *testing.M) {
 }
 
 func beWorker(mode string) error {
+	unix.Prctl(unix.PR_SET_PTRACER, unix.PR_SET_PTRACER_ANY, 0, 0, 0) // for hold; not every kernel needs it
 	switch mode {
 	case "garbage":
 		fmt.Println("Loading plugins ...")

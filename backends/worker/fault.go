@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/internal/printable"
@@ -167,6 +168,20 @@ func (d *Died) ending() string {
 
 // Unwrap returns the cause, so that errors.Is finds context.DeadlineExceeded and context.Canceled.
 func (d *Died) Unwrap() error { return d.Cause }
+
+// Stuck is a process that is still there long after it was killed. Only a driver or the kernel can hold it, and with it its memory and its
+// device: what it computed stands, what is timed beside it may be slower.
+type Stuck struct {
+	Backend string
+	Pid     int
+	Waited  time.Duration // since it was killed
+}
+
+// Error tells in one line which process it is and what to do about it.
+func (s *Stuck) Error() string {
+	return fmt.Sprintf("the worker of backend %s (process %d) is still there %v after it was killed: a driver or the kernel holds it, and with it its memory "+
+		"and its device; if it does not go away, restart the machine", s.Backend, s.Pid, s.Waited.Round(time.Second))
+}
 
 // headline picks the line of a dying program's output that says why: what introduces a crash report, else the last line. That an exception of C++
 // ended it is told with what the exception says, which is a line of its own.

@@ -345,8 +345,8 @@ func TestDeafWorkersCancelled(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	vanishes(t, last.proc.cmd.Process.Pid)              // also without Close
-	if took := time.Since(start); took > 5*closeGrace { // one after the other, or each by its Close, they take twelve
+	vanishes(t, last.proc.cmd.Process.Pid)                     // also without Close
+	if took := time.Since(start); took > 5*usualEnding.asked { // one after the other, or each by its Close, they take twelve
 		t.Errorf("took %v", took)
 	}
 	if err := last.call(context.Background(), patience, kindProbe, struct{}{}, nil); !errors.Is(err, context.Canceled) {

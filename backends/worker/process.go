@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -25,14 +26,32 @@ type process struct {
 	exited     chan struct{} // closed when the child has been waited for
 	oomKills   int64         // the kernel's count when the child started
 
-	mu     sync.Mutex
-	reaped bool // the process id may be another's by now
-	killed bool // by us, while it ran
+	ending  ending
+	killing chan struct{} // closed by the first kill
+
+	mu       sync.Mutex
+	reaped   bool      // the process id may be another's by now
+	killed   bool      // by us, while it ran
+	killedAt time.Time // of the first kill; zero before
 }
+
+// ending says how long the end of a worker may take.
+type ending struct {
+	asked     time.Duration // to end by itself once it was asked to, again once its input was closed, and once it closed its output
+	cancelled time.Duration // to end by itself once the context that it was started with is done
+	killed    time.Duration // to be gone once it was killed
+	hurried   time.Duration // the same where whoever waits has no time any more
+}
+
+// usualEnding is generous where nothing but the kernel is between a process and its end. The kernel takes apart what a process had of a driver,
+// which no signal interrupts: seconds for a few GB on a device that many use. It calls a task hung itself after two minutes (hung_task_timeout_secs),
+// and until then the process has its memory and its device, so that who starts another one right away has it compute beside the old one.
+var usualEnding = ending{asked: 2 * time.Second, cancelled: 250 * time.Millisecond, killed: 2 * time.Minute, hurried: 2 * time.Second}
 
 // startProcess starts argv in a process group of its own.
 func startProcess(argv, env []string) (*process, error) {
-	p := &process{stderr: &tail{}, exited: make(chan struct{}), stderrEnd: make(chan struct{}), oomKills: oomKills()}
+	p := &process{stderr: &tail{}, exited: make(chan struct{}), stderrEnd: make(chan struct{}), oomKills: oomKills(), ending: usualEnding,
+		killing: make(chan struct{})}
 	var files []*os.File
 	closeAll := func() {
 		for _, f := range files {
@@ -94,32 +113,67 @@ func (p *process) wait() {
 	close(p.exited)
 }
 
-// end waits for the child to end by itself, and kills it after the grace. It returns whether the child is gone: one that is
-// stuck in the kernel, such as in a driver, may outlive its killing.
-func (p *process) end(grace time.Duration) bool {
-	for _, wait := range []time.Duration{grace, closeGrace} {
-		timer := time.NewTimer(wait)
-		select {
-		case <-p.exited:
-			timer.Stop()
-			return true
-		case <-timer.C:
-			p.kill()
-		}
+// end waits for the child to end by itself, and kills it after the grace, or joins those who have killed it. It returns whether the child is
+// gone, with all that the kernel held for it: one that is stuck in a driver may outlive its killing. Once ctx is done, nobody has time to
+// wait for that.
+func (p *process) end(ctx context.Context, grace time.Duration) bool {
+	if p.goneWithin(grace, p.killing) {
+		return true
 	}
-	return false
+	killed := p.kill()
+	return p.goneWithin(time.Until(killed.Add(p.ending.killed)), ctx.Done()) ||
+		ctx.Err() != nil && p.goneWithin(time.Until(killed.Add(p.ending.hurried)), nil)
 }
 
-// report describes the death after end: how it ended, and whether memory was the reason.
-func (p *process) report(d *Died) {
-	select {
-	case <-p.stderrEnd:
-	case <-time.After(closeGrace): // something that the child started holds it open where pipes have no deadlines, or the child cannot be killed
-	}
-	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, printable.Text(p.stderr.String()), -1
+// goneWithin waits for the child to be gone, until a time has passed or stop is closed.
+func (p *process) goneWithin(wait time.Duration, stop <-chan struct{}) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
 	case <-p.exited:
+	case <-stop:
+	case <-timer.C:
+	}
+	return p.gone()
+}
+
+// gone tells whether the child has been waited for.
+func (p *process) gone() bool {
+	select {
+	case <-p.exited:
+		return true
 	default:
+		return false
+	}
+}
+
+// kill ends the child and what it started. It returns when that was first done. One that was ending by itself was not ended by us, however long
+// that takes.
+func (p *process) kill() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.killedAt.IsZero() {
+		p.killedAt = time.Now()
+		close(p.killing)
+		p.killed = !p.reaped && !p.exiting()
+	}
+	if !p.reaped {
+		p.killGroup()
+	}
+	return p.killedAt
+}
+
+// report describes the death after end: how it ended, and what it said.
+func (p *process) report(d *Died) {
+	gone := p.gone()
+	if gone { // else the pipe stays open for as long as it is there
+		select {
+		case <-p.stderrEnd:
+		case <-time.After(p.ending.asked): // something that the child started holds it open where pipes have no deadlines
+		}
+	}
+	d.Pid, d.Stderr, d.ExitCode = p.cmd.Process.Pid, printable.Text(p.stderr.String()), -1
+	if !gone {
 		return
 	}
 	d.ExitCode = p.cmd.ProcessState.ExitCode()
@@ -163,7 +217,7 @@ func oomKills() int64 {
 	return n
 }
 
-// wasKilled tells whether we ended the process.
+// wasKilled tells whether we ended the process. It may have ended by itself just then, which its status tells.
 func (p *process) wasKilled() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

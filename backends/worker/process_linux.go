@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -52,14 +53,20 @@ func ended(pid, options int) bool {
 	}
 }
 
-// kill ends the child and what it started.
-func (p *process) kill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.reaped {
-		p.killed = true
-		unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+// killGroup kills the child and what it started.
+func (p *process) killGroup() { unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL) }
+
+// exiting tells whether the child is on its way out: whatever ends it is decided, and a signal changes nothing. All files of such a process may
+// be closed long before a driver has let go of it.
+func (p *process) exiting() bool {
+	const taskExiting = 0x4 // PF_EXITING of include/linux/sched.h, in the seventh number behind the name
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if err != nil || len(fields) < 7 {
+		return false
 	}
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return err == nil && flags&taskExiting != 0
 }
 
 // pause stops the child and what it started where they are, and resume lets them go on.

@@ -13,12 +13,11 @@ func processAttributes() *syscall.SysProcAttr { return nil }
 // reap waits for the child.
 func (p *process) reap() { p.cmd.Wait() }
 
-// kill ends the child; what it started is left alone here.
-func (p *process) kill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.killed = p.cmd.Process.Kill() == nil || p.killed
-}
+// killGroup kills the child; what it started is left alone here.
+func (p *process) killGroup() { p.cmd.Process.Kill() }
+
+// exiting cannot be told here of a child that has not been waited for.
+func (p *process) exiting() bool { return p.gone() }
 
 // Elsewhere than on Linux a worker that waits is left to itself.
 func (p *process) pause()  {}

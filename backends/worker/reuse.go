@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
@@ -21,7 +22,9 @@ func Reuse(spec Spec) *Reused { return &Reused{Client: Client{spec: spec}} }
 // Compile compiles in the process that runs, or in a fresh one. The process ends with the context of the Compile that started it.
 func (r *Reused) Compile(ctx context.Context, g *graph.Graph, opts backends.Options) (backends.Session, error) {
 	if r.running != nil && (r.running.ended() || r.running.life.Err() != nil) {
-		r.end()
+		if err := r.end(); err != nil {
+			return nil, err
+		}
 	}
 	if r.running == nil {
 		w, err := Start(ctx, r.spec)
@@ -32,8 +35,7 @@ func (r *Reused) Compile(ctx context.Context, g *graph.Graph, opts backends.Opti
 	}
 	s, err := r.running.Open(ctx, g, opts)
 	if err != nil {
-		r.end()
-		return nil, err
+		return nil, errors.Join(err, r.end())
 	}
 	return &reusedSession{Session: s, of: r}, nil
 }
@@ -46,13 +48,11 @@ func (r *Reused) end() error {
 }
 
 // Close ends the processes.
-func (r *Reused) Close() error {
+func (r *Reused) Close() (err error) {
 	if r.running != nil {
-		if err := r.end(); err != nil {
-			return err
-		}
+		err = r.end()
 	}
-	return r.Client.Close()
+	return errors.Join(err, r.Client.Close())
 }
 
 // reusedSession notes what fails.
@@ -78,11 +78,15 @@ func (s *reusedSession) Download(ctx context.Context, names ...string) (tensor.L
 	return out, s.noted(err)
 }
 
-// Close ends the session, and the process if something failed in it.
+// Close ends the session, and the process if something failed in it or if it cannot let go of the session. A process that dies over that has
+// given all that it was asked for, which is no error of the session.
 func (s *reusedSession) Close() error {
-	err := s.Session.Close()
+	err := s.noted(s.Session.Close())
+	if errors.As(err, new(*Died)) {
+		err = nil
+	}
 	if s.failed && s.of.running == s.worker {
-		return s.of.end()
+		err = errors.Join(err, s.of.end())
 	}
 	return err
 }

@@ -251,7 +251,7 @@ func (s *Session) Memory() backends.MemoryUse {
 }
 
 // Close ends the session, and its worker if nothing else uses it. A worker that has died already is no error here: the call
-// that it died over has said so.
+// that it died over has said so. One that dies over this call is a *Died, and the sessions that share it are gone with it.
 func (s *Session) Close() error {
 	if !s.progress.Close() {
 		return nil
@@ -262,7 +262,8 @@ func (s *Session) Close() error {
 		return s.worker.Close()
 	}
 	err := s.worker.call(context.Background(), s.worker.spec.questionTimeout(), kindClose, sessionRequest{s.id}, &struct{}{})
-	if goesOn(err) {
+	var died *Died
+	if goesOn(err) || errors.As(err, &died) && died.Stage == kindClose {
 		return err
 	}
 	return nil

@@ -32,18 +32,16 @@ type Spec struct {
 	// MinMemoryLimit, 0 as no bound. Elsewhere than on Linux a worker with a limit does not start. Not for workers that use
 	// CUDA, which reserves far more than it uses.
 	MemoryLimit int64
+
+	// OnStuck is told of a process that cannot be killed, by the goroutine that closes the worker; with nil, Close fails. It is for callers whose
+	// results stand whatever becomes of the process. One that goes on to time something needs the error.
+	OnStuck func(*Stuck)
 }
 
 // MinMemoryLimit is the smallest memory limit: a Go heap grows by 64 MiB of address space at a time, a thread takes up to 72.
 const MinMemoryLimit = 256 << 20
 
-const (
-	defaultStartTimeout = 30 * time.Second
-	// closeGrace is how long a worker has to end once it was asked to, or once its input was closed.
-	closeGrace = 2 * time.Second
-	// cancelGrace is how long a worker has to end once the context that it was started with is done.
-	cancelGrace = 250 * time.Millisecond
-)
+const defaultStartTimeout = 30 * time.Second
 
 func (s Spec) startTimeout() time.Duration {
 	if s.StartTimeout > 0 {

@@ -38,7 +38,8 @@ type Worker struct {
 // worker_start_failed or worker_version_mismatch; if ctx is cancelled, the error wraps context.Canceled instead.
 //
 // ctx bounds the life of the process, as that of exec.CommandContext does: when it is done, the worker has 250 ms to end and is killed,
-// so that many workers end together and none delays the end of the program.
+// so that many workers end together and none delays the end of the program. Where one fails to start and cannot be
+// killed, the error is a *Stuck as well (Close).
 func Start(ctx context.Context, spec Spec) (*Worker, error) {
 	argv, err := spec.command()
 	if err != nil {
@@ -53,8 +54,7 @@ func Start(ctx context.Context, spec Spec) (*Worker, error) {
 	w.unwatch = context.AfterFunc(ctx, w.hurry)
 	go w.read()
 	if err := w.greet(ctx); err != nil {
-		w.Close()
-		return nil, err
+		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
@@ -63,7 +63,7 @@ func Start(ctx context.Context, spec Spec) (*Worker, error) {
 func (w *Worker) hurry() {
 	w.proc.resume()
 	w.proc.stdin.Close()
-	w.proc.end(cancelGrace)
+	w.proc.end(w.life, w.proc.ending.cancelled)
 }
 
 func (w *Worker) greet(ctx context.Context) error {
@@ -134,12 +134,13 @@ func (w *Worker) call(ctx context.Context, timeout time.Duration, kind string, b
 	if err != nil {
 		return fmt.Errorf("worker of backend %s: %w", w.spec.Name, err)
 	}
+	caller := ctx
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	stop := context.AfterFunc(ctx, w.proc.kill) // ends a blocked write, too
+	stop := context.AfterFunc(ctx, func() { w.proc.kill() }) // ends a blocked write, too
 	m, err := w.exchange(ctx, payload)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -148,7 +149,7 @@ func (w *Worker) call(ctx context.Context, timeout time.Duration, kind string, b
 		err = w.accept(m, kind, reply)
 	}
 	if err != nil && !goesOn(err) {
-		w.dead = w.died(ctx, kind, err)
+		w.dead = w.died(ctx, caller, kind, err)
 		return w.dead
 	}
 	return err
@@ -224,10 +225,11 @@ func (w *Worker) read() {
 	}
 }
 
-// died ends the process and describes its end. err is why the current request failed.
-func (w *Worker) died(ctx context.Context, stage string, err error) *Died {
+// died ends the process and describes its end. err is why the current request failed, and ctx bounded that request. A caller whose own time is
+// over, or that of the worker, does not wait for what a driver takes.
+func (w *Worker) died(ctx, caller context.Context, stage string, err error) *Died {
 	d := &Died{Backend: w.spec.Name, Stage: stage}
-	grace := closeGrace // it is ending by itself
+	grace := w.proc.ending.asked // it is ending by itself
 	gone := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case w.closing.Load():
@@ -235,17 +237,20 @@ func (w *Worker) died(ctx context.Context, stage string, err error) *Died {
 	case ctx.Err() != nil:
 		d.Cause, d.Deadline, grace = context.Cause(ctx), errors.Is(ctx.Err(), context.DeadlineExceeded), 0
 	case w.life.Err() != nil:
-		d.Cause, grace = context.Cause(w.life), cancelGrace
+		d.Cause, grace = context.Cause(w.life), w.proc.ending.cancelled
 	case !gone && !errors.As(err, new(*Error)):
 		d.Cause, grace = err, 0
 	case !gone:
 		d.Cause = err // a panic that it reported before ending
 	}
-	ended := w.proc.end(grace) // its input stays open: one that is ending need not see it close
+	waiting, over := context.WithCancel(caller)
+	defer over()
+	defer context.AfterFunc(w.life, over)()
+	ended := w.proc.end(waiting, grace) // its input stays open: one that is ending need not see it close
 	w.proc.report(d)
 	w.release()
 	if d.Cause == nil && !ended {
-		d.Cause = errors.New("it cannot be killed; it may be stuck in a driver")
+		d.Cause = w.stuck()
 	} else if d.Cause == nil && w.proc.wasKilled() {
 		d.Cause = errors.New("it closed its output and did not exit, killed")
 	}
@@ -265,8 +270,10 @@ func (w *Worker) release() {
 }
 
 // Close ends the worker: it is asked to end, then its input is closed, then it is killed. A request in progress is not
-// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: they have files open. Close fails only
-// where the process cannot be killed.
+// waited for; it returns a *Died with the cause ErrClosed. Sessions have to be closed all the same: they have files open.
+//
+// When Close returns nil, the process is gone, and with it what it held of memory and devices, or the context of Start is done and nobody waits for that.
+// Else the process is a *Stuck, which is the error unless Spec.OnStuck takes it.
 func (w *Worker) Close() error {
 	if w.closing.Swap(true) {
 		return nil
@@ -278,10 +285,7 @@ func (w *Worker) Close() error {
 			w.dead = fmt.Errorf("backend %s: %w", w.spec.Name, ErrClosed)
 			w.nextID++
 			if m, err := encodeMessage(w.nextID, kindShutdown, struct{}{}); err == nil && writeFrame(w.proc.stdin, m) == nil {
-				select {
-				case <-w.proc.exited:
-				case <-time.After(closeGrace):
-				}
+				w.proc.goneWithin(w.proc.ending.asked, w.proc.killing)
 			}
 		}
 		defer func() { w.turn <- struct{}{} }()
@@ -289,10 +293,19 @@ func (w *Worker) Close() error {
 	default: // the request in progress finds its worker gone, and releases
 	}
 	w.proc.stdin.Close()
-	if !w.proc.end(closeGrace) {
-		return fmt.Errorf("the worker of backend %s (process %d) cannot be killed", w.spec.Name, w.proc.cmd.Process.Pid)
+	if w.proc.end(w.life, w.proc.ending.asked) || w.life.Err() != nil {
+		return nil
 	}
-	return nil
+	if w.spec.OnStuck != nil {
+		w.spec.OnStuck(w.stuck())
+		return nil
+	}
+	return w.stuck()
+}
+
+// stuck describes a process that was killed and is not gone.
+func (w *Worker) stuck() *Stuck {
+	return &Stuck{Backend: w.spec.Name, Pid: w.proc.cmd.Process.Pid, Waited: time.Since(w.proc.kill())}
 }
 
 // Pause stops a worker that has nothing to do, so that threads which wait by spinning and collections of garbage cannot disturb
@@ -304,11 +317,4 @@ func (w *Worker) Pause() { w.proc.pause() }
 func (w *Worker) Resume() { w.proc.resume() }
 
 // ended tells whether the process is gone.
-func (w *Worker) ended() bool {
-	select {
-	case <-w.proc.exited:
-		return true
-	default:
-		return false
-	}
-}
+func (w *Worker) ended() bool { return w.proc.gone() }

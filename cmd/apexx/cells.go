@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -168,19 +169,18 @@ func (w *workloadsOf) check(cell perf.Cell) error {
 	return nil
 }
 
-// probe tells why a build cannot use a backend here, nil if it can.
-func probe(c *cli.Context, name string, spec specOf) error {
+// probe tells why a build cannot use a backend here, nil if it can. The process that says so is gone when something is timed, or it is the error.
+func probe(c *cli.Context, name string, spec specOf) (err error) {
 	client := worker.New(spec(name))
-	defer client.Close() // it has answered, or is gone
+	defer func() { err = cmp.Or(measure.Beside(client.Close()), err) }()
 	return available(c.Context, client, name)
 }
 
-// present fails for the first backend that the first of the builds does not have here, and where any of them speaks another major version of
-// the protocol: what cannot be talked to is neither there nor lost.
+// present fails for the first backend that the first of the builds does not have here, and where nothing can be measured, whatever the build.
 func present(c *cli.Context, names []string, builds []specOf) error {
 	for _, name := range names {
 		for i, spec := range builds {
-			if err := probe(c, name, spec); i == 0 && err != nil || otherVersion(err) {
+			if err := probe(c, name, spec); i == 0 && err != nil || ofAll(err) {
 				return ofBuild(err, spec(name), builds)
 			}
 		}
@@ -188,10 +188,11 @@ func present(c *cli.Context, names []string, builds []specOf) error {
 	return nil
 }
 
-// otherVersion tells whether a worker is not there because it speaks another major version of the protocol.
-func otherVersion(err error) bool {
+// ofAll tells an error that concerns all that is going to be measured. A worker that speaks another major version of the protocol is neither there nor
+// lost, since it cannot be talked to; beside one that does not go away nothing can be timed.
+func ofAll(err error) bool {
 	var u *backends.Unavailable
-	return errors.As(err, &u) && u.Reason == backends.WorkerVersionMismatch
+	return errors.As(err, &u) && u.Reason == backends.WorkerVersionMismatch || measure.Beside(err) != nil
 }
 
 // ofBuild says which of several builds an error is of.
@@ -216,7 +217,7 @@ func backendsOf(c *cli.Context, builds []specOf) ([]string, error) {
 		there := false
 		for _, spec := range builds {
 			err := probe(c, name, spec)
-			if otherVersion(err) {
+			if ofAll(err) {
 				return nil, ofBuild(err, spec(name), builds)
 			}
 			there = there || err == nil

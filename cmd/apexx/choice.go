@@ -11,6 +11,7 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/model"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/caps"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
@@ -74,7 +75,7 @@ func (ch *choice) selectBackend(c *cli.Context) error {
 		if ch.extra, failed = extraOptions(c, name); failed != nil {
 			return &backends.Unavailable{Backend: name, Reason: backends.WorkerStartFailed, Detail: failed.Error()}
 		}
-		if ch.backend, failed = execute.Open(name, execute.Options{Isolate: ch.isolate || c.Bool("isolate"), Deadline: c.Duration("deadline")}); failed != nil {
+		if ch.backend, failed = openBackend(c, name, execute.Options{Isolate: ch.isolate || c.Bool("isolate"), Deadline: c.Duration("deadline")}); failed != nil {
 			return &backends.Unavailable{Backend: name, Reason: backends.WorkerStartFailed, Detail: failed.Error()}
 		}
 		a := ch.backend.Probe(c.Context)
@@ -133,6 +134,13 @@ func chosenExecution(c *cli.Context) (x execution, err error) {
 // options are those of the session, once it is open.
 func (x execution) options() backends.Options {
 	return backends.Options{Precision: x.precision, Threads: x.threads, Extra: x.extra}
+}
+
+// openBackend opens a backend whose results stand whatever becomes of the process that gave them: one that cannot be killed is told on the error
+// stream. What times things has to know of it, and starts its workers itself (specOf).
+func openBackend(c *cli.Context, name string, o execute.Options) (backends.Backend, error) {
+	o.OnStuck = func(s *worker.Stuck) { fmt.Fprintf(c.App.ErrWriter, "apexx: warning: %v\n", s) }
+	return execute.Open(name, o)
 }
 
 // available is nil where a backend can be used here.

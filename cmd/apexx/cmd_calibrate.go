@@ -86,7 +86,7 @@ func calibrateModel(c *cli.Context, path string, profile calibrate.Profile, meth
 	if err != nil {
 		return err
 	}
-	backend, err := execute.Open(name, execute.Options{})
+	backend, err := openBackend(c, name, execute.Options{})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func calibrateByTensorRT(c *cli.Context, path string, profile calibrate.Profile,
 	if name := c.String("backend"); c.IsSet("backend") && name != tensorrt.Name {
 		return usagef("--method %v is TensorRT's own: --backend %s has none", calibrator, name)
 	}
-	backend, err := execute.Open(tensorrt.Name, execute.Options{})
+	backend, err := openBackend(c, tensorrt.Name, execute.Options{})
 	if err != nil {
 		return err
 	}

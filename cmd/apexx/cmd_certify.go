@@ -167,7 +167,7 @@ func takeCertificate(c *cli.Context, m *source.Model, columns []parity.Column, c
 		if err != nil {
 			return nil, err
 		}
-		b, err := execute.Open(col.Backend, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+		b, err := openBackend(c, col.Backend, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		if err == nil {
 			err = available(c.Context, b, col.Backend)
 		}

@@ -64,7 +64,7 @@ func buildEngine(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	backend, err := execute.Open(tensorrt.Name, execute.Options{})
+	backend, err := openBackend(c, tensorrt.Name, execute.Options{})
 	if err != nil {
 		return err
 	}

@@ -199,7 +199,7 @@ func (e *evaluation) execution(name string, precision backends.Precision) (*eval
 	if err != nil {
 		return nil, err
 	}
-	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: e.c.Duration("deadline")})
+	b, err := openBackend(e.c, name, execute.Options{Isolate: true, Deadline: e.c.Duration("deadline")})
 	if err != nil {
 		return nil, err
 	}

@@ -156,7 +156,7 @@ func steppedPrecision(c *cli.Context) (backends.Precision, error) {
 
 // locateBackend opens a backend in a worker and makes sure that it is here.
 func locateBackend(c *cli.Context, name string) (backends.Backend, error) {
-	b, err := execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+	b, err := openBackend(c, name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func newMatrixRun(c *cli.Context) (*matrixRun, error) {
 	}
 	runner := &execute.MatrixRunner{Cases: map[string]execute.Subject{}, Threads: threads, Taps: c.Bool("taps"), Extra: extras,
 		Open: func(name string) (backends.Backend, error) {
-			return execute.Open(name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
+			return openBackend(c, name, execute.Options{Isolate: true, Deadline: c.Duration("deadline")})
 		}}
 	spec := parity.MatrixSpec{Name: matrixName(c), Columns: columns, Runner: runner, Replayer: runner, Budgets: runner, Jobs: c.Int("jobs")}
 	for _, p := range profiles {

@@ -74,7 +74,7 @@ func selfcheckParity(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		b, err := execute.Open(name, execute.Options{Reuse: true})
+		b, err := openBackend(c, name, execute.Options{Reuse: true})
 		if err == nil {
 			err = available(c.Context, b, name)
 		}

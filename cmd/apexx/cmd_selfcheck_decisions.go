@@ -92,7 +92,7 @@ func routedExecutions(c *cli.Context) ([]flips.Execution, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := execute.Open(col.Backend, execute.Options{})
+		b, err := openBackend(c, col.Backend, execute.Options{})
 		if err == nil {
 			err = available(c.Context, b, col.Backend)
 		}

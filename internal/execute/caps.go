@@ -23,11 +23,7 @@ func DetectCaps(ctx context.Context) caps.Caps {
 		},
 	}
 	for _, name := range backends.Known {
-		b, err := Open(name, Options{})
-		if err != nil {
-			continue // only an isolated backend of this program can fail to open
-		}
-		o.Probes = append(o.Probes, caps.Probe{Backend: name, Availability: b.Probe(ctx)})
+		o.Probes = append(o.Probes, caps.Probe{Backend: name, Availability: ask(ctx, name)})
 	}
 	within, stop := context.WithTimeout(ctx, environmentBound)
 	defer stop()

@@ -28,11 +28,7 @@ func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
 		facts = append(facts, certify.Fact{Key: "variable." + v.Key, Value: v.Value})
 	}
 	for _, name := range names {
-		b, err := Open(name, Options{})
-		if err != nil {
-			continue // its entries could not be taken either
-		}
-		for _, f := range b.Probe(ctx).Facts {
+		for _, f := range ask(ctx, name).Facts {
 			if f.NamesLibrary() || f.Key == "worker" {
 				f.Key, f.Value = f.Key+"_sha256", digestOrWhy(f.Value)
 			}

@@ -41,11 +41,7 @@ func filesOf(ctx context.Context, name string) map[string]string {
 		}
 		files[name] = command[0]
 	}
-	b, err := Open(name, Options{})
-	if err != nil {
-		return files
-	}
-	for _, f := range b.Probe(ctx).Facts {
+	for _, f := range ask(ctx, name).Facts {
 		key := name + " " + f.Key
 		if own && f.Key == "library" {
 			key = name

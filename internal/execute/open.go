@@ -43,6 +43,9 @@ type Options struct {
 	Isolate  bool          // use a worker even for a backend that this program could run itself
 	Deadline time.Duration // bound on each request to a worker; 0 means none
 	Reuse    bool          // let many sessions, one at a time, share a worker's process where there is one
+
+	// OnStuck is told of a worker's process that cannot be killed, by any goroutine; with nil, closing the session fails.
+	OnStuck func(*worker.Stuck)
 }
 
 // Open returns the backend of a known name. Backends with vendor libraries are executables of their own, found by
@@ -51,12 +54,30 @@ func Open(name string, o Options) (backends.Backend, error) {
 	if own, err := InProcess().Get(name); err == nil && !o.Isolate && !apart(name) {
 		return own, nil
 	}
-	spec := WorkerSpec(name, o.Deadline)
-	spec.MemoryLimit = MemoryLimit(name)
 	if o.Reuse {
-		return worker.Reuse(spec), nil
+		return worker.Reuse(o.spec(name)), nil
 	}
-	return worker.New(spec), nil
+	return worker.New(o.spec(name)), nil
+}
+
+func (o Options) spec(name string) worker.Spec {
+	spec := WorkerSpec(name, o.Deadline)
+	spec.MemoryLimit, spec.OnStuck = MemoryLimit(name), o.OnStuck
+	return spec
+}
+
+// ask probes a backend of a known name where Open would run it. A process that this takes is gone when ask returns, with the device that it may
+// have opened, as something may be timed next: a backend whose process does not go away is not to be had.
+func ask(ctx context.Context, name string) backends.Availability {
+	if own, err := InProcess().Get(name); err == nil && !apart(name) {
+		return own.Probe(ctx)
+	}
+	client := worker.New(Options{}.spec(name))
+	answer := client.Probe(ctx)
+	if err := client.Close(); err != nil {
+		return backends.Availability{Reason: backends.WorkerStartFailed, Detail: err.Error()}
+	}
+	return answer
 }
 
 // OwnWorker completes a spec for a worker of a backend that this program holds: this program itself, started as a worker.

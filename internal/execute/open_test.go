@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/worker"
 )
 
 // TestOwnBackendsAreKnown finds a backend that the program holds but no command takes.
@@ -14,6 +15,19 @@ func TestOwnBackendsAreKnown(t *testing.T) {
 		if !slices.Contains(backends.Known, name) {
 			t.Errorf("backends.Known lacks %s", name)
 		}
+	}
+}
+
+// TestStuckWorkersAreTold: what Open is to tell of a worker reaches whoever closes it.
+func TestStuckWorkersAreTold(t *testing.T) {
+	var told *worker.Stuck
+	spec := Options{OnStuck: func(s *worker.Stuck) { told = s }}.spec("ort-cuda")
+	stuck := &worker.Stuck{Backend: "ort-cuda", Pid: 3822}
+	if spec.OnStuck(stuck); told != stuck || spec.Name != "ort-cuda" {
+		t.Errorf("told %v of %s", told, spec.Name)
+	}
+	if (Options{}).spec("ort-cuda").OnStuck != nil {
+		t.Error("nobody is told, and closing does not fail")
 	}
 }
 

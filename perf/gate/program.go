@@ -13,6 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf/measure"
 )
 
 // Program is one build of apexx, with the workers of other backends beside it.
@@ -71,11 +72,16 @@ func (p Program) Describe(ctx context.Context, names []string) (said Build, err 
 			return said, fmt.Errorf("%s: %w", p.Given, err)
 		}
 		if err != nil {
+			if beside := measure.Beside(err); beside != nil {
+				return said, beside
+			}
 			failures = append(failures, fmt.Errorf("%s: %w", p.Given, err))
 			continue
 		}
 		hello := w.Hello()
-		w.Close()
+		if err := measure.Beside(w.Close()); err != nil {
+			return said, err
+		}
 		if said.Path == "" {
 			said = Build{Path: p.Given, Version: hello.Build["version"], Revision: hello.Build["revision"],
 				Modified: hello.Build["modified"] == "true", Protocol: hello.Protocol.String()}

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -29,16 +30,22 @@ const leastTurns = 8
 // (base, head, head, base) a drift within a round cancels, and each side runs as often right after the other as after itself.
 // All go through the cells in one order: each is compiled and run once in all of them, side by side as far as that is fair, before
 // the first samples it, and ends in all of them before the next begins. OnTurn, where it is set, is called before each turn. A slot's
-// measurements go to emit, whose error ends the block.
-func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) error {
+// measurements go to emit, whose error ends the block. So does a process that does not go away (Beside); when Block returns anything else, none of it is left.
+func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell, o Options, onTurn func(slot int), emit func(slot int, m perf.Measurement) error) (err error) {
 	processes := make([]*process, len(slots))
 	all := make([]int, len(slots))
 	for i, s := range slots {
 		processes[i], all[i] = &process{side: s.Side, backend: backend, options: o}, i
 	}
-	defer sideBySide(all, len(all), func(i int) { processes[i].end() })
+	defer func() {
+		sideBySide(all, len(all), func(i int) { processes[i].end() })
+		err = cmp.Or(err, besideAny(processes))
+	}()
 	lanes := lanesOf(backend, o)
 	for order, c := range cells {
+		if err := besideAny(processes); err != nil {
+			return err
+		}
 		var taking []int
 		work := make([]Workload, len(slots))
 		for i, s := range slots {
@@ -88,6 +95,16 @@ func Block(ctx context.Context, slots []Slot, backend string, cells []perf.Cell,
 			if err := emit(i, m); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// besideAny returns the error of a process that does not go away.
+func besideAny(processes []*process) error {
+	for _, p := range processes {
+		if p.beside != nil {
+			return p.beside
 		}
 	}
 	return nil

@@ -4,7 +4,8 @@
 //
 //  1. Workloads (workload.go) turns a cell into a graph and its inputs: the complete model, or the part of it that the scope
 //     names (scope.go), fed with what reaches that part in the complete model.
-//  2. Replicate (replicate.go) starts a fresh worker process, warms each cell up in turn and records a perf.Measurement of it.
+//  2. Replicate (replicate.go) starts a fresh worker process, warms each cell up in turn and records a perf.Measurement of it. A process is gone
+//     before the next one starts.
 //  3. The samples of a cell (sample.go) are groups that the worker takes as it is told: how many, how large, and what comes between.
 //  4. After its samples a session runs on inputs that it has never seen, so that what it computes elsewhere than in Execute, or only once,
 //     does not pass for speed (fresh.go).

@@ -3,14 +3,12 @@ package measure
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -26,11 +24,14 @@ type ParityRun struct {
 // RunParity runs cells of one backend once with each of their inputs, compares their outputs with the oracle's float64 and reads off what the
 // routing selected and spent of the first. Where a cell decided otherwise, and its own scores explain that, it runs once more under the oracle's decisions,
 // so that everything that follows from them is compared too. A budget that was overspent fails the parity of the cell. RunParity fails
-// when ctx ends, when a workload cannot be made, and when the oracle itself fails.
-func RunParity(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(ParityRun) error) error {
+// when ctx ends, when a workload cannot be made, when the oracle itself fails, and when a process does not go away (Beside).
+func RunParity(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(ParityRun) error) (err error) {
 	p := process{side: side, backend: backend, options: o}
-	defer p.end()
+	defer func() { err = cmp.Or(err, p.end()) }()
 	for _, c := range cells {
+		if p.beside != nil {
+			return p.beside
+		}
 		r, _, err := p.parityRun(ctx, c)
 		if err == nil {
 			err = emit(r)
@@ -45,11 +46,13 @@ func RunParity(ctx context.Context, side Side, backend string, cells []perf.Cell
 // RunParityBoth runs cells of one backend once on either side, as RunParity does, and compares what the head computes with what the base
 // does: the graph and the oracle of a side are its own, so that a head which leaves work out is right by them. The change is nil
 // where one of the sides gave nothing. Both sides are given the same inputs (Workloads.FeedFrom).
-func RunParityBoth(ctx context.Context, base, head Side, backend string, cells []perf.Cell, o Options, emit func(base, head ParityRun, change *perf.Parity) error) error {
+func RunParityBoth(ctx context.Context, base, head Side, backend string, cells []perf.Cell, o Options, emit func(base, head ParityRun, change *perf.Parity) error) (err error) {
 	bases, heads := process{side: base, backend: backend, options: o}, process{side: head, backend: backend, options: o}
-	defer bases.end()
-	defer heads.end()
+	defer func() { err = cmp.Or(err, bases.end(), heads.end()) }()
 	for _, c := range cells {
+		if err := cmp.Or(bases.beside, heads.beside); err != nil {
+			return err
+		}
 		b, want, err := bases.parityRun(ctx, c)
 		if err != nil {
 			return err
@@ -167,9 +170,7 @@ func (p *process) without(ctx context.Context, err error) (perf.Parity, error) {
 	if cause := context.Cause(ctx); cause != nil {
 		return perf.Parity{}, cause
 	}
-	if errors.As(err, new(*worker.Died)) {
-		p.end()
-	}
+	p.failed(err)
 	o := evidence.Of(ctx, err)
 	return perf.Parity{State: o.State, Detail: strings.TrimPrefix(cmp.Or(o.Reason, o.Signal)+": "+o.Detail, ": ")}, nil
 }
@@ -221,14 +222,11 @@ func (p *process) replayed(ctx context.Context, c perf.Cell, g *graph.Graph, inp
 
 // outputs runs a session of a cell once with each of the inputs.
 func (p *process) outputs(ctx context.Context, c perf.Cell, g *graph.Graph, how sessionKind, inputs ...tensor.List) ([]tensor.List, error) {
-	if err := p.start(ctx); err != nil {
-		return nil, err
-	}
 	session, err := p.compile(ctx, c, g, how)
 	if err != nil {
 		return nil, err
 	}
-	defer session.Close()
+	defer p.close(session)
 	var all []tensor.List
 	for _, in := range inputs {
 		out, err := backends.Run(ctx, session, in)

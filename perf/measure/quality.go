@@ -7,7 +7,6 @@ import (
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/tensor"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
@@ -33,11 +32,14 @@ type Evaluation interface {
 // RunQuality runs every cell of one backend on all pictures of the options' data set, in a session compiled as the timed one is, and hands to emit what it
 // found. The session first gets the inputs that the cell is timed with, and what it gives of them is compared with the oracle's. What goes
 // wrong with a cell is the state of its run. RunQuality fails when ctx ends, with a data set that cannot be used, and when a workload cannot be
-// made.
-func RunQuality(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(accuracy.Run) error) error {
+// made, and when a process does not go away (Beside).
+func RunQuality(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(accuracy.Run) error) (err error) {
 	p := process{side: side, backend: backend, options: o}
-	defer p.end()
+	defer func() { err = cmp.Or(err, p.end()) }()
 	for _, c := range cells {
+		if p.beside != nil {
+			return p.beside
+		}
 		r, err := p.quality(ctx, c, o.DataSet)
 		if err == nil {
 			err = emit(r)
@@ -76,9 +78,7 @@ func (p *process) quality(ctx context.Context, c perf.Cell, set DataSet) (accura
 		return r, context.Cause(ctx)
 	}
 	if err != nil {
-		if errors.As(err, new(*worker.Died)) {
-			p.end()
-		}
+		p.failed(err)
 		o := evidence.Of(ctx, err)
 		r.State, r.Reason, r.Detail, r.Found = o.State, cmp.Or(o.Reason, o.Signal), o.Detail, nil
 		return r, nil
@@ -90,14 +90,11 @@ func (p *process) quality(ctx context.Context, c perf.Cell, set DataSet) (accura
 
 // pictures runs a session on what the cell is timed with, and then on every picture.
 func (p *process) pictures(ctx context.Context, c perf.Cell, work Workload, images int, evaluation Evaluation) (first snapshot, err error) {
-	if err := p.start(ctx); err != nil {
-		return first, err
-	}
 	session, err := p.compile(ctx, c, work.Graph, sessionKind{})
 	if err != nil {
 		return first, err
 	}
-	defer session.Close()
+	defer p.close(session)
 	out, err := backends.Run(ctx, session, work.Feeds[timed])
 	if err != nil {
 		return first, err

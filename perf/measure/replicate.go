@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/backends/graph"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/backends/worker"
+	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/stat"
@@ -75,11 +77,15 @@ func Order(cells []perf.Cell, seed, stream uint64) []perf.Cell {
 // Replicate measures cells of one backend in their order in a fresh worker process and hands each measurement to emit, whose
 // error ends it. The outputs of a cell's first run, of its last timed one and of one with other inputs are compared with the oracle's. Whatever goes wrong
 // with a cell is the state of its measurement; after the death of the process the remaining cells get a new one. Replicate fails when
-// ctx ends, when a workload cannot be made, and when the oracle fails.
-func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(perf.Measurement) error) error {
+// ctx ends, when a workload cannot be made, when the oracle fails, and when a process does not go away (Beside). When it returns anything else, no
+// process of it is left.
+func Replicate(ctx context.Context, side Side, backend string, cells []perf.Cell, o Options, emit func(perf.Measurement) error) (err error) {
 	p := process{side: side, backend: backend, options: o}
-	defer p.end()
+	defer func() { err = cmp.Or(err, p.end()) }()
 	for i, c := range cells {
+		if p.beside != nil {
+			return p.beside
+		}
 		work, err := side.Workloads.Of(ctx, c)
 		if err != nil {
 			return err
@@ -109,17 +115,47 @@ type process struct {
 	options Options
 	worker  *worker.Worker  // nil before the first cell and after a death
 	session *worker.Session // of the cell at hand or the one before; nil if there is none
+	beside  error           // a process of this one that does not go away
 }
 
-// end ends the worker, and then the session, which costs no request any more but holds the memory that both ends share.
-func (p *process) end() {
+// Beside returns an error for a process that is still there with its memory and its device (*worker.Stuck), nil for any other error and for none. Nothing
+// can be timed beside it.
+func Beside(err error) error {
+	var stuck *worker.Stuck
+	if !errors.As(err, &stuck) {
+		return nil
+	}
+	return exit.With(exit.Internal, fmt.Errorf("%w; nothing can be timed beside it", stuck))
+}
+
+// closeWorker ends a process. A test has one that does not go away.
+var closeWorker = (*worker.Worker).Close
+
+// end ends the worker, and then the session, which costs no request any more but holds the memory that both ends share. It returns when the process
+// is gone, or with the error of one that does not go away.
+func (p *process) end() error {
 	if p.worker != nil {
-		p.worker.Close()
+		p.beside = cmp.Or(p.beside, Beside(closeWorker(p.worker)))
 	}
 	if p.session != nil {
 		p.session.Close()
 	}
 	p.worker, p.session = nil, nil
+	return p.beside
+}
+
+// close closes a session. What the process cannot let go of would be beside the next session, which gets another one.
+func (p *process) close(s *worker.Session) {
+	if err := s.Close(); err != nil {
+		p.end()
+	}
+}
+
+// failed ends a process that died of an error.
+func (p *process) failed(err error) {
+	if errors.As(err, new(*worker.Died)) {
+		p.end()
+	}
 }
 
 // pause stops the worker until resume; both do nothing where there is none.
@@ -135,18 +171,18 @@ func (p *process) resume() {
 	}
 }
 
-// prepare makes a cell ready to run: it starts the worker if there is none, closes the session before and compiles.
+// prepare makes a cell ready to run: it closes the session before, starts the worker if there is none, and compiles.
 func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timing {
 	t := &timing{process: p, work: work, m: perf.Measurement{Cell: c, Arm: p.side.Arm, State: evidence.Measured, Started: time.Now().UTC()}}
 	if index, there := p.options.Devices[p.backend]; there {
 		t.m.Device = &index
 	}
+	if p.session != nil {
+		p.close(p.session)
+		p.session = nil
+	}
 	if t.err = p.start(ctx); t.err != nil {
 		return t
-	}
-	if p.session != nil {
-		p.session.Close()
-		p.session = nil
 	}
 	begin := time.Now()
 	session, err := p.compile(ctx, c, work.Graph, sessionKind{})
@@ -158,21 +194,26 @@ func (p *process) prepare(ctx context.Context, c perf.Cell, work Workload) *timi
 	return t
 }
 
-// start makes sure that there is a worker.
-func (p *process) start(ctx context.Context) (err error) {
-	if p.worker == nil {
-		p.worker, err = worker.Start(ctx, p.side.Spec(p.backend))
-	}
-	return err
-}
-
 // sessionKind tells the sessions of a cell apart. The zero value is the one that is timed.
 type sessionKind struct {
 	taps, replay []string
 	steps        bool // it tells the times of its steps
 }
 
+// start makes sure that there is a worker.
+func (p *process) start(ctx context.Context) (err error) {
+	if p.worker == nil {
+		p.worker, err = worker.Start(ctx, p.side.Spec(p.backend))
+		p.beside = cmp.Or(p.beside, Beside(err))
+	}
+	return err
+}
+
+// compile compiles in the worker, which it starts if there is none.
 func (p *process) compile(ctx context.Context, c perf.Cell, g *graph.Graph, how sessionKind) (*worker.Session, error) {
+	if err := p.start(ctx); err != nil {
+		return nil, err
+	}
 	return p.worker.Open(ctx, g, backends.Options{
 		Precision: c.Precision, Threads: p.options.Threads, Taps: how.taps, Replay: how.replay, Extra: p.options.Extra[p.backend], StepTimes: how.steps,
 	})
@@ -215,9 +256,7 @@ func (t *timing) run(ctx context.Context, yield func()) {
 	}
 	if err != nil {
 		t.m.End(evidence.Of(ctx, err))
-		if errors.As(err, new(*worker.Died)) {
-			t.process.end()
-		}
+		t.process.failed(err)
 	}
 }
 

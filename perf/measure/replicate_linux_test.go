@@ -61,6 +61,9 @@ func (f faulty) Compile(ctx context.Context, g *graph.Graph, o backends.Options)
 				os.Exit(4)
 			}
 			return f.Backend.Compile(ctx, g, o)
+		case "lingers":
+			s, err := f.Backend.Compile(ctx, g, o)
+			return lingering{s}, err
 		case "later", "nan", "rounding", "flicker":
 			s, err := f.Backend.Compile(ctx, g, o)
 			c := &changing{inner: s, fault: fault}
@@ -72,6 +75,14 @@ func (f faulty) Compile(ctx context.Context, g *graph.Graph, o backends.Options)
 		}
 	}
 	return f.Backend.Compile(ctx, g, o)
+}
+
+// lingering is a session over whose end its process dies.
+type lingering struct{ backends.Session }
+
+func (lingering) Close() error {
+	os.Exit(5)
+	return nil
 }
 
 // changing is a session whose outputs are right in the first two runs, which is all that a session with taps has, and then others.

@@ -47,9 +47,7 @@ func (t *timing) stepping(slot int) *steps {
 func (s *steps) lack(why error) {
 	t := s.timing
 	t.m.Steps, t.m.StepsLack, t.stepped = nil, strings.Join(strings.Fields(why.Error()), " "), nil
-	if errors.As(why, new(*worker.Died)) {
-		t.process.end()
-	}
+	t.process.failed(why)
 	s.timing = nil
 }
 
@@ -68,7 +66,7 @@ var (
 func (s *steps) opened(ctx context.Context) error {
 	t, p := s.timing, s.timing.process
 	s.plan = p.session.Plan().Steps
-	p.session.Close()
+	p.close(p.session)
 	p.session = nil
 	session, err := p.compile(ctx, t.m.Cell, t.work.Graph, sessionKind{steps: true})
 	if err != nil {
