@@ -11,6 +11,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/fixtures"
 	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/paritytest"
 )
 
@@ -52,6 +53,9 @@ func TestTensorCoresPredictTensorRT(t *testing.T) {
 		for _, v := range smallest {
 			found++
 			noise, on := noiseOf(want.Get(v.Name), got.Get(v.Name)), seen[im.Name][v.Name]
+			if limit := parity.Quality.Tolerance(parity.EndToEnd, parity.KindOf("tap."+v.Name), parity.NarrowTwinFP8).Noise; on > limit {
+				t.Errorf("%s, %s: a noise of %.4f was seen, and %g is allowed", im.Name, v.Name, on, limit)
+			}
 			if within := 1 + 4/math.Sqrt(float64(v.Len())); noise > on*within || noise < on/within {
 				t.Errorf("%s, %s: a noise of %.4f is foreseen, and %.4f was seen", im.Name, v.Name, noise, on)
 			}
