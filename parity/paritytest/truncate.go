@@ -1,4 +1,5 @@
-// Package paritytest plants faults into graphs, for those who test what a comparison of executions finds.
+// Package paritytest plants faults into graphs, for those who test what a comparison of executions finds, and emulates sums that are no fault but narrower
+// than float32.
 package paritytest
 
 import (
@@ -58,8 +59,9 @@ func truncate(n *graph.Node, below, zero *graph.Value) []*graph.Node {
 	x, scale := n.Inputs[0], n.Inputs[1:]
 	r := float("nearest", n.Op, n.Inputs...)
 	exact := magnitude("exact", x)
-	if len(scale) > 0 {
-		exact = float("beside", graph.Binary{Fn: graph.Mul}, exact, graph.Constant(n.Name+".truncate.ulp", tensor.Scalar(float32(1+0x1p-22)))) // products with the scale are rounded
+	if len(scale) > 0 { // r is a product with it, and may be beyond x by its rounding alone
+		ulp := graph.Constant(n.Name+".truncate.ulp", tensor.Scalar(float32(1+0x1p-22)))
+		exact = float("beside", graph.Binary{Fn: graph.Mul}, exact, ulp)
 	}
 	over := float("over", graph.Unary{Fn: graph.Relu}, float("excess", graph.Binary{Fn: graph.Sub}, magnitude("rounded", r), exact))
 	kept := add("kept", graph.Unary{Fn: graph.IsNaN}, tensor.Bool, float("quotient", graph.Binary{Fn: graph.Div}, over, over))
