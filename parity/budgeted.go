@@ -216,10 +216,10 @@ func (r *caseRun) budgetsFor(ctx context.Context, p Pair, factor float64) (*Budg
 func roundedIn(p Pair) (run budget.Run, missing string) {
 	a, b := p.Reference.Precision, p.Candidate.Precision
 	switch {
-	case sumsInFormat(p.Reference) || sumsInFormat(p.Candidate):
-		return run, "budgets are of sums in float32, and tensorrt adds fp16 up in fp16"
 	case a.Format().Scaled() || b.Format().Scaled():
 		return run, "budgets are of roundings to a format, and those of int8 and fp8 follow ranges that were measured"
+	case narrowSums(p.Reference) || narrowSums(p.Candidate):
+		return run, "budgets are of sums in float32, and tensorrt adds fp16 up in fp16"
 	case wide(a) && wide(b):
 		return run, ""
 	case a == b:

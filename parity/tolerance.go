@@ -188,28 +188,33 @@ const (
 	TwinBF16
 	TwinFP8
 	TwinINT8
-	// In a narrow class an execution in fp16 adds products up in the format too, instead of in float32.
+	// In a narrow class an execution adds products up in fewer bits than those of float32 (narrowSums).
 	NarrowFP16
 	NarrowTwinFP16
+	NarrowFP8
+	NarrowTwinFP8
 )
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
 	return [...]string{"default", "fp16", "bf16", "fp8", "int8", "fp16 twin", "bf16 twin", "fp8 twin", "int8 twin",
-		"fp16 with sums in it", "fp16 twin with sums in it"}[c]
+		"fp16 with sums in it", "fp16 twin with sums in it", "fp8 with sums of 14 bits", "fp8 twin with sums of 14 bits"}[c]
+}
+
+// variants are the classes of the pairs of a precision that are not judged by its own: of twins, and of executions with narrow sums.
+var variants = map[Class]struct{ twin, narrow, narrowTwin Class }{
+	ClassFP16: {TwinFP16, NarrowFP16, NarrowTwinFP16},
+	ClassBF16: {twin: TwinBF16},
+	ClassFP8:  {TwinFP8, NarrowFP8, NarrowTwinFP8},
+	ClassINT8: {twin: TwinINT8},
 }
 
 // precision returns the class without regard to twins and sums: one operator, fed equal inputs, has the same tolerance in both.
 func (c Class) precision() Class {
-	switch c {
-	case TwinFP16, NarrowFP16, NarrowTwinFP16:
-		return ClassFP16
-	case TwinBF16:
-		return ClassBF16
-	case TwinFP8:
-		return ClassFP8
-	case TwinINT8:
-		return ClassINT8
+	for of, v := range variants {
+		if c != ClassDefault && (c == v.twin || c == v.narrow || c == v.narrowTwin) {
+			return of
+		}
 	}
 	return c
 }
@@ -230,30 +235,30 @@ func ClassOf(p backends.Precision) Class {
 	}
 }
 
-// sumsInFormat tells whether a backend's convolutions in a precision add products up in it. Those of TensorRT in fp16 do: it has kernels with sums in
-// float32, and its builder takes none of them (each one's name says f16f16_f16f16_f16), nor is there a switch. It is known of the backend, and not what a
-// session says of itself, which would choose its own limits.
-func sumsInFormat(c Column) bool { return c.Backend == "tensorrt" && c.Precision == backends.FP16 }
+// narrowSums tells whether a backend's convolutions in a precision add products up in fewer bits than those of float32. Those of TensorRT do, in fp16 in the
+// format: it has kernels with sums in float32, and its builder takes none of them (each one's name says f16f16_f16f16_f16), nor is there a switch. In fp8
+// all its kernels are for matrix units of which a sum has 14 bits on Hopper, though its type is float32; in int8 sums are integers, and exact. It is known
+// of the backend, and not what a session says of itself, which would choose its own limits.
+func narrowSums(c Column) bool {
+	return c.Backend == "tensorrt" && (c.Precision == backends.FP16 || c.Precision == backends.FP8)
+}
 
 // PairClass returns the class by which a pair is judged: the coarser of both, whichever of them is the reference, or the twin class where
-// both are one precision that has declared roundings. Sums in fp16 have classes of their own.
+// both are one precision that has declared roundings. Where a side of the coarser precision has narrow sums, it is a class of its own.
 func PairClass(ref, cand Column) Class {
-	a, b := ref.Precision, cand.Precision
-	c, narrow := max(ClassOf(a), ClassOf(b)), sumsInFormat(ref) || sumsInFormat(cand)
-	switch {
-	case c == ClassFP16 && narrow && a == b:
-		return NarrowTwinFP16
-	case c == ClassFP16 && narrow:
-		return NarrowFP16
-	case a != b:
-	case c == ClassFP16:
-		return TwinFP16
-	case c == ClassBF16:
-		return TwinBF16
-	case c == ClassFP8:
-		return TwinFP8
-	case c == ClassINT8:
-		return TwinINT8
+	c := max(ClassOf(ref.Precision), ClassOf(cand.Precision))
+	narrow := func(side Column) bool { return narrowSums(side) && ClassOf(side.Precision) == c }
+	v, known := variants[c]
+	switch twins := ref.Precision == cand.Precision; {
+	case !known:
+		return c
+	case narrow(ref) || narrow(cand):
+		if twins {
+			return v.narrowTwin
+		}
+		return v.narrow
+	case twins:
+		return v.twin
 	}
 	return c
 }

@@ -41,7 +41,7 @@ func TestProfilesMatchTheTable(t *testing.T) {
 // TestLeastF1 lists what detections have to reach as sets: twice what was seen to have no partner may have none, and whole per cents count.
 func TestLeastF1(t *testing.T) {
 	for class, want := range map[Class]float64{ClassFP16: 0.99, TwinFP16: 0.99, ClassBF16: 0.97, TwinBF16: 0.98, ClassFP8: 0.94, TwinFP8: 0.99, ClassINT8: 0.95, TwinINT8: 0.99,
-		NarrowFP16: 0.98, NarrowTwinFP16: 0.99} {
+		NarrowFP16: 0.98, NarrowTwinFP16: 0.99, NarrowFP8: 0.94, NarrowTwinFP8: 0.98} {
 		if got, asSets := leastF1(class); got != want || !asSets {
 			t.Errorf("%v: %v, %t, want %v", class, got, asSets, want)
 		}
@@ -49,7 +49,7 @@ func TestLeastF1(t *testing.T) {
 	if _, asSets := leastF1(ClassDefault); asSets {
 		t.Error("fp32 is judged as sets")
 	}
-	for class, want := range map[Class]float64{ClassFP16: 0.95, TwinBF16: 0.95, ClassFP8: 0.5, TwinINT8: 0.5} {
+	for class, want := range map[Class]float64{ClassFP16: 0.95, TwinBF16: 0.95, ClassFP8: 0.5, NarrowTwinFP8: 0.5, TwinINT8: 0.5} {
 		if got := SetOverlap(class); got != want {
 			t.Errorf("%v: a pair overlaps by %v, want %v", class, got, want)
 		}
@@ -71,6 +71,8 @@ func TestUnits(t *testing.T) {
 		{"scores", ClassDefault, [3]string{"abs 2e-05", "abs 5e-05", "abs 8e-05"}},
 		{"embeddings", NarrowFP16, [3]string{"angle 0.0228 rad, noise 0.00915 of ≥ 16 elements", "angle 0.0304 rad, noise 0.0122 of ≥ 16 elements", "angle 0.0456 rad, noise 0.0183 of ≥ 16 elements"}},
 		{"semantic_logits", NarrowTwinFP16, [3]string{"abs 0.113, noise 0.00508 of ≥ 16 elements", "abs 0.15, noise 0.00678 of ≥ 16 elements", "abs 0.226, noise 0.0102 of ≥ 16 elements"}},
+		{"tap.det.quality.P7", TwinFP8, [3]string{"abs 2.1, noise 0.0917 of ≥ 16 elements", "abs 2.8, noise 0.122 of ≥ 16 elements", "abs 4.2, noise 0.183 of ≥ 16 elements"}},
+		{"tap.det.quality.P7", NarrowTwinFP8, [3]string{"abs 3.13, noise 0.139 of ≥ 16 elements", "abs 4.18, noise 0.186 of ≥ 16 elements", "abs 6.27, noise 0.279 of ≥ 16 elements"}},
 		{"mask_scores", ClassFP16, [3]string{"abs 0.00465", "abs 0.0062", "abs 0.0093"}},
 		{"semantic_logits", TwinBF16, [3]string{"abs 0.345, noise 0.018 of ≥ 16 elements", "abs 0.46, noise 0.024 of ≥ 16 elements", "abs 0.69, noise 0.036 of ≥ 16 elements"}},
 		{"embeddings", ClassFP16, [3]string{"angle 0.0231 rad, noise 0.00735 of ≥ 16 elements", "angle 0.0308 rad, noise 0.0098 of ≥ 16 elements", "angle 0.0462 rad, noise 0.0147 of ≥ 16 elements"}},
@@ -139,8 +141,8 @@ func TestClassComesFromThePrecision(t *testing.T) {
 	}
 }
 
-// TensorRT's sums are in fp16 where it computes in fp16, on either side and on both.
-func TestClassOfSumsInTheFormat(t *testing.T) {
+// TensorRT's sums are narrow where it computes in fp16 and fp8, on either side and on both, if that is the coarser precision of the pair.
+func TestClassOfNarrowSums(t *testing.T) {
 	for _, c := range []struct {
 		ref, cand string
 		want      Class
@@ -153,6 +155,14 @@ func TestClassOfSumsInTheFormat(t *testing.T) {
 		{"reference/fp64", "tensorrt/fp32", ClassDefault},
 		{"reference/bf16", "tensorrt/bf16", TwinBF16},
 		{"tensorrt/fp16", "reference/int8", ClassINT8},
+		{"tensorrt/fp16", "reference/bf16", ClassBF16},
+		{"reference/fp64", "tensorrt/fp8", NarrowFP8},
+		{"tensorrt/fp8", "reference/fp16", NarrowFP8},
+		{"tensorrt/fp16", "reference/fp8", ClassFP8},
+		{"ort-cuda/fp8", "tensorrt/fp8", NarrowTwinFP8},
+		{"ort/fp8", "ort-cuda/fp8", TwinFP8},
+		{"tensorrt/fp8", "reference/int8", ClassINT8},
+		{"reference/int8", "tensorrt/int8", TwinINT8},
 	} {
 		var ref, cand Column
 		if err := errors.Join(ref.UnmarshalText([]byte(c.ref)), cand.UnmarshalText([]byte(c.cand))); err != nil {

@@ -1,4 +1,5 @@
-// Package paritytest plants faults into graphs, for those who test what a comparison of executions finds.
+// Package paritytest plants faults into graphs, for those who test what a comparison of executions finds, and emulates sums that are no fault but narrower
+// than float32.
 package paritytest
 
 import (
@@ -8,16 +9,19 @@ import (
 	"github.com/apex-x/apexx/backends/tensor"
 )
 
-// Truncating returns what graph.Lower gives for a format, but for its roundings: they go towards zero instead of to the nearest. All is
-// spelled in operators that do what they say, so a backend that executes it in FP32 poses as one of the format that rounds wrongly.
+// Truncating returns what graph.Lower gives for a format, int8 excepted, but for its roundings: they go towards zero instead of to the nearest, numbers
+// of fp8 below the normal ones excepted. All is spelled in operators that do what they say, so a backend that executes it in FP32 poses as one of the
+// format that rounds wrongly.
 func Truncating(g *graph.Graph, f graph.Format) (*graph.Graph, error) {
 	low, err := graph.Lower(g, f)
 	if err != nil {
 		return nil, err
 	}
-	layout, err := f.Layout()
-	if err != nil {
-		return nil, err
+	layout := graph.E4M3
+	if f != graph.FP8 {
+		if layout, err = f.Layout(); err != nil {
+			return nil, err
+		}
 	}
 	out := *low
 	out.Nodes = nil
@@ -52,11 +56,16 @@ func truncate(n *graph.Node, below, zero *graph.Value) []*graph.Node {
 	magnitude := func(suffix string, x *graph.Value) *graph.Value {
 		return float(suffix, graph.Binary{Fn: graph.Max}, x, float(suffix+".minus", graph.Binary{Fn: graph.Sub}, zero, x))
 	}
-	x := n.Inputs[0]
-	r := float("nearest", n.Op, x)
-	over := float("over", graph.Unary{Fn: graph.Relu}, float("excess", graph.Binary{Fn: graph.Sub}, magnitude("rounded", r), magnitude("exact", x)))
+	x, scale := n.Inputs[0], n.Inputs[1:]
+	r := float("nearest", n.Op, n.Inputs...)
+	exact := magnitude("exact", x)
+	if len(scale) > 0 { // r is a product with it, and may be beyond x by its rounding alone
+		ulp := graph.Constant(n.Name+".truncate.ulp", tensor.Scalar(float32(1+0x1p-22)))
+		exact = float("beside", graph.Binary{Fn: graph.Mul}, exact, ulp)
+	}
+	over := float("over", graph.Unary{Fn: graph.Relu}, float("excess", graph.Binary{Fn: graph.Sub}, magnitude("rounded", r), exact))
 	kept := add("kept", graph.Unary{Fn: graph.IsNaN}, tensor.Bool, float("quotient", graph.Binary{Fn: graph.Div}, over, over))
-	lower := float("lower", n.Op, float("scaled", graph.Binary{Fn: graph.Mul}, r, below))
+	lower := float("lower", n.Op, append([]*graph.Value{float("scaled", graph.Binary{Fn: graph.Mul}, r, below)}, scale...)...)
 	last := &graph.Node{Name: n.Name, Op: graph.Where{}, Inputs: []*graph.Value{kept, r, lower}, Outputs: n.Outputs}
 	last.Outputs[0].Producer = last
 	return append(nodes, last)

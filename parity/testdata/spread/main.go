@@ -3,11 +3,11 @@
 //
 //	go run ./parity/testdata/spread [-size SIDE] [SCENES [PRECISION...]]
 //
-// Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and all outputs are
-// compared; all taps too on the first four. It prints, for each output, over the scenes: the largest error of an element, the median and the
-// largest root mean square of a scene. Beside the sessions as they are stand two faults, on the reference: roundings that truncate, and the
-// next coarser format; and what is no fault but has limits of its own, fp16 whose sums are rounded to it too. All scenes take one processor some
-// twenty minutes.
+// Every session runs free, and its detections are compared as sets, and under the decisions of the reference in fp64, and what a cell of a matrix
+// compares is compared; all taps too on the first four scenes. It prints, for each output, over the scenes: the largest error of an element, the median
+// and the largest root mean square and noise of a scene. Beside the sessions as they are stand faults, on the reference: roundings that truncate, and another
+// format that poses as one; and what is no fault but has limits of its own, those of tensorrt: fp16 whose sums are rounded to it too, and fp8 whose sums
+// have 14 bits. All scenes take one processor some forty minutes, and twelve in fp8 three.
 package main
 
 import (
@@ -33,7 +33,7 @@ import (
 )
 
 func main() {
-	size := flag.Int("size", 512, "side of the images, a multiple of 128")
+	size := flag.Int("size", builtinSize, "side of the images, a multiple of 128")
 	flag.Parse()
 	if err := run(*size, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "spread:", err)
@@ -41,11 +41,14 @@ func main() {
 	}
 }
 
+// builtinSize is the side of the images of the built-in cases.
+const builtinSize = 512
+
 // tapped is of how many scenes all taps are compared, which takes longer than computing them.
 const tapped = 4
 
-// summing is the executor whose sums are in fp16.
-const summing = "reference with sums in fp16"
+// inPlace ends the names of executors on the reference that are judged as tensorrt is.
+const inPlace = " in the place of tensorrt"
 
 // threads is how many processors the sessions use: the tool runs beside other work.
 const threads = 1
@@ -69,10 +72,13 @@ func run(size int, args []string) error {
 		}
 		images = images[:n]
 	}
-	set := append(slices.Clone(source.BuiltinOverrides), fmt.Sprintf("model.input_height=%d", size), fmt.Sprintf("model.input_width=%d", size))
+	set := slices.Clone(source.BuiltinOverrides)
+	if size != builtinSize {
+		set = append(set, fmt.Sprintf("model.input_height=%d", size), fmt.Sprintf("model.input_width=%d", size))
+	}
 	request := source.ModelRequest{Embedded: fixtures.NanoWeights(), Set: set}
 	if slices.ContainsFunc(precisions, backends.Precision.Scaled) {
-		request.Calibrations = fixtures.Calibrations() // of 512×512
+		request.Calibrations = fixtures.Calibrations() // of builtinSize alone
 	}
 	m, err := source.Open(request)
 	if err != nil {
@@ -117,9 +123,9 @@ type executor struct {
 	free, replayed backends.Session
 }
 
-// column is what a matrix would call the executor. One with sums in fp16 computes as tensorrt does.
+// column is what a matrix would call the executor.
 func (e *executor) column() parity.Column {
-	if e.name == summing {
+	if strings.HasSuffix(e.name, inPlace) {
 		return parity.Column{Backend: "tensorrt", Precision: e.precision}
 	}
 	return parity.Column{Backend: e.name, Precision: e.precision}
@@ -147,7 +153,13 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 	if b.record, err = backends.RecordTaps(b.graph, b.ranked); err != nil {
 		return nil, err
 	}
-	oracle, err := b.compile("reference", "reference", b.graph, backends.FP64, backends.FP64)
+	on := map[string]backends.Backend{}
+	for _, name := range []string{"reference", "ort"} {
+		if on[name], err = execute.Open(name, execute.Options{}); err != nil {
+			return nil, err
+		}
+	}
+	oracle, err := b.compile("reference", on["reference"], b.graph, backends.FP64, backends.FP64)
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +167,8 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 	compare := func(ref, cand int) { b.pairs = append(b.pairs, newPair(b, ref, cand, setting)) }
 	emulated := map[backends.Precision]int{}
 	// judge compiles an executor and pairs it with the oracle and with the emulation of the precision that it says it computes in.
-	judge := func(name, backend string, g *graph.Graph, says, computes backends.Precision) error {
-		at, err := b.compile(name, backend, g, says, computes)
+	judge := func(name string, on backends.Backend, g *graph.Graph, says, computes backends.Precision) error {
+		at, err := b.compile(name, on, g, says, computes)
 		if err == nil {
 			compare(oracle, at)
 			compare(emulated[says], at)
@@ -164,45 +176,65 @@ func newBench(c *source.Case, precisions []backends.Precision) (_ *bench, err er
 		return err
 	}
 	for _, p := range precisions {
-		if emulated[p], err = b.compile("reference", "reference", b.graph, p, p); err != nil {
+		if emulated[p], err = b.compile("reference", on["reference"], b.graph, p, p); err != nil {
 			return nil, err
 		}
 		compare(oracle, emulated[p])
-		if err := judge("ort", "ort", b.graph, p, p); err != nil {
+		if err := judge("ort", on["ort"], b.graph, p, p); err != nil {
 			return nil, err
 		}
 	}
 	for _, p := range precisions {
-		if p.Scaled() {
-			continue // the faults are those of formats without a scale
-		}
-		truncating, err := paritytest.Truncating(b.graph, p.Format())
+		list, err := b.impostors(on["reference"], p)
 		if err != nil {
 			return nil, err
 		}
-		if err := judge("truncating reference", "reference", truncating, p, backends.FP32); err != nil {
-			return nil, err
+		for _, e := range list {
+			if err := judge(e.name, e.on, e.graph, p, e.computes); err != nil {
+				return nil, err
+			}
 		}
 	}
-	if !slices.Contains(precisions, backends.FP16) {
-		return b, nil
+	return b, nil
+}
+
+// impostor is an executor that says it computes in one precision, and does not as it is declared.
+type impostor struct {
+	name     string
+	on       backends.Backend
+	graph    *graph.Graph
+	computes backends.Precision
+}
+
+// impostors are the faults in a precision, none in int8, and what computes as tensorrt does where that has limits of its own; faults in fp8 by either limits.
+func (b *bench) impostors(reference backends.Backend, p backends.Precision) ([]impostor, error) {
+	if p == backends.INT8 {
+		return nil, nil
 	}
-	narrow, err := paritytest.NarrowSums(b.graph)
+	truncating, err := paritytest.Truncating(b.graph, p.Format())
 	if err != nil {
 		return nil, err
 	}
-	if err := judge(summing, "reference", narrow, backends.FP16, backends.FP32); err != nil {
-		return nil, err
+	list := []impostor{{"truncating reference", reference, truncating, backends.FP32}}
+	switch p {
+	case backends.FP16:
+		narrow, err := paritytest.NarrowSums(b.graph)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, impostor{"sums in fp16" + inPlace, reference, narrow, backends.FP32},
+			impostor{"bf16 posing as reference", reference, b.graph, backends.BF16})
+	case backends.FP8:
+		list = append(list, impostor{"sums of 14 bits" + inPlace, paritytest.TensorCores{Backend: reference}, b.graph, p},
+			impostor{"truncating" + inPlace, reference, truncating, backends.FP32},
+			impostor{"int8 posing as reference", reference, b.graph, backends.INT8},
+			impostor{"int8 posing" + inPlace, reference, b.graph, backends.INT8})
 	}
-	return b, judge("bf16 posing as reference", "reference", b.graph, backends.FP16, backends.BF16)
+	return list, nil
 }
 
 // compile adds an executor and returns its place. It says that it computes in one precision, and computes in another.
-func (b *bench) compile(name, backend string, g *graph.Graph, says, computes backends.Precision) (int, error) {
-	on, err := execute.Open(backend, execute.Options{})
-	if err != nil {
-		return 0, err
-	}
+func (b *bench) compile(name string, on backends.Backend, g *graph.Graph, says, computes backends.Precision) (_ int, err error) {
 	e := &executor{name: name, precision: says}
 	b.executors = append(b.executors, e)
 	o := backends.Options{Precision: computes, Threads: threads, Taps: append(parity.DecisionTaps(b.graph), b.record...)}
@@ -212,6 +244,17 @@ func (b *bench) compile(name, backend string, g *graph.Graph, says, computes bac
 	o.Taps, o.Replay = []string{"all"}, b.ranked
 	e.replayed, err = on.Compile(context.Background(), g, o)
 	return len(b.executors) - 1, err
+}
+
+// compared keeps of all outputs and taps those that a cell of a matrix compares.
+func (b *bench) compared(all tensor.List) tensor.List {
+	list := all[:len(b.graph.Outputs):len(b.graph.Outputs)]
+	for _, tap := range parity.DecisionTaps(b.graph) {
+		if name := "tap." + tap; all.Get(name) != nil { // not where it is an input of the replay
+			list = append(list, tensor.Named{Name: name, Tensor: all.Get(name)})
+		}
+	}
+	return list
 }
 
 func (b *bench) close() {
@@ -243,7 +286,7 @@ func (b *bench) add(c *source.Case, taps bool) error {
 			return err
 		}
 		if !taps {
-			one = one[:len(b.graph.Outputs)]
+			one = b.compared(one)
 		}
 		all[i].replayed = one
 	}
@@ -259,8 +302,8 @@ type pair struct {
 	ref, cand                   int // of the bench's executors
 	options                     parity.Options
 	names                       []string             // of outputs and taps
-	largest, angles, relative   map[string]float64   // by name
-	squares                     map[string][]float64 // root mean squares of the scenes, by name
+	largest, angles             map[string]float64   // by name
+	squares, noise              map[string][]float64 // of the scenes, by name: root mean squares, and these as shares of the reference's
 	states, replays, complaints map[string]int
 	sets                        parity.SetCount
 	least                       float64 // the least F1 of a scene
@@ -271,7 +314,7 @@ func newPair(b *bench, ref, cand int, setting parity.Setting) *pair {
 	return &pair{
 		title: fmt.Sprintf("%s/%s against %s/%s", c.name, c.precision, r.name, r.precision), ref: ref, cand: cand,
 		options: parity.Options{Class: parity.PairClass(r.column(), c.column()), Setting: setting},
-		largest: map[string]float64{}, angles: map[string]float64{}, relative: map[string]float64{}, squares: map[string][]float64{},
+		largest: map[string]float64{}, angles: map[string]float64{}, squares: map[string][]float64{}, noise: map[string][]float64{},
 		states: map[string]int{}, replays: map[string]int{}, complaints: map[string]int{}, least: 1,
 	}
 }
@@ -302,7 +345,7 @@ func (p *pair) add(ref, cand outputs) {
 		p.largest[o.Name] = max(p.largest[o.Name], float64(o.MaxAbsErr))
 		p.squares[o.Name] = append(p.squares[o.Name], float64(o.RMSErr))
 		if o.TotalCount >= policy.For(o.Name, p.options.Class).NoiseOf {
-			p.relative[o.Name] = max(p.relative[o.Name], math.Sqrt(float64(o.NMSE)))
+			p.noise[o.Name] = append(p.noise[o.Name], math.Sqrt(float64(o.NMSE)))
 		}
 		if o.Smallest != nil && o.Smallest.Angle != nil {
 			p.angles[o.Name] = max(p.angles[o.Name], float64(*o.Smallest.Angle))
@@ -317,7 +360,10 @@ func (p *pair) print() {
 	}
 	for _, name := range p.names {
 		s := slices.Sorted(slices.Values(p.squares[name]))
-		fmt.Printf("  %-22s largest %.2e   rms median %.2e, largest %.2e, of the reference's %.2e", name, p.largest[name], s[len(s)/2], s[len(s)-1], p.relative[name])
+		fmt.Printf("  %-22s largest %.2e   rms median %.2e, largest %.2e", name, p.largest[name], s[len(s)/2], s[len(s)-1])
+		if n := slices.Sorted(slices.Values(p.noise[name])); len(n) > 0 {
+			fmt.Printf("   noise median %.2e, largest %.2e", n[len(n)/2], n[len(n)-1])
+		}
 		if a := p.angles[name]; a > 0 {
 			fmt.Printf("   angle %.2e", a)
 		}
@@ -337,8 +383,8 @@ func (p *pair) sum() {
 			kinds[parity.KindOf(name)] = max(kinds[parity.KindOf(name)], p.largest[name])
 		}
 		angle = max(angle, p.angles[name])
-		if kind := parity.KindOf(name); kind != parity.Coordinates && kind != parity.Scores {
-			noise = max(noise, p.relative[name])
+		if kind := parity.KindOf(name); kind != parity.Coordinates && kind != parity.Scores && len(p.noise[name]) > 0 {
+			noise = max(noise, slices.Max(p.noise[name]))
 		}
 	}
 	fmt.Printf("  in all: boxes %.3g px, scores %.3g, logits and utilities %.3g, embeddings %.3g rad, any tap %.3g, noise of logits, embeddings and taps %.3g\n",
