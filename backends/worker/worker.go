@@ -68,7 +68,7 @@ func (w *Worker) hurry() {
 
 func (w *Worker) greet(ctx context.Context) error {
 	name := w.spec.Name
-	req := helloRequest{Protocol: Protocol, MemoryLimit: w.spec.memoryLimit(), OOMScoreAdj: 1000}
+	req := helloRequest{Protocol: Protocol, MemoryLimit: w.spec.memoryLimit(), OOMScoreAdj: 1000, Variables: decisive}
 	err := w.call(ctx, w.spec.startTimeout(), kindHello, req, &w.hello)
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -103,6 +103,9 @@ func (w *Worker) Probe(ctx context.Context) backends.Availability {
 	a := r.availability()
 	a.Facts = append(a.Facts, backends.Fact{Key: "worker", Value: w.proc.cmd.Path},
 		backends.Fact{Key: "worker_protocol", Value: w.hello.Protocol.String()})
+	for _, v := range w.Variables() {
+		a.Facts = append(a.Facts, backends.Fact{Key: variableFact + v.Key, Value: v.Value})
+	}
 	return a
 }
 

@@ -229,7 +229,7 @@ func makeOut(c *cli.Context) (release func(), err error) {
 
 // gateSetup joins two builds with what the flags say. The function ends the watching of devices.
 func gateSetup(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head gate.Program) (gate.Setup, func()) {
-	where := w.environment(c)
+	where := w.environment(c).Measured() // either build tells of its own workers
 	monitor, samplers := w.monitored()
 	options := w.options
 	options.Samplers = samplers

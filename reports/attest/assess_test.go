@@ -77,7 +77,14 @@ func TestAssess(t *testing.T) {
 			c.gate.Verdict = gate.Judge(c.gate)
 		}, CPUGate, Pending,
 			"inconclusive: the workers of base and head had faults injected (slow=900@*)", Warned},
-		"a sweep with faults":     {func(_ *testing.T, c *candidate) { c.sweep.Environment.Variables = faults }, PerformanceReport, Fail, "with faults injected", Failed},
+		"a gate with faults of the head": {func(_ *testing.T, c *candidate) {
+			c.gate.Head.Variables, c.gate.Verdict = []env.Software{{Key: "reference:APEXX_INJECT", Value: "slow=1@*"}}, nil
+			c.gate.Verdict = gate.Judge(c.gate)
+		}, CPUGate, Fail, "it was measured with faults injected (slow=1@*): it says nothing of a release", Failed},
+		"a sweep with faults": {func(_ *testing.T, c *candidate) { c.sweep.Environment.Variables = faults }, PerformanceReport, Fail, "with faults injected", Failed},
+		"a matrix with faults in a worker": {func(_ *testing.T, c *candidate) {
+			c.matrix.Where = append(c.matrix.Where, backends.Fact{Key: "cuda:APEXX_INJECT", Value: "wrong@*"})
+		}, ParityReport, Fail, "with faults injected (wrong@*)", Failed},
 		"a matrix with faults":    {func(_ *testing.T, c *candidate) { c.matrix.Where = append(c.matrix.Where, backends.Fact(faults[0])) }, ParityReport, Fail, "with faults injected", Failed},
 		"an accepted change":      {func(_ *testing.T, c *candidate) { c.gate.Accepted = "new weights"; c.gate.Verdict = gate.Judge(c.gate) }, CPUGate, Fail, `for a reason that the policy does not hold: "new weights"`, Failed},
 		"evidence of no commit":   {func(_ *testing.T, c *candidate) { c.matrix.Build.Revision = "" }, BackendParity, Fail, "does not say which commit", Failed},
