@@ -31,6 +31,11 @@ import (
 // option of the backend (of a list, one member).
 const InjectVariable = "APEXX_INJECT"
 
+// Injects tells whether a recorded variable, NAME or BACKEND:NAME, is InjectVariable.
+func Injects(name string) bool {
+	return name == InjectVariable || strings.HasSuffix(name, ":"+InjectVariable)
+}
+
 // CellKey is the entry of a graph's metadata that names what the graph is measured as, such as
 // reference/nano/fp32/512x512/b1/complete.
 const CellKey = "apexx.cell"

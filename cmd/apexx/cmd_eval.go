@@ -62,6 +62,8 @@ type evaluation struct {
 	set     *quality.Set
 	model   *source.Model // nil until an execution needs it
 	decode  model.Decode
+
+	executed []backends.Backend // what was run, not read from a file
 }
 
 // evaluationSide is what --backend, --results or --against, --against-results name: an execution or a file.
@@ -228,6 +230,7 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 	if err := namedCalibration(e.c, e.model, s.precision); err != nil {
 		return nil, err
 	}
+	e.executed = append(e.executed, s.backend)
 	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode,
 		Progress: countImages(e.c, fmt.Sprintf("%s %s", s.backend.Name(), s.precision)),
 		Options:  backends.Options{Precision: s.precision, Threads: threads, Extra: s.extra}})
@@ -265,6 +268,9 @@ func (e *evaluation) report(doc *reports.Evaluation, found, against *quality.Fou
 	if m := e.model; m != nil && found.Execution != nil {
 		doc.Model = &reports.Model{Profile: m.Config.Model.Profile, Classes: m.Classes, ConfigSHA256: m.ConfigDigest, WeightsSHA256: m.WeightsDigest}
 		doc.Runtime.PrecisionProfile, doc.ModelEval.PrecisionProfile = m.Config.Runtime.PrecisionProfile, m.Config.Runtime.PrecisionProfile
+	}
+	if e.executed != nil {
+		doc.Variables = execute.Variables(c.Context, e.executed...)
 	}
 	if dir := c.String("report"); dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

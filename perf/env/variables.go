@@ -29,20 +29,11 @@ func VariablesOf(backend string, told []backends.Fact) []Software {
 	return list
 }
 
-// workerOf returns the backend whose worker an entry of Environment.Variables is of, "" for this program, and the variable's name.
-func workerOf(key string) (backend, name string) {
-	backend, name, of := strings.Cut(key, ":")
-	if !of {
-		return "", key
-	}
-	return backend, name
-}
-
 // Measured returns the environment of a record of some backends: without the variables of the workers of others.
 func (e Environment) Measured(names ...string) Environment {
 	e.Variables = slices.DeleteFunc(slices.Clone(e.Variables), func(v Software) bool {
-		backend, _ := workerOf(v.Key)
-		return backend != "" && !slices.Contains(names, backend)
+		backend, _, ofWorker := strings.Cut(v.Key, ":")
+		return ofWorker && !slices.Contains(names, backend)
 	})
 	return e
 }
@@ -54,7 +45,7 @@ func (e Environment) Injected() string { return Injected(e.Variables) }
 // of a build.
 func Injected(variables []Software) string {
 	for _, v := range variables {
-		if _, name := workerOf(v.Key); name == worker.InjectVariable && v.Value != worker.Unset {
+		if worker.Injects(v.Key) && v.Value != worker.Unset {
 			return v.Value
 		}
 	}
@@ -84,9 +75,9 @@ func OtherVariable(before, now map[string]string) (key, was, is string) {
 	slices.Sort(keys)
 	for _, key := range keys {
 		was, is := quoted(before, key), quoted(now, key)
-		switch _, name := workerOf(key); {
-		case name == worker.InjectVariable && was == Unset:
-		case name == worker.InjectVariable, was != is:
+		switch {
+		case worker.Injects(key) && was == Unset:
+		case worker.Injects(key), was != is:
 			return key, was, is
 		}
 	}

@@ -95,6 +95,7 @@ func TestAssess(t *testing.T) {
 		"a reason of one's own":   {func(_ *testing.T, c *candidate) { c.caps["backends"].([]map[string]any)[1]["reason"] = "tired" }, CapsSnapshot, Fail, `"tired" is no reason`, Failed},
 		"another export":          {func(_ *testing.T, c *candidate) { c.export.Outputs[0].Shape = []int{1, 3} }, ONNXGraph, Fail, "the manifest describes", Failed},
 		"an evaluation":           {func(*testing.T, *candidate) {}, EvalReport, Pass, "PASS: AP of boxes 0.8160, -0.0040 against reference fp32 (-0.0080 to +0.0000)", Passed},
+		"an evaluation with faults": {func(_ *testing.T, c *candidate) { c.eval.Variables = faults }, EvalReport, Fail, "with faults injected (slow=900@*)", Failed},
 		"no evaluation":           {drop("eval/eval.json"), EvalReport, Fail, "no evidence was given", Failed},
 		"a loss for certain": {func(_ *testing.T, c *candidate) {
 			c.eval.Comparison.Det.AP.Low, c.eval.Comparison.Det.AP.High = -0.008, -0.0035
