@@ -106,6 +106,9 @@ func evaluateModel(c *cli.Context) error {
 			return err
 		}
 	}
+	if e.executed != nil {
+		e.assess.Variables = execute.Variables(c.Context, e.executed...)
+	}
 	doc, err := quality.Assess(e.set, found, against, e.assess)
 	if err != nil {
 		return exit.With(exit.Usage, err)
@@ -268,9 +271,6 @@ func (e *evaluation) report(doc *reports.Evaluation, found, against *quality.Fou
 	if m := e.model; m != nil && found.Execution != nil {
 		doc.Model = &reports.Model{Profile: m.Config.Model.Profile, Classes: m.Classes, ConfigSHA256: m.ConfigDigest, WeightsSHA256: m.WeightsDigest}
 		doc.Runtime.PrecisionProfile, doc.ModelEval.PrecisionProfile = m.Config.Runtime.PrecisionProfile, m.Config.Runtime.PrecisionProfile
-	}
-	if e.executed != nil {
-		doc.Variables = execute.Variables(c.Context, e.executed...)
 	}
 	if dir := c.String("report"); dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
