@@ -29,6 +29,17 @@ func VariablesOf(backend string, told []backends.Fact) []Software {
 	return list
 }
 
+// ToldOf returns what VariablesOf made entries of, of a backend.
+func ToldOf(backend string, variables []Software) []backends.Fact {
+	var told []backends.Fact
+	for _, v := range variables {
+		if name, ok := strings.CutPrefix(v.Key, backend+":"); ok {
+			told = append(told, backends.Fact{Key: name, Value: v.Value})
+		}
+	}
+	return told
+}
+
 // Measured returns the environment of a record of some backends: without the variables of the workers of others.
 func (e Environment) Measured(names ...string) Environment {
 	e.Variables = slices.DeleteFunc(slices.Clone(e.Variables), func(v Software) bool {

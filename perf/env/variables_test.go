@@ -22,6 +22,9 @@ func TestMeasured(t *testing.T) {
 			t.Errorf("of %q: %v, want %v", c.names, got, c.want)
 		}
 	}
+	if got := ToldOf("cuda", e.Variables); !reflect.DeepEqual(got, []backends.Fact{{Key: "GOGC", Value: worker.Unset}}) {
+		t.Errorf("the worker of cuda told %v", got)
+	}
 	if !reflect.DeepEqual(e.Variables, []Software{own, of}) {
 		t.Errorf("the environment itself became %v", e.Variables)
 	}
