@@ -8,8 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/printable"
 )
 
@@ -96,7 +96,7 @@ func Parse(text []byte) (*File, error) {
 // Check returns an error that names the parts of the key in which the file is another model's, and one for ranges of workers with faults.
 func (f *File) Check(want Source) error {
 	for name, faults := range f.Key.Variables {
-		if worker.Injects(name) {
+		if backends.Injects(name) {
 			return fmt.Errorf("it was found with faults injected (%s); calibrate again", printable.Line(faults))
 		}
 	}

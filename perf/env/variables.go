@@ -10,7 +10,7 @@ import (
 	"github.com/apex-x/apexx/backends/worker"
 )
 
-// Variables returns those of this program's environment that change what workers compute or how fast (worker.Variables).
+// Variables returns those variables of an environment (os.Environ) that change what workers compute or how fast: worker.Variables.
 func Variables(environ []string) []Software {
 	var list []Software
 	for _, v := range worker.Variables(environ) {
@@ -56,7 +56,7 @@ func (e Environment) Injected() string { return Injected(e.Variables) }
 // of a build.
 func Injected(variables []Software) string {
 	for _, v := range variables {
-		if worker.Injects(v.Key) && v.Value != worker.Unset {
+		if backends.Injects(v.Key) && v.Value != worker.Unset {
 			return v.Value
 		}
 	}
@@ -87,8 +87,8 @@ func OtherVariable(before, now map[string]string) (key, was, is string) {
 	for _, key := range keys {
 		was, is := quoted(before, key), quoted(now, key)
 		switch {
-		case worker.Injects(key) && was == Unset:
-		case worker.Injects(key), was != is:
+		case backends.Injects(key) && was == Unset:
+		case backends.Injects(key), was != is:
 			return key, was, is
 		}
 	}
