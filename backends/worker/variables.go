@@ -2,7 +2,6 @@ package worker
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,18 +58,16 @@ func Variables(environ []string) []backends.Fact {
 	return tellable(chosen(environ, decisive))
 }
 
-// Variables returns the variables of Variables in which the worker's environment is another than this program's, with the worker's value or Unset: what a
-// script set that started it, or Spec.Env. A worker that does not tell, as before version 2.3 of the protocol, is taken to have this program's.
-func (w *Worker) Variables() []backends.Fact {
-	if w.hello.Variables == nil {
-		return nil
-	}
-	return tellable(others(chosen(os.Environ(), decisive), w.hello.Variables))
-}
+// Variables returns the variables of Variables in which the worker's environment is another than that of this program, which started it, with the worker's
+// value or Unset: what a script set, or Spec.Env. A worker that does not tell, as before version 2.3 of the protocol, is taken to have this program's.
+func (w *Worker) Variables() []backends.Fact { return w.variables }
 
 // others returns what a worker told that this program has otherwise or not, and as Unset what it lacks.
 func others(own, told map[string]string) map[string]string {
 	list := map[string]string{}
+	if told == nil {
+		return list
+	}
 	for name, value := range told {
 		if mine, set := own[name]; decides(name, value) && (!set || mine != value) {
 			list[name] = value

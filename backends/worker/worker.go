@@ -21,6 +21,8 @@ type Worker struct {
 	proc  *process
 	hello Hello
 
+	variables []backends.Fact // Variables
+
 	life    context.Context // that of Start: the process ends with it
 	unwatch func() bool     // stops watching life
 
@@ -77,6 +79,7 @@ func (w *Worker) greet(ctx context.Context) error {
 		return startFailed(name, backends.WorkerStartFailed, err)
 	}
 	w.hello = w.hello.printable()
+	w.variables = tellable(others(chosen(os.Environ(), decisive), w.hello.Variables))
 	if v := w.hello.Protocol; v.Major != Protocol.Major {
 		return startFailed(name, backends.WorkerVersionMismatch, fmt.Errorf("%s speaks version %v of the worker protocol, "+
 			"this program %v: use builds of one major version", w.proc.cmd.Path, v, Protocol))

@@ -69,7 +69,7 @@ func fromGate(g *gate.Record) (*Run, error) {
 		return nil, errors.New(differs)
 	}
 	e := g.Environment
-	e.Variables = slices.Concat(e.Variables, g.Base.Variables, g.Head.Variables)
+	e.Variables = slices.Concat(e.Variables, g.Head.Variables) // whose numbers these are
 	run, err := newRun(FromGate, g.Class, &e)
 	if err != nil {
 		return nil, err
