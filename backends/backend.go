@@ -97,6 +97,14 @@ var Precisions = []Precision{FP64, FP32, TF32, FP16, BF16, INT8, FP8}
 // them for.
 const TF32Variable = "NVIDIA_TF32_OVERRIDE"
 
+// InjectVariable is the environment variable that makes workers misbehave on purpose: package worker says how.
+const InjectVariable = "APEXX_INJECT"
+
+// Injects tells whether a variable as records name it, NAME or BACKEND:NAME of a backend's worker, is InjectVariable.
+func Injects(name string) bool {
+	return name == InjectVariable || strings.HasSuffix(name, ":"+InjectVariable)
+}
+
 // Format returns the format to which a session of this precision rounds; "" for FP64 and FP32.
 func (p Precision) Format() graph.Format {
 	if f := graph.Format(p); f.Known() == nil {

@@ -21,6 +21,9 @@ func CalibrationText(w io.Writer, f *calibrate.File) error {
 	fmt.Fprintf(&b, "model    config sha256 %.12s, weights sha256 %.12s, onnx sha256 %.12s\n", k.Config, k.Weights, k.Export)
 	fmt.Fprintf(&b, "data     version %s, shape %v\n", printable.Line(k.Data), k.Shape)
 	fmt.Fprintf(&b, "profile  %s, %d products in float32\n", printable.Line(k.Profile), len(k.Wide))
+	for _, name := range slices.Sorted(maps.Keys(k.Variables)) {
+		fmt.Fprintf(&b, "variable %s=%s\n", printable.Line(name), printable.Line(k.Variables[name]))
+	}
 	names := slices.SortedFunc(maps.Keys(f.Ranges), func(x, y string) int { return cmp.Or(cmp.Compare(f.Ranges[y], f.Ranges[x]), cmp.Compare(x, y)) })
 	for _, name := range names {
 		fmt.Fprintf(&b, "%12.6g  %s\n", f.Ranges[name], printable.Line(name))

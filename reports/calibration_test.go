@@ -12,7 +12,7 @@ import (
 // calibration is one of four values.
 func calibration() *calibrate.File {
 	key := calibrate.Key{Source: calibrate.Source{Config: "c0ffee00c0ffee", Weights: "3e1645", Export: "0a1b2c", Operators: calibrate.Operators{Namespace: "apexx", Version: 1}, Profile: "edge", Wide: []string{"last"}},
-		Method: "max", Data: "scenes-1", Shape: []int{1, 3, 512, 512}}
+		Variables: map[string]string{"tensorrt:NVIDIA_TF32_OVERRIDE": "0", "GOGC": "50"}, Method: "max", Data: "scenes-1", Shape: []int{1, 3, 512, 512}}
 	return calibrate.New(key, map[string]float32{"image": 1, "features": 5.389946, "nothing": 0, "tokens": 5.389946})
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/sortedjson"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // Evaluation is what apexx eval found. The keys generated_at_utc, summary, runtime and model_eval, and those in them, are of the original's
@@ -16,6 +17,7 @@ type Evaluation struct {
 	Version       string                 `json:"version"`
 	Build         Build                  `json:"build"`
 	Command       string                 `json:"command"`
+	Variables     []env.Software         `json:"variables,omitempty"` // of the environment of what was executed, as env.Environment has them
 	Dataset       EvaluationDataset      `json:"dataset"`
 	Name          string                 `json:"name"` // of what was evaluated
 	Summary       EvaluationSummary      `json:"summary"`

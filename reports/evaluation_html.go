@@ -55,6 +55,9 @@ func EvaluationHTML(w io.Writer, e *Evaluation) error {
 
 func evaluationFacts(e *Evaluation) []backends.Fact {
 	list := facts("command", e.Command, "made", e.GeneratedAt, "apexx", e.Version, "annotations", e.Dataset.AnnotationsSHA256)
+	for _, v := range e.Variables {
+		list = append(list, facts(v.Key, v.Value)...)
+	}
 	if m := e.Model; m != nil {
 		list = append(list, facts("weights", m.WeightsSHA256, "configuration", m.ConfigSHA256)...)
 	}

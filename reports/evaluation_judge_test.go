@@ -8,6 +8,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 func TestEvaluationVerdict(t *testing.T) {
@@ -26,6 +27,10 @@ func TestEvaluationVerdict(t *testing.T) {
 			Comparison: &EvaluationComparison{Det: &evaluate.Differences{AP: evaluate.Difference{Base: tt.base, Low: tt.low, High: tt.high}}}}
 		if e.Judge(0.01); e.Verdict != tt.word || e.ExitCode != tt.code {
 			t.Errorf("%+v: %s, exit code %d", tt, e.Verdict, e.ExitCode)
+		}
+		e.Variables = []env.Software{{Key: "cuda:APEXX_INJECT", Value: "wrong@*"}}
+		if e.Judge(0.01); (e.Verdict == "FAIL") != (tt.word == "FAIL") || e.Verdict == "PASS" {
+			t.Errorf("%+v with faults: %s, exit code %d", tt, e.Verdict, e.ExitCode)
 		}
 	}
 }

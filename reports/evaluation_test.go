@@ -8,6 +8,7 @@ import (
 
 	"github.com/apex-x/apexx/internal/evaluate"
 	"github.com/apex-x/apexx/internal/goldenfile"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // evaluated is an evaluation of two executions with a budget that holds.
@@ -32,7 +33,7 @@ func evaluated() *Evaluation {
 		SchemaVersion: EvaluationSchemaVersion, GeneratedAt: "2026-11-28T10:00:00Z", Version: "v1.2.3", Build: Build{Revision: "0123abc"}, Command: "apexx eval --precision fp16 --against reference:fp32 --max-map-drop 0.01",
 		Dataset: EvaluationDataset{Name: "scenes", Images: 64, Objects: 527, Classes: 8, AnnotationsSHA256: strings.Repeat("7d28", 16), ProblemCount: 2, LeftOut: 1,
 			Problems: []string{"annotations[1] (id 2), bbox: width is NaN, want a finite number (left out)"}},
-		Name: "reference fp16",
+		Name: "reference fp16", Variables: []env.Software{{Key: "GOGC", Value: "50"}},
 		Summary: EvaluationSummary{Det: boxes, InstSeg: masks, Semantic: &SemanticEvaluation{0.75, map[string]float64{"background": 0.9, "disk": 0.7, "star | ring": 0.65}},
 			Panoptic: &PanopticEvaluation{PQ: 0.6, Source: "apexx", All: evaluate.PanopticQuality{PQ: 0.6, SQ: 0.8, RQ: 0.75}}},
 		Runtime: &EvaluationRuntime{RequestedBackend: "reference", SelectedBackend: "reference", ExecutionBackend: "reference", FallbackPolicy: "strict", EffectiveDType: "fp16", PrecisionProfile: "balanced"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/parity/locate"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // LocateSchemaID names the version of the JSON form of a Locate.
@@ -26,6 +27,8 @@ var LocateSchema []byte
 type Locate struct {
 	Schema string `json:"schema"` // LocateSchemaID
 	Case   string `json:"case"`
+	// Variables are those of the environment of both sides and of the oracle, as env.Environment has them.
+	Variables []env.Software `json:"variables,omitempty"`
 	*locate.Trace
 	Reproduce string `json:"reproduce,omitempty"` // the command that shows the first step beyond its budget by itself
 }
@@ -47,6 +50,9 @@ func LocateTable(w io.Writer, l *Locate) error {
 		fmt.Fprintf(&b, "%s fuses as it likes: a step here is a product and what follows it alone\n", l.Library)
 	}
 	at := l.shown()
+	for _, v := range l.Variables {
+		fmt.Fprintf(&b, "variable  %s=%s\n", v.Key, v.Value)
+	}
 	width := 4
 	for _, i := range at {
 		width = max(width, len(l.Steps[i].Op))

@@ -12,6 +12,7 @@ import (
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/parity/locate"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // someLocate has a step of every kind; its third is beyond its budget.
@@ -20,7 +21,7 @@ func someLocate() *Locate {
 	exact := locate.Error{Elements: 4096, Index: -1}
 	wrong := locate.Error{Output: "p3", Elements: 1000, Unknown: 24, Beyond: 998, Ratio: 512, Index: 3, Got: 0.5, Want: 0.25, Allowed: 5e-4, MaxAbs: 0.25, Noise: 0.1}
 	choice := locate.Error{Output: "detections.select", Elements: 100, Beyond: 2, Ratio: parity.Number(math.Inf(1)), Got: 7, Want: 9, Wrong: "sample 0: the pair 7 is kept, whose score is below the threshold 0.05"}
-	return &Locate{Schema: LocateSchemaID, Case: "scene-000001", Reproduce: "cd out/step && apexx locate --model step.onnx --tensors inputs.safetensors --backends reference,cuda --precision fp32 --profile balanced",
+	return &Locate{Schema: LocateSchemaID, Case: "scene-000001", Variables: []env.Software{{Key: "cuda:CUDA_LAUNCH_BLOCKING", Value: "1"}}, Reproduce: "cd out/step && apexx locate --model step.onnx --tensors inputs.safetensors --backends reference,cuda --precision fp32 --profile balanced",
 		Trace: &locate.Trace{
 			Reference: parity.Column{Backend: "reference", Precision: backends.FP32}, Candidate: parity.Column{Backend: "cuda", Precision: backends.FP32},
 			Profile: "balanced", Factor: 6, State: evidence.Fail, First: locate.Answer{Step: 1, Time: 1500 * time.Millisecond},

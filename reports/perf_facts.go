@@ -41,6 +41,9 @@ func buildFact(b gate.Build) string {
 			parts = append(parts, p)
 		}
 	}
+	for _, v := range b.Variables {
+		parts = append(parts, v.Key+"="+v.Value)
+	}
 	return strings.Join(parts, ", ")
 }
 

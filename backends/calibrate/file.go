@@ -8,7 +8,9 @@ import (
 	"io"
 	"strings"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/graph"
+	"github.com/apex-x/apexx/internal/printable"
 )
 
 // SchemaID names the version of the form of a file.
@@ -91,8 +93,13 @@ func Parse(text []byte) (*File, error) {
 	return f, nil
 }
 
-// Check returns an error that names the parts of the key in which the file is another model's.
+// Check returns an error that names the parts of the key in which the file is another model's, and one for ranges of workers with faults.
 func (f *File) Check(want Source) error {
+	for name, faults := range f.Key.Variables {
+		if backends.Injects(name) {
+			return fmt.Errorf("it was found with faults injected (%s); calibrate again", printable.Line(faults))
+		}
+	}
 	if parts := f.Key.Source.Differences(want); len(parts) > 0 {
 		return fmt.Errorf("it is another model's, by %s; calibrate again", strings.Join(parts, ", "))
 	}

@@ -12,7 +12,7 @@ import (
 
 // TestGoverningFormats holds the formats that other programs know to the vectors of spec/runtime.md 16.
 func TestGoverningFormats(t *testing.T) {
-	key := cacheKey(strings.Repeat("a", 64), "edge", "dataset-v1", []plugin{{"TilePack", "apexx", "1"}})
+	key := cacheKey(strings.Repeat("a", 64), "edge", "dataset-v1", []plugin{{"TilePack", "apexx", "1"}}, nil)
 	if want := "9591000547af1d009ac2fcc9d7151e2ac491f905727f004802b7154361b4af47"; key != want {
 		t.Errorf("cache key %s, want %s", key, want)
 	}
@@ -108,8 +108,26 @@ func TestAnotherModel(t *testing.T) {
 	}
 	key := f.Key
 	key.Method, key.Data, key.Shape, key.Profile = "entropy", "scenes-2", []int{1, 3, 256, 256}, "quality"
-	if parts := strings.Join(f.Key.Differences(key), " "); parts != "precision_profile method data_version shape" {
+	key.Variables = map[string]string{"NVIDIA_TF32_OVERRIDE": "0"}
+	if parts := strings.Join(f.Key.Differences(key), " "); parts != "precision_profile method data_version shape variables" {
 		t.Error(parts)
+	}
+}
+
+// TestVariables: ranges that were found under other variables of the environment have another key, and those of workers with faults fit nothing.
+func TestVariables(t *testing.T) {
+	plain := sampleFile()
+	for name, want := range map[string]string{"GOGC": "", "APEXX_INJECT": "it was found with faults injected (wrong@*); calibrate again",
+		"cuda:APEXX_INJECT": "it was found with faults injected (wrong@*); calibrate again"} {
+		key := plain.Key
+		key.Variables = map[string]string{name: "wrong@*"}
+		f := New(key, plain.Ranges)
+		if f.Cache == plain.Cache || f.Content == plain.Content {
+			t.Errorf("%s: the same digests as without", name)
+		}
+		if err := f.Check(plain.Key.Source); (want == "") != (err == nil) || err != nil && err.Error() != want {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ type Key struct {
 	Method string `json:"method"`       // how they were chosen
 	Data   string `json:"data_version"` // of the inputs: DataVersion of them, or what their owner calls it
 	Shape  []int  `json:"shape"`        // of the exported model: B, 3, H, W
+	// Variables are those of the environment that change what the backend computed, by name (env.Environment.Variables).
+	Variables map[string]string `json:"variables,omitempty"`
 }
 
 // Source is the part of a key that the model and the program must have, too.
@@ -62,7 +65,7 @@ func (s Source) Differences(o Source) []string {
 	return out
 }
 
-// Differences is Source.Differences, and the method and the data.
+// Differences is Source.Differences, and the method, the data and the environment.
 func (k Key) Differences(o Key) []string {
 	out := k.Source.Differences(o.Source)
 	if k.Method != o.Method {
@@ -73,6 +76,9 @@ func (k Key) Differences(o Key) []string {
 	}
 	if !slices.Equal(k.Shape, o.Shape) {
 		out = append(out, "shape")
+	}
+	if !maps.Equal(k.Variables, o.Variables) {
+		out = append(out, "variables")
 	}
 	return out
 }
@@ -85,7 +91,7 @@ func (k Key) Cache() string {
 			plugins = append(plugins, plugin{op.OpType(), k.Operators.Namespace, fmt.Sprint(k.Operators.Version)})
 		}
 	}
-	return cacheKey(k.Export, k.Profile, k.Data, plugins)
+	return cacheKey(k.Export, k.Profile, k.Data, plugins, k.Variables)
 }
 
 // plugin is an operator that a runtime does not have of itself.
@@ -95,16 +101,18 @@ type plugin struct {
 	Version   string `json:"version"`
 }
 
-// cacheKey is the SHA-256 of compact JSON with sorted keys (spec/runtime.md 10.7). It knows neither method nor configuration.
-func cacheKey(export, profile, data string, plugins []plugin) string {
+// cacheKey is the SHA-256 of compact JSON with sorted keys (spec/runtime.md 10.7). It knows neither method nor configuration. Variables, which the original
+// does not know, are in it where there are any.
+func cacheKey(export, profile, data string, plugins []plugin, variables map[string]string) string {
 	slices.SortFunc(plugins, func(a, b plugin) int { return strings.Compare(a.Name, b.Name) })
 	text, err := json.Marshal(struct {
-		Data     string   `json:"calibration_dataset_version"`
-		Export   string   `json:"onnx_sha256"`
-		Plugins  []plugin `json:"plugins"`
-		Profile  string   `json:"precision_profile"`
-		Revision int      `json:"schema_version"`
-	}{data, export, plugins, profile, 1})
+		Data      string            `json:"calibration_dataset_version"`
+		Export    string            `json:"onnx_sha256"`
+		Plugins   []plugin          `json:"plugins"`
+		Profile   string            `json:"precision_profile"`
+		Revision  int               `json:"schema_version"`
+		Variables map[string]string `json:"variables,omitempty"`
+	}{data, export, plugins, profile, 1, variables})
 	if err != nil {
 		panic(err) // strings and numbers
 	}

@@ -53,7 +53,7 @@ func TestCalibrateRefused(t *testing.T) {
 		err        error
 	}{
 		{"no calibrator", "backend fake is unavailable: calibrator_unavailable: its library finds no ranges by itself", call(spec(t, "plain"), "max", batches(1))},
-		{"an early worker", "backend fake is unavailable: calibrator_unavailable: its worker speaks version 2.2 of the protocol, which cannot calibrate", call(early, "error", batches(1))},
+		{"an early worker", "backend fake is unavailable: calibrator_unavailable: its worker speaks version 2.3 of the protocol, which cannot calibrate", call(early, "error", batches(1))},
 		{"unavailable", "backend fake is unavailable: library_not_found", call(spec(t, "ok"), "unavailable", batches(1))},
 		{"failure", "kernel 7 failed", call(spec(t, "ok"), "error", batches(1))},
 		{"no input", "0 batches of 64 bytes do not fit", call(spec(t, "ok"), "max", nil)},

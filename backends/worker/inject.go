@@ -29,7 +29,7 @@ import (
 // PATTERN is matched, by the rules of path.Match, with the graph's metadata entry CellKey: * stands for any text without a slash. STEP is the name
 // of a step of the plan, or a number from 0 to below 1: the step at that share of the plan. OPTION is precision, threads, tap (one of them), or an
 // option of the backend (of a list, one member).
-const InjectVariable = "APEXX_INJECT"
+const InjectVariable = backends.InjectVariable
 
 // CellKey is the entry of a graph's metadata that names what the graph is measured as, such as
 // reference/nano/fp32/512x512/b1/complete.

@@ -20,7 +20,7 @@ type Version struct {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // Protocol is the version that this package speaks, at both ends.
-var Protocol = Version{Major: 2, Minor: 2}
+var Protocol = Version{Major: 2, Minor: 3}
 
 // The kinds of messages. A reply has the kind of its request, or kindError.
 const (
@@ -82,6 +82,8 @@ type helloRequest struct {
 	Protocol    Version `json:"protocol"`
 	MemoryLimit int64   `json:"memory_limit,omitempty"`  // bytes of address space beyond what is mapped already; 0: none
 	OOMScoreAdj int     `json:"oom_score_adj,omitempty"` // Linux: what the worker raises its oom_score_adj to
+
+	Variables []string `json:"variables,omitempty"` // of the environment that the worker is to tell; a name that ends in * stands for all that begin so
 }
 
 // Hello is what a worker says of itself.
@@ -90,6 +92,8 @@ type Hello struct {
 	Backend  string            `json:"backend"`
 	Pid      int               `json:"pid"`
 	Build    map[string]string `json:"build,omitempty"` // such as "go", "version", "revision", "modified", "os", "arch"
+
+	Variables map[string]string `json:"variables,omitzero"` // of its environment, those that were asked for; nil where it does not tell
 }
 
 // printable returns h with facts that are fit to print.

@@ -172,7 +172,7 @@ func request[T any](m message, handler func(T) (any, error)) (any, error) {
 }
 
 func (s *server) hello(r helloRequest) (any, error) {
-	h := Hello{Protocol: Protocol, Backend: s.backend.Name(), Pid: os.Getpid(), Build: buildFacts()}
+	h := Hello{Protocol: Protocol, Backend: s.backend.Name(), Pid: os.Getpid(), Build: buildFacts(), Variables: chosen(os.Environ(), r.Variables)}
 	if r.Protocol.Major != Protocol.Major {
 		return h, nil // the client sees the mismatch and ends the conversation
 	}

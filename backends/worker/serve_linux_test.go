@@ -24,9 +24,9 @@ func TestConversation(t *testing.T) {
 		requests []string
 		replies  []string // parts of them
 	}{
-		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":2},"backend":"fake","pid":`}},
+		{"hello", []string{greeting}, []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":2,"minor":3},"backend":"fake","pid":`}},
 		{"other major", []string{`{"id":1,"kind":"hello","body":{"protocol":{"major":1,"minor":2}}}`, `{"id":2,"kind":"probe"}`},
-			[]string{`"protocol":{"major":2,"minor":2}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
+			[]string{`"protocol":{"major":2,"minor":3}`, `{"id":2,"kind":"error","body":{"code":"bad_message","message":"probe came before hello"}}`}},
 		{"probe", []string{greeting, `{"id":2,"kind":"probe"}`}, []string{"hello", `{"id":2,"kind":"probe","body":{"available":true,"detail":"here","precisions":["fp64","fp32"],"facts":[{"key":"pid",`}},
 		{"unknown kind", []string{greeting, `{"id":2,"kind":"profile"}`}, []string{"hello", `"code":"unknown_kind"`}},
 		{"kind of protocol 1", []string{greeting, `{"id":2,"kind":"run","body":{"session":1}}`}, []string{"hello", `"code":"unknown_kind"`}},
@@ -209,7 +209,8 @@ func TestJSONNames(t *testing.T) {
 	plan := backends.Plan{Steps: []backends.Step{step}, Folded: []string{"c"}, Views: []string{"d"}, Split: []backends.Split{{Node: "e", Step: "Conv+Relu", Value: "v"}},
 		Arena: 5, Library: "ONNX Runtime"}
 	for want, body := range map[string]any{
-		`{"protocol":{"major":1,"minor":2},"memory_limit":3,"oom_score_adj":4}`: helloRequest{Version{1, 2}, 3, 4},
+		`{"protocol":{"major":1,"minor":2},"memory_limit":3,"oom_score_adj":4,"variables":["GOGC","OMP_*"]}`: helloRequest{Version{1, 2}, 3, 4, []string{"GOGC", "OMP_*"}},
+		`{"protocol":{"major":1,"minor":2},"backend":"b","pid":3,"build":{"go":"1"},"variables":{}}`:         Hello{Version{1, 2}, "b", 3, map[string]string{"go": "1"}, map[string]string{}},
 		`{"available":true,"reason":"r","detail":"d","precisions":["fp32"],"facts":[{"key":"k","value":"v"}]}`: probeReply{true, "r", "d", []string{"fp32"},
 			[]wireFact{{"k", "v"}}},
 		`{"session":1,"memory":{"host_bytes":2,"device_bytes":3},"plan":{"steps":[{"name":"b","op":"Conv+Relu","nodes":["a","b"],"inputs":["x"],` +

@@ -21,6 +21,8 @@ type Worker struct {
 	proc  *process
 	hello Hello
 
+	variables []backends.Fact // Variables
+
 	life    context.Context // that of Start: the process ends with it
 	unwatch func() bool     // stops watching life
 
@@ -68,7 +70,7 @@ func (w *Worker) hurry() {
 
 func (w *Worker) greet(ctx context.Context) error {
 	name := w.spec.Name
-	req := helloRequest{Protocol: Protocol, MemoryLimit: w.spec.memoryLimit(), OOMScoreAdj: 1000}
+	req := helloRequest{Protocol: Protocol, MemoryLimit: w.spec.memoryLimit(), OOMScoreAdj: 1000, Variables: decisive}
 	err := w.call(ctx, w.spec.startTimeout(), kindHello, req, &w.hello)
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -77,6 +79,7 @@ func (w *Worker) greet(ctx context.Context) error {
 		return startFailed(name, backends.WorkerStartFailed, err)
 	}
 	w.hello = w.hello.printable()
+	w.variables = tellable(others(chosen(os.Environ(), decisive), w.hello.Variables))
 	if v := w.hello.Protocol; v.Major != Protocol.Major {
 		return startFailed(name, backends.WorkerVersionMismatch, fmt.Errorf("%s speaks version %v of the worker protocol, "+
 			"this program %v: use builds of one major version", w.proc.cmd.Path, v, Protocol))
@@ -103,6 +106,9 @@ func (w *Worker) Probe(ctx context.Context) backends.Availability {
 	a := r.availability()
 	a.Facts = append(a.Facts, backends.Fact{Key: "worker", Value: w.proc.cmd.Path},
 		backends.Fact{Key: "worker_protocol", Value: w.hello.Protocol.String()})
+	for _, v := range w.Variables() {
+		a.Facts = append(a.Facts, backends.Fact{Key: variableFact + v.Key, Value: v.Value})
+	}
 	return a
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/calibrate"
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/fixtures"
@@ -36,8 +37,9 @@ func calibrateCommand() *cli.Command {
 		Description: "The model runs in fp32 on every case, and the magnitudes of each value that int8 and fp8 round are counted. A range is where\n" +
 			"they end (max), where P percent of them end (percentile:P), or where cutting them off loses the least information (entropy).\n\n" +
 			"The file is for this model alone: its key has the digests of configuration, weights and export, the version of the operators,\n" +
-			"the profile, the method and the version of the cases. Where the file is there with the same key, nothing is done. Other\n" +
-			"commands take it with --calibration, and refuse it, with exit code 2, where it belongs to another model.\n\n" +
+			"the profile, the method, the version of the cases, and the environment variables that change numbers. Where the file is there with\n" +
+			"the same key, nothing is done. Other commands take it with --calibration, and refuse it, with exit code 2, where it belongs to\n" +
+			"another model, or was found with faults injected.\n\n" +
 			"A table of TensorRT is read with --table alone. One that tells its key has to be this model's; a legacy one, which does not, is\n" +
 			"believed. It needs a scale for every value that the profile rounds, under the names of the exported file.\n\n" +
 			"--method tensorrt:entropy and tensorrt:max have the calibrator of TensorRT 10 run the cases, all of one shape, in a build that ends\n" +
@@ -93,7 +95,7 @@ func calibrateModel(c *cli.Context, path string, profile calibrate.Profile, meth
 	if err := available(c.Context, backend, name); err != nil {
 		return err
 	}
-	return writeRanges(c, path, profile, method, func(r rangesRequest) (*calibrate.File, error) {
+	return writeRanges(c, backend, path, profile, method, func(r rangesRequest) (*calibrate.File, error) {
 		return execute.Calibrate(c.Context, backend, r.model, r.cases, r.key, threads, caseProgress(c, len(r.cases)))
 	})
 }
@@ -105,8 +107,8 @@ type rangesRequest struct {
 	key   calibrate.Key
 }
 
-// writeRanges writes the file of ranges that find returns, unless it is there.
-func writeRanges(c *cli.Context, path string, profile calibrate.Profile, method fmt.Stringer, find func(rangesRequest) (*calibrate.File, error)) error {
+// writeRanges writes the file of ranges that find returns of what a backend computes, unless it is there.
+func writeRanges(c *cli.Context, backend backends.Backend, path string, profile calibrate.Profile, method fmt.Stringer, find func(rangesRequest) (*calibrate.File, error)) error {
 	m, err := openModel(c)
 	if err != nil {
 		return err
@@ -115,7 +117,7 @@ func writeRanges(c *cli.Context, path string, profile calibrate.Profile, method 
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	key, err := execute.CalibrationKey(m, cases, profile, method, c.String("data-version"))
+	key, err := execute.CalibrationKey(m, cases, profile, method, c.String("data-version"), execute.Variables(c.Context, backend))
 	if err != nil {
 		return exit.With(exit.Usage, err)
 	}

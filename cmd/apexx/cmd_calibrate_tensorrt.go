@@ -33,7 +33,7 @@ func calibrateByTensorRT(c *cli.Context, path string, profile calibrate.Profile,
 		return err
 	}
 	library := probe.Fact("version")
-	return writeRanges(c, path, profile, versioned{calibrator, library}, func(r rangesRequest) (*calibrate.File, error) {
+	return writeRanges(c, backend, path, profile, versioned{calibrator, library}, func(r rangesRequest) (*calibrate.File, error) {
 		if err := execute.OneShape(r.cases); err != nil {
 			return nil, exit.With(exit.Usage, err)
 		}

@@ -62,6 +62,8 @@ type evaluation struct {
 	set     *quality.Set
 	model   *source.Model // nil until an execution needs it
 	decode  model.Decode
+
+	executed []backends.Backend // what was run, not read from a file
 }
 
 // evaluationSide is what --backend, --results or --against, --against-results name: an execution or a file.
@@ -103,6 +105,9 @@ func evaluateModel(c *cli.Context) error {
 		if against, err = e.find(base); err != nil {
 			return err
 		}
+	}
+	if e.executed != nil {
+		e.assess.Variables = execute.Variables(c.Context, e.executed...)
 	}
 	doc, err := quality.Assess(e.set, found, against, e.assess)
 	if err != nil {
@@ -228,6 +233,7 @@ func (e *evaluation) find(s *evaluationSide) (*quality.Found, error) {
 	if err := namedCalibration(e.c, e.model, s.precision); err != nil {
 		return nil, err
 	}
+	e.executed = append(e.executed, s.backend)
 	found, err := quality.Execute(e.c.Context, e.set, quality.Request{Backend: s.backend, Model: e.model, Decode: e.decode,
 		Progress: countImages(e.c, fmt.Sprintf("%s %s", s.backend.Name(), s.precision)),
 		Options:  backends.Options{Precision: s.precision, Threads: threads, Extra: s.extra}})

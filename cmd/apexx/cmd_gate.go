@@ -75,7 +75,9 @@ slow=PERCENT#STEP@CELL (one step does, where its times are told) and wrong@CELL 
 falsified). STEP is a name of apexx plan, CELL is a name such as
 reference/nano/fp32/256x256/b1/network, in which * is any text without a slash; one that is no cell of
 the run is refused. Base and head get the environment of the gate, so that the gate does not pass under
-it: a head that is a script may set it for itself alone.`
+it: a head that is a script may set it for itself alone, which the verdict tells. Where the scripts of
+base and head set other variables that change numbers or speed (apexx env lists such), the run is
+inconclusive.`
 
 func policyFlags() []cli.Flag {
 	d := gate.DefaultPolicy()
@@ -229,7 +231,7 @@ func makeOut(c *cli.Context) (release func(), err error) {
 
 // gateSetup joins two builds with what the flags say. The function ends the watching of devices.
 func gateSetup(c *cli.Context, w *workloadsOf, policy gate.Policy, base, head gate.Program) (gate.Setup, func()) {
-	where := w.environment(c)
+	where := w.environment(c).Measured() // either build tells of its own workers
 	monitor, samplers := w.monitored()
 	options := w.options
 	options.Samplers = samplers

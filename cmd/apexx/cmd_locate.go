@@ -86,7 +86,8 @@ func runLocate(c *cli.Context) error {
 	if err != nil {
 		return exit.With(evidence.ExitCode([]evidence.State{evidence.Of(c.Context, err).State}, false), fmt.Errorf("locate: %w", err))
 	}
-	return writeLocate(c, &reports.Locate{Schema: reports.LocateSchemaID, Case: name, Trace: trace})
+	variables := execute.Variables(c.Context, spec.Reference.Backend, spec.Candidate.Backend, spec.Oracle)
+	return writeLocate(c, &reports.Locate{Schema: reports.LocateSchemaID, Case: name, Variables: variables, Trace: trace})
 }
 
 // locateSpec checks what is asked of which backends.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/atomicfile"
@@ -19,6 +20,7 @@ import (
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 	"github.com/apex-x/apexx/perf/sweep"
 	"github.com/apex-x/apexx/reports"
@@ -200,7 +202,9 @@ func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 
 // ownSide is this build, as the only side or the head of a gate.
 func ownSide(c *cli.Context, w *workloadsOf) measure.Side {
+	where := w.environment(c)
 	return measure.Side{
+		Variables: func(backend string) []backends.Fact { return env.ToldOf(backend, where.Variables) },
 		Arm:       perf.Head,
 		Workloads: measure.NewWorkloads(w.source(), reference.New()),
 		Spec: func(backend string) worker.Spec {

@@ -15,10 +15,11 @@ import (
 	"github.com/apex-x/apexx/perf/measure"
 )
 
-// environment gathers where this program measures, once: it probes every backend and the devices.
+// environment gathers where this program measures, once: it probes every backend and the devices. Of the variables of workers it has those of the
+// backends that are measured.
 func (w *workloadsOf) environment(c *cli.Context) env.Environment {
 	if w.where == nil {
-		e := execute.Environment(c.Context, c.Bool("identify"))
+		e := execute.Environment(c.Context, c.Bool("identify")).Measured(perf.Backends(w.cells)...)
 		w.where = &e
 	}
 	return *w.where

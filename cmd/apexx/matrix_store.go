@@ -150,7 +150,7 @@ func matrixSettings(c *cli.Context, spec *parity.MatrixSpec, runner *execute.Mat
 		pc := &spec.Cases[i]
 		list = append(list, store.Setting{Name: "case " + pc.Name, Value: digestOfCase(pc, runner.Cases[pc.Name])})
 	}
-	where := execute.Environment(c.Context, false)
+	where := execute.Environment(c.Context, false).Measured(names...)
 	for _, l := range slices.Concat(where.Libraries, where.Variables) {
 		list = append(list, store.Setting{Name: l.Key, Value: l.Value})
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/apex-x/apexx/backends"
+	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/atomicfile"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
@@ -76,7 +77,7 @@ func (r *matrixReport) run() error {
 		return errors.Join(err, k.end(c, true))
 	}
 	doc.When, doc.Version, doc.Build = time.Now(), readVersion().Version, ownBuild()
-	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c), m, k.images(m)
+	doc.Command, doc.Where, doc.Matrix, doc.Images = "apexx "+strings.Join(os.Args[1:], " "), whereFacts(c, m), m, k.images(m)
 	code := doc.ExitCode()
 	err = writeMatrix(c, doc)
 	// What an interruption left is reported, too. Without a report, such as on a full disk, only the journal has what was computed.
@@ -126,18 +127,24 @@ func announce(w io.Writer, page string) error {
 	return err
 }
 
-// whereFacts describe the machine, without naming it.
-func whereFacts(c *cli.Context) []backends.Fact {
+// whereFacts describe the machine, without naming it, and the variables that a matrix was computed under.
+func whereFacts(c *cli.Context, m *parity.Matrix) []backends.Fact {
 	caps := execute.DetectCaps(c.Context)
 	facts := []backends.Fact{{Key: "platform", Value: runtime.GOOS + "/" + runtime.GOARCH}, {Key: "threads", Value: fmt.Sprint(caps.CPU.Threads)}, {Key: "go", Value: runtime.Version()}}
+	variables := env.Variables(os.Environ())
 	for _, b := range caps.Backends {
+		var told []backends.Fact
 		for _, f := range b.Facts {
+			told = append(told, backends.Fact(f))
 			if b.Available && (f.Key == "version" || f.Key == "instruction_set") {
 				facts = append(facts, backends.Fact{Key: b.Name + " " + f.Key, Value: f.Value})
 			}
 		}
+		if slices.ContainsFunc(m.Columns, func(col parity.Column) bool { return col.Backend == b.Name }) {
+			variables = append(variables, env.VariablesOf(b.Name, worker.Told(told))...)
+		}
 	}
-	for _, v := range env.Variables(os.Environ()) {
+	for _, v := range variables {
 		facts = append(facts, backends.Fact(v))
 	}
 	return facts

@@ -59,7 +59,7 @@ func startUntil(ts *testscript.TestScript, when string, args []string) *program 
 	ts.Check(err)
 	p := &program{cmd: exec.Command(path, args[1:]...), ended: make(chan error, 1)}
 	p.cmd.Dir, p.cmd.Env = ts.MkAbs("."), os.Environ()
-	for _, name := range []string{"APEXX_ORT_LIB", "APEXX_WORKER_TENSORRT", "FAULT"} {
+	for _, name := range []string{"APEXX_ORT_LIB", "APEXX_WORKER_TENSORRT", "ENGINES", "FAULT"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	p.cmd.Stdout, p.cmd.Stderr = ts.Stdout(), &p.stderr

@@ -13,6 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/perf/env"
 )
 
 // GraphIn returns the graph of a model for a session of a backend in a precision. A model that is not calibrated for it makes the precision
@@ -31,8 +32,8 @@ func notCalibrated(backend string, err error) error {
 }
 
 // CalibrationKey returns the key of a calibration of a model over cases, all of that model, by a calibrate.Method or a calibrate.Calibrator. An empty
-// version of the data stands for a digest of them.
-func CalibrationKey(m *source.Model, cases []source.Case, profile calibrate.Profile, method fmt.Stringer, version string) (calibrate.Key, error) {
+// version of the data stands for a digest of them. Variables are those that the values are computed under (Variables).
+func CalibrationKey(m *source.Model, cases []source.Case, profile calibrate.Profile, method fmt.Stringer, version string, variables []env.Software) (calibrate.Key, error) {
 	from, err := m.CalibrationSource(cases[0].Image.Shape(), profile)
 	if err != nil {
 		return calibrate.Key{}, err
@@ -44,7 +45,7 @@ func CalibrationKey(m *source.Model, cases []source.Case, profile calibrate.Prof
 		}
 		version = calibrate.DataVersion(images)
 	}
-	return calibrate.Key{Source: from, Method: method.String(), Data: version, Shape: cases[0].Image.Shape()}, nil
+	return calibrate.Key{Source: from, Method: method.String(), Data: version, Shape: cases[0].Image.Shape(), Variables: env.ByKey(variables)}, nil
 }
 
 // Calibrate runs the cases in fp32 and returns the ranges of their model under a key that CalibrationKey made. Cases of one shape share a

@@ -63,7 +63,7 @@ func TestCalibrate(t *testing.T) {
 		if order == nil {
 			continue
 		}
-		key, err := CalibrationKey(m, order, calibrate.Edge, calibrate.Entropy, "two")
+		key, err := CalibrationKey(m, order, calibrate.Edge, calibrate.Entropy, "two", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

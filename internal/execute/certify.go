@@ -22,7 +22,7 @@ func CertifySubject(c *source.Case, b backends.Backend, opts backends.Options) c
 // CertifyFacts tells what bits may depend on beside the program and the model: processor, variables of the environment, and of each backend what it tells of itself, with
 // digests of its libraries and its worker in the place of their paths; GPUs and their driver.
 func CertifyFacts(ctx context.Context, names []string) []certify.Fact {
-	e := Environment(ctx, false)
+	e := Environment(ctx, false).Measured() // what a worker tells of its own is among its facts
 	facts := []certify.Fact{{Key: "platform", Value: e.OS + "/" + e.Arch}, {Key: "cpu", Value: e.CPU.Model}}
 	for _, v := range e.Variables {
 		facts = append(facts, certify.Fact{Key: "variable." + v.Key, Value: v.Value})

@@ -8,13 +8,15 @@ import (
 
 	"github.com/apex-x/apexx/internal/coco"
 	"github.com/apex-x/apexx/internal/evaluate"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/reports"
 )
 
 // Options of Assess.
 type Options struct {
 	Bootstrap  evaluate.BootstrapOptions
-	MaxMapDrop *float64 // the greatest loss of AP that is allowed, in [0,1]; nil for no verdict
+	MaxMapDrop *float64       // the greatest loss of AP that is allowed, in [0,1]; nil for no verdict
+	Variables  []env.Software // that the executions ran under, as env.Environment has them
 }
 
 // assessed is what was found with the pairs of detections and objects.
@@ -40,7 +42,7 @@ func Assess(s *Set, candidate, base *Found, o Options) (*reports.Evaluation, err
 	if err != nil {
 		return nil, err
 	}
-	doc := &reports.Evaluation{SchemaVersion: reports.EvaluationSchemaVersion, Dataset: s.describe(), Name: candidate.Name, Summary: c.summary(), Curves: c.curves()}
+	doc := &reports.Evaluation{SchemaVersion: reports.EvaluationSchemaVersion, Dataset: s.describe(), Name: candidate.Name, Variables: o.Variables, Summary: c.summary(), Curves: c.curves()}
 	if e := candidate.Execution; e != nil {
 		doc.Runtime, doc.ModelEval = e.runtime(), e.modelEval(base)
 	}

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/sweep"
@@ -180,26 +178,8 @@ func otherSettings(b, r Settings) string {
 			return fmt.Sprintf("--%s %s, now %s", flag, b.Decode[flag], now)
 		}
 	}
-	return otherVariable(b.Variables, r.Variables)
-}
-
-// otherVariable says which environment variable is another; "" where all are the same. A fault that is injected now is what the gate is tried with: it is
-// judged. A baseline that was measured with one expects too little.
-func otherVariable(before, now map[string]string) string {
-	const unset = "unset"
-	value := func(set map[string]string, name string) string {
-		if v, ok := set[name]; ok {
-			return strconv.Quote(v)
-		}
-		return unset
-	}
-	names := slices.Concat(slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(now)))
-	slices.Sort(names)
-	for _, name := range names {
-		b, n := value(before, name), value(now, name)
-		if b != n && !(name == worker.InjectVariable && b == unset) {
-			return fmt.Sprintf("%s %s, now %s", name, b, n)
-		}
+	if key, was, is := env.OtherVariable(b.Variables, r.Variables); key != "" {
+		return fmt.Sprintf("%s %s, now %s", key, was, is)
 	}
 	return ""
 }

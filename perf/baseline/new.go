@@ -134,14 +134,8 @@ func Software(e env.Environment) []env.Software {
 }
 
 func settings(r *sweep.Result) Settings {
-	s := Settings{Threads: r.Plan.Threads, ConfigSHA256: map[string]string{}, Weights: map[string]string{}, Options: r.Plan.Options, Decode: r.Plan.Decode}
+	s := Settings{Threads: r.Plan.Threads, ConfigSHA256: map[string]string{}, Weights: map[string]string{}, Options: r.Plan.Options, Decode: r.Plan.Decode, Variables: env.ByKey(r.Environment.Variables)}
 	maps.Copy(s.ConfigSHA256, r.Plan.ConfigSHA256)
 	maps.Copy(s.Weights, r.Plan.Weights)
-	for _, v := range r.Environment.Variables {
-		if s.Variables == nil {
-			s.Variables = map[string]string{}
-		}
-		s.Variables[v.Key] = v.Value
-	}
 	return s
 }

@@ -24,7 +24,8 @@ type Environment struct {
 	LoadAverage      [3]float64 `json:"load_average"` // 1, 5 and 15 minutes
 	Go               string     `json:"go"`
 	Libraries        []Software `json:"libraries"` // versions, such as onnxruntime 1.30.0, driver 580.1, in the order of the keys
-	// Variables are those environment variables that are set and change what workers compute or how fast, with their values, in the order of names.
+	// Variables are those environment variables that are set and change what workers compute or how fast, with their values: this process's in the order
+	// of names, then, as BACKEND:NAME, those in which a backend's worker differs, because a script that starts it sets them.
 	Variables []Software `json:"variables,omitempty"`
 	Commit    string     `json:"commit"` // of the program; "" where the build did not record it
 	Dirty     bool       `json:"dirty"`  // built from a working tree with changes

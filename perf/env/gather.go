@@ -18,6 +18,7 @@ import (
 // Options of Gather. The zero value gathers everything, with pseudonyms and no libraries but the driver's.
 type Options struct {
 	Identify  bool       // keep the host's name and the UUIDs of devices
+	Workers   []Software // variables of workers that run under another environment than this process: VariablesOf
 	Libraries []Software // versions that the caller knows of its backends, such as onnxruntime
 }
 
@@ -55,7 +56,7 @@ func (h host) gather(ctx context.Context, opts Options) Environment {
 	e := Environment{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(), Kernel: h.line("proc/sys/kernel/osrelease"),
 		Container: h.container(), CPU: h.cpu(), MemoryBytes: h.memory(), LoadAverage: h.load(),
-		Libraries: slices.Clone(opts.Libraries), Variables: Variables(h.environ()), GPUs: []GPU{},
+		Libraries: slices.Clone(opts.Libraries), Variables: slices.Concat(Variables(h.environ()), opts.Workers), GPUs: []GPU{},
 	}
 	if limit := h.memoryLimit(); limit < e.MemoryBytes {
 		e.MemoryLimitBytes = limit

@@ -1,66 +1,104 @@
 package env
 
 import (
-	"cmp"
-	"regexp"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
-	"github.com/apex-x/apexx/internal/printable"
 )
 
-// Environment variables that change what workers compute, or how fast, and that nothing else in a record tells: GOMAXPROCS is part of the class,
-// CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose the device that it names, and what chooses a library shows in its version and digest.
-var (
-	decisive = []string{
-		backends.TF32Variable, // rounds float32 in NVIDIA's libraries, or forbids it
-		// The CUDA driver: serialises launches, loads and compiles kernels, keeps them, shares the device, puts a tool in between.
-		"CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "CUDA_MODULE_DATA_LOADING", "CUDA_CACHE_DISABLE", "CUDA_CACHE_MAXSIZE", "CUDA_CACHE_PATH",
-		"CUDA_FORCE_PTX_JIT", "CUDA_DISABLE_PTX_JIT", "CUDA_FORCE_JIT", "CUDA_DISABLE_JIT", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_SCALE_LAUNCH_QUEUES",
-		"CUDA_AUTO_BOOST", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PIPE_DIRECTORY", "CUDA_ENABLE_COREDUMP_ON_EXCEPTION", "CUDA_INJECTION64_PATH",
-		"GODEBUG", "GOGC", "GOMEMLIMIT", // the runtime of Go
-		"GLIBC_TUNABLES", "LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", // the C library and the loader
-		worker.InjectVariable, "APEXX_ISA", "APEXX_NVRTC", "APEXX_TRT_ENGINE", // our own
-	}
-	families = []string{"CUBLAS", "CUDNN_", "ORT_", "OMP_", "KMP_", "MALLOC_"}
-
-	// places are variables of a family that say where something is or of which version, as images with these libraries set them.
-	places = regexp.MustCompile(`_(VERSION|HOME|ROOT|DIR|PATH|LIB|LIBRARY)$`)
-)
-
-// telemetry keeps ONNX Runtime from sending events. Workers set it themselves, and so does a process that has asked the library for its version.
-const telemetry = "ORT_DISABLE_TELEMETRY"
-
-// folder is what an absolute path has before its last name, which alone is told: folders hold the names of people.
-var folder = regexp.MustCompile(`(^|[\s:;,=])(/[^\s:;,=/]*)*/`)
-
-// Variables returns those variables of an environment of NAME=VALUE (os.Environ) that change what workers compute or how fast, in the order of names.
-// A value is one line that is fit to print, without the folders of paths. backends.TF32Variable counts also where it is set to nothing: what NVIDIA's
-// libraries make of that is not documented. All others are unset then.
+// Variables returns those variables of an environment (os.Environ) that change what workers compute or how fast: worker.Variables.
 func Variables(environ []string) []Software {
 	var list []Software
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if changes(name) && (value != "" || name == backends.TF32Variable) {
-			list = append(list, Software{printable.Line(name), printable.Line(folder.ReplaceAllString(value, "$1"))})
-		}
+	for _, v := range worker.Variables(environ) {
+		list = append(list, Software(v))
 	}
-	slices.SortFunc(list, func(a, b Software) int { return cmp.Compare(a.Key, b.Key) })
 	return list
 }
 
+// VariablesOf returns those in which a backend's worker runs under another environment than this program (worker.Worker.Variables), with keys such as
+// cuda:GOGC.
+func VariablesOf(backend string, told []backends.Fact) []Software {
+	var list []Software
+	for _, v := range told {
+		list = append(list, Software{backend + ":" + v.Key, v.Value})
+	}
+	return list
+}
+
+// ToldOf returns what VariablesOf made entries of, of a backend.
+func ToldOf(backend string, variables []Software) []backends.Fact {
+	var told []backends.Fact
+	for _, v := range variables {
+		if name, ok := strings.CutPrefix(v.Key, backend+":"); ok {
+			told = append(told, backends.Fact{Key: name, Value: v.Value})
+		}
+	}
+	return told
+}
+
+// Measured returns the environment of a record of some backends: without the variables of the workers of others.
+func (e Environment) Measured(names ...string) Environment {
+	e.Variables = slices.DeleteFunc(slices.Clone(e.Variables), func(v Software) bool {
+		backend, _, ofWorker := strings.Cut(v.Key, ":")
+		return ofWorker && !slices.Contains(names, backend)
+	})
+	return e
+}
+
+// Injected returns the faults of Injected of its variables.
+func (e Environment) Injected() string { return Injected(e.Variables) }
+
 // Injected returns the faults that workers were made to have (worker.InjectVariable), "" for none: what was measured so tries the tools and says nothing
 // of a build.
-func (e Environment) Injected() string {
-	if i := slices.IndexFunc(e.Variables, func(v Software) bool { return v.Key == worker.InjectVariable }); i >= 0 {
-		return e.Variables[i].Value
+func Injected(variables []Software) string {
+	for _, v := range variables {
+		if backends.Injects(v.Key) && v.Value != worker.Unset {
+			return v.Value
+		}
 	}
 	return ""
 }
 
-func changes(name string) bool {
-	inFamily := slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(name, f) })
-	return slices.Contains(decisive, name) || inFamily && name != telemetry && !places.MatchString(name)
+// ByKey returns variables, or versions, as a map.
+func ByKey(list []Software) map[string]string {
+	var m map[string]string
+	for _, v := range list {
+		if m == nil {
+			m = map[string]string{}
+		}
+		m[v.Key] = v.Value
+	}
+	return m
+}
+
+// Unset stands for the value of a variable that is not recorded.
+const Unset = "unset"
+
+// OtherVariable returns the first variable (ByKey) that is another now than before, with both values, quoted or Unset; "" where all are the same. A fault
+// that is injected now is what a tool is tried with: it counts as none. One that was injected before is no measure of anything, and counts also where it
+// is the same.
+func OtherVariable(before, now map[string]string) (key, was, is string) {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(now))
+	slices.Sort(keys)
+	for _, key := range keys {
+		was, is := quoted(before, key), quoted(now, key)
+		switch {
+		case backends.Injects(key) && was == Unset:
+		case backends.Injects(key), was != is:
+			return key, was, is
+		}
+	}
+	return "", "", ""
+}
+
+// quoted returns the quoted value of a variable, or Unset.
+func quoted(variables map[string]string, key string) string {
+	if value, set := variables[key]; set {
+		return strconv.Quote(value)
+	}
+	return Unset
 }

@@ -56,8 +56,8 @@ func (j *judge) conclude() {
 		j.end(Unavailable, "nothing could be measured here")
 	case len(without) > 0:
 		j.end(Unavailable, "no cell of %s could be compared", some(without))
-	case j.rec.Environment.Injected() != "":
-		j.end(Inconclusive, "the workers of base and head had faults injected (%s): what slows both hides what slows one", j.rec.Environment.Injected())
+	case j.rec.hidden() != "":
+		j.end(Inconclusive, "%s", j.rec.hidden())
 	default:
 		j.end(Pass, "no cell is slower by %s or more; a slowdown of up to %s could have been missed%s%s", j.deltas(), percent(1+j.v.Resolution), j.stepsMissed(), j.qualityKept())
 	}
@@ -218,6 +218,9 @@ func (j *judge) more(fired []Control) {
 	} {
 		add(len(list.names) > 0, "%s: %s", some(list.names), list.what)
 	}
+	hidden, faults := j.rec.hidden(), j.rec.faults(&j.rec.Head)
+	add(hidden != "", "%s", hidden)
+	add(hidden == "" && faults != "", "the workers of the head had faults injected (%s)", faults)
 }
 
 // accepted says what the head computes differently by permission, as a warning and in the sentence of the outcome.

@@ -63,6 +63,15 @@ var scenarios = []struct {
 	{"the fixed workload moves with a regression", func(w *world) { w.drift, w.slow[3] = 0.2, 1.5 }, Inconclusive, exit.Inconclusive, "clear clear clear regression"},
 	{"faults on both sides", func(w *world) { w.injected = "slow=900@*" }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
 	{"faults on both sides and a regression", func(w *world) { w.injected, w.slow[3] = "slow=900@*", 1.5 }, Regression, exit.Failed, "clear clear clear regression"},
+	{"faults of base", func(w *world) { w.tell("ort:APEXX_INJECT", "slow=900@*", "") }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"faults of head", func(w *world) { w.tell("ort:APEXX_INJECT", "", "slow=1@*") }, Pass, exit.OK, "clear clear clear clear"},
+	{"faults of head, found", func(w *world) { w.tell("ort:APEXX_INJECT", "", "slow=50@*"); w.slow[3] = 1.5 }, Regression, exit.Failed, "clear clear clear regression"},
+	{"other faults of base and head", func(w *world) { w.tell("ort:APEXX_INJECT", "slow=900@*", "slow=9@*") }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"a variable of head", func(w *world) { w.tell("ort:GOGC", "", "off") }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"a variable of head and a regression", func(w *world) { w.tell("ort:GOGC", "", "off"); w.slow[3] = 1.5 }, Regression, exit.Failed, "clear clear clear regression"},
+	{"a variable of base", func(w *world) { w.tell("ort:CUDA_LAUNCH_BLOCKING", "1", "") }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"another value", func(w *world) { w.tell("ort:GOGC", "50", "off") }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
+	{"the same variable", func(w *world) { w.tell("ort:GOGC", "50", "50") }, Pass, exit.OK, "clear clear clear clear"},
 	{"the fixed workload becomes faster", func(w *world) { w.drift = -0.2 }, Inconclusive, exit.Inconclusive, "clear clear clear clear"},
 	{"base moves against itself", func(w *world) {
 		w.touch = func(_ Stage, _ int, m *perf.Measurement) {

@@ -13,6 +13,7 @@ import (
 	"github.com/apex-x/apexx/backends/tensorrt"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
@@ -60,8 +61,8 @@ func (p Program) Worker(backend string) worker.Spec {
 	return s
 }
 
-// Describe starts the workers of a build and returns what they say of themselves: what the first that starts does. A backend that does
-// not start costs its cells later. A build of which none starts is an error, and so is one with a worker that speaks another major version
+// Describe starts the workers of a build and returns what they say of themselves: what the first that starts does, and the variables of all. A backend that
+// does not start costs its cells later. A build of which none starts is an error, and so is one with a worker that speaks another major version
 // of the protocol: nobody can say what it lost.
 func (p Program) Describe(ctx context.Context, names []string) (said Build, err error) {
 	var failures []error
@@ -86,6 +87,7 @@ func (p Program) Describe(ctx context.Context, names []string) (said Build, err 
 			said = Build{Path: p.Given, Version: hello.Build["version"], Revision: hello.Build["revision"],
 				Modified: hello.Build["modified"] == "true", Protocol: hello.Protocol.String()}
 		}
+		said.Variables = append(said.Variables, env.VariablesOf(name, w.Variables())...)
 	}
 	if said.Path == "" {
 		return said, errors.Join(failures...)

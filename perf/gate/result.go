@@ -51,6 +51,8 @@ type Build struct {
 	Revision string `json:"revision,omitempty"`
 	Modified bool   `json:"modified"`
 	Protocol string `json:"protocol"` // of its workers
+	// Variables are those of the environment in which its workers differ from the gate, as BACKEND:NAME (env.VariablesOf): a script that is a build sets them.
+	Variables []env.Software `json:"variables,omitempty"`
 }
 
 // Stage is a part of a gate run.

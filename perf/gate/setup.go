@@ -8,6 +8,7 @@ import (
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/perf"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/perf/measure"
 )
 
@@ -32,7 +33,7 @@ func (s Setup) Run(ctx context.Context) (*Record, error) {
 	if rec.Head, err = s.Head.Describe(ctx, perf.Backends(rec.Cells)); err != nil {
 		return nil, err
 	}
-	r := Runner{Base: s.side(perf.Base, s.Base), Head: s.side(perf.Head, s.Head), Options: s.Options, Progress: s.Progress}
+	r := Runner{Base: s.side(perf.Base, s.Base, &rec.Base), Head: s.side(perf.Head, s.Head, &rec.Head), Options: s.Options, Progress: s.Progress}
 	if s.Base.Binary == s.Head.Binary { // one program makes one model
 		r.Head.Workloads = r.Base.Workloads
 	}
@@ -41,8 +42,9 @@ func (s Setup) Run(ctx context.Context) (*Record, error) {
 	return &rec, err
 }
 
-func (s Setup) side(arm perf.Arm, p Program) measure.Side {
-	return measure.Side{Arm: arm, Spec: p.Worker, Workloads: measure.NewWorkloads(s.Models(p), s.Oracle)}
+func (s Setup) side(arm perf.Arm, p Program, said *Build) measure.Side {
+	return measure.Side{Arm: arm, Spec: p.Worker, Workloads: measure.NewWorkloads(s.Models(p), s.Oracle),
+		Variables: func(backend string) []backends.Fact { return env.ToldOf(backend, said.Variables) }}
 }
 
 // slowedStep names the step that a trial slowed; "?" where nothing told its steps.

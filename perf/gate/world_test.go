@@ -31,7 +31,9 @@ type world struct {
 	accepted string
 	drift    float64 // log ratio that the fixed workload shows before the head
 	injected string  // faults of the workers of both sides
-	device   bool    // samples of a device's clock beside the host's
+
+	variables [2][]env.Software // that workers of base and head tell
+	device    bool              // samples of a device's clock beside the host's
 	// evaluate gives the run of a cell on an arm; nil where nobody asks for quality.
 	evaluate func(cell int, arm perf.Arm) accuracy.Run
 	plan     *accuracy.Plan
@@ -61,6 +63,15 @@ func quiet() world {
 		parity: map[int]perf.Parity{}, base: map[int]perf.Parity{}, change: map[int]perf.Parity{}}
 }
 
+// tell has the workers of base and head tell a variable, unless its value is "".
+func (w *world) tell(key string, values ...string) {
+	for i, value := range values {
+		if value != "" {
+			w.variables[i] = append(w.variables[i], env.Software{Key: key, Value: value})
+		}
+	}
+}
+
 // record measures the world, as Runner does, and judges.
 func (w world) record() *Record {
 	rng := rand.New(rand.NewPCG(w.seed, 1))
@@ -68,6 +79,7 @@ func (w world) record() *Record {
 	if w.injected != "" {
 		rec.Environment.Variables = []env.Software{{Key: worker.InjectVariable, Value: w.injected}}
 	}
+	rec.Base.Variables, rec.Head.Variables = w.variables[0], w.variables[1]
 	for i, c := range w.cells {
 		of := func(parities map[int]perf.Parity) perf.Parity {
 			if p, ok := parities[i]; ok {

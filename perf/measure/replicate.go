@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/backends"
@@ -64,6 +66,9 @@ type Side struct {
 	Arm       perf.Arm
 	Spec      func(backend string) worker.Spec // how to start its worker; called from several goroutines
 	Workloads *Workloads
+	// Variables returns what is recorded of the variables in which a backend's workers differ from this program (worker.Worker.Variables). One that tells
+	// others measures nothing. nil where nothing is recorded.
+	Variables func(backend string) []backends.Fact
 }
 
 // Order returns the cells in a seeded random order.
@@ -200,13 +205,42 @@ type sessionKind struct {
 	steps        bool // it tells the times of its steps
 }
 
-// start makes sure that there is a worker.
-func (p *process) start(ctx context.Context) (err error) {
-	if p.worker == nil {
-		p.worker, err = worker.Start(ctx, p.side.Spec(p.backend))
-		p.beside = cmp.Or(p.beside, Beside(err))
+// start makes sure that there is a worker, which runs under the variables that are recorded.
+func (p *process) start(ctx context.Context) error {
+	if p.worker != nil {
+		return nil
 	}
-	return err
+	w, err := worker.Start(ctx, p.side.Spec(p.backend))
+	if err != nil {
+		p.beside = cmp.Or(p.beside, Beside(err))
+		return err
+	}
+	p.worker = w
+	if err := p.side.recorded(p.backend, w.Variables()); err != nil {
+		p.end()
+		return err
+	}
+	return nil
+}
+
+// recorded is an error for a worker that tells other variables than the record of its side has.
+func (s Side) recorded(backend string, told []backends.Fact) error {
+	if s.Variables == nil || slices.Equal(told, s.Variables(backend)) {
+		return nil
+	}
+	return fmt.Errorf("a worker of backend %s has other variables of the environment than the first: %s, before %s; what starts it has to set the same every time",
+		backend, settings(told), settings(s.Variables(backend)))
+}
+
+func settings(variables []backends.Fact) string {
+	if len(variables) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, v := range variables {
+		list = append(list, v.Key+"="+v.Value)
+	}
+	return strings.Join(list, " ")
 }
 
 // compile compiles in the worker, which it starts if there is none.

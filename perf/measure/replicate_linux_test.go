@@ -210,6 +210,42 @@ func TestReplicateUnavailable(t *testing.T) {
 	}
 }
 
+// TestReplicateVariables: a worker that does not tell the variables that are recorded measures nothing.
+func TestReplicateVariables(t *testing.T) {
+	recorded := backends.Fact{Key: "GOGC", Value: "50"}
+	for _, c := range []struct {
+		sets []string
+		tell []backends.Fact
+		want evidence.State
+
+		detail string
+	}{
+		{nil, nil, evidence.Measured, ""},
+		{[]string{"GOGC=50"}, []backends.Fact{recorded}, evidence.Measured, ""},
+		{[]string{"GOGC=50", "GODEBUG=x"}, nil, evidence.Errored, "GODEBUG=x GOGC=50, before none;"},
+		{nil, []backends.Fact{recorded}, evidence.Errored, "none, before GOGC=50;"},
+		{[]string{"GOGC=60"}, []backends.Fact{recorded}, evidence.Errored, "GOGC=60, before GOGC=50;"},
+	} {
+		side := sideOf("")
+		side.Variables = func(string) []backends.Fact { return c.tell }
+		spec := side.Spec
+		side.Spec = func(backend string) worker.Spec {
+			s := spec(backend)
+			s.Env = append(s.Env, c.sets...)
+			return s
+		}
+		emit := func(m perf.Measurement) error {
+			if m.State != c.want || m.State == evidence.Errored && !strings.Contains(m.Detail, "other variables of the environment than the first: "+c.detail) {
+				t.Errorf("%q, recorded %v: %s, %s", c.sets, c.tell, m.State, m.Detail)
+			}
+			return nil
+		}
+		if err := measure.Replicate(t.Context(), side, "reference", []perf.Cell{cell(1)}, measure.Options{Iterations: 3}, emit); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestReplicateEnds lists what ends a replicate.
 func TestReplicateEnds(t *testing.T) {
 	stop := errors.New("disk full")

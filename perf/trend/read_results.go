@@ -68,7 +68,9 @@ func fromGate(g *gate.Record) (*Run, error) {
 	if differs := gate.Differs(g.Verdict, judged); differs != "" {
 		return nil, errors.New(differs)
 	}
-	run, err := newRun(FromGate, g.Class, &g.Environment)
+	e := g.Environment
+	e.Variables = slices.Concat(e.Variables, g.Head.Variables) // whose numbers these are
+	run, err := newRun(FromGate, g.Class, &e)
 	if err != nil {
 		return nil, err
 	}

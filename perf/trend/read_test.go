@@ -173,6 +173,10 @@ func TestReadRefuses(t *testing.T) {
 		{"twice", sweepWith(func(s *sweep.Result) { s.Cells[1], s.Plan.Cells[1] = s.Cells[0], s.Plan.Cells[0] }), "twice", Origin{}},
 		{"a sweep with faults", sweepWith(func(s *sweep.Result) { s.Environment.Variables = faults }), "with faults injected (slow=900@*): no history of a build", Origin{}},
 		{"a gate with faults", gateWith(func(g *gate.Record) { g.Environment.Variables = faults; g.Verdict = gate.Judge(g) }), "with faults injected", Origin{}},
+		{"a gate with faults of the head", gateWith(func(g *gate.Record) {
+			g.Head.Variables = []env.Software{{Key: "reference:APEXX_INJECT", Value: "slow=9@*"}}
+			g.Verdict = gate.Judge(g)
+		}), "with faults injected (slow=9@*)", Origin{}},
 		{"gate without verdict", gateWith(func(g *gate.Record) { g.Verdict = nil }), "did not finish", Origin{}},
 		{"gate without samples", gateWith(func(g *gate.Record) { g.Screen = nil }), "cut short", Origin{}},
 		{"gate in µs", gateWith(func(g *gate.Record) { head(g, 1e-3) }), "other units than nanoseconds", Origin{}},

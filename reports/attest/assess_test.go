@@ -77,18 +77,26 @@ func TestAssess(t *testing.T) {
 			c.gate.Verdict = gate.Judge(c.gate)
 		}, CPUGate, Pending,
 			"inconclusive: the workers of base and head had faults injected (slow=900@*)", Warned},
-		"a sweep with faults":     {func(_ *testing.T, c *candidate) { c.sweep.Environment.Variables = faults }, PerformanceReport, Fail, "with faults injected", Failed},
-		"a matrix with faults":    {func(_ *testing.T, c *candidate) { c.matrix.Where = append(c.matrix.Where, backends.Fact(faults[0])) }, ParityReport, Fail, "with faults injected", Failed},
-		"an accepted change":      {func(_ *testing.T, c *candidate) { c.gate.Accepted = "new weights"; c.gate.Verdict = gate.Judge(c.gate) }, CPUGate, Fail, `for a reason that the policy does not hold: "new weights"`, Failed},
-		"evidence of no commit":   {func(_ *testing.T, c *candidate) { c.matrix.Build.Revision = "" }, BackendParity, Fail, "does not say which commit", Failed},
-		"evidence of no model":    {func(_ *testing.T, c *candidate) { c.matrix.Model = nil }, BackendParity, Fail, "it is of one that it does not name", Failed},
-		"a check that is missing": {func(_ *testing.T, c *candidate) { c.checks.Checks = c.checks.Checks[:1] }, LintTests, Fail, "requires the check test", Failed},
-		"a refused sign-off":      {func(_ *testing.T, c *candidate) { c.signOffs[0].Approved = false }, "security_review", Fail, "A. Reviewer did not approve", Failed},
-		"a backend unmentioned":   {func(_ *testing.T, c *candidate) { c.caps["backends"] = c.caps["backends"].([]map[string]any)[1:] }, CapsTransparency, Fail, "it lists the backends", Failed},
-		"a reason of one's own":   {func(_ *testing.T, c *candidate) { c.caps["backends"].([]map[string]any)[1]["reason"] = "tired" }, CapsSnapshot, Fail, `"tired" is no reason`, Failed},
-		"another export":          {func(_ *testing.T, c *candidate) { c.export.Outputs[0].Shape = []int{1, 3} }, ONNXGraph, Fail, "the manifest describes", Failed},
-		"an evaluation":           {func(*testing.T, *candidate) {}, EvalReport, Pass, "PASS: AP of boxes 0.8160, -0.0040 against reference fp32 (-0.0080 to +0.0000)", Passed},
-		"no evaluation":           {drop("eval/eval.json"), EvalReport, Fail, "no evidence was given", Failed},
+		"a gate with faults of the head": {func(_ *testing.T, c *candidate) {
+			c.gate.Head.Variables, c.gate.Verdict = []env.Software{{Key: "reference:APEXX_INJECT", Value: "slow=1@*"}}, nil
+			c.gate.Verdict = gate.Judge(c.gate)
+		}, CPUGate, Fail, "it was measured with faults injected (slow=1@*): it says nothing of a release", Failed},
+		"a sweep with faults": {func(_ *testing.T, c *candidate) { c.sweep.Environment.Variables = faults }, PerformanceReport, Fail, "with faults injected", Failed},
+		"a matrix with faults in a worker": {func(_ *testing.T, c *candidate) {
+			c.matrix.Where = append(c.matrix.Where, backends.Fact{Key: "cuda:APEXX_INJECT", Value: "wrong@*"})
+		}, ParityReport, Fail, "with faults injected (wrong@*)", Failed},
+		"a matrix with faults":      {func(_ *testing.T, c *candidate) { c.matrix.Where = append(c.matrix.Where, backends.Fact(faults[0])) }, ParityReport, Fail, "with faults injected", Failed},
+		"an accepted change":        {func(_ *testing.T, c *candidate) { c.gate.Accepted = "new weights"; c.gate.Verdict = gate.Judge(c.gate) }, CPUGate, Fail, `for a reason that the policy does not hold: "new weights"`, Failed},
+		"evidence of no commit":     {func(_ *testing.T, c *candidate) { c.matrix.Build.Revision = "" }, BackendParity, Fail, "does not say which commit", Failed},
+		"evidence of no model":      {func(_ *testing.T, c *candidate) { c.matrix.Model = nil }, BackendParity, Fail, "it is of one that it does not name", Failed},
+		"a check that is missing":   {func(_ *testing.T, c *candidate) { c.checks.Checks = c.checks.Checks[:1] }, LintTests, Fail, "requires the check test", Failed},
+		"a refused sign-off":        {func(_ *testing.T, c *candidate) { c.signOffs[0].Approved = false }, "security_review", Fail, "A. Reviewer did not approve", Failed},
+		"a backend unmentioned":     {func(_ *testing.T, c *candidate) { c.caps["backends"] = c.caps["backends"].([]map[string]any)[1:] }, CapsTransparency, Fail, "it lists the backends", Failed},
+		"a reason of one's own":     {func(_ *testing.T, c *candidate) { c.caps["backends"].([]map[string]any)[1]["reason"] = "tired" }, CapsSnapshot, Fail, `"tired" is no reason`, Failed},
+		"another export":            {func(_ *testing.T, c *candidate) { c.export.Outputs[0].Shape = []int{1, 3} }, ONNXGraph, Fail, "the manifest describes", Failed},
+		"an evaluation":             {func(*testing.T, *candidate) {}, EvalReport, Pass, "PASS: AP of boxes 0.8160, -0.0040 against reference fp32 (-0.0080 to +0.0000)", Passed},
+		"an evaluation with faults": {func(_ *testing.T, c *candidate) { c.eval.Variables = faults; c.eval.Judge(0.01) }, EvalReport, Fail, "with faults injected (slow=900@*)", Failed},
+		"no evaluation":             {drop("eval/eval.json"), EvalReport, Fail, "no evidence was given", Failed},
 		"a loss for certain": {func(_ *testing.T, c *candidate) {
 			c.eval.Comparison.Det.AP.Low, c.eval.Comparison.Det.AP.High = -0.008, -0.0035
 			c.eval.Judge(0.003)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -29,7 +30,9 @@ func (e evalRecord) origin() origin {
 
 func (e evalRecord) judge(r *rules) (Status, string) {
 	rule, c := r.policy.Evaluation, e.Comparison
-	switch {
+	switch faults := env.Injected(e.Variables); {
+	case faults != "":
+		return Fail, injected(faults)
 	case e.Runtime == nil:
 		return Fail, fmt.Sprintf("%s was read from a file, not executed", e.Name)
 	case e.Dataset.AnnotationsSHA256 != rule.Dataset:

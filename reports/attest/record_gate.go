@@ -68,6 +68,8 @@ func (g gateRecord) judge(r *rules) (Status, string) {
 // against finds what the policy of a release does not let pass, "" where there is nothing.
 func (g gateRecord) against(rule GateRule) string {
 	switch {
+	case g.Injected() != "": // into the head alone, or it would not have passed
+		return injected(g.Injected())
 	case g.Base.Revision == "" || g.Base.Modified:
 		return "its base does not say which commit it is: nothing known was compared with"
 	case g.Base.Revision == g.Head.Revision:

@@ -6,11 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/worker"
 	"github.com/apex-x/apexx/internal/exit"
 	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/evidence"
+	"github.com/apex-x/apexx/perf/env"
 	"github.com/apex-x/apexx/reports"
 )
 
@@ -40,8 +39,12 @@ func (m matrixRecord) judge(r *rules) (Status, string) {
 			return Fail, fmt.Sprintf("it was judged by %q, the policy accepts %q", name, rule.Policies)
 		}
 	}
-	if i := slices.IndexFunc(m.Where, func(f backends.Fact) bool { return f.Key == worker.InjectVariable }); i >= 0 {
-		return Fail, injected(m.Where[i].Value)
+	var where []env.Software
+	for _, f := range m.Where {
+		where = append(where, env.Software(f))
+	}
+	if faults := env.Injected(where); faults != "" {
+		return Fail, injected(faults)
 	}
 	switch code {
 	case exit.OK:

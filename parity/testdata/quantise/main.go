@@ -115,11 +115,11 @@ func (b *bench) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := execute.CalibrationKey(m, calibration, calibrate.Edge, method, "")
+	backend, err := execute.Open(b.backend, execute.Options{})
 	if err != nil {
 		return err
 	}
-	backend, err := execute.Open(b.backend, execute.Options{})
+	key, err := execute.CalibrationKey(m, calibration, calibrate.Edge, method, "", execute.Variables(ctx, backend))
 	if err != nil {
 		return err
 	}

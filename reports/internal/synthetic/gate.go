@@ -267,5 +267,6 @@ func HostileGate(seed uint64) *gate.Record {
 	r.Environment.Host, r.Environment.CPU.Model, r.Environment.Commit = h(5), h(6), h(7)
 	r.Environment.Libraries[0].Key, r.Environment.Libraries[0].Value = h(8), h(0)
 	r.Environment.Variables = []env.Software{{Key: h(1), Value: h(2)}}
+	r.Head.Variables = []env.Software{{Key: h(3), Value: h(4)}}
 	return r
 }
