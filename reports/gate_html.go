@@ -23,7 +23,7 @@ var (
 
 var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
 	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityHTML,
-	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable, "flags": flagsHTML,
+	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable, "flags": flagsHTML, "long": long,
 }).Parse(perfHTML))
 
 // parityHTML is parityText with a number that is not broken at its sign.

@@ -11,8 +11,17 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// next says what to do about a matrix that did not pass, in a sentence or a command; "" where it did.
+// next says what to do about a matrix that did not pass, in a sentence or a command; "" where it did. A record was made elsewhere, and has no flags
+// but in the command that made it.
 func next(d *Document) string {
+	text := advice(d)
+	if text == "" || d.Again == "" {
+		return text
+	}
+	return "where it was made, with the model and cases of its command: " + text
+}
+
+func advice(d *Document) string {
 	m := d.Matrix
 	switch d.ExitCode() {
 	case exit.OK:
