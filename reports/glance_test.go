@@ -14,7 +14,7 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// lacking has no float64 but the reference's, and no cuda. Its ort crashes in one case, and has no kernel in another.
+// lackingRunner has no float64 but the reference's, and no cuda; of ONNX Runtime it says what runner says.
 type lackingRunner struct{ runner }
 
 func (r lackingRunner) Execute(ctx context.Context, c *parity.Case, backend string, p backends.Precision) evidence.Run {
@@ -27,9 +27,10 @@ func (r lackingRunner) Execute(ctx context.Context, c *parity.Case, backend stri
 	return r.runner.Execute(ctx, c, backend, p)
 }
 
-func lackingMatrix(t *testing.T, cases ...string) *parity.Matrix {
+func lackingMatrix(t *testing.T, policies int, cases ...string) *parity.Matrix {
 	t.Helper()
-	spec := parity.MatrixSpec{Name: "lacking", Runner: lackingRunner{}, Replayer: runner{}, Policies: []parity.Policy{parity.Quality.Policy(parity.EndToEnd), parity.Balanced.Policy(parity.EndToEnd)}}
+	spec := parity.MatrixSpec{Name: "lacking", Runner: lackingRunner{}, Replayer: runner{},
+		Policies: []parity.Policy{parity.Quality.Policy(parity.EndToEnd), parity.Balanced.Policy(parity.EndToEnd)}[:policies]}
 	for _, name := range []string{"reference", "ort", "cuda"} {
 		for _, p := range []backends.Precision{backends.FP64, backends.FP32} {
 			spec.Columns = append(spec.Columns, parity.Column{Backend: name, Precision: p})
@@ -47,7 +48,7 @@ func lackingMatrix(t *testing.T, cases ...string) *parity.Matrix {
 
 // TestColumnsThatCannotBeHadAreToldOnce: terminal, Markdown and page show the same pairs, and name the others with their reasons.
 func TestColumnsThatCannotBeHadAreToldOnce(t *testing.T) {
-	d := &Document{Matrix: lackingMatrix(t, "plain", "absent|<b>*case*</b>")}
+	d := &Document{Matrix: lackingMatrix(t, 2, "plain", "absent|<b>*case*</b>")}
 	var out bytes.Buffer
 	if err := Table(&out, d, TableOptions{}); err != nil {
 		t.Fatal(err)
@@ -86,14 +87,14 @@ func TestGlance(t *testing.T) {
 		cases []string
 		edit  func(m *parity.Matrix)
 		told  string
-		shown int // pairs of 15-1-… , of which the oracle, reference/fp32 and ort/fp32 have 3
+		shown int // pairs of 15; 3 are of reference/fp64, reference/fp32 and ort/fp32
 	}{
 		"all alike":       {[]string{"plain", "wrong"}, nil, "[ort/fp64: precision_unsupported: asked for fp64, this backend has fp32 cuda/fp64, cuda/fp32: worker_not_found: no executable apexx-cuda]", 3},
 		"one case":        {[]string{"plain"}, nil, "[ort/fp64: precision_unsupported: asked for fp64, this backend has fp32 cuda/fp64, cuda/fp32: worker_not_found: no executable apexx-cuda]", 3},
 		"another reason":  {[]string{"plain", "wrong"}, reasonOf("wrong", "cuda/fp32"), "[ort/fp64: precision_unsupported: asked for fp64, this backend has fp32 cuda/fp64: worker_not_found: no executable apexx-cuda]", 6},
 		"a crash is seen": {[]string{"plain", "crash"}, nil, "[ort/fp64: precision_unsupported: asked for fp64, this backend has fp32 cuda/fp64, cuda/fp32: worker_not_found: no executable apexx-cuda]", 6},
 	} {
-		m := lackingMatrix(t, tt.cases...)
+		m := lackingMatrix(t, 2, tt.cases...)
 		if tt.edit != nil {
 			tt.edit(m)
 		}
@@ -122,7 +123,7 @@ func reasonOf(name, column string) func(m *parity.Matrix) {
 
 // A matrix of which nothing can be had is its reasons and its verdict.
 func TestNothingCanBeHad(t *testing.T) {
-	m := lackingMatrix(t, "plain")
+	m := lackingMatrix(t, 2, "plain")
 	only, cells := []parity.Pair{}, []parity.Cell{}
 	for i := range m.Cells {
 		if p := m.Cells[i].Pair; p.Candidate.Backend == "cuda" && p.Reference.Backend == "cuda" && m.Cells[i].Policy == m.Policies[0] {
@@ -141,5 +142,23 @@ func TestNothingCanBeHad(t *testing.T) {
 	}
 	if err := HTML(&page, d); err != nil || strings.Contains(page.String(), `<table class="matrix">`) || !strings.Contains(page.String(), "worker_not_found") {
 		t.Errorf("%v\n%s", err, page.String())
+	}
+}
+
+// What cannot be had leaves room on a terminal of 24 lines of 80 columns, however much there is to say of it.
+func TestLacksFitATerminal(t *testing.T) {
+	m := lackingMatrix(t, 1, "plain", "wrong", "rerouted", "replayed", "replayed, wrong", "absent|<b>*case*</b>")
+	for i := range m.Executions {
+		if e := &m.Executions[i]; e.State == evidence.Unsupported && e.Column.Backend == "cuda" {
+			e.Detail = e.Column.String() + strings.Repeat(" is a long story", 20)
+		}
+	}
+	var out bytes.Buffer
+	if err := Table(&out, &Document{Matrix: m}, TableOptions{Width: 80, Height: 24}); err != nil {
+		t.Fatal(err)
+	}
+	goldenfile.Check(t, "glance-terminal.txt", out.Bytes())
+	if lines := strings.Count(out.String(), "\n"); lines > 23 {
+		t.Errorf("%d lines", lines)
 	}
 }

@@ -194,7 +194,7 @@ func (t *table) row(caseAt, policyAt int) string {
 const (
 	linesAround  = 4
 	leastRows    = 3
-	mostReasons  = 2
+	mostReasons  = 2 // of the cells 1, beside columns that cannot be had
 	mostOfReason = 2 // lines
 )
 
@@ -256,8 +256,12 @@ func (t *table) lacks() {
 	for _, l := range wrap(heading, t.opt.Width) {
 		t.line(l)
 	}
-	for _, lack := range t.glance.lacks {
-		for i, l := range wrap(lack.String(), t.opt.Width-2) {
+	for at, lack := range t.glance.lacks {
+		if t.opt.Height > 0 && at == mostReasons {
+			t.line(fmt.Sprintf("and %d more reasons, which --json and --report have", len(t.glance.lacks)-at))
+			break
+		}
+		for i, l := range t.told(lack.String(), 1) {
 			if i == 0 {
 				t.line(t.paint(stateColor(evidence.Unsupported), symbol(evidence.Unsupported)) + " " + l)
 			} else {
@@ -285,8 +289,23 @@ func (t *table) reasons() {
 		}
 		groups[key] = append(groups[key], c)
 	}
+	if t.opt.Height > 0 { // what is worst has the room
+		slices.SortStableFunc(order, func(a, b string) int {
+			switch x, y := groups[a][0].State, groups[b][0].State; {
+			case x.Worse(y):
+				return -1
+			case y.Worse(x):
+				return 1
+			}
+			return 0
+		})
+	}
+	most := mostReasons
+	if len(t.glance.lacks) > 0 {
+		most = 1
+	}
 	for at, key := range order {
-		if t.opt.Height > 0 && at == mostReasons {
+		if t.opt.Height > 0 && at == most {
 			t.line("")
 			t.line(fmt.Sprintf("and %d more reasons, which --json and --report have", len(order)-at))
 			break
@@ -297,18 +316,23 @@ func (t *table) reasons() {
 		}
 		t.line("")
 		t.line(fmt.Sprintf("%s %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), t.m.Key(c), more, c.State))
-		width := t.opt.Width - 2
-		if t.opt.Height > 0 {
-			width -= 2 // for what says that there is more
-		}
-		told := wrap(why(c), width)
-		if t.opt.Height > 0 && len(told) > mostOfReason {
-			told = append(told[:mostOfReason-1:mostOfReason-1], told[mostOfReason-1]+" …")
-		}
-		for _, l := range told {
+		for _, l := range t.told(why(c), mostOfReason) {
 			t.line("  " + l)
 		}
 	}
+}
+
+// told breaks a reason into lines that are going to be indented, on a terminal the first of them.
+func (t *table) told(reason string, most int) []string {
+	width := t.opt.Width - 2
+	if t.opt.Height > 0 {
+		width -= 2 // for what says that there is more
+	}
+	lines := wrap(reason, width)
+	if t.opt.Height > 0 && len(lines) > most {
+		lines = append(lines[:most-1:most-1], lines[most-1]+" …")
+	}
+	return lines
 }
 
 // note writes a line that need not be.

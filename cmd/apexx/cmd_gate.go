@@ -274,7 +274,7 @@ func replayGate(c *cli.Context) error {
 		return notRecord(c, err)
 	}
 	held := rec.Verdict
-	rec.Verdict = gate.Judge(rec)
+	rec.Again, rec.Verdict = readVersion().Version, gate.Judge(rec)
 	if why := gate.Differs(held, rec.Verdict); why != "" {
 		fmt.Fprintf(c.App.ErrWriter, "apexx: warning: %s\n", why)
 	}
