@@ -150,7 +150,7 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 	case c.Report == nil && !ran && c.State != worse(ref, cand):
 		return fmt.Errorf("its state is %s, and its sides ended as %s and %s", c.State, ref, cand)
 	case c.Report == nil:
-		return nil
+		return m.checkAbsence(c, caseAt)
 	case !ran:
 		return fmt.Errorf("there is a report of a comparison, and its sides ended as %s and %s", ref, cand)
 	}
@@ -173,6 +173,23 @@ func (m *Matrix) checkCell(at int, policy Policy) error {
 		err = fmt.Errorf("its state is %s, that of its numbers is %s", c.State, state)
 	}
 	return err
+}
+
+// checkAbsence holds what a cell without a report says of itself to how its sides ended. Whether a case has stored expectations is not in a matrix.
+func (m *Matrix) checkAbsence(c *Cell, caseAt int) error {
+	if c.Pair.Reference == golden && m.measured(caseAt, c.Pair.Candidate) == evidence.Measured {
+		return nil
+	}
+	want := c.Pair.absence(func(col Column) evidence.Outcome {
+		if col == golden {
+			return evidence.Outcome{State: evidence.Measured}
+		}
+		return m.Executions[caseAt*len(m.Columns)+slices.Index(m.Columns, col)].Outcome
+	})
+	if c.Outcome != want {
+		return fmt.Errorf("its reason is %q, %q, that of its sides is %q, %q", c.Reason, c.Detail, want.Reason, want.Detail)
+	}
+	return nil
 }
 
 // checkAlike finds the same outputs in every comparison of a case: all columns execute one graph, and stored expectations are the same for all

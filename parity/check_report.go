@@ -274,6 +274,8 @@ func (t *TensorReport) checkCounts() error {
 		return fmt.Errorf("%d elements were compared, and its histogram has %d", t.TotalCount, counted)
 	case t.MismatchCount < 0 || t.MismatchCount > t.TotalCount || t.NonFiniteMismatches != t.Histogram.NonFinite:
 		return fmt.Errorf("%d of %d elements mismatch, %d of them not finite; its histogram has %d", t.MismatchCount, t.TotalCount, t.NonFiniteMismatches, t.Histogram.NonFinite)
+	case t.Unforgiven < 0 || t.Unforgiven > t.MismatchCount || t.Unforgiven > 0 && t.Passed && t.Judgement == ByTolerance:
+		return fmt.Errorf("%d of %d mismatches are off by more than is ever forgiven, and it passed: %t", t.Unforgiven, t.MismatchCount, t.Passed)
 	}
 	return nil
 }

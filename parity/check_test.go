@@ -64,6 +64,9 @@ func TestCheck(t *testing.T) {
 		"a largest error of 0":  {func(_ *Matrix, c *Cell, o *TensorReport) { o.Histogram = Histogram{Decades: [16]int{9: 1}} }, "its largest error is 0, in its histogram it is from 0.0001 to 0.001"},
 		"an error on average":   {func(_ *Matrix, _ *Cell, o *TensorReport) { o.MeanAbsErr = 1 }, "its errors are 1 on average"},
 		"a ratio of its own":    {func(_ *Matrix, _ *Cell, o *TensorReport) { o.MismatchRatio = 0.5 }, "0 of 1 elements mismatch, which is not 0.5"},
+		"more unforgiven":       {func(_ *Matrix, _ *Cell, o *TensorReport) { o.Unforgiven = 1 }, "1 of 0 mismatches are off by more than is ever forgiven"},
+		"a reason of its own":   {func(m *Matrix, _ *Cell, _ *TensorReport) { lackingCell(m).Reason = "worker_not_found" }, `its reason is "worker_not_found", `},
+		"a detail of its own":   {func(m *Matrix, _ *Cell, _ *TensorReport) { lackingCell(m).Detail = "on purpose" }, `"on purpose", that of its sides is "`},
 		"another sum":           {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.MaxAbsErr = 0.5 }, "its largest error is 0.5 (mean 0, relative 0), that of its outputs is 0"},
 		"other counts":          {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.TotalCount = 9 }, "0 of 9 elements mismatch, of its outputs 0 of 1"},
 		"coverage of others":    {func(_ *Matrix, c *Cell, _ *TensorReport) { c.Report.Coverage.Compared = 9 }, "it covers 9 of 1 elements"},
@@ -103,6 +106,11 @@ func TestCheck(t *testing.T) {
 func wideFailure(m *Matrix, _ *Cell, _ *TensorReport) {
 	at := slices.IndexFunc(m.Cells, func(c Cell) bool { return c.State == evidence.Fail && c.Pair.Reference != golden })
 	m.Cells[at].Report.Outputs[0].Atol = 9
+}
+
+// lackingCell is a cell of which a side could not be had.
+func lackingCell(m *Matrix) *Cell {
+	return &m.Cells[slices.IndexFunc(m.Cells, func(c Cell) bool { return c.State == evidence.Unsupported })]
 }
 
 // anotherOutput renames the only output of a cell: it is no longer that of the case's other cells.

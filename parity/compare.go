@@ -36,8 +36,9 @@ type TensorReport struct {
 	Worst               *Worst         `json:"worst"`       // the element farthest beyond its tolerance; null when all are equal
 	Smallest            *SmallestRule  `json:"smallest_passing"`
 	NonFiniteMismatches int            `json:"nonfinite_mismatch_count"`
-	SignedZeros         int            `json:"signed_zero_count"` // pairs of -0 and +0, which are equal
-	Tolerance           string         `json:"tolerance"`         // the whole rule, for people
+	Unforgiven          int            `json:"unforgiven_count,omitempty"` // mismatches that are off by more than any mismatch ratio forgives
+	SignedZeros         int            `json:"signed_zero_count"`          // pairs of -0 and +0, which are equal
+	Tolerance           string         `json:"tolerance"`                  // the whole rule, for people
 	Class               string         `json:"tolerance_class,omitempty"`
 	Judgement           JudgementBasis `json:"judged_by"`
 	Problem             string         `json:"problem,omitempty"` // why the tensors could not be compared element by element
@@ -47,7 +48,6 @@ type TensorReport struct {
 
 	anyScale bool  // judged by the largest element, as nothing is known of the output
 	noisy    bool  // the noise is beyond its bound
-	beyond   int   // elements off by more than any mismatch ratio forgives
 	lost     []int // images of which too little was compared
 }
 
@@ -255,7 +255,7 @@ func (r *TensorReport) conclude(m *measure, ref, cand *tensor.Tensor) {
 	r.RMSErr = Number(math.Sqrt(m.sumSq / n))
 	r.NMSE, r.Cosine = Number(ratio(m.sumSq, m.sumRef)), Number(m.cosine())
 	r.MismatchCount, r.NonFiniteMismatches, r.SignedZeros = m.mismatches, m.nonFinite, m.signedZeros
-	r.TotalCount, r.Coverage.Compared, r.beyond = m.total, m.total, m.beyond
+	r.TotalCount, r.Coverage.Compared, r.Unforgiven = m.total, m.total, m.beyond
 	r.MismatchRatio = Number(float64(m.mismatches) / float64(max(m.total, 1)))
 	r.Histogram = m.hist
 	r.noisy = m.tol.noisy(r.NMSE, m.total)
@@ -324,8 +324,8 @@ func (r *TensorReport) failure() string {
 		return "a decision is a bug"
 	case r.NonFiniteMismatches > 0:
 		return fmt.Sprintf("%d of %d elements are NaN, or infinite on one side", r.NonFiniteMismatches, r.TotalCount)
-	case r.beyond > 0 && r.Atol+r.Rtol > 0:
-		return fmt.Sprintf("%d of %d elements differ by more than %s; %d by more than %d×", r.MismatchCount, r.TotalCount, r.Tolerance, r.beyond, forgiven)
+	case r.Unforgiven > 0 && r.Atol+r.Rtol > 0:
+		return fmt.Sprintf("%d of %d elements differ by more than %s; %d by more than %d×", r.MismatchCount, r.TotalCount, r.Tolerance, r.Unforgiven, forgiven)
 	case r.MismatchCount > 0:
 		return fmt.Sprintf("%d of %d elements differ by more than %s", r.MismatchCount, r.TotalCount, r.Tolerance)
 	default:

@@ -284,14 +284,19 @@ func (r *run) matrix() *Matrix {
 
 // absence is why a cell could not be compared: the worse of how its two sides ended.
 func (r *run) absence(at int, p Pair) evidence.Outcome {
+	return p.absence(func(col Column) evidence.Outcome {
+		if col == golden {
+			return r.spec.Cases[at].expected().Outcome
+		}
+		return r.records[at*len(r.spec.Columns)+slices.Index(r.spec.Columns, col)].Outcome
+	})
+}
+
+// absence is the worse of how the two sides of a pair ended, and names the side.
+func (p Pair) absence(ended func(Column) evidence.Outcome) evidence.Outcome {
 	var worst evidence.Outcome
 	for _, col := range []Column{p.Reference, p.Candidate} {
-		var o evidence.Outcome
-		if col == golden {
-			o = r.spec.Cases[at].expected().Outcome
-		} else {
-			o = r.records[at*len(r.spec.Columns)+slices.Index(r.spec.Columns, col)].Outcome
-		}
+		o := ended(col)
 		if worst.State == "" || o.State.Worse(worst.State) {
 			worst = o
 			worst.Detail = col.String() + ": " + o.Detail

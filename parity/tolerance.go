@@ -402,6 +402,9 @@ func (p Profile) AnyModel() Policy {
 // anyModel ends the name of a policy of AnyModel.
 const anyModel = " any model"
 
+// JudgesAnyModel tells a policy of Profile.AnyModel from others by its name.
+func JudgesAnyModel(policy string) bool { return strings.HasSuffix(policy, anyModel) }
+
 // GoldenPolicy judges stored expectations of another implementation, whatever the class: coordinates to 0.05 px, scores to 1e-4,
 // logits to 1e-3, embeddings to 1e-3 rad, anything else by Golden.
 func GoldenPolicy() Policy {

@@ -29,6 +29,8 @@ type Document struct {
 	Certificate *MatrixCertificate
 	Images      []CaseGallery
 
+	Again string // apexx's version that judged a record again; "" for a matrix that ran just now
+
 	AnyModel bool             // it is of a model that is not Apex-X
 	Subject  string           // flags that say what was compared, such as "--cases pictures", for commands that are proposed
 	LeftOut  []source.LeftOut // files of the folder of cases that are none
@@ -88,6 +90,14 @@ func (d *Document) when() string {
 }
 
 const timeFormat = "2006-01-02 15:04:05 UTC"
+
+// judgedAgain says what is shown of a record; "" for a matrix that ran just now.
+func (d *Document) judgedAgain() string {
+	if d.Again == "" {
+		return ""
+	}
+	return fmt.Sprintf("from its record, by apexx %s: nothing was executed or compared for it, and a record has no pictures", d.Again)
+}
 
 // imagesOf returns the pictures of a case in a pair: of the reference, of the candidate, and of what differs.
 func (d *Document) imagesOf(name string, p parity.Pair) (list []LabelledImage) {
@@ -273,10 +283,23 @@ func WriteDir(dir string, d *Document) ([]string, error) {
 	return writeFiles(dir, append(files, pages...))
 }
 
-// circumstances lists when, how and where the matrix was made.
+// RecordLine tells a terminal what the table above it is of: a record, and when it was made.
+func (d *Document) RecordLine() string {
+	return fmt.Sprintf("record: made %s; judged again %s", d.made(), d.judgedAgain())
+}
+
+// made is when the matrix was made, for people.
+func (d *Document) made() string {
+	if d.When.IsZero() && d.Again != "" {
+		return "at a time that the record does not tell"
+	}
+	return d.when()
+}
+
+// circumstances lists when, how and where the matrix was made, and whether it is a record that was judged again.
 func circumstances(d *Document) []backends.Fact {
 	var facts []backends.Fact
-	for _, f := range []backends.Fact{{Key: "made", Value: d.when()}, {Key: "command", Value: d.Command}, {Key: "apexx", Value: d.Version}} {
+	for _, f := range []backends.Fact{{Key: "judged again", Value: d.judgedAgain()}, {Key: "made", Value: d.made()}, {Key: "command", Value: d.Command}, {Key: "apexx", Value: d.Version}} {
 		if f.Value != "" {
 			facts = append(facts, f)
 		}

@@ -23,7 +23,7 @@ var (
 
 var perfPage = template.Must(template.New("perf").Funcs(template.FuncMap{
 	"class": cellClass, "mark": cellSymbol, "estimate": textOf, "parity": parityHTML,
-	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable, "flags": flagsHTML,
+	"missed": missed, "others": otherSeries, "against": changeText, "breakable": breakable, "flags": flagsHTML, "long": long,
 }).Parse(perfHTML))
 
 // parityHTML is parityText with a number that is not broken at its sign.
@@ -74,7 +74,7 @@ func GateHTML(w io.Writer, r *gate.Record) error {
 	p := gatePageData{
 		perfHead: perfHead{template.CSS(pageCSS + perfCSS), "gate", gateTitle(r), outcomeWord(v.Outcome), outcomeClass(v.Outcome), gateTally(v)},
 		V:        v, Cells: v.Worst(), Planned: len(r.Cells), Plots: pictures,
-		Builds:      facts("base", buildFact(r.Base), "head", buildFact(r.Head), "started", moment(r.When), "command", r.Command, "apexx", r.Version),
+		Builds:      facts("judged again", judgedAgain(r), "base", buildFact(r.Base), "head", buildFact(r.Head), "started", moment(r.When), "command", r.Command, "apexx", r.Version),
 		Environment: environmentFacts(r.Environment, r.Class), Policy: append(policyFacts(r.Policy), qualityFacts(r.Quality)...),
 		Resolution: power(v), Accepted: r.Accepted,
 	}

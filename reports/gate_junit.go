@@ -16,7 +16,7 @@ import (
 func GateJUnit(w io.Writer, r *gate.Record) error {
 	r = gateRecord(r)
 	v := r.Verdict
-	properties := facts("outcome", string(v.Outcome), "exit_code", fmt.Sprint(v.ExitCode), "attribution", v.Attribution, "base", buildFact(r.Base), "head", buildFact(r.Head),
+	properties := facts("judged again", judgedAgain(r), "outcome", string(v.Outcome), "exit_code", fmt.Sprint(v.ExitCode), "attribution", v.Attribution, "base", buildFact(r.Base), "head", buildFact(r.Head),
 		"command", r.Command, "version", r.Version, "resolution", fmt.Sprintf("%.4g", v.Resolution))
 	properties = append(properties, policyFacts(r.Policy)...)
 	properties = append(properties, environmentFacts(r.Environment, r.Class)...)

@@ -20,7 +20,7 @@ func GateMarkdown(w io.Writer, r *gate.Record) error {
 	markdownCells(&s, "## Cells", r.Verdict.Worst())
 	markdownControls(&s, r.Verdict)
 	markdownList(&s, "## Warnings", r.Verdict.Warnings)
-	markdownFacts(&s, "## Builds", facts("base", buildFact(r.Base), "head", buildFact(r.Head), "command", r.Command, "started", moment(r.When), "apexx", r.Version))
+	markdownFacts(&s, "## Builds", facts("judged again", judgedAgain(r), "base", buildFact(r.Base), "head", buildFact(r.Head), "command", r.Command, "started", moment(r.When), "apexx", r.Version))
 	markdownFacts(&s, "## Environment", environmentFacts(r.Environment, r.Class))
 	markdownFacts(&s, "## Policy", append(policyFacts(r.Policy), qualityFacts(r.Quality)...))
 	_, err := io.WriteString(w, s.String())

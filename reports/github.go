@@ -73,7 +73,7 @@ func summary(r *gate.Record, limit int) string {
 	markdownVerdict(&verdict, r)
 	markdownControls(&controls, r.Verdict)
 	markdownList(&rest, "### Warnings", r.Verdict.Warnings)
-	markdownFacts(&rest, "### Builds", facts("base", buildFact(r.Base), "head", buildFact(r.Head), "command", r.Command))
+	markdownFacts(&rest, "### Builds", facts("judged again", judgedAgain(r), "base", buildFact(r.Base), "head", buildFact(r.Head), "command", r.Command))
 	markdownFacts(&rest, "### Environment", environmentFacts(r.Environment, r.Class))
 	markdownFacts(&rest, "### Policy", policyFacts(r.Policy))
 	s := ""

@@ -30,7 +30,7 @@ var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "symbol": symbol, "brief": brief, "leftOpen": leftOpen, "why": why, "histogram": histogramSVG, "source": dataURI,
-	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "flags": flagsHTML, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
+	"duration": duration, "bytes": byteSize, "join": joinInts, "oneMinus": oneMinus, "value": value, "numbers": numbersAre, "flags": flagsHTML, "long": long, "infinite": func(n parity.Number) bool { return math.IsInf(float64(n), 0) },
 }).Parse(pageHTML))
 
 // HTML writes a self-contained page with every cell at a glance: styles are in it, and it runs no script. Cells that matter are links to pages
@@ -42,13 +42,18 @@ func HTML(w io.Writer, d *Document) error {
 	whole := wholeCases(d.Matrix)
 	p.Certificate = d.Certificate.String()
 	p.LeftOut, p.Next, p.NoCases, p.Numbers = leftOut(len(d.Matrix.Cases), len(whole)), next(d), d.LeftOut, numbersAre(d.Matrix)
+	g := glanceOf(d.Matrix)
+	for _, i := range g.pairs {
+		p.Pairs = append(p.Pairs, d.Matrix.Pairs[i])
+	}
+	p.Lacking, p.Lacks = g.heading(d.Matrix), g.lacks
 	for i, name := range d.Matrix.Cases {
-		for j := range perCase(d.Matrix) {
+		for at, j := range g.places {
 			one := pageCell{Cell: cell(d.Matrix, i, j)}
 			if whole[i] {
 				one.Page = "cells/" + cellPage(i, j)
 			}
-			if j%len(d.Matrix.Pairs) == 0 {
+			if at%len(g.pairs) == 0 {
 				p.Cases = append(p.Cases, pageCase{Name: name, Policy: one.Policy})
 			}
 			row := &p.Cases[len(p.Cases)-1]
@@ -103,8 +108,9 @@ func cellFiles(dir string, d *Document) ([]outputFile, error) {
 	}
 	var files []outputFile
 	d = clean(d)
+	places := glanceOf(d.Matrix).places
 	for _, i := range slices.Sorted(maps.Keys(wholeCases(d.Matrix))) {
-		for j := range perCase(d.Matrix) {
+		for _, j := range places {
 			files = append(files, outputFile{filepath.Join("cells", cellPage(i, j)), func(w io.Writer) error { return cellHTML(w, d, i, j) }})
 		}
 	}
@@ -119,7 +125,10 @@ type pageData struct {
 	Facts                        []backends.Fact
 	Matrix                       *parity.Matrix
 	Legend                       []evidence.State
-	Glance                       bool // the page shows the matrix, and not one of its cells
+	Glance                       bool          // the page shows the matrix, and not one of its cells
+	Pairs                        []parity.Pair // that have a column at a glance
+	Lacking                      string        // heading of Lacks
+	Lacks                        []lack        // columns that are told once
 	Cases                        []pageCase
 	LeftOut                      string // what is said of the cases without pages
 	Next                         string
@@ -214,17 +223,20 @@ func joinInts(list []int) string {
 	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), "×"), "[]")
 }
 
-// flagsHTML keeps every flag of a command in one piece: a browser breaks --cases behind its first hyphen.
+// flagsHTML keeps every flag of a command in one piece: a browser breaks --cases behind its first hyphen. Lists are broken behind their commas.
 func flagsHTML(s string) template.HTML {
 	words := strings.Split(s, " ")
 	for i, word := range words {
-		words[i] = template.HTMLEscapeString(word)
+		words[i] = strings.TrimSuffix(strings.ReplaceAll(template.HTMLEscapeString(word), ",", ",<wbr>"), "<wbr>")
 		if strings.HasPrefix(word, "-") {
 			words[i] = "<span>" + words[i] + "</span>"
 		}
 	}
 	return template.HTML(strings.Join(words, " "))
 }
+
+// long tells a fact that has a row of its own, such as a command with a list of cells.
+func long(s string) bool { return len(s) > 160 }
 
 // dataURI embeds a picture. Its type is one of two, so the bytes cannot become anything but an image.
 func dataURI(im LabelledImage) template.URL {

@@ -35,7 +35,8 @@ type jsonMatrix struct {
 	Schema     string                   `json:"schema"`
 	Verdict    string                   `json:"verdict"`
 	ExitCode   int                      `json:"exit_code"`
-	Missing    []string                 `json:"missing"` // what was named and has no cell that could be compared
+	Missing    []string                 `json:"missing"`         // what was named and has no cell that could be compared
+	Title      string                   `json:"title,omitempty"` // of a model that is not Apex-X
 	When       string                   `json:"when,omitempty"`
 	Version    string                   `json:"version,omitempty"`
 	Build      Build                    `json:"build"`
@@ -98,7 +99,7 @@ func JSON(w io.Writer, d *Document) error {
 	out := jsonMatrix{
 		SweepName: m.Name, ProfileName: judgedBy(m), Passed: d.Passed(), CaseCount: len(m.Cases), Reports: []*parity.Report{},
 		Schema: SchemaID, Verdict: evidence.Verdict(d.ExitCode()), ExitCode: d.ExitCode(), Missing: append([]string{}, m.Missing()...),
-		When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
+		Title: d.Title, When: d.when(), Version: d.Version, Build: d.Build, Model: d.Model, Command: d.Command,
 		Where: []jsonFact{}, LeftOut: d.LeftOut, Cases: m.Cases, Columns: m.Columns, Pairs: m.Pairs, States: map[evidence.State]int{},
 		Cells: []jsonCell{}, Sets: m.Sets, Executions: m.Executions, Quality: d.Quality, Certificate: d.Certificate,
 	}

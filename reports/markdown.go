@@ -19,8 +19,15 @@ func Markdown(w io.Writer, d *Document) error {
 	for _, f := range circumstances(d) {
 		fmt.Fprintf(&s, "- %s: %s\n", f.Key, escapeMarkdown(f.Value))
 	}
-	markdownGlance(&s, m)
+	g := glanceOf(m)
+	markdownGlance(&s, m, g)
 	fmt.Fprintf(&s, "\nNumbers are the %s.\n", numbersAre(m))
+	if heading := g.heading(m); heading != "" {
+		fmt.Fprintf(&s, "\n%s\n\n", heading)
+	}
+	for _, l := range g.lacks {
+		fmt.Fprintf(&s, "- %s %s\n", symbol(evidence.Unsupported), escapeMarkdown(l.String()))
+	}
 	for i, v := range m.Sets {
 		if i == 0 {
 			s.WriteString("\nDetections as sets:\n\n")
@@ -41,7 +48,7 @@ func Markdown(w io.Writer, d *Document) error {
 		fmt.Fprintf(&s, "\n%s\n", escapeMarkdown(text))
 	}
 	for i := range m.Cells {
-		if c := &m.Cells[i]; c.State != evidence.Pass {
+		if c := &m.Cells[i]; c.State != evidence.Pass && g.shows(m, i) {
 			markdownCell(&s, m, c)
 		}
 	}
@@ -49,28 +56,30 @@ func Markdown(w io.Writer, d *Document) error {
 	return err
 }
 
-// markdownGlance is a table with a row per case, and per policy where there are several, and a column per pair.
-func markdownGlance(s *strings.Builder, m *parity.Matrix) {
+// markdownGlance is a table with a row per case, and per policy where there are several, and a column per pair; nothing where no pair is shown.
+func markdownGlance(s *strings.Builder, m *parity.Matrix, g glance) {
+	if len(g.pairs) == 0 {
+		return
+	}
 	several := len(m.Policies) > 1
 	head, rule := "\n| case |", "\n|---|"
 	if several {
 		head, rule = head+" policy |", rule+"---|"
 	}
 	s.WriteString(head)
-	for _, p := range m.Pairs {
-		fmt.Fprintf(s, " %s<br>vs %s |", p.Candidate, p.Reference)
+	for _, i := range g.pairs {
+		fmt.Fprintf(s, " %s<br>vs %s |", m.Pairs[i].Candidate, m.Pairs[i].Reference)
 	}
-	s.WriteString(rule + strings.Repeat("---|", len(m.Pairs)) + "\n")
-	for at := range m.Cells {
-		c := &m.Cells[at]
-		if at%len(m.Pairs) == 0 {
-			fmt.Fprintf(s, "| %s |", escapeMarkdown(c.Case))
+	s.WriteString(rule + strings.Repeat("---|", len(g.pairs)) + "\n")
+	for caseAt, name := range m.Cases {
+		for policyAt, policy := range m.Policies {
+			fmt.Fprintf(s, "| %s |", escapeMarkdown(name))
 			if several {
-				fmt.Fprintf(s, " %s |", escapeMarkdown(c.Policy))
+				fmt.Fprintf(s, " %s |", escapeMarkdown(policy))
 			}
-		}
-		fmt.Fprintf(s, " %s |", cellText(c))
-		if (at+1)%len(m.Pairs) == 0 {
+			for _, i := range g.pairs {
+				fmt.Fprintf(s, " %s |", cellText(cell(m, caseAt, policyAt*len(m.Pairs)+i)))
+			}
 			s.WriteByte('\n')
 		}
 	}

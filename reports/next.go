@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,8 +10,17 @@ import (
 	"github.com/apex-x/apexx/parity/evidence"
 )
 
-// next says what to do about a matrix that did not pass, in a sentence or a command; "" where it did.
+// next says what to do about a matrix that did not pass, in a sentence or a command; "" where it did. A record was made elsewhere, and has no flags
+// but in the command that made it.
 func next(d *Document) string {
+	text := advice(d)
+	if text == "" || d.Again == "" {
+		return text
+	}
+	return "where it was made, with the model and cases of its command: " + text
+}
+
+func advice(d *Document) string {
 	m := d.Matrix
 	switch d.ExitCode() {
 	case exit.OK:
@@ -62,13 +70,19 @@ func locateCommand(d *Document, c *parity.Cell) string {
 	if of, _, _ := strings.Cut(c.Policy, " "); of != "" && of != parity.Balanced.Name() {
 		profile = "--profile " + of
 	}
-	if strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'\"\\$&|;<>()*?`", r) }) {
-		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-	}
-	words := []string{"apexx locate", d.Subject, fmt.Sprintf("--backends %s,%s", c.Pair.Reference.Backend, c.Pair.Candidate.Backend), precision, profile, name}
+	sides := quoted(c.Pair.Reference.Backend + "," + c.Pair.Candidate.Backend)
+	words := []string{"apexx locate", d.Subject, "--backends " + sides, precision, profile, quoted(name)}
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
+// quoted keeps a shell from taking a word apart, or for more than a word: names are of files and records.
+func quoted(word string) string {
+	if strings.ContainsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'\"\\$&|;<>()*?`", r) }) {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
 func planCommand(c *parity.Cell) string {
-	return "apexx plan --backend " + c.Pair.Candidate.Backend + " --precision " + string(c.Pair.Candidate.Precision)
+	return "apexx plan --backend " + quoted(c.Pair.Candidate.Backend) + " --precision " + string(c.Pair.Candidate.Precision)
 }

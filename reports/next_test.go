@@ -33,6 +33,16 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// TestNextOfARecord proposes nothing that a shell would take for more than it says, whatever names the record has.
+func TestNextOfARecord(t *testing.T) {
+	d := &Document{Matrix: many(1, map[int]evidence.State{0: evidence.Fail}), Again: "v0.2.0"}
+	d.Matrix.Cells[0].Pair.Candidate.Backend = "ort;reboot"
+	want := "where it was made, with the model and cases of its command: find the step: apexx locate --backends 'reference,ort;reboot' 'case 000'"
+	if got := next(d); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestTableFitsATerminal shows a matrix of any size and state within 24 lines of 80 columns: what did not pass, the verdict and what to do next.
 func TestTableFitsATerminal(t *testing.T) {
 	bad := map[int]evidence.State{}

@@ -21,6 +21,14 @@ func gateTitle(r *gate.Record) string {
 	return fmt.Sprintf("%s against %s", buildText(r.Head), buildText(r.Base))
 }
 
+// judgedAgain says what is shown of a record; "" for a run that was measured just now.
+func judgedAgain(r *gate.Record) string {
+	if r.Again == "" {
+		return ""
+	}
+	return fmt.Sprintf("from its record, by apexx %s: nothing was measured for it", r.Again)
+}
+
 // buildText is a build in a few words: its revision, else its path.
 func buildText(b gate.Build) string {
 	if b.Revision == "" {

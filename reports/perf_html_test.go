@@ -81,6 +81,21 @@ func TestSweepHTML(t *testing.T) {
 	}
 }
 
+// The page of a record of a sweep is that of the sweep, and says what it is.
+func TestSweepRecordHTML(t *testing.T) {
+	live := synthetic.Sweep(11)
+	record := *live
+	record.Again = "v0.2.0"
+	was, is := written(t, SweepHTML, live), written(t, SweepHTML, &record)
+	fact := "\n    <div><dt>judged again</dt><dd>" + record.JudgedAgain() + "</dd></div>"
+	if !strings.Contains(is, fact) {
+		t.Errorf("the page does not say %q", fact)
+	}
+	if got := strings.Replace(is, fact, "", 1); got != was {
+		t.Errorf("the page is another:\n%s\nwant:\n%s", got, was)
+	}
+}
+
 func TestPagesOfHostileNames(t *testing.T) {
 	for _, page := range []string{written(t, GateHTML, synthetic.HostileGate(1)), written(t, SweepHTML, synthetic.HostileSweep(1))} {
 		checkPage(t, strings.NewReplacer("onerror=alert", "", "src=x", "").Replace(page)) // as text, escaped

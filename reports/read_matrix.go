@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,8 +18,16 @@ import (
 // ReadMatrix reads what JSON wrote and derives everything in it anew that follows from the rest: parity.Matrix.Check, the counts, the
 // exit code and the verdict. Pictures are not in the file. Its errors are one line, without the file's name.
 func ReadMatrix(from io.Reader) (*Document, error) {
+	data, err := io.ReadAll(from)
+	if err != nil {
+		return nil, err
+	}
+	var head struct{ Schema string }
+	if json.Unmarshal(data, &head) == nil && head.Schema != SchemaID { // before keys that another schema has for something else
+		return nil, fmt.Errorf("the schema is %q, want %q", head.Schema, SchemaID)
+	}
 	var in jsonMatrix
-	decoder := json.NewDecoder(from)
+	decoder := json.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&in); err != nil {
 		return nil, fmt.Errorf("not a parity matrix: %w", err)
 	}
@@ -28,12 +37,11 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if in.Schema != SchemaID {
 		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
 	}
-	d := &Document{LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Certificate: in.Certificate, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
+	d := &Document{Title: in.Title, LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Certificate: in.Certificate, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
 		Name: in.SweepName, Policies: strings.Split(in.ProfileName, policySeparator), Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {
 		d.Where = append(d.Where, backends.Fact(f))
 	}
-	var err error
 	if in.When != "" {
 		if d.When, err = time.Parse(timeFormat, in.When); err != nil {
 			return nil, err
@@ -45,6 +53,7 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if err := d.Matrix.Check(); err != nil {
 		return nil, err
 	}
+	d.AnyModel = parity.JudgesAnyModel(d.Matrix.Policies[0])
 	if err := d.Quality.check(d.Matrix.Columns); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package reports
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +43,54 @@ func TestReadMatrix(t *testing.T) {
 	}
 	if !bytes.Equal(again.Bytes(), text) {
 		t.Errorf("read and written again:\n%s\nwant:\n%s", again.Bytes(), text)
+	}
+}
+
+// What is written of a record is what was written of the matrix, but for its pictures and what says that it is a record.
+func TestRecordIsWrittenAsTheMatrixWas(t *testing.T) {
+	live, text := stored(t)
+	record, err := ReadMatrix(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	live.Images = nil
+	record.Again = "v0.2.0"
+	const fact = "from its record, by apexx v0.2.0: nothing was executed or compared for it, and a record has no pictures"
+	for name, form := range map[string]struct {
+		write func(io.Writer, *Document) error
+		again string // what is there of a record alone
+	}{
+		"HTML":     {HTML, "\n    <div><dt>judged again</dt><dd>" + fact + "</dd></div>"},
+		"Markdown": {Markdown, "- judged again: " + fact + "\n"},
+		"JUnit":    {MatrixJUnit, "\n      <property name=\"judged again\" value=\"" + fact + "\"></property>"},
+		"table":    {func(w io.Writer, d *Document) error { return Table(w, d, TableOptions{Width: 200}) }, ""},
+		"page":     {func(w io.Writer, d *Document) error { return cellHTML(w, d, 1, 1) }, "\n    <div><dt>judged again</dt><dd>" + fact + "</dd></div>"},
+		"CSV":      {MatrixCSV, ""},
+		"JSONL":    {MatrixJSONL, ""},
+		"JSON":     {JSON, ""},
+	} {
+		var was, is bytes.Buffer
+		if err := errors.Join(form.write(&was, live), form.write(&is, record)); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Replace(is.String(), "where it was made, with the model and cases of its command: ", "", 1)
+		if form.again != "" && !strings.Contains(got, form.again) {
+			t.Errorf("%s does not say that it is of a record", name)
+		}
+		got = strings.Replace(got, form.again, "", 1)
+		for i, want := range strings.Split(was.String(), "\n") {
+			if lines := strings.Split(got, "\n"); i >= len(lines) || lines[i] != want {
+				t.Errorf("%s, line %d is %q, want %q", name, i+1, lines[min(i, len(lines)-1)], want)
+				break
+			}
+		}
+	}
+	if got, want := record.RecordLine(), "record: made 2026-11-28 12:00:00 UTC; judged again "+fact; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	record.When = time.Time{}
+	if got, want := record.RecordLine(), "record: made at a time that the record does not tell; judged again "+fact; got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 

@@ -95,7 +95,7 @@ func sweepOutcome(r *sweep.Result) (word, class, tally string) {
 // planFacts describes what the sweep set out to do.
 func planFacts(r *sweep.Result) []backends.Fact {
 	p := r.Plan
-	list := facts("command", r.Command, "started", moment(r.When), "apexx", r.Version)
+	list := facts("judged again", r.JudgedAgain(), "command", r.Command, "started", moment(r.When), "apexx", r.Version)
 	if p.Replicates > 0 {
 		list = append(list, facts("replicates", counted(p.Replicates, "fresh process"), "samples", samplesBound(p.Iterations, p.BoundNS), "threads", threadsText(p.Threads), "seed", fmt.Sprint(p.Seed))...)
 	}

@@ -27,7 +27,8 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 		opt.Width = 100
 	}
 	d = clean(d)
-	t := &table{opt: opt, m: d.Matrix}
+	t := &table{opt: opt, m: d.Matrix, glance: glanceOf(d.Matrix)}
+	t.lacks()
 	t.reasons()
 	t.sets()
 	t.quality(d)
@@ -45,11 +46,13 @@ func Table(w io.Writer, d *Document, opt TableOptions) error {
 	if opt.Height > 0 {
 		t.room = min(t.room, max((opt.Height-linesAround-strings.Count(below, "\n"))/max(1, len(d.Matrix.Policies)), leastRows))
 	}
-	if t.wide() <= opt.Width {
+	switch {
+	case len(t.glance.pairs) == 0:
+	case t.wide() <= opt.Width:
 		t.grid()
-	} else {
+	default:
 		if opt.Height > 0 {
-			t.room = max(1, t.room/max(1, len(d.Matrix.Pairs)))
+			t.room = max(1, t.room/len(t.glance.pairs))
 		}
 		t.lines()
 	}
@@ -78,10 +81,11 @@ func (t *table) verdict(d *Document) {
 }
 
 type table struct {
-	opt  TableOptions
-	m    *parity.Matrix
-	room int // cases that have rows
-	out  strings.Builder
+	opt    TableOptions
+	m      *parity.Matrix
+	glance glance
+	room   int // cases that have rows
+	out    strings.Builder
 }
 
 func (t *table) paint(color int, s string) string {
@@ -141,7 +145,7 @@ func (t *table) keyWidths() (name, policy int) {
 func (t *table) wide() int {
 	name, policy := t.keyWidths()
 	n := name + policy
-	for i := range t.m.Pairs {
+	for _, i := range t.glance.pairs {
 		n += 2 + t.columnWidth(i)
 	}
 	return n
@@ -156,7 +160,8 @@ func (t *table) grid() {
 		return pad(name, first) + pad("  "+policy, second)
 	}
 	var top, below strings.Builder
-	for i, p := range t.m.Pairs {
+	for _, i := range t.glance.pairs {
+		p := t.m.Pairs[i]
 		top.WriteString("  " + pad(p.Candidate.String(), t.columnWidth(i)))
 		below.WriteString("  " + pad("vs "+p.Reference.String(), t.columnWidth(i)))
 	}
@@ -176,7 +181,7 @@ func (t *table) grid() {
 // row are the cells of a case under a policy.
 func (t *table) row(caseAt, policyAt int) string {
 	var row strings.Builder
-	for j := range t.m.Pairs {
+	for _, j := range t.glance.pairs {
 		c := cell(t.m, caseAt, policyAt*len(t.m.Pairs)+j)
 		text := cellText(c)
 		row.WriteString("  " + t.paint(stateColor(c.State), text) + strings.Repeat(" ", t.columnWidth(j)-widest(text)))
@@ -189,7 +194,7 @@ func (t *table) row(caseAt, policyAt int) string {
 const (
 	linesAround  = 4
 	leastRows    = 3
-	mostReasons  = 2
+	mostReasons  = 2 // of the cells 1, beside columns that cannot be had
 	mostOfReason = 2 // lines
 )
 
@@ -216,9 +221,9 @@ func (t *table) shown() (list []int, hidden string) {
 	return list, hidden
 }
 
-// passed tells whether every cell of a case passed.
+// passed tells whether every cell of a case passed that is shown.
 func (t *table) passed(caseAt int) bool {
-	for j := range perCase(t.m) {
+	for _, j := range t.glance.places {
 		if cell(t.m, caseAt, j).State != evidence.Pass {
 			return false
 		}
@@ -235,9 +240,34 @@ func (t *table) lines() {
 }
 
 func (t *table) linesOf(caseAt int) {
-	for j := range perCase(t.m) {
+	for _, j := range t.glance.places {
 		c := cell(t.m, caseAt, j)
 		t.line(fmt.Sprintf("%s  %s", t.paint(stateColor(c.State), pad(cellText(c), 13)), t.m.Key(c)))
+	}
+}
+
+// lacks names the columns that cannot be had in any case.
+func (t *table) lacks() {
+	heading := t.glance.heading(t.m)
+	if heading == "" {
+		return
+	}
+	t.line("")
+	for _, l := range wrap(heading, t.opt.Width) {
+		t.line(l)
+	}
+	for at, lack := range t.glance.lacks {
+		if t.opt.Height > 0 && at == mostReasons {
+			t.line(fmt.Sprintf("and %d more reasons, which --json and --report have", len(t.glance.lacks)-at))
+			break
+		}
+		for i, l := range t.told(lack.String(), 1) {
+			if i == 0 {
+				t.line(t.paint(stateColor(evidence.Unsupported), symbol(evidence.Unsupported)) + " " + l)
+			} else {
+				t.line("  " + l)
+			}
+		}
 	}
 }
 
@@ -247,7 +277,7 @@ func (t *table) reasons() {
 	groups := map[string][]*parity.Cell{}
 	for i := range t.m.Cells {
 		c := &t.m.Cells[i]
-		if c.State == evidence.Pass {
+		if c.State == evidence.Pass || !t.glance.shows(t.m, i) {
 			continue
 		}
 		key := string(c.State) + why(c)
@@ -259,8 +289,23 @@ func (t *table) reasons() {
 		}
 		groups[key] = append(groups[key], c)
 	}
+	if t.opt.Height > 0 { // what is worst has the room
+		slices.SortStableFunc(order, func(a, b string) int {
+			switch x, y := groups[a][0].State, groups[b][0].State; {
+			case x.Worse(y):
+				return -1
+			case y.Worse(x):
+				return 1
+			}
+			return 0
+		})
+	}
+	most := mostReasons
+	if len(t.glance.lacks) > 0 {
+		most = 1
+	}
 	for at, key := range order {
-		if t.opt.Height > 0 && at == mostReasons {
+		if t.opt.Height > 0 && at == most {
 			t.line("")
 			t.line(fmt.Sprintf("and %d more reasons, which --json and --report have", len(order)-at))
 			break
@@ -271,18 +316,23 @@ func (t *table) reasons() {
 		}
 		t.line("")
 		t.line(fmt.Sprintf("%s %s%s: %s", t.paint(stateColor(c.State), symbol(c.State)), t.m.Key(c), more, c.State))
-		width := t.opt.Width - 2
-		if t.opt.Height > 0 {
-			width -= 2 // for what says that there is more
-		}
-		told := wrap(why(c), width)
-		if t.opt.Height > 0 && len(told) > mostOfReason {
-			told = append(told[:mostOfReason-1:mostOfReason-1], told[mostOfReason-1]+" …")
-		}
-		for _, l := range told {
+		for _, l := range t.told(why(c), mostOfReason) {
 			t.line("  " + l)
 		}
 	}
+}
+
+// told breaks a reason into lines that are going to be indented, on a terminal the first of them.
+func (t *table) told(reason string, most int) []string {
+	width := t.opt.Width - 2
+	if t.opt.Height > 0 {
+		width -= 2 // for what says that there is more
+	}
+	lines := wrap(reason, width)
+	if t.opt.Height > 0 && len(lines) > most {
+		lines = append(lines[:most-1:most-1], lines[most-1]+" …")
+	}
+	return lines
 }
 
 // note writes a line that need not be.

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	code = exit.Code(err)
 	var coded *exit.Error
 	switch {
-	case code == exit.Interrupted:
+	case errors.Is(err, context.Canceled): // and not the record of what was interrupted
 		fmt.Fprintln(stderr, "apexx: interrupted")
 	case !errors.As(err, &coded) || coded.Err != nil:
 		fmt.Fprintf(stderr, "apexx: %s\n", printable.Text(err.Error())) // names of files and messages of workers are in it

@@ -13,8 +13,6 @@ import (
 	"github.com/apex-x/apexx/backends/reference"
 	"github.com/apex-x/apexx/internal/execute"
 	"github.com/apex-x/apexx/internal/exit"
-	"github.com/apex-x/apexx/internal/input"
-	"github.com/apex-x/apexx/internal/journal"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/gate"
 )
@@ -25,7 +23,7 @@ func gateCommand() *cli.Command {
 		&cli.StringFlag{Name: "head", Usage: "build to judge, a `PATH` likewise (default: this program)"},
 		&cli.StringFlag{Name: "accept-change", Usage: "let the head compute something else than the base, for this `REASON`, which is recorded; it has to be right by its own graph all the same"},
 		&cli.StringFlag{Name: "baseline", Usage: "compare this build with committed numbers instead: a `FILE`, or a folder of one for each class of machines"},
-		&cli.StringFlag{Name: "replay", Usage: "judge the record `FILE` of an earlier run again, without measuring"},
+		&cli.StringFlag{Name: "replay", Usage: "judge the record `FILE` of an earlier run again, gzip-compressed or not, without measuring; with --out alone"},
 		&cli.BoolFlag{Name: "selfcheck", Usage: "measure on this machine how often the gate errs, with equal builds and with injected slowdowns; goes on where it stopped"},
 		&cli.StringFlag{Name: "out", Usage: "folder `DIR` of gate.json (with every sample), index.html, gate.md, junit.xml and plots"},
 		&cli.BoolFlag{Name: "identify", Usage: "keep host name and device ids readable in the files"},
@@ -194,7 +192,7 @@ func gateBuilds(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	release, err := makeOut(c)
+	release, err := claimFolder(c.String("out"))
 	if err != nil {
 		return err
 	}
@@ -216,17 +214,6 @@ func gateBuilds(c *cli.Context) error {
 		return ofData(err)
 	}
 	return reportGate(c, rec)
-}
-
-// makeOut makes the folder of --out before anything is measured, so that an unwritable place costs nothing but a line, and keeps it from other gates
-// until release.
-func makeOut(c *cli.Context) (release func(), err error) {
-	dir := c.String("out")
-	if dir == "" {
-		return func() {}, nil
-	}
-	release, err = journal.Claim(dir)
-	return release, exit.With(exit.Usage, err)
 }
 
 // gateSetup joins two builds with what the flags say. The function ends the watching of devices.
@@ -280,20 +267,20 @@ func gateProgress(c *cli.Context) func(stage string, done, total int) {
 
 // replayGate judges a record again.
 func replayGate(c *cli.Context) error {
-	data, err := input.Read(c.String("replay"), input.Record)
+	data, err := replayedRecord(c, "out")
 	if err != nil {
-		return exit.With(exit.Usage, err)
+		return err
 	}
 	rec, err := gate.Read(bytes.NewReader(data))
 	if err != nil {
-		return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
+		return notRecord(c, err)
 	}
 	held := rec.Verdict
-	rec.Verdict = gate.Judge(rec)
+	rec.Again, rec.Verdict = readVersion().Version, gate.Judge(rec)
 	if why := gate.Differs(held, rec.Verdict); why != "" {
 		fmt.Fprintf(c.App.ErrWriter, "apexx: warning: %s\n", why)
 	}
-	release, err := makeOut(c)
+	release, err := claimFolder(c.String("out"))
 	if err != nil {
 		return err
 	}

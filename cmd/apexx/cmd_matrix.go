@@ -38,6 +38,7 @@ func matrixCommand() *cli.Command {
 		&cli.StringFlag{Name: "profiles", Aliases: []string{"profile"}, Value: "balanced", Usage: "comma-separated `LIST` of tolerance profiles: quality, balanced and edge; each judges what was executed once in cells of its own"},
 		&cli.StringFlag{Name: "report", Usage: "write index.html, matrix.json, .jsonl, .csv, .sqlite and .md, and junit.xml to the folder `DIR`"},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE`, or - for standard output"},
+		&cli.StringFlag{Name: "replay", Usage: "judge the record `FILE` of an earlier matrix again, a matrix.json, gzip-compressed or not, without executing anything; with --report and --json alone"},
 		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "`N` executions at a time; every one uses --threads threads"},
 		&cli.DurationFlag{Name: "deadline", Value: 5 * time.Minute, Usage: "bound on compiling and on running one cell, a `DURATION` such as 90s or 5m"},
 		&cli.StringFlag{Name: "certify", Usage: "take a certificate of the same cases, as apexx certify does, and write it to `FILE`"},
@@ -66,6 +67,9 @@ func matrixCommand() *cli.Command {
 			"Exit codes: 130 interrupted, else 1 with a failing cell, else 6 with one that crashed, hung or ended in an error, else 3\n" +
 			"with an unverified one, else 5 where a backend, a precision or a case has no cell that could be compared, else 0. PASS is\n" +
 			"printed and stored with 0 alone. Only --backends available leaves out what is not here. A certificate counts as a cell.\n\n" +
+			"A column that cannot be had in any case is told once, with its reason: its cells are counted, and have no line.\n\n" +
+			"With --replay the verdict is derived again from a record, which is refused where it contradicts itself, and everything is written as\n" +
+			"it was made, without the pictures, which no record has.\n\n" +
 			"An interrupted matrix is INCOMPLETE. With --report its finished cases are kept in DIR, and the same command goes on with it, under the\n" +
 			"same cases, settings, libraries and program.",
 		Flags:  append(flags, decodeFlags()...),
@@ -74,6 +78,9 @@ func matrixCommand() *cli.Command {
 }
 
 func runMatrix(c *cli.Context) error {
+	if c.IsSet("replay") {
+		return replayMatrix(c)
+	}
 	r, err := newMatrixRun(c)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ import (
 func sweepCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "out", Usage: "folder `DIR` of the results; a sweep that was interrupted goes on there"},
+		&cli.StringFlag{Name: "replay", Usage: "sum the record `FILE` of an earlier sweep up again, a sweep.json, gzip-compressed or not, without measuring; with --out alone"},
 		&cli.IntFlag{Name: "replicates", Value: 5, Usage: "fresh processes per backend, `N`"},
 		&cli.BoolFlag{Name: "identify", Usage: "keep host name and device ids readable in the files"},
 	}
@@ -54,6 +55,10 @@ With --quality every complete cell also runs on all pictures of a data set, in i
 precision and batch, and its average precision is compared with that of the reference in fp32, with
 99 % intervals of the paired bootstrap over the images: pareto-*.png shows time against AP.
 
+With --replay every number is derived again from the samples of a record, which is refused where it
+contradicts them, and DIR gets the same files but for gpu_report.json and cpu_report.json, which need
+the configuration of the model.
+
 Exit codes: 0 everything was measured and computes what it should · 1 a cell computes something
 wrong or overspends a budget · 2 wrong usage, bad input, or a folder of another sweep · 3 the
 outputs of a cell were not compared whole · 5 a backend has no cell that counts, or the disk is
@@ -67,6 +72,9 @@ full · 6 a worker crashed, hung or told numbers that cannot be · 130 interrupt
 const resultFile = "sweep.json"
 
 func runSweep(c *cli.Context) (err error) {
+	if c.IsSet("replay") {
+		return replaySweep(c)
+	}
 	dir := c.String("out")
 	if dir == "" {
 		return usagef("--out DIR is missing")
@@ -134,17 +142,27 @@ func tellIncomplete(w io.Writer, s *sweep.Store, err error) error {
 	return err
 }
 
-// finishSweep writes the results, prints the table and finds the exit code.
+// finishSweep writes the results and tells them.
 func finishSweep(c *cli.Context, r *sweep.Result, w *workloadsOf) error {
-	page, err := writeSweep(c.String("out"), r, w)
+	page, err := writeSweep(c.String("out"), r)
 	if err != nil {
 		return err
 	}
+	if err := writeViews(c.String("out"), r, w); err != nil {
+		return err
+	}
+	return tellSweep(c, r, page)
+}
+
+// tellSweep prints the table, names the page, "" for none, and ends with the exit code of a sweep.
+func tellSweep(c *cli.Context, r *sweep.Result, page string) error {
 	if err := reports.SweepTable(c.App.Writer, r, tableOptions(c.App.Writer)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(c.App.Writer, "report: %s\n", page); err != nil {
-		return err
+	if page != "" {
+		if _, err := fmt.Fprintf(c.App.Writer, "report: %s\n", page); err != nil {
+			return err
+		}
 	}
 	if code := r.ExitCode(); code != exit.OK {
 		return exit.Silent(code)
@@ -152,8 +170,8 @@ func finishSweep(c *cli.Context, r *sweep.Result, w *workloadsOf) error {
 	return nil
 }
 
-// writeSweep writes every form of a sweep into its folder and names the page.
-func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err error) {
+// writeSweep writes every form of a sweep that follows from its record into its folder, and names the page.
+func writeSweep(dir string, r *sweep.Result) (page string, err error) {
 	for name, write := range map[string]func(io.Writer, *sweep.Result) error{
 		resultFile: sweep.WriteJSON, "sweep.jsonl": sweep.WriteJSONL, "sweep.csv": sweep.WriteCSV, "sweep.md": sweep.WriteMarkdown,
 		"bench.txt": sweep.WriteBenchmark,
@@ -162,16 +180,27 @@ func writeSweep(dir string, r *sweep.Result, w *workloadsOf) (page string, err e
 			return "", err
 		}
 	}
-	if err := writeViews(dir, r, w); err != nil {
+	if err := writeEngines(dir, r); err != nil {
 		return "", err
 	}
 	_, err = reports.WriteSweepDir(dir, r)
 	return filepath.Join(dir, "index.html"), err
 }
 
-// writeViews writes the reports of the original's suites: for the first workload of the sweep cpu_report.json where the reference was
-// measured and gpu_report.json always, and perf_trt_shape_sweep.json and .md for engines of TensorRT. Of a model of --model there are none: they tell of
-// Apex-X's parts.
+// writeEngines writes perf_trt_shape_sweep.json and .md, the original's report of engines of TensorRT, where a sweep of Apex-X has some.
+func writeEngines(dir string, r *sweep.Result) error {
+	engines := sweep.EngineReport(r)
+	if engines == nil || r.Plan.Cells[0].Scope == perf.AnyModel {
+		return nil
+	}
+	if err := atomicfile.WriteFile(filepath.Join(dir, "perf_trt_shape_sweep.md"), 0o644, func(w io.Writer) error { return sweep.WriteEngineMarkdown(w, r) }); err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(dir, "perf_trt_shape_sweep.json"), 0o644, engines.Write)
+}
+
+// writeViews writes the reports of the original's suites that tell of the parts of the model: for the first workload of the sweep cpu_report.json
+// where the reference was measured, and gpu_report.json always. Of a model of --model there are none.
 func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 	if w.network != nil {
 		return nil
@@ -185,12 +214,6 @@ func writeViews(dir string, r *sweep.Result, w *workloadsOf) error {
 	views := map[string]sweep.Report{"gpu_report.json": sweep.GPUReport(r, view)}
 	if cpu, err := sweep.CPUReport(r, view); err == nil {
 		views["cpu_report.json"] = cpu
-	}
-	if engines := sweep.EngineReport(r); engines != nil {
-		views["perf_trt_shape_sweep.json"] = engines
-		if err := atomicfile.WriteFile(filepath.Join(dir, "perf_trt_shape_sweep.md"), 0o644, func(w io.Writer) error { return sweep.WriteEngineMarkdown(w, r) }); err != nil {
-			return err
-		}
 	}
 	for name, report := range views {
 		if err := atomicfile.WriteFile(filepath.Join(dir, name), 0o644, report.Write); err != nil {

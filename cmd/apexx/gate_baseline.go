@@ -121,7 +121,10 @@ func measureForBaseline(c *cli.Context, w *workloadsOf, dir string) (r *sweep.Re
 		return nil, ofData(err)
 	}
 	r = store.Result()
-	_, err = writeSweep(dir, r, w)
+	_, err = writeSweep(dir, r)
+	if err == nil {
+		err = writeViews(dir, r, w)
+	}
 	return r, err
 }
 

@@ -7,6 +7,7 @@ package input
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,43 @@ func Open(path string, k Kind) (*os.File, error) {
 // Read returns the content of a file that Open accepts, or of an open pipe: standard input by its name, or what a shell makes of
 // <(…). The content may not grow beyond the limit meanwhile. After Interrupt the error of a pipe is context.Canceled.
 func Read(path string, k Kind) ([]byte, error) {
+	data, err := k.read(path)
+	if err != nil {
+		return nil, err
+	}
+	return data, k.unmask(path, data)
+}
+
+// ReadRecord is Read of a Record that may be gzip-compressed, whatever its name: it returns what was packed, which is held to the same size.
+func ReadRecord(path string) ([]byte, error) {
+	data, err := Record.read(path)
+	if err == nil && compressed(data) {
+		data, err = Record.unpack(path, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, Record.unmask(path, data)
+}
+
+// unpack returns the content of a gzip file.
+func (k Kind) unpack(path string, packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("%s is gzip-compressed and damaged: %w", printable.Line(path), err)
+	}
+	data, err := io.ReadAll(io.LimitReader(z, k.Max+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s is gzip-compressed and damaged: %w", printable.Line(path), err)
+	case int64(len(data)) > k.Max:
+		return nil, fmt.Errorf("%s is gzip-compressed, and what is in it is larger than the %s that %s may have", printable.Line(path), size(k.Max), k.Name)
+	}
+	return data, nil
+}
+
+// read returns the bytes of a file or an open pipe, whatever they are.
+func (k Kind) read(path string) ([]byte, error) {
 	f, err := k.open(path, true)
 	if err != nil {
 		return nil, err
@@ -85,7 +123,7 @@ func Read(path string, k Kind) ([]byte, error) {
 	case int64(len(data)) > k.Max:
 		return nil, k.tooLarge(path)
 	}
-	return data, k.unmask(path, data)
+	return data, nil
 }
 
 // open opens a regular file, or with pipes set an open pipe, without waiting.

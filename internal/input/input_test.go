@@ -41,10 +41,12 @@ func TestReadGivesTheWholeFile(t *testing.T) {
 	}
 }
 
-func gzipped(t *testing.T) string {
+func gzipped(t *testing.T) string { return pack(t, "model: {}\n") }
+
+func pack(t *testing.T, content string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	if _, err := w.Write([]byte("model: {}\n")); err != nil {
+	if _, err := w.Write([]byte(content)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -77,6 +79,30 @@ func TestContentThatWasNotMeant(t *testing.T) {
 		if got := strings.TrimPrefix(errorText(err), path); got != tt.want {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// A record is read as it is or packed; what is packed is held to the same rules.
+func TestReadRecord(t *testing.T) {
+	twice := pack(t, gzipped(t))
+	for name, tt := range map[string]struct {
+		content, got, want string // want after the path
+	}{
+		"plain":       {"model: {}\n", "model: {}\n", ""},
+		"packed":      {gzipped(t), "model: {}\n", ""},
+		"cut":         {gzipped(t)[:20], "", " is gzip-compressed and damaged: unexpected EOF"},
+		"only a head": {gzipped(t)[:10], "", " is gzip-compressed and damaged: unexpected EOF"},
+		"flipped":     {gzipped(t)[:len(gzipped(t))-5] + "xxxxx", "", " is gzip-compressed and damaged: gzip: invalid checksum"},
+		"twice":       {twice, gzipped(t), " is gzip-compressed; want a record of measurements as it is, so gunzip it first"},
+	} {
+		path := write(t, tt.content)
+		got, err := ReadRecord(path)
+		if text := strings.TrimPrefix(errorText(err), path); text != tt.want || string(got) != tt.got {
+			t.Errorf("%s: got %q, %q, want %q, %q", name, got, text, tt.got, tt.want)
+		}
+	}
+	if _, err := small.unpack("bomb", []byte(pack(t, strings.Repeat("x", 1<<20+1)))); errorText(err) != "bomb is gzip-compressed, and what is in it is larger than the 1 MiB that a configuration may have" {
+		t.Errorf("more than a record may have: %v", err)
 	}
 }
 

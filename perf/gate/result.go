@@ -42,6 +42,8 @@ type Record struct {
 	Quality     *accuracy.Plan             `json:"quality,omitempty"`     // on what complete cells are evaluated, and what they may lose; nil where nobody asked
 	Evaluations []accuracy.Run             `json:"evaluations,omitempty"` // of these cells on either side
 	Verdict     *Verdict                   `json:"verdict"`
+
+	Again string `json:"-"` // apexx's version that judged a record again; "" for what was measured just now
 }
 
 // Build is one side of a gate.

@@ -69,6 +69,26 @@ func TestJSONRoundTrip(t *testing.T) {
 	}
 }
 
+// What is written of a record says so where people read it, and is what was written of the sweep in every other respect.
+func TestRecordsSayThatTheyAre(t *testing.T) {
+	live, record := mixed(), mixed()
+	record.Again = "v0.2.0"
+	const text = "from its record, by apexx v0.2.0: nothing was measured for it, and gpu_report.json and cpu_report.json are not made of a record"
+	if got, want := record.RecordLine(), "record: measured 2026-03-01 12:00:00 UTC on "+record.Class.ID+"; judged again "+text; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	markdown := string(write(t, sweep.WriteMarkdown, record))
+	line := "- judged again: " + strings.ReplaceAll(text, "_", `\_`) + "\n"
+	if got, want := strings.Replace(markdown, line, "", 1), string(write(t, sweep.WriteMarkdown, live)); !strings.Contains(markdown, line) || got != want {
+		t.Errorf("%s\nwant %s", markdown, want)
+	}
+	for name, f := range map[string]func(io.Writer, *sweep.Result) error{"json": sweep.WriteJSON, "jsonl": sweep.WriteJSONL, "csv": sweep.WriteCSV, "benchmark": sweep.WriteBenchmark} {
+		if got, want := write(t, f, record), write(t, f, live); !bytes.Equal(got, want) {
+			t.Errorf("%s of a record:\n%s\nwant:\n%s", name, got, want)
+		}
+	}
+}
+
 func TestJSONLHoldsEveryCell(t *testing.T) {
 	r := mixed()
 	d := json.NewDecoder(bytes.NewReader(write(t, sweep.WriteJSONL, r)))

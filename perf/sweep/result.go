@@ -2,8 +2,10 @@
 package sweep
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/apex-x/apexx/internal/printable"
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
 	"github.com/apex-x/apexx/perf/accuracy"
@@ -36,6 +38,21 @@ type Result struct {
 	Cells        []CellResult       `json:"cells"` // in the order of the plan
 	Measurements []perf.Measurement `json:"measurements"`
 	Quality      []accuracy.Run     `json:"quality,omitempty"` // of the complete cells and of what they are compared with, where the plan asks for it
+
+	Again string `json:"-"` // apexx's version that judged a record again; "" for what was measured just now
+}
+
+// RecordLine tells a terminal what the table above it is of: a record, and when and where it was measured.
+func (r *Result) RecordLine() string {
+	return fmt.Sprintf("record: measured %s on %s; judged again %s", r.When.UTC().Format("2006-01-02 15:04:05 UTC"), printable.Line(r.Class.ID), r.JudgedAgain())
+}
+
+// JudgedAgain says what is shown of a record; "" for what was measured just now.
+func (r *Result) JudgedAgain() string {
+	if r.Again == "" {
+		return ""
+	}
+	return fmt.Sprintf("from its record, by apexx %s: nothing was measured for it, and gpu_report.json and cpu_report.json are not made of a record", r.Again)
 }
 
 // Plan is what a sweep set out to measure. A sweep resumes only under an equal plan.

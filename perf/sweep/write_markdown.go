@@ -116,6 +116,9 @@ func circumstances(r *Result) [][2]string {
 			float64(p.BoundNS)/1e9, p.Seed)},
 		{"command", r.Command},
 	}
+	if text := r.JudgedAgain(); text != "" {
+		facts = append([][2]string{{"judged again", text}}, facts...)
+	}
 	if len(variables) > 0 {
 		facts = append(facts, [2]string{"environment", strings.Join(variables, ", ")})
 	}

@@ -249,7 +249,7 @@ var tamperings = []tampering{
 			c.matrix.Matrix = m
 			for i := range m.Cells {
 				r := m.Cells[i].Report
-				m.Cells[i].State, r.State, r.Passed, r.Outputs[0].Passed, r.Outputs[0].MismatchCount, r.Outputs[0].MismatchRatio = "pass", "pass", true, true, 0, 0
+				m.Cells[i].State, r.State, r.Passed, r.Outputs[0].Passed, r.Outputs[0].MismatchCount, r.Outputs[0].MismatchRatio, r.Outputs[0].Unforgiven = "pass", "pass", true, true, 0, 0, 0
 			}
 		}, then: func(t *testing.T, a *attempt) { a.lie(t) }},
 	{name: "a tolerance that the policy does not have", reason: BadEvidence, text: `the policy asks for "abs 5e-05`, files: everything,

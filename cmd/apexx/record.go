@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/apex-x/apexx/internal/exit"
+	"github.com/apex-x/apexx/internal/input"
+	"github.com/apex-x/apexx/internal/journal"
+)
+
+// replayedRecord reads the file of --replay, which may be gzip-compressed. Flags other than those of where to write to would say something that the
+// record has settled, and are refused.
+func replayedRecord(c *cli.Context, writing ...string) ([]byte, error) {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if c.IsSet(name) && name != "replay" && !slices.Contains(writing, name) {
+			return nil, usagef("--%s does not go with --replay: a record is judged as it was made", name)
+		}
+	}
+	data, err := input.ReadRecord(c.String("replay"))
+	return data, exit.With(exit.Usage, err)
+}
+
+// claimFolder makes a folder before anything costs time, so that an unwritable place costs nothing but a line, and keeps it from other processes until
+// release. "" is none.
+func claimFolder(dir string) (release func(), err error) {
+	if dir == "" {
+		return func() {}, nil
+	}
+	release, err = journal.Claim(dir)
+	return release, exit.With(exit.Usage, err)
+}
+
+// claimForRecord claims a folder for what a record is rendered to. One with the log of a run is that run's: its log and the files of another record
+// would be taken for one. The folder that the record itself lies in is its own.
+func claimForRecord(c *cli.Context, dir string) (release func(), err error) {
+	_, err = os.Lstat(filepath.Join(dir, "log.jsonl"))
+	switch {
+	case dir == "" || errors.Is(err, fs.ErrNotExist):
+		return claimFolder(dir)
+	case err != nil:
+		return nil, exit.With(exit.Usage, err)
+	case !sameFile(dir, filepath.Dir(c.String("replay"))):
+		return nil, usagef("%s has the log of another run: choose another folder", dir)
+	}
+	return claimFolder(dir)
+}
+
+// notRecord is the error of a file that is no record, or one that lies.
+func notRecord(c *cli.Context, err error) error {
+	return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
+}
