@@ -39,18 +39,20 @@ func claimFolder(dir string) (release func(), err error) {
 }
 
 // claimForRecord claims a folder for what a record is rendered to. One with the log of a run is that run's: its log and the files of another record
-// would be taken for one. The folder that the record itself lies in is its own.
+// would be taken for one. In the record's own the page of its run stays, which may show what no record has, such as pictures.
 func claimForRecord(c *cli.Context, dir string) (release func(), err error) {
-	_, err = os.Lstat(filepath.Join(dir, "log.jsonl"))
+	mark, refusal := "log.jsonl", "the log of another run"
+	if dir != "" && sameFile(dir, filepath.Dir(c.String("replay"))) {
+		mark, refusal = "index.html", "the page of the run itself, which shows more than a record"
+	}
+	_, err = os.Lstat(filepath.Join(dir, mark))
 	switch {
 	case dir == "" || errors.Is(err, fs.ErrNotExist):
 		return claimFolder(dir)
 	case err != nil:
 		return nil, exit.With(exit.Usage, err)
-	case !sameFile(dir, filepath.Dir(c.String("replay"))):
-		return nil, usagef("%s has the log of another run: choose another folder", dir)
 	}
-	return claimFolder(dir)
+	return nil, usagef("%s has %s: choose another folder", dir, refusal)
 }
 
 // notRecord is the error of a file that is no record, or one that lies.
