@@ -34,9 +34,6 @@ func ReadMatrix(from io.Reader) (*Document, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not a parity matrix: something follows the object")
 	}
-	if in.Schema != SchemaID {
-		return nil, fmt.Errorf("the schema is %q, want %q", in.Schema, SchemaID)
-	}
 	d := &Document{Title: in.Title, LeftOut: in.LeftOut, Version: in.Version, Quality: in.Quality, Certificate: in.Certificate, Build: in.Build, Model: in.Model, Command: in.Command, Matrix: &parity.Matrix{
 		Name: in.SweepName, Policies: strings.Split(in.ProfileName, policySeparator), Cases: in.Cases, Columns: in.Columns, Pairs: in.Pairs, Sets: in.Sets, Executions: in.Executions}}
 	for _, f := range in.Where {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -267,13 +266,9 @@ func gateProgress(c *cli.Context) func(stage string, done, total int) {
 
 // replayGate judges a record again.
 func replayGate(c *cli.Context) error {
-	data, err := replayedRecord(c, "out")
+	rec, err := replayedRecord(c, gate.Read, "out")
 	if err != nil {
 		return err
-	}
-	rec, err := gate.Read(bytes.NewReader(data))
-	if err != nil {
-		return notRecord(c, err)
 	}
 	held := rec.Verdict
 	rec.Again, rec.Verdict = readVersion().Version, gate.Judge(rec)

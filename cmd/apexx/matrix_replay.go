@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -12,13 +11,9 @@ import (
 
 // replayMatrix judges the record of a matrix again, and writes what a live one writes, but for its pictures.
 func replayMatrix(c *cli.Context) error {
-	data, err := replayedRecord(c, "report", "json")
+	doc, err := replayedRecord(c, reports.ReadMatrix, "report", "json")
 	if err != nil {
 		return err
-	}
-	doc, err := reports.ReadMatrix(bytes.NewReader(data))
-	if err != nil {
-		return notRecord(c, err)
 	}
 	doc.Again = readVersion().Version
 	release, err := claimForRecord(c, c.String("report"))

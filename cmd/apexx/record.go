@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,9 +17,9 @@ import (
 	"github.com/apex-x/apexx/internal/journal"
 )
 
-// replayedRecord reads the file of --replay, which may be gzip-compressed. Flags other than those of where to write to would say something that the
-// record has settled, and are refused.
-func replayedRecord(c *cli.Context, writing ...string) ([]byte, error) {
+// replayedRecord reads the file of --replay, which may be gzip-compressed, and refuses one that is no record, or lies. Flags other than those of where to
+// write to would say something that the record has settled, and are refused.
+func replayedRecord[R any](c *cli.Context, read func(io.Reader) (*R, error), writing ...string) (*R, error) {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
 		if c.IsSet(name) && name != "replay" && !slices.Contains(writing, name) {
@@ -25,7 +27,14 @@ func replayedRecord(c *cli.Context, writing ...string) ([]byte, error) {
 		}
 	}
 	data, err := input.ReadRecord(c.String("replay"))
-	return data, exit.With(exit.Usage, err)
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	record, err := read(bytes.NewReader(data))
+	if err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
+	}
+	return record, nil
 }
 
 // claimFolder makes a folder before anything costs time, so that an unwritable place costs nothing but a line, and keeps it from other processes until
@@ -53,9 +62,4 @@ func claimForRecord(c *cli.Context, dir string) (release func(), err error) {
 		return nil, exit.With(exit.Usage, err)
 	}
 	return nil, usagef("%s has %s: choose another folder", dir, refusal)
-}
-
-// notRecord is the error of a file that is no record, or one that lies.
-func notRecord(c *cli.Context, err error) error {
-	return exit.With(exit.Usage, fmt.Errorf("replay %s: %w", c.String("replay"), err))
 }

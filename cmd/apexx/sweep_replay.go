@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -13,13 +12,9 @@ import (
 // replaySweep sums the record of a sweep up again, and writes what a live one writes, but for the reports of the original's suites that need the
 // configuration of the model.
 func replaySweep(c *cli.Context) error {
-	data, err := replayedRecord(c, "out")
+	r, err := replayedRecord(c, sweep.Read, "out")
 	if err != nil {
 		return err
-	}
-	r, err := sweep.Read(bytes.NewReader(data))
-	if err != nil {
-		return notRecord(c, err)
 	}
 	r.Again = readVersion().Version
 	dir := c.String("out")

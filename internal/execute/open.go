@@ -51,13 +51,21 @@ type Options struct {
 // Open returns the backend of a known name. Backends with vendor libraries are executables of their own, found by
 // worker.Find; where one is missing, its Probe says so.
 func Open(name string, o Options) (backends.Backend, error) {
-	if own, err := InProcess().Get(name); err == nil && !o.Isolate && !apart(name) {
+	if own := unisolated(name); own != nil && !o.Isolate {
 		return own, nil
 	}
 	if o.Reuse {
 		return worker.Reuse(o.spec(name)), nil
 	}
 	return worker.New(o.spec(name)), nil
+}
+
+// unisolated returns a backend that this program runs itself unless it is to be isolated; nil of others.
+func unisolated(name string) backends.Backend {
+	if own, err := InProcess().Get(name); err == nil && !apart(name) {
+		return own
+	}
+	return nil
 }
 
 func (o Options) spec(name string) worker.Spec {
@@ -69,7 +77,7 @@ func (o Options) spec(name string) worker.Spec {
 // ask probes a backend of a known name where Open would run it. A process that this takes is gone when ask returns, with the device that it may
 // have opened, as something may be timed next: a backend whose process does not go away is not to be had.
 func ask(ctx context.Context, name string) backends.Availability {
-	if own, err := InProcess().Get(name); err == nil && !apart(name) {
+	if own := unisolated(name); own != nil {
 		return own.Probe(ctx)
 	}
 	client := worker.New(Options{}.spec(name))
