@@ -49,7 +49,7 @@ func TestTensorCoresPredictTensorRT(t *testing.T) {
 		if g, err = g.Cut(g.Inputs, smallest); err != nil {
 			t.Fatal(err)
 		}
-		want, got := fp8Outputs(t, reference.New(), g, c.Tensors()), fp8Outputs(t, paritytest.TensorCores{Backend: reference.New()}, g, c.Tensors())
+		want, got := computed(t, reference.New(), g, backends.FP8, c.Tensors()), computed(t, paritytest.TensorCores{Backend: reference.New()}, g, backends.FP8, c.Tensors())
 		for _, v := range smallest {
 			found++
 			noise, on := noiseOf(want.Get(v.Name), got.Get(v.Name)), seen[im.Name][v.Name]
@@ -66,9 +66,9 @@ func TestTensorCoresPredictTensorRT(t *testing.T) {
 	}
 }
 
-func fp8Outputs(t *testing.T, on backends.Backend, g *graph.Graph, inputs tensor.List) tensor.List {
+func computed(t *testing.T, on backends.Backend, g *graph.Graph, p backends.Precision, inputs tensor.List) tensor.List {
 	t.Helper()
-	s, err := on.Compile(t.Context(), g, backends.Options{Precision: backends.FP8})
+	s, err := on.Compile(t.Context(), g, backends.Options{Precision: p})
 	if err != nil {
 		t.Fatal(err)
 	}
