@@ -169,7 +169,7 @@ func TestSlowDeaths(t *testing.T) {
 		{"exit", "exit code 3: giving up"},
 		{"kill", "signal 9, killed"},
 		{"panic", "panic: index out of range [7] with length 3"},
-		{"hang", "no answer before the deadline, killed: hangs"},
+		{"hang", "no answer within 200ms, killed: hangs"},
 	} {
 		w, release := kept(t, context.Background(), "ok")
 		s, err := w.Open(context.Background(), addGraph(t, 3), backends.Options{Extra: map[string]string{"execute": c.fault}})

@@ -116,7 +116,7 @@ type Died struct {
 	Stage    string         // what was asked of it: "hello", "probe", "compile", "upload", "execute", "download", "measure", "close"
 	Signal   syscall.Signal // what ended the process; 0 where it exited or could not be waited for
 	ExitCode int            // of an exit; -1 after a signal
-	Deadline bool           // it was killed because it had not answered in time
+	Limit    time.Duration  // the time in which it had to answer and did not, at least 1 ms; 0 where it was not killed for being late
 	OOM      bool           // it ran into its memory limit or was ended by the kernel's out-of-memory killer
 	Stderr   string         // the last lines that it wrote to standard error, by printable.Text
 	Cause    error          // why the client ended it, such as context.Canceled, or the panic that it reported; or nil
@@ -139,8 +139,8 @@ func (d *Died) Error() string {
 	fmt.Fprintf(&s, "the worker of backend %s died during %s: ", d.Backend, d.Stage)
 	var panicked *Error
 	switch {
-	case d.Deadline:
-		s.WriteString("no answer before the deadline, killed")
+	case d.Limit > 0:
+		fmt.Fprintf(&s, "no answer within %v, killed", rounded(d.Limit))
 	case errors.As(d.Cause, &panicked):
 		s.WriteString(panicked.Message)
 		return s.String()
@@ -157,6 +157,14 @@ func (d *Died) Error() string {
 		s.WriteString(": " + line)
 	}
 	return s.String()
+}
+
+// rounded leaves of a duration what a person reads: seconds, and of less than one milliseconds.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
 
 func (d *Died) ending() string {

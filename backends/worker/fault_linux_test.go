@@ -33,7 +33,7 @@ func TestStartFailures(t *testing.T) {
 		{"no command", nil, backends.WorkerNotFound, "set APEXX_WORKER_FAKE to its path"},
 		{"not executable", []string{textFile}, backends.WorkerStartFailed, "permission denied"},
 		{"garbage", nil, backends.WorkerStartFailed, `got "Loading " where a frame has to start`},
-		{"slow", nil, backends.WorkerStartFailed, "during hello: no answer before the deadline"},
+		{"slow", nil, backends.WorkerStartFailed, "during hello: no answer within 100ms, killed"},
 		{"silent", nil, backends.WorkerStartFailed, "during hello: exit code 0"},
 		{"complain", nil, backends.WorkerStartFailed, "exit code 6: cannot open libfake.so"},
 		{"next-major", nil, backends.WorkerVersionMismatch, "speaks version 3.0 of the worker protocol, this program 2.3"},
@@ -81,8 +81,8 @@ func TestDeaths(t *testing.T) {
 		{"panic", Died{ExitCode: 6}, "panic: index out of range [7] with length 3"},
 		{"goroutine-panic", Died{ExitCode: 2}, "exit code 2: panic: in a goroutine"},
 		{"segv", Died{ExitCode: 2}, "exit code 2: SIGSEGV: segmentation violation"},
-		{"hang", Died{Signal: syscall.SIGKILL, ExitCode: -1, Deadline: true}, "no answer before the deadline, killed"},
-		{"stop", Died{Signal: syscall.SIGKILL, ExitCode: -1, Deadline: true}, "no answer before the deadline, killed"},
+		{"hang", Died{Signal: syscall.SIGKILL, ExitCode: -1, Limit: deadline}, "no answer within 200ms, killed"},
+		{"stop", Died{Signal: syscall.SIGKILL, ExitCode: -1, Limit: deadline}, "no answer within 200ms, killed"},
 		{"allocate", Died{ExitCode: 2, OOM: true}, "out of memory (exit code 2): runtime: out of memory: cannot allocate "},
 	} {
 		for _, stage := range []string{"compile", "upload", "execute", "download"} {
@@ -113,7 +113,7 @@ const deadline = 200 * time.Millisecond
 
 func checkDeath(t *testing.T, spec Spec, fault string, want Died, text string) {
 	ctx, client := context.Background(), New(spec)
-	if want.Deadline && want.Stage == "compile" {
+	if want.Limit > 0 && want.Stage == "compile" {
 		client.spec.CompileDeadline = deadline
 	}
 	start := time.Now()
@@ -139,11 +139,11 @@ func checkDeath(t *testing.T, spec Spec, fault string, want Died, text string) {
 	if !errors.As(err, &d) {
 		t.Fatalf("got %v, want a *Died", err)
 	}
-	if d.Stage != want.Stage || d.Signal != want.Signal || d.ExitCode != want.ExitCode || d.Deadline != want.Deadline || d.OOM != want.OOM {
+	if d.Stage != want.Stage || d.Signal != want.Signal || d.ExitCode != want.ExitCode || d.Limit != want.Limit || d.OOM != want.OOM {
 		t.Errorf("got  %+v\nwant %+v", d, want)
 	}
-	if want.Deadline != errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("errors.Is DeadlineExceeded is %v", !want.Deadline)
+	if late := want.Limit > 0; late != errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("errors.Is DeadlineExceeded is %v", !late)
 	}
 	if !strings.HasPrefix(err.Error(), text) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 300 {
 		t.Errorf("text %q\nwant %q", err, text)
@@ -171,7 +171,7 @@ func runUntil(ctx context.Context, s *Session, want Died) error {
 		{"execute", func() error { return s.Execute(ctx) }},
 		{"download", func() error { _, err := s.Download(ctx); return err }},
 	} {
-		if want.Deadline && want.Stage == step.stage {
+		if want.Limit > 0 && want.Stage == step.stage {
 			s.worker.spec.Deadline = deadline
 		}
 		if err := step.call(); err != nil {
@@ -179,6 +179,51 @@ func runUntil(ctx context.Context, s *Session, want Died) error {
 		}
 	}
 	return nil
+}
+
+// TestLimit tells of a late worker the time that it had, as a person says it.
+func TestLimit(t *testing.T) {
+	start := time.Now()
+	for left, want := range map[time.Duration]string{
+		-time.Minute:                                "1ms", // the deadline had passed when the request began
+		300 * time.Microsecond:                      "1ms",
+		50*time.Millisecond - time.Microsecond:      "50ms",
+		999*time.Millisecond + 400*time.Microsecond: "999ms",
+		time.Second - 400*time.Microsecond:          "1s",
+		90*time.Second + 4*time.Millisecond:         "1m30s",
+		5*time.Minute - 3*time.Millisecond:          "5m0s",
+	} {
+		ctx, cancel := context.WithDeadline(context.Background(), start.Add(left))
+		cancel()
+		d := &Died{Backend: "fake", Stage: "execute", Limit: limit(ctx, start)}
+		if got, want := d.Error(), "the worker of backend fake died during execute: no answer within "+want+", killed"; got != want {
+			t.Errorf("%v: %s\nwant %s", left, got, want)
+		}
+	}
+}
+
+// TestCallersDeadline: of the bound of a request and the deadline of its caller the earlier one is told, this one from when the request began.
+func TestCallersDeadline(t *testing.T) {
+	defer nothingLeft(t)
+	for _, own := range []time.Duration{0, deadline, time.Minute} {
+		s := uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"execute": "hang"}}))
+		s.worker.spec.Deadline = own
+		ctx, cancel := context.WithTimeout(context.Background(), 4*deadline)
+		time.Sleep(deadline)
+		left := limit(ctx, time.Now())
+		err := s.Execute(ctx)
+		cancel()
+		var d *Died
+		if !errors.As(err, &d) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("own bound %v: %v", own, err)
+		}
+		if own == deadline && d.Limit != own || own != deadline && (d.Limit > left || d.Limit < left/2) {
+			t.Errorf("own bound %v, %v left of the caller's: told %v", own, left, d.Limit)
+		}
+		if again := s.Execute(context.Background()); again != err {
+			t.Errorf("a later call says %v", again)
+		}
+	}
 }
 
 // TestPanicDetail keeps the stack for a report and out of the message.
@@ -275,7 +320,7 @@ func TestCancel(t *testing.T) {
 	go func() { hanging(s.worker); cancel() }()
 	_, err := backends.Run(ctx, s, floats(3, 1))
 	var d *Died
-	if !errors.As(err, &d) || !errors.Is(err, context.Canceled) || d.Deadline || !strings.HasSuffix(err.Error(), "execute: cancelled, killed: hangs") {
+	if !errors.As(err, &d) || !errors.Is(err, context.Canceled) || d.Limit != 0 || !strings.HasSuffix(err.Error(), "execute: cancelled, killed: hangs") {
 		t.Fatalf("got %v", err)
 	}
 	vanishes(t, d.Pid)
@@ -361,7 +406,7 @@ func TestGroup(t *testing.T) {
 	s.CompileDeadline = deadline
 	_, err := New(s).Compile(context.Background(), addGraph(t, 1), backends.Options{Extra: map[string]string{"compile": "child"}})
 	var d *Died
-	if !errors.As(err, &d) || !d.Deadline {
+	if !errors.As(err, &d) || d.Limit != deadline {
 		t.Fatalf("got %v", err)
 	}
 	for end := time.Now().Add(patience); syscall.Kill(-d.Pid, 0) != syscall.ESRCH; time.Sleep(5 * time.Millisecond) {

@@ -322,7 +322,7 @@ func TestMeasureErrors(t *testing.T) {
 	}
 	s = uploaded(t, compileFake(t, spec(t, "ok"), "", backends.Options{Extra: map[string]string{"execute": "hang"}}))
 	s.worker.spec.Deadline = deadline
-	if _, err := s.Measure(ctx, ok); !errors.As(err, &died) || !died.Deadline {
+	if _, err := s.Measure(ctx, ok); !errors.As(err, &died) || died.Limit != deadline {
 		t.Errorf("hang: %v", err)
 	}
 }

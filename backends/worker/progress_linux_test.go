@@ -37,7 +37,7 @@ func TestCompileDeadline(t *testing.T) {
 	s.Close()
 	spec.Deadline, spec.CompileDeadline = time.Minute, 50*time.Millisecond
 	var died *Died
-	if _, err := New(spec).Compile(context.Background(), addGraph(t, 1), slow); !errors.As(err, &died) || !died.Deadline {
+	if _, err := New(spec).Compile(context.Background(), addGraph(t, 1), slow); !errors.As(err, &died) || died.Limit != spec.CompileDeadline {
 		t.Errorf("%v", err)
 	}
 }

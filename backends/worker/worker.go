@@ -140,10 +140,10 @@ func (w *Worker) call(ctx context.Context, timeout time.Duration, kind string, b
 	if err != nil {
 		return fmt.Errorf("worker of backend %s: %w", w.spec.Name, err)
 	}
-	caller := ctx
+	caller, start := ctx, time.Now()
 	if timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
+		ctx, cancel = context.WithDeadline(ctx, start.Add(timeout))
 		defer cancel()
 	}
 	stop := context.AfterFunc(ctx, func() { w.proc.kill() }) // ends a blocked write, too
@@ -155,7 +155,7 @@ func (w *Worker) call(ctx context.Context, timeout time.Duration, kind string, b
 		err = w.accept(m, kind, reply)
 	}
 	if err != nil && !goesOn(err) {
-		w.dead = w.died(ctx, caller, kind, err)
+		w.dead = w.died(ctx, caller, start, kind, err)
 		return w.dead
 	}
 	return err
@@ -231,9 +231,15 @@ func (w *Worker) read() {
 	}
 }
 
-// died ends the process and describes its end. err is why the current request failed, and ctx bounded that request. A caller whose own time is
-// over, or that of the worker, does not wait for what a driver takes.
-func (w *Worker) died(ctx, caller context.Context, stage string, err error) *Died {
+// limit is the time that a request of this start had until the deadline of its context. One that began as that passed had a millisecond.
+func limit(ctx context.Context, start time.Time) time.Duration {
+	deadline, _ := ctx.Deadline()
+	return max(deadline.Sub(start), time.Millisecond)
+}
+
+// died ends the process and describes its end. err is why the current request failed, start when it began, and ctx bounded it. A caller whose own
+// time is over, or that of the worker, does not wait for what a driver takes.
+func (w *Worker) died(ctx, caller context.Context, start time.Time, stage string, err error) *Died {
 	d := &Died{Backend: w.spec.Name, Stage: stage}
 	grace := w.proc.ending.asked // it is ending by itself
 	gone := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded)
@@ -241,7 +247,10 @@ func (w *Worker) died(ctx, caller context.Context, stage string, err error) *Die
 	case w.closing.Load():
 		d.Cause = ErrClosed
 	case ctx.Err() != nil:
-		d.Cause, d.Deadline, grace = context.Cause(ctx), errors.Is(ctx.Err(), context.DeadlineExceeded), 0
+		d.Cause, grace = context.Cause(ctx), 0
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			d.Limit = limit(ctx, start)
+		}
 	case w.life.Err() != nil:
 		d.Cause, grace = context.Cause(w.life), w.proc.ending.cancelled
 	case !gone && !errors.As(err, new(*Error)):

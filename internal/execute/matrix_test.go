@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/apex-x/apexx/backends"
 	"github.com/apex-x/apexx/backends/backendtest"
@@ -87,7 +88,7 @@ func TestMatrixRunnerStates(t *testing.T) {
 		{name: "killed", f: fake{run: &worker.Died{Signal: syscall.SIGSEGV, Stage: "run"}}, state: evidence.Crashed, signal: "segmentation fault", detail: "died during run"},
 		{name: "exits", f: fake{compile: &worker.Died{ExitCode: 3, Stage: "compile"}}, state: evidence.Crashed, signal: "exit status 3", detail: "died during compile"},
 		{name: "out of memory", f: fake{run: &worker.Died{OOM: true, Signal: syscall.SIGKILL}}, state: evidence.Crashed, signal: "out of memory"},
-		{name: "deadline", f: fake{run: &worker.Died{Deadline: true, Signal: syscall.SIGKILL}}, state: evidence.Hung, reason: "deadline"},
+		{name: "deadline", f: fake{run: &worker.Died{Limit: time.Minute, Signal: syscall.SIGKILL}}, state: evidence.Hung, reason: "deadline", detail: "no answer within 1m0s"},
 		{name: "interrupted", f: fake{run: context.Canceled}, cancelled: true, state: evidence.Cancelled, reason: "cancelled"},
 		{name: "killed by the interruption", f: fake{run: &worker.Died{Cause: context.Canceled, Signal: syscall.SIGKILL}}, cancelled: true, state: evidence.Cancelled, reason: "cancelled"},
 	}

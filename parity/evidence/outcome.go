@@ -42,7 +42,7 @@ func Of(ctx context.Context, err error) Outcome {
 		return Outcome{State: Cancelled, Reason: ReasonCancelled, Detail: context.Cause(ctx).Error()}
 	case errors.As(err, &unavailable):
 		return Outcome{State: Unsupported, Reason: string(unavailable.Reason), Detail: unavailable.Detail}
-	case errors.As(err, &died) && died.Deadline:
+	case errors.As(err, &died) && died.Limit > 0:
 		return Outcome{State: Hung, Reason: ReasonDeadline, Detail: died.Error()}
 	case errors.As(err, new(*Panic)), errors.As(err, &answer) && answer.Code == worker.CodePanic: // a worker that dies of it carries it as the cause
 		return Outcome{State: Crashed, Signal: "panic", Detail: err.Error()}
