@@ -223,6 +223,25 @@ func TestGPUFails(t *testing.T) {
 	}
 }
 
+// TestGPUOpen: a question that apexx leaves open is no pass and no failure, and the script ends as apexx did, unless something failed, too.
+func TestGPUOpen(t *testing.T) {
+	for name, c := range map[string]struct {
+		cases string // of apexx
+		want  string
+		code  int
+	}{
+		"inconclusive gate": {"gate*ort-cuda*) exit 3 ;;", "open gate.ort-cuda: inconclusive (", 3},
+		"open step":         {"*slowed*) exit 3 ;;", "open gate-step: inconclusive (", 3},
+		"and a failure":     {"gate*ort-cuda*) exit 3 ;;\nsweep*) exit 1 ;;", "open gate.ort-cuda: inconclusive (", 1},
+	} {
+		m := newGPUMachine(t, 1, everyBackend)
+		write(t, m.path("bin/apexx"), strings.Replace(m.read("bin/apexx"), "case \"$*\" in\n", "case \"$*\" in\n"+c.cases+"\n", 1))
+		if summary, _, code := m.try("ONLY=sweep gate.ort-cuda gate-step"); code != c.code || !strings.Contains(summary, c.want) || strings.Count(summary, "\n") != 3 {
+			t.Errorf("%s: exit code %d, want %d and %q in\n%s", name, code, c.code, c.want, summary)
+		}
+	}
+}
+
 // TestGPUInterrupted: nothing goes on after the script was told to end, neither what runs beside others nor what runs alone.
 func TestGPUInterrupted(t *testing.T) {
 	// Where these tests run in the background of a shell, SIGINT is ignored, and a shell that starts so cannot catch it. What a Go program catches is
