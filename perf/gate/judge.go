@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -116,6 +117,7 @@ func (j *judge) cells() {
 			j.resolve(&cell, s)
 			j.settle(&cell)
 			j.quality(&cell)
+			j.hurried(&cell)
 		}
 		j.v.Cells = append(j.v.Cells, cell)
 	}
@@ -280,6 +282,32 @@ func (j *judge) warn(name string, s series) {
 	for _, d := range s.dropped {
 		j.v.Warnings = append(j.v.Warnings, name+": "+d)
 	}
+}
+
+// fewExecutions is how many of a process hardly tell more than how it warms up.
+const fewExecutions = 5
+
+// hurried warns where a cell could not be judged whose processes executed it a few times each, because its confirmation was to take no longer.
+func (j *judge) hurried(cell *Cell) {
+	var executions []float64
+	for _, m := range j.rec.Confirm {
+		if m.Cell == cell.Cell && !m.Control && m.State == evidence.Measured && m.BoundNS > 0 {
+			executions = append(executions, float64(len(m.Samples)*max(m.CallsPerSample, 1)))
+		}
+	}
+	if cell.State != CellNoisy || len(executions) == 0 {
+		return
+	}
+	median := stat.Median(executions)
+	if median >= fewExecutions {
+		return
+	}
+	times := "once"
+	if median > 1 {
+		times = fmt.Sprintf("%g times", median)
+	}
+	j.v.Warnings = append(j.v.Warnings, fmt.Sprintf("%s: to confirm it within %v, half of its processes executed it at most %s; a longer --confirm-time gives them more",
+		cell.Name, time.Duration(j.p.ConfirmNS), times))
 }
 
 // controls judges what should not have moved.

@@ -35,17 +35,17 @@ var scenarios = []struct {
 	{"faster", func(w *world) { w.slow[0] = 0.8 }, Pass, exit.OK, "faster clear clear clear"},
 	{"a candidate that is cleared", func(w *world) { w.slow[1], w.fresh[1] = 1.07, 1.01 }, Pass, exit.OK, "clear cleared clear clear"},
 	{"slower by less than δ", func(w *world) { w.slow[1] = 1.06 }, Pass, exit.OK, "clear cleared clear clear"},
-	{"slower by the estimate, p too large", func(w *world) {
+	{"slower by the estimate, p too large", undecidedSlow(nil), Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"the same in a hurry", undecidedSlow(func(m *perf.Measurement) { m.BoundNS, m.Samples = 2e7, m.Samples[:1] }), Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"the same within less time", undecidedSlow(func(m *perf.Measurement) { m.BoundNS, m.CallsPerSample = 4e7, 2 }), Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	{"confirmed in a hurry", func(w *world) {
 		w.slow[0] = 1.3
 		w.touch = func(s Stage, cell int, m *perf.Measurement) {
-			if s == Confirm && cell == 0 && m.Arm == perf.Head && m.Block < 5 {
-				for i := range m.Samples {
-					m.Samples[i] *= 0.4
-				}
-				m.EndToEnd[0] *= 0.4
+			if s == Confirm {
+				m.BoundNS, m.Samples = 2e7, m.Samples[:1]
 			}
 		}
-	}, Inconclusive, exit.Inconclusive, "inconclusive clear clear clear"},
+	}, Regression, exit.Failed, "regression clear clear clear"},
 	{"more candidates than are confirmed", func(w *world) {
 		w.cells = cellsNamed(4)
 		w.slow = map[int]float64{0: 1.5, 1: 1.4, 2: 1.3, 3: 1.2, 4: 1.6, 5: 1.15, 6: 1.12}
@@ -351,6 +351,27 @@ func throttle(chosen func(*perf.Measurement) bool, reason string) func(Stage, in
 }
 
 // TestJudge checks the verdict of every scenario, that its record is whole, and, against a golden file, what it says.
+// undecidedSlow slows a cell and lets the head be faster in a quarter of the confirmation, of which measurements are changed.
+func undecidedSlow(change func(m *perf.Measurement)) func(w *world) {
+	return func(w *world) {
+		w.slow[0] = 1.3
+		w.touch = func(s Stage, cell int, m *perf.Measurement) {
+			if s != Confirm || cell != 0 {
+				return
+			}
+			if m.Arm == perf.Head && m.Block < 5 {
+				for i := range m.Samples {
+					m.Samples[i] *= 0.4
+				}
+				m.EndToEnd[0] *= 0.4
+			}
+			if change != nil {
+				change(m)
+			}
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	var text strings.Builder
 	for _, s := range scenarios {
