@@ -40,7 +40,8 @@ type places struct {
 	variable string // that names the file
 	file     string // its value
 	folders  []string
-	missing  string // what to say where there is none
+	rejected error  // what is said of a file that another variable names, where there is none in the folders; or nil
+	missing  string // what to say otherwise
 }
 
 // standardPlaces returns the places of this process: .deps where the executable is, .deps in the working directory and every
@@ -72,8 +73,10 @@ func placesOf(p Provider) places {
 	device := places{variable: deviceLibraryVariable, file: os.Getenv(deviceLibraryVariable),
 		missing: "no libonnxruntime.so.1 in a folder " + deviceFolder + " or in a folder where one for the processor is looked for; run 'make setup-ort-gpu', or set " +
 			deviceLibraryVariable + " to the file"}
-	if device.file == "" && standard.file != "" && builtFor(p, standard.file) == nil {
-		return standard
+	if device.file == "" && standard.file != "" {
+		if device.rejected = builtFor(p, standard.file); device.rejected == nil {
+			return standard
+		}
 	}
 	for _, dir := range standard.folders {
 		device.folders = append(device.folders, filepath.Join(dir, deviceFolder), dir)
@@ -82,7 +85,7 @@ func placesOf(p Provider) places {
 }
 
 // find returns the path of the first library that check accepts. When there are only rejected ones, the error is about the
-// first of them.
+// first of them, and about one that another variable names before those.
 func (p places) find(check func(path string) error) (string, error) {
 	if p.file != "" {
 		info, err := os.Stat(p.file)
@@ -94,7 +97,7 @@ func (p places) find(check func(path string) error) (string, error) {
 		}
 		return p.file, check(p.file)
 	}
-	var rejected error
+	rejected := p.rejected
 	for _, dir := range p.folders {
 		for _, soname := range sonames {
 			for _, path := range slices.Backward(libpath.Glob(dir, soname)) { // the highest version first

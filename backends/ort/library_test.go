@@ -110,6 +110,14 @@ func TestPlacesOf(t *testing.T) {
 		if apart, cache := slices.Index(p.folders, at("cache/apexx/ort-gpu")), slices.Index(p.folders, at("cache/apexx")); p.variable == deviceLibraryVariable && (apart < 0 || cache != apart+1) {
 			t.Errorf("folders %q", p.folders)
 		}
+		_, err := places{rejected: p.rejected, missing: "nowhere"}.find(checkLibrary)
+		reason := backends.LibraryNotFound
+		if tt.cpu == at("cpu/libonnxruntime.so.1") {
+			reason = backends.ProviderUnavailable
+		}
+		if u := new(backends.Unavailable); !errors.As(err, &u) || u.Reason != reason {
+			t.Errorf("with %q and %q, and nothing in the folders: %v, want %s", tt.cpu, tt.gpu, err, reason)
+		}
 		if q := placesOf(CPU); q.variable != libraryVariable || q.file != tt.cpu || slices.ContainsFunc(q.folders, func(f string) bool { return filepath.Base(f) == deviceFolder }) {
 			t.Errorf("for the processor: %+v", q)
 		}

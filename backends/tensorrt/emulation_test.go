@@ -164,9 +164,9 @@ func (r *emulation) LayerTimes() []LayerTime {
 	if !r.times {
 		return nil
 	}
-	list := []LayerTime{{"reformat", time.Microsecond}}
+	list := []LayerTime{{"reformat", time.Nanosecond}}
 	for _, n := range r.graph.Nodes {
-		list = append(list, LayerTime{n.Name, time.Microsecond})
+		list = append(list, LayerTime{n.Name, time.Nanosecond})
 	}
 	return list
 }
