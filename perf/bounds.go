@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"time"
 
@@ -258,14 +259,20 @@ func (w *Work) CheckWhole() error {
 	return w.Check()
 }
 
+// passNote is all that is said of a parity that is a pass: which session it is of (sweep).
+var passNote = regexp.MustCompile(`^(timed in replicate \d+)?$`)
+
 // Check returns what no comparison can give, nil where there is nothing: a state that is none, a largest error that is no finite
-// number or negative.
+// number or negative, a pass of which something has to be explained.
 func (p *Parity) Check() error {
 	if _, err := evidence.Parse(string(p.State)); err != nil {
 		return err
 	}
 	if p.State == evidence.Measured {
 		return fmt.Errorf("%s is no state of a comparison", p.State)
+	}
+	if p.State == evidence.Pass && !passNote.MatchString(p.Detail) {
+		return fmt.Errorf("it is a pass, and %q is said of it", p.Detail)
 	}
 	return within("max_abs", p.MaxAbs, 0, math.MaxFloat64)
 }

@@ -163,6 +163,9 @@ func TestWorkAndParityCheck(t *testing.T) {
 		"parity":          {(&Parity{State: evidence.Fail, MaxAbs: math.MaxFloat64}).Check(), ""},
 		"no parity":       {(&Parity{}).Check(), `unknown state ""`},
 		"measured":        {(&Parity{State: evidence.Measured}).Check(), "measured is no state of a comparison"},
+		"a pass, timed":   {(&Parity{State: evidence.Pass, Detail: "timed in replicate 12"}).Check(), ""},
+		"a pass, edited":  {(&Parity{State: evidence.Pass, Detail: "timed in replicate 1: tiles swap → explained"}).Check(), "it is a pass, and \"timed in replicate 1: tiles swap → explained\" is said of it"},
+		"explained":       {(&Parity{State: evidence.Explained, Detail: "tiles swap → explained"}).Check(), ""},
 		"an error of NaN": {(&Parity{State: evidence.Pass, MaxAbs: math.NaN()}).Check(), "max_abs is NaN"},
 	} {
 		if (c.err == nil) != (c.want == "") || c.err != nil && !strings.Contains(c.err.Error(), c.want) {
