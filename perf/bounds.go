@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apex-x/apexx/parity/evidence"
@@ -259,7 +260,13 @@ func (w *Work) CheckWhole() error {
 	return w.Check()
 }
 
-// passNote is all that is said of a parity that is a pass: which session it is of (sweep).
+// TimedIn is a parity with the words that it is of the timed session of a replicate.
+func (p Parity) TimedIn(replicate int) Parity {
+	p.Detail = strings.TrimSuffix(fmt.Sprintf("timed in replicate %d: %s", replicate, p.Detail), ": ")
+	return p
+}
+
+// passNote is all that is said of a parity that is a pass: what TimedIn says of one.
 var passNote = regexp.MustCompile(`^(timed in replicate \d+)?$`)
 
 // Check returns what no comparison can give, nil where there is nothing: a state that is none, a largest error that is no finite

@@ -1,7 +1,9 @@
 package execute
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
@@ -32,31 +34,15 @@ func TestTensorCoresPredictTensorRT(t *testing.T) {
 		if seen[im.Name] == nil {
 			continue
 		}
-		c, err := m.PictureCase(im.Name, im.Data, model.DefaultDecode())
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := c.BuildGraph(backends.FP8)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var smallest []*graph.Value // maps, which need the fewest of all products
-		for _, tap := range g.Taps {
-			if seen[im.Name][tap.Name] > 0 {
-				smallest = append(smallest, tap.Value)
-			}
-		}
-		if g, err = g.Cut(g.Inputs, smallest); err != nil {
-			t.Fatal(err)
-		}
-		want, got := computed(t, reference.New(), g, backends.FP8, c.Tensors()), computed(t, paritytest.TensorCores{Backend: reference.New()}, g, backends.FP8, c.Tensors())
-		for _, v := range smallest {
+		g, inputs := upTo(t, m, im, backends.FP8, slices.Sorted(maps.Keys(seen[im.Name]))...) // the smallest maps, which need the fewest of all products
+		want, got := computed(t, reference.New(), g, backends.FP8, inputs), computed(t, paritytest.TensorCores{Backend: reference.New()}, g, backends.FP8, inputs)
+		for _, v := range want {
 			found++
-			noise, on := noiseOf(want.Get(v.Name), got.Get(v.Name)), seen[im.Name][v.Name]
+			noise, on := math.Sqrt(float64(parity.Compare(v.Tensor, got.Get(v.Name), parity.Tolerance{}).NMSE)), seen[im.Name][v.Name]
 			if limit := parity.Quality.Tolerance(parity.EndToEnd, parity.KindOf("tap."+v.Name), parity.NarrowTwinFP8).Noise; on > limit {
 				t.Errorf("%s, %s: a noise of %.4f was seen, and %g is allowed", im.Name, v.Name, on, limit)
 			}
-			if within := 1 + 4/math.Sqrt(float64(v.Len())); noise > on*within || noise < on/within {
+			if within := 1 + 4/math.Sqrt(float64(v.Tensor.Len())); noise > on*within || noise < on/within {
 				t.Errorf("%s, %s: a noise of %.4f is foreseen, and %.4f was seen", im.Name, v.Name, noise, on)
 			}
 		}
@@ -66,6 +52,32 @@ func TestTensorCoresPredictTensorRT(t *testing.T) {
 	}
 }
 
+// upTo returns the graph of a picture that ends at these taps, and the picture.
+func upTo(t *testing.T, m *source.Model, im fixtures.Image, p backends.Precision, taps ...string) (*graph.Graph, tensor.List) {
+	t.Helper()
+	c, err := m.PictureCase(im.Name, im.Data, model.DefaultDecode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := c.BuildGraph(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends []*graph.Value
+	for _, name := range taps {
+		v, ok := g.Tap(name)
+		if !ok {
+			t.Fatalf("the graph has no tap %s", name)
+		}
+		ends = append(ends, v)
+	}
+	if g, err = g.Cut(g.Inputs, ends); err != nil {
+		t.Fatal(err)
+	}
+	return g, c.Tensors()
+}
+
+// computed is what a backend computes of a graph.
 func computed(t *testing.T, on backends.Backend, g *graph.Graph, p backends.Precision, inputs tensor.List) tensor.List {
 	t.Helper()
 	s, err := on.Compile(t.Context(), g, backends.Options{Precision: p})
@@ -78,13 +90,4 @@ func computed(t *testing.T, on backends.Backend, g *graph.Graph, p backends.Prec
 		t.Fatal(err)
 	}
 	return out.Clone()
-}
-
-func noiseOf(ref, cand *tensor.Tensor) float64 {
-	errors, squares := 0.0, 0.0
-	for i, v := range tensor.Data[float32](ref) {
-		errors += math.Pow(float64(tensor.Data[float32](cand)[i]-v), 2)
-		squares += math.Pow(float64(v), 2)
-	}
-	return math.Sqrt(errors / squares)
 }

@@ -1,23 +1,21 @@
 package execute
 
 import (
-	"compress/gzip"
-	"encoding/json"
+	"bytes"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apex-x/apexx/backends"
-	"github.com/apex-x/apexx/backends/graph"
-	"github.com/apex-x/apexx/backends/model"
 	"github.com/apex-x/apexx/backends/reference"
-	"github.com/apex-x/apexx/backends/tensor"
 	"github.com/apex-x/apexx/fixtures"
+	"github.com/apex-x/apexx/internal/input"
 	"github.com/apex-x/apexx/internal/source"
+	"github.com/apex-x/apexx/parity"
 	"github.com/apex-x/apexx/parity/paritytest"
+	"github.com/apex-x/apexx/reports"
 )
 
 // TestUnshiftedScansPredictTensorRT computes what TensorRT 10.6 computed on an H200 while the bodies of scans padded slices: with scans whose forward direction is
@@ -30,92 +28,46 @@ func TestUnshiftedScansPredictTensorRT(t *testing.T) {
 	seen := paddedCells(t)
 	for _, im := range slices.Concat(fixtures.BuiltinScenes(), fixtures.Photos()) {
 		name := strings.TrimSuffix(im.Name, filepath.Ext(im.Name))
-		cell, ok := seen[name]
-		if !ok {
-			if cell, ok = seen["scene-"+name]; !ok {
+		cell := seen[name]
+		if cell == nil {
+			if cell = seen["scene-"+name]; cell == nil {
 				t.Fatalf("the record has no cell of %s", name)
 			}
 		}
-		c, err := m.PictureCase(im.Name, im.Data, model.DefaultDecode())
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := c.BuildGraph(backends.FP32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var reached []*graph.Value
-		for _, tap := range []string{"det.cls.P3", "det.box.P3", "det.quality.P3"} {
-			v, ok := g.Tap(tap)
-			if !ok {
-				t.Fatalf("the graph has no tap %s", tap)
+		g, inputs := upTo(t, m, im, backends.FP32, "det.cls.P3", "det.box.P3", "det.quality.P3")
+		want := computed(t, reference.New(), g, backends.FP64, inputs)
+		got := computed(t, reference.New(), paritytest.UnshiftedScans(g), backends.FP32, inputs)
+		for _, v := range want {
+			at := slices.IndexFunc(cell.Outputs, func(o parity.TensorReport) bool { return o.Name == "tap."+v.Name })
+			if at < 0 || cell.Outputs[at].Worst == nil {
+				t.Fatalf("the record's cell of %s has no errors of %s", name, v.Name)
 			}
-			reached = append(reached, v)
-		}
-		if g, err = g.Cut(g.Inputs, reached); err != nil {
-			t.Fatal(err)
-		}
-		want := computed(t, reference.New(), g, backends.FP64, c.Tensors())
-		got := computed(t, reference.New(), paritytest.UnshiftedScans(g), backends.FP32, c.Tensors())
-		for _, v := range reached {
-			on := cell["tap."+v.Name]
-			worst, largest, squares := 0, 0.0, 0.0
-			for i, ref := range tensor.Data[float64](want.Get(v.Name)) {
-				e := math.Abs(float64(tensor.Data[float32](got.Get(v.Name))[i]) - ref)
-				squares += e * e
-				if e > largest {
-					worst, largest = i, e
-				}
-			}
-			rms := math.Sqrt(squares / float64(v.Len()))
-			if close := func(a, b float64) bool { return math.Abs(a-b) <= 1e-3*b }; !close(largest, on.Largest) || !close(rms, on.RMS) || worst != on.Worst.Index {
-				t.Errorf("%s, %s: the errors are up to %.5g at %d, %.5g by root mean square; seen were %.5g at %d, and %.5g",
-					name, v.Name, largest, worst, rms, on.Largest, on.Worst.Index, on.RMS)
+			on := cell.Outputs[at]
+			r := parity.Compare(v.Tensor, got.Get(v.Name), parity.Tolerance{})
+			close := func(a, b parity.Number) bool { return math.Abs(float64(a-b)) <= 1e-3*float64(b) }
+			if !close(r.MaxAbsErr, on.MaxAbsErr) || !close(r.RMSErr, on.RMSErr) || r.Worst == nil || r.Worst.Flat != on.Worst.Flat {
+				t.Errorf("%s, %s: the errors are up to %.5g (%+v), %.5g by root mean square; seen were %.5g (%+v), and %.5g",
+					name, v.Name, r.MaxAbsErr, r.Worst, r.RMSErr, on.MaxAbsErr, on.Worst, on.RMSErr)
 			}
 		}
 	}
 }
 
-// seenErrors are those of an output of a cell.
-type seenErrors struct {
-	Name    string
-	Largest float64 `json:"max_abs_err"`
-	RMS     float64 `json:"rms_err"`
-	Worst   struct {
-		Index int `json:"flat_index"`
-	}
-}
-
-// paddedCells reads the cells of ort-tensorrt beside the oracle, by case and output, of the matrix in which all of them failed.
-func paddedCells(t *testing.T) map[string]map[string]seenErrors {
+// paddedCells reads the cells of ort-tensorrt beside the oracle, by case, of the matrix in which all of them failed.
+func paddedCells(t *testing.T) map[string]*parity.Report {
 	t.Helper()
-	f, err := os.Open("../../baselines/evidence/gpu-h200/ort-tensorrt-padded-matrix.json.gz")
+	data, err := input.ReadRecord("../../baselines/evidence/gpu-h200/ort-tensorrt-padded-matrix.json.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	unpacked, err := gzip.NewReader(f)
+	doc, err := reports.ReadMatrix(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var matrix struct {
-		Reports []struct {
-			Case      string `json:"case_name"`
-			Reference string `json:"reference_backend"`
-			Candidate string `json:"candidate_backend"`
-			Outputs   []seenErrors
-		}
-	}
-	if err := json.NewDecoder(unpacked).Decode(&matrix); err != nil {
-		t.Fatal(err)
-	}
-	cells := map[string]map[string]seenErrors{}
-	for _, r := range matrix.Reports {
-		if r.Reference == "reference/fp64" && r.Candidate == "ort-tensorrt/fp32" {
-			cells[r.Case] = map[string]seenErrors{}
-			for _, o := range r.Outputs {
-				cells[r.Case][o.Name] = o
-			}
+	cells := map[string]*parity.Report{}
+	for _, c := range doc.Matrix.Cells {
+		if c.Pair.Reference.String() == "reference/fp64" && c.Pair.Candidate.String() == "ort-tensorrt/fp32" {
+			cells[c.Case] = c.Report
 		}
 	}
 	return cells

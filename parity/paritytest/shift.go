@@ -8,8 +8,8 @@ import (
 )
 
 // UnshiftedScans returns a graph whose forward scans of tiles are what TensorRT 10.6 makes of their body (graph/body) where that shifts a sequence n tokens
-// with a Slice, and a Pad or Concat: it leaves the elements in their places and zeroes the first n. Doubling gives Π(1+decayⁿ)·v_k then, the product over n = 1, 2, 4 … up to
-// k and v_k the state of a token alone: no token learns of another. The other direction pads at the end, and is computed as it should be.
+// with a Slice, and a Pad or Concat: it leaves the elements in their places and zeroes the first n. Doubling gives Π(1+decayⁿ)·v_k then, the product over
+// n = 1, 2, 4 … up to k and v_k the state of a token alone: no token learns of another. The other direction pads at the end, and is computed as it should be.
 func UnshiftedScans(g *graph.Graph) *graph.Graph {
 	var r graph.Rewriter
 	for _, n := range g.Nodes {

@@ -2,9 +2,7 @@ package sweep
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/apex-x/apexx/parity/evidence"
 	"github.com/apex-x/apexx/perf"
@@ -49,7 +47,8 @@ func timedParity(c perf.Cell, all []perf.Measurement) (worst *perf.Parity) {
 			p = m.Outputs.Parity
 		}
 		if worst == nil || worse(p, *worst) {
-			worst = &perf.Parity{State: p.State, MaxAbs: p.MaxAbs, Detail: strings.TrimSuffix(fmt.Sprintf("timed in replicate %d: %s", m.Replicate, p.Detail), ": ")}
+			p = p.TimedIn(m.Replicate)
+			worst = &p
 		}
 	}
 	return worst
